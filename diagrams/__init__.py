@@ -1,0 +1,1 @@
+"""The machine drawn from its table."""

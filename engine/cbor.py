@@ -1,0 +1,176 @@
+"""Records and headers as bytes: a subset of CBOR (RFC 8949), written deterministically.
+
+``null``, booleans, 64-bit integers, 64-bit floats, text, bytes, arrays and maps with text keys;
+definite lengths, shortest heads, map keys in the order of their encoded bytes (RFC 8949 §4.2.1).
+Any CBOR tool can read what is written here. It is our own because this module is on the path of
+``holdfast token``: importing a library for it costs as much as the whole of that command. The
+tests hold it against one.
+"""
+
+from __future__ import annotations
+
+from struct import pack, unpack_from
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import TypeAlias
+
+    Plain: TypeAlias = (
+        "bool | int | float | str | bytes | Sequence[Plain] | Mapping[str, Plain] | None"
+    )
+
+_DEPTH = 8  # our records nest to 4; a hostile one must not exhaust the stack
+_INT_LIMIT = 1 << 64
+
+
+class CborError(ValueError):
+    """These bytes are not a value of the subset, or not this value in its one encoding."""
+
+
+def encode(value: Plain) -> bytes:
+    """The one encoding of ``value``.
+
+    Raises:
+        CborError: ``value`` holds something the subset has no place for.
+    """
+    out: list[bytes] = []
+    _write(value, out)
+    return b"".join(out)
+
+
+def decode(data: bytes) -> Plain:
+    """The value that ``data`` encodes, all of it.
+
+    Raises:
+        CborError: Truncated, trailing bytes, an unknown item, or nested too deeply.
+    """
+    try:
+        value, end = _read(data, 0, _DEPTH)
+    except (IndexError, ValueError) as error:  # struct.error is not raised: lengths are checked
+        msg = "not a record"
+        raise CborError(msg) from error
+    if end != len(data):
+        msg = "bytes after the record"
+        raise CborError(msg)
+    return value
+
+
+def decode_map(data: bytes) -> dict[str, Plain]:
+    """The map that ``data`` encodes.
+
+    Raises:
+        CborError: It is no map, or no CBOR of the subset.
+    """
+    value = decode(data)
+    if not isinstance(value, dict):
+        msg = "not a map"
+        raise CborError(msg)
+    return value
+
+
+def _head(major: int, count: int) -> bytes:
+    top = major << 5
+    if count < 24:
+        return bytes((top | count,))
+    if count < 1 << 8:
+        return bytes((top | 24, count))
+    if count < 1 << 16:
+        return pack(">BH", top | 25, count)
+    if count < 1 << 32:
+        return pack(">BI", top | 26, count)
+    return pack(">BQ", top | 27, count)
+
+
+def _write(value: Plain, out: list[bytes]) -> None:
+    if value is None:
+        out.append(b"\xf6")
+    elif value is True:
+        out.append(b"\xf5")
+    elif value is False:
+        out.append(b"\xf4")
+    elif isinstance(value, int):
+        if not -_INT_LIMIT <= value < _INT_LIMIT:
+            msg = "integer out of range"
+            raise CborError(msg)
+        out.append(_head(0, value) if value >= 0 else _head(1, -1 - value))
+    elif isinstance(value, float):
+        out.append(pack(">Bd", 0xFB, value))
+    elif isinstance(value, bytes):
+        out.extend((_head(2, len(value)), value))
+    elif isinstance(value, str):
+        text = value.encode("utf-8", "surrogatepass")
+        out.extend((_head(3, len(text)), text))
+    elif isinstance(value, list | tuple):
+        out.append(_head(4, len(value)))
+        for item in value:
+            _write(item, out)
+    elif isinstance(value, dict):
+        out.append(_head(5, len(value)))
+        for key, item in sorted((encode(key), item) for key, item in value.items()):
+            out.append(key)
+            _write(item, out)
+    else:
+        msg = f"no encoding for {type(value).__name__}"
+        raise CborError(msg)
+
+
+def _count(data: bytes, at: int, info: int) -> tuple[int, int]:
+    if info < 24:
+        return info, at
+    width = {24: 1, 25: 2, 26: 4, 27: 8}[info] if info <= 27 else 0
+    if not width or at + width > len(data):
+        msg = "truncated"
+        raise CborError(msg)
+    return int.from_bytes(data[at : at + width], "big"), at + width
+
+
+def _read(data: bytes, at: int, depth: int) -> tuple[Plain, int]:
+    if depth == 0:
+        msg = "nested too deeply"
+        raise CborError(msg)
+    first = data[at]
+    major, info = first >> 5, first & 31
+    if major == 7:
+        if first == 0xFB and at + 9 <= len(data):
+            return unpack_from(">d", data, at + 1)[0], at + 9
+        return _SIMPLE[_known(first)], at + 1
+    count, at = _count(data, at + 1, info)
+    if major == 0:
+        return count, at
+    if major == 1:
+        return -1 - count, at
+    if count > len(data) - at and major != 6:
+        msg = "truncated"
+        raise CborError(msg)
+    if major == 2:
+        return data[at : at + count], at + count
+    if major == 3:
+        return data[at : at + count].decode("utf-8", "surrogatepass"), at + count
+    if major == 4:
+        items: list[Plain] = []
+        for _ in range(count):
+            item, at = _read(data, at, depth - 1)
+            items.append(item)
+        return items, at
+    if major == 5:
+        members: dict[str, Plain] = {}
+        for _ in range(count):
+            key, at = _read(data, at, depth - 1)
+            if not isinstance(key, str) or key in members:
+                msg = "a map key is not text, or stands twice"
+                raise CborError(msg)
+            members[key], at = _read(data, at, depth - 1)
+        return members, at
+    msg = "a tag"
+    raise CborError(msg)
+
+
+_SIMPLE: dict[int, bool | None] = {0xF4: False, 0xF5: True, 0xF6: None}
+
+
+def _known(first: int) -> int:
+    if first not in _SIMPLE:
+        msg = "an unknown simple value"
+        raise CborError(msg)
+    return first

@@ -1,0 +1,243 @@
+"""What can go wrong, as one tree.
+
+::
+
+    HoldfastError
+    ├── AuthRequired           AUTH_REQUIRED           nobody is signed in
+    ├── AuthFailed             AUTH_FAILED             the login came to a bad end
+    ├── AuthCancelled          AUTH_CANCELLED          the user or the provider said no
+    ├── LoginTimedOut          TIMEOUT                 the deadline of the login passed
+    ├── LoginPending           LOGIN_PENDING           saved, and waiting for the user
+    ├── LoginPaused            LOGIN_PAUSED            interrupted by the user; saved
+    ├── LoginBusy              LOGIN_BUSY              another process has this login
+    ├── CallbackRefused        CALLBACK_REFUSED        an answer that is not this login's
+    ├── IllegalTransition      ILLEGAL_TRANSITION      the table has no such row
+    ├── TokenExpired           TOKEN_EXPIRED           expired, and nothing to refresh it with
+    ├── TokenRefreshFailed     TOKEN_REFRESH_FAILED    the refresh token was refused
+    ├── ConfigMissing          CONFIG_MISSING          no client id, no endpoint
+    ├── ConfigInvalid          CONFIG_INVALID          a setting that cannot be right
+    ├── NotFound               NOT_FOUND               no such provider or login
+    ├── NetworkError           NETWORK_ERROR           no usable answer arrived
+    ├── ProviderError          PROVIDER_ERROR          an answer that says no, or makes no sense
+    ├── TransportUnavailable   TRANSPORT_UNAVAILABLE   no port, no terminal, no device endpoint
+    └── StorageError           STORAGE_UNAVAILABLE     the vault cannot be used
+        ├── StorageConflict    STORAGE_CONFLICT        somebody saved a newer version
+        ├── StorageFull        STORAGE_FULL            no space left
+        ├── OutcomeUnknown     STORAGE_OUTCOME_UNKNOWN written, perhaps; the disk would not say
+        ├── Damaged            STORAGE_DAMAGED         a record or header does not open
+        └── NewerFormat        STORAGE_NEWER_FORMAT    written by a newer version
+
+Every error carries what a person needs: the sentence, one ``hint`` (a command or a setting), the
+stable ``code`` and the exit status of the command. No message holds a secret or a response body.
+
+This module is on the path of ``holdfast token``, which is why it imports nothing: codes are plain
+strings here, and :class:`holdfast.engine.result.ErrorCode` lists them.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+
+class HoldfastError(Exception):
+    """The root of every error this library raises on purpose.
+
+    Args:
+        message: What happened: lower case, no full stop, no secret.
+        hint: The one thing to do about it: a command or a setting.
+        why: One more line, only where the reason is not obvious.
+    """
+
+    code: ClassVar[str] = "AUTH_FAILED"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, why: str | None = None) -> None:
+        """Keep the three sentences."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.why = why
+
+
+class AuthRequired(HoldfastError):
+    """Nobody is signed in to this provider with this account."""
+
+    code = "AUTH_REQUIRED"
+    exit_code = 4
+
+
+class AuthFailed(HoldfastError):
+    """The login came to an end without tokens, and not because anybody declined it."""
+
+    code = "AUTH_FAILED"
+
+
+class AuthCancelled(HoldfastError):
+    """The user or the provider said no (``access_denied``), or the login was cancelled."""
+
+    code = "AUTH_CANCELLED"
+    exit_code = 5
+
+
+class LoginTimedOut(HoldfastError):
+    """The deadline of the login passed before an answer came."""
+
+    code = "TIMEOUT"
+    exit_code = 6
+
+
+class LoginPending(HoldfastError):
+    """The login is saved and waits for the user; nothing failed."""
+
+    code = "LOGIN_PENDING"
+    exit_code = 3
+
+
+class LoginPaused(HoldfastError):
+    """The user interrupted the wait; the login is saved and can be resumed."""
+
+    code = "LOGIN_PAUSED"
+    exit_code = 130
+
+    def __init__(self, message: str, *, login_id: str, hint: str | None = None) -> None:
+        """Remember which login to resume."""
+        super().__init__(message, hint=hint)
+        self.login_id = login_id
+
+
+class LoginBusy(HoldfastError):
+    """Another process has this login in hand; the message names it."""
+
+    code = "LOGIN_BUSY"
+
+
+class CallbackRefused(HoldfastError):
+    """An answer that is not this login's, or not an answer at all; the login goes on waiting.
+
+    Attributes:
+        reason: One of :class:`holdfast.engine.reasons.Refusal`, as a string.
+    """
+
+    code = "CALLBACK_REFUSED"
+
+    def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
+        """Remember the machine-readable reason for the audit line."""
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class IllegalTransition(HoldfastError):
+    """The table has no row for this trigger in this state, or its guard said no."""
+
+    code = "ILLEGAL_TRANSITION"
+
+
+class TokenExpired(HoldfastError):
+    """The access token has expired and there is no refresh token."""
+
+    code = "TOKEN_EXPIRED"
+    exit_code = 4
+
+
+class TokenRefreshFailed(HoldfastError):
+    """The provider refused the refresh token; a new login is needed."""
+
+    code = "TOKEN_REFRESH_FAILED"
+    exit_code = 4
+
+
+class ConfigMissing(HoldfastError):
+    """A setting without which nothing can be sent is absent."""
+
+    code = "CONFIG_MISSING"
+
+
+class ConfigInvalid(HoldfastError):
+    """A setting is present and cannot be right."""
+
+    code = "CONFIG_INVALID"
+
+
+class NotFound(HoldfastError):
+    """There is no provider, account or login of that name."""
+
+    code = "NOT_FOUND"
+
+
+class NetworkError(HoldfastError):
+    """No usable answer arrived: refused, reset, timed out, bad certificate, server error.
+
+    The request may or may not have been acted upon.
+    """
+
+    code = "NETWORK_ERROR"
+
+
+class ProviderError(HoldfastError):
+    """The provider answered, and the answer says no or makes no sense.
+
+    Attributes:
+        oauth_error: The provider's ``error`` code (RFC 6749 §5.2), if it gave a well-formed one.
+        status: The HTTP status, if there was an answer.
+    """
+
+    code = "PROVIDER_ERROR"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        oauth_error: str | None = None,
+        status: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """Remember what the provider said, in the two forms that are safe to keep."""
+        super().__init__(message, hint=hint)
+        self.oauth_error = oauth_error
+        self.status = status
+
+
+class TransportUnavailable(HoldfastError):
+    """This transport cannot work here: no free port, no terminal, no device endpoint."""
+
+    code = "TRANSPORT_UNAVAILABLE"
+
+
+class StorageError(HoldfastError):
+    """The storage cannot be used; what it holds was not touched."""
+
+    code = "STORAGE_UNAVAILABLE"
+    exit_code = 7
+
+
+class StorageConflict(StorageError):
+    """Somebody saved a newer version first; read again before deciding anything."""
+
+    code = "STORAGE_CONFLICT"
+
+
+class StorageFull(StorageError):
+    """There is no space left; the change was not made."""
+
+    code = "STORAGE_FULL"
+
+
+class OutcomeUnknown(StorageError):
+    """The change may or may not be durable; read again, never assume."""
+
+    code = "STORAGE_OUTCOME_UNKNOWN"
+
+
+class Damaged(StorageError):
+    """A record, header or log does not open: edited, swapped, truncated or decayed."""
+
+    code = "STORAGE_DAMAGED"
+    exit_code = 8
+
+
+class NewerFormat(StorageError):
+    """Written by a newer version of Holdfast; refused rather than half-read."""
+
+    code = "STORAGE_NEWER_FORMAT"

@@ -1,0 +1,131 @@
+"""What the audit log says: one event per transition, one per refused input, fields by list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from .secret import Secret
+
+AUDIT_SCHEMA: Final = 1
+
+Scalar: TypeAlias = "str | int | float | bool | None | tuple[str, ...]"
+
+
+class EventKind(StrEnum):
+    """What an audit line is about."""
+
+    TRANSITION = "login.transition"
+    REFUSED = "login.refused"
+    STORAGE_CREATED = "storage.created"
+    STORAGE_CHANGED = "storage.changed"
+
+
+class Outcome(StrEnum):
+    """How it went."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where an event happened.
+
+    Attributes:
+        pid: Process id.
+        host: Host name.
+        user: The account of the operating system.
+        app_version: Our own version.
+    """
+
+    pid: int
+    host: str
+    user: str
+    app_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of the audit log before the storage numbers it.
+
+    The fields are the allow-list: there is no place to put anything else. Secrets enter only
+    through ``fingerprints``, of which the storage writes a keyed digest under ``NAME_fp``.
+
+    Attributes:
+        time: POSIX seconds.
+        event: What it is about.
+        login: The login's id.
+        provider: Its provider's name.
+        account: Its account's name.
+        trigger: The trigger of a transition.
+        source: The state before; written as ``from``.
+        dest: The state after; written as ``to``.
+        reason: Machine-readable (:mod:`holdfast.engine.reasons`).
+        transport: How the user was asked.
+        outcome: How it went.
+        http_status: The provider's answer.
+        oauth_error: The provider's error code (RFC 6749 §5.2).
+        issuer: The provider's issuer identifier.
+        scopes: What was granted.
+        expires_in: Lifetime of the access token, seconds.
+        version: The login's version after the transition.
+        duration: Seconds since the previous transition of this login.
+        detail: One of a closed set of words or a figure, such as ``port=8080``.
+        origin: Where it happened.
+        fingerprints: Values whose keyed digest ties events together, by name.
+    """
+
+    time: float
+    event: EventKind
+    origin: Origin
+    login: str | None = None
+    provider: str | None = None
+    account: str | None = None
+    trigger: str | None = None
+    source: str | None = None
+    dest: str | None = None
+    reason: str | None = None
+    transport: str | None = None
+    outcome: Outcome | None = None
+    http_status: int | None = None
+    oauth_error: str | None = None
+    issuer: str | None = None
+    scopes: tuple[str, ...] | None = None
+    expires_in: float | None = None
+    version: int | None = None
+    duration: float | None = None
+    detail: str | None = None
+    fingerprints: Mapping[str, Secret] = field(default_factory=dict[str, "Secret"])
+
+    def members(self) -> dict[str, Scalar]:
+        """The fields that are written, under the names they are written by; no secret."""
+        named: dict[str, Scalar] = {"schema": AUDIT_SCHEMA}
+        for f in fields(self):
+            if f.name not in {"origin", "fingerprints"}:
+                named[_WRITTEN_AS.get(f.name, f.name)] = getattr(self, f.name)
+        for f in fields(self.origin):
+            named[f.name] = getattr(self.origin, f.name)
+        return {name: value for name, value in named.items() if value is not None}
+
+
+_WRITTEN_AS: Final = {"source": "from", "dest": "to"}
+FINGERPRINTS: Final = ("access_token", "refresh_token", "client", "subject")
+"""The names under which values may be fingerprinted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as the storage keeps it.
+
+    Attributes:
+        seq: Its number; the first is 1 and there are no gaps.
+        members: What is written, by name, without ``seq``.
+    """
+
+    seq: int
+    members: Mapping[str, Scalar]

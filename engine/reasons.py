@@ -1,0 +1,65 @@
+"""Why: the machine-readable reasons a transition or a refusal carries."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a login went where it went. The list only grows: old logs keep their words."""
+
+    ACCESS_DENIED = "access_denied"
+    """The user declined at the provider."""
+    PROVIDER_ERROR = "provider_error"
+    """The provider answered with another error; ``oauth_error`` says which."""
+    TRANSPORT_UNAVAILABLE = "transport_unavailable"
+    """No port, no terminal, no device endpoint."""
+    DEVICE_REFUSED = "device_refused"
+    """The provider refused the device authorization request."""
+    DEADLINE_PASSED = "deadline_passed"
+    """The login's own deadline."""
+    DEVICE_CODE_EXPIRED = "device_code_expired"
+    """The device code ran out before it was approved."""
+    USER_CANCELLED = "user_cancelled"
+    """``holdfast cancel``, or the program's equivalent."""
+    CODE_REFUSED = "code_refused"
+    """The provider refused the authorization code."""
+    CODE_SPENT = "code_spent"
+    """The code was sent by a process that stopped; sent again, the provider refused it."""
+    BAD_TOKEN_RESPONSE = "bad_token_response"
+    """Something came back for the code that holds no usable tokens."""
+    TRANSPORT_CHANGED = "transport_changed"
+    """Resumed with another transport or redirect address."""
+    NETWORK = "network"
+    """No answer arrived."""
+    PROVIDER_BUSY = "provider_busy"
+    """5xx or 429."""
+    REFRESH_REFUSED = "refresh_refused"
+    """The provider refused the refresh token."""
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    """A process stopped between sending a refresh token and saving the answer."""
+    BUFFER_REACHED = "buffer_reached"
+    """The access token is within the expiry buffer."""
+    SIGNED_OUT = "signed_out"
+    """``holdfast logout``."""
+    NEWER_LOGIN = "newer_login"
+    """Another login of the same account was finished."""
+
+
+class Refusal(StrEnum):
+    """Why an input was refused without changing anything but the log."""
+
+    NOT_A_CALLBACK = "not_a_callback"
+    AUTHORIZATION_URL = "authorization_url"
+    TRUNCATED = "truncated"
+    BARE_CODE = "bare_code"
+    WRONG_ADDRESS = "wrong_address"
+    DUPLICATE_PARAMETER = "duplicate_parameter"
+    WRONG_ISSUER = "wrong_issuer"
+    MISSING_ISSUER = "missing_issuer"
+    WRONG_STATE = "wrong_state"
+    MISSING_STATE = "missing_state"
+    MISSING_CODE = "missing_code"
+    IMPLICIT_RESPONSE = "implicit_response"
+    MALFORMED_ERROR = "malformed_error"
+    NOT_WAITING = "not_waiting"

@@ -1,0 +1,239 @@
+"""A login as it is saved: immutable, versioned, and complete enough for any process to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from .table import PENDING, State
+
+if TYPE_CHECKING:
+    from .provider import OAuthConfig
+    from .secret import Secret
+    from .tokens import OAuthTokens
+
+DEFAULT_ACCOUNT: Final = "default"
+SHORT_ID: Final = 4
+"""How many characters of a login's id a person is shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """What ties the answer to the question; erased piece by piece as it is spent.
+
+    Attributes:
+        verifier: The PKCE code verifier (RFC 7636 §4.1).
+        state: The ``state`` of the authorization request (RFC 6749 §10.12); ``None`` once a
+            callback has spent it.
+        nonce: The ``nonce`` of the ID token (OpenID Connect Core §3.1.2.1).
+    """
+
+    verifier: Secret
+    state: Secret | None
+    nonce: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceGrant:
+    """A device authorization response (RFC 8628 §3.2).
+
+    Attributes:
+        device_code: What the polls carry.
+        user_code: What the user types.
+        verification_uri: Where they type it.
+        verification_uri_complete: The same with the code in it, for a QR code.
+        expires_at: When the codes end, POSIX seconds.
+        interval: Least seconds between polls.
+    """
+
+    device_code: Secret
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str | None
+    expires_at: float
+    interval: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presentation:
+    """How the user was asked, in the detail another process needs to go on waiting.
+
+    Attributes:
+        transport: The transport's name.
+        redirect_uri: The redirect address of the authorization request, ``None`` for the device
+            flow.
+        device: The device grant, for the device flow.
+    """
+
+    transport: str
+    redirect_uri: str | None = None
+    device: DeviceGrant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """What is with the provider right now.
+
+    Attributes:
+        kind: Whether a code or a refresh token was sent.
+        started_at: When, POSIX seconds.
+        code: The authorization code, erased with the exchange.
+    """
+
+    kind: ExchangeKind
+    started_at: float
+    code: Secret | None = None
+
+
+ExchangeKind: TypeAlias = Literal["code", "refresh"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whose tokens these are, from a validated ID token.
+
+    Attributes:
+        subject: The ``sub`` claim: stable, meaningless to people.
+        name: What a person recognises: email, user name or name, whichever is there first.
+    """
+
+    subject: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """One run of the machine.
+
+    Attributes:
+        id: 26 Crockford base-32 characters; people see the first four.
+        version: Counts the transitions; 0 has never been saved.
+        state: Where it stands in the table.
+        config: The provider and client it was begun with.
+        account: Which of several accounts at one provider.
+        created_at: When it was begun, POSIX seconds.
+        changed_at: When it last changed, POSIX seconds.
+        deadline: When a pending login ends by itself, POSIX seconds.
+        reason: Why it is where it is (:class:`holdfast.engine.reasons.Reason`).
+        oauth_error: The provider's last error code, if that is why.
+        challenge: The secrets of a pending login.
+        presentation: How the user was asked.
+        exchange: What is with the provider.
+        tokens: What the login obtained.
+        identity: Whose they are, where an ID token said so.
+    """
+
+    id: str
+    version: int
+    state: State
+    config: OAuthConfig
+    account: str
+    created_at: float
+    changed_at: float
+    deadline: float | None = None
+    reason: str | None = None
+    oauth_error: str | None = None
+    challenge: Challenge | None = None
+    presentation: Presentation | None = None
+    exchange: Exchange | None = None
+    tokens: OAuthTokens | None = None
+    identity: Identity | None = None
+
+    @property
+    def provider(self) -> str:
+        """The name of the provider it belongs to."""
+        return self.config.service_name
+
+    @property
+    def short_id(self) -> str:
+        """The part of the id that people are shown."""
+        return self.id[:SHORT_ID]
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is on its way to its first tokens."""
+        return self.state in PENDING and self.tokens is None
+
+    @property
+    def alias(self) -> str | None:
+        """What it can be found by besides its id: its account, or the ``state`` it waits for."""
+        if self.tokens is not None:
+            return account_alias(self.provider, self.account)
+        if self.challenge is not None and self.challenge.state is not None:
+            return state_alias(self.challenge.state)
+        return None
+
+    def summary(self) -> Summary:
+        """What a list shows of it; holds no secret."""
+        tokens = self.tokens
+        return Summary(
+            id=self.id,
+            version=self.version,
+            state=self.state,
+            provider=self.provider,
+            account=self.account,
+            created_at=self.created_at,
+            changed_at=self.changed_at,
+            deadline=self.deadline if self.pending else None,
+            reason=self.reason,
+            oauth_error=self.oauth_error,
+            transport=self.presentation.transport if self.presentation else None,
+            issuer=self.config.issuer,
+            holds_tokens=tokens is not None,
+            expires_at=tokens.expires_at if tokens else None,
+            scopes=tokens.scopes if tokens else (),
+            refreshable=tokens is not None and tokens.refresh_token is not None,
+            identity=self.identity,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A login as a list shows it. Fields as in :class:`Login`, and what the tokens amount to.
+
+    Attributes:
+        transport: How the user was asked, while that is known.
+        issuer: The provider's issuer identifier.
+        holds_tokens: Whether it is a finished login.
+        expires_at: When the access token ends, POSIX seconds, if known.
+        scopes: What was granted.
+        refreshable: Whether there is a refresh token.
+    """
+
+    id: str
+    version: int
+    state: State
+    provider: str
+    account: str
+    created_at: float
+    changed_at: float
+    deadline: float | None
+    reason: str | None
+    oauth_error: str | None
+    transport: str | None
+    issuer: str | None
+    holds_tokens: bool
+    expires_at: float | None
+    scopes: tuple[str, ...]
+    refreshable: bool
+    identity: Identity | None
+
+    @property
+    def short_id(self) -> str:
+        """The part of the id that people are shown."""
+        return self.id[:SHORT_ID]
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is on its way to its first tokens."""
+        return self.state in PENDING and not self.holds_tokens
+
+
+def account_alias(provider: str, account: str) -> str:
+    """The name a finished login is found by."""
+    return f"account\0{provider}\0{account}"
+
+
+def state_alias(state: Secret) -> str:
+    """The name a pending login is found by when a callback arrives."""
+    return f"state\0{state.reveal()}"

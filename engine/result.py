@@ -1,0 +1,70 @@
+"""The answers of the public boundary: :class:`Success`, :class:`Failure`, :class:`ErrorCode`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from .errors import HoldfastError
+
+T = TypeVar("T")
+
+
+class ErrorCode(StrEnum):
+    """What went wrong, for programs. The list only grows."""
+
+    AUTH_REQUIRED = "AUTH_REQUIRED"
+    AUTH_FAILED = "AUTH_FAILED"
+    AUTH_CANCELLED = "AUTH_CANCELLED"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+    TOKEN_REFRESH_FAILED = "TOKEN_REFRESH_FAILED"
+    CONFIG_MISSING = "CONFIG_MISSING"
+    NOT_FOUND = "NOT_FOUND"
+    TIMEOUT = "TIMEOUT"
+    NETWORK_ERROR = "NETWORK_ERROR"
+    CONFIG_INVALID = "CONFIG_INVALID"
+    PROVIDER_ERROR = "PROVIDER_ERROR"
+    LOGIN_PENDING = "LOGIN_PENDING"
+    LOGIN_PAUSED = "LOGIN_PAUSED"
+    LOGIN_BUSY = "LOGIN_BUSY"
+    CALLBACK_REFUSED = "CALLBACK_REFUSED"
+    ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
+    TRANSPORT_UNAVAILABLE = "TRANSPORT_UNAVAILABLE"
+    STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE"
+    STORAGE_CONFLICT = "STORAGE_CONFLICT"
+    STORAGE_FULL = "STORAGE_FULL"
+    STORAGE_OUTCOME_UNKNOWN = "STORAGE_OUTCOME_UNKNOWN"
+    STORAGE_DAMAGED = "STORAGE_DAMAGED"
+    STORAGE_NEWER_FORMAT = "STORAGE_NEWER_FORMAT"
+
+
+@dataclass(frozen=True, slots=True)
+class Success(Generic[T]):
+    """It worked, and this is what came of it."""
+
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """It did not work.
+
+    Attributes:
+        error: What happened, in one sentence without secrets.
+        code: The same for programs.
+        hint: The one thing to do about it, if there is one.
+    """
+
+    error: str
+    code: ErrorCode
+    hint: str | None = None
+
+    @classmethod
+    def of(cls, error: HoldfastError) -> Failure:
+        """The failure that tells ``error`` to a caller who wants values, not exceptions."""
+        return cls(error.message, ErrorCode(error.code), error.hint)
+
+
+Result: TypeAlias = Success[T] | Failure

@@ -1,0 +1,54 @@
+"""A value that cannot be printed by accident."""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from typing import Final, NoReturn, final
+
+HIDDEN: Final = "‹hidden›"
+
+
+@final
+class Secret:
+    """A string that logs, tracebacks, ``repr`` and ``format`` show as ``‹hidden›``.
+
+    Comparison takes constant time. The only way to the value is :meth:`reveal`, so every place
+    that uses a secret can be found by that name. It refuses to be pickled: a secret travels in a
+    sealed record or not at all.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        """Wrap ``value``."""
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, for the one request or record it is meant for."""
+        return self._value
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(HIDDEN, spec)
+
+    def __reduce__(self) -> NoReturn:
+        msg = "a Secret is not pickled: it travels in a sealed record"
+        raise TypeError(msg)

@@ -1,0 +1,221 @@
+"""The table of the machine: every change of state a login may make, and nothing else.
+
+Rules for whoever edits this file:
+
+1. **Everything that decides which state follows which is in** :data:`TABLE`. The interpreter, the
+   diagrams, the documentation, the words of the audit log and the property tests read it; none
+   of them knows a state or an arrow of its own.
+2. **A row is a promise to saved logins.** A record written by an older version must still find its
+   way out of every state, so rows are added; they are not taken away.
+3. **(trigger, source) is unique.** Of two rows that share both, the interpreter would silently
+   follow the first.
+4. **No row has an effect.** What happens outside is done by the conductor after the row was saved.
+
+A refused input (a callback with another login's ``state``, say) is not a row: it changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class State(StrEnum):
+    """Where a login stands. ``idle`` is both the beginning and every end without tokens."""
+
+    IDLE = "idle"
+    CHALLENGE = "challenge"
+    AWAITING_CALLBACK = "awaiting_callback"
+    EXCHANGING = "exchanging"
+    AUTHENTICATED = "authenticated"
+    EXPIRED = "expired"
+    REFRESH_FAILED = "refresh_failed"
+
+
+class Trigger(StrEnum):
+    """What can happen to a login, in the imperative."""
+
+    BEGIN = "begin"
+    PRESENT = "present"
+    FAIL = "fail"
+    RECHALLENGE = "rechallenge"
+    RECEIVE_CALLBACK = "receive_callback"
+    DENY = "deny"
+    ACCEPT_TOKENS = "accept_tokens"
+    REJECT_CODE = "reject_code"
+    TIME_OUT = "time_out"
+    CANCEL = "cancel"
+    EXPIRE = "expire"
+    REFRESH = "refresh"
+    POSTPONE_REFRESH = "postpone_refresh"
+    REJECT_REFRESH = "reject_refresh"
+    LOGOUT = "logout"
+    SUPERSEDE = "supersede"
+
+
+class Guard(StrEnum):
+    """A condition on the record; :mod:`holdfast.engine.machine` says what each one looks at."""
+
+    POLLS = "polls"
+    SENDS_CODE = "sends_code"
+    SENDS_REFRESH_TOKEN = "sends_refresh_token"
+    HAS_REFRESH_TOKEN = "has_refresh_token"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One arrow of the machine.
+
+    Attributes:
+        trigger: What happens.
+        source: The state it may happen in.
+        dest: The state it leads to.
+        guard: What must hold of the record besides, if anything.
+        meaning: When it happens, in one clause.
+        rfc: The paragraph behind it, where a specification has one.
+    """
+
+    trigger: Trigger
+    source: State
+    dest: State
+    meaning: str
+    rfc: str = ""
+    guard: Guard | None = None
+
+
+_S = State
+_T = Trigger
+
+TABLE: Final[tuple[Row, ...]] = (
+    # idle: not begun, or over; the record says why it is over
+    Row(
+        _T.BEGIN, _S.IDLE, _S.CHALLENGE,
+        "verifier, state, nonce and deadline are minted, before anything leaves the machine",
+        "RFC 7636 §4.1",
+    ),
+    # challenge: the secrets exist, nobody has been asked
+    Row(
+        _T.PRESENT, _S.CHALLENGE, _S.AWAITING_CALLBACK,
+        "the transport is ready: port bound, request pushed or device code granted",
+        "RFC 8252 §7.3, RFC 8628 §3.2, RFC 9126 §2.2",
+    ),
+    Row(
+        _T.FAIL, _S.CHALLENGE, _S.IDLE,
+        "the transport could not start, or the provider refused the device or pushed request",
+        "RFC 8628 §3.2",
+    ),
+    Row(_T.TIME_OUT, _S.CHALLENGE, _S.IDLE, "the deadline passed before the user was asked"),
+    Row(_T.CANCEL, _S.CHALLENGE, _S.IDLE, "the user gave up before being asked"),
+    # awaiting_callback: the user has the address or the code; the answer may come at any time
+    Row(
+        _T.RECHALLENGE, _S.AWAITING_CALLBACK, _S.CHALLENGE,
+        "resumed with another redirect address or transport: new verifier and state, "
+        "the old ones are refused from now on",
+        "RFC 6749 §4.1.3",
+    ),
+    Row(
+        _T.RECEIVE_CALLBACK, _S.AWAITING_CALLBACK, _S.EXCHANGING,
+        "a callback passed every check; its code is saved before it is sent",
+        "RFC 6749 §4.1.2, RFC 9207 §2.4",
+    ),
+    Row(
+        _T.ACCEPT_TOKENS, _S.AWAITING_CALLBACK, _S.AUTHENTICATED,
+        "a device poll was answered with tokens",
+        "RFC 8628 §3.5",
+        Guard.POLLS,
+    ),
+    Row(
+        _T.DENY, _S.AWAITING_CALLBACK, _S.IDLE,
+        "a valid callback or poll says no",
+        "RFC 6749 §4.1.2.1, RFC 8628 §3.5",
+    ),
+    Row(_T.TIME_OUT, _S.AWAITING_CALLBACK, _S.IDLE, "the deadline passed without an answer"),
+    Row(_T.CANCEL, _S.AWAITING_CALLBACK, _S.IDLE, "the user gave up"),
+    # exchanging: a code or a refresh token is with the provider
+    Row(
+        _T.ACCEPT_TOKENS, _S.EXCHANGING, _S.AUTHENTICATED,
+        "tokens arrived and are saved before anyone is told",
+        "RFC 6749 §5.1, §6",
+    ),
+    Row(
+        _T.REJECT_CODE, _S.EXCHANGING, _S.IDLE,
+        "the provider refused the code",
+        "RFC 6749 §5.2",
+        Guard.SENDS_CODE,
+    ),
+    Row(
+        _T.TIME_OUT, _S.EXCHANGING, _S.IDLE,
+        "the deadline passed while the code could not be exchanged",
+        "",
+        Guard.SENDS_CODE,
+    ),
+    Row(
+        _T.CANCEL, _S.EXCHANGING, _S.IDLE,
+        "the user gave up while the code could not be exchanged",
+        "",
+        Guard.SENDS_CODE,
+    ),
+    Row(
+        _T.POSTPONE_REFRESH, _S.EXCHANGING, _S.EXPIRED,
+        "network error, 5xx or 429: the refresh token is untouched, try later",
+        "",
+        Guard.SENDS_REFRESH_TOKEN,
+    ),
+    Row(
+        _T.REJECT_REFRESH, _S.EXCHANGING, _S.REFRESH_FAILED,
+        "the provider refused the refresh token, and nobody else has stored a newer one",
+        "RFC 6749 §5.2",
+        Guard.SENDS_REFRESH_TOKEN,
+    ),
+    # authenticated: an access token that is good for more than the expiry buffer
+    Row(
+        _T.EXPIRE, _S.AUTHENTICATED, _S.EXPIRED,
+        "the access token was seen to be within the expiry buffer",
+        "RFC 6749 §5.1",
+    ),
+    Row(
+        _T.REFRESH, _S.AUTHENTICATED, _S.EXCHANGING,
+        "the refresh token is about to be sent",
+        "RFC 6749 §6",
+        Guard.HAS_REFRESH_TOKEN,
+    ),
+    Row(
+        _T.LOGOUT, _S.AUTHENTICATED, _S.IDLE,
+        "the user signed out: tokens are revoked and erased",
+        "RFC 7009 §2",
+    ),
+    Row(_T.SUPERSEDE, _S.AUTHENTICATED, _S.IDLE, "a newer login of the same account took its place"),
+    # expired: the access token is spent, a refresh token may remain
+    Row(
+        _T.REFRESH, _S.EXPIRED, _S.EXCHANGING,
+        "the refresh token is about to be sent",
+        "RFC 6749 §6",
+        Guard.HAS_REFRESH_TOKEN,
+    ),
+    Row(
+        _T.LOGOUT, _S.EXPIRED, _S.IDLE,
+        "the user signed out: tokens are revoked and erased",
+        "RFC 7009 §2",
+    ),
+    Row(_T.SUPERSEDE, _S.EXPIRED, _S.IDLE, "a newer login of the same account took its place"),
+    # refresh_failed: the provider said no to the refresh token
+    Row(
+        _T.REFRESH, _S.REFRESH_FAILED, _S.EXCHANGING,
+        "the user asked to try the refresh token once more",
+        "RFC 6749 §6",
+        Guard.HAS_REFRESH_TOKEN,
+    ),
+    Row(
+        _T.LOGOUT, _S.REFRESH_FAILED, _S.IDLE,
+        "the user signed out: tokens are revoked and erased",
+        "RFC 7009 §2",
+    ),
+    Row(
+        _T.SUPERSEDE, _S.REFRESH_FAILED, _S.IDLE,
+        "a newer login of the same account took its place",
+    ),
+)
+
+PENDING: Final = frozenset({State.CHALLENGE, State.AWAITING_CALLBACK, State.EXCHANGING})
+"""The states a login that has never held tokens passes through."""

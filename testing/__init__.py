@@ -1,0 +1,1 @@
+"""What others use to test their part: contract suites and the embedded authorization server."""
