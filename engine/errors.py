@@ -24,6 +24,7 @@
         ├── StorageConflict    STORAGE_CONFLICT        somebody saved a newer version
         ├── StorageFull        STORAGE_FULL            no space left
         ├── OutcomeUnknown     STORAGE_OUTCOME_UNKNOWN written, perhaps; the disk would not say
+        ├── TokensNotSaved     STORAGE_TOKENS_NOT_SAVED the tokens are here, and only here
         ├── Damaged            STORAGE_DAMAGED         a record or header does not open
         └── NewerFormat        STORAGE_NEWER_FORMAT    written by a newer version
 
@@ -38,7 +39,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import ClassVar
+
+    from .record import Login
 
 
 class HoldfastError(Exception):
@@ -228,6 +232,30 @@ class OutcomeUnknown(StorageError):
     """The change may or may not be durable; read again, never assume."""
 
     code = "STORAGE_OUTCOME_UNKNOWN"
+
+
+class TokensNotSaved(StorageError):
+    """Tokens arrived and could not be saved: they exist in this error and nowhere else.
+
+    Attributes:
+        login: The login with its tokens, as it would have been saved.
+        save_again: Tries once more; returns the saved login or raises ``StorageError``.
+    """
+
+    code = "STORAGE_TOKENS_NOT_SAVED"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        login: Login,
+        save_again: Callable[[], Login],
+        hint: str | None = None,
+    ) -> None:
+        """Keep hold of the tokens."""
+        super().__init__(message, hint=hint)
+        self.login = login
+        self.save_again = save_again
 
 
 class Damaged(StorageError):

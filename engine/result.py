@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
@@ -36,6 +36,7 @@ class ErrorCode(StrEnum):
     STORAGE_CONFLICT = "STORAGE_CONFLICT"
     STORAGE_FULL = "STORAGE_FULL"
     STORAGE_OUTCOME_UNKNOWN = "STORAGE_OUTCOME_UNKNOWN"
+    STORAGE_TOKENS_NOT_SAVED = "STORAGE_TOKENS_NOT_SAVED"
     STORAGE_DAMAGED = "STORAGE_DAMAGED"
     STORAGE_NEWER_FORMAT = "STORAGE_NEWER_FORMAT"
 
@@ -55,16 +56,19 @@ class Failure:
         error: What happened, in one sentence without secrets.
         code: The same for programs.
         hint: The one thing to do about it, if there is one.
+        cause: The exception behind it; a
+            :class:`~holdfast.engine.errors.TokensNotSaved` still holds the tokens.
     """
 
     error: str
     code: ErrorCode
     hint: str | None = None
+    cause: HoldfastError | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, error: HoldfastError) -> Failure:
         """The failure that tells ``error`` to a caller who wants values, not exceptions."""
-        return cls(error.message, ErrorCode(error.code), error.hint)
+        return cls(error.message, ErrorCode(error.code), error.hint, error)
 
 
 Result: TypeAlias = Success[T] | Failure

@@ -1,0 +1,261 @@
+"""From a code, or an approved device code, to saved tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from .callback import saved_callback
+from .device import PollAnswer, PollKind, judge_poll, poll_request
+from .errors import (
+    AuthCancelled,
+    AuthFailed,
+    HoldfastError,
+    LoginTimedOut,
+    NetworkError,
+    ProviderError,
+    StorageConflict,
+    StorageError,
+    TokensNotSaved,
+)
+from .identification import Identification
+from .ledger import Circumstances
+from .ports import Verdict, VerdictKind
+from .reasons import Reason
+from .record import account_alias
+from .table import State, Trigger
+from .token_request import code_request
+from .token_response import judge_token_response
+
+if TYPE_CHECKING:
+    from .parts import Parts
+    from .ports import Change, HttpRequest, HttpResponse, Lease
+    from .record import Identity, Login
+    from .tokens import OAuthTokens
+
+_ATTEMPTS: Final = 5  # commits tried when other processes finish logins of the same account
+
+
+class Exchange:
+    """Sends what the user's consent earned, and keeps what comes back."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with ``parts``."""
+        self._parts = parts
+        self._identification = Identification(parts.http, parts.clock)
+
+    def send_code(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
+        """Exchange the saved code of ``login``, which is exchanging, for tokens.
+
+        Args:
+            login: As it was just saved.
+            lease: The lease it is held under.
+            again: Whether a process that stopped may have sent the code before.
+
+        Raises:
+            AuthFailed: The provider refused the code; the login is idle.
+            NetworkError: No answer; the login is still exchanging and can be resumed.
+            TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
+        """
+        return self._parts.courier.carry(lambda: self._send_code(login, lease, again=again))
+
+    def poll(self, login: Login, lease: Lease) -> Login | Verdict:
+        """Ask once whether the device code of ``login`` has been approved (RFC 8628 §3.4).
+
+        Returns:
+            The authenticated login, or what to tell the transport while it is not yet one.
+
+        Raises:
+            AuthCancelled: The user declined; the login is idle.
+            AuthFailed: The provider answered with another error; the login is idle.
+            LoginTimedOut: The code has expired; the login is idle.
+            TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
+        """
+        return self._parts.courier.carry(lambda: self._poll(login, lease))
+
+    def _send_code(self, login: Login, lease: Lease, *, again: bool) -> Login:
+        challenge = login.challenge
+        if challenge is None or login.presentation is None:
+            msg = f"login {login.short_id} has lost what its code belongs to"
+            raise AuthFailed(msg, hint=f"holdfast login {login.provider}")
+        request = code_request(
+            login.config,
+            saved_callback(login),
+            verifier=challenge.verifier,
+            redirect_uri=login.presentation.redirect_uri,
+        )
+        try:
+            # fetched first: once the code is spent, nothing but saving may stand in the way
+            keys = self._identification.keys(login.config)
+            response, again = self._send_twice(request, again=again)
+            tokens = judge_token_response(login.config, response)
+            tokens, identity = self._identification.identify(login, tokens, keys)
+        except ProviderError as error:
+            raise self._reject(login, lease, error, again=again) from error
+        except NetworkError as error:
+            error.hint = f"holdfast resume {login.short_id}"
+            raise
+        return self.accept(login, tokens, lease, identity=identity)
+
+    def _send_twice(self, request: HttpRequest, *, again: bool) -> tuple[HttpResponse, bool]:
+        """The answer, asking once more at once when none came; and whether it was asked before.
+
+        A second sending of a spent code costs nothing: either the first never arrived, or its
+        tokens were lost on the way and the provider revokes them.
+        """
+        try:
+            return self._parts.http.send(request), again
+        except NetworkError:
+            return self._parts.http.send(request), True
+
+    def _reject(
+        self, login: Login, lease: Lease, error: ProviderError, *, again: bool
+    ) -> AuthFailed:
+        reason = Reason.CODE_SPENT if again else Reason.CODE_REFUSED
+        if error.oauth_error is None and error.status in {None, 200}:
+            reason = Reason.BAD_TOKEN_RESPONSE
+        self._parts.ledger.advance(
+            login,
+            Trigger.REJECT_CODE,
+            lease=lease,
+            reason=reason,
+            circumstances=Circumstances(http_status=error.status, oauth_error=error.oauth_error),
+            exchange=None,
+        )
+        if reason is Reason.CODE_SPENT:
+            return AuthFailed(
+                f"the one-time code was already spent when login {login.short_id} stopped",
+                why="tokens issued for it were never received; the provider revokes them",
+                hint=f"holdfast login {login.provider}",
+            )
+        return AuthFailed(error.message, hint=error.hint or f"holdfast login {login.provider}")
+
+    def _poll(self, login: Login, lease: Lease) -> Login | Verdict:
+        presentation = login.presentation
+        grant = presentation.device if presentation else None
+        if grant is None:
+            msg = f"login {login.short_id} is not a device login"
+            raise AuthFailed(msg, hint=f"holdfast login {login.provider}")
+        try:
+            keys = self._identification.keys(login.config)
+            response = self._parts.http.send(poll_request(login.config, grant))
+            answer = judge_poll(login.config, response)
+        except NetworkError as error:
+            return Verdict(kind=VerdictKind.UNANSWERED, message=error.message)
+        except ProviderError as error:
+            if self._parts.clock.now() >= grant.expires_at:  # some say invalid_grant for expired
+                raise self._expired(login, lease, error) from error
+            raise self._denied(login, lease, error) from error
+        if not isinstance(answer, PollAnswer):
+            try:
+                tokens, identity = self._identification.identify(login, answer, keys)
+            except ProviderError as error:
+                raise self._denied(login, lease, error) from error
+            return self.accept(login, tokens, lease, identity=identity)
+        if answer.kind is PollKind.DENIED:
+            no = ProviderError("", oauth_error="access_denied", status=response.status)
+            raise self._denied(login, lease, no)
+        if answer.kind is PollKind.EXPIRED:
+            raise self._expired(login, lease, None)
+        slower = answer.kind is PollKind.SLOW_DOWN
+        kind = VerdictKind.SLOW_DOWN if slower else VerdictKind.PENDING
+        return Verdict(kind=kind, interval=answer.interval)
+
+    def _denied(self, login: Login, lease: Lease, error: ProviderError) -> HoldfastError:
+        declined = error.oauth_error == "access_denied"
+        self._parts.ledger.advance(
+            login,
+            Trigger.DENY,
+            lease=lease,
+            reason=Reason.ACCESS_DENIED if declined else Reason.PROVIDER_ERROR,
+            circumstances=Circumstances(http_status=error.status, oauth_error=error.oauth_error),
+        )
+        hint = f"holdfast login {login.provider}"
+        if declined:
+            return AuthCancelled(
+                "the provider said no: access_denied (you declined the request)", hint=hint
+            )
+        return AuthFailed(error.message, hint=error.hint or hint)
+
+    def _expired(self, login: Login, lease: Lease, error: ProviderError | None) -> LoginTimedOut:
+        self._parts.ledger.advance(
+            login,
+            Trigger.TIME_OUT,
+            lease=lease,
+            reason=Reason.DEVICE_CODE_EXPIRED,
+            circumstances=Circumstances(
+                http_status=error.status if error else None,
+                oauth_error=error.oauth_error if error else "expired_token",
+            ),
+        )
+        msg = "the code expired before it was approved"
+        return LoginTimedOut(msg, hint=f"holdfast login {login.provider} --via device")
+
+    def accept(
+        self, login: Login, tokens: OAuthTokens, lease: Lease, *, identity: Identity | None
+    ) -> Login:
+        """Save ``tokens`` as those of ``login``; an older login of the account makes room.
+
+        Raises:
+            TokensNotSaved: It could not be done; the error holds the tokens.
+        """
+        try:
+            return self._accept(login, tokens, lease, identity)
+        except StorageError as error:
+            raise TokensNotSaved(
+                f"signed in, but the tokens could not be saved: {error.message}",
+                hint=error.hint,
+                login=replace(login, tokens=tokens),
+                save_again=lambda: self._accept(login, tokens, lease, identity),
+            ) from error
+
+    def _accept(
+        self, login: Login, tokens: OAuthTokens, lease: Lease, identity: Identity | None
+    ) -> Login:
+        storage, ledger = self._parts.storage, self._parts.ledger
+        if tokens.scope is None:  # RFC 6749 §5.1: left out when it is what was asked for
+            tokens = replace(tokens, scope=" ".join(login.config.scopes))
+        arrival = ledger.draft(
+            login,
+            Trigger.ACCEPT_TOKENS,
+            lease=lease,
+            tokens=tokens,
+            identity=identity,
+            challenge=None,
+            presentation=None,
+            exchange=None,
+            deadline=None,
+        )
+        for attempt in range(_ATTEMPTS):
+            older = storage.find(account_alias(login.provider, login.account))
+            changes = self._step_aside(older) if older else []
+            try:
+                ledger.commit([*changes, arrival])
+            except StorageConflict:
+                if attempt == _ATTEMPTS - 1 or self._changed(login):
+                    raise
+            else:
+                break
+        return arrival.login
+
+    def _step_aside(self, older: Login) -> list[Change]:
+        """The changes that end ``older``; what it may have with the provider is abandoned.
+
+        No lease is needed: a process that is refreshing it right now will find that its version
+        is gone, and use the newer login instead.
+        """
+        ledger = self._parts.ledger
+        changes: list[Change] = []
+        if older.state is State.EXCHANGING:
+            changes.append(
+                ledger.draft(
+                    older, Trigger.POSTPONE_REFRESH, reason=Reason.NEWER_LOGIN, exchange=None
+                )
+            )
+            older = changes[-1].login
+        changes.append(ledger.draft(older, Trigger.SUPERSEDE, reason=Reason.NEWER_LOGIN))
+        return changes
+
+    def _changed(self, login: Login) -> bool:
+        current = self._parts.storage.read(login.id)
+        return current is None or current.version != login.version

@@ -1,0 +1,254 @@
+"""Keeping an access token good: one refresh per expiry, whoever asks (RFC 6749 §6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from .errors import (
+    AuthRequired,
+    LoginBusy,
+    NetworkError,
+    ProviderError,
+    StorageConflict,
+    StorageError,
+    TokenExpired,
+    TokenRefreshFailed,
+    TokensNotSaved,
+)
+from .ledger import Circumstances
+from .reasons import Reason
+from .record import Exchange, account_alias
+from .table import State, Trigger
+from .token_request import refresh_request
+from .token_response import judge_token_response
+from .tokens import DEFAULT_BUFFER
+
+if TYPE_CHECKING:
+    from .parts import Parts
+    from .ports import Lease
+    from .record import Login, Summary
+    from .tokens import OAuthTokens
+
+LEASE_WAIT: Final = 60.0
+"""Seconds to wait for another process's refresh: longer than its two requests can take."""
+
+_CLIENT_ERRORS: Final = frozenset({"invalid_client", "invalid_request", "unsupported_grant_type"})
+"""Errors about us, not about the refresh token: it stays as good as it was (RFC 6749 §5.2)."""
+
+_ROUNDS: Final = 4  # a login may be replaced by a newer one while we wait for it
+
+
+class Renewal:
+    """Finds usable tokens, and refreshes them when there are none."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with ``parts``."""
+        self._parts = parts
+
+    def find(self, provider: str, account: str) -> Login:
+        """The finished login of ``account`` at ``provider``.
+
+        Raises:
+            AuthRequired: There is none.
+        """
+        login = self._parts.storage.find(account_alias(provider, account))
+        if login is None or login.tokens is None:
+            msg = f"not signed in to {provider}"
+            raise AuthRequired(msg, hint=f"holdfast login {provider}")
+        return login
+
+    def usable(self, login: Summary, buffer: float = DEFAULT_BUFFER) -> bool:
+        """Whether the access token of ``login`` is good for more than ``buffer`` seconds.
+
+        One of unknown lifetime is taken to be good while the login is ``authenticated``.
+        """
+        if not login.holds_tokens or login.state in {State.IDLE, State.REFRESH_FAILED}:
+            return False
+        if login.expires_at is None:
+            return login.state is State.AUTHENTICATED
+        return self._parts.clock.now() < login.expires_at - buffer
+
+    def observe(self, login: Login, buffer: float = DEFAULT_BUFFER) -> Login:
+        """``login``, moved to ``expired`` if its token is seen to be within ``buffer``.
+
+        Where that cannot be saved (somebody else is changing it, the disk is full) the login is
+        returned as it was read: looking must not fail.
+        """
+        if login.state is not State.AUTHENTICATED or self.usable(login.summary(), buffer):
+            return login
+        try:
+            return self._parts.ledger.advance(login, Trigger.EXPIRE, reason=Reason.BUFFER_REACHED)
+        except StorageError:
+            return login
+
+    def valid(
+        self, provider: str, account: str, *, buffer: float = DEFAULT_BUFFER, force: bool = False
+    ) -> Login:
+        """The login of ``account`` with an access token good for more than ``buffer`` seconds.
+
+        Any number of threads and processes may ask at once; one of them refreshes.
+
+        Args:
+            provider: The provider's name.
+            account: The account's name.
+            buffer: Seconds.
+            force: Refresh even a token that is still good, or a login whose refresh had failed.
+
+        Raises:
+            AuthRequired: Nobody is signed in.
+            TokenExpired: Expired, and there is no refresh token.
+            TokenRefreshFailed: The provider refused the refresh token, now or earlier.
+            NetworkError: No usable answer; the refresh token is untouched.
+            ProviderError: The provider refused this client; the refresh token is untouched.
+            LoginBusy: Another process holds the login and did not finish in time.
+            TokensNotSaved: New tokens arrived and could not be saved; they are in the error.
+        """
+        seen = self.find(provider, account)
+        login = seen
+        for _ in range(_ROUNDS):
+            if self._serves(login, seen, buffer, force=force):
+                return login
+            try:
+                return self._under_lease(login, seen, buffer, force=force)
+            except (StorageConflict, LoginBusy) as error:
+                login = self.find(provider, account)
+                if isinstance(error, LoginBusy) and not self._serves(
+                    login, seen, buffer, force=force
+                ):
+                    raise
+        return login
+
+    def recover(self, login: Login, lease: Lease) -> Login:
+        """Finish the refresh of ``login`` that a process began and did not live to finish.
+
+        Raises:
+            TokenRefreshFailed, NetworkError, ProviderError, TokensNotSaved: As for :meth:`valid`.
+        """
+        return self._refresh(login, lease, force=True)
+
+    def _serves(self, login: Login, seen: Login, buffer: float, *, force: bool) -> bool:
+        """Whether ``login`` answers the question asked when ``seen`` was read."""
+        if force and (login.id, login.tokens) == (seen.id, seen.tokens):
+            return False
+        return self.usable(login.summary(), buffer)
+
+    def _under_lease(self, login: Login, seen: Login, buffer: float, *, force: bool) -> Login:
+        storage = self._parts.storage
+
+        def answered() -> bool:
+            current = storage.read(login.id)
+            return current is not None and self._serves(current, seen, buffer, force=force)
+
+        with storage.lease(login.id, wait=LEASE_WAIT, until=answered) as lease:
+            current = storage.read(login.id)
+            if current is None or current.tokens is None:
+                msg = f"login {login.short_id} was replaced or ended meanwhile"
+                raise StorageConflict(msg, hint=f"holdfast status {login.provider}")
+            if self._serves(current, seen, buffer, force=force):
+                return current
+            return self._refresh(current, lease, force=force)
+
+    def _refresh(self, login: Login, lease: Lease, *, force: bool) -> Login:
+        again = login.state is State.EXCHANGING  # its process stopped: the lease is ours
+        hint = f"holdfast login {login.provider}"
+        if login.state is State.REFRESH_FAILED and not force:
+            because = login.oauth_error or login.reason
+            msg = (
+                f"{login.provider} needs a new sign-in: "
+                f"the provider rejected the refresh token ({because})"
+            )
+            raise TokenRefreshFailed(msg, hint=hint)
+        tokens = login.tokens
+        if tokens is None or tokens.refresh_token is None:
+            self.observe(login)
+            msg = f"the access token for {login.provider} has expired and cannot be refreshed"
+            raise TokenExpired(msg, hint=hint)
+        if not again:
+            sending = Exchange(kind="refresh", started_at=self._parts.clock.now())
+            login = self._parts.ledger.advance(
+                login, Trigger.REFRESH, lease=lease, exchange=sending
+            )
+        return self._parts.courier.carry(lambda: self._send(login, tokens, lease, again=again))
+
+    def _send(self, login: Login, tokens: OAuthTokens, lease: Lease, *, again: bool) -> Login:
+        request = refresh_request(login.config, tokens.refresh_token or "")
+        http = self._parts.http
+        try:
+            try:
+                response = http.send(request)
+            except NetworkError:
+                # once more at once: inside any grace period the provider may have, and where it
+                # has none, an answer that was lost on the way cannot be had back anyway
+                again = True
+                response = http.send(request)
+        except NetworkError:
+            self._postpone(login, lease, Reason.NETWORK)
+            raise
+        try:
+            fresh = judge_token_response(login.config, response, previous=tokens)
+        except NetworkError:
+            self._postpone(
+                login, lease, Reason.PROVIDER_BUSY, Circumstances(http_status=response.status)
+            )
+            raise
+        except ProviderError as error:
+            return self._refused(login, lease, error, again=again)
+        return self._save(login, fresh, lease)
+
+    def _postpone(
+        self, login: Login, lease: Lease, reason: Reason, circumstances: Circumstances | None = None
+    ) -> None:
+        self._parts.ledger.advance(
+            login,
+            Trigger.POSTPONE_REFRESH,
+            lease=lease,
+            reason=reason,
+            circumstances=circumstances or Circumstances(),
+            exchange=None,
+        )
+
+    def _refused(self, login: Login, lease: Lease, error: ProviderError, *, again: bool) -> Login:
+        current = self._parts.storage.read(login.id)
+        if current is None or current.version != login.version:
+            msg = "another process has changed this login meanwhile"
+            raise StorageConflict(msg, hint=f"holdfast status {login.provider}")
+        said = Circumstances(http_status=error.status, oauth_error=error.oauth_error)
+        if error.oauth_error in _CLIENT_ERRORS:
+            self._postpone(login, lease, Reason.PROVIDER_ERROR, said)
+            raise error
+        self._parts.ledger.advance(
+            login,
+            Trigger.REJECT_REFRESH,
+            lease=lease,
+            reason=Reason.OUTCOME_UNKNOWN if again else Reason.REFRESH_REFUSED,
+            circumstances=said,
+            exchange=None,
+        )
+        because = error.oauth_error or f"HTTP {error.status}"
+        raise TokenRefreshFailed(
+            f"{login.provider} needs a new sign-in: "
+            f"the provider rejected the refresh token ({because})",
+            why="an earlier refresh was interrupted before its answer could be saved"
+            if again
+            else None,
+            hint=f"holdfast login {login.provider}",
+        ) from error
+
+    def _save(self, login: Login, fresh: OAuthTokens, lease: Lease) -> Login:
+        def save() -> Login:
+            return self._parts.ledger.advance(
+                login, Trigger.ACCEPT_TOKENS, lease=lease, tokens=fresh, exchange=None
+            )
+
+        try:
+            return save()
+        except StorageConflict:
+            raise  # a newer login took this one's place: its tokens are the ones to use
+        except StorageError as error:
+            raise TokensNotSaved(
+                f"refreshed, but the new tokens could not be saved: {error.message}",
+                hint=error.hint,
+                login=replace(login, tokens=fresh),
+                save_again=save,
+            ) from error

@@ -1,0 +1,324 @@
+"""The service a program embeds: sign in, stay signed in, sign out; values, not exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from ..engine.callback import parse_callback
+from ..engine.conductor import DEFAULT_TIMEOUT, Started
+from ..engine.errors import AuthRequired, HoldfastError
+from ..engine.login_id import choose
+from ..engine.record import DEFAULT_ACCOUNT
+from ..engine.result import Failure, Result, Success
+from ..engine.tokens import DEFAULT_BUFFER, OAuthTokens
+from .plain import PlainConversation
+from .status import AuthStatus, status_of
+from .transport_maker import TransportMaker
+from .workbench import Workbench
+
+if TYPE_CHECKING:
+    from ..engine.ports import Browser, Conversation, Storage
+    from ..engine.record import Login
+    from ..storage import TokenStorageProtocol
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _answered(
+    method: Callable[Concatenate[OAuthService, P], T],
+) -> Callable[Concatenate[OAuthService, P], Result[T]]:
+    """``method`` with its errors as :class:`Failure` and its value as :class:`Success`."""
+
+    @wraps(method)
+    def answer(self: OAuthService, /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
+        try:
+            return Success(method(self, *args, **kwargs))
+        except HoldfastError as error:
+            return Failure.of(error)
+
+    return answer
+
+
+class OAuthService:
+    """Logins of one program's user, by provider name.
+
+    Every method answers with :class:`Success` or :class:`Failure`; none raises for what can go
+    wrong with a login. Threads and processes may share it: whoever finds a token expired, one of
+    them refreshes it.
+    """
+
+    def __init__(
+        self,
+        token_storage: TokenStorageProtocol | None = None,
+        *,
+        storage: Storage | None = None,
+        workbench: Workbench | None = None,
+        conversation: Conversation | None = None,
+        browser: Browser | None = None,
+    ) -> None:
+        """Choose where logins are kept; nothing is opened before it is needed.
+
+        Args:
+            token_storage: Where tokens are kept: :class:`FileTokenStorage` (the default),
+                :class:`MemoryTokenStorage`, or any object with the same three methods, with which
+                a login that was interrupted cannot be resumed.
+            storage: A complete storage instead, with which it can.
+            workbench: All parts at once, for programs that bring their own.
+            conversation: Where the address to open is shown; standard error by default.
+            browser: What opens it; the system's browser by default.
+        """
+        self._token_storage = token_storage
+        self._storage = storage
+        self._workbench = workbench
+        self._conversation: Conversation = conversation or PlainConversation()
+        self._browser = browser
+
+    @property
+    def workbench(self) -> Workbench:
+        """The parts behind this service, put together at first use.
+
+        Raises:
+            StorageError: The storage cannot be opened.
+        """
+        if self._workbench is None:
+            self._workbench = Workbench.open(
+                storage=self._storage, token_storage=self._token_storage
+            )
+        return self._workbench
+
+    # --- the state of things ---------------------------------------------------------------------
+
+    @_answered
+    def get_status(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> AuthStatus:
+        """Whether there are tokens for ``service``, without asking the provider.
+
+        Failures: ``NOT_FOUND`` (no such provider), ``STORAGE_…``.
+        """
+        bench = self.workbench
+        bench.catalogue.provider(service)
+        renewal = bench.conductor.renewal
+        try:
+            login = renewal.observe(renewal.find(service, account)).summary()
+        except AuthRequired:
+            return AuthStatus.NOT_AUTHENTICATED
+        return status_of(login, usable=renewal.usable(login))
+
+    @_answered
+    def get_tokens(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> OAuthTokens:
+        """The tokens as they are stored, even expired ones.
+
+        Failures: ``AUTH_REQUIRED``, ``STORAGE_…``.
+        """
+        return _tokens(self.workbench.conductor.renewal.find(service, account))
+
+    # --- signing in ------------------------------------------------------------------------------
+
+    @_answered
+    def authenticate(
+        self,
+        service: str,
+        *,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        scopes: Sequence[str] | None = None,
+        open_browser: bool = True,
+        account: str = DEFAULT_ACCOUNT,
+        via: str = "loopback",
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> OAuthTokens:
+        """A whole login, waiting for the user.
+
+        Args:
+            service: The provider's name.
+            client_id: The client; else from ``<SERVICE>_CLIENT_ID`` or the configuration.
+            client_secret: Likewise, for confidential clients.
+            scopes: Instead of the configured ones.
+            open_browser: Whether to start a browser; the address is shown in any case.
+            account: The name to keep the login under.
+            via: ``loopback``, ``manual`` or ``device``.
+            timeout: Seconds to wait for the user.
+
+        Failures: ``NOT_FOUND`` (no such provider), ``CONFIG_MISSING`` (no client id),
+        ``AUTH_CANCELLED`` (declined), ``AUTH_FAILED``, ``TIMEOUT``, ``NETWORK_ERROR``,
+        ``PROVIDER_ERROR``, ``TRANSPORT_UNAVAILABLE`` (no free port), ``STORAGE_…``.
+
+        Raises:
+            KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
+        """
+        bench = self.workbench
+        config = bench.config(
+            service, client_id=client_id, client_secret=client_secret, scopes=scopes, via=via
+        )
+        transport = self._maker(open_browser=open_browser).make(via)
+        login = bench.conductor.sign_in(config, transport, account=account, timeout=timeout)
+        return _tokens(login)
+
+    @_answered
+    def begin(
+        self,
+        service: str,
+        *,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        scopes: Sequence[str] | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        via: str = "manual",
+        redirect_uri: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> Started:
+        """The first half of a login, for a program that owns the conversation with its user.
+
+        Show ``value.address``; when the browser comes back to the redirect address, hand what it
+        brought to :meth:`complete`. With ``via="device"`` call :meth:`resume` instead, which
+        polls.
+
+        Args:
+            service: The provider's name.
+            client_id: As for :meth:`authenticate`.
+            client_secret: As for :meth:`authenticate`.
+            scopes: As for :meth:`authenticate`.
+            account: The name to keep the login under.
+            via: ``manual`` or ``device``.
+            redirect_uri: Where the browser is to come back to: a web backend's own address.
+            timeout: Seconds until the login ends by itself.
+
+        Failures: as for :meth:`authenticate`.
+        """
+        bench = self.workbench
+        config = bench.config(
+            service,
+            client_id=client_id,
+            client_secret=client_secret,
+            scopes=scopes,
+            via=via,
+            redirect_uri=redirect_uri,
+        )
+        transport = self._maker(open_browser=False).make(via)
+        return bench.conductor.start(config, transport, account=account, timeout=timeout)
+
+    @_answered
+    def complete(self, callback: str, *, login_id: str | None = None) -> OAuthTokens:
+        """Finish the login that ``callback`` answers.
+
+        Args:
+            callback: The address the browser came back to, or its query.
+            login_id: The login it must belong to; found by its ``state`` if not given.
+
+        Failures: ``CALLBACK_REFUSED`` (it answers no login that waits; nothing has changed),
+        ``AUTH_CANCELLED``, ``AUTH_FAILED``, ``TIMEOUT``, ``NETWORK_ERROR``, ``LOGIN_BUSY``,
+        ``STORAGE_…``.
+        """
+        conductor = self.workbench.conductor
+        parameters = parse_callback(callback, redirect_uri=None)
+        full_id = None if login_id is None else self._full_id(login_id)
+        return _tokens(conductor.complete(parameters, login_id=full_id))
+
+    @_answered
+    def resume(
+        self,
+        login_id: str,
+        *,
+        via: str | None = None,
+        open_browser: bool = False,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> OAuthTokens:
+        """Go on with a login that was begun here or elsewhere, waiting for its user.
+
+        Args:
+            login_id: Its id, or any unambiguous beginning of it.
+            via: Another transport than before.
+            open_browser: Whether to start a browser.
+            timeout: Seconds to wait, where the login has to start anew.
+
+        Failures: ``NOT_FOUND`` (no such login), ``LOGIN_BUSY`` (another process has it in hand),
+        and as for :meth:`authenticate`.
+        """
+        conductor = self.workbench.conductor
+        full_id = self._full_id(login_id)
+        maker = self._maker(open_browser=open_browser)
+        before = self.workbench.storage.read(full_id)
+        presented = before.presentation.transport if before and before.presentation else "loopback"
+        transport = maker.make(via or presented)
+        return _tokens(conductor.resume(full_id, [transport], timeout=timeout))
+
+    @_answered
+    def cancel(self, login_id: str) -> bool:
+        """Forget a login that has not been finished.
+
+        Failures: ``NOT_FOUND`` (no such login, or it is finished), ``LOGIN_BUSY``.
+        """
+        self.workbench.conductor.cancel(self._full_id(login_id))
+        return True
+
+    # --- staying signed in -----------------------------------------------------------------------
+
+    @_answered
+    def ensure_valid_token(
+        self,
+        service: str,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        buffer_seconds: float = DEFAULT_BUFFER,
+    ) -> OAuthTokens:
+        """Tokens good for more than ``buffer_seconds``, refreshed if need be.
+
+        Failures: ``AUTH_REQUIRED``, ``TOKEN_EXPIRED`` (and there is no refresh token),
+        ``TOKEN_REFRESH_FAILED`` (the provider refused it), ``NETWORK_ERROR`` (it is untouched),
+        ``LOGIN_BUSY``, ``STORAGE_…``.
+        """
+        renewal = self.workbench.conductor.renewal
+        return _tokens(renewal.valid(service, account, buffer=buffer_seconds))
+
+    @_answered
+    def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> str:
+        """The access token alone, refreshed if need be. Failures: as for ensure_valid_token."""
+        return _tokens(self.workbench.conductor.renewal.valid(service, account)).access_token
+
+    @_answered
+    def refresh_tokens(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> OAuthTokens:
+        """Refresh now, even tokens that are still good. Failures: as for ensure_valid_token."""
+        return _tokens(self.workbench.conductor.renewal.valid(service, account, force=True))
+
+    # --- signing out -----------------------------------------------------------------------------
+
+    @_answered
+    def logout(
+        self, service: str, *, account: str = DEFAULT_ACCOUNT, revoke: bool = True
+    ) -> bool:
+        """Revoke the tokens at the provider and erase them here.
+
+        The value is whether anybody was signed in. A provider that cannot be reached does not
+        keep the tokens here.
+
+        Failures: ``LOGIN_BUSY``, ``STORAGE_…``.
+        """
+        conductor = self.workbench.conductor
+        try:
+            login = conductor.renewal.find(service, account)
+        except AuthRequired:
+            return False
+        conductor.departure.sign_out(login, revoke=revoke)
+        return True
+
+    # --- how -------------------------------------------------------------------------------------
+
+    def _maker(self, *, open_browser: bool) -> TransportMaker:
+        return TransportMaker(
+            self.workbench,
+            self._conversation,
+            browser=self._browser,
+            open_browser=open_browser,
+        )
+
+    def _full_id(self, login_id: str) -> str:
+        return choose(self.workbench.storage.summaries(), login_id).id
+
+
+def _tokens(login: Login) -> OAuthTokens:
+    if login.tokens is None:
+        msg = f"login {login.short_id} holds no tokens"
+        raise AuthRequired(msg, hint=f"holdfast login {login.provider}")
+    return login.tokens

@@ -1,0 +1,54 @@
+"""The machine we run on: its clock, its randomness, and what it calls this process."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import time
+from functools import cache
+
+from ..engine.events import Origin
+from .version import app_version
+
+
+class SystemClock:
+    """The clock of the operating system."""
+
+    # held by the class: freezegun replaces the attributes of modules, and a frozen deadline
+    # would never pass
+    _monotonic = staticmethod(time.monotonic)
+    _sleep = staticmethod(time.sleep)
+
+    def now(self) -> float:
+        """POSIX seconds; what freezegun says while it is at work."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward."""
+        return self._monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` pass."""
+        self._sleep(seconds)
+
+
+class SystemRandomness:
+    """The operating system's generator."""
+
+    def octets(self, count: int) -> bytes:
+        """``count`` unpredictable octets."""
+        return secrets.token_bytes(count)
+
+
+@cache
+def _host_and_user() -> tuple[str, str]:
+    # not getpass.getuser(): it raises where the user has no name, as in many containers
+    user = os.environ.get("USER") or os.environ.get("USERNAME")
+    return platform.node(), user or str(os.getuid() if hasattr(os, "getuid") else "unknown")
+
+
+def origin() -> Origin:
+    """This process, as the audit log names it."""
+    host, user = _host_and_user()
+    return Origin(pid=os.getpid(), host=host, user=user, app_version=app_version())

@@ -1,0 +1,89 @@
+"""Transports by name, with the conversation, the browser and the typed answers they need."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from ..engine.errors import ConfigInvalid
+from ..transports.browser import SystemBrowser
+from ..transports.device import DeviceTransport
+from ..transports.loopback import LoopbackTransport
+from ..transports.manual import ManualTransport
+from ..transports.racing import RacingTransport
+from ..transports.terminal import StreamAnswers, TerminalAnswers
+
+if TYPE_CHECKING:
+    from ..engine.ports import Answers, Browser, Conversation, Transport
+    from .workbench import Workbench
+
+ALIASES: Final = {"paste": "manual", "auto": "loopback"}
+"""Other names for transports; a command that can look around decides ``auto`` itself."""
+
+
+class TransportMaker:
+    """Makes transports that talk to one conversation."""
+
+    def __init__(
+        self,
+        bench: Workbench,
+        conversation: Conversation,
+        *,
+        answers: Callable[[], Answers] | None = None,
+        browser: Browser | None = None,
+        open_browser: bool = True,
+    ) -> None:
+        """Transports for ``bench``.
+
+        Args:
+            bench: Whose HTTP and clock they use.
+            conversation: Where their notices go.
+            answers: Opens the place pasted addresses come from; standard input by default.
+            browser: What opens an address; the system's browser by default.
+            open_browser: Whether anything is opened at all.
+        """
+        self._bench = bench
+        self._conversation = conversation
+        self._answers = answers or _standard_input
+        self._browser = browser or SystemBrowser()
+        self._open_browser = open_browser
+        self._makers: dict[str, Callable[[], Transport]] = {
+            "loopback": self._loopback,
+            "manual": self._manual,
+            "device": self._device,
+            "racing": self._racing,
+        }
+
+    def make(self, name: str) -> Transport:
+        """The transport of that name.
+
+        Raises:
+            ConfigInvalid: There is none.
+        """
+        maker = self._makers.get(ALIASES.get(name, name))
+        if maker is None:
+            msg = f"there is no transport {name[:40]!r}"
+            raise ConfigInvalid(msg, hint="holdfast help transports")
+        return maker()
+
+    def _loopback(self) -> LoopbackTransport:
+        return LoopbackTransport(
+            self._conversation,
+            self._browser,
+            self._bench.clock,
+            open_browser=self._open_browser,
+        )
+
+    def _manual(self) -> ManualTransport:
+        return ManualTransport(self._conversation, self._answers)
+
+    def _device(self) -> DeviceTransport:
+        return DeviceTransport(self._conversation, self._bench.http, self._bench.clock)
+
+    def _racing(self) -> RacingTransport:
+        return RacingTransport(self._loopback(), self._manual())
+
+
+def _standard_input() -> Answers:
+    return TerminalAnswers() if sys.stdin.isatty() else StreamAnswers(sys.stdin.buffer)
