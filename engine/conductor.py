@@ -183,7 +183,7 @@ class Conductor:
 
         Args:
             parameters: The decoded callback parameters, duplicates kept
-                (:func:`holdfast.engine.callback.parse_callback` reads them from an address).
+                (:func:`holdfast.engine.pasted.parse_callback` reads them from an address).
             login_id: The login they must belong to; found by their ``state`` if not given.
 
         Raises:

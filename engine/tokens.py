@@ -102,7 +102,7 @@ class OAuthTokens:
         return cls(
             access_token=access_token,
             token_type=_text(response.get("token_type")) or "Bearer",
-            expires_in=_lifetime(response.get("expires_in")),
+            expires_in=lifetime(response.get("expires_in")),
             refresh_token=_text(response.get("refresh_token")),
             scope=_scope(response.get("scope")),
             issued_at=time.time() if received_at is None else received_at,
@@ -128,10 +128,10 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _lifetime(value: object) -> float | None:
-    """Seconds, from a number or a string of digits; anything else is an unknown lifetime.
+def lifetime(value: object) -> float | None:
+    """Seconds from ``value``: a number, or a string that is one; ``None`` if it is unknown.
 
-    Zero and negative ones are unknown too: servers send them for tokens that plainly work.
+    Zero and negative lifetimes are unknown too: servers send them for tokens that plainly work.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from ..engine.callback import parse_callback
+from ..engine.pasted import parse_callback
 from ..engine.conductor import DEFAULT_TIMEOUT, Started
 from ..engine.errors import AuthRequired, HoldfastError
 from ..engine.login_id import choose

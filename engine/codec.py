@@ -1,0 +1,228 @@
+"""A login as bytes: what a list shows, and the whole of it, each under a schema number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from . import cbor
+from .errors import Damaged, HoldfastError, NewerFormat
+from .provider import OAuthConfig
+from .record import Challenge, DeviceGrant, Exchange, Identity, Login, Presentation, Summary
+from .secret import Secret
+from .table import State
+from .tokens import OAuthTokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SCHEMA: Final = 1
+"""The number of this layout. A reader refuses a higher one; members it does not know, it skips."""
+
+T = TypeVar("T")
+
+
+def encode_login(login: Login) -> tuple[bytes, bytes]:
+    """``login`` as (what a list shows of it, all of it); only the second holds secrets."""
+    return cbor.encode(_summary_members(login.summary())), cbor.encode(_login_members(login))
+
+
+def decode_login(secret: bytes) -> Login:
+    """The login that :func:`encode_login` wrote.
+
+    Raises:
+        NewerFormat: A newer version wrote it.
+        Damaged: These are not the bytes of a login.
+    """
+    return _decoded(secret, _login)
+
+
+def decode_summary(meta: bytes) -> Summary:
+    """The summary that :func:`encode_login` wrote.
+
+    Raises:
+        NewerFormat: A newer version wrote it.
+        Damaged: These are not the bytes of a summary.
+    """
+    return _decoded(meta, _summary)
+
+
+def _decoded(data: bytes, build: Callable[[Mapping[str, Any]], T]) -> T:
+    try:
+        members = cast("dict[str, Any]", cbor.decode_map(data))
+        if members["schema"] > SCHEMA:
+            raise NewerFormat(
+                "this login was written by a newer version of Holdfast",
+                hint="pip install --upgrade holdfast",
+            )
+        return build(members)
+    except (cbor.CborError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Damaged("a login cannot be read", hint="holdfast list") from error
+    except NewerFormat:
+        raise
+    except HoldfastError as error:  # a provider setting of the wrong type
+        raise Damaged("a login cannot be read", hint="holdfast list") from error
+
+
+def _present(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _reveal(secret: Secret | None) -> str | None:
+    return secret.reveal() if secret is not None else None
+
+
+def _hide(value: str | None) -> Secret | None:
+    return Secret(value) if value is not None else None
+
+
+def _login_members(login: Login) -> dict[str, Any]:
+    challenge, shown, exchange = login.challenge, login.presentation, login.exchange
+    return _present(
+        schema=SCHEMA,
+        id=login.id,
+        version=login.version,
+        state=login.state.value,
+        config=login.config.to_dict(),
+        account=login.account,
+        created_at=float(login.created_at),
+        changed_at=float(login.changed_at),
+        deadline=login.deadline,
+        reason=login.reason,
+        oauth_error=login.oauth_error,
+        challenge=challenge
+        and _present(
+            verifier=challenge.verifier.reveal(),
+            state=_reveal(challenge.state),
+            nonce=challenge.nonce.reveal(),
+        ),
+        presentation=shown
+        and _present(
+            transport=shown.transport,
+            redirect_uri=shown.redirect_uri,
+            device=shown.device and _device_members(shown.device),
+        ),
+        exchange=exchange
+        and _present(
+            kind=exchange.kind, started_at=exchange.started_at, code=_reveal(exchange.code)
+        ),
+        tokens=login.tokens and login.tokens.to_dict(),
+        identity=_identity_members(login.identity),
+    )
+
+
+def _device_members(device: DeviceGrant) -> dict[str, Any]:
+    return _present(
+        device_code=device.device_code.reveal(),
+        user_code=device.user_code,
+        verification_uri=device.verification_uri,
+        verification_uri_complete=device.verification_uri_complete,
+        expires_at=device.expires_at,
+        interval=device.interval,
+    )
+
+
+def _identity_members(identity: Identity | None) -> dict[str, Any] | None:
+    return identity and _present(subject=identity.subject, name=identity.name)
+
+
+def _summary_members(summary: Summary) -> dict[str, Any]:
+    return _present(
+        schema=SCHEMA,
+        id=summary.id,
+        version=summary.version,
+        state=summary.state.value,
+        provider=summary.provider,
+        account=summary.account,
+        created_at=float(summary.created_at),
+        changed_at=float(summary.changed_at),
+        deadline=summary.deadline,
+        reason=summary.reason,
+        oauth_error=summary.oauth_error,
+        transport=summary.transport,
+        issuer=summary.issuer,
+        holds_tokens=summary.holds_tokens,
+        expires_at=summary.expires_at,
+        scopes=list(summary.scopes),
+        refreshable=summary.refreshable,
+        identity=_identity_members(summary.identity),
+    )
+
+
+def _login(members: Mapping[str, Any]) -> Login:
+    challenge, shown = members.get("challenge"), members.get("presentation")
+    exchange, tokens = members.get("exchange"), members.get("tokens")
+    return Login(
+        id=members["id"],
+        version=members["version"],
+        state=State(members["state"]),
+        config=OAuthConfig.from_dict(members["config"]),
+        account=members["account"],
+        created_at=members["created_at"],
+        changed_at=members["changed_at"],
+        deadline=members.get("deadline"),
+        reason=members.get("reason"),
+        oauth_error=members.get("oauth_error"),
+        challenge=Challenge(
+            verifier=Secret(challenge["verifier"]),
+            state=_hide(challenge.get("state")),
+            nonce=Secret(challenge["nonce"]),
+        )
+        if challenge
+        else None,
+        presentation=Presentation(
+            transport=shown["transport"],
+            redirect_uri=shown.get("redirect_uri"),
+            device=_device(shown.get("device")),
+        )
+        if shown
+        else None,
+        exchange=Exchange(
+            kind=exchange["kind"],
+            started_at=exchange["started_at"],
+            code=_hide(exchange.get("code")),
+        )
+        if exchange
+        else None,
+        tokens=OAuthTokens.from_dict(tokens) if tokens else None,
+        identity=_identity(members.get("identity")),
+    )
+
+
+def _device(members: Mapping[str, Any] | None) -> DeviceGrant | None:
+    if not members:
+        return None
+    return DeviceGrant(
+        device_code=Secret(members["device_code"]),
+        user_code=members["user_code"],
+        verification_uri=members["verification_uri"],
+        verification_uri_complete=members.get("verification_uri_complete"),
+        expires_at=members["expires_at"],
+        interval=members["interval"],
+    )
+
+
+def _identity(members: Mapping[str, Any] | None) -> Identity | None:
+    return Identity(subject=members["subject"], name=members.get("name")) if members else None
+
+
+def _summary(members: Mapping[str, Any]) -> Summary:
+    return Summary(
+        id=members["id"],
+        version=members["version"],
+        state=State(members["state"]),
+        provider=members["provider"],
+        account=members["account"],
+        created_at=members["created_at"],
+        changed_at=members["changed_at"],
+        deadline=members.get("deadline"),
+        reason=members.get("reason"),
+        oauth_error=members.get("oauth_error"),
+        transport=members.get("transport"),
+        issuer=members.get("issuer"),
+        holds_tokens=members["holds_tokens"],
+        expires_at=members.get("expires_at"),
+        scopes=tuple(members["scopes"]),
+        refreshable=members["refreshable"],
+        identity=_identity(members.get("identity")),
+    )

@@ -1,0 +1,6 @@
+from holdfast import MemoryTokenStorage
+from holdfast import OAuthService
+
+# Use for testing without file I/O
+storage = MemoryTokenStorage()
+service = OAuthService(token_storage=storage)

@@ -1,0 +1,2 @@
+# Or provide directly
+service.authenticate("atlassian", client_id="your-client-id")

@@ -1,0 +1,4 @@
+from holdfast import OAuthTokens
+
+# WRONG - hardcoded tokens
+tokens = OAuthTokens(access_token="eyJhbG...")

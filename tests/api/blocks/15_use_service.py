@@ -1,0 +1,2 @@
+# CORRECT - service handles storage
+result = service.get_tokens("atlassian")

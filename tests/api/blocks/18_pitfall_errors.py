@@ -1,0 +1,2 @@
+# WRONG - assumes success
+tokens = service.authenticate("atlassian").value

@@ -1,0 +1,141 @@
+"""A process that stops at any save leaves a login another process can finish, or end, legally."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from bench_parts import conductor_over
+from holdfast.engine.errors import AuthFailed, HoldfastError, TokenRefreshFailed
+from holdfast.engine.ports import Change
+from holdfast.engine.record import Login
+from holdfast.engine.table import TABLE, State
+from holdfast.storage import MemoryStorage
+from holdfast.testing import user_agent
+from holdfast.testing.authorization_server import AuthorizationServer
+from instant import InstantTransport
+
+
+class Stopped(BaseException):
+    """The process is gone."""
+
+
+class StoppingStorage:
+    """A storage whose process is gone just before, or just after, its nth commit."""
+
+    def __init__(self, behind: MemoryStorage, nth: int, *, after: bool) -> None:
+        self._behind = behind
+        self._left = nth
+        self._after = after
+        self.stopped = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+    def commit(self, changes: Sequence[Change]) -> Any:
+        self._left -= 1
+        if self._left:
+            return self._behind.commit(changes)
+        self.stopped = True
+        if self._after:
+            self._behind.commit(changes)
+        raise Stopped
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as running:
+        yield running
+
+
+def approve(address: str) -> list[str]:
+    return [user_agent.fetch_only(address)]
+
+
+def the_login(storage: MemoryStorage) -> Login | None:
+    logins = list(storage.summaries())
+    return storage.read(logins[0].id) if logins else None
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_a_login_stopped_at_any_save_can_be_resumed(
+    server: AuthorizationServer, nth: int, after: bool
+) -> None:
+    """Whatever save a process stopped at, the next one ends authenticated or says why not."""
+    storage = MemoryStorage()
+    stopping = StoppingStorage(storage, nth, after=after)
+    with suppress(Stopped):
+        conductor_over(stopping).sign_in(server.config(), InstantTransport(approve))
+    assert stopping.stopped
+
+    login = the_login(storage)
+    if login is None:  # stopped before anything was saved: nothing was shown to anybody either
+        assert (nth, after) == (1, False)
+        return
+    try:
+        login = conductor_over(storage).resume(login.id, [InstantTransport(approve)])
+    except AuthFailed:
+        # only a code that had been sent, and whose tokens were lost on the way, may end so
+        login = the_login(storage)
+        assert login is not None
+        assert (nth, after) == (4, False)
+        assert (login.state, login.reason) == (State.IDLE, "code_spent")
+    else:
+        assert login.state is State.AUTHENTICATED
+    assert_story(storage, login.id)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_refresh_stopped_at_any_save_ends_legally(
+    server: AuthorizationServer, nth: int, after: bool
+) -> None:
+    """A refresh that was cut off is tried once more; a strict provider's no is told as unknown."""
+    storage = MemoryStorage()
+    signed_in = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
+    stopping = StoppingStorage(storage, nth, after=after)
+    with suppress(Stopped):
+        conductor_over(stopping).renewal.valid(signed_in.provider, signed_in.account, force=True)
+    assert stopping.stopped
+
+    renewal = conductor_over(storage).renewal
+    try:
+        login = renewal.valid(signed_in.provider, signed_in.account)
+    except TokenRefreshFailed:
+        login = the_login(storage)
+        assert login is not None
+        assert (nth, after) == (2, False)
+        assert (login.state, login.reason) == (State.REFRESH_FAILED, "outcome_unknown")
+    else:
+        assert login.state in {State.AUTHENTICATED, State.EXCHANGING}
+        assert login.tokens is not None
+    assert_story(storage, login.id)
+
+
+def assert_story(storage: MemoryStorage, login_id: str) -> None:
+    """The audit log tells one legal walk through the table, an event for every version."""
+    rows = {(row.trigger, row.source, row.dest) for row in TABLE}
+    at, versions = State.IDLE.value, []
+    for recorded in storage.events():
+        told = recorded.members
+        if told.get("login") != login_id or told["event"] != "login.transition":
+            continue
+        assert (told["trigger"], told["from"], told["to"]) in rows
+        assert told["from"] == at
+        at = told["to"]
+        versions.append(told["version"])
+    current = storage.read(login_id)
+    assert current is not None
+    assert (at, versions) == (current.state.value, list(range(1, current.version + 1)))
+
+
+def test_errors_of_a_resume_are_typed(server: AuthorizationServer) -> None:
+    """Resuming what does not exist is a typed error, not a crash."""
+    with pytest.raises(HoldfastError) as caught:
+        conductor_over(MemoryStorage()).resume("0" * 26, [InstantTransport(approve)])
+
+    assert caught.value.code == "NOT_FOUND"
+    assert server.issuer

@@ -1,0 +1,35 @@
+"""A conductor over a storage, with the real HTTP client, clock and courier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from holdfast.engine.conductor import Conductor
+from holdfast.engine.ledger import Ledger
+from holdfast.engine.parts import Parts
+from holdfast.engine.ports import Clock, Http, Observer
+from holdfast.interfaces.courier import InlineCourier
+from holdfast.interfaces.http import RequestsHttp
+from holdfast.interfaces.system import SystemClock, SystemRandomness, origin
+
+
+def conductor_over(
+    storage: Any,
+    *,
+    http: Http | None = None,
+    clock: Clock | None = None,
+    observers: Sequence[Observer] = (),
+) -> Conductor:
+    """A conductor as the interfaces build it; what is not given is the real thing."""
+    clock = clock or SystemClock()
+    return Conductor(
+        Parts(
+            storage=storage,
+            ledger=Ledger(storage, clock, origin(), observers),
+            http=http or RequestsHttp(),
+            clock=clock,
+            randomness=SystemRandomness(),
+            courier=InlineCourier(),
+        )
+    )
