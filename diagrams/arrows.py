@@ -1,0 +1,152 @@
+"""What there is to draw: the rows in one order, and the rows one login has taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING
+
+from ..engine.errors import Damaged
+from ..engine.events import EventKind
+from ..engine.table import TABLE, Row, State, Trigger
+
+if TYPE_CHECKING:
+    from ..engine.events import Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One transition a login has made, as its audit event tells it.
+
+    Attributes:
+        trigger: What happened.
+        source: The state before.
+        dest: The state after.
+        time: When, POSIX seconds.
+    """
+
+    trigger: str
+    source: str
+    dest: str
+    time: float
+
+
+def steps_of(events: Iterable[Recorded], login_id: str) -> list[Step]:
+    """The transitions that ``events`` tell of the login ``login_id``, in their order.
+
+    Args:
+        events: As :meth:`holdfast.engine.ports.Storage.events` gives them.
+        login_id: The full id.
+    """
+    return [
+        Step(
+            trigger=str(event.members.get("trigger")),
+            source=str(event.members.get("from")),
+            dest=str(event.members.get("to")),
+            time=_seconds(event.members.get("time")),
+        )
+        for event in events
+        if event.members.get("event") == EventKind.TRANSITION
+        and event.members.get("login") == login_id
+    ]
+
+
+def _seconds(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a renderer is given: rows, states, and which rows were taken when.
+
+    Attributes:
+        rows: Every row once, ordered by source, destination and trigger.
+        taken: The times at which a row was taken, ``HH:MM:SS``, oldest first; absent if never.
+        now_in: The state the last step led to; ``None`` where no path is drawn.
+    """
+
+    rows: Sequence[Row]
+    taken: Mapping[Row, Sequence[str]] = field(default_factory=dict[Row, Sequence[str]])
+    now_in: str | None = None
+
+    @property
+    def states(self) -> list[str]:
+        """Every state that has an arrow, in the order of the table's own list."""
+        named = {state.value for row in self.rows for state in (row.source, row.dest)}
+        return sorted(named, key=_state_order)
+
+    def leaving(self, state: str) -> list[Row]:
+        """The rows that start in ``state``."""
+        return [row for row in self.rows if row.source.value == state]
+
+    def visited(self, state: str) -> bool:
+        """Whether the path touches ``state``."""
+        return any(state in {row.source.value, row.dest.value} for row in self.taken)
+
+    def when(self, row: Row) -> str:
+        """When ``row`` was taken, in few words; empty if it was not."""
+        times = self.taken.get(row, ())
+        if len(times) > 1:
+            return f"{len(times)}×, last {times[-1]}"
+        return times[0] if times else ""
+
+
+def machine() -> Picture:
+    """The whole machine, with no path."""
+    return Picture(in_order(TABLE))
+
+
+def journey(steps: Iterable[Step], zone: tzinfo = UTC) -> Picture:
+    """The whole machine, with the path that ``steps`` describe.
+
+    Raises:
+        Damaged: A step is no row of the table.
+    """
+    rows = {(row.trigger.value, row.source.value, row.dest.value): row for row in TABLE}
+    taken: dict[Row, list[str]] = {}
+    now_in = None
+    for step in steps:
+        row = rows.get((step.trigger, step.source, step.dest))
+        if row is None:
+            arrow = spelt(step.source, step.dest, step.trigger)
+            msg = f"the audit log tells of a transition the machine does not have: {arrow}"
+            raise Damaged(msg, hint="holdfast diagram")
+        clock = datetime.fromtimestamp(step.time, zone).strftime("%H:%M:%S")
+        taken.setdefault(row, []).append(clock)
+        now_in = step.dest
+    return Picture(in_order(TABLE), taken, now_in)
+
+
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """``rows`` by source, destination and trigger, whatever order they were written in."""
+    return sorted(
+        rows,
+        key=lambda row: (
+            _state_order(row.source.value),
+            _state_order(row.dest.value),
+            _trigger_order(row.trigger.value),
+        ),
+    )
+
+
+def label(row: Row) -> str:
+    """What is written on the arrow of ``row``: its trigger, and its guard in brackets."""
+    return f"{row.trigger.value} [{row.guard.value}]" if row.guard else row.trigger.value
+
+
+def spelt(source: str, dest: str, words: str) -> str:
+    """An arrow as a line of text."""
+    return f"{source} --> {dest}: {words}"
+
+
+_STATES = [state.value for state in State]
+_TRIGGERS = [trigger.value for trigger in Trigger]
+
+
+def _state_order(state: str) -> tuple[int, str]:
+    return (_STATES.index(state) if state in _STATES else len(_STATES), state)
+
+
+def _trigger_order(trigger: str) -> tuple[int, str]:
+    return (_TRIGGERS.index(trigger) if trigger in _TRIGGERS else len(_TRIGGERS), trigger)
