@@ -117,7 +117,8 @@ def lay_out(rows: Sequence[Row]) -> Layout:
     named = [state.value for row in rows for state in (row.source, row.dest)]
     column = [state for state in COLUMN if state in named]
     column += [state for state in dict.fromkeys(named) if state not in (*column, BAR)]
-    upright, level, around = _sort_out(rows, column)
+    loops = [row for row in rows if _ends(row) == (BAR, BAR)]
+    upright, level, around = _sort_out([row for row in rows if row not in loops], column)
 
     x = MARGIN + BAR_WIDTH + LEFT_RUN
     y = TOP
@@ -135,13 +136,13 @@ def lay_out(rows: Sequence[Row]) -> Layout:
         *(line for box in boxes.values() for line in _level(box, level, bar)),
         *_uprights(upright, column, boxes),
         *_lanes(around, column, boxes),
+        *_loops(loops, bar),
     ]
     rank = {row: number for number, row in enumerate(rows)}
     lines.sort(key=lambda line: rank[line.row])
-    lanes = sum(1 for _ in around)
-    width = x + BOX_WIDTH + (RIGHT_RUN + lanes * LANE if lanes else 0) + MARGIN
+    width = x + BOX_WIDTH + (RIGHT_RUN + len(around) * LANE if around else 0) + MARGIN
     shown = [bar, *boxes.values()] if BAR in named else list(boxes.values())
-    return Layout(shown, lines, width, bottom + MARGIN)
+    return Layout(shown, lines, width, bottom + MARGIN + len(loops) * PORT)
 
 
 def _ends(row: Row) -> tuple[str, str]:
@@ -157,7 +158,7 @@ def _sort_out(rows: Sequence[Row], column: Sequence[str]) -> tuple[list[Row], li
     taken: dict[frozenset[str], int] = {}
     for row in rows:
         ends = frozenset(_ends(row))
-        if BAR in ends and len(ends) > 1:
+        if BAR in ends:
             level.append(row)
         elif ends in neighbours and taken.get(ends, 0) < UPRIGHTS:
             taken[ends] = taken.get(ends, 0) + 1
@@ -178,6 +179,18 @@ def _level(box: Box, level: Sequence[Row], bar: Box) -> list[Line]:
             points.reverse()
         x = bar.right + 16
         lines.append(Line(row, points, (x, y - 6), (x, y + 13)))
+    return lines
+
+
+def _loops(loops: Sequence[Row], bar: Box) -> list[Line]:
+    """From the bar to the bar: below it, one under the other."""
+    lines: list[Line] = []
+    for number, row in enumerate(loops, start=1):
+        inset = BAR_WIDTH / (2.5 * number)
+        y = bar.bottom + number * PORT - 12
+        left, right = bar.x + BAR_WIDTH / 2 - inset, bar.x + BAR_WIDTH / 2 + inset
+        points = [(left, bar.bottom), (left, y), (right, y), (right, bar.bottom)]
+        lines.append(Line(row, points, (bar.right + 16, y - 6), (bar.right + 16, y + 8)))
     return lines
 
 
