@@ -2,7 +2,8 @@
 
 ``null``, booleans, 64-bit integers, 64-bit floats, text, bytes, arrays and maps with text keys;
 definite lengths, shortest heads, map keys in the order of their encoded bytes (RFC 8949 §4.2.1).
-Any CBOR tool can read what is written here. It is our own because this module is on the path of
+Any CBOR tool can read what is written here, but for text with lone surrogates: JSON and the
+operating system can hand us such text, and a token must not be lost over it. It is our own because this module is on the path of
 ``holdfast token``: importing a library for it costs as much as the whole of that command. The
 tests hold it against one.
 """
@@ -32,10 +33,11 @@ def encode(value: Plain) -> bytes:
     """The one encoding of ``value``.
 
     Raises:
-        CborError: ``value`` holds something the subset has no place for.
+        CborError: ``value`` holds something the subset has no place for, or nests deeper than
+            :func:`decode` would follow.
     """
     out: list[bytes] = []
-    _write(value, out)
+    _write(value, out, _DEPTH)
     return b"".join(out)
 
 
@@ -43,7 +45,8 @@ def decode(data: bytes) -> Plain:
     """The value that ``data`` encodes, all of it.
 
     Raises:
-        CborError: Truncated, trailing bytes, an unknown item, or nested too deeply.
+        CborError: Truncated, trailing bytes, an unknown item, nested too deeply, or not written
+            the way :func:`encode` writes it.
     """
     try:
         value, end = _read(data, 0, _DEPTH)
@@ -82,7 +85,10 @@ def _head(major: int, count: int) -> bytes:
     return pack(">BQ", top | 27, count)
 
 
-def _write(value: Plain, out: list[bytes]) -> None:
+def _write(value: Plain, out: list[bytes], depth: int) -> None:
+    if depth == 0:
+        msg = "nested too deeply"
+        raise CborError(msg)
     if value is None:
         out.append(b"\xf6")
     elif value is True:
@@ -104,15 +110,22 @@ def _write(value: Plain, out: list[bytes]) -> None:
     elif isinstance(value, list | tuple):
         out.append(_head(4, len(value)))
         for item in value:
-            _write(item, out)
+            _write(item, out, depth - 1)
     elif isinstance(value, dict):
         out.append(_head(5, len(value)))
-        for key, item in sorted((encode(key), item) for key, item in value.items()):
+        for key, name in sorted((_key(name), name) for name in value):
             out.append(key)
-            _write(item, out)
+            _write(value[name], out, depth - 1)
     else:
         msg = f"no encoding for {type(value).__name__}"
         raise CborError(msg)
+
+
+def _key(name: object) -> bytes:
+    if not isinstance(name, str):
+        msg = "a map key is not text"
+        raise CborError(msg)
+    return encode(name)
 
 
 def _count(data: bytes, at: int, info: int) -> tuple[int, int]:
@@ -122,7 +135,11 @@ def _count(data: bytes, at: int, info: int) -> tuple[int, int]:
     if not width or at + width > len(data):
         msg = "truncated"
         raise CborError(msg)
-    return int.from_bytes(data[at : at + width], "big"), at + width
+    count = int.from_bytes(data[at : at + width], "big")
+    if count < (24 if width == 1 else 1 << (4 * width)):
+        msg = "not the shortest head"
+        raise CborError(msg)
+    return count, at + width
 
 
 def _read(data: bytes, at: int, depth: int) -> tuple[Plain, int]:
@@ -155,11 +172,14 @@ def _read(data: bytes, at: int, depth: int) -> tuple[Plain, int]:
         return items, at
     if major == 5:
         members: dict[str, Plain] = {}
+        last = b""
         for _ in range(count):
+            start = at
             key, at = _read(data, at, depth - 1)
-            if not isinstance(key, str) or key in members:
-                msg = "a map key is not text, or stands twice"
+            if not isinstance(key, str) or data[start:at] <= last:
+                msg = "a map key is not text, stands twice, or stands before a smaller one"
                 raise CborError(msg)
+            last = data[start:at]
             members[key], at = _read(data, at, depth - 1)
         return members, at
     msg = "a tag"

@@ -85,6 +85,17 @@ class OAuthProvider:
     shows_code: bool = False
     id_token_algorithms: Sequence[str] = ("RS256", "ES256", "PS256", "EdDSA")
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be right, so that whatever is saved can be read again.
+
+        Raises:
+            ConfigInvalid: A field has the wrong type or a value outside its choices.
+        """
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value is not None or f.default is not None:
+                _check(f.name, value)
+
     @property
     def title(self) -> str:
         """What a person reads: the display name, or else the service name."""
@@ -122,14 +133,15 @@ class OAuthConfig(OAuthProvider):
         """The configuration :meth:`to_dict` wrote, or the members of a provider file.
 
         Raises:
-            ConfigInvalid: A member is unknown or has the wrong type.
+            ConfigInvalid: A member is unknown or cannot be right, or there is no ``service_name``.
         """
         known = {f.name for f in fields(cls)}
-        for name, value in data.items():
+        for name in data:
             if name not in known:
                 msg = f"unknown provider setting {name!r}"
                 raise ConfigInvalid(msg, hint="holdfast help providers")
-            _check_type(name, value)
+        if "service_name" not in data:
+            raise ConfigInvalid("a provider without a name", hint="holdfast help providers")
         return cls(**{name: _frozen(value) for name, value in data.items()})
 
 
@@ -145,11 +157,11 @@ _CHOICES: Final = {
 }
 
 
-def _check_type(name: str, value: object) -> None:
+def _check(name: str, value: object) -> None:
     if name in _LISTS:
-        item = int if name == "ports" else str
         fine = isinstance(value, list | tuple) and all(
-            isinstance(part, item) for part in cast("Sequence[object]", value)
+            _port(part) if name == "ports" else isinstance(part, str)
+            for part in cast("Sequence[object]", value)
         )
     elif name == "extra_auth_params":
         fine = isinstance(value, Mapping) and all(
@@ -161,9 +173,14 @@ def _check_type(name: str, value: object) -> None:
         fine = isinstance(value, bool)
     else:
         fine = isinstance(value, str) and value in _CHOICES.get(name, (value,))
+        fine = fine and (name != "service_name" or value != "")
     if not fine:
         msg = f"the provider setting {name!r} has a value that cannot be right"
         raise ConfigInvalid(msg, hint="holdfast help providers")
+
+
+def _port(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 16
 
 
 def _plain(value: object) -> object:

@@ -86,6 +86,9 @@ class OAuthTokens:
     ) -> OAuthTokens:
         """The tokens of a successful token response (RFC 6749 §5.1).
 
+        A further member that a record has no place for (nested more than four deep, an integer of
+        more than 64 bits) is left out: tokens are not lost over it.
+
         Args:
             response: The members of the response.
             received_at: POSIX seconds; the system clock unless given.
@@ -98,7 +101,11 @@ class OAuthTokens:
         if not isinstance(access_token, str) or not access_token:
             msg = "the token response holds no access token"
             raise ProviderError(msg)
-        members = {name: value for name, value in response.items() if name not in _STANDARD}
+        members = {
+            name: value
+            for name, value in response.items()
+            if name not in _STANDARD and _keepable(value, _EXTRA_DEPTH)
+        }
         return cls(
             access_token=access_token,
             token_type=_text(response.get("token_type")) or "Bearer",
@@ -123,6 +130,20 @@ _STANDARD: Final = frozenset(
 )
 
 
+_EXTRA_DEPTH: Final = 4
+_INTEGERS: Final = range(-(1 << 64), 1 << 64)
+
+
+def _keepable(value: object, depth: int) -> bool:
+    """Whether a record can hold ``value``: JSON, within the limits of :mod:`.cbor`."""
+    if isinstance(value, dict):
+        value = list(cast("dict[str, object]", value).values())
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        return depth > 0 and all(_keepable(item, depth - 1) for item in items)
+    return not isinstance(value, int) or value in _INTEGERS
+
+
 def _text(value: object) -> str | None:
     """``value`` if it is a non-empty string."""
     return value if isinstance(value, str) and value else None
@@ -137,7 +158,7 @@ def lifetime(value: object) -> float | None:
         return None
     try:
         seconds = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return seconds if 0 < seconds < float("inf") else None
 
