@@ -123,7 +123,7 @@ def _device_members(device: DeviceGrant) -> dict[str, Any]:
 
 
 def _identity_members(identity: Identity | None) -> dict[str, Any] | None:
-    return identity and _present(subject=identity.subject, name=identity.name)
+    return _present(subject=identity.subject, name=identity.name) if identity else None
 
 
 def _summary_members(summary: Summary) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -25,8 +25,6 @@ from .secret import Secret
 from .table import State, Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .parts import Parts
     from .ports import Lease, Session, Transport
     from .provider import OAuthConfig
@@ -224,7 +222,7 @@ class Conductor:
     # --- how -------------------------------------------------------------------------------------
 
     @contextmanager
-    def _held(self, login_id: str) -> Iterator[tuple[Login, Lease]]:
+    def _held(self, login_id: str) -> Generator[tuple[Login, Lease]]:
         """The login under its lease, as it is now."""
         with self._parts.storage.lease(login_id, wait=0) as lease:
             login = self._parts.storage.read(login_id)

@@ -285,9 +285,7 @@ class OAuthService:
     # --- signing out -----------------------------------------------------------------------------
 
     @_answered
-    def logout(
-        self, service: str, *, account: str = DEFAULT_ACCOUNT, revoke: bool = True
-    ) -> bool:
+    def logout(self, service: str, *, account: str = DEFAULT_ACCOUNT, revoke: bool = True) -> bool:
         """Revoke the tokens at the provider and erase them here.
 
         The value is whether anybody was signed in. A provider that cannot be reached does not

@@ -17,7 +17,7 @@ from ..engine.parts import Parts
 from .catalogue import Catalogue
 from .courier import InlineCourier
 from .http import RequestsHttp
-from .system import SystemClock, SystemRandomness, origin
+from ..storage.host import SystemClock, SystemRandomness, origin
 
 if TYPE_CHECKING:
     from ..engine.ports import (
@@ -120,35 +120,3 @@ class Workbench:
     def open_logins(self) -> list[Summary]:
         """The logins that wait for their user or their tokens."""
         return [login for login in self.storage.summaries() if login.pending]
-
-
-class TransportMaker:
-    """Makes transports that talk to one conversation."""
-
-    def __init__(
-        self,
-        bench: Workbench,
-        conversation: Conversation,
-        *,
-        answers: Callable[[], Answers] | None = None,
-        browser: Browser | None = None,
-    ) -> None:
-        """Transports for ``bench``.
-
-        Args:
-            bench: Whose HTTP and clock they use.
-            conversation: Where their notices go.
-            answers: Opens the place where pasted addresses come from, if there is one.
-            browser: What opens an address; ``None`` opens none.
-        """
-        self._bench = bench
-        self._conversation = conversation
-        self._answers = answers
-        self._browser = browser
-
-    def make(self, name: str) -> Transport:
-        """The transport of that name."""
-        return _MAKERS[name](self)
-
-
-_MAKERS: Mapping[str, Callable[[TransportMaker], Transport]] = {}

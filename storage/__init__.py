@@ -1,1 +1,47 @@
-"""Where logins are kept and locked: the sealed vault, memory, and views for other contracts."""
+"""Where logins are kept and locked: the sealed vault, memory, and views for other contracts.
+
+Its names are loaded when they are asked for: ``holdfast token`` needs only the reading half.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .adapter import TokenStorageAdapter
+    from .memory import MemoryStorage
+    from .opening import open_storage
+    from .token_storage import FileTokenStorage, MemoryTokenStorage, TokenStorageProtocol
+    from .user_storages import EncryptedFileStorage, KeyringStorage
+    from .vault import Vault
+
+__all__ = [
+    "EncryptedFileStorage",
+    "FileTokenStorage",
+    "KeyringStorage",
+    "MemoryStorage",
+    "MemoryTokenStorage",
+    "TokenStorageAdapter",
+    "TokenStorageProtocol",
+    "Vault",
+    "open_storage",
+]
+
+_HOMES = {
+    "EncryptedFileStorage": "user_storages",
+    "FileTokenStorage": "token_storage",
+    "KeyringStorage": "user_storages",
+    "MemoryStorage": "memory",
+    "MemoryTokenStorage": "token_storage",
+    "TokenStorageAdapter": "adapter",
+    "TokenStorageProtocol": "token_storage",
+    "Vault": "vault",
+    "open_storage": "opening",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(name)
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

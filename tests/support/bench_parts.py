@@ -11,7 +11,7 @@ from holdfast.engine.parts import Parts
 from holdfast.engine.ports import Clock, Http, Observer
 from holdfast.interfaces.courier import InlineCourier
 from holdfast.interfaces.http import RequestsHttp
-from holdfast.interfaces.system import SystemClock, SystemRandomness, origin
+from holdfast.storage.host import SystemClock, SystemRandomness, origin
 
 
 def conductor_over(

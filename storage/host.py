@@ -7,9 +7,9 @@ import platform
 import secrets
 import time
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 
 from ..engine.events import Origin
-from .version import app_version
 
 
 class SystemClock:
@@ -39,6 +39,15 @@ class SystemRandomness:
     def octets(self, count: int) -> bytes:
         """``count`` unpredictable octets."""
         return secrets.token_bytes(count)
+
+
+@cache
+def app_version() -> str:
+    """Our own version, as it is installed."""
+    try:
+        return version("holdfast")
+    except PackageNotFoundError:  # copied somewhere rather than installed
+        return "unknown"
 
 
 @cache

@@ -1,0 +1,132 @@
+"""A complete storage over somebody's three methods, for where resuming is not needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..engine.errors import HoldfastError, StorageError
+from ..engine.record import DEFAULT_ACCOUNT, account_alias
+from ..engine.table import Trigger
+from .importing import forget_login, import_tokens
+from .memory import MemoryStorage
+
+if TYPE_CHECKING:
+    from ..engine.events import Event, Recorded
+    from ..engine.ports import Change, Lease
+    from ..engine.provider import OAuthConfig
+    from ..engine.record import Login, Summary
+    from ..engine.tokens import OAuthTokens
+    from .token_storage import TokenStorageProtocol
+
+
+class TokenStorageAdapter:
+    """Keeps the tokens of finished logins in ``tokens``, and everything else in memory.
+
+    Logins under way and the audit log end with the process, and only threads of this process
+    share one refresh: three methods cannot promise more.
+    """
+
+    def __init__(
+        self, tokens: TokenStorageProtocol, config_for: Callable[[str], OAuthConfig]
+    ) -> None:
+        """Adapt ``tokens``.
+
+        Args:
+            tokens: The three methods.
+            config_for: The provider and client that tokens found there belong to.
+        """
+        self._tokens = tokens
+        self._config_for = config_for
+        self._memory = MemoryStorage()
+        self._guard = threading.RLock()
+
+    @property
+    def description(self) -> str:
+        """The name of the class behind it."""
+        return type(self._tokens).__name__
+
+    def probe(self) -> None:
+        """Three methods offer no way to try."""
+
+    def read(self, login_id: str) -> Login | None:
+        """See :meth:`holdfast.engine.ports.Storage.read`."""
+        return self._memory.read(login_id)
+
+    def find(self, alias: str) -> Login | None:
+        """See :meth:`holdfast.engine.ports.Storage.find`; what is kept outside decides."""
+        kind, _, rest = alias.partition("\0")
+        if kind != "account":
+            return self._memory.find(alias)
+        provider, _, account = rest.partition("\0")
+        with self._guard:
+            kept = self._load(provider, account)
+            login = self._memory.find(account_alias(provider, account))
+            if kept is None:
+                if login is not None:
+                    forget_login(self._memory, login)
+                return None
+            if login is not None and login.tokens is not None and _same(login.tokens, kept):
+                return login
+            config = login.config if login else self._config_for(provider)
+            return import_tokens(self._memory, config, kept, account)
+
+    def summaries(self) -> Iterable[Summary]:
+        """See :meth:`holdfast.engine.ports.Storage.summaries`: those this process has seen."""
+        return self._memory.summaries()
+
+    def lease(
+        self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
+    ) -> AbstractContextManager[Lease]:
+        """See :meth:`holdfast.engine.ports.Storage.lease`: among the threads of this process."""
+        return self._memory.lease(login_id, wait=wait, until=until)
+
+    def commit(self, changes: Sequence[Change]) -> list[Recorded]:
+        """See :meth:`holdfast.engine.ports.Storage.commit`; tokens are kept outside first."""
+        with self._guard:
+            for change in changes:
+                login, trigger = change.login, change.event.trigger
+                if trigger == Trigger.ACCEPT_TOKENS.value and login.tokens is not None:
+                    name = _name(login.provider, login.account)
+                    self._outside(partial(self._tokens.save_tokens, name, login.tokens))
+                elif trigger == Trigger.LOGOUT.value:
+                    name = _name(login.provider, login.account)
+                    self._outside(partial(self._tokens.delete_tokens, name))
+            return self._memory.commit(changes)
+
+    def note(self, event: Event) -> Recorded:
+        """See :meth:`holdfast.engine.ports.Storage.note`."""
+        return self._memory.note(event)
+
+    def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+        """See :meth:`holdfast.engine.ports.Storage.events`."""
+        return self._memory.events(after=after, limit=limit)
+
+    def _load(self, provider: str, account: str) -> OAuthTokens | None:
+        loaded: list[OAuthTokens | None] = []
+        name = _name(provider, account)
+        self._outside(lambda: loaded.append(self._tokens.load_tokens(name)))
+        return loaded[0]
+
+    def _outside(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except HoldfastError:
+            raise
+        except Exception as error:
+            raise StorageError(
+                f"{self.description} failed: {type(error).__name__}",
+                hint="look at the storage this program brings",
+            ) from error
+
+
+def _name(provider: str, account: str) -> str:
+    """The name tokens are kept under outside: the provider's alone for the usual account."""
+    return provider if account == DEFAULT_ACCOUNT else f"{provider}/{account}"
+
+
+def _same(ours: OAuthTokens, kept: OAuthTokens) -> bool:
+    return (ours.access_token, ours.refresh_token) == (kept.access_token, kept.refresh_token)

@@ -1,0 +1,189 @@
+"""The one item a vault keeps in the system keyring, asked for with care.
+
+Keyrings hang (a frozen daemon, a prompt nobody sees), lie (a write that did not happen), and have
+doubles that keep everything in clear. So: exact classes only, every call in a thread with a
+deadline, every write read back, and one read per process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
+
+from ..engine.errors import StorageError
+from .sealing import KEY_OCTETS, hmac
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
+
+PATIENCE: Final = 3.0
+"""Seconds a keyring may take when nobody is there to answer a prompt."""
+PATIENCE_AT_TERMINAL: Final = 60.0
+"""Seconds it may take when somebody is."""
+
+_CHECK: Final = 4  # octets that tell our item from anything else under its name
+_ALLOWED: Final = {
+    "linux": ("keyring.backends.SecretService:Keyring", "keyring.backends.kwallet:DBusKeyring"),
+    "darwin": ("keyring.backends.macOS:Keyring",),
+    "win32": ("keyring.backends.Windows:WinVaultKeyring",),
+}
+
+
+class Backend(Protocol):
+    """What is used of a keyring back end."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """The item, if it is there."""
+        ...
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        """Write the item."""
+        ...
+
+    def delete_password(self, service: str, username: str) -> None:
+        """Remove the item."""
+        ...
+
+
+class KeyringKey:
+    """The system keyring as a place for the key of a vault.
+
+    Attributes:
+        name: Which keyring it is, such as ``SecretService``.
+    """
+
+    def __init__(
+        self, *, interactive: bool = False, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """Look for a keyring; nothing is asked of it yet.
+
+        Args:
+            interactive: Whether somebody is there to answer a prompt.
+            environ: Where ``HOLDFAST_KEYRING`` may name another class (``module:Class``).
+        """
+        named = (os.environ if environ is None else environ).get("HOLDFAST_KEYRING")
+        self._classes = (named,) if named else _ALLOWED.get(sys.platform, _ALLOWED["linux"])
+        self._patience = PATIENCE_AT_TERMINAL if interactive else PATIENCE
+        self._backend: Backend | None = None
+        self._remembered: dict[bytes, bytes] = {}
+        self.name = "keyring"
+
+    def read(self, store: bytes) -> bytes:
+        """The key of the vault ``store``.
+
+        Raises:
+            StorageError: The keyring is absent, locked or silent, or has no such item.
+        """
+        if store not in self._remembered:
+            found = self._ask(lambda backend: backend.get_password(*_item(store)))
+            self._remembered[store] = _decode(found)
+        return self._remembered[store]
+
+    def create(self, store: bytes) -> bytes:
+        """A new key, kept in the keyring: written, then read back.
+
+        Raises:
+            StorageError: It could not be kept.
+        """
+        key = os.urandom(KEY_OCTETS)
+        text = b64encode(key + hmac(key, b"check")[:_CHECK]).decode("ascii")
+        service, username = _item(store)
+
+        def keep(backend: Backend) -> str | None:
+            backend.set_password(service, username, text)
+            return backend.get_password(service, username)
+
+        if self._ask(keep) != text:
+            raise StorageError(
+                f"the {self.name} keyring did not keep what was written",
+                hint="export HOLDFAST_STORE=file",
+            )
+        self._remembered[store] = key
+        return key
+
+    def delete(self, store: bytes) -> None:
+        """Remove the key of the vault ``store``.
+
+        Raises:
+            StorageError: It could not be removed.
+        """
+        self._remembered.pop(store, None)
+        self._ask(lambda backend: backend.delete_password(*_item(store)))
+
+    def _ask(self, question: Callable[[Backend], T]) -> T:
+        """The answer of the keyring to ``question``, if it gives one in time."""
+        outcome: list[T] = []
+        problem: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                if self._backend is None:
+                    self._backend = self._find()
+                outcome.append(question(self._backend))
+            except BaseException as error:  # noqa: BLE001  back ends raise what their libraries do
+                problem.append(error)
+
+        # a daemon thread: if the keyring never answers, the process must still be able to end
+        thread = threading.Thread(target=work, name="keyring", daemon=True)
+        thread.start()
+        thread.join(self._patience)
+        if outcome:
+            return outcome[0]
+        if not problem:
+            raise StorageError(
+                f"the system keyring gave no answer in {self._patience:.0f} s",
+                hint="export HOLDFAST_STORE=file",
+            )
+        if isinstance(problem[0], StorageError):
+            raise problem[0]
+        raise StorageError(
+            f"the system keyring cannot be used: {type(problem[0]).__name__}",
+            hint="unlock the keyring and try again",
+        ) from problem[0]
+
+    def _find(self) -> Backend:
+        reasons: list[str] = []
+        for where in self._classes:
+            module, _, name = where.partition(":")
+            try:
+                found: Any = getattr(import_module(module), name)
+                found.priority  # noqa: B018  a back end says here, by raising, that it cannot work
+                backend = cast("Backend", found())
+            except Exception as error:  # noqa: BLE001  back ends raise what their libraries do
+                reasons.append(type(error).__name__)
+                continue
+            self.name = module.rpartition(".")[2]
+            return backend
+        raise StorageError(
+            f"no system keyring answers here ({', '.join(reasons)})",
+            hint="export HOLDFAST_STORE=file",
+        )
+
+
+def _item(store: bytes) -> tuple[str, str]:
+    """Service and user name of the item; one service per vault, because of Windows."""
+    return f"holdfast vault {store.hex()}", "key"
+
+
+def _decode(found: str | None) -> bytes:
+    if found is None:
+        raise StorageError(
+            "the system keyring has no key for this vault", hint="holdfast help storage"
+        )
+    try:
+        octets = b64decode(found, validate=True)
+    except ValueError:
+        octets = b""
+    key, check = octets[:KEY_OCTETS], octets[KEY_OCTETS:]
+    if len(key) != KEY_OCTETS or check != hmac(key, b"check")[:_CHECK]:
+        raise StorageError(
+            "the item in the system keyring is not a key", hint="holdfast help storage"
+        )
+    return key

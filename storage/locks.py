@@ -1,0 +1,151 @@
+"""Locks between processes: ``flock`` on files that are never removed.
+
+The kernel gives the lock back when its holder dies, however it dies. The file stays: removing it
+would let two holders stand on two files of one name. Before the file's lock a thread takes the
+process's own, since ``flock`` does not tell threads apart.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Final
+
+from ..engine.errors import LoginBusy
+from .host import SystemClock
+from .private_file import open_private
+
+_FIRST_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.010
+_HOLDER_LIMIT: Final = 256
+
+
+_clock: Final = SystemClock()
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+_threads: dict[str, threading.Lock] = {}
+_threads_guard = threading.Lock()
+
+
+def _forget_after_fork() -> None:
+    """A child has none of its parent's threads, so none of their locks."""
+    global _threads_guard  # noqa: PLW0603  the guard itself may be held by a thread that is gone
+    _threads.clear()
+    _threads_guard = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
+
+
+@contextmanager
+def locked(
+    path: str,
+    *,
+    wait: float,
+    what: str,
+    until: Callable[[], bool] | None = None,
+) -> Generator[int]:
+    """Hold the lock of the file ``path``, which is made if need be; gives its descriptor.
+
+    A thread that asks again for a lock it holds waits for itself, and gets ``LoginBusy``.
+
+    Args:
+        path: The lock file.
+        wait: Seconds to wait for another holder; 0 asks once.
+        what: What the lock is of, for the message.
+        until: Asked while waiting; when true, waiting has no more point.
+
+    Raises:
+        LoginBusy: Another process or thread has it; the message names the process.
+        StorageError: The file is not private.
+    """
+    deadline = _clock.monotonic() + wait
+    with _threads_guard:
+        own = _threads.setdefault(path, threading.Lock())
+    _wait_for(lambda: own.acquire(blocking=False), path, deadline, what, until)
+    try:
+        descriptor = open_private(path, create=True)
+        try:
+            _wait_for(lambda: _try_lock(descriptor), path, deadline, what, until)
+            try:
+                _sign(descriptor)
+                yield descriptor
+            finally:
+                _unlock(descriptor)
+        finally:
+            os.close(descriptor)
+    finally:
+        own.release()
+
+
+def _wait_for(
+    attempt: Callable[[], bool],
+    path: str,
+    deadline: float,
+    what: str,
+    until: Callable[[], bool] | None,
+) -> None:
+    pause = _FIRST_PAUSE
+    while not attempt():
+        left = deadline - _clock.monotonic()
+        if left <= 0 or (until is not None and until()):
+            raise LoginBusy(f"{what} is being handled by {_holder(path)}", hint="holdfast status")
+        # jittered, so that a crowd does not knock in step
+        _clock.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _sign(descriptor: int) -> None:
+    """Write into the lock file who holds it; only ever shown to people."""
+    text = f"{os.getpid()} {int(time.time())} {socket.gethostname()}\n".encode()[:_HOLDER_LIMIT]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, text)
+
+
+def _holder(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            pid, since, host = file.read(_HOLDER_LIMIT).decode().split()
+        minutes = max(0, int(time.time()) - int(since)) // 60
+    except (OSError, ValueError):
+        return "another process"
+    where = "this machine" if host == socket.gethostname() else host
+    ago = f", for {minutes} min" if minutes else ""
+    who = "another thread of this process" if int(pid) == os.getpid() else f"process {pid}"
+    return f"{who} on {where}{ago}"

@@ -1,0 +1,111 @@
+"""What the vault holds, as one keyed sum: shows a row that vanished, or an older one put back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from ..engine import cbor
+from ..engine.errors import Damaged
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from .sealing import Keys
+
+_MODULUS: Final = 1 << 256
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The state of the vault as a whole, written with every commit.
+
+    Attributes:
+        total: The sum of the digests of all rows, modulo 2**256.
+        count: How many rows there are.
+        seq: The number of the last audit event.
+        mac: Its link in the chain.
+        generation: Counts the commits.
+    """
+
+    total: int = 0
+    count: int = 0
+    seq: int = 0
+    mac: bytes = b""
+    generation: int = 0
+
+    def encode(self, keys: Keys) -> tuple[bytes, bytes]:
+        """The head as written, and what shows that it was not edited."""
+        body = cbor.encode(
+            {
+                "total": self.total.to_bytes(32, "big"),
+                "count": self.count,
+                "seq": self.seq,
+                "mac": self.mac,
+                "generation": self.generation,
+            }
+        )
+        return body, keys.head_mac(body)
+
+    def moved(self, *, add: int = 0, remove: int = 0, count: int = 0) -> Head:
+        """The head after one row's digest gave way to another's."""
+        total = (self.total + add - remove) % _MODULUS
+        return replace(self, total=total, count=self.count + count)
+
+
+def read_head(connection: sqlite3.Connection, keys: Keys) -> Head:
+    """The head of the vault.
+
+    Raises:
+        Damaged: It is gone or was edited.
+    """
+    found = connection.execute("SELECT body, mac FROM head").fetchone()
+    try:
+        body, mac = found
+        if keys.head_mac(body) != mac:
+            raise ValueError
+        members = cbor.decode_map(body)
+        total, link = members["total"], members["mac"]
+        count, seq, generation = members["count"], members["seq"], members["generation"]
+        if (
+            not isinstance(total, bytes)
+            or not isinstance(link, bytes)
+            or not isinstance(count, int)
+            or not isinstance(seq, int)
+            or not isinstance(generation, int)
+        ):
+            raise TypeError
+    except (TypeError, ValueError, KeyError) as error:
+        raise Damaged(
+            "the manifest of the vault was changed", hint="holdfast help storage"
+        ) from error
+    return Head(int.from_bytes(total, "big"), count, seq, link, generation)
+
+
+def check_rows(connection: sqlite3.Connection, keys: Keys, head: Head) -> None:
+    """Compare every row with the manifest; takes about 9 µs a row.
+
+    Raises:
+        Damaged: A row vanished, was added, or is an older one put back.
+    """
+    total, count = 0, 0
+    for login, version, state, index, meta, secret in connection.execute(
+        "SELECT id, version, state, idx, substr(meta, -16), substr(secret, -16) FROM login"
+    ):
+        tags = tags_of(index, meta, secret)
+        total = (total + keys.row_digest(login, version, state, tags)) % _MODULUS
+        count += 1
+    if count != head.count:
+        raise Damaged(
+            f"the vault holds {count} logins and should hold {head.count}",
+            hint="holdfast help storage",
+        )
+    if total != head.total:
+        raise Damaged(
+            "a login in the vault is not the one that was last saved", hint="holdfast help storage"
+        )
+
+
+def tags_of(index: bytes | None, meta: bytes, secret: bytes) -> bytes:
+    """What of a row goes into its digest besides its names: its index and its seals."""
+    return (index or b"") + meta[-16:] + secret[-16:]

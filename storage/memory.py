@@ -1,0 +1,116 @@
+"""A storage that lasts as long as its process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from ..engine.codec import decode_login, encode_login
+from ..engine.errors import LoginBusy, StorageConflict
+from ..engine.events import Event, Recorded
+from ..engine.ports import Change, Lease
+from ..engine.record import Login, Summary
+from .audit_rows import members_of
+from .sealing import Keys
+
+
+class MemoryStorage:
+    """Logins of this process, for tests and for programs that must leave nothing behind.
+
+    Records are kept encoded, as the vault keeps them, so that what works here works there.
+    """
+
+    description = "memory"
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._guard = threading.Lock()
+        self._logins: dict[str, tuple[int, str | None, bytes]] = {}
+        self._aliases: dict[str, str] = {}
+        self._events: list[Recorded] = []
+        self._leases: dict[str, threading.Lock] = {}
+        self._keys = Keys(os.urandom(32), os.urandom(16), 1)
+
+    def probe(self) -> None:
+        """Memory is always there."""
+
+    def read(self, login_id: str) -> Login | None:
+        """See :meth:`holdfast.engine.ports.Storage.read`."""
+        with self._guard:
+            found = self._logins.get(login_id)
+        return decode_login(found[2]) if found else None
+
+    def find(self, alias: str) -> Login | None:
+        """See :meth:`holdfast.engine.ports.Storage.find`."""
+        with self._guard:
+            login_id = self._aliases.get(alias)
+        return self.read(login_id) if login_id else None
+
+    def summaries(self) -> Iterable[Summary]:
+        """See :meth:`holdfast.engine.ports.Storage.summaries`."""
+        with self._guard:
+            kept = [secret for _, _, secret in self._logins.values()]
+        return sorted(
+            (decode_login(secret).summary() for secret in kept), key=lambda one: one.created_at
+        )
+
+    def lease(
+        self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
+    ) -> AbstractContextManager[Lease]:
+        """See :meth:`holdfast.engine.ports.Storage.lease`."""
+        return self._lease(login_id, wait, until)
+
+    @contextmanager
+    def _lease(
+        self, login_id: str, wait: float, until: Callable[[], bool] | None
+    ) -> Generator[Lease]:
+        with self._guard:
+            lock = self._leases.setdefault(login_id, threading.Lock())
+        left = wait
+        while not lock.acquire(timeout=min(max(left, 0), 0.01)):
+            left -= 0.01
+            if left <= 0 or (until is not None and until()):
+                raise LoginBusy(
+                    f"login {login_id[:4]} is being handled by another thread of this process",
+                    hint="holdfast status",
+                )
+        try:
+            yield Lease(login_id)
+        finally:
+            lock.release()
+
+    def commit(self, changes: Sequence[Change]) -> list[Recorded]:
+        """See :meth:`holdfast.engine.ports.Storage.commit`."""
+        with self._guard:
+            logins, aliases = dict(self._logins), dict(self._aliases)
+            for change in changes:
+                login = change.login
+                version, alias, _ = logins.get(login.id, (0, None, b""))
+                if version != login.version - 1:
+                    raise StorageConflict(f"login {login.short_id} has been changed meanwhile")
+                if alias is not None:
+                    del aliases[alias]
+                if login.alias is not None:
+                    if login.alias in aliases:
+                        raise StorageConflict(f"another login of {login.provider} was finished")
+                    aliases[login.alias] = login.id
+                logins[login.id] = (login.version, login.alias, encode_login(login)[1])
+            self._logins, self._aliases = logins, aliases
+            return [self._record(change.event) for change in changes]
+
+    def note(self, event: Event) -> Recorded:
+        """See :meth:`holdfast.engine.ports.Storage.note`."""
+        with self._guard:
+            return self._record(event)
+
+    def _record(self, event: Event) -> Recorded:
+        recorded = Recorded(len(self._events) + 1, members_of(event, self._keys.fingerprint))
+        self._events.append(recorded)
+        return recorded
+
+    def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+        """See :meth:`holdfast.engine.ports.Storage.events`."""
+        with self._guard:
+            return self._events[after : after + limit]

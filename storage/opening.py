@@ -1,0 +1,185 @@
+"""Which storage: chosen once, when the vault is made; written in its header; said with its reason."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from ..engine.errors import ConfigInvalid, StorageError
+from .header import Header, Slot, keys_of
+from .keyring_key import KeyringKey
+from .manifest import Head
+from .memory import MemoryStorage
+from .network_fs import refuse_network_fs
+from .paths import config_dir as default_config_dir
+from .paths import state_dir as default_state_dir
+from .private_file import check_directory
+from .reader import read_header
+from .schema import create_database
+from .sealing import KEY_OCTETS, Keys, expand
+from .slots import KEYFILE, KEYRING, PASSPHRASE, new_keyfile_slot, new_passphrase_slot, unlock
+from .vault import Vault
+
+if TYPE_CHECKING:
+    from ..engine.ports import Storage
+
+CHOICES: Final = ("auto", "keyring", "file", "memory")
+"""What ``HOLDFAST_STORE`` may say."""
+
+Announce = Callable[[str], None]
+
+
+def open_storage(
+    choice: str | None = None,
+    *,
+    state_dir: str | None = None,
+    config_dir: str | None = None,
+    passphrase: Callable[[], str | None] | None = None,
+    interactive: bool = False,
+    announce: Announce | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Storage:
+    """The storage of this user.
+
+    A vault that exists is opened the way it was made; the choice matters when there is none yet.
+
+    Args:
+        choice: ``auto`` (a keyring if one answers, else a file), ``keyring``, ``file`` or
+            ``memory``; from ``HOLDFAST_STORE`` if not given.
+        state_dir: Where the vault is; the user's state directory if not given.
+        config_dir: Where its key file is; the user's configuration directory if not given.
+        passphrase: Gives the passphrase, where one is needed; from ``HOLDFAST_PASSPHRASE`` if not
+            given.
+        interactive: Whether somebody is there to answer a keyring's prompt.
+        announce: Told in one line what was chosen and why, when a vault is made.
+        environ: The environment.
+
+    Raises:
+        ConfigInvalid: There is no such choice.
+    """
+    env = os.environ if environ is None else environ
+    chosen = choice or env.get("HOLDFAST_STORE") or "auto"
+    if chosen not in CHOICES:
+        raise ConfigInvalid(
+            f"there is no storage {chosen.partition(':')[0]!r}",
+            hint=f"HOLDFAST_STORE={'|'.join(CHOICES)}",
+        )
+    if chosen == "memory":
+        return MemoryStorage()
+    opener = VaultOpener(
+        chosen,
+        state_dir=state_dir,
+        config_dir=config_dir,
+        passphrase=passphrase,
+        interactive=interactive,
+        announce=announce,
+        environ=env,
+    )
+    return Vault(
+        opener.state_dir, unlock=opener.unlock, create=opener.create, describe=opener.describe
+    )
+
+
+class VaultOpener:
+    """Makes and unlocks one vault.
+
+    Attributes:
+        state_dir: Where it is.
+    """
+
+    def __init__(
+        self,
+        choice: str,
+        *,
+        state_dir: str | None = None,
+        config_dir: str | None = None,
+        passphrase: Callable[[], str | None] | None = None,
+        interactive: bool = False,
+        announce: Announce | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """As for :func:`open_storage`."""
+        env = os.environ if environ is None else environ
+        self.state_dir = state_dir or default_state_dir(env)
+        self._choice = choice
+        self._config_dir = config_dir or default_config_dir(env)
+        self._passphrase = passphrase or (lambda: env.get("HOLDFAST_PASSPHRASE") or None)
+        self._keyring = KeyringKey(interactive=interactive, environ=env)
+        self._announce = announce or _say_nothing
+        self._allow_network = env.get("HOLDFAST_ALLOW_NETWORK_FS") == "1"
+
+    def unlock(self, connection: sqlite3.Connection) -> tuple[Header, Keys]:
+        """The header of the vault, and its keys.
+
+        Raises:
+            StorageError: Its key cannot be had.
+        """
+        header = read_header(connection, self.state_dir)
+        if self._choice not in {"auto", header.kind}:
+            raise StorageError(
+                f"the vault in {self.state_dir} has its key in a {header.kind}, "
+                f"and HOLDFAST_STORE asks for {self._choice}",
+                hint="unset HOLDFAST_STORE",
+            )
+        root = unlock(
+            header,
+            config_dir=self._config_dir,
+            passphrase=self._passphrase,
+            keyring=self._keyring.read,
+        )
+        return header, keys_of(header, root)
+
+    def create(self) -> None:
+        """Make the vault; its directory is there, and its making is ours alone."""
+        check_directory(self.state_dir)
+        if not self._allow_network:
+            refuse_network_fs(self.state_dir)
+        store, root = os.urandom(16), os.urandom(KEY_OCTETS)
+        kind, slot, reason = self._choose(store, root)
+        header = Header(
+            store=store, kind=kind, reason=reason, epoch=1, created_at=time.time(), slots=[slot]
+        )
+        keys = keys_of(header, root)
+        create_database(self.state_dir, header, keys, Head().encode(keys))
+        self._announce(reason)
+
+    def _choose(self, store: bytes, root: bytes) -> tuple[str, Slot, str]:
+        why = "HOLDFAST_STORE=file"
+        if self._choice in {"auto", "keyring"}:
+            try:
+                key = self._keyring.create(store)
+            except StorageError as error:
+                if self._choice == "keyring":
+                    raise
+                why = error.message
+            else:
+                slot = Slot.wrap(KEYRING, {}, expand(key, "keyring", store), root, store)
+                return "keyring", slot, f"logins are sealed with a key in {self._keyring.name}"
+        passphrase = self._passphrase()
+        if passphrase:
+            slot = new_passphrase_slot(passphrase, store, root)
+            return "file", slot, f"logins are sealed under your passphrase ({why})"
+        slot = new_keyfile_slot(self._config_dir, store, root)
+        reason = (
+            f"logins are sealed with a key file in {self._config_dir} ({why}); "
+            "for a passphrase instead, set HOLDFAST_PASSPHRASE before the first login"
+        )
+        return "file", slot, reason
+
+    def describe(self, header: Header | None) -> str:
+        """Kind and place of the key, such as ``keyring:SecretService``."""
+        if header is None:
+            return "vault"
+        kinds = {slot.kind for slot in header.slots}
+        if KEYRING in kinds:
+            return f"keyring:{self._keyring.name}"
+        return (
+            "file:passphrase" if PASSPHRASE in kinds and KEYFILE not in kinds else "file:key file"
+        )
+
+
+def _say_nothing(line: str) -> None:
+    del line

@@ -1,0 +1,163 @@
+"""Files and directories that are this user's alone: created so, and checked before each use.
+
+The only place where files are opened by hand. SQLite would create its file with whatever the
+umask leaves and would follow a link; so the file exists, private and checked, before SQLite sees it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from ..engine.errors import StorageError, StorageFull
+
+_OPEN = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+
+
+def ensure_directory(path: str) -> None:
+    """Make ``path`` a directory only this user can enter, or make sure that it is one.
+
+    Raises:
+        StorageError: It is somebody else's, open to others, or no directory.
+    """
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise _mapped(error, f"cannot make the directory {path}") from error
+    check_directory(path)
+
+
+def check_directory(path: str) -> None:
+    """Make sure that ``path`` is a directory only this user can enter.
+
+    Raises:
+        StorageError: It is not; the hint is the command that mends it.
+    """
+    try:
+        found = os.lstat(path)
+    except OSError as error:
+        raise _mapped(error, f"cannot use the directory {path}") from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise StorageError(f"{path} is not a directory", hint="export HOLDFAST_STATE_DIR=…")
+    _check_owner(path, found)
+    if os.name == "posix" and found.st_mode & 0o077:
+        raise StorageError(f"{path} is open to other users", hint=f"chmod 700 {path}")
+    parent = os.stat(os.path.dirname(path) or ".")
+    # sticky, as /tmp: others may add to it, and not replace what is there
+    if os.name == "posix" and parent.st_mode & 0o002 and not parent.st_mode & stat.S_ISVTX:
+        raise StorageError(
+            f"{os.path.dirname(path)} can be written by anybody",
+            hint=f"chmod o-w {os.path.dirname(path)}",
+        )
+
+
+def open_private(path: str, *, create: bool = False, append: bool = False) -> int:
+    """A descriptor of the regular file ``path``, which is this user's alone.
+
+    Args:
+        path: Where it is.
+        create: Make it, empty and private, if it is not there.
+        append: Write at the end, whatever others do.
+
+    Raises:
+        FileNotFoundError: It is not there, and was not to be made.
+        StorageError: It is a link, has several names, is somebody else's or open to others.
+    """
+    flags = os.O_RDWR | _OPEN | (os.O_APPEND if append else 0)
+    try:
+        if create:
+            try:
+                return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                pass
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.EMLINK}:
+            raise StorageError(f"{path} is a link", hint=f"rm {path}") from error
+        raise _mapped(error, f"cannot open {path}") from error
+    try:
+        _check_file(path, os.fstat(descriptor))
+    except StorageError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_private(path: str, limit: int) -> bytes:
+    """The first ``limit`` bytes of the private file ``path``.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        StorageError: It is not private, or cannot be read.
+    """
+    descriptor = open_private(path)
+    try:
+        return os.read(descriptor, limit)
+    except OSError as error:
+        raise _mapped(error, f"cannot read {path}") from error
+    finally:
+        os.close(descriptor)
+
+
+def write_private(path: str, data: bytes) -> None:
+    """Replace the private file ``path`` by ``data``: all of it or nothing, durable on return.
+
+    Raises:
+        StorageFull: No space left; what was there is still there.
+        StorageError: It cannot be written.
+    """
+    aside = f"{path}.{os.getpid()}.new"
+    try:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(aside, path)
+        sync_directory(os.path.dirname(path))
+    except OSError as error:
+        if os.path.lexists(aside):
+            os.unlink(aside)
+        raise _mapped(error, f"cannot write {path}") from error
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in ``path`` durable."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_file(path: str, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise StorageError(f"{path} is not a file", hint=f"rm {path}")
+    _check_owner(path, found)
+    if found.st_nlink != 1:
+        raise StorageError(f"{path} has another name elsewhere", hint=f"ls -i {path}")
+    if os.name == "posix" and found.st_mode & 0o077:
+        raise StorageError(f"{path} is open to other users", hint=f"chmod 600 {path}")
+
+
+def _check_owner(path: str, found: os.stat_result) -> None:
+    if os.name == "posix" and found.st_uid != os.geteuid():
+        raise StorageError(
+            f"{path} belongs to another user (uid {found.st_uid})",
+            hint=f"sudo chown {os.geteuid()} {path}",
+        )
+
+
+def _mapped(error: OSError, what: str) -> StorageError:
+    why = (error.strerror or "unknown error").lower()
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageFull(f"{what}: {why}", hint="df -h")
+    return StorageError(f"{what}: {why}", hint="export HOLDFAST_STATE_DIR=…")

@@ -1,0 +1,106 @@
+"""Reading a vault: its header, and one row by its alias or id.
+
+Both the vault and ``holdfast token`` read through here; there is no second implementation.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from ..engine.errors import Damaged, NewerFormat, StorageError
+from .header import decode_header
+from .private_file import check_directory, open_private, read_private
+from .sealing import FORMAT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from .header import Header
+    from .sealing import Keys
+
+    Row: TypeAlias = "tuple[str, int, str, bytes, bytes]"
+
+DATABASE = "vault.db"
+SECOND_HEADER = "vault.header"
+APPLICATION_ID = 0x484F4C44  # "HOLD"
+BUSY_MS = 5000
+_HEADER_LIMIT = 64 * 1024
+
+
+def open_database(directory: str) -> sqlite3.Connection | None:
+    """A connection to the vault in ``directory``, checked to be private; ``None`` if there is none.
+
+    Raises:
+        StorageError: The directory or the file is not this user's alone.
+    """
+    path = os.path.join(directory, DATABASE)
+    if not os.path.lexists(path):
+        return None
+    check_directory(directory)
+    try:
+        os.close(open_private(path))
+        connection = sqlite3.connect(
+            path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+    except FileNotFoundError:
+        return None
+    except sqlite3.Error as error:
+        raise StorageError(f"cannot open {path}: {error}", hint="holdfast help storage") from error
+    return connection
+
+
+def read_header(connection: sqlite3.Connection, directory: str) -> Header:
+    """The header of the vault: from the database, or else the copy beside it.
+
+    Raises:
+        NewerFormat: A newer version wrote it.
+        Damaged: Neither copy can be read.
+    """
+    try:
+        application, version = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version")
+        )
+        if application == APPLICATION_ID and version > FORMAT:
+            raise NewerFormat(
+                "this vault was written by a newer version of Holdfast",
+                hint="pip install --upgrade holdfast",
+            )
+        found = connection.execute("SELECT body FROM header").fetchone()
+        return decode_header(found[0])
+    except (sqlite3.Error, Damaged, TypeError) as error:
+        try:
+            copy = read_private(os.path.join(directory, SECOND_HEADER), _HEADER_LIMIT)
+        except FileNotFoundError:
+            raise Damaged(
+                "the header of the vault cannot be read", hint="holdfast help storage"
+            ) from error
+        return decode_header(copy)
+
+
+def row_by_alias(connection: sqlite3.Connection, keys: Keys, alias: str) -> Row | None:
+    """The row of ``alias``, still sealed."""
+    found: Row | None = connection.execute(
+        "SELECT id, version, state, meta, secret FROM login WHERE idx = ?", (keys.index(alias),)
+    ).fetchone()
+    return found
+
+
+def row_by_id(connection: sqlite3.Connection, login_id: str) -> Row | None:
+    """The row of ``login_id``, still sealed."""
+    found: Row | None = connection.execute(
+        "SELECT id, version, state, meta, secret FROM login WHERE id = ?", (login_id,)
+    ).fetchone()
+    return found
+
+
+def open_secret(keys: Keys, row: Row) -> bytes:
+    """The whole login of ``row``, as :mod:`holdfast.engine.codec` encodes it.
+
+    Raises:
+        Damaged: The row was changed or put elsewhere.
+    """
+    login, version, state, _, secret = row
+    return keys.open_row("secret", login, version, state, secret)

@@ -1,0 +1,72 @@
+"""The tables of the vault, and how SQLite is asked to keep them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Final
+
+from ..engine.errors import StorageError
+from .header import Header
+from .private_file import open_private, sync_directory, write_private
+from .reader import APPLICATION_ID, BUSY_MS, DATABASE, SECOND_HEADER
+from .sealing import FORMAT, Keys
+
+_WAL_SAFE: Final = (3, 51, 3)
+"""Before this SQLite, two processes could corrupt a WAL database while resetting its log."""
+
+TABLES: Final = """
+CREATE TABLE header (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL, mac BLOB NOT NULL);
+CREATE TABLE login (
+  id TEXT PRIMARY KEY, version INTEGER NOT NULL, fence INTEGER NOT NULL DEFAULT 0,
+  state TEXT NOT NULL, epoch INTEGER NOT NULL, idx BLOB UNIQUE,
+  meta BLOB NOT NULL, secret BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE audit (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, mac BLOB NOT NULL);
+CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL, mac BLOB NOT NULL);
+"""
+
+
+def set_pragmas(connection: sqlite3.Connection) -> None:
+    """How this connection writes: durable on commit, nothing left of what was deleted."""
+    wal = sqlite3.sqlite_version_info >= _WAL_SAFE
+    for pragma in (
+        f"busy_timeout = {BUSY_MS}",
+        f"journal_mode = {'WAL' if wal else 'TRUNCATE'}",
+        f"synchronous = {'FULL' if wal else 'EXTRA'}",
+        "secure_delete = ON",
+        "trusted_schema = OFF",
+        "mmap_size = 0",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def create_database(directory: str, header: Header, keys: Keys, head: tuple[bytes, bytes]) -> None:
+    """Make the vault: in a file of its own first, so that nobody meets half a vault.
+
+    Raises:
+        StorageError: It could not be made; nothing is left of it.
+    """
+    body = header.encode()
+    aside = os.path.join(directory, f"{DATABASE}.{os.getpid()}.new")
+    try:
+        os.close(open_private(aside, create=True))
+        connection = sqlite3.connect(aside, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = DELETE")  # leaves no file behind
+            connection.execute("PRAGMA synchronous = EXTRA")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.executescript(f"BEGIN; {TABLES} COMMIT;")
+            connection.execute("INSERT INTO header VALUES (1, ?, ?)", (body, keys.header_mac(body)))
+            connection.execute("INSERT INTO head VALUES (1, ?, ?)", head)
+        finally:
+            connection.close()
+        write_private(os.path.join(directory, SECOND_HEADER), body)
+        os.replace(aside, os.path.join(directory, DATABASE))
+        sync_directory(directory)
+    except (sqlite3.Error, OSError) as error:
+        for leftover in (aside, f"{aside}-journal"):
+            if os.path.lexists(leftover):
+                os.unlink(leftover)
+        raise StorageError(f"cannot make the vault: {error}", hint="df -h") from error

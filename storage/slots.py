@@ -1,0 +1,161 @@
+"""The keys of the slots: from a key file, a passphrase, or the system keyring."""
+
+from __future__ import annotations
+
+import os
+from binascii import a2b_base64, b2a_base64
+
+from ..engine.errors import Damaged, StorageError
+from .header import Slot
+from .private_file import ensure_directory, read_private, write_private
+from .sealing import KEY_OCTETS, expand
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..engine.cbor import Plain
+    from .header import Header
+
+    Prompt = Callable[[], str | None]
+
+KEYFILE = "keyfile"
+PASSPHRASE = "passphrase"
+KEYRING = "keyring"
+
+# RFC 9106 §4, second recommended option: 64 MiB, 3 passes, 4 lanes; a sixth of a second
+_MEMORY_KIB, _PASSES, _LANES = 64 * 1024, 3, 4
+_MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = 1024 * 1024, 10, 16  # of a header we did not write
+_KEYFILE_HEAD = b"holdfast key 1\n"
+
+
+def key_file_path(config_dir: str, store: bytes) -> str:
+    """Where the key file of a vault is: with the configuration, apart from the vault."""
+    return os.path.join(config_dir, f"vault-{store[:4].hex()}.key")
+
+
+def new_keyfile_slot(config_dir: str, store: bytes, root: bytes) -> Slot:
+    """A slot with a new key file.
+
+    Raises:
+        StorageError: The file could not be written.
+    """
+    ensure_directory(config_dir)
+    octets = os.urandom(KEY_OCTETS)
+    write_private(key_file_path(config_dir, store), _KEYFILE_HEAD + b2a_base64(octets))
+    return Slot.wrap(KEYFILE, {}, expand(octets, "keyfile", store), root, store)
+
+
+def new_passphrase_slot(passphrase: str, store: bytes, root: bytes) -> Slot:
+    """A slot that ``passphrase`` opens (Argon2id, RFC 9106)."""
+    params: dict[str, Plain] = {
+        "salt": os.urandom(16),
+        "memory_kib": _MEMORY_KIB,
+        "passes": _PASSES,
+        "lanes": _LANES,
+    }
+    return Slot.wrap(PASSPHRASE, params, _stretch(passphrase, params), root, store)
+
+
+def unlock(
+    header: Header, *, config_dir: str, passphrase: Prompt, keyring: Callable[[bytes], bytes]
+) -> bytes:
+    """The root key of the vault of ``header``.
+
+    Args:
+        header: Its header.
+        config_dir: Where its key file would be.
+        passphrase: Gives the passphrase, or ``None``.
+        keyring: Gives the keyring's key for a vault.
+
+    Raises:
+        StorageError: No slot can be opened; the message says why the likeliest could not.
+        Damaged: A slot was changed.
+    """
+    problem: StorageError | None = None
+    for slot in header.slots:
+        try:
+            key = _slot_key(slot, header, config_dir, passphrase, keyring)
+        except StorageError as error:
+            problem = problem or error
+            continue
+        if key is not None:
+            root = slot.unwrap(key, header.store)
+            if root is not None:
+                return root
+            problem = problem or _wrong_key(slot)
+    raise problem or StorageError("this vault has no key slot", hint="holdfast help storage")
+
+
+def _wrong_key(slot: Slot) -> StorageError:
+    if slot.kind == PASSPHRASE:
+        return StorageError(
+            "that is not the passphrase of this vault", hint="HOLDFAST_PASSPHRASE=…"
+        )
+    return StorageError(
+        f"the key found in the {slot.kind} is not the key of this vault",
+        hint="holdfast help storage",
+    )
+
+
+def _slot_key(
+    slot: Slot,
+    header: Header,
+    config_dir: str,
+    passphrase: Prompt,
+    keyring: Callable[[bytes], bytes],
+) -> bytes | None:
+    if slot.kind == KEYFILE:
+        return expand(_read_key_file(config_dir, header.store), "keyfile", header.store)
+    if slot.kind == KEYRING:
+        return expand(keyring(header.store), "keyring", header.store)
+    if slot.kind == PASSPHRASE:
+        given = passphrase()
+        if given is None:
+            raise StorageError(
+                "this vault needs its passphrase", hint="export HOLDFAST_PASSPHRASE=…"
+            )
+        return _stretch(given, slot.params)
+    return None  # a kind of a newer version: another slot may do
+
+
+def _read_key_file(config_dir: str, store: bytes) -> bytes:
+    path = key_file_path(config_dir, store)
+    try:
+        data = read_private(path, 256)
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"the key file of this vault is missing: {path}",
+            hint="export HOLDFAST_CONFIG_DIR=…",
+        ) from error
+    head, body = data[: len(_KEYFILE_HEAD)], data[len(_KEYFILE_HEAD) :]
+    try:
+        octets = a2b_base64(body)
+    except ValueError:
+        octets = b""
+    if head != _KEYFILE_HEAD or len(octets) != KEY_OCTETS:
+        raise Damaged(f"the key file cannot be read: {path}", hint="holdfast help storage")
+    return octets
+
+
+def _stretch(passphrase: str, params: Mapping[str, Plain]) -> bytes:
+    from cryptography.hazmat.primitives.kdf.argon2 import (  # noqa: PLC0415  19 ms, only here
+        Argon2id,
+    )
+
+    salt = params.get("salt")
+    memory, passes, lanes = (params.get(name) for name in ("memory_kib", "passes", "lanes"))
+    if (
+        not isinstance(salt, bytes)
+        or not isinstance(memory, int)
+        or not isinstance(passes, int)
+        or not isinstance(lanes, int)
+        or not 8 * lanes <= memory <= _MOST_MEMORY_KIB
+        or not 1 <= passes <= _MOST_PASSES
+        or not 1 <= lanes <= _MOST_LANES
+        or len(salt) < 8
+    ):
+        raise Damaged("a passphrase slot asks for the impossible", hint="holdfast help storage")
+    return Argon2id(
+        salt=salt, length=KEY_OCTETS, iterations=passes, lanes=lanes, memory_cost=memory
+    ).derive(passphrase.encode())

@@ -1,0 +1,97 @@
+"""The three-method view of a storage, for programs that only want tokens kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from ..engine.provider import OAuthConfig
+from ..engine.record import DEFAULT_ACCOUNT, account_alias
+from .importing import forget_login, import_tokens
+from .memory import MemoryStorage
+from .opening import open_storage
+
+if TYPE_CHECKING:
+    from ..engine.ports import Storage
+    from ..engine.tokens import OAuthTokens
+
+
+@runtime_checkable
+class TokenStorageProtocol(Protocol):
+    """What a program may bring to keep tokens in."""
+
+    def save_tokens(self, service: str, tokens: OAuthTokens) -> None:
+        """Keep ``tokens`` as those of ``service``."""
+        ...
+
+    def load_tokens(self, service: str) -> OAuthTokens | None:
+        """The tokens of ``service``, if there are any."""
+        ...
+
+    def delete_tokens(self, service: str) -> bool:
+        """Forget the tokens of ``service``; whether there were any."""
+        ...
+
+
+class StorageView:
+    """The three methods over a complete storage.
+
+    Attributes:
+        storage: The storage behind it, in which logins can be resumed.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        """A view of ``storage``."""
+        self.storage = storage
+
+    def save_tokens(self, service: str, tokens: OAuthTokens) -> None:
+        """Keep ``tokens`` as those of ``service``.
+
+        Raises:
+            StorageError: They could not be saved.
+        """
+        before = self.storage.find(account_alias(service, DEFAULT_ACCOUNT))
+        config = before.config if before else OAuthConfig(service_name=service)
+        import_tokens(self.storage, config, tokens)
+
+    def load_tokens(self, service: str) -> OAuthTokens | None:
+        """The tokens of ``service``, even expired ones.
+
+        Raises:
+            StorageError: The storage cannot be read.
+        """
+        login = self.storage.find(account_alias(service, DEFAULT_ACCOUNT))
+        return login.tokens if login else None
+
+    def delete_tokens(self, service: str) -> bool:
+        """Forget the tokens of ``service``, here only; whether there were any.
+
+        Raises:
+            StorageError: They could not be erased.
+        """
+        login = self.storage.find(account_alias(service, DEFAULT_ACCOUNT))
+        if login is None:
+            return False
+        forget_login(self.storage, login)
+        return True
+
+
+class FileTokenStorage(StorageView):
+    """Tokens in the user's sealed vault, whose key is in the system keyring or in a file.
+
+    The keyring is used wherever one answers; what was chosen is kept with the vault.
+    """
+
+    SERVICE_PREFIX: ClassVar[str] = "holdfast"
+    TOKEN_DIR: ClassVar[str] = ".local/state/holdfast"
+
+    def __init__(self, token_dir: str | None = None) -> None:
+        """A vault in ``token_dir``, or in the user's state directory (below ``~``)."""
+        super().__init__(open_storage(state_dir=token_dir))
+
+
+class MemoryTokenStorage(StorageView):
+    """Tokens in memory, for tests."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        super().__init__(MemoryStorage())
