@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from .addresses import secure_address
 from .errors import ConfigInvalid, ConfigMissing, IllegalTransition
 from .pkce import PKCEChallenge
 
@@ -21,9 +22,14 @@ OURS: Final = frozenset(
         "nonce",
         "code_challenge",
         "code_challenge_method",
+        "request",
+        "request_uri",
     }
 )
-"""Parameters no configuration may set: the checks of the callback rest on them."""
+"""Parameters no configuration may set: the checks of the callback rest on them.
+
+A request object (RFC 9101 §6.3) would replace every other parameter.
+"""
 
 
 def require_client(config: OAuthConfig) -> None:
@@ -55,16 +61,23 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
 
     Raises:
         ConfigMissing: No client id, or no authorization endpoint.
-        ConfigInvalid: ``extra_auth_params`` tries to set one of our own parameters.
+        ConfigInvalid: ``extra_auth_params`` or the query of the endpoint tries to set one of our
+            own parameters, or the endpoint is no ``https`` address.
         IllegalTransition: The answer to this challenge has already come.
     """
     require_client(config)
     if not config.auth_url:
         raise ConfigMissing(
-            f"{config.title} has no authorization endpoint", hint="choose with --via device"
+            f"{config.title} has no authorization endpoint",
+            hint=f"holdfast login {config.service_name} --via device",
         )
     if challenge.state is None:
         raise IllegalTransition("this login has had its answer", hint="holdfast list")
+    if not secure_address(config.auth_url):  # it is handed to a browser, and to the shell's opener
+        raise ConfigInvalid(
+            f"the authorization endpoint of {config.title} is not an https address",
+            hint=f"holdfast provider edit {config.service_name} --auth-url https://…",
+        )
     parameters = {
         "response_type": "code",
         "client_id": config.client_id,
@@ -74,18 +87,19 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
         "code_challenge_method": "S256",
     }
     if config.scopes:
-        parameters["scope"] = config.scope_separator.join(config.scopes)
+        parameters[config.scope_parameter] = config.scope_separator.join(config.scopes)
     if "openid" in config.scopes:
         parameters["nonce"] = challenge.nonce.reveal()
     if config.audience:
         parameters["audience"] = config.audience
-    for name, value in config.extra_auth_params.items():
-        if name in OURS:
+    parts = urlsplit(config.auth_url)
+    registered = parse_qsl(parts.query, keep_blank_values=True)
+    taken = OURS | parameters.keys()
+    for name in (*config.extra_auth_params, *(name for name, _ in registered)):
+        if name in taken:
             raise ConfigInvalid(
-                f"extra_auth_params of {config.title} must not set {name!r}",
+                f"the configuration of {config.title} must not set the parameter {name!r}",
                 hint=f"holdfast provider edit {config.service_name}",
             )
-        parameters[name] = value
-    parts = urlsplit(config.auth_url)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), *parameters.items()]
+    query = [*registered, *parameters.items(), *config.extra_auth_params.items()]
     return urlunsplit(parts._replace(query=urlencode(query), fragment=""))

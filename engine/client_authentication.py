@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus, urlencode
 
 from .authorization import require_client
@@ -13,7 +13,12 @@ from .errors import ConfigMissing
 from .ports import HttpRequest
 
 if TYPE_CHECKING:
-    from .provider import OAuthConfig
+    from .provider import ClientAuthentication, OAuthConfig
+
+_AUTOMATIC: Final[Mapping[str, ClientAuthentication]] = {
+    "auto": "client_secret_basic",
+    "auto_post": "client_secret_post",
+}
 
 
 def client_request(config: OAuthConfig, url: str, members: Mapping[str, str]) -> HttpRequest:
@@ -27,9 +32,10 @@ def client_request(config: OAuthConfig, url: str, members: Mapping[str, str]) ->
     """
     require_client(config)
     method = config.token_endpoint_auth_method
-    if method == "auto":
-        method = "client_secret_basic" if config.client_secret else "none"
-    headers = {"Accept": "application/json"}
+    if method in _AUTOMATIC:
+        method = _AUTOMATIC[method] if config.client_secret else "none"
+    headers = dict(config.token_request_headers)
+    headers["Accept"] = "application/json"
     body = dict(members)
     body["client_id"] = config.client_id
     if method != "none":

@@ -69,7 +69,7 @@ def device_request(config: OAuthConfig) -> HttpRequest:
     if not config.device_url:
         raise ConfigMissing(
             f"{config.title} has no device authorization endpoint",
-            hint="choose with --via loopback or --via manual",
+            hint=f"holdfast login {config.service_name} --via loopback",
         )
     members: dict[str, str] = {}
     if config.scopes:

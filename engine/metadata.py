@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
+from .addresses import secure_address
 from .answer import read_members
 from .errors import ConfigInvalid, HoldfastError, NetworkError, ProviderError
 from .ports import HttpRequest
@@ -62,30 +62,6 @@ _ENDPOINTS = {
     "userinfo_url": "userinfo_endpoint",
     "end_session_url": "end_session_endpoint",
 }
-
-
-def loopback_host(host: str | None) -> bool:
-    """Whether ``host`` is this machine: the only place plain ``http`` may go to."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def secure_address(address: object) -> bool:
-    """Whether ``address`` is ``https``, or ``http`` to this machine."""
-    if not isinstance(address, str) or not address.isprintable():
-        return False
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname
-    except ValueError:
-        return False
-    return bool(host) and (
-        parts.scheme == "https" or (parts.scheme == "http" and loopback_host(host))
-    )
 
 
 def metadata_requests(issuer: str) -> list[HttpRequest]:

@@ -9,11 +9,12 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 from .errors import ConfigInvalid
 
 ClientAuthentication: TypeAlias = Literal[
-    "auto", "none", "client_secret_basic", "client_secret_post"
+    "auto", "auto_post", "none", "client_secret_basic", "client_secret_post"
 ]
 """How the client proves itself at the token endpoint (RFC 6749 §2.3; OpenID Connect Core §9).
 
-``auto``: ``client_secret_basic`` with a secret, ``none`` without.
+``auto``: ``client_secret_basic`` with a secret, ``none`` without. ``auto_post``: likewise with
+``client_secret_post``.
 """
 
 BodyFormat: TypeAlias = Literal["form", "json"]
@@ -51,8 +52,10 @@ class OAuthProvider:
             (``authorization_response_iss_parameter_supported``, RFC 9207 §3).
         token_endpoint_auth_method: How the client proves itself.
         token_request_format: ``form`` as in RFC 6749, or ``json`` for those who want that.
+        token_request_headers: Further headers for the token endpoint, such as an API version.
         token_response_path: Members to descend into before the tokens are found.
         scope_separator: What joins scopes in a request.
+        scope_parameter: The name scopes go by in the authorization request.
         via: The transport to prefer: ``auto``, ``loopback``, ``manual`` or ``device``.
         shows_code: Whether the provider shows the bare code for the user to copy.
         id_token_algorithms: JWS algorithms accepted for ID tokens.
@@ -79,8 +82,10 @@ class OAuthProvider:
     iss_required: bool = False
     token_endpoint_auth_method: ClientAuthentication = "auto"
     token_request_format: BodyFormat = "form"
+    token_request_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     token_response_path: Sequence[str] = ()
     scope_separator: str = " "
+    scope_parameter: str = "scope"
     via: str = "auto"
     shows_code: bool = False
     id_token_algorithms: Sequence[str] = ("RS256", "ES256", "PS256", "EdDSA")
@@ -163,7 +168,7 @@ def _check(name: str, value: object) -> None:
             _port(part) if name == "ports" else isinstance(part, str)
             for part in cast("Sequence[object]", value)
         )
-    elif name == "extra_auth_params":
+    elif name in {"extra_auth_params", "token_request_headers"}:
         fine = isinstance(value, Mapping) and all(
             isinstance(part, str)
             for pair in cast("Mapping[object, object]", value).items()

@@ -1,0 +1,230 @@
+"""HTTP to a provider: one request, one bounded answer, every failure in words.
+
+TLS is always verified, no redirect is followed, nothing is tried twice, no cookie is kept and no
+``.netrc`` is read (requests would put its password over our own ``Authorization``). Proxies and
+certificates come from the environment as with any other program, but nothing meant for this
+machine goes through a proxy.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from ..engine.addresses import loopback_host, secure_address
+from ..engine.errors import ConfigInvalid, HoldfastError, NetworkError
+from ..engine.ports import HttpResponse
+from ..storage.host import SystemClock, app_version
+from .http_failure import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from requests import Response, Session
+
+    from ..engine.ports import Clock, HttpRequest
+
+BODY_LIMIT: Final = 1024 * 1024
+"""Octets of an answer that are read at most; token responses are a few thousand."""
+_PIECE: Final = 16 * 1024
+_IDLE: Final = 15.0  # a connection that has been idle for longer may be dead without our knowing
+_CERTIFICATES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+class RequestsHttp:
+    """Speaks to providers with requests; may be shared by threads, and used after a fork."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        connect: float = 10.0,
+        read: float = 20.0,
+        total: float = 30.0,
+        limit: int = BODY_LIMIT,
+        certificates: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Set the bounds; nothing is opened yet.
+
+        Args:
+            clock: Dates the answers.
+            connect: Seconds to reach one address of the provider.
+            read: Seconds between two pieces of its answer.
+            total: Seconds for all of it, the look-up of the name included.
+            limit: Octets of a body.
+            certificates: A file or directory of certificate authorities to trust instead of the
+                usual ones; ``REQUESTS_CA_BUNDLE`` and ``SSL_CERT_FILE`` do the same.
+            environ: Instead of the environment of the process.
+        """
+        self._clock: Clock = clock or SystemClock()
+        self._timeout = (connect, read)
+        self._total = total
+        self._limit = limit
+        self._certificates = certificates
+        self._environ = os.environ if environ is None else environ
+        self._session: Session | None = None
+        self._session_of = 0
+        self._last_use = 0.0
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """The answer to ``request``, whatever its status.
+
+        Raises:
+            NetworkError: No answer, or one that is too large, too slow or cut off; the request
+                may have been acted upon.
+            ConfigInvalid: The address is not one a secret may be sent to.
+        """
+        if not secure_address(request.url):
+            raise ConfigInvalid(
+                f"{_named(request.url)} is not an https address",
+                hint="holdfast provider list",
+            )
+        call = _Call(lambda gone: self._exchange(request, gone), self._total)
+        return call.result(urlsplit(request.url).hostname or "")
+
+    def _exchange(self, request: HttpRequest, gone: Callable[[], bool]) -> HttpResponse:
+        import requests  # noqa: PLC0415  90 ms that a cached token does not need
+
+        host = urlsplit(request.url).hostname or ""
+        headers = {
+            "User-Agent": f"holdfast/{app_version()}",
+            "Accept-Encoding": "identity",
+            **request.headers,
+        }
+        # not through the session, which would add what .netrc says of this host
+        prepared = requests.Request(
+            request.method, request.url, headers=headers, data=request.body or None
+        )
+        try:
+            ready = prepared.prepare()
+        except (requests.RequestException, ValueError):
+            raise ConfigInvalid(
+                f"{_named(request.url)} is not an address", hint="holdfast provider list"
+            ) from None
+        session = self._open_session()
+        try:
+            response = session.send(
+                ready,
+                stream=True,
+                allow_redirects=False,
+                timeout=self._timeout,
+                verify=self._trusted(),
+                proxies=self._proxies(ready.url or "", host),
+            )
+            with response:
+                return self._received(response, host, gone)
+        except HoldfastError:
+            raise
+        # an exception of requests carries its request: the secret in it must not travel on; and
+        # whatever it is (requests, urllib3, OSError, ValueError), there is no answer
+        except Exception as error:  # noqa: BLE001  said above
+            raise explain(error, host) from None
+
+    def _received(self, response: Response, host: str, gone: Callable[[], bool]) -> HttpResponse:
+        size = response.headers.get("Content-Length", "")
+        if size.isascii() and size.isdigit() and int(size[:19]) > self._limit:
+            raise _too_large(host, self._limit)
+        body = bytearray()
+        while piece := _next_piece(response.raw):
+            body += piece
+            if len(body) > self._limit:
+                raise _too_large(host, self._limit)
+            if gone():
+                break
+        return HttpResponse(
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=bytes(body),
+            received_at=self._clock.now(),
+        )
+
+    def _open_session(self) -> Session:
+        """The session, or a fresh one after a fork or a pause.
+
+        Two threads may make one each at the same moment, and one of them is forgotten: that is
+        cheaper than a lock which a fork could leave locked for ever.
+        """
+        now = self._clock.monotonic()
+        session = self._session
+        if session is None or self._session_of != os.getpid() or now - self._last_use > _IDLE:
+            session = self._session = _new_session()
+            self._session_of = os.getpid()
+        self._last_use = now
+        return session
+
+    def _trusted(self) -> str | bool:
+        named = (self._environ.get(name) for name in _CERTIFICATES)
+        return self._certificates or next((path for path in named if path), None) or True
+
+    def _proxies(self, url: str, host: str) -> dict[str, str]:
+        """The proxies for ``url``; never one for this machine, which a proxy calls itself."""
+        from requests.utils import get_environ_proxies  # noqa: PLC0415  as above
+
+        return {} if loopback_host(host) else dict(get_environ_proxies(url))
+
+
+class _Call:
+    """Work done in a thread of its own, so that no look-up of a name and no drip outlasts it."""
+
+    def __init__(self, work: Callable[[Callable[[], bool]], HttpResponse], seconds: float) -> None:
+        self._work = work
+        self._seconds = seconds
+        self._answer: HttpResponse | None = None
+        self._error: BaseException | None = None
+        self._gone = False
+        self._thread = threading.Thread(target=self._run, name="holdfast-http", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self._answer = self._work(lambda: self._gone)
+        except BaseException as error:  # noqa: BLE001  raised again where it is waited for
+            self._error = error
+
+    def result(self, host: str) -> HttpResponse:
+        try:
+            self._thread.start()
+            # join with a time-out asks the C library, which freezegun does not stop
+            self._thread.join(self._seconds)
+        finally:
+            self._gone = True
+        error, answer = self._error, self._answer
+        if error is not None:
+            raise error
+        if answer is None:
+            raise NetworkError(
+                f"{host} did not finish its answer within {self._seconds:g} seconds",
+                hint="try again in a while",
+            )
+        return answer
+
+
+def _new_session() -> Session:
+    from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415  as requests itself
+
+    import requests  # noqa: PLC0415  90 ms that a cached token does not need
+
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
+
+
+def _next_piece(raw: Any) -> bytes:
+    """What has arrived, without waiting for a full piece (which a slow sender never fills)."""
+    read1 = getattr(raw, "read1", None)  # urllib3 2
+    piece = read1(_PIECE, decode_content=True) if read1 else raw.read(1, decode_content=True)
+    return bytes(piece)
+
+
+def _too_large(host: str, limit: int) -> NetworkError:
+    return NetworkError(
+        f"the answer of {host} is larger than {limit // 1024} KiB, and was not read",
+        hint="holdfast provider list",
+    )
+
+
+def _named(url: str) -> str:
+    """As much of ``url`` as tells people which address is meant."""
+    return repr(url.partition("?")[0][:120])

@@ -1,0 +1,136 @@
+"""Why no answer came, in a sentence: the failures of requests, urllib3 and the system."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from ..engine.errors import NetworkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_UNREACHABLE: Final = frozenset(
+    {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
+)
+_LATER: Final = "try again in a while"
+_TRUST: Final = "export REQUESTS_CA_BUNDLE=/path/to/your-authority.pem"
+_NOT_YET_VALID, _EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+
+
+def explain(error: BaseException, host: str) -> NetworkError:
+    """The error to raise for ``error``; it quotes nothing of it."""
+    causes = list(_causes(error))
+    names = {kind.__name__ for cause in causes for kind in type(cause).__mro__}
+    for test, message, hint in _SENTENCES:
+        if test(causes, names):
+            return NetworkError(message.format(host=host), hint=hint)
+    return NetworkError(f"no answer could be had from {host}", hint=_LATER)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and what is behind it: requests and urllib3 wrap by argument, not by cause."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if not isinstance(cause, BaseException) or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
+
+
+def _certificate_dates(causes: list[BaseException], _: set[str]) -> bool:
+    return any(
+        isinstance(cause, ssl.SSLCertVerificationError)
+        and cause.verify_code in {_NOT_YET_VALID, _EXPIRED}
+        for cause in causes
+    )
+
+
+def _of(*kinds: type[BaseException]) -> Callable[[list[BaseException], set[str]], bool]:
+    return lambda causes, _: any(isinstance(cause, kinds) for cause in causes)
+
+
+def _named(*kinds: str) -> Callable[[list[BaseException], set[str]], bool]:
+    """By name, so that requests and urllib3 need not be imported to look."""
+    return lambda _, names: bool(names & set(kinds))
+
+
+def _unreachable(causes: list[BaseException], _: set[str]) -> bool:
+    return any(isinstance(cause, OSError) and cause.errno in _UNREACHABLE for cause in causes)
+
+
+def _bad_bundle(causes: list[BaseException], names: set[str]) -> bool:
+    """The one failure that comes as a bare OSError, before anything is sent."""
+    first = causes[0]
+    return (
+        type(first) in {OSError, FileNotFoundError}
+        and "RequestException" not in names
+        and "certificate" in str(first).lower()
+    )
+
+
+_SENTENCES: Final[tuple[tuple[Callable[[list[BaseException], set[str]], bool], str, str], ...]] = (
+    (
+        _bad_bundle,
+        "the file of trusted certificates cannot be read",
+        "unset REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE",
+    ),
+    (
+        _named("ProxyError", "ProxySchemeUnknown", "InvalidProxyURL"),
+        "the proxy on the way to {host} did not let us through",
+        "export HTTPS_PROXY=http://…",
+    ),
+    (
+        _certificate_dates,
+        "the certificate of {host} is not valid at this time; is the clock of this machine right?",
+        "date -u",
+    ),
+    (_of(ssl.SSLCertVerificationError), "the certificate of {host} is not trusted here", _TRUST),
+    (
+        _of(socket.gaierror),
+        "{host} was not found; is this machine on the network?",
+        "holdfast doctor",
+    ),
+    (_named("NameResolutionError"), "{host} was not found", "holdfast doctor"),
+    (_of(ConnectionRefusedError), "{host} refused the connection", _LATER),
+    (_unreachable, "{host} cannot be reached from this network", "holdfast doctor"),
+    (
+        _named("ConnectTimeout", "ConnectTimeoutError"),
+        "{host} did not answer the connection in time",
+        _LATER,
+    ),
+    (
+        _named("ReadTimeout", "ReadTimeoutError"),
+        "{host} did not answer in time; it may have acted all the same",
+        _LATER,
+    ),
+    (_of(TimeoutError), "{host} did not answer in time", _LATER),
+    (
+        _named("SSLError"),
+        "no secure connection to {host} could be made",
+        _TRUST,
+    ),
+    (
+        _named("ContentDecodingError", "DecodeError"),
+        "the answer of {host} cannot be decompressed",
+        _LATER,
+    ),
+    (
+        _named(
+            "ProtocolError",
+            "ChunkedEncodingError",
+            "IncompleteRead",
+            "HTTPException",
+            "ConnectionResetError",
+            "BrokenPipeError",
+        ),
+        "the connection to {host} was cut off; it may have acted all the same",
+        _LATER,
+    ),
+)
+"""First match wins."""
