@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, TypeVar
@@ -31,7 +31,7 @@ class InlineCourier:
 
 
 @contextmanager
-def deferred_signals() -> Iterator[None]:
+def deferred_signals() -> Generator[None]:
     """Hold back :data:`DEFERRED` inside the block; deliver what came at its end."""
     came: list[int] = []
 

@@ -1,0 +1,138 @@
+"""``holdfast token`` with a valid cached token: read, open, print, nothing else.
+
+This path imports as little as Python allows; the rules for its modules are in the tests. It knows
+only how to say yes. Anything else (expired, absent, locked, damaged, a flag it does not know) it
+leaves to the whole command by answering ``None``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from ...engine import cbor
+from ...engine.errors import HoldfastError
+from ...storage.header import keys_of
+from ...storage.paths import config_dir, state_dir
+from ...storage.reader import open_database, open_secret, read_header, row_by_alias
+from ...storage.slots import unlock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...storage.header import Header
+    from ...storage.sealing import Keys
+
+DEFAULT_MIN_TTL = 60.0
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_SERVING = ("authenticated", "expired", "exchanging")
+_VALUES = {"--account": "account", "--format": "format", "--min-ttl": "min_ttl"}
+_FORMATS = ("raw", "header")
+
+
+def read_arguments(arguments: Sequence[str]) -> dict[str, str] | None:
+    """The arguments of ``token`` if they are ones this path knows, else ``None``."""
+    given = {"account": "default", "format": "raw", "min_ttl": "60s"}
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if name in _VALUES:
+            if not equals:
+                value = next(rest, "")
+            given[_VALUES[name]] = value
+        elif argument.startswith("-") or "provider" in given:
+            return None
+        else:
+            given["provider"] = argument
+    if given["format"] not in _FORMATS or not given["account"] or "provider" not in given:
+        return None
+    return given
+
+
+def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """What ``holdfast token`` prints for ``arguments``, if that needs no more than reading."""
+    given = read_arguments(arguments)
+    store = environ.get("HOLDFAST_STORE", "auto")
+    if given is None or environ.get("HOLDFAST_TOKEN") or store not in {"auto", "file", "keyring"}:
+        return None
+    least = seconds(given["min_ttl"])
+    if least is None:
+        return None
+    try:
+        secret = _secret(f"account\0{given['provider']}\0{given['account']}", store, environ)
+        if secret is None:
+            return None
+        login = cbor.decode_map(secret)
+    except (HoldfastError, cbor.CborError):
+        return None
+    return _printed(login, given["format"], least)
+
+
+def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
+    directory = state_dir(environ)
+    connection = open_database(directory)
+    if connection is None:
+        return None
+    try:
+        header = read_header(connection, directory)
+        if store not in {"auto", header.kind}:
+            return None
+        keys = _keys(header, environ)
+        row = row_by_alias(connection, keys, alias)
+        return None if row is None else open_secret(keys, row)
+    finally:
+        connection.close()
+
+
+def _keys(header: Header, environ: Mapping[str, str]) -> Keys:
+    def keyring(store: bytes) -> bytes:
+        from ...storage.keyring_key import KeyringKey  # noqa: PLC0415  100 ms, only if it is there
+
+        return KeyringKey(environ=environ).read(store)
+
+    root = unlock(
+        header,
+        config_dir=config_dir(environ),
+        passphrase=lambda: environ.get("HOLDFAST_PASSPHRASE") or None,
+        keyring=keyring,
+    )
+    return keys_of(header, root)
+
+
+def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | None:
+    tokens, schema = login.get("tokens"), login.get("schema")
+    if schema != 1 or login.get("state") not in _SERVING or not isinstance(tokens, dict):
+        return None
+    token = tokens.get("access_token")
+    lasts, issued = tokens.get("expires_in"), tokens.get("issued_at")
+    if not isinstance(token, str):
+        return None
+    if isinstance(lasts, int | float) and isinstance(issued, int | float):
+        if time.time() >= issued + lasts - least:
+            return None
+    elif login.get("state") != "authenticated":
+        return None
+    return f"Authorization: Bearer {token}" if form == "header" else token
+
+
+def seconds(text: str) -> float | None:
+    """A duration such as ``60s``, ``5m``, ``1h`` or ``90`` in seconds; ``None`` if it is none."""
+    number, unit = (text[:-1], _UNITS.get(text[-1:])) if text[-1:] in _UNITS else (text, 1)
+    if unit is None or not number.isascii() or not number.isdigit():
+        return None
+    return float(int(number) * unit)
+
+
+def print_and_leave(text: str) -> None:
+    """Print ``text`` and end the process at once: the interpreter's farewell costs 3 ms."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+        if sys.stdout.isatty():
+            sys.stderr.write("note: this is a secret; it is now in your scrollback\n")
+            sys.stderr.flush()
+    except OSError:  # the reader has gone
+        os._exit(1)
+    os._exit(0)

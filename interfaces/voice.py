@@ -1,0 +1,138 @@
+"""The audit log told outside the vault: JSON lines, rendered by structlog.
+
+The vault is the record; this file is a projection of it, at least once. Its last line says how far
+it got, so whoever tells next also tells what a process that died in between could not, and a
+reader drops repeats by ``seq``. One event is one line in one write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, MutableMapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from ..engine.errors import HoldfastError
+from ..engine.events import FINGERPRINTS, Event, Origin, Scalar
+from ..storage.locks import locked
+from ..storage.private_file import ensure_directory, open_private
+
+if TYPE_CHECKING:
+    from ..engine.events import Recorded
+    from ..engine.ports import Storage
+    from ..engine.record import Login
+
+AUDIT_FILE: Final = "audit.jsonl"
+_TAIL: Final = 64 * 1024  # longer than any line written here
+_BATCH: Final = 500
+_WAIT: Final = 2.0  # seconds; who tells next catches up with what could not be told now
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+_OURS: Final = {"source": "from", "dest": "to"}
+FIELDS: Final = frozenset(
+    {"schema", "seq"}
+    | {
+        _OURS.get(name, name)
+        for kind in (Event, Origin)
+        for name in kind.__dataclass_fields__
+        if name not in {"origin", "fingerprints"}
+    }
+    | {f"{name}_fp" for name in FINGERPRINTS}
+)
+"""Every field a line may have; another one is dropped and counted."""
+
+
+class AuditFile:
+    """An observer that keeps a file of JSON lines in step with the vault.
+
+    Attributes:
+        dropped: How many fields were not on the list.
+        problem: Why the last telling failed, if it did; a login never fails for it.
+    """
+
+    def __init__(self, path: str, storage: Storage) -> None:
+        """Tell what ``storage`` records, in the file ``path``."""
+        self._path = path
+        self._storage = storage
+        self.dropped = 0
+        self.problem: str | None = None
+
+    def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+        """Tell everything that has not been told yet."""
+        del recorded, login  # the file may be behind by more than this
+        try:
+            self.catch_up()
+            self.problem = None
+        except (HoldfastError, OSError) as error:
+            self.problem = str(error)
+
+    def catch_up(self) -> int:
+        """Write the lines that are missing; gives their number.
+
+        Raises:
+            StorageError: The vault cannot be read, or the file is not private.
+            LoginBusy: Another process has been writing for too long.
+            OSError: The file cannot be written.
+        """
+        ensure_directory(os.path.dirname(self._path))
+        told = 0
+        with locked(f"{self._path}.lock", wait=_WAIT, what="the audit file"):
+            descriptor = open_private(self._path, create=True, append=True)
+            with open(descriptor, "r+b", buffering=0) as file:  # one write is one line
+                after = _last_seq(file)
+                logger = structlog.wrap_logger(
+                    structlog.BytesLogger(file),
+                    processors=[self._only_listed, _render],
+                    wrapper_class=structlog.BoundLogger,
+                )
+                while batch := self._storage.events(after=after, limit=_BATCH):
+                    for recorded in batch:
+                        logger.msg(**line_of(recorded))
+                    after = batch[-1].seq
+                    told += len(batch)
+        return told
+
+    def _only_listed(
+        self, logger: Any, method: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        del logger, method
+        listed = {name: value for name, value in line.items() if name in FIELDS}
+        self.dropped += len(line) - len(listed)
+        return listed
+
+
+def line_of(recorded: Recorded) -> dict[str, Scalar]:
+    """What is written of an event: its fields, its number, and its time as RFC 3339."""
+    line: dict[str, Scalar] = {"seq": recorded.seq, **recorded.members}
+    line["time"] = rfc3339(recorded.members)
+    return line
+
+
+def rfc3339(members: Mapping[str, Scalar]) -> str:
+    """The time of an event, UTC, to the microsecond."""
+    seconds = members.get("time")
+    moment = datetime.fromtimestamp(seconds if isinstance(seconds, float | int) else 0, UTC)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _render(logger: Any, method: str, line: MutableMapping[str, Any]) -> bytes:
+    del logger, method
+    return _encode(dict(line)).encode("utf-8", "replace")
+
+
+def _last_seq(file: Any) -> int:
+    """The number of the last complete line; a torn one after it is ended, and told again."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - _TAIL))
+    tail: bytes = file.read(_TAIL)
+    if tail and not tail.endswith(b"\n"):
+        file.write(b"\n")
+    for line in reversed(tail.split(b"\n")):
+        try:
+            return int(json.loads(line)["seq"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return 0
