@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from ..engine.pasted import parse_callback
 from ..engine.conductor import DEFAULT_TIMEOUT, Started
 from ..engine.errors import AuthRequired, HoldfastError
 from ..engine.login_id import choose
+from ..engine.pasted import parse_callback
 from ..engine.record import DEFAULT_ACCOUNT
 from ..engine.result import Failure, Result, Success
 from ..engine.tokens import DEFAULT_BUFFER, OAuthTokens

@@ -5,34 +5,31 @@ The command and :class:`holdfast.OAuthService` both start here, so that a defaul
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..engine.conductor import Conductor
 from ..engine.errors import ConfigMissing
 from ..engine.ledger import Ledger
 from ..engine.metadata import apply_metadata, discover
 from ..engine.parts import Parts
+from ..storage import TokenStorageAdapter, open_storage
+from ..storage.host import SystemClock, SystemRandomness, origin
+from ..storage.paths import config_dir as default_config_dir
+from ..storage.token_storage import StorageView
+from ..storage.vault import Vault
 from .catalogue import Catalogue
 from .courier import InlineCourier
 from .http import RequestsHttp
-from ..storage.host import SystemClock, SystemRandomness, origin
+from .voice import AUDIT_FILE, AuditFile
 
 if TYPE_CHECKING:
-    from ..engine.ports import (
-        Answers,
-        Browser,
-        Clock,
-        Conversation,
-        Courier,
-        Http,
-        Observer,
-        Storage,
-        Transport,
-    )
+    from ..engine.ports import Clock, Courier, Http, Observer, Storage
     from ..engine.provider import OAuthConfig
     from ..engine.record import Summary
+    from ..storage import TokenStorageProtocol
 
 
 class Workbench:
@@ -72,6 +69,52 @@ class Workbench:
             )
         )
 
+    @classmethod
+    def open(
+        cls,
+        *,
+        storage: Storage | None = None,
+        token_storage: TokenStorageProtocol | None = None,
+        state_dir: str | None = None,
+        config_dir: str | None = None,
+        store: str | None = None,
+        interactive: bool = False,
+        announce: Callable[[str], None] | None = None,
+        observers: Sequence[Observer] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> Workbench:
+        """The parts as this user has them.
+
+        Args:
+            storage: A complete storage, instead of the user's own.
+            token_storage: Three methods to keep tokens in, instead of the user's own storage.
+            state_dir: Instead of the user's state directory.
+            config_dir: Instead of the user's configuration directory.
+            store: Which storage, instead of what ``HOLDFAST_STORE`` says.
+            interactive: Whether somebody is there to answer a keyring's prompt.
+            announce: Told in one line which storage was chosen, when one is made.
+            observers: Hear of every event besides the audit file.
+            environ: The environment.
+
+        Raises:
+            ConfigInvalid: A setting that cannot be right.
+        """
+        env = os.environ if environ is None else environ
+        catalogue = Catalogue(config_dir or default_config_dir(env), environ=env)
+        if storage is None:
+            storage = _storage_behind(token_storage, catalogue)
+        if storage is None:
+            storage = open_storage(
+                store,
+                state_dir=state_dir,
+                config_dir=config_dir,
+                interactive=interactive,
+                announce=announce,
+                environ=env,
+            )
+        told = [*observers, *_audit_file(storage, env)]
+        return cls(storage, catalogue, observers=told)
+
     def config(
         self,
         provider: str,
@@ -80,6 +123,7 @@ class Workbench:
         client_secret: str | None = None,
         scopes: Sequence[str] | None = None,
         via: str = "auto",
+        redirect_uri: str | None = None,
     ) -> OAuthConfig:
         """The provider of that name with its client, endpoints discovered where they are missing.
 
@@ -89,6 +133,7 @@ class Workbench:
             client_secret: Instead of the configured one.
             scopes: Instead of the configured ones.
             via: The transport that is meant to be used, which decides the endpoints needed.
+            redirect_uri: Instead of the configured one.
 
         Raises:
             NotFound: No provider has that name.
@@ -96,9 +141,12 @@ class Workbench:
             NetworkError, ProviderError: The issuer's metadata could not be had.
         """
         config = self.catalogue.lookup(provider, client_id=client_id, client_secret=client_secret)
+        changed: dict[str, Any] = {}
         if scopes is not None:
-            config = replace(config, scopes=tuple(scopes))
-        return self.discovered(config, via=via)
+            changed["scopes"] = tuple(scopes)
+        if redirect_uri is not None:
+            changed["redirect_uri"] = redirect_uri
+        return self.discovered(replace(config, **changed), via=via)
 
     def discovered(self, config: OAuthConfig, *, via: str = "auto") -> OAuthConfig:
         """``config`` with the endpoints its issuer publishes, where it names none itself.
@@ -113,10 +161,33 @@ class Workbench:
         if config.issuer:
             config = apply_metadata(config, discover(self.http, config.issuer))
         if not config.token_url:
-            msg = f"the token endpoint of {config.title} is not known"
-            raise ConfigMissing(msg, hint=f"holdfast provider edit {config.service_name}")
+            raise ConfigMissing(
+                f"the token endpoint of {config.title} is not known",
+                hint=f"holdfast provider edit {config.service_name}",
+            )
         return config
 
     def open_logins(self) -> list[Summary]:
         """The logins that wait for their user or their tokens."""
         return [login for login in self.storage.summaries() if login.pending]
+
+
+def _storage_behind(
+    token_storage: TokenStorageProtocol | None, catalogue: Catalogue
+) -> Storage | None:
+    """The complete storage behind three methods: the one they are a view of, or an adapter."""
+    if token_storage is None:
+        return None
+    if isinstance(token_storage, StorageView):
+        return token_storage.storage
+    return TokenStorageAdapter(token_storage, catalogue.lookup)
+
+
+def _audit_file(storage: Storage, environ: Mapping[str, str]) -> list[Observer]:
+    """The audit file of a vault: beside it, at ``HOLDFAST_AUDIT_FILE``, or nowhere (``off``)."""
+    where = environ.get("HOLDFAST_AUDIT_FILE")
+    if where == "off" or (where is None and not isinstance(storage, Vault)):
+        return []
+    if where is None and isinstance(storage, Vault):
+        where = os.path.join(storage.directory, AUDIT_FILE)
+    return [AuditFile(os.path.abspath(where or AUDIT_FILE), storage)]
