@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+from holdfast.engine import errors
+from holdfast.engine.errors import HoldfastError
+from holdfast.engine.result import ErrorCode, Failure, Success
+from logins import fresh_login
+
+CLASSES = [
+    value
+    for value in vars(errors).values()
+    if inspect.isclass(value) and issubclass(value, HoldfastError)
+]
+EXTRA = {
+    "reason": "wrong_state",
+    "login_id": "01J9ZK4Q0V7F3KTWX2A8B5C6DE",
+    "login": fresh_login(),
+    "save_again": fresh_login,
+}
+"""What some errors ask for besides their sentence."""
+
+
+def make(kind: type[HoldfastError], message: str = "it went wrong", **named: str) -> HoldfastError:
+    """An error of a class, with the further arguments that class asks for."""
+    asked = inspect.signature(kind).parameters
+    return kind(
+        message, **{name: value for name, value in (EXTRA | named).items() if name in asked}
+    )
+
+
+def tree() -> dict[str, tuple[str, str]]:
+    """The tree of the docstring: class, code, parent."""
+    found: dict[str, tuple[str, str]] = {}
+    parents = ["HoldfastError"]
+    for line in (errors.__doc__ or "").splitlines():
+        branch = re.match(r"\s*(?:│ +)?( *)[├└]── (\w+)\s+([A-Z_]+)\s", line)
+        if branch:
+            level = 1 if line.index("── ") < 8 else 2
+            found[branch[2]] = (branch[3], parents[level - 1])
+            parents[level:] = [branch[2]]
+    return found
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_every_error_has_a_code_programs_know(kind):
+    """The codes of the exceptions are the codes of the results."""
+    assert kind.code in {code.value for code in ErrorCode}
+
+
+def test_every_code_has_an_error():
+    """No code that nothing raises."""
+    assert {kind.code for kind in CLASSES} == {code.value for code in ErrorCode}
+
+
+def test_codes_are_spelt_like_their_names():
+    """A code's value is its name."""
+    assert [code.name for code in ErrorCode] == [code.value for code in ErrorCode]
+
+
+def test_the_tree_in_the_docstring_is_the_tree():
+    """Every class, its code and its parent stand in the module's docstring, and nothing else."""
+    real = {
+        kind.__name__: (kind.code, kind.__mro__[1].__name__)
+        for kind in CLASSES
+        if kind is not HoldfastError
+    }
+
+    assert tree() == real
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_every_error_says_what_to_do(kind):
+    """Message, hint and exit status are there for whoever shows it; `str` is the message."""
+    error = make(kind, hint="holdfast list")
+
+    assert (str(error), error.message, error.hint) == (
+        "it went wrong",
+        "it went wrong",
+        "holdfast list",
+    )
+    assert 1 <= error.exit_code <= 130
+    assert inspect.getdoc(kind)
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_every_error_becomes_a_failure(kind):
+    """A caller who wants values gets the same three things."""
+    failure = Failure.of(make(kind, hint="holdfast list"))
+
+    assert failure == Failure("it went wrong", ErrorCode(kind.code), "holdfast list")
+
+
+def test_results_are_told_apart_by_their_class():
+    """`isinstance` and `match` tell a success from a failure."""
+    results = [Success(3), Failure("no", ErrorCode.TIMEOUT)]
+
+    told = []
+    for result in results:
+        match result:
+            case Success(value):
+                told.append(value)
+            case Failure(_, code):
+                told.append(code)
+    assert told == [3, ErrorCode.TIMEOUT]
