@@ -428,6 +428,14 @@ class Answers(Protocol):
         """
         ...
 
+    def fileno(self) -> int | None:
+        """A descriptor that can be waited on together with others, if there is one."""
+        ...
+
+    def close(self) -> None:
+        """Give back what was opened; may be called twice."""
+        ...
+
 
 class Browser(Protocol):
     """Starts a browser for the user."""

@@ -1,0 +1,233 @@
+"""Which transport suits this machine: a table of tests over the environment, first match wins.
+
+A wrong guess costs nothing (while a listener waits, an address may be pasted too), but it has to
+be explained: every row gives its reason, and a flag, a variable or a provider setting overrides it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from .browser import launchers
+
+if TYPE_CHECKING:
+    from ..engine.provider import OAuthConfig
+
+_CONTAINER_MARKS: Final = ("/.dockerenv", "/run/.containerenv")
+_TEXT: Final = ("w3m", "lynx", "links", "elinks", "www-browser")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What the choice looks at.
+
+    Attributes:
+        variables: The environment variables.
+        platform: As ``sys.platform``.
+        release: The kernel's release name.
+        terminal: Whether standard input is a terminal.
+        files: Which of the marks of a container exist.
+        programs: Which launchers are installed.
+        via: What the user asked for, by flag, variable or provider setting.
+        device: Whether the provider has a device authorization endpoint.
+        authorization: Whether it has an authorization endpoint.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    platform: str = "linux"
+    release: str = ""
+    terminal: bool = True
+    files: frozenset[str] = frozenset()
+    programs: frozenset[str] = frozenset()
+    via: str = "auto"
+    device: bool = False
+    authorization: bool = True
+
+    @classmethod
+    def current(cls, config: OAuthConfig, via: str | None = None) -> Environment:
+        """This machine, for a login at the provider of ``config``."""
+        named = via or os.environ.get("HOLDFAST_VIA") or config.via
+        return cls(
+            variables=dict(os.environ),
+            platform=sys.platform,
+            release=platform.release(),
+            terminal=sys.stdin.isatty(),
+            files=frozenset(mark for mark in _CONTAINER_MARKS if os.path.exists(mark)),
+            programs=frozenset(name for name in launchers(os.environ) if shutil.which(name)),
+            via={"paste": "manual"}.get(named, named),
+            device=bool(config.device_url),
+            authorization=bool(config.auth_url),
+        )
+
+    def has(self, *names: str) -> bool:
+        """Whether any of the variables ``names`` is set to something."""
+        return any(self.variables.get(name) for name in names)
+
+    @property
+    def ssh(self) -> bool:
+        """Whether this is a remote shell."""
+        return self.has("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
+
+    @property
+    def display(self) -> bool:
+        """Whether there is a screen to open a window on."""
+        return self.has("DISPLAY", "WAYLAND_DISPLAY", "MIR_SOCKET")
+
+    @property
+    def wsl(self) -> bool:
+        """Whether this is Linux inside Windows."""
+        return self.has("WSL_DISTRO_NAME") or "microsoft" in self.release.lower()
+
+    @property
+    def text_browser(self) -> bool:
+        """Whether ``BROWSER`` names a browser that would take over the terminal."""
+        words = self.variables.get("BROWSER", "").split()
+        return bool(words) and os.path.basename(words[0]) in _TEXT
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen.
+
+    Attributes:
+        transport: ``loopback``, ``manual`` or ``device``, or what the user named.
+        reason: Why, in half a sentence.
+        row: The number of the row that matched.
+        two_step: Whether the login is to be started now and finished by another command.
+    """
+
+    transport: str
+    reason: str
+    row: int
+    two_step: bool = False
+
+
+@dataclass(frozen=True)
+class ChoiceRow:
+    """A row of the table.
+
+    Attributes:
+        number: Its number.
+        test: Whether it matches.
+        transport: What it chooses.
+        reason: Why.
+        two_step: Whether nobody is there to wait.
+    """
+
+    number: int
+    test: Callable[[Environment], bool]
+    transport: Callable[[Environment], str]
+    reason: str
+    two_step: bool = False
+
+
+def _device_or_paste(env: Environment) -> str:
+    return "device" if env.device else "manual"
+
+
+def _loopback(env: Environment) -> str:
+    del env
+    return "loopback"
+
+
+def _paste(env: Environment) -> str:
+    del env
+    return "manual"
+
+
+def _vscode_reaches_us(env: Environment) -> bool:
+    remote_ssh = env.has("SSH_CONNECTION") and not env.has("SSH_TTY")
+    return remote_ssh or env.has("REMOTE_CONTAINERS")
+
+
+def _vscode(env: Environment) -> str:
+    return "loopback" if _vscode_reaches_us(env) else "manual"
+
+
+TABLE: Final[tuple[ChoiceRow, ...]] = (
+    ChoiceRow(1, lambda e: e.via != "auto", lambda e: e.via, "you asked for it"),
+    ChoiceRow(
+        2,
+        lambda e: (
+            not e.terminal or e.has("CI") or e.variables.get("DEBIAN_FRONTEND") == "noninteractive"
+        ),
+        _device_or_paste,
+        "there is no terminal to wait at",
+        two_step=True,
+    ),
+    ChoiceRow(
+        3,
+        lambda e: not e.authorization and e.device,
+        lambda _: "device",
+        "the provider offers nothing but the device flow",
+    ),
+    ChoiceRow(
+        4,
+        lambda e: e.platform in {"darwin", "win32"} and not e.ssh,
+        _loopback,
+        "a desktop with a browser",
+    ),
+    ChoiceRow(
+        5,
+        lambda e: e.wsl and not e.ssh,
+        _loopback,
+        "Windows opens the browser and forwards its answer",
+    ),
+    ChoiceRow(
+        6,
+        lambda e: e.has("VSCODE_IPC_HOOK_CLI") and e.has("BROWSER") and not e.has("CODESPACES"),
+        _vscode,
+        "a remote window of the editor",
+    ),
+    ChoiceRow(
+        7,
+        lambda e: e.has("CODESPACES"),
+        _device_or_paste,
+        "a browser cannot call back into this workspace",
+    ),
+    ChoiceRow(
+        8,
+        lambda e: bool(e.files) and not e.display,
+        _device_or_paste,
+        "a browser cannot call back into this container",
+    ),
+    ChoiceRow(
+        9,
+        lambda e: e.ssh and not e.display,
+        _paste,
+        "this is a remote shell (SSH), so a browser cannot call back here",
+    ),
+    ChoiceRow(
+        10,
+        lambda e: not e.display and not e.has("BROWSER") and e.platform not in {"darwin", "win32"},
+        _device_or_paste,
+        "there is no screen to open a browser on",
+    ),
+    ChoiceRow(
+        11,
+        lambda e: e.ssh,
+        _paste,
+        "a browser forwarded over SSH is slow; --via loopback uses it all the same",
+    ),
+    ChoiceRow(
+        12,
+        lambda e: e.text_browser or (not e.programs and not e.has("BROWSER")),
+        _paste,
+        "there is no browser to start",
+    ),
+    ChoiceRow(13, lambda _: True, _loopback, "a desktop with a browser"),
+)
+"""The tests in order; the last one always matches."""
+
+
+def choose(environment: Environment) -> Choice:
+    """The transport for ``environment``, with the row that decided and its reason."""
+    row = next(row for row in TABLE if row.test(environment))
+    two_step = row.two_step
+    return Choice(row.transport(environment), row.reason, row.number, two_step)

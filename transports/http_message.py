@@ -1,0 +1,145 @@
+"""One HTTP/1.1 request, read from octets as they come, and one answer, written (RFC 9112).
+
+No socket is touched here. Everything a hostile or clumsy client can send ends as a complete
+request, as a status to answer with, or as "more, please" within a limit.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPException, parse_headers
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from email.message import Message
+
+HEAD_LIMIT: Final = 32 * 1024  # authorization responses of 8 kB are seen in the field
+BODY_LIMIT: Final = 64 * 1024
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A complete request.
+
+    Attributes:
+        method: As sent.
+        path: Without the query.
+        query: Without the question mark; not shown by ``repr``.
+        headers: By lower-case name; of repeated ones the first.
+        body: At most 64 KiB; not shown by ``repr``.
+    """
+
+    method: str
+    path: str
+    query: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def prefetch(self) -> bool:
+        """Whether a browser asks ahead of its user."""
+        purpose = self.headers.get("sec-purpose", "") + self.headers.get("purpose", "")
+        return "prefetch" in purpose.lower()
+
+    def parameters(self) -> list[tuple[str, str]] | None:
+        """The callback parameters: of the query, or of a posted form; ``None`` if unreadable."""
+        text = self.query
+        if self.method == "POST":
+            kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != "application/x-www-form-urlencoded":
+                return None
+            text = self.body.decode("ascii", "replace")
+        try:
+            return parse_qsl(text, keep_blank_values=True, max_num_fields=50)
+        except ValueError:
+            return None
+
+
+class RequestReader:
+    """Collects octets until they are a request."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._octets = bytearray()
+        self._head: tuple[str, str, Mapping[str, str]] | None = None
+        self._length = 0
+
+    def feed(self, octets: bytes) -> Request | HTTPStatus | None:
+        """Take ``octets``: the request once complete, a status to refuse with, or ``None``."""
+        self._octets += octets
+        if self._head is None:
+            refused = self._read_head()
+            if refused is not None or self._head is None:
+                return refused
+        if len(self._octets) < self._length:
+            return None
+        method, target, headers = self._head
+        path, _, query = target.partition("?")
+        return Request(method, path, query, headers, bytes(self._octets[: self._length]))
+
+    def _read_head(self) -> HTTPStatus | None:
+        end = self._octets.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._octets) > HEAD_LIMIT:
+                return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            first = bytes(self._octets[:8])
+            started = any(f"{m} ".encode().startswith(first[: len(m) + 1]) for m in _METHODS)
+            return None if started else HTTPStatus.BAD_REQUEST
+        head = bytes(self._octets[: end + 4])
+        del self._octets[: end + 4]
+        if len(head) > HEAD_LIMIT:
+            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        line, _, rest = head.partition(b"\r\n")
+        words = line.decode("latin-1").split(" ")
+        if len(words) != 3 or words[0] not in _METHODS or not words[2].startswith("HTTP/1."):
+            return HTTPStatus.BAD_REQUEST
+        try:
+            parsed = parse_headers(io.BytesIO(rest))
+        except HTTPException:
+            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        return self._accept_head(words[0], words[1], parsed)
+
+    def _accept_head(self, method: str, target: str, parsed: Message) -> HTTPStatus | None:
+        names = [name.lower() for name in parsed.keys()]  # noqa: SIM118  a Message is no mapping
+        if names.count("host") != 1 or parsed.get("transfer-encoding"):
+            return HTTPStatus.BAD_REQUEST
+        length = str(parsed.get("content-length", "0"))
+        if not length.isascii() or not length.isdigit():
+            return HTTPStatus.BAD_REQUEST
+        if int(length[:9]) > BODY_LIMIT:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        self._length = int(length)
+        self._head = (method, target, {name: str(parsed.get(name, "")) for name in names})
+        return None
+
+
+SECURITY_HEADERS: Final = (
+    ("Cache-Control", "no-store"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Connection", "close"),
+)
+
+
+def render_response(
+    status: HTTPStatus,
+    body: str = "",
+    headers: Sequence[tuple[str, str]] = (),
+    *,
+    head_only: bool = False,
+) -> bytes:
+    """An answer as octets; the connection ends with it."""
+    octets = body.encode("utf-8")
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}"]
+    lines += [f"{name}: {value}" for name, value in (*SECURITY_HEADERS, *headers)]
+    if octets:
+        lines.append("Content-Type: text/html; charset=utf-8")
+    lines.append(f"Content-Length: {len(octets)}")
+    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    return head if head_only else head + octets

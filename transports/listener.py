@@ -1,0 +1,220 @@
+"""A listener on loopback addresses, for a handful of requests and any number of nuisances.
+
+One loop, no thread per connection. Every connection has a deadline and a limit, so slow, silent,
+huge and half-open clients cost nothing but their own place, of which there are enough.
+"""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import sys
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from ..engine.errors import TransportUnavailable
+from .http_message import Request, RequestReader, render_response
+
+if TYPE_CHECKING:
+    from .redirect import Redirect
+
+_CONNECTIONS: Final = 128
+_PATIENCE: Final = 10.0  # seconds a client has for its whole request
+_PIECE: Final = 16 * 1024
+_SEND_PATIENCE: Final = 1.0
+_NO_SUCH_FAMILY: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
+
+
+@dataclass(eq=False)
+class Connection:
+    """A client under way."""
+
+    socket: socket.socket
+    deadline: float
+    reader: RequestReader = field(default_factory=RequestReader)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A complete request, and where its answer goes."""
+
+    request: Request
+    socket: socket.socket
+
+    def answer(self, octets: bytes) -> None:
+        """Send ``octets`` and hang up; a client that has gone is no error."""
+        with self.socket, suppress(OSError):
+            self.socket.settimeout(_SEND_PATIENCE)
+            self.socket.sendall(octets)
+            self.socket.shutdown(socket.SHUT_WR)
+
+
+def bind(redirect: Redirect) -> Listener:
+    """A listener on the first port of ``redirect`` that is free in all its families.
+
+    Raises:
+        TransportUnavailable: None of them is.
+    """
+    for port in redirect.ports:
+        sockets = _bind_all(redirect.addresses, port)
+        if sockets:
+            return Listener(sockets)
+    tried = ", ".join(str(port) for port in redirect.ports)
+    raise TransportUnavailable(
+        f"no port for the answer is free on this machine (tried {tried})",
+        hint="choose with --via manual",
+    )
+
+
+def _bind_all(addresses: tuple[str, ...], port: int) -> list[socket.socket]:
+    bound: list[socket.socket] = []
+    for address in addresses:
+        try:
+            one = _bind_one(address, port)
+        except OSError as error:
+            if error.errno in _NO_SUCH_FAMILY:
+                continue  # a machine without IPv6
+            for other in bound:
+                other.close()
+            return []
+        bound.append(one)
+        port = one.getsockname()[1]  # any free port: the same in every family
+    return bound
+
+
+def _bind_one(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":  # there, SO_REUSEADDR lets others take the port from us
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:  # so that a resumed login gets its port back at once
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind((address, port))
+        one.listen(_CONNECTIONS)
+        one.setblocking(False)
+    except BaseException:
+        one.close()
+        raise
+    return one
+
+
+class Listener:
+    """Bound sockets, and the clients on them.
+
+    Attributes:
+        port: The port they share.
+    """
+
+    _now = staticmethod(time.monotonic)  # of the class: freezegun stops the module's
+
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        """Listen on ``sockets``."""
+        self._sockets = sockets
+        self._selector = selectors.DefaultSelector()
+        self._connections: deque[Connection] = deque()
+        self._ready: deque[Caller] = deque()
+        self.port: int = sockets[0].getsockname()[1]
+        for one in sockets:
+            self._selector.register(one, selectors.EVENT_READ)
+
+    def next(self, seconds: float, also: int | None = None) -> Caller | None:
+        """The next complete request, or ``None`` after ``seconds``, or once ``also`` is readable.
+
+        Args:
+            seconds: How long to wait.
+            also: Another descriptor whose input is awaited.
+        """
+        deadline = self._now() + seconds
+        if also is not None:
+            self._selector.register(also, selectors.EVENT_READ)
+        try:
+            while not self._ready:
+                left = deadline - self._now()
+                if left <= 0:
+                    return None
+                if self._pump(min(left, 1.0), also):
+                    return None
+            return self._ready.popleft()
+        finally:
+            if also is not None:
+                self._selector.unregister(also)
+
+    def _pump(self, seconds: float, also: int | None) -> bool:
+        """Take what has come; whether ``also`` has something."""
+        other = False
+        for key, _ in self._selector.select(seconds):
+            if key.fileobj is also:
+                other = True
+            elif isinstance(key.data, Connection):
+                if key.data in self._connections:  # not dropped since, to make room
+                    self._read(key.data)
+            elif isinstance(key.fileobj, socket.socket):
+                self._accept(key.fileobj)
+        now = self._now()
+        while self._connections and self._connections[0].deadline <= now:
+            self._refuse(self._connections[0], HTTPStatus.REQUEST_TIMEOUT)
+        return other and not self._ready
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(_CONNECTIONS):
+            try:
+                client, _address = listening.accept()
+            except OSError:
+                return
+            if len(self._connections) >= _CONNECTIONS:
+                self._drop(self._connections[0])  # the oldest has had its chance
+            client.setblocking(False)
+            connection = Connection(client, self._now() + _PATIENCE)
+            self._connections.append(connection)
+            self._selector.register(client, selectors.EVENT_READ, connection)
+            self._read(connection)
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            octets = connection.socket.recv(_PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(connection)
+            return
+        if not octets:
+            self._drop(connection)
+            return
+        outcome = connection.reader.feed(octets)
+        if isinstance(outcome, Request):
+            self._forget(connection)
+            self._ready.append(Caller(outcome, connection.socket))
+        elif outcome is not None:
+            self._refuse(connection, outcome)
+
+    def _refuse(self, connection: Connection, status: HTTPStatus) -> None:
+        with suppress(OSError):
+            connection.socket.send(render_response(status))
+        self._drop(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        self._selector.unregister(connection.socket)
+        self._connections.remove(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        self._forget(connection)
+        connection.socket.close()
+
+    def close(self) -> None:
+        """Close the port and everybody on it; may be called twice."""
+        for connection in list(self._connections):
+            self._drop(connection)
+        for caller in self._ready:
+            caller.socket.close()
+        self._ready.clear()
+        for one in self._sockets:
+            one.close()
+        self._selector.close()

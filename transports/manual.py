@@ -1,0 +1,133 @@
+"""The manual transport: the browser is elsewhere, and the address it ends on is pasted here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..engine.errors import TransportUnavailable
+from ..engine.pasted import parse_callback
+from ..engine.ports import Arrival, Notice, NoticeKind, Verdict, VerdictKind
+from ..engine.record import Presentation
+from .redirect import redirect_of
+
+if TYPE_CHECKING:
+    from ..engine.ports import Answers, Asking, Conversation
+    from ..engine.secret import Secret
+
+
+class ManualTransport:
+    """Shows the address and waits for a paste."""
+
+    name = "manual"
+
+    def __init__(self, conversation: Conversation, answers: Callable[[], Answers]) -> None:
+        """Talk through ``conversation``; ``answers`` opens the place pastes come from."""
+        self._conversation = conversation
+        self._answers = answers
+
+    def prepare(self, asking: Asking) -> ManualSession:
+        """Nothing to get ready: the redirect address is the one a listener would have.
+
+        Raises:
+            ConfigInvalid: The redirect address is none.
+        """
+        redirect = redirect_of(asking.config)
+        address = asking.config.redirect_uri
+        if redirect.addresses:  # where a port is open, name the first one that is registered
+            address = redirect.address(next((port for port in redirect.ports if port), 8080))
+        shown = Presentation(transport=self.name, redirect_uri=address)
+        return ManualSession(asking, shown, self._conversation, self._answers)
+
+    def reopen(self, asking: Asking, presentation: Presentation) -> ManualSession:
+        """Go on with whatever address the login was asked with: no port is needed for it.
+
+        Raises:
+            TransportUnavailable: The login was not asked with an address.
+        """
+        if presentation.redirect_uri is None:
+            raise TransportUnavailable("this login has no redirect address")
+        shown = Presentation(transport=self.name, redirect_uri=presentation.redirect_uri)
+        return ManualSession(asking, shown, self._conversation, self._answers)
+
+
+class ManualSession:
+    """A paste awaited for one login.
+
+    Attributes:
+        presentation: The redirect address.
+    """
+
+    def __init__(
+        self,
+        asking: Asking,
+        presentation: Presentation,
+        conversation: Conversation,
+        answers: Callable[[], Answers],
+    ) -> None:
+        """Wait for ``asking``."""
+        self.presentation = presentation
+        self._config = asking.config
+        self._expires_at = asking.deadline
+        self._conversation = conversation
+        self._open_answers = answers
+        self._answers: Answers | None = None
+
+    @property
+    def answers(self) -> Answers:
+        """The place pastes come from, opened at first use."""
+        if self._answers is None:
+            self._answers = self._open_answers()
+        return self._answers
+
+    def present(self, authorization_url: str | None) -> None:
+        """Show the address, and where the browser will end up."""
+        self._conversation.tell(
+            Notice(
+                kind=NoticeKind.PASTE,
+                url=authorization_url,
+                redirect_uri=self.presentation.redirect_uri,
+                expires_at=self._expires_at,
+            )
+        )
+
+    def receive(self, seconds: float) -> Arrival | None:
+        """The next paste, read as a callback.
+
+        Raises:
+            CallbackRefused: It is none.
+            TransportUnavailable: There will be no more.
+        """
+        text = self.answers.read(seconds)
+        return None if text is None else self.understand(text)
+
+    def understand(self, text: Secret) -> Arrival:
+        """``text`` as an arrival.
+
+        Raises:
+            CallbackRefused: It is none.
+        """
+        parameters = parse_callback(
+            text.reveal(),
+            redirect_uri=self.presentation.redirect_uri,
+            shows_code=self._config.shows_code,
+        )
+        self._conversation.tell(
+            Notice(
+                kind=NoticeKind.RECEIVED,
+                redirect_uri=self.presentation.redirect_uri,
+                message=f"{len(text)} characters",
+            )
+        )
+        return Arrival(parameters=parameters)
+
+    def reply(self, verdict: Verdict) -> None:
+        """Say what was wrong with a paste."""
+        if verdict.kind is VerdictKind.REFUSED:
+            self._conversation.tell(Notice(kind=NoticeKind.MISTAKE, message=verdict.message))
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        answers, self._answers = self._answers, None
+        if answers is not None:
+            answers.close()

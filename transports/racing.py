@@ -1,0 +1,94 @@
+"""Loopback and paste at once: the first valid answer wins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..engine.errors import TransportUnavailable
+
+if TYPE_CHECKING:
+    from ..engine.ports import Arrival, Asking, Verdict
+    from ..engine.record import Presentation
+    from .loopback import LoopbackSession, LoopbackTransport
+    from .manual import ManualSession, ManualTransport
+
+
+class RacingTransport:
+    """A listener at a terminal where an address may be pasted meanwhile."""
+
+    name = "loopback"
+
+    def __init__(self, loopback: LoopbackTransport, manual: ManualTransport) -> None:
+        """Race these two."""
+        self._loopback = loopback
+        self._manual = manual
+
+    def prepare(self, asking: Asking) -> RacingSession:
+        """Bind, and be ready for a paste of the same address.
+
+        Raises:
+            TransportUnavailable, ConfigInvalid: As for the loopback.
+        """
+        loopback = self._loopback.prepare(asking)
+        return RacingSession(loopback, self._manual.reopen(asking, loopback.presentation))
+
+    def reopen(self, asking: Asking, presentation: Presentation) -> RacingSession:
+        """Bind the same port again, and be ready for a paste.
+
+        Raises:
+            TransportUnavailable: The port is taken.
+        """
+        loopback = self._loopback.reopen(asking, presentation)
+        return RacingSession(loopback, self._manual.reopen(asking, presentation))
+
+
+class RacingSession:
+    """Both sessions at work for one login."""
+
+    def __init__(self, loopback: LoopbackSession, manual: ManualSession) -> None:
+        """Race these two."""
+        self._loopback = loopback
+        self._manual: ManualSession | None = manual
+        self._closing: list[LoopbackSession | ManualSession] = [manual, loopback]
+        self._last: LoopbackSession | ManualSession = loopback
+
+    @property
+    def presentation(self) -> Presentation:
+        """How the last arrival came; the listener's before there was one."""
+        return self._last.presentation
+
+    def present(self, authorization_url: str | None) -> None:
+        """Show and open the address as the listener does."""
+        self._loopback.present(authorization_url)
+
+    def receive(self, seconds: float) -> Arrival | None:
+        """What comes first, by the port or by the terminal.
+
+        Raises:
+            CallbackRefused: A paste that is no callback.
+        """
+        typed = self._manual.answers.fileno() if self._manual else None
+        arrival = self._loopback.receive(seconds, typed)
+        if arrival is not None:
+            self._last = self._loopback
+            return arrival
+        if self._manual is None or typed is None:
+            return None
+        try:
+            text = self._manual.answers.read(0)
+        except TransportUnavailable:  # the terminal has gone: the port remains
+            self._manual = None
+            return None
+        if text is None:
+            return None
+        self._last = self._manual
+        return self._manual.understand(text)
+
+    def reply(self, verdict: Verdict) -> None:
+        """Tell the side the last arrival came from."""
+        self._last.reply(verdict)
+
+    def close(self) -> None:
+        """Give the terminal back, then close the port."""
+        for session in self._closing:
+            session.close()
