@@ -1,0 +1,199 @@
+"""An authorization server in the test's own process, on a loopback port.
+
+A real one as far as a client can tell: OpenID Connect discovery, authorization code with PKCE,
+``iss`` in the callback, refresh rotation with reuse detection, the device grant, revocation,
+introspection, ID tokens. It forgets everything when it stops.
+
+::
+
+    with AuthorizationServer() as server:
+        config = server.config(scopes=("openid",))
+        ...
+        assert server.counts["token:refresh_token"] == 1
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Final, Self
+
+from joserfc.jwk import ECKey, KeySet
+
+from ..engine.provider import OAuthConfig
+from .endpoints import Endpoints
+from .misbehaviour import Fault
+from .request_handler import make_handler
+from .server_state import Client, Seen, ServerState
+
+CLIENT_ID: Final = "holdfast-demo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the server behaves when nothing is wrong.
+
+    Attributes:
+        token_lifetime: Seconds an access token lasts.
+        device_lifetime: Seconds a device code lasts.
+        device_interval: Seconds between polls.
+        rotate: Whether a refresh token can be used once only; used again, its family dies.
+        pkce_methods: What the metadata say of PKCE.
+        send_iss: Whether callbacks carry ``iss``, and the metadata say so.
+    """
+
+    token_lifetime: int = 3600
+    device_lifetime: int = 600
+    device_interval: int = 5
+    rotate: bool = True
+    pkce_methods: tuple[str, ...] = ("S256",)
+    send_iss: bool = True
+
+
+class AuthorizationServer:
+    """The server; a context manager that starts and stops it.
+
+    Attributes:
+        issuer: Its issuer identifier.
+        state: What it remembers.
+        settings: How it behaves; may be replaced while it runs.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, now: Callable[[], float] = time.time
+    ) -> None:
+        """Make a server that is not running yet.
+
+        Args:
+            settings: How it behaves.
+            now: Its clock, POSIX seconds.
+        """
+        self.settings = settings or Settings()
+        self.state = ServerState(now)
+        self.state.clients[CLIENT_ID] = Client(CLIENT_ID)
+        self._key = ECKey.generate_key("P-256", {"kid": "demo-1", "use": "sig", "alg": "ES256"})
+        self._faults: list[tuple[str, Fault, int | None]] = []
+        self._http: ThreadingHTTPServer | None = None
+        self._thread: threading.Thread | None = None
+        self.issuer = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen on a free loopback port, in a daemon thread."""
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+        self.issuer = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self._http.RequestHandlerClass = make_handler(Endpoints(self, self._key))
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the port; may be called twice."""
+        if self._http is not None:
+            self._http.shutdown()
+            self._http.server_close()
+            self._http = None
+
+    # --- for clients -----------------------------------------------------------------------------
+
+    def config(self, **overrides: Any) -> OAuthConfig:
+        """This server and its public client, ready to sign in with.
+
+        Args:
+            overrides: Fields of :class:`~holdfast.OAuthConfig` to set otherwise.
+        """
+        fields: dict[str, Any] = {
+            "service_name": "demo",
+            "display_name": "Demo",
+            "client_id": CLIENT_ID,
+            "issuer": self.issuer,
+            "auth_url": f"{self.issuer}/authorize",
+            "token_url": f"{self.issuer}/token",
+            "device_url": f"{self.issuer}/device_authorization",
+            "revocation_url": f"{self.issuer}/revoke",
+            "introspection_url": f"{self.issuer}/introspect",
+            "jwks_url": f"{self.issuer}/jwks",
+            "userinfo_url": f"{self.issuer}/userinfo",
+            "scopes": ("openid", "offline_access"),
+            "redirect_uri": "http://127.0.0.1:0/callback",
+            "iss_required": self.settings.send_iss,
+        }
+        return OAuthConfig(**{**fields, **overrides})
+
+    def add_client(self, client: Client) -> Client:
+        """Register ``client``."""
+        with self.state.lock:
+            self.state.clients[client.client_id] = client
+        return client
+
+    def change(self, **settings: Any) -> None:
+        """Change some settings while it runs."""
+        self.settings = replace(self.settings, **settings)
+
+    # --- for assertions --------------------------------------------------------------------------
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often each thing happened.
+
+        Endpoints by name (``authorize``, ``token``, …), grants as ``token:GRANT_TYPE``, and
+        ``tokens`` issued, ``refresh_reuse``, ``code_reuse``, ``revoked``.
+        """
+        return self.state.counts
+
+    @property
+    def requests(self) -> list[Seen]:
+        """Every request so far, without values."""
+        return self.state.requests
+
+    def misbehave(self, endpoint: str, fault: Fault, times: int | None = 1) -> None:
+        """Let ``endpoint`` go wrong the next ``times``, or always with ``None``."""
+        with self.state.lock:
+            self._faults.append((endpoint, fault, times))
+
+    def behave(self) -> None:
+        """Forget every fault."""
+        with self.state.lock:
+            self._faults.clear()
+
+    def take_fault(self, endpoint: str, grant: str | None) -> Fault | None:
+        """The fault that is due at ``endpoint``, if one is."""
+        with self.state.lock:
+            for place, (where, fault, times) in enumerate(self._faults):
+                if where == endpoint and fault.grant in {None, grant}:
+                    if times == 1:
+                        del self._faults[place]
+                    elif times is not None:
+                        self._faults[place] = (where, fault, times - 1)
+                    return fault
+        return None
+
+    def rotate_key(self) -> None:
+        """Sign with a new key from now on; the old one is no longer published."""
+        number = int((self._key.kid or "demo-1").rpartition("-")[2]) + 1
+        new = ECKey.generate_key("P-256", {"kid": f"demo-{number}", "use": "sig", "alg": "ES256"})
+        self._key = new
+        if self._http is not None:
+            self._http.RequestHandlerClass = make_handler(Endpoints(self, new))
+
+    def published_keys(self) -> dict[str, Any]:
+        """The key set, as it is published."""
+        return dict(KeySet([self._key]).as_dict(private=False))

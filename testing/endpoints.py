@@ -1,0 +1,168 @@
+"""The endpoints of the embedded authorization server, apart from HTTP."""
+
+# Authlib carries no types, so a strict checker can say little about what passes through it
+# pyright: basic
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from authlib.oauth2 import OAuth2Error
+
+from .consent_pages import consent_page, device_page, form_post_page, message_page
+from .grants import Core, Request
+from .misbehaviour import FaultKind, altered
+from .server_state import EMAIL, USER
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey
+
+    from .authorization_server import AuthorizationServer
+    from .misbehaviour import Fault
+
+_ASKED = ["response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "response_mode", "audience", "prompt", "access_type"]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: members for JSON, or text."""
+
+    status: int
+    body: Mapping[str, Any] | str = ""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Endpoints:
+    """What the server answers, by path."""
+
+    def __init__(self, server: AuthorizationServer, key: ECKey) -> None:
+        """Answer for ``server``, signing with ``key``."""
+        self.server = server
+        self._core = Core(server.state, server.issuer, key, server.settings)
+
+    def answer(
+        self, method: str, path: str, members: dict[str, str], headers: dict[str, str]
+    ) -> Reply:
+        """The answer to a request."""
+        self._core.settings = self.server.settings
+        request = Request(method, path, members, headers)
+        name = path.strip("/")
+        if name in {".well-known/openid-configuration", ".well-known/oauth-authorization-server"}:
+            return Reply(200, self._metadata())
+        if name == "jwks":
+            return Reply(200, self.server.published_keys())
+        if name == "authorize":
+            return self._authorize(method, request, members)
+        if name == "device":
+            return self._device(method, members)
+        if name in {"userinfo", "me"}:
+            return self._protected(headers)
+        if method == "POST" and name == "token":
+            return _reply(self._core.create_token_response(request))
+        if method == "POST" and name in _ENDPOINTS:
+            return _reply(self._core.create_endpoint_response(_ENDPOINTS[name], request))
+        return Reply(404, {"error": "not_found"})
+
+    def _metadata(self) -> dict[str, Any]:
+        issuer, settings = self.server.issuer, self.server.settings
+        return {
+            "issuer": issuer,
+            "authorization_endpoint": f"{issuer}/authorize",
+            "token_endpoint": f"{issuer}/token",
+            "device_authorization_endpoint": f"{issuer}/device_authorization",
+            "revocation_endpoint": f"{issuer}/revoke",
+            "introspection_endpoint": f"{issuer}/introspect",
+            "jwks_uri": f"{issuer}/jwks",
+            "userinfo_endpoint": f"{issuer}/userinfo",
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["ES256"],
+            "code_challenge_methods_supported": list(settings.pkce_methods),
+            "authorization_response_iss_parameter_supported": settings.send_iss,
+        }
+
+    def _authorize(self, method: str, request: Request, members: dict[str, str]) -> Reply:
+        asked = {name: members[name] for name in _ASKED if name in members}
+        try:
+            grant = self._core.get_consent_grant(request, end_user=USER)
+        except OAuth2Error as error:
+            return self._callback(_reply(error("")), members)
+        if method == "GET":
+            return Reply(
+                200, consent_page(members["client_id"], members.get("scope", ""), asked), _HTML
+            )
+        user = USER if members.get("decision") == "approve" else None
+        answered = self._core.create_authorization_response(request, grant_user=user, grant=grant)
+        return self._callback(_reply(answered), members)
+
+    def _callback(self, reply: Reply, members: Mapping[str, str]) -> Reply:
+        """``reply`` as the redirect it is, with ``iss`` and whatever fault is due."""
+        location = reply.headers.get("Location")
+        if location is None:
+            return reply
+        parts = urlsplit(location)
+        parameters: dict[str, Any] = dict(parse_qsl(parts.query))
+        if self.server.settings.send_iss:
+            parameters["iss"] = self.server.issuer
+        fault = self.server.take_fault("callback", None)
+        if fault is not None and fault.kind is FaultKind.CALLBACK:
+            parameters = altered(parameters, fault.members)
+        if members.get("response_mode") == "form_post":
+            bare = urlunsplit(parts._replace(query=""))
+            return Reply(200, form_post_page(bare, parameters), _HTML)
+        query = urlencode(parameters, doseq=True)
+        return Reply(302, "", {"Location": urlunsplit(parts._replace(query=query))})
+
+    def _device(self, method: str, members: Mapping[str, str]) -> Reply:
+        user_code = members.get("user_code", "").strip().upper()
+        if method == "GET":
+            return Reply(200, device_page(user_code), _HTML)
+        with self.server.state.lock:
+            devices = self.server.state.devices.values()
+            device = next((d for d in devices if d.user_code == user_code), None)
+            if device is None or device.is_expired():
+                return Reply(400, message_page("That code is not known"), _HTML)
+            device.approved = members.get("decision") == "approve"
+        said = "Connected" if device.approved else "Declined"
+        return Reply(200, message_page(said), _HTML)
+
+    def _protected(self, headers: Mapping[str, str]) -> Reply:
+        kind, _, token = headers.get("Authorization", "").partition(" ")
+        issued = self.server.state.by_access_token(token)
+        if kind.lower() != "bearer" or issued is None or not self.server.state.valid(issued):
+            return Reply(
+                401,
+                {"error": "invalid_token"},
+                {"WWW-Authenticate": 'Bearer error="invalid_token"'},
+            )
+        return Reply(200, {"sub": USER, "email": EMAIL})
+
+
+def faulty(reply: Reply, fault: Fault) -> Reply:
+    """``reply`` as ``fault`` spoils it."""
+    if fault.kind is FaultKind.ERROR:
+        return Reply(fault.status, {"error": "invalid_request", **fault.members})
+    if isinstance(reply.body, str):
+        return reply
+    if fault.kind is FaultKind.MEMBERS:
+        return Reply(reply.status, altered(reply.body, fault.members), reply.headers)
+    if fault.kind is FaultKind.FORM:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        return Reply(reply.status, urlencode(reply.body), form)
+    return reply
+
+
+_HTML = {"Content-Type": "text/html; charset=utf-8"}
+_ENDPOINTS = {
+    "device_authorization": "device_authorization",
+    "revoke": "revocation",
+    "introspect": "introspection",
+}
+
+
+def _reply(answer: Any) -> Reply:
+    status, body, headers = answer
+    return Reply(status, body, dict(headers))

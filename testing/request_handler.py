@@ -1,0 +1,106 @@
+"""HTTP for the embedded authorization server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+from .endpoints import Endpoints, Reply, faulty
+from .misbehaviour import INSTEAD, FaultKind
+from .server_state import Seen
+
+if TYPE_CHECKING:
+    from .misbehaviour import Fault
+
+
+def make_handler(endpoints: Endpoints) -> type[BaseHTTPRequestHandler]:
+    """A handler class for ``endpoints``."""
+
+    class Handler(_Handler):
+        answers = endpoints
+
+    return Handler
+
+
+class _Handler(BaseHTTPRequestHandler):
+    answers: ClassVar[Endpoints]
+    protocol_version = "HTTP/1.1"
+    timeout = 30.0
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        self._serve(dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True)))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
+        if self.headers.get("Content-Type", "").startswith("application/json"):
+            members = {name: str(value) for name, value in json.loads(body).items()}
+        else:
+            members = dict(parse_qsl(body, keep_blank_values=True))
+        self._serve(members)
+
+    def _serve(self, members: dict[str, str]) -> None:
+        server = self.answers.server
+        path = urlsplit(self.path).path
+        name, grant = path.strip("/"), members.get("grant_type")
+        with server.state.lock:
+            server.state.counts[name] += 1
+            if grant is not None:
+                server.state.counts[f"{name}:{grant.rpartition(':')[2]}"] += 1
+            server.state.requests.append(
+                Seen(self.command, path, tuple(sorted(members)), "Authorization" in self.headers)
+            )
+        fault = server.take_fault(name, grant)
+        if fault is not None and self._instead(fault):
+            return
+        with server.state.lock:
+            reply = self.answers.answer(self.command, path, members, dict(self.headers.items()))
+        if fault is not None:
+            if fault.kind is FaultKind.DROP_AFTER:
+                self._drop()
+                return
+            if fault.kind is FaultKind.SLOW:
+                time.sleep(fault.seconds)
+            reply = faulty(reply, fault)
+        self._send(reply)
+
+    def _instead(self, fault: Fault) -> bool:
+        """Whether ``fault`` was all there is to answer."""
+        if fault.kind is FaultKind.DROP_BEFORE:
+            self._drop()
+            return True
+        if fault.kind is FaultKind.HANG:
+            time.sleep(fault.seconds)
+        if fault.kind in INSTEAD:
+            status, body, headers = INSTEAD[fault.kind]
+            self._send(Reply(status, body, headers))
+            return True
+        return False
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _send(self, reply: Reply) -> None:
+        headers = dict(reply.headers)
+        if isinstance(reply.body, str):
+            octets = reply.body.encode()
+        else:
+            octets = json.dumps(reply.body).encode()
+            headers.setdefault("Content-Type", "application/json")
+        try:
+            self.send_response(reply.status)
+            for header, value in headers.items():
+                self.send_header(header, value)
+            self.send_header("Content-Length", str(len(octets)))
+            self.end_headers()
+            self.wfile.write(octets)
+        except OSError:  # the client has gone: one that was killed in a test, for example
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
+        """Keep quiet."""
