@@ -113,7 +113,7 @@ _SENTENCES: Final[tuple[tuple[Callable[[list[BaseException], set[str]], bool], s
     (
         _named("SSLError"),
         "no secure connection to {host} could be made",
-        _TRUST,
+        "holdfast doctor",
     ),
     (
         _named("ContentDecodingError", "DecodeError"),

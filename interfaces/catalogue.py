@@ -1,0 +1,198 @@
+"""Providers by name: those shipped, those a program adds, and the user's own file over both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ..engine.authorization import client_variable, require_client
+from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound
+from ..engine.provider import OAuthConfig, OAuthProvider
+from .provider_file import CLIENT_MEMBERS, parse_tables, provider_tables
+
+_FIELDS: Final = tuple(f.name for f in fields(OAuthProvider))
+_SECRET_LIMIT: Final = 16 * 1024
+
+
+class Providers(MutableMapping[str, OAuthProvider]):
+    """The shipped providers, and those a program adds; the catalogue is read at first use."""
+
+    def __init__(self) -> None:
+        """Read nothing yet."""
+        self._loaded: dict[str, OAuthProvider] | None = None
+
+    @property
+    def _entries(self) -> dict[str, OAuthProvider]:
+        if self._loaded is None:
+            shipped = parse_tables(Path(__file__).with_name("catalogue.toml").read_bytes())
+            self._loaded = {name: _made(name, table) for name, table in shipped.items()}
+        return self._loaded
+
+    def __getitem__(self, name: str) -> OAuthProvider:
+        return self._entries[name]
+
+    def __setitem__(self, name: str, provider: OAuthProvider) -> None:
+        self._entries[name] = provider
+
+    def __delitem__(self, name: str) -> None:
+        del self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<providers: {', '.join(self)}>"
+
+
+OAUTH_PROVIDERS: Final[MutableMapping[str, OAuthProvider]] = Providers()
+"""Providers by name. A program may add its own or replace one; every catalogue sees it."""
+
+
+class _Source(NamedTuple):
+    """One place a client may come from."""
+
+    client_id: str | None
+    secret: Callable[[], str | None]
+
+
+class Catalogue:
+    """What a name means here. People edit their file: it is read anew at each question."""
+
+    def __init__(
+        self,
+        directory: str | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        providers: Mapping[str, OAuthProvider] | None = None,
+    ) -> None:
+        """Look names up.
+
+        Args:
+            directory: The configuration directory; ``None`` for no user's file.
+            environ: Where client ids and secrets are looked for; the process's by default.
+            providers: Instead of :data:`OAUTH_PROVIDERS`.
+        """
+        self._directory = directory
+        self._environ = os.environ if environ is None else environ
+        self._providers = OAUTH_PROVIDERS if providers is None else providers
+
+    def names(self) -> list[str]:
+        """Every name that is known, in order.
+
+        Raises:
+            ConfigInvalid: The user's file cannot be read.
+        """
+        return sorted({*self._providers, *self._tables()})
+
+    def provider(self, name: str) -> OAuthProvider:
+        """The provider of that name, without anybody's credentials.
+
+        Raises:
+            NotFound: There is none; the hint names a similar one.
+            ConfigInvalid: The user's file cannot be read, or a setting in it cannot be right.
+        """
+        return self._merged(name, self._tables())
+
+    def lookup(
+        self, name: str, *, client_id: str | None = None, client_secret: str | None = None
+    ) -> OAuthConfig:
+        """The provider of that name with its client.
+
+        The client is taken from the arguments, else from ``<NAME>_CLIENT_ID`` and
+        ``<NAME>_CLIENT_SECRET``, else from the user's file, else from what a program registered.
+        A secret that stands beside another client id is not used.
+
+        Raises:
+            NotFound: There is no such provider.
+            ConfigMissing: There is no client id, or the file of its secret is not there.
+            ConfigInvalid: The user's file cannot be read, or a setting in it cannot be right.
+        """
+        tables = self._tables()
+        provider = self._merged(name, tables)
+        sources = self._sources(name, tables.get(name, {}), client_id, client_secret)
+        chosen = next((source.client_id for source in sources if source.client_id), "")
+        secrets = (source.secret() for source in sources if source.client_id in {None, "", chosen})
+        config = provider.to_config(chosen, next((secret for secret in secrets if secret), None))
+        require_client(config)
+        return config
+
+    def _tables(self) -> dict[str, dict[str, Any]]:
+        return provider_tables(self._directory) if self._directory is not None else {}
+
+    def _merged(self, name: str, tables: Mapping[str, Mapping[str, Any]]) -> OAuthProvider:
+        base, table = self._providers.get(name), tables.get(name)
+        if base is None and table is None:
+            similar = get_close_matches(name.lower(), {*self._providers, *tables}, n=1)
+            raise NotFound(
+                f"there is no provider {name[:40]!r}",
+                hint=f"did you mean {similar[0]}?" if similar else "holdfast provider list",
+            )
+        members = {field: getattr(base, field) for field in _FIELDS} if base else {}
+        try:
+            return _made(name, {**members, **(table or {})})
+        except ConfigInvalid as error:
+            raise ConfigInvalid(
+                f"{error.message} (provider {name[:40]!r})",
+                hint=f"holdfast provider edit {name}",
+            ) from error
+
+    def _sources(
+        self,
+        name: str,
+        table: Mapping[str, Any],
+        client_id: str | None,
+        client_secret: str | None,
+    ) -> Sequence[_Source]:
+        """Where the client may come from, most particular first."""
+        environ = self._environ
+        registered = self._providers.get(name)
+        program = registered if isinstance(registered, OAuthConfig) else None
+        return (
+            _Source(client_id, lambda: client_secret),
+            _Source(
+                environ.get(client_variable(name)),
+                lambda: environ.get(client_variable(name, "CLIENT_SECRET")),
+            ),
+            _Source(table.get("client_id"), partial(self._kept_secret, name, table)),
+            _Source(
+                program.client_id if program else None,
+                lambda: program.client_secret if program else None,
+            ),
+        )
+
+    def _kept_secret(self, name: str, table: Mapping[str, Any]) -> str | None:
+        """The secret of the user's file, or of the file that one names."""
+        named = table.get("client_secret_file")
+        if named is None:
+            inline = table.get("client_secret")
+            return inline if isinstance(inline, str) else None
+        path = Path(self._directory or ".") / Path(str(named)).expanduser()
+        hint = f"holdfast provider edit {name} --client-secret-file FILE"
+        try:
+            with path.open("rb") as file:
+                secret = file.read(_SECRET_LIMIT + 1).decode("utf-8").strip()
+        except FileNotFoundError:
+            raise ConfigMissing(f"there is no client secret file {path}", hint=hint) from None
+        except (OSError, ValueError) as error:
+            raise ConfigInvalid(
+                f"the client secret file {path} cannot be read", hint=hint
+            ) from error
+        if not secret or len(secret) > _SECRET_LIMIT:
+            raise ConfigInvalid(f"the client secret file {path} holds no secret", hint=hint)
+        return secret
+
+
+def _made(name: str, members: Mapping[str, Any]) -> OAuthProvider:
+    """The provider of ``members``, all of them known and of the right type."""
+    # what is None is at its default, and a default need not be checked
+    kept = {k: v for k, v in members.items() if k not in CLIENT_MEMBERS and v is not None}
+    config = OAuthConfig.from_dict({**kept, "service_name": name})
+    return OAuthProvider(**{field: getattr(config, field) for field in _FIELDS})

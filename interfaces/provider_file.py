@@ -1,0 +1,268 @@
+"""The user's own providers: the tables ``[providers.NAME]`` of ``config.toml``.
+
+Reading takes the standard library. Editing keeps the user's comments and order, which takes
+tomlkit, and replaces the file as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from ..engine.addresses import secure_address
+from ..engine.errors import ConfigInvalid, NotFound
+from ..engine.provider import OAuthConfig
+from ..storage.locks import locked
+from ..storage.private_file import ensure_directory, write_private
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+FILE_NAME: Final = "config.toml"
+"""The user's file, in the configuration directory."""
+CLIENT_MEMBERS: Final = frozenset({"client_id", "client_secret", "client_secret_file"})
+"""What a table may hold besides the fields of a provider."""
+_ENDPOINTS: Final = (
+    "auth_url",
+    "token_url",
+    "device_url",
+    "revocation_url",
+    "introspection_url",
+    "jwks_url",
+    "userinfo_url",
+    "end_session_url",
+    "issuer",
+)
+_KNOWN: Final = frozenset(f.name for f in fields(OAuthConfig)) | CLIENT_MEMBERS
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+_SIZE_LIMIT: Final = 1024 * 1024
+_LOCK_SECONDS: Final = 10.0
+
+
+def parse_tables(text: bytes) -> dict[str, dict[str, Any]]:
+    """The tables of a TOML document, by name; other members are left out.
+
+    Raises:
+        ConfigInvalid: It is no TOML, or not UTF-8.
+    """
+    try:
+        members = tomllib.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # tomllib and UTF-8 errors are ValueErrors
+        where = re.search(r"\(at line \d+, column \d+\)", str(error))
+        raise ConfigInvalid(
+            f"{FILE_NAME} is not TOML {where.group() if where else ''}".rstrip(),
+            hint=f"edit {FILE_NAME}",
+        ) from error
+    return {name: value for name, value in members.items() if isinstance(value, dict)}
+
+
+def provider_tables(directory: str) -> dict[str, dict[str, Any]]:
+    """The providers of the user's file in ``directory``; none where there is no file.
+
+    Raises:
+        ConfigInvalid: The file cannot be read, is no TOML, or could have been written by others:
+            whoever writes it decides where our secrets are sent.
+    """
+    path = os.path.join(directory, FILE_NAME)
+    text = _read(path)
+    if text is None:
+        return {}
+    try:
+        providers = parse_tables(text).get("providers", {})
+    except ConfigInvalid as error:
+        raise ConfigInvalid(f"{error.message}: {path}", hint=f"edit {path}") from error
+    tables = cast("dict[str, object]", providers)
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigInvalid(f"provider {name[:40]!r} is not a table", hint=f"edit {path}")
+        _check_members(name, cast("dict[str, object]", table))
+    return cast("dict[str, dict[str, Any]]", providers)
+
+
+class ProviderFile:
+    """Adds, edits and removes providers of the user's file; one process at a time."""
+
+    def __init__(self, directory: str) -> None:
+        """Work on the file in the configuration directory ``directory``."""
+        self._directory = directory
+
+    @property
+    def path(self) -> str:
+        """Where the file is."""
+        return os.path.join(self._directory, FILE_NAME)
+
+    def names(self) -> list[str]:
+        """The providers in the file, in its order.
+
+        Raises:
+            ConfigInvalid: It cannot be read.
+        """
+        return list(provider_tables(self._directory))
+
+    def members(self, name: str) -> dict[str, Any]:
+        """The members of a provider as they stand in the file, secrets included.
+
+        Raises:
+            NotFound: It is not in the file.
+            ConfigInvalid: The file cannot be read.
+        """
+        table = provider_tables(self._directory).get(name)
+        if table is None:
+            raise self._absent(name)
+        return table
+
+    def add(self, name: str, members: Mapping[str, object]) -> None:
+        """Add a provider.
+
+        Raises:
+            ConfigInvalid: The name is taken or cannot be one, or a member cannot be right.
+            LoginBusy, StorageError: The file could not be written; it is as it was.
+        """
+
+        def add(tables: dict[str, Any]) -> None:
+            if name in tables:
+                raise ConfigInvalid(
+                    f"there is a provider {name!r} already", hint=f"holdfast provider edit {name}"
+                )
+            tables[name] = _checked(name, members)
+
+        self._change(name, add)
+
+    def edit(self, name: str, changes: Mapping[str, object]) -> None:
+        """Change members of a provider; ``None`` takes one out.
+
+        A provider that is not in the file yet gets a table with the ``changes`` alone: that is how
+        single members of a shipped one are overridden.
+
+        Raises:
+            ConfigInvalid: A member is unknown or cannot be right.
+            LoginBusy, StorageError: The file could not be written; it is as it was.
+        """
+
+        def edit(tables: dict[str, Any]) -> None:
+            checked = _checked(name, {k: v for k, v in changes.items() if v is not None})
+            table = tables.setdefault(name, {})
+            for member in changes:
+                if member in checked:
+                    table[member] = checked[member]
+                else:
+                    table.pop(member, None)
+
+        self._change(name, edit)
+
+    def remove(self, name: str) -> None:
+        """Take a provider out; a shipped one of that name is as it was shipped.
+
+        Raises:
+            NotFound: It is not in the file.
+            LoginBusy, StorageError: The file could not be written; it is as it was.
+        """
+
+        def remove(tables: dict[str, Any]) -> None:
+            if name not in tables:
+                raise self._absent(name)
+            del tables[name]
+
+        self._change(name, remove)
+
+    def _change(self, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+        if not _NAME.match(name):
+            raise ConfigInvalid(
+                f"{name[:40]!r} cannot be the name of a provider",
+                hint="use letters, digits, dots and dashes",
+            )
+        ensure_directory(self._directory)
+        with locked(f"{self.path}.lock", wait=_LOCK_SECONDS, what=FILE_NAME):
+            provider_tables(self._directory)  # what is broken is not edited
+            document = _document(_read(self.path) or b"")
+            if "providers" not in document:
+                document["providers"] = _super_table()
+            change(cast("dict[str, Any]", document["providers"]))
+            text = document.as_string().encode("utf-8")
+            parse_tables(text)  # what would not be read again is not written
+            # behind a link (people keep such files in a repository) the file is replaced, not it
+            write_private(os.path.realpath(self.path), text)
+
+    def _absent(self, name: str) -> NotFound:
+        return NotFound(
+            f"provider {name[:40]!r} is not in {self.path}", hint="holdfast provider list"
+        )
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ConfigInvalid(f"{path} is not a file", hint=f"ls -l {path}")
+            _check_writers(path, status)
+            text = file.read(_SIZE_LIMIT + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigInvalid(f"{path} cannot be read", hint=f"ls -l {path}") from error
+    if len(text) > _SIZE_LIMIT:
+        raise ConfigInvalid(f"{path} is too large", hint=f"ls -l {path}")
+    return text
+
+
+def _check_writers(path: str, status: os.stat_result) -> None:
+    if os.name != "posix":
+        return
+    if status.st_uid not in {os.geteuid(), 0}:
+        raise ConfigInvalid(
+            f"{path} belongs to another user (uid {status.st_uid})",
+            hint=f"sudo chown {os.geteuid()} {path}",
+        )
+    if status.st_mode & stat.S_IWOTH:
+        raise ConfigInvalid(f"{path} can be written by anybody", hint=f"chmod o-w {path}")
+
+
+def _document(text: bytes) -> TOMLDocument:
+    import tomlkit  # noqa: PLC0415  only editing needs it
+
+    return tomlkit.parse(text.decode("utf-8"))
+
+
+def _super_table() -> object:
+    """``[providers.x]`` without a bare ``[providers]`` above it."""
+    import tomlkit  # noqa: PLC0415  as above
+
+    return tomlkit.table(is_super_table=True)
+
+
+def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
+    """``members`` as plain data, if a provider could have them."""
+    plain: dict[str, object] = {
+        member: list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
+        for member, value in members.items()
+    }
+    _check_members(name, plain)
+    kept = {k: v for k, v in plain.items() if k != "client_secret_file"}
+    OAuthConfig.from_dict({**kept, "service_name": name})
+    for member in _ENDPOINTS:
+        if member in plain and not secure_address(plain[member]):
+            raise ConfigInvalid(
+                f"{member} of provider {name!r} is not an https address",
+                hint=f"holdfast provider edit {name} --{member.replace('_', '-')} https://…",
+            )
+    return plain
+
+
+def _check_members(name: str, table: Mapping[str, object]) -> None:
+    for member in table:
+        if member not in _KNOWN or member == "service_name":
+            raise ConfigInvalid(
+                f"provider {name[:40]!r} has no setting {member[:40]!r}",
+                hint="holdfast help providers",
+            )
+    for member in CLIENT_MEMBERS & table.keys():
+        if not isinstance(table[member], str):
+            raise ConfigInvalid(
+                f"{member} of provider {name[:40]!r} is not a text", hint="holdfast help providers"
+            )
