@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from .ports import HttpResponse
 
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}\Z")
+_WHITE: Final = re.compile(r"\s")
 _PASSING: Final = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
 _REFUSING: Final = frozenset({400, 401, 403})
+_LATER: Final = frozenset({408, 425, 429})
 
 
 def read_members(response: HttpResponse) -> dict[str, Any] | None:
@@ -37,7 +39,7 @@ def read_members(response: HttpResponse) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             return None
         return cast("dict[str, Any]", value) if isinstance(value, dict) else None
-    if not text or text[:1] == "<" or "=" not in text or "\n" in text:
+    if "=" not in text or text[:1] == "<" or _WHITE.search(text):
         return None
     try:
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
@@ -58,7 +60,8 @@ def judge(response: HttpResponse, asked: str) -> dict[str, Any]:
     """
     members = read_members(response)
     code = error_code(members) if members is not None else None
-    if code is not None and code not in _PASSING and response.status not in {429, 503}:
+    settled = response.status // 100 in {2, 4} and response.status not in _LATER
+    if code is not None and code not in _PASSING and settled:
         raise ProviderError(
             f"the provider refused the {asked}: {_described(code, members or {})}",
             oauth_error=code,

@@ -1,4 +1,4 @@
-"""The answer to an authorization request: what is one, and whether it is this login's.
+"""The answer to an authorization request: whether it is this login's, and what it says.
 
 The order of the checks is the point (RFC 9207 §2.4, RFC 9700 §4.4): who sent it, then whether it
 answers our question, and only then what it says. An ``error`` that anybody could have sent to the
@@ -115,6 +115,8 @@ def _check_state(state: str | None, login: Login) -> None:
     if login.state is not State.AWAITING_CALLBACK or challenge is None or challenge.state is None:
         raise _refused(Refusal.NOT_WAITING, "this login is not waiting for an answer")
     if not state:
+        if _shows_code(login):
+            return
         raise _refused(
             Refusal.MISSING_STATE,
             "the address is cut off (no state in it); copy it from the address bar",
@@ -123,6 +125,18 @@ def _check_state(state: str | None, login: Login) -> None:
         raise _refused(
             Refusal.WRONG_STATE, "that answer belongs to another login; nothing was sent"
         )
+
+
+def _shows_code(login: Login) -> bool:
+    """Whether ``login`` may be answered by a code alone, which a person copied.
+
+    Only from a person: anybody on this machine can send a code to a port. And only because PKCE
+    ties the code to this login (RFC 9700 §2.1.1); another login's is refused by the provider.
+    """
+    presentation = login.presentation
+    return (
+        login.config.shows_code and presentation is not None and presentation.transport == "manual"
+    )
 
 
 def _denial(error: str, description: str | None) -> Denial:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 DEFAULT_INTERVAL: Final = 5.0
 """Seconds between polls where the provider names none (RFC 8628 §3.2)."""
-_MAX_INTERVAL: Final = 120.0
+_MAX_BACK_OFF: Final = 120.0
+_MAX_INTERVAL: Final = 3600.0  # longer than codes live: a typing error must not look like a hang
 _USER_CODE_LENGTH: Final = 64
 
 
@@ -156,7 +157,8 @@ class PollSchedule:
         self.next_poll = now + self.interval
 
     def _wait(self, now: float) -> None:
-        self.next_poll = now + min(self.interval * 2**self._unanswered, _MAX_INTERVAL)
+        back_off = min(self.interval * 2**self._unanswered, _MAX_BACK_OFF)
+        self.next_poll = now + max(self.interval, back_off)
 
     def pending(self, now: float) -> None:
         """Not yet."""

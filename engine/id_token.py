@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import new as new_hash
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
+from joserfc.jwk import OctKey, import_key
+from joserfc.jws import JWSRegistry, extract_compact
 
 from .answer import read_members
 from .callback import presentable
@@ -20,11 +21,15 @@ from .record import Identity
 from .secret import Secret
 
 if TYPE_CHECKING:
+    from joserfc.jwk import Key
+
     from .ports import HttpResponse
     from .provider import OAuthConfig
 
 LEEWAY: Final = 60.0
 """Seconds by which the clocks of provider and client may differ."""
+_RSA_MODULUS: Final = 342  # characters of base64url for 2048 bits (RFC 7518 §3.3)
+_UNREADABLE: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError)
 
 
 class UnknownKey(ProviderError):
@@ -90,32 +95,81 @@ def judge_id_token(
     return Identity(subject=subject, name=presentable(name))
 
 
+class _Registry(JWSRegistry):
+    """The algorithms of one provider, and nothing the library would add or remark."""
+
+    max_header_length = 16 * 1024  # a certificate chain fits
+
+    def get_alg(self, name: str) -> Any:
+        """The algorithm; the library's own method warns on standard error of EdDSA's new name."""
+        if name not in (self.allowed or ()) or name not in self.algorithms:
+            raise UnsupportedAlgorithmError(name)
+        return self.algorithms[name]
+
+
 def _verified(
     config: OAuthConfig, id_token: str, keys: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims of ``id_token``, which the provider has signed."""
     try:
-        key_set = KeySet.import_key_set(cast("Any", dict(keys)))
-    except (JoseError, ValueError, TypeError, KeyError) as error:
-        raise _wrong("the provider's keys cannot be read") from error
-    try:
-        token = jwt.decode(id_token, key_set, algorithms=list(config.id_token_algorithms))
-    except (JoseError, ValueError, TypeError, KeyError, UnicodeError) as error:
-        if _key_id(id_token) not in {key.kid for key in key_set.keys}:
-            raise UnknownKey(_wrong("it is signed with an unknown key").message) from error
-        raise _wrong("its signature does not hold") from error
-    if token.claims.get("iss") != config.issuer:
-        raise _wrong("it is from another issuer")
-    return dict(token.header), dict(token.claims)
+        header = dict(extract_compact(id_token.encode("ascii")).headers())
+    except _UNREADABLE as error:
+        raise _wrong("it cannot be read") from error
+    algorithm, key_id = header.get("alg"), header.get("kid")
+    if not isinstance(algorithm, str) or algorithm not in _accepted(config):
+        raise _wrong("it is not signed with an algorithm that is accepted here")
+    # unknown members of a header are ignored, critical ones refused (RFC 7515 §4, §4.1.11)
+    registry = _Registry(algorithms=[algorithm], strict_check_header=False)
+    for key in _candidates(config, algorithm, key_id, keys):
+        try:
+            token = jwt.decode(id_token, key, registry=registry)
+        except BadSignatureError:
+            if key_id is not None:
+                raise _wrong("its signature does not hold") from None
+        except _UNREADABLE:
+            continue
+        else:
+            if token.claims.get("iss") != config.issuer:
+                raise _wrong("it is from another issuer")
+            return header, dict(token.claims)
+    raise UnknownKey(_wrong("it is signed with an unknown key").message)
 
 
-def _key_id(id_token: str) -> str | None:
-    from joserfc.jws import extract_compact  # noqa: PLC0415  only after a failure
+def _accepted(config: OAuthConfig) -> set[str]:
+    return set(config.id_token_algorithms) - {"none"}
 
-    try:
-        kid = extract_compact(id_token.encode("ascii", "replace")).headers().get("kid")
-    except (JoseError, ValueError, TypeError, KeyError):
-        return None
-    return kid if isinstance(kid, str) else None
+
+def _candidates(
+    config: OAuthConfig, algorithm: str, key_id: object, keys: Mapping[str, Any]
+) -> Iterator[Key]:
+    """The keys it may be signed with; only those named by its ``kid``, if it has one."""
+    if algorithm.startswith("HS"):  # only where it is configured: the key is the client secret
+        if config.client_secret:
+            yield OctKey.import_key(config.client_secret)
+        return
+    for published in _published(keys):
+        if key_id is not None and published.get("kid") != key_id:
+            continue
+        if published.get("use", "sig") != "sig" or published.get("alg", algorithm) != algorithm:
+            continue
+        try:
+            yield import_key(cast("Any", published))
+        except (
+            _UNREADABLE
+        ):  # one key that is not understood does not spoil the others (RFC 7517 §5)
+            continue
+
+
+def _published(keys: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The keys that may be in a published set: no shared secrets, no RSA key that is too short."""
+    for key in cast("list[object]", keys.get("keys") or []):
+        if not isinstance(key, dict):
+            continue
+        named = cast("dict[str, Any]", key)
+        modulus = named.get("n")
+        short = isinstance(modulus, str) and len(modulus.lstrip("A")) < _RSA_MODULUS
+        if named.get("kty") in {"RSA", "EC", "OKP"} and not (named["kty"] == "RSA" and short):
+            yield named
 
 
 def _check_audience(config: OAuthConfig, claims: Mapping[str, Any]) -> None:
@@ -141,7 +195,8 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # the bounds keep NaN out, which JSON readers let in and no comparison would refuse
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
 
 
 _HASHES: Final = {"256": "sha256", "384": "sha384", "512": "sha512", "EdDSA": "sha512"}

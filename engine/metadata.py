@@ -105,7 +105,13 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
             f"no metadata is published there (HTTP {response.status})", status=response.status
         )
     if members["issuer"] != issuer:
-        raise ProviderError("the metadata found there is another issuer's", status=200)
+        found = members["issuer"]
+        slash = isinstance(found, str) and found.rstrip("/") == issuer.rstrip("/")
+        raise ProviderError(
+            "the metadata found there is another issuer's",
+            status=200,
+            hint=f"--issuer {found}" if slash else None,
+        )
     named = {name: _address(members, name) for name in _ENDPOINTS.values()}
     return ServerMetadata(
         issuer=issuer,
@@ -126,28 +132,45 @@ def discover(http: Http, issuer: str) -> ServerMetadata:
     """
     problem: HoldfastError | None = None
     for request in metadata_requests(issuer):
+        response = http.send(request)
         try:
-            metadata = judge_metadata(issuer, http.send(request))
-        except ProviderError as error:
+            metadata = judge_metadata(issuer, response)
+        except NetworkError as error:  # some say 500 for a path they do not know
             problem = error
+            continue
+        except ProviderError as error:
+            problem = problem or error
             continue
         if metadata.pkce_methods is not None and "S256" not in metadata.pkce_methods:
             raise ProviderError("this provider does not offer PKCE with S256 (RFC 7636)")
         return metadata
+    if isinstance(problem, NetworkError):
+        raise problem
     raise ProviderError(
         f"no usable metadata was found for {urlsplit(issuer).hostname}: "
         f"{problem.message if problem else 'no answer'}",
-        hint="holdfast provider add NAME --auth-url … --token-url …",
+        hint=(problem and problem.hint) or "holdfast provider add NAME --auth-url … --token-url …",
     ) from problem
 
 
 def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
-    """``provider`` with the endpoints it does not name itself."""
+    """``provider`` with the endpoints it does not name itself.
+
+    Where it leaves client authentication open and the server takes a secret in the body only,
+    that is filled in too.
+    """
     found: dict[str, Any] = {
         field: getattr(metadata, name)
         for field, name in _ENDPOINTS.items()
         if not getattr(provider, field) and getattr(metadata, name)
     }
+    methods = metadata.auth_methods or ()
+    if (
+        provider.token_endpoint_auth_method == "auto"
+        and "client_secret_post" in methods
+        and "client_secret_basic" not in methods
+    ):
+        found["token_endpoint_auth_method"] = "auto_post"
     return replace(
         provider,
         issuer=metadata.issuer,

@@ -36,6 +36,8 @@ def judge_token_response(
         if not isinstance(inner, dict):
             break
         found = cast("dict[str, Any]", inner)
+    if previous is not None and "access_token" not in found:
+        found = members  # Slack nests a user's token at first, and not when it is refreshed
     if found is not members:
         code = error_code(found)
         if code is not None:
