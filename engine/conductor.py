@@ -18,6 +18,7 @@ from .errors import (
 )
 from .exchange import Exchange
 from .inquiry import Inquiry
+from .pasted import parse_callback
 from .reasons import Reason, Refusal
 from .record import DEFAULT_ACCOUNT, Login, state_alias
 from .renewal import Renewal
@@ -203,6 +204,30 @@ class Conductor:
                 self._inquiry.refuse(login, refused, _transport_of(login))
                 raise
             return self._exchange.send_code(exchanging, lease)
+
+    def answer(self, text: str, *, login_id: str | None = None) -> Login:
+        """Finish the login that ``text`` answers: an address, its query, or what a person pasted.
+
+        Args:
+            text: What came back.
+            login_id: The login it must belong to; found by its ``state`` if not given.
+
+        Raises:
+            CallbackRefused: It answers no login that waits for it; nothing has changed.
+            HoldfastError: As :meth:`complete` says.
+        """
+        login = self._parts.storage.read(login_id) if login_id is not None else None
+        presentation = login.presentation if login else None
+        try:
+            parameters = parse_callback(
+                text,
+                redirect_uri=presentation.redirect_uri if presentation else None,
+                shows_code=login is not None and login.config.shows_code,
+            )
+        except CallbackRefused as refused:
+            self._inquiry.refuse(login, refused, _transport_of(login) if login else None)
+            raise
+        return self.complete(parameters, login_id=login_id)
 
     def cancel(self, login_id: str) -> Login:
         """Forget a login that has not been finished.

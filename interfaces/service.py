@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from ..engine.conductor import DEFAULT_TIMEOUT, Started
 from ..engine.errors import AuthRequired, HoldfastError
 from ..engine.login_id import choose
-from ..engine.pasted import parse_callback
 from ..engine.record import DEFAULT_ACCOUNT
 from ..engine.result import Failure, Result, Success
 from ..engine.tokens import DEFAULT_BUFFER, OAuthTokens
@@ -211,10 +210,8 @@ class OAuthService:
         ``AUTH_CANCELLED``, ``AUTH_FAILED``, ``TIMEOUT``, ``NETWORK_ERROR``, ``LOGIN_BUSY``,
         ``STORAGE_…``.
         """
-        conductor = self.workbench.conductor
-        parameters = parse_callback(callback, redirect_uri=None)
         full_id = None if login_id is None else self._full_id(login_id)
-        return _tokens(conductor.complete(parameters, login_id=full_id))
+        return _tokens(self.workbench.conductor.answer(callback, login_id=full_id))
 
     @_answered
     def resume(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...storage.header import Header
     from ...storage.sealing import Keys
 
-DEFAULT_MIN_TTL = 60.0
+SCROLLBACK_NOTE = "note: this is a secret; it is now in your scrollback\n"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _SERVING = ("authenticated", "expired", "exchanging")
 _VALUES = {"--account": "account", "--format": "format", "--min-ttl": "min_ttl"}
@@ -131,7 +131,7 @@ def print_and_leave(text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
         if sys.stdout.isatty():
-            sys.stderr.write("note: this is a secret; it is now in your scrollback\n")
+            sys.stderr.write(SCROLLBACK_NOTE)
             sys.stderr.flush()
     except OSError:  # the reader has gone
         os._exit(1)

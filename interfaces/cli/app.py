@@ -1,0 +1,143 @@
+"""What every command shares: the global options, the terminal, the parts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from ...engine.errors import NotFound
+from ..workbench import Workbench
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ...engine.ports import Observer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass
+class App:
+    """The command as it was called.
+
+    Attributes:
+        options: The global options that were given, wherever they stood.
+        environ: The environment.
+    """
+
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    _terminal: Terminal | None = None
+    _bench: Workbench | None = None
+
+    @property
+    def terminal(self) -> Terminal:
+        """Where answers and everything else go."""
+        if self._terminal is None:
+            self._terminal = Terminal(
+                color=self.options.get("color") or "auto",
+                as_json=bool(self.options.get("as_json")),
+                quiet=bool(self.options.get("quiet")),
+                verbose=int(self.options.get("verbose") or 0),
+            )
+        return self._terminal
+
+    def bench(self, observers: Sequence[Observer] = ()) -> Workbench:
+        """The parts, put together at first use."""
+        if self._bench is None:
+            terminal = self.terminal
+            self._bench = Workbench.open(
+                state_dir=self.options.get("state_dir"),
+                config_dir=self.options.get("config_dir"),
+                interactive=terminal.interactive,
+                announce=terminal.say,
+                observers=observers,
+                environ=self._settings(),
+            )
+        return self._bench
+
+    def _settings(self) -> dict[str, str]:
+        """The environment, with what the options say instead."""
+        named = {"state_dir": "HOLDFAST_STATE_DIR", "config_dir": "HOLDFAST_CONFIG_DIR"}
+        given = {
+            variable: str(self.options[option])
+            for option, variable in named.items()
+            if self.options.get(option)
+        }
+        return {**self.environ, **given}
+
+    def only_provider(self, given: str | None) -> str:
+        """The provider that is meant: the one named, or the only one signed in to.
+
+        Raises:
+            NotFound: There are none, or several.
+        """
+        if given is not None:
+            return given
+        names = {one.provider for one in self.bench().storage.summaries() if one.holds_tokens}
+        if len(names) == 1:
+            return names.pop()
+        if not names:
+            raise NotFound("nobody is signed in anywhere", hint="holdfast login PROVIDER")
+        raise NotFound(
+            f"several providers are signed in: {', '.join(sorted(names))}",
+            hint="name one of them",
+        )
+
+
+def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options every command takes, also after its own name."""
+    for option in reversed(
+        (
+            click.option("--json", "as_json", is_flag=True, default=None, help="Answer in JSON."),
+            click.option("-q", "--quiet", is_flag=True, default=None, help="Say only errors."),
+            click.option(
+                "-v", "--verbose", count=True, default=None, help="Say what is decided, and why."
+            ),
+            click.option(
+                "--color",
+                type=click.Choice(["auto", "always", "never"]),
+                default=None,
+                envvar="HOLDFAST_COLOR",
+                help="When to use colour.",
+            ),
+            click.option(
+                "--config-dir",
+                type=click.Path(file_okay=False),
+                default=None,
+                envvar="HOLDFAST_CONFIG_DIR",
+                help="Where providers are configured.",
+            ),
+            click.option(
+                "--state-dir",
+                type=click.Path(file_okay=False),
+                default=None,
+                envvar="HOLDFAST_STATE_DIR",
+                help="Where logins are kept.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def takes_app(command: Callable[Concatenate[App, P], T]) -> Callable[..., T]:
+    """Give ``command`` the :class:`App` first, with the global options taken out of its own."""
+
+    @global_options
+    @click.pass_context
+    @wraps(command)
+    def called(context: click.Context, /, *args: Any, **kwargs: Any) -> T:
+        app = context.ensure_object(App)
+        for name in ("as_json", "quiet", "verbose", "color", "config_dir", "state_dir"):
+            value = kwargs.pop(name)
+            if value:
+                app.options[name] = value
+        return command(app, *args, **kwargs)
+
+    return called

@@ -1,0 +1,111 @@
+"""An observer that knows which login the command is about, and tells its story as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...engine.ports import Notice, NoticeKind
+from .wording import rfc3339
+
+if TYPE_CHECKING:
+    from ...engine.events import Recorded
+    from ...engine.ports import Conversation
+    from ...engine.record import Login
+    from .terminal import Terminal
+
+
+class LoginFollower:
+    """Remembers the login, announces it once, and streams its events where JSON is wanted.
+
+    Attributes:
+        login: The login as it was last saved.
+        streams: Whether events are printed as they happen.
+    """
+
+    def __init__(self, terminal: Terminal, *, stream: bool) -> None:
+        """Follow on ``terminal``; ``stream`` prints one JSON object per event."""
+        self._terminal = terminal
+        self.streams = stream
+        self.login: Login | None = None
+
+    def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+        """Tell what has just been saved."""
+        first = self.login is None
+        if login is not None:
+            self.login = login
+        for event in recorded:
+            told = event.members
+            if told.get("login") != (login.id if login else None) or "trigger" not in told:
+                continue
+            if self.streams:
+                if first:
+                    self._started()
+                    first = False
+                self._terminal.answer_json(
+                    "event/1",
+                    {
+                        "event": "login.transition",
+                        "seq": event.seq,
+                        "login": str(told["login"])[:4],
+                        "from": told["from"],
+                        "to": told["to"],
+                        "trigger": told["trigger"],
+                        "reason": told.get("reason"),
+                    },
+                )
+            self._terminal.detail(f"  {told['from']} - {told['trigger']} -> {told['to']}")
+
+    def _started(self) -> None:
+        login = self.login
+        if login is not None:
+            self._terminal.answer_json(
+                "event/1",
+                {
+                    "event": "login.started",
+                    "login": login.short_id,
+                    "provider": login.provider,
+                    "account": login.account,
+                },
+            )
+
+    def finished(self, exit_code: int) -> None:
+        """The last line of the stream."""
+        if self.streams:
+            self._terminal.answer_json(
+                "event/1",
+                {
+                    "event": "login.finished",
+                    "login": self.login.short_id if self.login else None,
+                    "state": self.login.state.value if self.login else None,
+                    "exit_code": exit_code,
+                },
+            )
+
+
+class StreamingConversation:
+    """Passes notices on, and tells programs what their user has to do."""
+
+    def __init__(self, screen: Conversation, follower: LoginFollower, terminal: Terminal) -> None:
+        """Pass on to ``screen``."""
+        self._screen = screen
+        self._follower = follower
+        self._terminal = terminal
+
+    def tell(self, notice: Notice) -> None:
+        """Stream what asks for an action; show everything."""
+        login = self._follower.login
+        if notice.kind in {NoticeKind.OPEN, NoticeKind.PASTE, NoticeKind.CODE} and login:
+            self._terminal.answer_json(
+                "event/1",
+                {
+                    "event": "login.action_required",
+                    "login": login.short_id,
+                    "action": "enter_code" if notice.user_code else "open_url",
+                    "url": notice.url,
+                    "user_code": notice.user_code,
+                    "expires_at": rfc3339(notice.expires_at),
+                    "resume": ["holdfast", "resume", login.short_id],
+                },
+            )
+        self._screen.tell(notice)

@@ -1,0 +1,122 @@
+"""``help``: the pages that belong to no one command."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from ...engine.errors import NotFound
+from ...engine.table import TABLE, State
+from ...transports.choice import TABLE as CHOICES
+from .app import App, takes_app
+
+_ENVIRONMENT = """\
+HOLDFAST_STATE_DIR     where logins are kept
+HOLDFAST_CONFIG_DIR    where providers are configured, and key files are kept
+HOLDFAST_STORE         auto, keyring, file or memory; heeded when the vault is made
+HOLDFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals a new one
+HOLDFAST_KEYRING       a keyring back end to use, as module:Class
+HOLDFAST_VIA           auto, loopback, manual or device
+HOLDFAST_TOKEN         a token to use instead of any stored login; said when it is
+HOLDFAST_AUDIT_FILE    where the audit log is told as JSON lines; off tells it nowhere
+HOLDFAST_COLOR         auto, always or never
+HOLDFAST_ALLOW_NETWORK_FS   1 allows a vault on a network file system
+<PROVIDER>_CLIENT_ID, <PROVIDER>_CLIENT_SECRET   the client of a provider
+BROWSER, NO_COLOR, FORCE_COLOR, HTTPS_PROXY, REQUESTS_CA_BUNDLE   as everywhere
+Every other option has a variable too: HOLDFAST_COMMAND_OPTION.
+"""
+_EXIT_CODES = """\
+0    done
+1    failed; the reason is on standard error
+2    wrong usage
+3    the login is saved and waits for its user
+4    a login is required
+5    the user or the provider said no
+6    timed out or expired
+7    the storage cannot be used
+8    something stored was changed or damaged
+130  interrupted; what was reached is saved
+"""
+_STORAGE = """\
+Logins are kept sealed in one file, vault.db, in the state directory. Its key is in the system
+keyring if one answered when the vault was made; else in a key file in the configuration
+directory, or under a passphrase if HOLDFAST_PASSPHRASE was set. The choice is written in the
+vault and not made again. There is no plain storage.
+
+A directory or file that others could read or write is refused, with the command that mends it.
+A record that was changed or put back is refused and named; the others stay readable.
+vault.header beside it is a copy of the vault's header: keep both.
+"""
+_FILES = """\
+~/.local/state/holdfast/vault.db       logins and their audit log, sealed
+~/.local/state/holdfast/vault.header   a second copy of the vault's header
+~/.local/state/holdfast/audit.jsonl    the audit log told as JSON lines; holds no secret
+~/.local/state/holdfast/locks/         one lock file per login; never removed while in use
+~/.config/holdfast/config.toml         your providers
+~/.config/holdfast/vault-*.key         the key file, where there is one
+"""
+_PROVIDERS = """\
+holdfast provider add NAME --issuer https://…   looks the endpoints up
+holdfast provider add NAME --auth-url … --token-url …   names them
+holdfast provider edit NAME --redirect-uri http://127.0.0.1:8765/callback   fixes the port
+
+The client id and secret come from --client-id, from <NAME>_CLIENT_ID and <NAME>_CLIENT_SECRET,
+or from config.toml. Settings stand in [providers.NAME]; every field of OAuthProvider is one.
+A redirect address without a port is tried on 8080, 3000 and 57548; with :0, on any free port.
+"""
+
+
+def _transports() -> str:
+    lines = [
+        "loopback  the browser comes back to a port of this machine; at a terminal the address",
+        "          may be pasted meanwhile",
+        "manual    you paste the address the browser ends on; also called paste",
+        "device    you enter a code on any other device",
+        "",
+        "Without --via or HOLDFAST_VIA the first row that fits decides; login -v names it:",
+    ]
+    lines += [f"  {row.number:>2}  {row.reason}" for row in CHOICES]
+    return "\n".join(lines) + "\n"
+
+
+def _machine() -> str:
+    lines: list[str] = []
+    for state in State:
+        lines.append(state.value)
+        lines += [
+            f"  {row.trigger.value:<17} to {row.dest.value:<18} {row.meaning}"
+            for row in TABLE
+            if row.source is state
+        ]
+    return "\n".join(lines) + "\n"
+
+
+TOPICS: Final = {
+    "environment": lambda: _ENVIRONMENT,
+    "exit-codes": lambda: _EXIT_CODES,
+    "files": lambda: _FILES,
+    "machine": _machine,
+    "providers": lambda: _PROVIDERS,
+    "storage": lambda: _STORAGE,
+    "transports": _transports,
+}
+
+
+@click.command("help")
+@click.argument("topic", required=False)
+@takes_app
+def help_command(app: App, *, topic: str | None) -> None:
+    """Pages on environment, exit-codes, files, machine, providers, storage, transports."""
+    root = click.get_current_context().find_root()
+    if topic is None:
+        app.terminal.answer(root.get_help())
+        app.terminal.answer(f"\nPages: holdfast help {' | '.join(TOPICS)}")
+    elif topic in TOPICS:
+        app.terminal.answer(TOPICS[topic]().rstrip("\n"))
+    elif isinstance(root.command, click.Group) and topic in root.command.commands:
+        command = root.command.commands[topic]
+        with click.Context(command, info_name=topic, parent=root) as context:
+            app.terminal.answer(command.get_help(context))
+    else:
+        raise NotFound(f"there is no page {topic[:40]!r}", hint="holdfast help")

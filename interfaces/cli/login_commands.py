@@ -1,0 +1,313 @@
+"""``login``, ``resume``, ``cancel``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+import click
+
+from ...engine.conductor import DEFAULT_TIMEOUT
+from ...engine.errors import (
+    AuthRequired,
+    HoldfastError,
+    LoginPending,
+    TokensNotSaved,
+    TransportUnavailable,
+)
+from ...engine.login_id import choose as choose_login
+from ...engine.provider import OAuthConfig
+from ...engine.record import DEFAULT_ACCOUNT
+from ...transports.choice import Choice, Environment, choose
+from ..transport_maker import TransportMaker
+from .app import App, takes_app
+from .follower import LoginFollower, StreamingConversation
+from .outcome import keep_trying_to_save, login_members, tell_paused, tell_signed_in, tell_started
+from .screens import LoginScreen
+from .wording import Duration, span
+
+if TYPE_CHECKING:
+    from ...engine.ports import Conversation
+    from ...engine.record import Login
+
+VIA = click.Choice(["auto", "loopback", "manual", "paste", "device"])
+
+
+@click.command()
+@click.argument("provider")
+@click.option(
+    "--via", type=VIA, default=None, envvar="HOLDFAST_VIA", help="How the answer comes back."
+)
+@click.option(
+    "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
+)
+@click.option("--scope", "scopes", multiple=True, help="Ask for these instead; may be repeated.")
+@click.option("--client-id", default=None, help="The registered client, if not configured.")
+@click.option("--no-browser", is_flag=True, help="Show the address, open nothing.")
+@click.option("--qr/--no-qr", default=None, help="Show a QR code with the device flow.")
+@click.option(
+    "--timeout", type=Duration(), default=DEFAULT_TIMEOUT, help="How long to wait, such as 10m."
+)
+@click.option(
+    "--start", is_flag=True, help="Begin, print what to do, and leave; finish with resume."
+)
+@click.option("--new", is_flag=True, help="Sign in anew even if already signed in.")
+@takes_app
+def login(
+    app: App,
+    *,
+    provider: str,
+    via: str | None,
+    account: str,
+    scopes: tuple[str, ...],
+    client_id: str | None,
+    no_browser: bool,
+    qr: bool | None,
+    timeout: float,
+    start: bool,
+    new: bool,
+) -> None:
+    """Sign in to PROVIDER: a name from `holdfast provider list`, or an issuer's address."""
+    terminal = app.terminal
+    follower = LoginFollower(terminal, stream=terminal.json and not start)
+    bench = app.bench([follower])
+    if app.environ.get("HOLDFAST_TOKEN"):
+        terminal.say("HOLDFAST_TOKEN is set in this shell and will be used instead", mark="warn")
+    wanted = [scope for given in scopes for scope in given.split()] or None
+    config = _config(app, provider, client_id, wanted, via or "auto")
+    if not new and not start and _already(app, config.service_name, account):
+        return
+    choice = choose(Environment.current(config, via))
+    terminal.detail(f"  via {choice.transport}: {choice.reason} (row {choice.row})")
+    screen = LoginScreen(terminal, qr=qr)
+    conversation: Conversation = screen
+    if terminal.json:
+        conversation = StreamingConversation(screen, follower, terminal)
+    maker = TransportMaker(bench, conversation, open_browser=not no_browser)
+    taken = [one.id for one in bench.open_logins()]
+    if start or choice.two_step:
+        via_name = "manual" if choice.transport == "loopback" else choice.transport
+        started = bench.conductor.start(
+            config, maker.make(via_name), account=account, timeout=timeout, taken=taken
+        )
+        tell_started(app, started, via_name)
+        sys.exit(LoginPending.exit_code)
+    _announce(app, config, choice)
+    transport = maker.make(_at_terminal(choice.transport))
+    finish(
+        app,
+        follower,
+        screen,
+        lambda: bench.conductor.sign_in(
+            config, transport, account=account, timeout=timeout, taken=taken
+        ),
+    )
+
+
+@click.command()
+@click.argument("login_id", metavar="[LOGIN]", required=False)
+@click.option("--via", type=VIA, default=None, help="Another way for the answer to come back.")
+@click.option(
+    "--callback-url",
+    default=None,
+    help="The address you landed on; - reads it from standard input.",
+)
+@click.option("--no-browser", is_flag=True, help="Show the address, open nothing.")
+@click.option(
+    "--timeout",
+    type=Duration(),
+    default=DEFAULT_TIMEOUT,
+    help="How long to wait where it starts anew.",
+)
+@takes_app
+def resume(
+    app: App,
+    *,
+    login_id: str | None,
+    via: str | None,
+    callback_url: str | None,
+    no_browser: bool,
+    timeout: float,
+) -> None:
+    """Continue a saved login; LOGIN may be left out when only one is open."""
+    terminal = app.terminal
+    follower = LoginFollower(terminal, stream=False)
+    bench = app.bench([follower])
+    summary = choose_login(bench.storage.summaries(), login_id)
+    saved = bench.storage.read(summary.id)
+    follower.login = saved
+    screen = LoginScreen(terminal, resumed=True)
+    if callback_url is not None:
+        text = _callback_text(app, callback_url)
+        finish(app, follower, screen, lambda: bench.conductor.answer(text, login_id=summary.id))
+        return
+    ago = span(bench.clock.now() - summary.created_at)
+    dot = terminal.symbol("dot")
+    terminal.say(
+        f"Resuming login {summary.short_id} {dot} {summary.provider} {dot} {summary.state.value} "
+        f"{dot} started {ago} ago"
+    )
+    maker = TransportMaker(bench, screen, open_browser=not no_browser)
+    before = summary.transport or (saved.config.via if saved else "auto")
+    names = _ways_on(app, via or before, summary.short_id, asked=via is not None)
+    transports = [maker.make(name) for name in names]
+    finish(
+        app,
+        follower,
+        screen,
+        lambda: bench.conductor.resume(summary.id, transports, timeout=timeout),
+    )
+
+
+@click.command()
+@click.argument("login_id", metavar="[LOGIN]", required=False)
+@takes_app
+def cancel(app: App, *, login_id: str | None) -> None:
+    """Forget a saved login that was not finished."""
+    bench = app.bench()
+    chosen = choose_login(bench.storage.summaries(), login_id)
+    cancelled = bench.conductor.cancel(chosen.id)
+    if app.terminal.json:
+        app.terminal.answer_json("login/1", login_members(cancelled))
+    app.terminal.say(
+        f"Login {cancelled.short_id} to {cancelled.provider} is forgotten", mark="good"
+    )
+
+
+def finish(
+    app: App, follower: LoginFollower, screen: LoginScreen, work: Callable[[], Login]
+) -> None:
+    """See a login through to its end, or to a pause that can be resumed."""
+    terminal = app.terminal
+    try:
+        with signals_as_interrupts():
+            try:
+                done = work()
+            except TokensNotSaved as error:
+                screen.close()
+                done = keep_trying_to_save(app, error)
+    except KeyboardInterrupt:
+        screen.close()
+        _pause(app, follower)
+    except HoldfastError as error:
+        screen.close()
+        follower.finished(error.exit_code)
+        raise
+    finally:
+        screen.close()
+    tell_signed_in(app, done)
+    if terminal.json:
+        if follower.streams:
+            follower.finished(0)
+        else:
+            terminal.answer_json("login/1", login_members(done))
+
+
+def _pause(app: App, follower: LoginFollower) -> NoReturn:
+    saved = app.bench().storage.read(follower.login.id) if follower.login else None
+    app.terminal.say("")
+    if saved is not None:
+        tell_paused(app, saved)
+    follower.finished(130)
+    sys.exit(130)
+
+
+@contextmanager
+def signals_as_interrupts() -> Generator[None]:
+    """A lost terminal or a polite kill pauses a login just as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before: dict[int, Any] = {}
+    for name in names:
+        number = getattr(signal, name)
+        before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _config(
+    app: App, provider: str, client_id: str | None, scopes: list[str] | None, via: str
+) -> OAuthConfig:
+    bench = app.bench()
+    if provider.startswith(("https://", "http://")):
+        name = urlsplit(provider).hostname or "provider"
+        config = OAuthConfig(
+            service_name=name,
+            issuer=provider,
+            client_id=client_id or "",
+            scopes=tuple(scopes or ("openid",)),
+        )
+        return bench.discovered(config, via=via)
+    return bench.config(provider, client_id=client_id, scopes=scopes, via=via)
+
+
+def _already(app: App, provider: str, account: str) -> bool:
+    """Whether a usable login is there already; said, if so."""
+    bench, terminal = app.bench(), app.terminal
+    try:
+        found = bench.conductor.renewal.find(provider, account)
+    except AuthRequired:
+        return False
+    summary = found.summary()
+    if not bench.conductor.renewal.usable(summary):
+        return False
+    who = f" as {found.identity.name}" if found.identity and found.identity.name else ""
+    end = summary.expires_at
+    left = f" ({span(end - bench.clock.now())} left)" if end is not None else ""
+    terminal.say(f"{provider} is already signed in{who}{left}.")
+    terminal.suggest(f"holdfast login {provider} --new", "to sign in anew")
+    if terminal.json:
+        terminal.answer_json("login/1", login_members(found))
+    return True
+
+
+def _announce(app: App, config: OAuthConfig, choice: Choice) -> None:
+    host = urlsplit(config.auth_url or config.token_url).hostname
+    app.terminal.say(f"Signing in to {config.service_name} ({host})")
+    if choice.transport == "manual" and choice.row > 1:
+        app.terminal.say(f"{choice.reason[:1].upper()}{choice.reason[1:]}.")
+    app.terminal.say("")
+
+
+def _at_terminal(name: str) -> str:
+    """At a terminal a listener also takes a paste."""
+    return "racing" if name == "loopback" and sys.stdin.isatty() else name
+
+
+def _ways_on(app: App, name: str, short_id: str, *, asked: bool) -> list[str]:
+    """The transports to go on with, most welcome first."""
+    name = {"paste": "manual", "auto": "loopback"}.get(name, name)
+    terminal = sys.stdin.isatty()
+    if name == "loopback":
+        return ["racing", "manual"] if terminal else ["loopback"]
+    if name == "manual" and not terminal and not asked:
+        raise LoginPending(
+            f"login {short_id} waits for the address its user lands on",
+            hint=f"holdfast resume {short_id} --callback-url -",
+        )
+    del app
+    return [name]
+
+
+def _callback_text(app: App, callback_url: str) -> str:
+    if callback_url != "-":
+        app.terminal.detail("  an address among the arguments can be seen by `ps`; - reads it")
+        return callback_url
+    text = sys.stdin.read(64 * 1024)
+    if not text.strip():
+        raise TransportUnavailable(
+            "nothing came on standard input", hint='printf %s "$CALLBACK" | holdfast resume …'
+        )
+    return text

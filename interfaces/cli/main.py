@@ -1,0 +1,119 @@
+"""The whole command: its commands, and how their errors become words and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Any, Final
+
+import click
+from click.shell_completion import get_completion_class
+
+from ...engine.errors import HoldfastError
+from ...storage.host import app_version
+from .app import App, global_options
+from .audit_commands import audit
+from .demo_command import demo
+from .diagram_command import diagram
+from .help_topics import help_command
+from .login_commands import cancel, login, resume
+from .provider_commands import provider
+from .status_commands import list_logins, status
+from .token_commands import execute, logout, refresh, token
+
+_FIRST_CONTACT: Final = """\
+holdfast signs command-line programs in, and remembers exactly how.
+
+  holdfast login      sign in              holdfast token     print a token
+  holdfast status     where things are     holdfast demo      watch a whole login
+  holdfast resume     continue a login     holdfast logout    sign out
+
+holdfast help for everything else"""
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "HOLDFAST"},
+)
+@click.version_option(app_version(), "--version", message="holdfast %(version)s")
+@global_options
+@click.pass_context
+def cli(context: click.Context, /, **given: Any) -> None:
+    """OAuth sign-in for command-line programs that survives Ctrl-C, SSH, crashes and crowds."""
+    app = context.ensure_object(App)
+    app.options.update({name: value for name, value in given.items() if value})
+    if context.invoked_subcommand is None:
+        app.terminal.answer(_FIRST_CONTACT)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of SHELL; add it to your shell's start-up file."""
+    made = get_completion_class(shell)
+    if made is not None:
+        click.echo(made(cli, {}, "holdfast", "_HOLDFAST_COMPLETE").source())
+
+
+for _command in (
+    login,
+    resume,
+    cancel,
+    status,
+    list_logins,
+    token,
+    refresh,
+    logout,
+    execute,
+    provider,
+    audit,
+    diagram,
+    demo,
+    help_command,
+):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of ``holdfast`` with ``arguments``."""
+    app = App()
+    if "--json" in arguments:  # so that even a wrong usage is answered in JSON
+        app.options["as_json"] = True
+    try:
+        outcome = cli.main(args=arguments, prog_name="holdfast", standalone_mode=False, obj=app)
+    except HoldfastError as error:
+        app.terminal.error(error)
+        return error.exit_code
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "holdfast"
+        app.terminal.error(_Usage(error.format_message().rstrip("."), hint=f"{path} --help"))
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        app.terminal.say("interrupted", mark="warn")
+        return 130
+    except BrokenPipeError:  # the reader of our answer has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001  the last line of defence: words, not a traceback
+        if int(app.options.get("verbose") or 0) > 1:
+            traceback.print_exc()
+        bug = HoldfastError(
+            f"something unexpected went wrong: {type(error).__name__}",
+            hint="run it again with -vv and report what it prints",
+        )
+        app.terminal.error(bug)
+        return 1
+    return outcome if isinstance(outcome, int) else 0
+
+
+class _Usage(HoldfastError):
+    """The command was called wrongly."""
+
+    code = "USAGE"
+    exit_code = 2

@@ -1,0 +1,201 @@
+"""``status`` and ``list``: where things are, from what is stored here."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from ...engine.errors import AuthRequired, Damaged
+from ...engine.table import State
+from ..status import status_of
+from .app import App, takes_app
+from .wording import clock_time, rfc3339, span
+
+if TYPE_CHECKING:
+    from ...engine.record import Login, Summary
+
+_MARKS = {
+    State.AUTHENTICATED: ("good", "green"),
+    State.EXPIRED: ("warn", "yellow"),
+    State.REFRESH_FAILED: ("warn", "yellow"),
+}
+
+
+@click.command()
+@click.argument("provider", required=False)
+@takes_app
+def status(app: App, *, provider: str | None) -> None:
+    """The state of one provider, or of all; exit 4 unless everything is signed in."""
+    finished, pending = _collect(app, provider)
+    if provider is not None and not finished and not pending:
+        app.bench().catalogue.provider(provider)
+        raise AuthRequired(f"not signed in to {provider}", hint=f"holdfast login {provider}")
+    if app.terminal.json:
+        app.terminal.answer_json("status/1", _members(app, finished, pending))
+    elif provider is not None and app.terminal.verbose:
+        for one in finished:
+            _details(app, one)
+    else:
+        _table(app, [*finished, *pending])
+    good = finished and all(_serves(app, one) for one in finished) and not pending
+    if not good:
+        sys.exit(AuthRequired.exit_code)
+
+
+@click.command("list")
+@takes_app
+def list_logins(app: App) -> None:
+    """Accounts and open logins, one line each."""
+    finished, pending = _collect(app, None)
+    if app.terminal.json:
+        app.terminal.answer_json("status/1", _members(app, finished, pending))
+        return
+    for one in [*finished, *pending]:
+        app.terminal.answer(f"{one.short_id}  {one.provider}  {one.account}  {one.state.value}")
+    if not finished and not pending:
+        app.terminal.say("no logins are kept here")
+
+
+def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summary]]:
+    """Finished and pending logins; one whose token has run out is moved on in the table."""
+    bench = app.bench()
+    finished: list[Summary] = []
+    pending: list[Summary] = []
+    for one in bench.storage.summaries():
+        if provider not in {None, one.provider}:
+            continue
+        if one.holds_tokens:
+            finished.append(_observed(app, one))
+        elif one.pending:
+            pending.append(one)
+    return sorted(finished, key=lambda one: (one.provider, one.account)), pending
+
+
+def _observed(app: App, one: Summary) -> Summary:
+    bench = app.bench()
+    if one.state is not State.AUTHENTICATED or bench.conductor.renewal.usable(one):
+        return one
+    try:
+        login = bench.storage.read(one.id)
+    except Damaged:
+        return one
+    return bench.conductor.renewal.observe(login).summary() if login else one
+
+
+def _serves(app: App, one: Summary) -> bool:
+    """Whether a token can be had without its user: usable, or refreshable by what is known."""
+    return app.bench().conductor.renewal.usable(one) or (
+        one.state in {State.EXPIRED, State.EXCHANGING} and one.refreshable
+    )
+
+
+def _next(app: App, one: Summary) -> str:
+    if one.pending:
+        return f"holdfast resume {one.short_id}"
+    which = "" if one.account == "default" else f" --account {one.account}"
+    return f"holdfast {'token' if _serves(app, one) else 'login'} {one.provider}{which}"
+
+
+def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[str, Any]:
+    renewal = app.bench().conductor.renewal
+    return {
+        "logins": [
+            {
+                "provider": one.provider,
+                "account": one.account,
+                "state": one.state.value,
+                "status": status_of(one, usable=renewal.usable(one)).value,
+                "identity": one.identity.name if one.identity else None,
+                "issuer": one.issuer,
+                "scopes": list(one.scopes),
+                "expires_at": rfc3339(one.expires_at),
+                "refreshable": one.refreshable,
+                "storage": app.bench().storage.description,
+                "login": one.short_id,
+                "reason": one.reason,
+                "next": _next(app, one),
+            }
+            for one in finished
+        ],
+        "pending": [
+            {
+                "login": one.short_id,
+                "provider": one.provider,
+                "account": one.account,
+                "state": one.state.value,
+                "via": one.transport,
+                "deadline": rfc3339(one.deadline),
+                "next": _next(app, one),
+            }
+            for one in pending
+        ],
+    }
+
+
+def _table(app: App, logins: list[Summary]) -> None:
+    terminal = app.terminal
+    if not logins:
+        terminal.say("nobody is signed in")
+        terminal.suggest("holdfast login PROVIDER")
+        return
+    table = Table.grid(padding=(0, 3))
+    for one in logins:
+        mark, style = _MARKS.get(one.state, ("wait", "cyan"))
+        who = one.identity.name if one.identity and one.identity.name else one.account
+        table.add_row(
+            one.provider,
+            Text(f"{terminal.symbol(mark)} {one.state.value}", style=style),
+            f"login {one.short_id}" if one.pending else who,
+            _when(app, one),
+            ""
+            if one.state is State.AUTHENTICATED
+            else f"{terminal.symbol('next')} {_next(app, one)}",
+        )
+    terminal.out.print(table, soft_wrap=False)
+
+
+def _when(app: App, one: Summary) -> str:
+    now = app.bench().clock.now()
+    if one.state is State.REFRESH_FAILED:
+        return one.oauth_error or one.reason or ""
+    end = one.deadline if one.pending else one.expires_at
+    if end is None:
+        return "lifetime unknown"
+    return f"{span(end - now)} left" if end > now else f"{span(now - end)} ago"
+
+
+def _details(app: App, one: Summary) -> None:
+    bench, terminal = app.bench(), app.terminal
+    login = bench.storage.read(one.id)
+    if login is None:
+        return
+    for name, value in _told(app, login, one):
+        terminal.answer(f"  {name:<10} {value}")
+
+
+def _told(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
+    bench = app.bench()
+    now = bench.clock.now()
+    who = login.identity
+    end = one.expires_at
+    access = "lifetime unknown"
+    if end is not None:
+        left = f"{span(end - now)} left" if end > now else f"{span(now - end)} ago"
+        access = f"expires {clock_time(end)} ({left})"
+    account = one.account + (f", {who.name} (sub {who.subject})" if who else "")
+    return [
+        ("provider", f"{one.provider} ({login.config.title})"),
+        ("state", f"{one.state.value} since {clock_time(one.changed_at)} (version {one.version})"),
+        ("reason", one.reason or "none"),
+        ("account", account),
+        ("issuer", one.issuer or "not configured"),
+        ("scopes", " ".join(one.scopes) or "not said"),
+        ("access", access),
+        ("refresh", "present" if one.refreshable else "none"),
+        ("storage", bench.storage.description),
+        ("next", _next(app, one)),
+    ]

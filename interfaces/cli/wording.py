@@ -1,0 +1,63 @@
+"""Times and lengths in words."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Duration(click.ParamType[float]):
+    """``90``, ``90s``, ``10m``, ``2h``, ``7d``: seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        found = re.fullmatch(r"(\d{1,9})([smhd]?)", str(value).strip())
+        if found is None:
+            self.fail(f"{value!r} is no duration; try 90s, 10m or 2h", param, ctx)
+        return float(int(found[1]) * _UNITS[found[2] or "s"])
+
+
+def span(seconds: float) -> str:
+    """A length of time, in its largest fitting unit."""
+    seconds = abs(seconds)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 36 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} days"
+
+
+def countdown(seconds: float) -> str:
+    """Minutes and seconds, as a clock shows them."""
+    whole = max(0, int(seconds))
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """A moment for machines: UTC, to the second."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def clock_time(seconds: float) -> str:
+    """A moment for people: their own clock."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def masked(token: str) -> str:
+    """Enough of a token to tell it from another, and no more."""
+    return f"{token[:4]}…{token[-2:]} ({len(token)} characters)" if len(token) > 12 else "…"
