@@ -1,1 +1,148 @@
-"""OAuth sign-in for command-line programs that survives Ctrl-C, SSH, crashes and crowds."""
+"""OAuth sign-in for command-line programs that survives Ctrl-C, SSH, crashes and crowds.
+
+The public names, and nothing else. Each is loaded when it is first asked for, so that
+``import holdfast`` costs no more than this file.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .engine.errors import (
+        AuthCancelled,
+        AuthFailed,
+        AuthRequired,
+        CallbackRefused,
+        ConfigInvalid,
+        ConfigMissing,
+        Damaged,
+        HoldfastError,
+        IllegalTransition,
+        LoginBusy,
+        LoginPaused,
+        LoginPending,
+        LoginTimedOut,
+        NetworkError,
+        NewerFormat,
+        NotFound,
+        OutcomeUnknown,
+        ProviderError,
+        StorageConflict,
+        StorageError,
+        StorageFull,
+        TokenExpired,
+        TokenRefreshFailed,
+        TokensNotSaved,
+        TransportUnavailable,
+    )
+    from .engine.pkce import PKCEChallenge
+    from .engine.provider import OAuthConfig, OAuthProvider
+    from .engine.result import ErrorCode, Failure, Result, Success
+    from .engine.table import TABLE, State, Trigger
+    from .engine.tokens import OAuthTokens
+    from .interfaces.catalogue import OAUTH_PROVIDERS
+    from .interfaces.sdk import OAuthClient, create_client
+    from .interfaces.service import OAuthService
+    from .interfaces.status import AuthStatus
+    from .storage import (
+        EncryptedFileStorage,
+        FileTokenStorage,
+        KeyringStorage,
+        MemoryStorage,
+        MemoryTokenStorage,
+        TokenStorageProtocol,
+    )
+
+    __version__: str
+
+__all__ = [
+    "OAUTH_PROVIDERS",
+    "TABLE",
+    "AuthCancelled",
+    "AuthFailed",
+    "AuthRequired",
+    "AuthStatus",
+    "CallbackRefused",
+    "ConfigInvalid",
+    "ConfigMissing",
+    "Damaged",
+    "EncryptedFileStorage",
+    "ErrorCode",
+    "Failure",
+    "FileTokenStorage",
+    "HoldfastError",
+    "IllegalTransition",
+    "KeyringStorage",
+    "LoginBusy",
+    "LoginPaused",
+    "LoginPending",
+    "LoginTimedOut",
+    "MemoryStorage",
+    "MemoryTokenStorage",
+    "NetworkError",
+    "NewerFormat",
+    "NotFound",
+    "OAuthClient",
+    "OAuthConfig",
+    "OAuthProvider",
+    "OAuthService",
+    "OAuthTokens",
+    "OutcomeUnknown",
+    "PKCEChallenge",
+    "ProviderError",
+    "Result",
+    "State",
+    "StorageConflict",
+    "StorageError",
+    "StorageFull",
+    "Success",
+    "TokenExpired",
+    "TokenRefreshFailed",
+    "TokenStorageProtocol",
+    "TokensNotSaved",
+    "TransportUnavailable",
+    "Trigger",
+    "__version__",
+    "create_client",
+]
+
+_HOMES = {
+    "engine.pkce": ("PKCEChallenge",),
+    "engine.provider": ("OAuthConfig", "OAuthProvider"),
+    "engine.result": ("ErrorCode", "Failure", "Result", "Success"),
+    "engine.table": ("TABLE", "State", "Trigger"),
+    "engine.tokens": ("OAuthTokens",),
+    "interfaces.catalogue": ("OAUTH_PROVIDERS",),
+    "interfaces.sdk": ("OAuthClient", "create_client"),
+    "interfaces.service": ("OAuthService",),
+    "interfaces.status": ("AuthStatus",),
+    "storage": (
+        "EncryptedFileStorage",
+        "FileTokenStorage",
+        "KeyringStorage",
+        "MemoryStorage",
+        "MemoryTokenStorage",
+        "TokenStorageProtocol",
+    ),
+}
+"""Where the names live; what is not here is an error."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value: object
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415  20 ms that few callers need
+
+        value = version(__name__)
+    else:
+        from importlib import import_module  # noqa: PLC0415  see the docstring
+
+        home = next((home for home, names in _HOMES.items() if name in names), "engine.errors")
+        value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -20,6 +20,7 @@ VALUE = "canary-4711"
         format,
         "{}".format,
         "{!r:>40}".format,
+        "{:>40}".format,
         lambda secret: f"{secret}",
         lambda secret: f"{secret!s:^20}",
         lambda secret: "%s" % secret,  # noqa: UP031 - logging formats this way

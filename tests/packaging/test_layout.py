@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FOLDERS = ("diagrams", "engine", "interfaces", "storage", "testing", "transports")
+IN_THE_PACKAGE = [
+    ROOT / "__init__.py",
+    *(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))),
+]
+
+LIMIT = 300
+LONGER: dict[str, str] = {
+    "engine/ports.py": "the protocols are the contract of all effects and are read side by side",
+    "engine/conductor.py": "the one order of saving and acting, from begin to the end of a wait",
+    "interfaces/service.py": "the methods of the public service; more than half is docstring",
+    "interfaces/cli/login_commands.py": "login, resume and cancel: half of it declares their options",
+}
+"""Modules that are longer than the house allows, and why."""
+
+
+def name(path: Path) -> str:
+    """A path as it is written in this repository."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_the_package_list_equals_the_folders():
+    """Every folder with an `__init__.py` is in the package list, and no other name is."""
+    folders = {
+        ".".join(["holdfast", *path.parent.relative_to(ROOT).parts])
+        for path in ROOT.rglob("__init__.py")
+        if not {"tests", "node_modules", "build", "dist"} & set(path.relative_to(ROOT).parts)
+        and not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+    }
+
+    assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(folders)
+
+
+def test_tests_are_not_a_package():
+    """No test can be imported by those who install the wheel."""
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+def test_tests_have_names_of_their_own():
+    """Two test files of one name in two folders would be one module to some tools."""
+    names = [
+        path.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if "node_modules" not in path.parts
+    ]
+
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("path", IN_THE_PACKAGE, ids=name)
+def test_a_module_is_short_or_has_a_reason(path):
+    """A module of more than 300 lines has its reason above; a shorter one needs none."""
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+
+    assert (lines > LIMIT) == (name(path) in LONGER), f"{lines} lines"
+
+
+def test_reasons_are_for_modules_that_exist():
+    """A module that was split or renamed takes its reason with it."""
+    assert set(LONGER) <= {name(path) for path in IN_THE_PACKAGE}
+
+
+@pytest.mark.parametrize("path", IN_THE_PACKAGE, ids=name)
+def test_folders_import_one_another_by_path(path):
+    """Relative imports only: `import holdfast` inside would hide an arrow from whoever reads paths."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    absolute = [
+        node.lineno
+        for node in ast.walk(tree)
+        if (
+            isinstance(node, ast.Import)
+            and any(a.name.split(".")[0] == "holdfast" for a in node.names)
+        )
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.level == 0
+            and (node.module or "").split(".")[0] == "holdfast"
+        )
+    ]
+
+    assert absolute == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "engine").glob("*.py")), ids=name)
+def test_the_engine_neither_prints_nor_opens_nor_asks(path):
+    """What needs no import to touch the world is not called in the engine either."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    called = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+
+    assert called.isdisjoint({"print", "open", "input", "exec", "eval", "breakpoint", "__import__"})
+
+
+def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
+    """Hold the package under ``root`` to the contracts of pyproject.toml."""
+    run = "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())"
+    return subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            run,
+            "--config",
+            str(ROOT / "pyproject.toml"),
+            "--no-cache",
+            "--no-logo",
+        ],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_arrows_between_the_folders_point_one_way():
+    """Interfaces know transports and storage, those know the engine, and the engine knows none."""
+    told = lint_imports(ROOT / ".dev")
+
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("engine/secret.py", "from ..storage import memory"),
+        ("engine/secret.py", "from ..interfaces import status"),
+        ("engine/secret.py", "import socket"),
+        ("engine/secret.py", "def late():\n    import time"),
+        ("storage/memory.py", "from ..transports import manual"),
+        ("transports/manual.py", "from ..interfaces import status"),
+        ("diagrams/text.py", "from ..storage import memory"),
+    ],
+)
+def test_an_arrow_the_other_way_is_noticed(module, line, tmp_path):
+    """The contracts see what they are there to see, inside functions too."""
+    package = tmp_path / "holdfast"
+    for path in IN_THE_PACKAGE:
+        copy = package / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    assert lint_imports(tmp_path).returncode == 0
+
+    with (package / module).open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+
+    assert lint_imports(tmp_path).returncode != 0

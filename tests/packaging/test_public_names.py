@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import holdfast
+import pytest
+from holdfast.engine import errors
+from holdfast.engine.errors import HoldfastError
+
+ROOT = Path(__file__).resolve().parents[2]
+CONSTANTS = {"OAUTH_PROVIDERS", "TABLE", "Result", "__version__"}
+"""Public names that are values; what they are is said where they are defined."""
+
+
+@pytest.mark.parametrize("name", holdfast.__all__)
+def test_every_public_name_is_there_and_documented(name):
+    """Each name can be had, and `help()` has something to say of it."""
+    value = getattr(holdfast, name)
+
+    if name not in CONSTANTS:
+        assert inspect.getdoc(value)
+        assert value.__name__ == name
+
+
+@pytest.mark.parametrize("name", sorted(set(holdfast.__all__) - CONSTANTS))
+def test_a_class_says_all_of_its_methods(name):
+    """No public method of a public class goes without a docstring."""
+    value = getattr(holdfast, name)
+    if inspect.isclass(value):
+        silent = [
+            attribute
+            for attribute, member in vars(value).items()
+            if not attribute.startswith("_")
+            and inspect.isfunction(member)
+            and not inspect.getdoc(member)
+        ]
+        assert silent == []
+
+
+def test_type_checkers_see_the_same_names():
+    """The names imported for type checkers are the names there are, each from where it comes."""
+    tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        alias.name: node.module
+        for node in ast.walk(block)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+    assert {*seen, "__version__"} == set(holdfast.__all__)
+    for name, module in seen.items():
+        home = next(
+            (home for home, names in holdfast._HOMES.items() if name in names), "engine.errors"
+        )
+        assert module == home
+
+
+def test_every_error_is_public():
+    """Whatever can be raised can be caught by a name from `holdfast`."""
+    raised = {
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, HoldfastError)
+    }
+
+    assert raised <= set(holdfast.__all__)
+
+
+def test_names_are_listed_and_sorted():
+    """`dir()` shows the names before they are loaded, and no name stands twice."""
+    assert set(holdfast.__all__) <= set(dir(holdfast))
+    assert len(holdfast.__all__) == len(set(holdfast.__all__))
+
+
+def test_a_name_there_is_not_is_an_attribute_error():
+    """Asking for something else fails as with any module."""
+    assert not hasattr(holdfast, "TABEL")
+    with pytest.raises(ImportError):
+        exec("from holdfast import TABEL", {})
+
+
+def test_the_version_is_the_installed_one():
+    """There is one version number, in pyproject.toml."""
+    assert holdfast.__version__ == version("holdfast")
+
+
+HEAVY = [
+    "transitions", "requests", "urllib3", "keyring", "structlog", "click", "rich", "cryptography",
+    "joserfc", "sqlite3", "json", "re", "enum", "typing", "pathlib", "argparse", "dataclasses",
+]  # fmt: skip
+
+
+def test_importing_holdfast_loads_nothing():
+    """`import holdfast` costs no more than its own file."""
+    code = f"""
+import sys
+before = set(sys.modules)
+sys.path.insert(0, {str(ROOT / ".dev")!r})
+import holdfast
+assert holdfast.__name__ == "holdfast"
+print(*sorted(set(sys.modules) - before))
+print(*[name for name in {HEAVY} if name in sys.modules])
+"""
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    loaded, heavy = told.stdout.split("\n")[:2]
+
+    assert loaded.split() == ["holdfast"]
+    assert heavy.split() == []

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import venv
+from email.parser import Parser
+from fnmatch import fnmatch
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+NOT_SOURCE = shutil.ignore_patterns(
+    ".*", "node_modules", "build", "dist", "*.egg-info", "__pycache__"
+)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy of the source."""
+    place = tmp_path_factory.mktemp("wheel")
+    source = place / "source"
+    shutil.copytree(ROOT, source, ignore=NOT_SOURCE, symlinks=True)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place)]
+    built = subprocess.run(
+        [*command, str(source)], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    (found,) = place.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="session")
+def inside(wheel):
+    """The names in the wheel."""
+    with ZipFile(wheel) as archive:
+        return sorted(archive.namelist())
+
+
+@pytest.fixture(scope="session")
+def installed(wheel, tmp_path_factory):
+    """A Python in which the wheel is all there is of us; what it depends on is borrowed."""
+    home = tmp_path_factory.mktemp("clean")
+    venv.create(home, with_pip=False, symlinks=True)
+    (libraries,) = home.glob("lib/python*/site-packages")
+    with ZipFile(wheel) as archive:
+        archive.extractall(libraries)
+    borrowed = [path for path in sys.path if path.endswith("site-packages")]
+    # a path in a .pth file is searched, but its own .pth files (our editable install) are not read
+    (libraries / "borrowed.pth").write_text("\n".join(borrowed), encoding="utf-8")
+    return home / "bin" / "python"
+
+
+def run(
+    python: Path, *arguments: str, home: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the clean Python, away from the repository."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(home or python.parent), "HOLDFAST_STORE": "file"}
+    return subprocess.run(
+        [str(python), *arguments],
+        cwd=home or python.parent,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_wheel_holds_one_package_and_its_description(inside):
+    """One name lands in site-packages."""
+    roots = {name.split("/")[0] for name in inside}
+
+    assert roots == {"holdfast", f"holdfast-{PROJECT['project']['version']}.dist-info"}
+
+
+def test_the_wheel_holds_every_module_and_datum(inside):
+    """All that is in the package's folders is in the wheel: modules, the catalogue, the marker."""
+    data = PROJECT["tool"]["setuptools"]["package-data"]
+    wanted = {"holdfast/py.typed"}
+    for package in PROJECT["tool"]["setuptools"]["packages"]:
+        folder = ROOT.joinpath(*package.split(".")[1:])
+        below = folder.relative_to(ROOT)
+        patterns = ["*.py", *data.get(package, [])]
+        wanted |= {
+            Path("holdfast", below, path.name).as_posix()
+            for path in folder.iterdir()
+            if path.is_file() and any(fnmatch(path.name, pattern) for pattern in patterns)
+        }
+
+    assert {name for name in inside if name.startswith("holdfast/")} == wanted
+    assert "holdfast/interfaces/catalogue.toml" in wanted
+
+
+def test_no_data_file_is_forgotten():
+    """Whatever in the package's folders is neither code nor picture is declared as data."""
+    data = PROJECT["tool"]["setuptools"]["package-data"]
+    for package in PROJECT["tool"]["setuptools"]["packages"]:
+        folder = ROOT.joinpath(*package.split(".")[1:])
+        if folder in {ROOT, ROOT / "diagrams"}:  # the drawings belong to the repository
+            continue
+        loose = [
+            path.name
+            for path in folder.iterdir()
+            if path.is_file()
+            and path.suffix not in {".py", ".pyc"}
+            and not any(fnmatch(path.name, pattern) for pattern in data.get(package, []))
+        ]
+        assert loose == [], package
+
+
+def test_the_wheel_says_what_it_is(wheel):
+    """Name, version, licence and the command are in the metadata."""
+    with ZipFile(wheel) as archive:
+        info = f"holdfast-{PROJECT['project']['version']}.dist-info"
+        told = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
+        entries = configparser.ConfigParser()
+        entries.read_string(archive.read(f"{info}/entry_points.txt").decode())
+        licence = archive.read(f"{info}/licenses/LICENSE")
+
+    assert (told["Name"], told["Version"]) == ("holdfast", PROJECT["project"]["version"])
+    assert told["License-Expression"] == "Apache-2.0"
+    assert told["Requires-Python"] == ">=3.11"
+    assert dict(entries["console_scripts"]) == {"holdfast": "holdfast.interfaces.cli.entry:main"}
+    assert licence == (ROOT / "LICENSE").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name", ["engine", "transports", "storage", "interfaces", "diagrams", "testing", "tests"]
+)
+def test_our_folders_are_not_packages_of_their_own(installed, name):
+    """`import engine` never works where the wheel is installed."""
+    told = run(installed, "-c", f"import {name}")
+
+    assert "ModuleNotFoundError" in told.stderr
+
+
+def test_every_module_of_the_wheel_can_be_imported(installed, inside):
+    """Nothing in the wheel needs a file that only the repository has."""
+    modules = [
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for name in inside
+        if name.endswith(".py") and not name.endswith("__main__.py")
+    ]
+    told = run(
+        installed,
+        "-c",
+        f"import importlib, holdfast\nfor name in {modules}: importlib.import_module(name)\n"
+        "print(holdfast.__file__)",
+    )
+
+    assert told.returncode == 0, told.stderr
+    assert Path(told.stdout.strip()).is_relative_to(installed.parent.parent)
+
+
+ENTRY = "from holdfast.interfaces.cli.entry import main; main()"
+
+
+def test_the_command_runs_from_the_wheel_alone(installed, tmp_path):
+    """The machine is drawn, providers are listed, nobody is signed in: exit 0, 0, 4."""
+    told = [
+        run(installed, "-c", ENTRY, *words, home=tmp_path)
+        for words in (["diagram"], ["provider", "list"], ["token", "github"])
+    ]
+
+    assert [one.returncode for one in told] == [0, 0, 4], told
+    assert told[2].stdout == ""
+
+
+def test_the_demo_runs_from_the_wheel_alone(installed, tmp_path):
+    """A whole login against the embedded server, with nothing of the repository at hand."""
+    told = run(installed, "-c", ENTRY, "demo", home=tmp_path)
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    states = ["challenge", "awaiting_callback", "exchanging", "authenticated"]
+    places = [told.stdout.index(state) for state in states]
+    assert places == sorted(places)
