@@ -19,7 +19,9 @@ try:
 
     Aead = _openssl.aead.AESGCM
 except (ImportError, AttributeError):  # moved by a newer release
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM as Aead
+    from cryptography.hazmat.primitives.ciphers.aead import (
+        AESGCM as Aead,  # noqa: N811  a class, whatever its capitals say
+    )
 
 from ..engine.errors import Damaged
 

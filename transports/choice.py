@@ -158,7 +158,7 @@ TABLE: Final[tuple[ChoiceRow, ...]] = (
             not e.terminal or e.has("CI") or e.variables.get("DEBIAN_FRONTEND") == "noninteractive"
         ),
         _device_or_paste,
-        "there is no terminal to wait at",
+        "nobody is here to wait with (no terminal, or CI or DEBIAN_FRONTEND says so)",
         two_step=True,
     ),
     ChoiceRow(

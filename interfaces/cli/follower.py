@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...engine.ports import Notice, NoticeKind
@@ -23,9 +23,22 @@ class LoginFollower:
         streams: Whether events are printed as they happen.
     """
 
-    def __init__(self, terminal: Terminal, *, stream: bool) -> None:
-        """Follow on ``terminal``; ``stream`` prints one JSON object per event."""
+    def __init__(
+        self,
+        terminal: Terminal,
+        *,
+        stream: bool,
+        heading: Callable[[Login], None] | None = None,
+    ) -> None:
+        """Follow on ``terminal``.
+
+        Args:
+            terminal: Where.
+            stream: Whether one JSON object is printed per event.
+            heading: Called once, when the login has begun.
+        """
         self._terminal = terminal
+        self._heading = heading
         self.streams = stream
         self.login: Login | None = None
 
@@ -34,6 +47,8 @@ class LoginFollower:
         first = self.login is None
         if login is not None:
             self.login = login
+            if first and self._heading is not None:
+                self._heading(login)
         for event in recorded:
             told = event.members
             if told.get("login") != (login.id if login else None) or "trigger" not in told:

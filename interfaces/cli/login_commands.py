@@ -32,7 +32,7 @@ from .screens import LoginScreen
 from .wording import Duration, span
 
 if TYPE_CHECKING:
-    from ...engine.ports import Conversation
+    from ...engine.ports import Conversation, Notice
     from ...engine.record import Login
 
 VIA = click.Choice(["auto", "loopback", "manual", "paste", "device"])
@@ -74,7 +74,12 @@ def login(
 ) -> None:
     """Sign in to PROVIDER: a name from `holdfast provider list`, or an issuer's address."""
     terminal = app.terminal
-    follower = LoginFollower(terminal, stream=terminal.json and not start)
+    decided: list[Choice] = []
+    follower = LoginFollower(
+        terminal,
+        stream=terminal.json and not start,
+        heading=lambda begun: _announce(app, begun, decided[0]),
+    )
     bench = app.bench([follower])
     if app.environ.get("HOLDFAST_TOKEN"):
         terminal.say("HOLDFAST_TOKEN is set in this shell and will be used instead", mark="warn")
@@ -83,6 +88,7 @@ def login(
     if not new and not start and _already(app, config.service_name, account):
         return
     choice = choose(Environment.current(config, via))
+    decided.append(choice)
     terminal.detail(f"  via {choice.transport}: {choice.reason} (row {choice.row})")
     screen = LoginScreen(terminal, qr=qr)
     conversation: Conversation = screen
@@ -92,12 +98,12 @@ def login(
     taken = [one.id for one in bench.open_logins()]
     if start or choice.two_step:
         via_name = "manual" if choice.transport == "loopback" else choice.transport
+        quiet = TransportMaker(bench, _Nobody(), open_browser=False)
         started = bench.conductor.start(
-            config, maker.make(via_name), account=account, timeout=timeout, taken=taken
+            config, quiet.make(via_name), account=account, timeout=timeout, taken=taken
         )
         tell_started(app, started, via_name)
         sys.exit(LoginPending.exit_code)
-    _announce(app, config, choice)
     transport = maker.make(_at_terminal(choice.transport))
     finish(
         app,
@@ -237,6 +243,13 @@ def signals_as_interrupts() -> Generator[None]:
             signal.signal(number, handler)
 
 
+class _Nobody:
+    """Shows nothing: what a started login asks for is printed once, as the answer."""
+
+    def tell(self, notice: Notice) -> None:
+        del notice
+
+
 def _config(
     app: App, provider: str, client_id: str | None, scopes: list[str] | None, via: str
 ) -> OAuthConfig:
@@ -273,12 +286,15 @@ def _already(app: App, provider: str, account: str) -> bool:
     return True
 
 
-def _announce(app: App, config: OAuthConfig, choice: Choice) -> None:
-    host = urlsplit(config.auth_url or config.token_url).hostname
-    app.terminal.say(f"Signing in to {config.service_name} ({host})")
-    if choice.transport == "manual" and choice.row > 1:
-        app.terminal.say(f"{choice.reason[:1].upper()}{choice.reason[1:]}.")
-    app.terminal.say("")
+def _announce(app: App, login: Login, choice: Choice) -> None:
+    """Say which login has begun, and why this way where it is not the obvious one."""
+    terminal = app.terminal
+    host = urlsplit(login.config.auth_url or login.config.token_url).hostname
+    dot = terminal.symbol("dot")
+    terminal.say(f"Signing in to {login.provider} ({host}) {dot} login {login.short_id}")
+    if choice.transport != "loopback" and choice.row > 1:
+        terminal.say(f"{choice.reason[:1].upper()}{choice.reason[1:]}.")
+    terminal.say("")
 
 
 def _at_terminal(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -73,7 +73,9 @@ def show_provider(app: App, *, name: str) -> None:
         app.terminal.answer_json("provider/1", members)
         return
     for field, value in members.items():
-        shown = " ".join(map(str, value)) if isinstance(value, list) else value
+        shown = (
+            " ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else value
+        )
         app.terminal.answer(f"{field:<18} {shown}")
 
 
@@ -100,9 +102,12 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
         members["scopes"] = click.prompt("  scopes", default="openid", err=True).split()
     _file(app).add(name, members)
     redirect = members.get("redirect_uri", DEFAULT_REDIRECT_URI)
-    terminal.say(f"Register this redirect address with the provider:  {redirect}")
+    shown = redirect.replace(":0/", "/")
+    terminal.say(f"Register this redirect address with the provider:  {shown}")
     if redirect == DEFAULT_REDIRECT_URI:
         terminal.say("  with any port if it allows that, else with ports 8080, 3000 and 57548")
+    elif shown != redirect:
+        terminal.say("  with any port")
     terminal.say(f"provider {name} saved", mark="good")
     terminal.suggest(f"holdfast login {name}")
 

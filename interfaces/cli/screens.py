@@ -66,8 +66,8 @@ class LoginScreen:
         say = self._terminal.say
         if self._resumed:
             where = urlsplit(notice.redirect_uri or "").netloc
-            say(f"  Listening again on {where}. If you already approved in the browser, reload")
-            say("  that page; else open this address:")
+            say(f"  Listening again on {where}. If you have approved already, reload the")
+            say("  page your browser ended on; else open this address:")
         elif notice.opened:
             say("  Opening your browser. If nothing happens, open this address:")
         elif notice.message:
