@@ -1,0 +1,93 @@
+# make demo   a whole login against an authorization server of our own, in one minute from a clone
+# make test   everything that must hold: style, types, tests
+#
+# Both need nothing but Python 3.11 or newer (PYTHON=python3.12 to choose one) and a package index.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo setup test lint format types pytest bench soak wire diagrams wheel clean
+
+help:
+	@echo "make demo      watch a whole login, with nothing to configure"
+	@echo "make test      style, types and tests"
+	@echo "make lint      style only        make format    mend it"
+	@echo "make types     types only        make pytest    tests only (ARGS=...)"
+	@echo "make bench     figures           make soak      the long tests"
+	@echo "make wire      install the authorization server the wire tests sign in to"
+	@echo "make diagrams  draw the machine  make wheel     build the package"
+	@echo "make clean     forget everything that was made"
+
+demo: $(VENV)/.demo
+	@$(BIN)/holdfast demo
+
+setup: $(VENV)/.dev .dev/holdfast
+
+test: lint types pytest
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: setup
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+pytest: setup
+	$(BIN)/pytest $(ARGS)
+
+bench: setup
+	@set -e; for figure in tests/bench/*.py; do \
+	  PYTHONPATH=tests/support $(BIN)/python "$$figure"; \
+	done
+
+soak: setup
+	$(BIN)/pytest -m soak $(ARGS)
+
+wire: tests/wire/node_modules/.installed
+
+tests/wire/node_modules/.installed: $(wildcard tests/wire/package.json tests/wire/package-lock.json)
+	cd tests/wire && if [ -f package-lock.json ]; then npm ci --no-audit --no-fund; \
+	  else npm install --no-audit --no-fund; fi
+	@touch $@
+
+diagrams: setup
+	$(BIN)/python -m holdfast.diagrams diagrams
+
+wheel: setup
+	$(BIN)/python -m build --wheel --no-isolation
+
+# The demo needs less than the tests; an environment made for the tests serves both.
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	@if [ ! -f $(VENV)/.dev ]; then echo "installing what the demo needs"; \
+	  $(PIP) install --editable '.[demo]'; else $(PIP) install --editable '.[dev]'; fi
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@echo "installing what the tests need"
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $(PYTHON) is not Python 3.11 or newer" >&2; \
+	  echo "hint: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "hint: on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+# The repository is the package: this link lets tools find it under its own name.
+.dev/holdfast:
+	@mkdir -p .dev && ln -sfn .. $@
+
+clean:
+	rm -rf $(VENV) .dev build dist *.egg-info tests/wire/node_modules
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
