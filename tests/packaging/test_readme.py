@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import click
+import holdfast
+import pytest
+from holdfast.interfaces.cli.main import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
+
+
+def text_of(page: str) -> str:
+    """A page of the documentation."""
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def commands_in(page: str) -> list[list[str]]:
+    """Every call of the command that a page shows, as words."""
+    text = text_of(page)
+    shown = re.findall(r"(?:\$ |→ |`|\$\()(holdfast [^`\n#)]+)", text)
+    return [re.split(r"  +| \(", call)[0].split()[1:] for call in shown]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_on_a_page_exists(page):
+    """Commands and options that a reader is shown are there."""
+    for words in commands_in(page):
+        at: click.Command = cli
+        for word in words:
+            if word.startswith("-"):
+                known = {option for one in (at, cli) for p in one.params for option in p.opts}
+                assert word in {*known, "--help", "-"}, words
+            elif isinstance(at, click.Group):
+                assert word in at.commands, words
+                at = at.commands[word]
+
+
+def test_the_readme_shows_the_command_at_all():
+    """The test above has something to look at."""
+    assert len(commands_in("README.md")) > 10
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_target_of_make_on_a_page_exists(page):
+    """`make …` does what a page says it does."""
+    targets = set(
+        re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+
+    assert set(re.findall(r"(?:\$ |`)make ([a-z]+)", text_of(page))) <= targets
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_on_a_page_exists(page):
+    """Links into the repository, and files named in it, lead somewhere."""
+    text = text_of(page)
+    links = re.findall(r"\]\((?!http)([^)#]+)\)|href=\"(?!http)([^\"]+)\"", text)
+    named = re.findall(
+        r"`((?:engine|transports|storage|interfaces|diagrams|testing|tests)/[\w/.]+)`", text
+    )
+
+    for name in [a or b for a, b in links] + named:
+        assert (ROOT / name).exists(), name
+
+
+def python_in(page: str) -> list[str]:
+    """The Python a page shows."""
+    return re.findall(r"```python\n(.*?)```", text_of(page), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", python_in("README.md"))
+def test_the_python_in_the_readme_names_what_there_is(block):
+    """Code on the page compiles, and imports only public names."""
+    tree = ast.parse(block)
+    names = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "holdfast"
+        for alias in node.names
+    ]
+    methods = {
+        node.func.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "service"
+    }
+
+    assert names
+    assert set(names) <= set(holdfast.__all__)
+    assert all(hasattr(holdfast.OAuthService, method) for method in methods)
+
+
+def test_the_changelog_starts_with_what_is_not_released():
+    """There is a place for the next line."""
+    headings = re.findall(r"^## \[(.+?)\]", text_of("CHANGELOG.md"), re.MULTILINE)
+
+    assert headings[0] == "Unreleased"
