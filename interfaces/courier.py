@@ -11,9 +11,14 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-DEFERRED: Final = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+
+def _signals(*names: str) -> tuple[int, ...]:
+    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
+
+
+DEFERRED: Final = _signals("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
+"""What makes us stop: a user, a service manager, a closing terminal; and our own reminder."""
+_AGAIN: Final = 0.25  # seconds
 
 
 class InlineCourier:
@@ -48,3 +53,27 @@ def deferred_signals() -> Generator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         for number in dict.fromkeys(came):
             signal.raise_signal(number)
+
+
+@contextmanager
+def signals_as_interrupts() -> Generator[None]:
+    """Let a lost terminal and a polite kill interrupt the block just as Ctrl-C does.
+
+    A Python exception raised by a signal is lost when it happens to come out of a finaliser, or
+    of a callback from C. So it is raised again, until the block has been left.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in DEFERRED}
+    try:
+        yield
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 import click
@@ -26,6 +23,7 @@ from ...engine.record import DEFAULT_ACCOUNT
 from ...transports.choice import Choice, Environment, choose
 from ..transport_maker import TransportMaker
 from .app import App, takes_app
+from ..courier import signals_as_interrupts
 from .follower import LoginFollower, StreamingConversation
 from .outcome import keep_trying_to_save, login_members, tell_paused, tell_signed_in, tell_started
 from .screens import LoginScreen
@@ -77,7 +75,7 @@ def login(
     decided: list[Choice] = []
     follower = LoginFollower(
         terminal,
-        stream=terminal.json and not start,
+        stream=False,
         heading=lambda begun: _announce(app, begun, decided[0]),
     )
     bench = app.bench([follower])
@@ -89,6 +87,8 @@ def login(
         return
     choice = choose(Environment.current(config, via))
     decided.append(choice)
+    in_two_steps = start or choice.two_step
+    follower.streams = terminal.json and not in_two_steps
     terminal.detail(f"  via {choice.transport}: {choice.reason} (row {choice.row})")
     screen = LoginScreen(terminal, qr=qr)
     conversation: Conversation = screen
@@ -96,7 +96,7 @@ def login(
         conversation = StreamingConversation(screen, follower, terminal)
     maker = TransportMaker(bench, conversation, open_browser=not no_browser)
     taken = [one.id for one in bench.open_logins()]
-    if start or choice.two_step:
+    if in_two_steps:
         via_name = "manual" if choice.transport == "loopback" else choice.transport
         quiet = TransportMaker(bench, _Nobody(), open_browser=False)
         started = bench.conductor.start(
@@ -221,26 +221,6 @@ def _pause(app: App, follower: LoginFollower) -> NoReturn:
         tell_paused(app, saved)
     follower.finished(130)
     sys.exit(130)
-
-
-@contextmanager
-def signals_as_interrupts() -> Generator[None]:
-    """A lost terminal or a polite kill pauses a login just as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before: dict[int, Any] = {}
-    for name in names:
-        number = getattr(signal, name)
-        before[number] = signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Nobody:

@@ -1,0 +1,196 @@
+"""The command, from signing in to signing out."""
+
+from __future__ import annotations
+
+import os
+
+from command import World, events_of, states_of, until
+from holdfast.engine.table import State
+from holdfast.testing import user_agent
+from holdfast.testing.authorization_server import AuthorizationServer
+
+
+def test_a_login_by_the_browser_and_all_that_follows(world: World) -> None:
+    """Sign in, ask for tokens in every form, refresh, look, sign out: each says what it did."""
+    signed_in = world.run("login", "demo", "--via", "loopback")
+    assert (signed_in.code, signed_in.out) == (0, "")
+
+    token = world.run("token", "demo").out.strip()
+    assert world.run("token").out.strip() == token  # the slow path prints the same
+    assert world.run("token", "demo", "--format", "header").out == f"Authorization: Bearer {token}\n"
+    told = world.run("token", "demo", "--json").json
+    assert (told["schema"], told["access_token"]) == ("holdfast.token/1", token)
+    ran = world.run("exec", "demo", "--", "sh", "-c", "printf %s $ACCESS_TOKEN")
+    assert ran.out == token
+
+    assert world.run("refresh", "demo").code == 0
+    assert world.run("token", "demo").out.strip() != token
+
+    status = world.run("status", "--json")
+    assert status.code == 0
+    (login,) = status.json["logins"]
+    assert (login["state"], login["identity"]) == ("authenticated", "ada@demo.test")
+    assert login["next"] == "holdfast token demo"
+
+    out = world.run("logout", "demo", "--json")
+    assert (out.code, out.json["logouts"][0]["revoked"]) == (0, True)
+    assert world.run("token", "demo").code == 4
+    assert world.run("status").code == 4
+    assert states_of(events_of(world)) == [
+        "begin", "present", "receive_callback", "accept_tokens",
+        "refresh", "accept_tokens", "logout",
+    ]  # fmt: skip
+
+
+def test_two_processes_finish_one_login(world: World) -> None:
+    """A login that one process started is finished by the address piped into another."""
+    started = world.run("login", "demo", "--start", "--json", "--via", "manual")
+    assert started.code == 3
+    told = started.json
+    assert (told["schema"], told["state"]) == ("holdfast.login/1", "awaiting_callback")
+    assert told["resume"] == ["holdfast", "resume", told["login"], "--callback-url", "-"]
+
+    callback = user_agent.fetch_only(told["url"])
+    done = world.run(*told["resume"][1:], "--json", stdin=callback + "\n")
+
+    assert (done.code, done.json["state"]) == (0, "authenticated")
+    assert world.run("token", "demo").code == 0
+
+
+def test_without_a_terminal_a_login_is_started_and_left(world: World) -> None:
+    """Where nobody can wait, login prints what to do and exits 3; the device code can be polled."""
+    started = world.run("login", "demo", "--json")
+    assert (started.code, started.json["via"]) == (3, "device")
+    code = started.json["user_code"]
+
+    waiting = world.start("resume", started.json["login"], "--json")
+    user_agent.decide_device(started.json["url"], code)
+    out, _ = waiting.communicate(timeout=20)
+
+    assert waiting.returncode == 0
+    assert '"state":"authenticated"' in out
+
+
+def test_two_logins_of_one_provider_find_their_own_answers(world: World) -> None:
+    """Of two pending logins, each takes the answer to its own question, in any order."""
+    first = world.run("login", "demo", "--start", "--json", "--via", "manual").json
+    second = world.run(
+        "login", "demo", "--account", "work", "--start", "--json", "--via", "manual"
+    ).json
+    answers = {one["login"]: user_agent.fetch_only(one["url"]) for one in (first, second)}
+
+    mixed_up = world.run("resume", first["login"], "--callback-url", answers[second["login"]])
+    assert mixed_up.code == 1
+
+    for one in (second, first):
+        done = world.run("resume", one["login"], "--callback-url", "-", stdin=answers[one["login"]])
+        assert done.code == 0
+    accounts = {one["account"] for one in world.run("status", "--json").json["logins"]}
+    assert accounts == {"default", "work"}
+
+
+def test_the_event_stream_tells_every_transition(world: World) -> None:
+    """login --json prints one object per event, from started to finished."""
+    done = world.run("login", "demo", "--via", "loopback", "--json")
+    told = done.lines
+    assert done.code == 0
+    assert told[0]["event"] == "login.started"
+    assert told[-1] | {"login": ""} == {
+        "schema": "holdfast.event/1", "event": "login.finished", "login": "",
+        "state": "authenticated", "exit_code": 0,
+    }  # fmt: skip
+    assert [one["trigger"] for one in told if one["event"] == "login.transition"] == [
+        "begin", "present", "receive_callback", "accept_tokens",
+    ]  # fmt: skip
+    (asked,) = [one for one in told if one["event"] == "login.action_required"]
+    assert asked["action"] == "open_url"
+
+
+def test_a_signal_pauses_a_login(world: World) -> None:
+    """SIGTERM and a lost terminal save the login and leave with 130."""
+    for number in ("SIGTERM", "SIGHUP", "SIGINT"):
+        waiting = world.start("login", "demo", "--via", "loopback", "--no-browser", "--new")
+        world.wait_for(lambda logins: bool(logins) and logins[-1].state is State.AWAITING_CALLBACK)
+        waiting.send_signal(getattr(__import__("signal"), number))
+        waiting.communicate(timeout=20)
+        login = world.logins()[-1]
+        assert (number, waiting.returncode) == (number, 130)
+        assert login.state is State.AWAITING_CALLBACK
+        assert world.run("cancel", login.short_id).code == 0
+    assert all(login.state is State.IDLE for login in world.logins())
+
+
+def test_already_signed_in_is_said_and_nothing_is_asked(
+    world: World, server: AuthorizationServer
+) -> None:
+    """A second login says that it is not needed."""
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    asked = server.counts["authorize"]
+
+    again = world.run("login", "demo", "--via", "loopback")
+
+    assert (again.code, server.counts["authorize"]) == (0, asked)
+
+
+def test_another_process_is_named(world: World) -> None:
+    """A login that a living process waits for is not taken from it."""
+    waiting = world.start("login", "demo", "--via", "loopback", "--no-browser")
+    (login,) = world.wait_for(lambda logins: bool(logins) and logins[0].state is State.AWAITING_CALLBACK)
+    taken = world.run("resume", login.short_id, "--json")
+    waiting.kill()
+    waiting.communicate()
+
+    assert (taken.code, taken.json["code"]) == (1, "LOGIN_BUSY")
+    assert str(waiting.pid) in taken.json["error"]
+
+
+def test_nothing_secret_is_written_outside_the_vault(world: World) -> None:
+    """Of every secret of a login, no form is found in any file, and none was ever printed."""
+    done = world.run("login", "demo", "--via", "loopback", "-v")
+    (login,) = world.logins()
+    assert login.tokens is not None
+    secrets = [login.tokens.access_token, login.tokens.refresh_token, login.tokens.id_token]
+    secrets += list(world.server.state.codes)
+    written = b"".join(
+        path.read_bytes() for path in world.place.rglob("*") if path.is_file()
+    ) + (done.out + done.err).encode()
+    for secret in secrets:
+        assert secret is not None
+        assert secret.encode() not in written
+    modes = {oct(os.stat(path).st_mode & 0o077) for path in world.state.rglob("*")}
+    assert modes == {"0o0"}
+
+
+def test_help_and_first_contact_need_nothing(world: World) -> None:
+    """What explains the command works anywhere, and leaves nothing behind."""
+    for arguments in ([], ["--help"], ["help"], ["login", "--help"], ["help", "exit-codes"],
+                      ["help", "machine"], ["diagram"], ["completion", "bash"],
+                      ["provider", "list"], ["provider", "show", "github"], ["--version"]):  # fmt: skip
+        done = world.run(*arguments)
+        assert (arguments, done.code) == (arguments, 0)
+        assert done.out
+    assert not world.state.exists()
+
+
+def test_the_demo_runs_a_whole_login(world: World) -> None:
+    """demo passes through the states in order, shows no whole token, and keeps nothing."""
+    done = world.run("demo")
+    assert done.code == 0
+    order = [word for line in done.out.splitlines() for word in line.split()[-1:] if "→" in line]
+    assert order == [
+        "begin", "present", "receive_callback", "accept_tokens",
+        "refresh", "accept_tokens", "logout",
+    ]  # fmt: skip
+    assert not world.state.exists()
+
+
+def test_a_login_is_visible_while_it_waits(world: World) -> None:
+    """status and list show a login under way with the command that goes on."""
+    started = world.run("login", "demo", "--start", "--json", "--via", "manual").json
+    status = world.run("status", "--json")
+    (pending,) = status.json["pending"]
+    assert (status.code, pending["next"]) == (4, f"holdfast resume {started['login']}")
+    assert started["login"] in world.run("list").out
+    drawn = world.run("diagram", "--login", started["login"])
+    assert drawn.code == 0
+    assert until(lambda: drawn.out, bool)
