@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import urlsplit
+
+_LABEL: Final = 63  # octets between two dots of a name (RFC 1035 §2.3.4)
 
 
 def loopback_host(host: str | None) -> bool:
@@ -30,5 +33,7 @@ def secure_address(address: object) -> bool:
     except ValueError:
         return False
     if not host or "@" in parts.netloc:
+        return False
+    if not all(0 < len(label) <= _LABEL for label in host.removesuffix(".").split(".")):
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and loopback_host(host))
