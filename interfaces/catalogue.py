@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from ..engine.authorization import client_variable, require_client
 from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound
 from ..engine.provider import OAuthConfig, OAuthProvider
-from .provider_file import CLIENT_MEMBERS, parse_tables, provider_tables
+from .provider_file import CLIENT_MEMBERS, parse_toml, provider_tables
 
 _FIELDS: Final = tuple(f.name for f in fields(OAuthProvider))
 _SECRET_LIMIT: Final = 16 * 1024
@@ -29,7 +29,7 @@ class Providers(MutableMapping[str, OAuthProvider]):
     @property
     def _entries(self) -> dict[str, OAuthProvider]:
         if self._loaded is None:
-            shipped = parse_tables(Path(__file__).with_name("catalogue.toml").read_bytes())
+            shipped = parse_toml(Path(__file__).with_name("catalogue.toml").read_bytes())
             self._loaded = {name: _made(name, table) for name, table in shipped.items()}
         return self._loaded
 

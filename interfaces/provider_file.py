@@ -44,21 +44,20 @@ _SIZE_LIMIT: Final = 1024 * 1024
 _LOCK_SECONDS: Final = 10.0
 
 
-def parse_tables(text: bytes) -> dict[str, dict[str, Any]]:
-    """The tables of a TOML document, by name; other members are left out.
+def parse_toml(text: bytes) -> dict[str, Any]:
+    """The members of a TOML document.
 
     Raises:
         ConfigInvalid: It is no TOML, or not UTF-8.
     """
     try:
-        members = tomllib.loads(text.decode("utf-8"))
+        return tomllib.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # tomllib and UTF-8 errors are ValueErrors
         where = re.search(r"\(at line \d+, column \d+\)", str(error))
         raise ConfigInvalid(
             f"{FILE_NAME} is not TOML {where.group() if where else ''}".rstrip(),
             hint=f"edit {FILE_NAME}",
         ) from error
-    return {name: value for name, value in members.items() if isinstance(value, dict)}
 
 
 def provider_tables(directory: str) -> dict[str, dict[str, Any]]:
@@ -73,15 +72,17 @@ def provider_tables(directory: str) -> dict[str, dict[str, Any]]:
     if text is None:
         return {}
     try:
-        providers = parse_tables(text).get("providers", {})
+        providers = parse_toml(text).get("providers", {})
     except ConfigInvalid as error:
         raise ConfigInvalid(f"{error.message}: {path}", hint=f"edit {path}") from error
+    if not isinstance(providers, dict):
+        raise ConfigInvalid("providers is not a table", hint=f"edit {path}")
     tables = cast("dict[str, object]", providers)
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigInvalid(f"provider {name[:40]!r} is not a table", hint=f"edit {path}")
         _check_members(name, cast("dict[str, object]", table))
-    return cast("dict[str, dict[str, Any]]", providers)
+    return cast("dict[str, dict[str, Any]]", tables)
 
 
 class ProviderFile:
@@ -184,7 +185,7 @@ class ProviderFile:
                 document["providers"] = _super_table()
             change(cast("dict[str, Any]", document["providers"]))
             text = document.as_string().encode("utf-8")
-            parse_tables(text)  # what would not be read again is not written
+            parse_toml(text)  # what would not be read again is not written
             # behind a link (people keep such files in a repository) the file is replaced, not it
             write_private(os.path.realpath(self.path), text)
 
