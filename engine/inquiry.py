@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from .authorization import authorization_url
+from .authorization import authorization_url, require_client
 from .callback import Denial, validate_callback
 from .errors import (
     AuthCancelled,
@@ -49,7 +49,12 @@ class Inquiry:
     def new_login(
         self, config: OAuthConfig, *, account: str, timeout: float, taken: Collection[str] = ()
     ) -> Login:
-        """A login that has not begun; nothing is saved yet."""
+        """A login that has not begun; nothing is saved yet.
+
+        Raises:
+            ConfigMissing: There is no client id, without which nobody can be asked.
+        """
+        require_client(config)
         now = self._parts.clock.now()
         return Login(
             id=new_login_id(self._parts.randomness, taken),

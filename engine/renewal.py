@@ -18,7 +18,7 @@ from .errors import (
 )
 from .ledger import Circumstances
 from .reasons import Reason
-from .record import Exchange, account_alias
+from .record import DEFAULT_ACCOUNT, Exchange, account_alias
 from .table import State, Trigger
 from .token_request import refresh_request
 from .token_response import judge_token_response
@@ -54,8 +54,10 @@ class Renewal:
         """
         login = self._parts.storage.find(account_alias(provider, account))
         if login is None or login.tokens is None:
-            msg = f"not signed in to {provider}"
-            raise AuthRequired(msg, hint=f"holdfast login {provider}")
+            which = "" if account == DEFAULT_ACCOUNT else f" --account {account}"
+            raise AuthRequired(
+                f"not signed in to {provider}", hint=f"holdfast login {provider}{which}"
+            )
         return login
 
     def usable(self, login: Summary, buffer: float = DEFAULT_BUFFER) -> bool:

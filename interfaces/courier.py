@@ -35,6 +35,11 @@ class InlineCourier:
             return errand()
 
 
+def _heeded() -> list[int]:
+    """The signals that are not ignored: what nohup turned off stays off."""
+    return [number for number in DEFERRED if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 @contextmanager
 def deferred_signals() -> Generator[None]:
     """Hold back :data:`DEFERRED` inside the block; deliver what came at its end."""
@@ -44,7 +49,7 @@ def deferred_signals() -> Generator[None]:
         del frame
         came.append(number)
 
-    before = {number: signal.signal(number, remember) for number in DEFERRED}
+    before = {number: signal.signal(number, remember) for number in _heeded()}
     try:
         yield
     finally:
@@ -69,7 +74,7 @@ def signals_as_interrupts() -> Generator[None]:
             signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in DEFERRED}
+    before = {number: signal.signal(number, interrupt) for number in _heeded()}
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
-from ...engine.errors import NotFound
+from ...engine.errors import AuthRequired, NotFound
 from ..workbench import Workbench
 from .terminal import Terminal
 
@@ -75,7 +75,8 @@ class App:
         """The provider that is meant: the one named, or the only one signed in to.
 
         Raises:
-            NotFound: There are none, or several.
+            AuthRequired: There is none.
+            NotFound: There are several.
         """
         if given is not None:
             return given
@@ -83,7 +84,7 @@ class App:
         if len(names) == 1:
             return names.pop()
         if not names:
-            raise NotFound("nobody is signed in anywhere", hint="holdfast login PROVIDER")
+            raise AuthRequired("nobody is signed in anywhere", hint="holdfast login PROVIDER")
         raise NotFound(
             f"several providers are signed in: {', '.join(sorted(names))}",
             hint="name one of them",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...engine.errors import NotFound
 from ...engine.login_id import normalise
 from ..voice import line_of
 from .app import App, takes_app
@@ -29,14 +30,19 @@ def audit() -> None:
 def show(app: App, *, login_id: str | None) -> None:
     """The log, one line per event."""
     wanted = normalise(login_id) if login_id else ""
+    found = False
     for recorded in every_event(app.bench().storage):
         if not str(recorded.members.get("login", "")).startswith(wanted):
             continue
-        line = line_of(recorded)
+        found = True
         if app.terminal.json:
+            line = line_of(recorded)
+            del line["schema"]  # that of the record; the answer names its own
             app.terminal.answer_json("audit/1", line)
         else:
-            app.terminal.answer(as_line(recorded))
+            app.terminal.tell(as_line(recorded))
+    if wanted and not found:
+        raise NotFound(f"the log knows no login {login_id!r}", hint="holdfast audit show")
 
 
 def every_event(storage: Storage) -> Iterator[Recorded]:

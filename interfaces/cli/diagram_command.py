@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ...diagrams import FORMATS, check, draw, format_of, path, steps_of
+from ...diagrams.text import ASCII
 from ...engine.errors import ConfigInvalid
 from ...engine.login_id import choose
 from .app import App, takes_app
@@ -31,12 +32,17 @@ def diagram(app: App, *, form: str | None, login_id: str | None, checked: str | 
         _check(app, checked, form)
         return
     if login_id is None:
-        app.terminal.answer(draw(form or "text").rstrip("\n"))
+        _show(app, draw(form or "text"))
         return
     storage = app.bench().storage
     chosen = choose(storage.summaries(), login_id)
     steps = steps_of(every_event(storage), chosen.id)
-    app.terminal.answer(path(steps, form or "text").rstrip("\n"))
+    _show(app, path(steps, form or "text"))
+
+
+def _show(app: App, drawing: str) -> None:
+    shown = drawing.rstrip("\n")
+    app.terminal.answer(shown if app.terminal.unicode else shown.translate(ASCII))
 
 
 def _check(app: App, name: str, form: str | None) -> None:

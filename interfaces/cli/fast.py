@@ -55,7 +55,9 @@ def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | 
     """What ``holdfast token`` prints for ``arguments``, if that needs no more than reading."""
     given = read_arguments(arguments)
     store = environ.get("HOLDFAST_STORE", "auto")
-    if given is None or environ.get("HOLDFAST_TOKEN") or store not in {"auto", "file", "keyring"}:
+    if given is None or sys.stdout is None or store not in {"auto", "file", "keyring"}:
+        return None
+    if any(name.startswith("HOLDFAST_TOKEN") for name in environ):  # a token, or an option
         return None
     least = seconds(given["min_ttl"])
     if least is None:

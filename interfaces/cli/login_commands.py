@@ -12,6 +12,7 @@ import click
 from ...engine.conductor import DEFAULT_TIMEOUT
 from ...engine.errors import (
     AuthRequired,
+    ConfigMissing,
     HoldfastError,
     LoginPending,
     TokensNotSaved,
@@ -20,10 +21,11 @@ from ...engine.errors import (
 from ...engine.login_id import choose as choose_login
 from ...engine.provider import OAuthConfig
 from ...engine.record import DEFAULT_ACCOUNT
+from ...engine.table import State
 from ...transports.choice import Choice, Environment, choose
+from ..courier import signals_as_interrupts
 from ..transport_maker import TransportMaker
 from .app import App, takes_app
-from ..courier import signals_as_interrupts
 from .follower import LoginFollower, StreamingConversation
 from .outcome import keep_trying_to_save, login_members, tell_paused, tell_signed_in, tell_started
 from .screens import LoginScreen
@@ -31,7 +33,7 @@ from .wording import Duration, span
 
 if TYPE_CHECKING:
     from ...engine.ports import Conversation, Notice
-    from ...engine.record import Login
+    from ...engine.record import Login, Summary
 
 VIA = click.Choice(["auto", "loopback", "manual", "paste", "device"])
 
@@ -47,7 +49,14 @@ VIA = click.Choice(["auto", "loopback", "manual", "paste", "device"])
 @click.option("--scope", "scopes", multiple=True, help="Ask for these instead; may be repeated.")
 @click.option("--client-id", default=None, help="The registered client, if not configured.")
 @click.option("--no-browser", is_flag=True, help="Show the address, open nothing.")
-@click.option("--qr/--no-qr", default=None, help="Show a QR code with the device flow.")
+@click.option(
+    "--qr",
+    type=click.Choice(["auto", "always", "never"]),
+    is_flag=False,
+    flag_value="always",
+    default="auto",
+    help="Show a QR code with the device flow.",
+)
 @click.option(
     "--timeout", type=Duration(), default=DEFAULT_TIMEOUT, help="How long to wait, such as 10m."
 )
@@ -65,7 +74,7 @@ def login(
     scopes: tuple[str, ...],
     client_id: str | None,
     no_browser: bool,
-    qr: bool | None,
+    qr: str,
     timeout: float,
     start: bool,
     new: bool,
@@ -87,7 +96,8 @@ def login(
         return
     choice = choose(Environment.current(config, via))
     decided.append(choice)
-    in_two_steps = start or choice.two_step
+    pastes = choice.transport == "manual" and not sys.stdin.isatty()
+    in_two_steps = start or choice.two_step or pastes
     follower.streams = terminal.json and not in_two_steps
     terminal.detail(f"  via {choice.transport}: {choice.reason} (row {choice.row})")
     screen = LoginScreen(terminal, qr=qr)
@@ -147,7 +157,8 @@ def resume(
     summary = choose_login(bench.storage.summaries(), login_id)
     saved = bench.storage.read(summary.id)
     follower.login = saved
-    screen = LoginScreen(terminal, resumed=True)
+    before = summary.transport or (saved.config.via if saved else "auto")
+    screen = LoginScreen(terminal, resumed_from=before)
     if callback_url is not None:
         text = _callback_text(app, callback_url)
         finish(app, follower, screen, lambda: bench.conductor.answer(text, login_id=summary.id))
@@ -159,8 +170,7 @@ def resume(
         f"{dot} started {ago} ago"
     )
     maker = TransportMaker(bench, screen, open_browser=not no_browser)
-    before = summary.transport or (saved.config.via if saved else "auto")
-    names = _ways_on(app, via or before, summary.short_id, asked=via is not None)
+    names = _ways_on(summary, via or before, asked=via is not None)
     transports = [maker.make(name) for name in names]
     finish(
         app,
@@ -235,6 +245,11 @@ def _config(
 ) -> OAuthConfig:
     bench = app.bench()
     if provider.startswith(("https://", "http://")):
+        if not client_id:
+            raise ConfigMissing(
+                "an issuer needs a client that is registered there",
+                hint=f"holdfast login {provider} --client-id ID",
+            )
         name = urlsplit(provider).hostname or "provider"
         config = OAuthConfig(
             service_name=name,
@@ -282,24 +297,24 @@ def _at_terminal(name: str) -> str:
     return "racing" if name == "loopback" and sys.stdin.isatty() else name
 
 
-def _ways_on(app: App, name: str, short_id: str, *, asked: bool) -> list[str]:
+def _ways_on(login: Summary, name: str, *, asked: bool) -> list[str]:
     """The transports to go on with, most welcome first."""
     name = {"paste": "manual", "auto": "loopback"}.get(name, name)
     terminal = sys.stdin.isatty()
     if name == "loopback":
         return ["racing", "manual"] if terminal else ["loopback"]
-    if name == "manual" and not terminal and not asked:
+    waits = login.state is not State.EXCHANGING
+    if name == "manual" and not terminal and not asked and waits:
         raise LoginPending(
-            f"login {short_id} waits for the address its user lands on",
-            hint=f"holdfast resume {short_id} --callback-url -",
+            f"login {login.short_id} waits for the address its user lands on",
+            hint=f"holdfast resume {login.short_id} --callback-url -",
         )
-    del app
     return [name]
 
 
 def _callback_text(app: App, callback_url: str) -> str:
     if callback_url != "-":
-        app.terminal.detail("  an address among the arguments can be seen by `ps`; - reads it")
+        app.terminal.say("other users can see arguments with ps; - reads the address", mark="warn")
         return callback_url
     text = sys.stdin.read(64 * 1024)
     if not text.strip():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -80,10 +81,12 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a command can end
     """The exit code of ``holdfast`` with ``arguments``."""
     app = App()
-    if "--json" in arguments:  # so that even a wrong usage is answered in JSON
+    problem = _open_streams()
+    before_command = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--json" in before_command:  # so that even a wrong usage is answered in JSON
         app.options["as_json"] = True
     try:
         outcome = cli.main(args=arguments, prog_name="holdfast", standalone_mode=False, obj=app)
@@ -100,16 +103,44 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our answer has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        why = (error.strerror or type(error).__name__).lower()
+        app.terminal.error(_Unexpected(f"the answer could not be given: {why}", hint="df -h"))
+        return 1
     except Exception as error:  # noqa: BLE001  the last line of defence: words, not a traceback
         if int(app.options.get("verbose") or 0) > 1:
             traceback.print_exc()
-        bug = HoldfastError(
+        bug = _Unexpected(
             f"something unexpected went wrong: {type(error).__name__}",
             hint="run it again with -vv and report what it prints",
         )
         app.terminal.error(bug)
         return 1
+    if problem is not None:
+        app.terminal.error(problem)
+        return 1
     return outcome if isinstance(outcome, int) else 0
+
+
+def _open_streams() -> HoldfastError | None:
+    """Give every command streams it can write to; what is wrong with them, if anything."""
+    problem: HoldfastError | None = None
+    if sys.stdout is None:  # closed by the caller: `>&-`
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as we live
+        problem = _Unexpected("standard output is closed", hint="holdfast --help")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as we live
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name in Cyrillic must not end a command
+            stream.reconfigure(errors="replace")
+    return problem
+
+
+class _Unexpected(HoldfastError):
+    """What no error of ours describes."""
+
+    code = "UNEXPECTED"
 
 
 class _Usage(HoldfastError):

@@ -109,12 +109,14 @@ def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
         terminal.say("The tokens are held in memory only. Press Enter to try again.", mark="warn")
         try:
             input()
-        except EOFError:
+        except (EOFError, KeyboardInterrupt):
             break
         try:
             return error.save_again()
         except StorageError as again:
             error.message = again.message
+    error.hint = f"holdfast login {error.login.provider}"
+    error.why = "the tokens were in memory only, and are gone"
     raise error
 
 

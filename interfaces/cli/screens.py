@@ -27,18 +27,18 @@ class LoginScreen:
     """Shows the notices of a transport; at a terminal, also that time is passing."""
 
     def __init__(
-        self, terminal: Terminal, *, qr: bool | None = None, resumed: bool = False
+        self, terminal: Terminal, *, qr: str = "auto", resumed_from: str | None = None
     ) -> None:
         """Show on ``terminal``.
 
         Args:
             terminal: Where.
-            qr: Whether a QR code is shown; where it fits, if not said.
-            resumed: Whether the user has been asked before.
+            qr: ``always``, ``never``, or ``auto``: where it fits.
+            resumed_from: The transport by which the user has been asked before.
         """
         self._terminal = terminal
         self._qr = qr
-        self._resumed = resumed
+        self._resumed_from = resumed_from
         self._live: Live | None = None
         self._waiting_for = ""
         self._expires_at: float | None = None
@@ -64,7 +64,7 @@ class LoginScreen:
 
     def _open(self, notice: Notice) -> None:
         say = self._terminal.say
-        if self._resumed:
+        if self._resumed_from is not None:
             where = urlsplit(notice.redirect_uri or "").netloc
             say(f"  Listening again on {where}. If you have approved already, reload the")
             say("  page your browser ended on; else open this address:")
@@ -82,6 +82,8 @@ class LoginScreen:
 
     def _paste(self, notice: Notice) -> None:
         say = self._terminal.say
+        if self._resumed_from == "loopback":
+            say("  The port of its listener is in use now, so this login continues by paste.")
         say("  1  Open this address in any browser, on any computer:")
         self._address(notice)
         say("  2  Sign in. The last page may fail to load. That is expected.")
@@ -136,7 +138,7 @@ class LoginScreen:
     def _line(self) -> Text:
         """The one line that is redrawn."""
         now = time.time()
-        frames = _FRAMES if self._terminal.symbol("good") == "✓" else _PLAIN_FRAMES
+        frames = _FRAMES if self._terminal.unicode else _PLAIN_FRAMES
         dot = self._terminal.symbol("dot")
         said = f"  {frames[int(now * 4) % len(frames)]} {self._waiting_for}"
         if self._next_check is not None and self._next_check > now:
@@ -147,11 +149,11 @@ class LoginScreen:
         return Text(said[:width] + f"\n  {dot} Ctrl-C pauses, nothing is lost"[: width + 1])
 
     def _wants_qr(self) -> bool:
-        if self._qr is not None:
-            return self._qr
+        if self._qr != "auto":
+            return self._qr == "always"
         err = self._terminal.err
         fits = err.width >= _LEAST_COLUMNS and err.height >= _LEAST_ROWS
-        return self._terminal.interactive and fits and self._terminal.symbol("good") == "✓"
+        return self._terminal.interactive and fits and self._terminal.unicode
 
 
 def _qr(address: str) -> str:

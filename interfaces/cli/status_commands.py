@@ -6,8 +6,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from ...engine.errors import AuthRequired, Damaged
 from ...engine.table import State
@@ -18,18 +16,18 @@ from .wording import clock_time, rfc3339, span
 if TYPE_CHECKING:
     from ...engine.record import Login, Summary
 
-_MARKS = {
-    State.AUTHENTICATED: ("good", "green"),
-    State.EXPIRED: ("warn", "yellow"),
-    State.REFRESH_FAILED: ("warn", "yellow"),
-}
+_MARKS = {State.AUTHENTICATED: "good", State.EXPIRED: "warn", State.REFRESH_FAILED: "warn"}
 
 
 @click.command()
 @click.argument("provider", required=False)
 @takes_app
 def status(app: App, *, provider: str | None) -> None:
-    """The state of one provider, or of all; exit 4 unless everything is signed in."""
+    """The state of one provider, or of all.
+
+    Exits with 4 if a token of any of them cannot be had without its user: nobody is signed in, a
+    login still waits, or a refresh was refused. An expired token that will renew itself is fine.
+    """
     finished, pending = _collect(app, provider)
     if provider is not None and not finished and not pending:
         app.bench().catalogue.provider(provider)
@@ -55,7 +53,7 @@ def list_logins(app: App) -> None:
         app.terminal.answer_json("status/1", _members(app, finished, pending))
         return
     for one in [*finished, *pending]:
-        app.terminal.answer(f"{one.short_id}  {one.provider}  {one.account}  {one.state.value}")
+        app.terminal.tell(f"{one.short_id}  {one.provider}  {one.account}  {one.state.value}")
     if not finished and not pending:
         app.terminal.say("no logins are kept here")
 
@@ -142,20 +140,24 @@ def _table(app: App, logins: list[Summary]) -> None:
         terminal.say("nobody is signed in")
         terminal.suggest("holdfast login PROVIDER")
         return
-    table = Table.grid(padding=(0, 3))
-    for one in logins:
-        mark, style = _MARKS.get(one.state, ("wait", "cyan"))
-        who = one.identity.name if one.identity and one.identity.name else one.account
-        table.add_row(
-            one.provider,
-            Text(f"{terminal.symbol(mark)} {one.state.value}", style=style),
-            f"login {one.short_id}" if one.pending else who,
-            _when(app, one),
-            ""
-            if one.state is State.AUTHENTICATED
-            else f"{terminal.symbol('next')} {_next(app, one)}",
-        )
-    terminal.out.print(table, soft_wrap=False)
+    rows = [_row(app, one) for one in logins]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for one, row in zip(logins, rows, strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        terminal.tell("   ".join(cells).rstrip())
+        if one.state is not State.AUTHENTICATED:  # on a line of its own: it can be copied whole
+            terminal.tell(f"{' ' * widths[0]}   {terminal.symbol('next')} {_next(app, one)}")
+
+
+def _row(app: App, one: Summary) -> list[str]:
+    who = one.identity.name if one.identity and one.identity.name else one.account
+    return [
+        one.provider,
+        f"{app.terminal.symbol(_MARKS.get(one.state, 'wait'))} {one.state.value}",
+        f"login {one.short_id}" if one.pending else who,
+        _when(app, one),
+        "" if one.pending else app.bench().storage.description.partition(":")[0],
+    ]
 
 
 def _when(app: App, one: Summary) -> str:
@@ -174,7 +176,7 @@ def _details(app: App, one: Summary) -> None:
     if login is None:
         return
     for name, value in _told(app, login, one):
-        terminal.answer(f"  {name:<10} {value}")
+        terminal.tell(f"  {name:<10} {value}")
 
 
 def _told(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:

@@ -59,20 +59,26 @@ class Terminal:
         self.verbose = verbose
 
     @property
+    def unicode(self) -> bool:
+        """Whether both streams take every character."""
+        encodings = {(stream.encoding or "").lower() for stream in (sys.stdout, sys.stderr)}
+        return {name.replace("-", "") for name in encodings} == {"utf8"}
+
+    @property
     def interactive(self) -> bool:
         """Whether somebody sits at a terminal."""
         return sys.stdin.isatty() and sys.stderr.isatty()
 
     def symbol(self, name: str) -> str:
         """A symbol, or its plain form where the terminal has no such character."""
-        encoding = (getattr(sys.stderr, "encoding", "") or "").lower().replace("-", "")
-        return (_SYMBOLS if encoding == "utf8" else _PLAIN)[name]
+        return (_SYMBOLS if self.unicode else _PLAIN)[name]
 
     def say(self, line: str = "", *, mark: str | None = None, style: str = "") -> None:
         """Say ``line`` on standard error."""
         if self.quiet:
             return
         text = Text(style=style)
+        line = presentable(line)
         if mark is not None:
             text.append(f"{self.symbol(mark)} ", style=_STYLES.get(mark, ""))
         self.err.print(text.append(line))
@@ -92,8 +98,12 @@ class Terminal:
             style = f"link {url}" if self.err.is_terminal and len(url) < 2000 else ""
             self.err.print(Text(url, style=style), soft_wrap=True)
 
+    def tell(self, line: str) -> None:
+        """Print a line of an answer that is for people: nothing in it moves their cursor."""
+        self.answer(presentable(line))
+
     def answer(self, text: str) -> None:
-        """Print the answer."""
+        """Print the answer, to the letter."""
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
@@ -107,8 +117,14 @@ class Terminal:
         if self.json:
             members = {"code": error.code, "error": error.message, "hint": error.hint}
             self.answer_json("error/1", members)
-        self.err.print(Text("error: ", style="bold red").append(error.message, style="not bold"))
+        message = presentable(error.message)
+        self.err.print(Text("error: ", style="bold red").append(message, style="not bold"))
         if error.why:
-            self.err.print(Text(f"why:   {error.why}"))
+            self.err.print(Text(f"why:   {presentable(error.why)}"))
         if error.hint:
             self.err.print(Text(f"hint:  {error.hint}"))
+
+
+def presentable(line: str) -> str:
+    """``line`` without what a terminal would act upon; some of it comes from providers."""
+    return "".join(c if c.isprintable() else " " for c in line)

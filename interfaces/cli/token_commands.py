@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
-from ...engine.errors import AuthRequired, ConfigInvalid, TokenExpired
+from ...engine.errors import AuthRequired, ConfigInvalid, TokenExpired, TokensNotSaved
 from ...engine.record import DEFAULT_ACCOUNT
 from .app import App, takes_app
 from .fast import SCROLLBACK_NOTE
 from .login_commands import login as login_command
+from .outcome import keep_trying_to_save
 from .wording import Duration, rfc3339, span
 
 if TYPE_CHECKING:
@@ -45,10 +47,11 @@ def token(
     sign_in: bool,
 ) -> None:
     """Print an access token, refreshed if need be. Never opens a browser without --login."""
-    given = app.environ.get("HOLDFAST_TOKEN")
+    chosen = "json" if app.terminal.json else form
+    given = _from_environment(app)
     if given:
-        app.terminal.say("HOLDFAST_TOKEN is set and used instead of a stored login", mark="warn")
-        app.terminal.answer(given)
+        members = {"provider": provider, "account": None, "access_token": given}
+        _print_secret(app, given, chosen, {**members, "token_type": "Bearer"})
         return
     name = app.only_provider(provider)
     try:
@@ -56,21 +59,41 @@ def token(
     except AuthRequired:
         if not sign_in:
             raise
-        click.get_current_context().invoke(login_command, provider=name, account=account)
+        # an app of its own: its story must not get into the answer, which is a token
+        apart = App({**app.options, "as_json": False})
+        with click.Context(login_command, info_name="login", obj=apart) as context:
+            context.invoke(login_command, provider=name, account=account)
         found = _valid(app, name, account, min_ttl, refresh=True)
-    _print(app, found, "json" if app.terminal.json else form)
+    _print(app, found, chosen)
 
 
 def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) -> Login:
     renewal = app.bench().conductor.renewal
     if refresh:
-        return renewal.valid(name, account, buffer=min_ttl)
+        return _renewed(app, name, account, min_ttl, force=False)
     found = renewal.find(name, account)
     if not renewal.usable(found.summary(), min_ttl):
         raise TokenExpired(
-            f"the access token for {name} has expired", hint=f"holdfast refresh {name}"
+            f"the access token for {name} does not last {span(min_ttl)} more",
+            hint=f"holdfast refresh {name}",
         )
     return found
+
+
+def _renewed(app: App, name: str, account: str, min_ttl: float, *, force: bool) -> Login:
+    """A login with a token that lasts; one that cannot be saved is held on to while it can be."""
+    try:
+        return app.bench().conductor.renewal.valid(name, account, buffer=min_ttl, force=force)
+    except TokensNotSaved as error:
+        return keep_trying_to_save(app, error)
+
+
+def _from_environment(app: App) -> str | None:
+    """The token of ``HOLDFAST_TOKEN``, announced."""
+    given = app.environ.get("HOLDFAST_TOKEN")
+    if given:
+        app.terminal.say("HOLDFAST_TOKEN is set and used instead of a stored login", mark="warn")
+    return given or None
 
 
 def _print(app: App, login: Login, form: str) -> None:
@@ -79,19 +102,20 @@ def _print(app: App, login: Login, form: str) -> None:
         raise AuthRequired(
             f"not signed in to {login.provider}", hint=f"holdfast login {login.provider}"
         )
-    secret = tokens.access_token
+    members = {
+        "provider": login.provider,
+        "account": login.account,
+        "access_token": tokens.access_token,
+        "token_type": tokens.token_type,
+        "expires_at": rfc3339(tokens.expires_at),
+        "scopes": list(tokens.scopes),
+    }
+    _print_secret(app, tokens.access_token, form, members)
+
+
+def _print_secret(app: App, secret: str, form: str, members: Mapping[str, object]) -> None:
     if form == "json":
-        app.terminal.answer_json(
-            "token/1",
-            {
-                "provider": login.provider,
-                "account": login.account,
-                "access_token": secret,
-                "token_type": tokens.token_type,
-                "expires_at": rfc3339(tokens.expires_at),
-                "scopes": list(tokens.scopes),
-            },
-        )
+        app.terminal.answer_json("token/1", members)
         return
     quoted = shlex.quote(secret)
     app.terminal.answer(
@@ -117,7 +141,7 @@ def refresh(app: App, *, provider: str | None, account: str) -> None:
     """Refresh now, even a token that is still good."""
     name = app.only_provider(provider)
     bench = app.bench()
-    renewed = bench.conductor.renewal.valid(name, account, force=True)
+    renewed = _renewed(app, name, account, 0.0, force=True)
     end = renewed.tokens.expires_at if renewed.tokens else None
     if app.terminal.json:
         app.terminal.answer_json(
@@ -149,6 +173,8 @@ def logout(
         terminal.say(
             "HOLDFAST_TOKEN is still set in this shell and will keep being used", mark="warn"
         )
+    if not results:
+        terminal.say("nobody was signed in")
     if terminal.json:
         terminal.answer_json("logout/1", {"logouts": results})
     if any(result["problem"] for result in results):
@@ -190,7 +216,7 @@ def _still_valid(app: App, until: float | None, login: Login) -> None:
     app.terminal.say(f"  Revoke it yourself at {where}.")
 
 
-@click.command("exec", context_settings={"ignore_unknown_options": True})
+@click.command("exec", context_settings={"allow_interspersed_args": False})
 @click.argument("provider")
 @click.option("--var", default="ACCESS_TOKEN", show_default=True, help="The variable it is put in.")
 @click.option(
@@ -202,10 +228,16 @@ def execute(app: App, *, provider: str, var: str, account: str, command: tuple[s
     """Run COMMAND with the token in its environment, and in nobody else's."""
     if not var.isidentifier():
         raise ConfigInvalid(f"{var!r} is no name for a variable", hint="--var ACCESS_TOKEN")
-    found = app.bench().conductor.renewal.valid(provider, account)
-    secret = found.tokens.access_token if found.tokens else ""
+    if command[0] == "--":
+        command = command[1:]
+    if not command:
+        raise ConfigInvalid("no command was named", hint=f"holdfast exec {provider} -- COMMAND")
+    secret = _from_environment(app)
+    if secret is None:
+        found = _renewed(app, provider, account, 60.0, force=False)
+        secret = found.tokens.access_token if found.tokens else ""
     try:
-        os.execvpe(command[0], list(command), {**app.environ, var: secret})  # noqa: S606  its purpose
+        os.execvpe(command[0], command, {**app.environ, var: secret})  # noqa: S606  its purpose
     except OSError as error:
         raise ConfigInvalid(
             f"{command[0]} cannot be run: {(error.strerror or '').lower()}",

@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST: Final = 366 * 86400
 
 
 class Duration(click.ParamType[float]):
@@ -25,7 +26,10 @@ class Duration(click.ParamType[float]):
         found = re.fullmatch(r"(\d{1,9})([smhd]?)", str(value).strip())
         if found is None:
             self.fail(f"{value!r} is no duration; try 90s, 10m or 2h", param, ctx)
-        return float(int(found[1]) * _UNITS[found[2] or "s"])
+        seconds = float(int(found[1]) * _UNITS[found[2] or "s"])
+        if seconds > _LONGEST:
+            self.fail(f"{value!r} is longer than a year", param, ctx)
+        return seconds
 
 
 def span(seconds: float) -> str:

@@ -17,7 +17,9 @@ def test_a_login_by_the_browser_and_all_that_follows(world: World) -> None:
 
     token = world.run("token", "demo").out.strip()
     assert world.run("token").out.strip() == token  # the slow path prints the same
-    assert world.run("token", "demo", "--format", "header").out == f"Authorization: Bearer {token}\n"
+    assert (
+        world.run("token", "demo", "--format", "header").out == f"Authorization: Bearer {token}\n"
+    )
     told = world.run("token", "demo", "--json").json
     assert (told["schema"], told["access_token"]) == ("holdfast.token/1", token)
     ran = world.run("exec", "demo", "--", "sh", "-c", "printf %s $ACCESS_TOKEN")
@@ -90,7 +92,7 @@ def test_two_logins_of_one_provider_find_their_own_answers(world: World) -> None
 
 
 def test_the_event_stream_tells_every_transition(world: World) -> None:
-    """login --json prints one object per event, from started to finished."""
+    """Login --json prints one object per event, from started to finished."""
     done = world.run("login", "demo", "--via", "loopback", "--json")
     told = done.lines
     assert done.code == 0
@@ -135,7 +137,9 @@ def test_already_signed_in_is_said_and_nothing_is_asked(
 def test_another_process_is_named(world: World) -> None:
     """A login that a living process waits for is not taken from it."""
     waiting = world.start("login", "demo", "--via", "loopback", "--no-browser")
-    (login,) = world.wait_for(lambda logins: bool(logins) and logins[0].state is State.AWAITING_CALLBACK)
+    (login,) = world.wait_for(
+        lambda logins: bool(logins) and logins[0].state is State.AWAITING_CALLBACK
+    )
     taken = world.run("resume", login.short_id, "--json")
     waiting.kill()
     waiting.communicate()
@@ -151,9 +155,10 @@ def test_nothing_secret_is_written_outside_the_vault(world: World) -> None:
     assert login.tokens is not None
     secrets = [login.tokens.access_token, login.tokens.refresh_token, login.tokens.id_token]
     secrets += list(world.server.state.codes)
-    written = b"".join(
-        path.read_bytes() for path in world.place.rglob("*") if path.is_file()
-    ) + (done.out + done.err).encode()
+    written = (
+        b"".join(path.read_bytes() for path in world.place.rglob("*") if path.is_file())
+        + (done.out + done.err).encode()
+    )
     for secret in secrets:
         assert secret is not None
         assert secret.encode() not in written
@@ -173,7 +178,7 @@ def test_help_and_first_contact_need_nothing(world: World) -> None:
 
 
 def test_the_demo_runs_a_whole_login(world: World) -> None:
-    """demo passes through the states in order, shows no whole token, and keeps nothing."""
+    """Demo passes through the states in order, shows no whole token, and keeps nothing."""
     done = world.run("demo")
     assert done.code == 0
     order = [word for line in done.out.splitlines() for word in line.split()[-1:] if "→" in line]
@@ -185,7 +190,7 @@ def test_the_demo_runs_a_whole_login(world: World) -> None:
 
 
 def test_a_login_is_visible_while_it_waits(world: World) -> None:
-    """status and list show a login under way with the command that goes on."""
+    """Status and list show a login under way with the command that goes on."""
     started = world.run("login", "demo", "--start", "--json", "--via", "manual").json
     status = world.run("status", "--json")
     (pending,) = status.json["pending"]

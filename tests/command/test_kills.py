@@ -1,0 +1,106 @@
+"""kill -9 in every state of a login; another process goes on from what was saved."""
+
+from __future__ import annotations
+
+import pytest
+from command import World, events_of, kill, states_of, until
+from holdfast.engine.table import State
+from holdfast.testing import user_agent
+from holdfast.testing.authorization_server import AuthorizationServer
+from holdfast.testing.misbehaviour import Fault, FaultKind
+
+
+def test_killed_at_its_challenge(world: World, server: AuthorizationServer) -> None:
+    """A login killed before its user was asked is asked by the next process."""
+    server.misbehave("device_authorization", Fault(kind=FaultKind.HANG, seconds=5))
+    starting = world.start("login", "demo", "--via", "device", "--qr", "never")
+    (login,) = world.wait_for(bool)
+    assert login.state is State.CHALLENGE
+    kill(starting)
+
+    done = world.run("resume", login.short_id, "--json")
+
+    assert (done.code, done.json["state"]) == (0, "authenticated")
+
+
+@pytest.mark.parametrize("approved", ["before", "after"])
+def test_killed_while_awaiting_its_callback(world: World, approved: str) -> None:
+    """What the user approved is not lost: the address finishes the login in another process."""
+    waiting = world.start("login", "demo", "--via", "loopback", "--no-browser")
+    (login,) = world.wait_for(
+        lambda logins: logins[:1] and logins[0].state is State.AWAITING_CALLBACK
+    )
+    address = world.bench.conductor.address(login)
+    callback = user_agent.fetch_only(address) if approved == "before" else ""
+    kill(waiting)
+    callback = callback or user_agent.fetch_only(address)
+
+    done = world.run("resume", login.short_id, "--callback-url", "-", "--json", stdin=callback)
+
+    assert (done.code, done.json["state"]) == (0, "authenticated")
+
+
+def test_killed_and_listening_again(world: World) -> None:
+    """The next process listens on the same port, and the waiting browser's answer arrives."""
+    waiting = world.start("login", "demo", "--via", "loopback", "--no-browser")
+    (login,) = world.wait_for(
+        lambda logins: logins[:1] and logins[0].state is State.AWAITING_CALLBACK
+    )
+    callback = user_agent.fetch_only(world.bench.conductor.address(login))
+    kill(waiting)
+
+    again = world.start("resume", login.short_id)
+    page = user_agent.UserAgent()
+
+    def deliver() -> int | None:
+        try:
+            return page.deliver(callback).status_code
+        except OSError:  # not listening yet
+            return None
+
+    answered = until(deliver, bool)
+    again.communicate(timeout=20)
+
+    assert (again.returncode, answered) == (0, 200)
+    assert world.logins()[0].state is State.AUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("moment", "ends"),
+    [(FaultKind.HANG, State.AUTHENTICATED), (FaultKind.SLOW, State.IDLE)],
+    ids=["before the provider acted", "after it acted"],
+)
+def test_killed_while_exchanging(
+    world: World, server: AuthorizationServer, moment: FaultKind, ends: State
+) -> None:
+    """The saved code is sent once more: it works, or the provider's no is told for what it is."""
+    server.misbehave("token", Fault(kind=moment, seconds=1.5))
+    waiting = world.start("login", "demo", "--via", "loopback")
+    (login,) = world.wait_for(lambda logins: logins[:1] and logins[0].state is State.EXCHANGING)
+    kill(waiting)
+
+    done = world.run("resume", login.short_id, "--json")
+
+    (login,) = world.logins()
+    assert login.state in {ends, State.AUTHENTICATED, State.IDLE}
+    if login.state is State.IDLE:
+        assert (done.code, login.reason) == (1, "code_spent")
+    else:
+        assert done.code == 0
+    told = [event for event in events_of(world) if "trigger" in event]
+    assert len(told) == login.version
+    assert states_of(told)[:3] == ["begin", "present", "receive_callback"]
+
+
+def test_killed_while_refreshing(world: World, server: AuthorizationServer) -> None:
+    """An interrupted refresh is tried once more, under the lock its process left behind."""
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    server.misbehave("token", Fault(kind=FaultKind.HANG, seconds=3))
+    refreshing = world.start("refresh", "demo")
+    world.wait_for(lambda logins: logins[0].state is State.EXCHANGING)
+    kill(refreshing)
+
+    done = world.run("refresh", "demo", "--json")
+
+    (login,) = world.logins()
+    assert (done.code, login.state) == (0, State.AUTHENTICATED)
