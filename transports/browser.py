@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 _TEXT_BROWSERS: Final = frozenset(
     {"www-browser", "w3m", "lynx", "links", "links2", "elinks", "browsh", "edbrowse"}
 )
-_PATIENCE: Final = 1.5  # seconds in which a launcher that cannot work says so
+_PATIENCE: Final = 0.4  # seconds in which a launcher that cannot work says so
 
 
 class SystemBrowser:
