@@ -23,7 +23,20 @@ if TYPE_CHECKING:
     from .authorization_server import AuthorizationServer
     from .misbehaviour import Fault
 
-_ASKED = ["response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "response_mode", "audience", "prompt", "access_type"]
+_ASKED = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "response_mode",
+    "audience",
+    "prompt",
+    "access_type",
+]
 
 
 @dataclass(frozen=True)

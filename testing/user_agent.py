@@ -34,6 +34,7 @@ class _Forms(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[Form] = []
+        self.ways_out: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         told = {name: value or "" for name, value in attrs}
@@ -41,6 +42,8 @@ class _Forms(HTMLParser):
             self.forms.append(Form(told.get("action", ""), told.get("method", "get").lower()))
         elif self.forms and tag == "input" and told.get("name"):
             self.forms[-1].fields[told["name"]] = told.get("value", "")
+        elif tag == "a" and told.get("href", "").rstrip("/").endswith("/abort"):
+            self.ways_out.append(told["href"])
         elif self.forms and tag == "button" and told.get("name"):
             self.forms[-1].buttons.append((told["name"], told.get("value", "")))
 
@@ -71,6 +74,11 @@ class UserAgent:
                 target = urljoin(response.url, response.headers["Location"])
                 if urlsplit(target).netloc != home:
                     return target
+                response = self._session.get(target, allow_redirects=False, timeout=_PATIENCE)
+                continue
+            way_out = None if approve else self._way_out(response.text)
+            if way_out is not None:
+                target = urljoin(response.url, way_out)
                 response = self._session.get(target, allow_redirects=False, timeout=_PATIENCE)
                 continue
             form = self._form(response.text, approve=approve)
@@ -107,6 +115,12 @@ class UserAgent:
             return response
         return response
 
+    def _way_out(self, text: str) -> str | None:
+        """The link that says no, on pages that have no button for it."""
+        parser = _Forms()
+        parser.feed(text)
+        return parser.ways_out[0] if parser.ways_out else None
+
     def _form(self, text: str, *, approve: bool) -> Form:
         parser = _Forms()
         parser.feed(text)
@@ -114,9 +128,9 @@ class UserAgent:
             raise LookupError("no form is on the page")
         form = parser.forms[0]
         form.fields.update({n: v for n, v in self._answers.items() if n in form.fields})
-        wanted = "approve" if approve else "deny"
         for name, value in form.buttons:
-            if value == wanted:
+            no = value == "deny" or name == "abort"
+            if no is not approve:
                 form.fields[name] = value
         return form
 

@@ -1,0 +1,53 @@
+// A certified authorization server on a free loopback port: PKCE required, refresh tokens
+// rotated, device flow, revocation, introspection. Prints its issuer as one line of JSON when it
+// is ready, and ends with its standard input.
+import { createServer } from "node:http";
+import Provider from "oidc-provider";
+
+const client = (id, extra) => ({
+  client_id: id,
+  application_type: "native",
+  token_endpoint_auth_method: "none",
+  grant_types: ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+  response_types: ["code"],
+  redirect_uris: ["http://127.0.0.1/callback", "http://localhost/callback"],
+  ...extra,
+});
+
+const http = createServer();
+http.listen(0, "127.0.0.1", () => {
+  const issuer = `http://127.0.0.1:${http.address().port}`;
+  const provider = new Provider(issuer, {
+    clients: [
+      client("wire"),
+      client("wire-web", {
+        application_type: "web",
+        client_secret: "a secret/with+odd=characters&",
+        token_endpoint_auth_method: "client_secret_basic",
+        redirect_uris: ["https://app.example/callback"],
+      }),
+    ],
+    pkce: { required: () => true },
+    rotateRefreshToken: true,
+    scopes: ["openid", "offline_access", "email"],
+    claims: { openid: ["sub"], email: ["email"] },
+    conformIdTokenClaims: false,
+    findAccount: (ctx, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, email: `${id}@wire.test` }),
+    }),
+    features: {
+      devInteractions: { enabled: true },
+      deviceFlow: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: () => true },
+      introspection: { enabled: true, allowedPolicy: () => true },
+    },
+    ttl: { AccessToken: 3600, DeviceCode: 600, RefreshToken: 86400, IdToken: 3600,
+           Interaction: 600, Session: 3600, Grant: 86400, AuthorizationCode: 60 },
+    cookies: { keys: ["only for tests"] },
+  });
+  http.on("request", provider.callback());
+  console.log(JSON.stringify({ issuer }));
+});
+process.stdin.resume();
+process.stdin.on("end", () => process.exit(0));
