@@ -201,9 +201,12 @@ def test_time_outs_double_the_wait_until_an_answer_comes():
         schedule.unanswered(0.0)
         waits.append(schedule.next_poll)
     schedule.pending(0.0)
-
     assert waits == [10, 20, 40, 80, 120, 120, 120]
     assert schedule.next_poll == 5
+
+    schedule.unanswered(0.0)
+    schedule.slow_down(0.0)
+    assert schedule.next_poll == 10
 
 
 def test_back_off_never_goes_below_the_providers_interval():

@@ -44,10 +44,10 @@ def test_an_answer_is_found_in_what_people_paste(text):
 
 def test_other_parameters_duplicates_and_lookalike_entities_are_kept():
     """``&timestamp`` is no ``×tamp``, and the validator sees every duplicate."""
-    query = "code=a&timestamp=1&region=2&code=b&state=s&empty="
+    query = "code=a&timestamp=1&amplitude=2&code=b&state=s&empty="
 
     assert parse_callback(query, redirect_uri=None) == [
-        ("code", "a"), ("timestamp", "1"), ("region", "2"), ("code", "b"), ("state", "s"),
+        ("code", "a"), ("timestamp", "1"), ("amplitude", "2"), ("code", "b"), ("state", "s"),
         ("empty", ""),
     ]  # fmt: skip
 
