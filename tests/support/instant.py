@@ -62,7 +62,9 @@ class InstantTransport:
 class InstantSession:
     """The function at work for one login."""
 
-    def __init__(self, transport: InstantTransport, user: Answer, clock: ManualClock | None) -> None:
+    def __init__(
+        self, transport: InstantTransport, user: Answer, clock: ManualClock | None
+    ) -> None:
         self._transport = transport
         self._user = user
         self._clock = clock
