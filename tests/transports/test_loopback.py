@@ -1,0 +1,288 @@
+"""The loopback listener: the right answer gets through, and nothing else matters."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import requests
+from bench_parts import conductor_over
+from holdfast.engine.errors import HoldfastError, TransportUnavailable
+from holdfast.engine.ports import Asking, Notice, NoticeKind, Verdict, VerdictKind
+from holdfast.engine.provider import OAuthConfig
+from holdfast.engine.record import Login
+from holdfast.engine.table import State
+from holdfast.storage import MemoryStorage
+from holdfast.storage.host import SystemClock
+from holdfast.testing import user_agent
+from holdfast.testing.authorization_server import AuthorizationServer
+from holdfast.testing.misbehaviour import Fault, FaultKind
+from holdfast.transports import page
+from holdfast.transports.loopback import LoopbackSession, LoopbackTransport
+
+
+class Shown:
+    """Remembers what a user was shown, and opens nothing."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+        self.ready = threading.Event()
+
+    def tell(self, notice: Notice) -> None:
+        self.notices.append(notice)
+        if notice.kind is NoticeKind.OPEN:
+            self.ready.set()
+
+    def open(self, url: str) -> str | None:
+        return None
+
+
+class Waiting:
+    """A real login that waits in a thread for its browser."""
+
+    def __init__(self, server: AuthorizationServer, **settings: object) -> None:
+        self.shown = Shown()
+        self.storage = MemoryStorage()
+        self.conductor = conductor_over(self.storage)
+        self.login: Login | None = None
+        self.error: HoldfastError | None = None
+        transport = LoopbackTransport(self.shown, self.shown, SystemClock())
+        config = server.config(display_name="De<mo>", **settings)
+
+        def run() -> None:
+            try:
+                self.login = self.conductor.sign_in(config, transport, timeout=30)
+            except HoldfastError as error:
+                self.error = error
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+        assert self.shown.ready.wait(10)
+
+    @property
+    def address(self) -> str:
+        return self.shown.notices[0].url or ""
+
+    @property
+    def home(self) -> str:
+        return (self.shown.notices[0].redirect_uri or "").rpartition("/")[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.home.rpartition(":")[2])
+
+    def finish(self) -> Login:
+        """The login, once the right answer has been delivered."""
+        answered = user_agent.approve(self.address)
+        assert answered.status_code == 200
+        self.thread.join(10)
+        assert self.login is not None
+        assert self.login.state is State.AUTHENTICATED
+        return self.login
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as running:
+        yield running
+
+
+@pytest.fixture
+def waiting(server: AuthorizationServer) -> Iterator[Waiting]:
+    made = Waiting(server)
+    yield made
+    if made.thread.is_alive():
+        made.finish()
+
+
+def raw(port: int, octets: bytes) -> bytes:
+    """What comes back for ``octets``."""
+    with closing(socket.create_connection(("127.0.0.1", port), 5)) as client:
+        client.sendall(octets)
+        client.settimeout(5)
+        answer = b""
+        try:
+            while piece := client.recv(65536):
+                answer += piece
+        except OSError:
+            pass
+        return answer
+
+
+def status(port: int, octets: bytes) -> int:
+    words = raw(port, octets).split()
+    return int(words[1]) if len(words) > 1 else 0
+
+
+def test_strangers_are_answered_and_change_nothing(waiting: Waiting) -> None:
+    """Wrong paths, methods, hosts and guesses get their status; the login goes on waiting."""
+    home, port = waiting.home, waiting.port
+    get = requests.get
+    assert get(f"{home}/", timeout=5).status_code == 404
+    assert get(f"{home}/favicon.ico", timeout=5).status_code == 404
+    assert get(f"{home}/callback", timeout=5).status_code == 400
+    assert get(f"{home}/callback?code=x&state=wrong", timeout=5).status_code == 400
+    assert get(f"{home}/callback?error=access_denied&state=wrong", timeout=5).status_code == 400
+    assert get(f"{home}/callback?code=x", timeout=5).status_code == 400
+    assert requests.head(f"{home}/callback?code=x", timeout=5).status_code == 405
+    assert requests.options(f"{home}/callback", timeout=5).status_code == 405
+    assert requests.put(f"{home}/callback", timeout=5).status_code == 405
+    ahead = {"Sec-Purpose": "prefetch"}
+    assert get(f"{home}/callback?code=x&state=y", headers=ahead, timeout=5).status_code == 503
+    rebound = {"Host": f"evil.test:{port}"}
+    assert get(f"{home}/callback?code=x&state=y", headers=rebound, timeout=5).status_code == 400
+    assert waiting.login is None
+    assert {login.state for login in waiting.storage.summaries()} == {State.AWAITING_CALLBACK}
+    waiting.finish()
+
+
+def test_nuisances_do_not_block_the_answer(waiting: Waiting) -> None:
+    """Garbage, drips, floods and half-open connections; then the answer gets through."""
+    port = waiting.port
+    assert status(port, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") == 400
+    assert status(port, b"GET /callback HTTP/1.1\r\nX: " + b"a" * 1_000_000) in {0, 431}
+    assert status(port, b"GET /callback HTTP/1.1\r\n\r\n") == 400  # no Host
+    assert status(port, b"GET /callback HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n") == 400
+    assert status(port, b"POST /callback HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n") == 400
+    assert (
+        status(port, b"POST /callback HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        == 400
+    )
+    crowd = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(200)]
+    for number, client in enumerate(crowd):
+        if number % 2:
+            client.sendall(b"GET /callback?code=slow HTTP/1.1\r\nHo")
+    waiting.finish()
+    for client in crowd:
+        client.close()
+
+
+def test_the_page_tells_the_truth_and_nothing_else(waiting: Waiting) -> None:
+    """The last page is at an address without the code, names are escaped, nothing is fetched."""
+    answered = user_agent.approve(waiting.address)
+    waiting.thread.join(10)
+    assert "code=" not in answered.url
+    assert answered.history[0].status_code == 303
+    assert "De&lt;mo&gt;" in answered.text
+    assert "De<mo>" not in answered.text
+    assert "<script" not in answered.text
+    assert "http" not in answered.text.replace("http-equiv", "")
+    headers = answered.headers
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert 'class="good"' in answered.text
+
+
+@pytest.mark.parametrize("no", ["denied", "failed"])
+def test_a_bad_end_has_a_page_of_its_own(server: AuthorizationServer, no: str) -> None:
+    """A denial and a failed exchange are told as what they are, after they are known."""
+    waiting = Waiting(server)
+    if no == "failed":
+        refused = Fault(kind=FaultKind.ERROR, members={"error": "invalid_grant"})
+        server.misbehave("token", refused)
+        answered = user_agent.approve(waiting.address)
+    else:
+        answered = user_agent.deny(waiting.address)
+    waiting.thread.join(10)
+    assert 'class="bad"' in answered.text
+    assert waiting.error is not None
+    assert waiting.error.exit_code == (5 if no == "denied" else 1)
+
+
+def test_a_reload_is_harmless(server: AuthorizationServer) -> None:
+    """A browser that calls twice ends on the same page, and one login."""
+    waiting = Waiting(server)
+    before = server.counts["token"]
+    first, _ = user_agent.deliver_twice(waiting.address)
+    waiting.thread.join(10)
+    assert first.status_code == 200
+    assert server.counts["token"] == before + 1
+
+
+def test_a_posted_answer_is_an_answer(waiting: Waiting) -> None:
+    """form_post reaches the login as a query does."""
+    callback = user_agent.fetch_only(f"{waiting.address}&response_mode=form_post")
+    place, _, form = callback.partition("?")
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert requests.post(place, data=form, headers=kind, timeout=10).status_code == 200
+    waiting.thread.join(10)
+    assert waiting.login is not None
+
+
+def asking(redirect_uri: str, ports: tuple[int, ...] = ()) -> Asking:
+    config = OAuthConfig(
+        service_name="x", client_id="y", redirect_uri=redirect_uri, ports=ports or (1,)
+    )
+    return Asking(login_id="0" * 26, config=config, deadline=1e12)
+
+
+def transport() -> LoopbackTransport:
+    return LoopbackTransport(Shown(), Shown(), SystemClock())
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+def test_ports_are_tried_in_order() -> None:
+    """The first free port of the list is taken; when none is free the login cannot begin."""
+    first, second = free_ports(2)
+    with closing(socket.create_server(("127.0.0.1", first))):
+        session = transport().prepare(asking("http://127.0.0.1/cb", (first, second)))
+        assert session.presentation.redirect_uri == f"http://127.0.0.1:{second}/cb"
+        with pytest.raises(TransportUnavailable):
+            transport().prepare(asking("http://127.0.0.1/cb", (first, second)))
+        session.close()
+    again: LoopbackSession = transport().reopen(asking("http://127.0.0.1/cb"), session.presentation)
+    assert again.presentation == session.presentation
+    again.close()
+
+
+def test_localhost_is_both_families_and_nothing_else() -> None:
+    """A listener for `localhost` answers on 127.0.0.1 and, where there is one, on ::1."""
+    session = transport().prepare(asking("http://localhost:0/cb"))
+    port = int((session.presentation.redirect_uri or "").split(":")[2].partition("/")[0])
+    families = ["127.0.0.1"] + (["::1"] if socket.has_ipv6 and _has_loopback6() else [])
+    for address in families:
+        socket.create_connection((address, port), 2).close()
+    assert {one.getsockname()[0] for one in session._listener._sockets} <= {"127.0.0.1", "::1"}
+    session.close()
+    with pytest.raises(TransportUnavailable):
+        transport().prepare(asking("https://app.example/cb"))
+
+
+def _has_loopback6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_long_exchange_gets_an_honest_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser is not held for ever: after a while it is told that the rest happens elsewhere."""
+    monkeypatch.setattr("holdfast.transports.loopback.HOLD", 0.05)
+    session = transport().prepare(asking("http://127.0.0.1:0/cb"))
+    told: list[str] = []
+
+    def browse() -> None:
+        address = f"{session.presentation.redirect_uri}?code=a&state=b"
+        told.append(requests.get(address, timeout=10).text)
+
+    browser = threading.Thread(target=browse)
+    browser.start()
+    assert session.receive(5) is not None
+    session.reply(Verdict(kind=VerdictKind.ACCEPTED))
+    browser.join(10)
+    session.reply(Verdict(kind=VerdictKind.SIGNED_IN))
+    session.close()
+    assert page.finishing("x").title in told[0]

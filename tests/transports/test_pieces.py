@@ -1,0 +1,240 @@
+"""Messages, pastes, schedules, browsers and choices."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import stat
+import termios
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from holdfast.engine.device import PollSchedule
+from holdfast.engine.errors import CallbackRefused, TransportUnavailable
+from holdfast.engine.ports import Asking, Notice, Verdict, VerdictKind
+from holdfast.engine.provider import OAuthConfig
+from holdfast.engine.record import DeviceGrant, Presentation
+from holdfast.engine.secret import Secret
+from holdfast.storage.host import SystemClock
+from holdfast.transports.browser import SystemBrowser
+from holdfast.transports.choice import TABLE, Environment, choose
+from holdfast.transports.device import DeviceSession
+from holdfast.transports.http_message import Request, RequestReader
+from holdfast.transports.loopback import LoopbackTransport
+from holdfast.transports.manual import ManualTransport
+from holdfast.transports.racing import RacingTransport
+from holdfast.transports.terminal import StreamAnswers, TerminalAnswers
+from hypothesis import given
+from hypothesis import strategies as st
+from instant import ManualClock
+
+GOOD = b"POST /cb?a=1 HTTP/1.1\r\nHost: h:1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 11\r\n\r\ncode=x&st=y"
+
+
+def test_a_request_is_the_same_in_pieces() -> None:
+    """Octet by octet, a request is what it is as a whole."""
+    whole = RequestReader().feed(GOOD)
+    reader = RequestReader()
+    pieces = [reader.feed(GOOD[at : at + 1]) for at in range(len(GOOD))]
+    assert isinstance(whole, Request)
+    assert pieces[-1] == whole
+    assert set(pieces[:-1]) == {None}
+    assert whole.parameters() == [("code", "x"), ("st", "y")]
+
+
+@given(st.binary(max_size=400), st.integers(0, 100))
+def test_no_octets_are_an_exception(octets: bytes, cut: int) -> None:
+    """Whatever comes is a request, a status, or not yet anything."""
+    for start in (b"", GOOD[:cut]):
+        outcome = RequestReader().feed(start + octets)
+        assert outcome is None or isinstance(outcome, Request | HTTPStatus)
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    ours, theirs = pty.openpty()
+    yield ours, theirs
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_a_long_paste_arrives_whole_and_unseen(terminal: tuple[int, int]) -> None:
+    """6,000 characters, more than a terminal's line holds, arrive whole; nothing is echoed."""
+    ours, theirs = terminal
+    before = termios.tcgetattr(theirs)
+    answers = TerminalAnswers(theirs)
+    pasted = "http://127.0.0.1/cb?code=" + "a" * 6000
+    taken = None
+    for at in range(0, len(pasted), 1000):
+        os.write(ours, pasted[at : at + 1000].encode())
+        taken = taken or answers.read(0.01)
+    os.write(ours, b"\r")
+    taken = answers.read(5)
+    assert taken is not None
+    assert taken.reveal() == pasted
+    os.set_blocking(ours, False)
+    with pytest.raises(BlockingIOError):
+        os.read(ours, 1)
+    answers.close()
+    assert termios.tcgetattr(theirs) == before
+
+
+def test_keys_and_corrections(terminal: tuple[int, int]) -> None:
+    """A single key does what it is for; erasing works; Ctrl-D ends the input."""
+    ours, theirs = terminal
+    pressed: list[str] = []
+    answers = TerminalAnswers(theirs, keys={"c": lambda: pressed.append("c")})
+    os.write(ours, b"c")
+    assert answers.read(0.05) is None
+    os.write(ours, b"abd\x7fc\n")
+    taken = answers.read(5)
+    assert (pressed, taken and taken.reveal()) == (["c"], "abc")
+    os.write(ours, b"\x04")
+    with pytest.raises(TransportUnavailable):
+        answers.read(5)
+    answers.close()
+
+
+def test_a_stream_is_one_answer() -> None:
+    """Standard input is read once, whole; after it there is nothing."""
+    answers = StreamAnswers(io.BytesIO(b"?code=a&state=b\n"))
+    taken = answers.read(0)
+    assert taken is not None
+    assert taken.reveal().strip() == "?code=a&state=b"
+    with pytest.raises(TransportUnavailable):
+        answers.read(0)
+
+
+class Nothing:
+    def tell(self, notice: Notice) -> None:
+        pass
+
+    def open(self, url: str) -> str | None:
+        return None
+
+
+def asking(redirect_uri: str = "http://127.0.0.1/cb") -> Asking:
+    config = OAuthConfig(service_name="x", client_id="y", redirect_uri=redirect_uri, ports=(8080,))
+    return Asking(login_id="0" * 26, config=config, deadline=1e12)
+
+
+def test_paste_and_loopback_share_an_address() -> None:
+    """A paste is asked for with the address a listener would have, and the other way round."""
+    manual = ManualTransport(Nothing(), lambda: StreamAnswers(io.BytesIO(b"")))
+    shown = manual.prepare(asking()).presentation
+    assert shown.redirect_uri == "http://127.0.0.1:8080/cb"
+    other = Presentation(transport="loopback", redirect_uri="http://127.0.0.1:9/cb")
+    assert manual.reopen(asking(), other).presentation.redirect_uri == other.redirect_uri
+
+
+def test_a_paste_wins_a_race(terminal: tuple[int, int]) -> None:
+    """While a listener waits, an address typed at the terminal is the answer; mistakes are not."""
+    ours, theirs = terminal
+    answers = TerminalAnswers(theirs)
+    racing = RacingTransport(
+        LoopbackTransport(Nothing(), Nothing(), SystemClock()),
+        ManualTransport(Nothing(), lambda: answers),
+    )
+    session = racing.prepare(asking("http://127.0.0.1:0/cb"))
+    os.write(ours, b"nonsense!\n")
+    with pytest.raises(CallbackRefused):
+        session.receive(5)
+    os.write(ours, f"{session.presentation.redirect_uri}?code=a&state=b\n".encode())
+    arrival = session.receive(5)
+    assert arrival is not None
+    assert arrival.parameters == [("code", "a"), ("state", "b")]
+    assert session.presentation.transport == "manual"
+    session.close()
+
+
+def grant(interval: float = 5) -> DeviceGrant:
+    return DeviceGrant(
+        device_code=Secret("d"), user_code="AB", verification_uri="https://x.test/d",
+        verification_uri_complete=None, expires_at=2e9, interval=interval,
+    )  # fmt: skip
+
+
+def test_polls_keep_their_distance() -> None:
+    """A full interval before each poll; slow_down adds for good; silence doubles for a while."""
+    clock = ManualClock()
+    session = DeviceSession(grant(), Nothing(), clock)
+    start = clock.time
+
+    def next_poll() -> float:
+        while session.receive(1) is None:
+            pass
+        return clock.time
+
+    assert next_poll() - start == 5
+    for verdict, gap in [
+        (Verdict(kind=VerdictKind.PENDING), 5),
+        (Verdict(kind=VerdictKind.SLOW_DOWN), 10),
+        (Verdict(kind=VerdictKind.PENDING), 10),
+        (Verdict(kind=VerdictKind.SLOW_DOWN, interval=30), 30),
+        (Verdict(kind=VerdictKind.UNANSWERED), 60),
+        (Verdict(kind=VerdictKind.UNANSWERED), 120),
+        (Verdict(kind=VerdictKind.PENDING), 30),
+    ]:
+        before = clock.time
+        session.reply(verdict)
+        assert next_poll() - before == gap
+    assert PollSchedule(grant(7), 100).next_poll == 107
+
+
+def launcher(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_browsers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A launcher gets the address; its chatter is not ours; its failure is explained."""
+    good = launcher(
+        tmp_path / "good", f'echo chatter; echo chatter >&2; echo "$1" > {tmp_path}/url'
+    )
+    assert SystemBrowser({"BROWSER": good}).open("https://x.test/a?b=c&d") is None
+    assert (tmp_path / "url").read_text().strip() == "https://x.test/a?b=c&d"
+    assert capfd.readouterr() == ("", "")
+    bad = launcher(tmp_path / "bad", "exit 3")
+    assert SystemBrowser({"BROWSER": bad}).open("https://x.test") is not None
+    assert SystemBrowser({"BROWSER": f"{bad}{os.pathsep}{good} %s"}).open("https://x.test") is None
+    for refused in ("lynx", "w3m %s", "/nowhere/at/all", "'"):
+        assert SystemBrowser({"BROWSER": refused}).open("https://x.test") is not None
+    for address in ("file:///etc/passwd", "javascript:1", "https://x.test/\x1b[2J", "https://x y"):
+        assert SystemBrowser({"BROWSER": good}).open(address) is not None
+
+
+ROWS = [
+    (1, {"via": "device"}, "device", False),
+    (2, {"terminal": False}, "manual", True),
+    (2, {"variables": {"CI": "1"}, "device": True}, "device", True),
+    (3, {"authorization": False, "device": True}, "device", False),
+    (4, {"platform": "darwin"}, "loopback", False),
+    (5, {"release": "5.15-microsoft-standard-WSL2"}, "loopback", False),
+    (6, {"variables": {"VSCODE_IPC_HOOK_CLI": "x", "BROWSER": "x", "SSH_CONNECTION": "x"}}, "loopback", False),
+    (6, {"variables": {"VSCODE_IPC_HOOK_CLI": "x", "BROWSER": "x"}}, "manual", False),
+    (7, {"variables": {"CODESPACES": "true"}, "device": True}, "device", False),
+    (8, {"files": frozenset({"/.dockerenv"})}, "manual", False),
+    (9, {"variables": {"SSH_TTY": "x"}}, "manual", False),
+    (10, {"device": True}, "device", False),
+    (11, {"variables": {"SSH_TTY": "x", "DISPLAY": "localhost:10.0"}}, "manual", False),
+    (12, {"variables": {"DISPLAY": ":0", "BROWSER": "w3m"}}, "manual", False),
+    (12, {"variables": {"DISPLAY": ":0"}}, "manual", False),
+    (13, {"variables": {"DISPLAY": ":0"}, "programs": frozenset({"xdg-open"})}, "loopback", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("row", "facts", "transport", "two_step"), ROWS)
+def test_the_choice(row: int, facts: dict[str, object], transport: str, two_step: bool) -> None:
+    """Each row of the table decides where it should, with its reason."""
+    chosen = choose(Environment(**facts))  # type: ignore[arg-type]
+    assert (chosen.row, chosen.transport, chosen.two_step) == (row, transport, two_step)
+    assert chosen.reason
+
+
+def test_every_row_is_tried() -> None:
+    """The cases above name every row of the table."""
+    assert {row for row, *_ in ROWS} == {row.number for row in TABLE}
