@@ -1,0 +1,136 @@
+"""What `holdfast token` and `import holdfast` cost: the modules they load, and no more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import platformdirs
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from holdfast.engine.record import Login
+from holdfast.engine.table import State
+from holdfast.interfaces.cli.fast import cached_token, read_arguments, seconds
+from holdfast.storage import EncryptedFileStorage, sealing
+from holdfast.storage.paths import config_dir, state_dir
+from holdfast.testing.storage_contract import finished, saved
+
+HEAVY = {
+    "transitions", "requests", "urllib3", "keyring", "structlog", "click", "rich", "joserfc",
+    "platformdirs", "asyncio", "http", "ssl", "email",
+}  # fmt: skip
+LEAN = HEAVY | {
+    "re", "enum", "typing", "dataclasses", "json", "pathlib", "argparse", "logging", "secrets",
+    "subprocess", "base64", "inspect", "tempfile", "urllib", "cryptography.hazmat.primitives",
+}  # fmt: skip
+LIST = "import sys; print('\\n'.join(sorted(sys.modules)), file=sys.stderr)"
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """A vault with one good token in it."""
+    tmp_path.chmod(0o700)
+    place = {
+        "HOLDFAST_STATE_DIR": str(tmp_path / "s"),
+        "HOLDFAST_CONFIG_DIR": str(tmp_path / "c"),
+    }
+    vault = EncryptedFileStorage(environ=place)
+    saved(vault, [_lasting("demo")])
+    return {"PATH": os.environ["PATH"], **place}
+
+
+def _lasting(provider: str) -> Login:
+    login = finished(provider, token="the-token")
+    assert login.tokens is not None
+    return replace(login, tokens=replace(login.tokens, issued_at=time.time()))
+
+
+def modules(code: str, environ: dict[str, str]) -> set[str]:
+    """The modules that ``code`` leaves loaded, less those of a bare interpreter."""
+
+    def loaded(what: str) -> set[str]:
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", f"{PATHS}\n{what}\n{LIST}"],
+            env=environ, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return set(done.stderr.split())
+
+    return loaded(code) - loaded("pass")
+
+
+# -S leaves out the .pth files, whose modules would hide what we load ourselves
+PATHS = f"import sys; sys.path[:0] = {[p for p in sys.path if p and 'support' not in p]!r}"
+
+
+def test_a_cached_token_loads_next_to_nothing(environ: dict[str, str]) -> None:
+    """Printing a valid token from a vault with a key file loads none of the heavy modules."""
+    code = (
+        "import os\nfrom holdfast.interfaces.cli.fast import cached_token\n"
+        "assert cached_token(['demo'], os.environ) == 'the-token'"
+    )
+    found = modules(code, environ)
+    assert not {name for name in found if name in LEAN or name.partition(".")[0] in LEAN}
+    assert len(found) < 60
+
+
+def test_the_package_loads_next_to_nothing(environ: dict[str, str]) -> None:
+    """`import holdfast` loads no library."""
+    found = modules("import holdfast", environ)
+    assert not {name for name in found if name.partition(".")[0] in HEAVY | {"cryptography"}}
+
+
+def test_the_cipher_is_the_public_one() -> None:
+    """The private home of the cipher leads to the very class of the public module."""
+    assert sealing.Aead is AESGCM
+
+
+def test_directories_are_where_they_belong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our few lines agree with platformdirs."""
+    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        for value in (None, "/somewhere", "relative"):
+            environ = {"HOME": os.environ["HOME"], **({name: value} if value else {})}
+            for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+                monkeypatch.delenv(variable, raising=False)
+            if value and value != "relative":
+                monkeypatch.setenv(name, value)
+            assert state_dir(environ) == platformdirs.user_state_dir("holdfast", appauthor=False)
+            assert config_dir(environ) == platformdirs.user_config_dir("holdfast", appauthor=False)
+
+
+def test_it_answers_only_what_it_is_sure_of(environ: dict[str, str]) -> None:
+    """Whatever is not a plain valid token is left to the whole command."""
+    assert (
+        cached_token(["demo", "--format", "header"], environ) == "Authorization: Bearer the-token"
+    )
+    assert cached_token(["demo", "--min-ttl=30m"], environ) == "the-token"
+    for arguments in (
+        [], ["other"], ["demo", "--min-ttl", "2h"], ["demo", "--format", "json"], ["demo", "x"],
+        ["demo", "--no-refresh"], ["demo", "--account", "work"], ["demo", "--min-ttl", "soon"],
+    ):  # fmt: skip
+        assert cached_token(arguments, environ) is None
+    for variable, value in [
+        ("HOLDFAST_TOKEN", "x"), ("HOLDFAST_TOKEN_ACCOUNT", "work"), ("HOLDFAST_STORE", "memory"),
+        ("HOLDFAST_STORE", "keyring"), ("HOLDFAST_CONFIG_DIR", "/nowhere"),
+    ]:  # fmt: skip
+        assert cached_token(["demo"], {**environ, variable: value}) is None
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_states_that_serve(environ: dict[str, str], state: State) -> None:
+    """A token is served by a login that holds one and whose refresh was not refused."""
+    vault = EncryptedFileStorage(environ=environ)
+    saved(vault, [replace(_lasting("other"), state=state)])
+    serves = state in {State.AUTHENTICATED, State.EXPIRED, State.EXCHANGING}
+    assert (cached_token(["other"], environ) is not None) is serves
+
+
+def test_durations() -> None:
+    """The lean reading of durations agrees with its words."""
+    assert [seconds(text) for text in ("90", "60s", "5m", "1h", "x", "", "-1", "1.5")] == [
+        90, 60, 300, 3600, None, None, None, None,
+    ]  # fmt: skip
+    assert read_arguments(["--account", "", "demo"]) is None
