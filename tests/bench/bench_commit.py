@@ -1,0 +1,40 @@
+"""A saved transition (row, audit event, manifest), against SQLite writing the same octets."""
+
+import os
+import sqlite3
+import tempfile
+
+from holdfast.engine.codec import encode_login
+from holdfast.storage import EncryptedFileStorage
+from holdfast.storage.schema import TABLES, set_pragmas
+from holdfast.testing.storage_contract import change, finished, further, saved
+from ratios import row
+
+with tempfile.TemporaryDirectory() as place:
+    vault = EncryptedFileStorage(f"{place}/s", config_dir=f"{place}/c", environ={})
+    login = finished("demo")
+    saved(vault, [login])
+    bare = sqlite3.connect(f"{place}/bare.db", isolation_level=None)
+    bare.executescript(TABLES)
+    set_pragmas(bare)
+    octets = tuple(os.urandom(len(part) + 28) for part in encode_login(login))
+    numbers = iter(range(1, 1_000_000))
+
+    def baseline() -> None:
+        bare.execute("BEGIN IMMEDIATE")
+        bare.execute(
+            "INSERT OR REPLACE INTO login VALUES (?, 1, 0, 's', 1, NULL, ?, ?)", (login.id, *octets)
+        )
+        bare.execute(
+            "INSERT INTO audit VALUES (?, ?, ?)", (next(numbers), os.urandom(400), b"m" * 32)
+        )
+        bare.execute("INSERT OR REPLACE INTO head VALUES (1, ?, ?)", (os.urandom(130), b"m" * 32))
+        bare.execute("COMMIT")
+
+    newest = [login]
+
+    def ours() -> None:
+        newest.append(further(newest.pop()))
+        vault.commit([change(newest[0])])
+
+    row("a saved transition, against the bare SQLite commit", baseline, ours, 300)

@@ -1,0 +1,60 @@
+"""A whole login with every transition saved, against the two bare requests of its exchange."""
+
+import http.client
+import tempfile
+import threading
+from urllib.parse import urlencode, urlsplit
+
+from bench_parts import conductor_over
+from holdfast.engine.pkce import PKCEChallenge
+from holdfast.storage import EncryptedFileStorage
+from holdfast.storage.host import SystemClock
+from holdfast.testing import user_agent
+from holdfast.testing.authorization_server import AuthorizationServer
+from holdfast.transports.loopback import LoopbackTransport
+from ratios import row
+
+VERIFIER = "v" * 43
+
+
+class Browser:
+    """The same scripted browser on both sides."""
+
+    def tell(self, notice: object) -> None:
+        """Nothing is shown."""
+
+    def open(self, url: str) -> None:
+        threading.Thread(target=user_agent.approve, args=(url,)).start()
+
+
+with AuthorizationServer() as server, tempfile.TemporaryDirectory() as place:
+    config = server.config(scopes=("offline_access",))
+    storage = EncryptedFileStorage(f"{place}/s", config_dir=f"{place}/c", environ={})
+    conductor = conductor_over(storage)
+    transport = LoopbackTransport(Browser(), Browser(), SystemClock())
+
+    def baseline() -> None:
+        query = {
+            "response_type": "code", "client_id": config.client_id, "state": "s",
+            "redirect_uri": "http://127.0.0.1:9/callback", "scope": "offline_access",
+            "code_challenge": PKCEChallenge.from_verifier(VERIFIER).code_challenge,
+            "code_challenge_method": "S256",
+        }  # fmt: skip
+        callback = user_agent.fetch_only(f"{config.auth_url}?{urlencode(query)}")
+        code = dict(pair.split("=") for pair in urlsplit(callback).query.split("&"))["code"]
+        form = {
+            "grant_type": "authorization_code", "code": code, "client_id": config.client_id,
+            "redirect_uri": query["redirect_uri"], "code_verifier": VERIFIER,
+        }  # fmt: skip
+        connection = http.client.HTTPConnection(urlsplit(config.token_url).netloc)
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST", "/token", urlencode(form), kind)
+        assert connection.getresponse().read().startswith(b"{")
+        connection.close()
+
+    row(
+        "a whole login, against its raw exchange",
+        baseline,
+        lambda: conductor.sign_in(config, transport),
+        40,
+    )

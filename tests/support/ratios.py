@@ -1,0 +1,27 @@
+"""Figures as ratios against a baseline of the same run, since machines are noisy."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+
+def row(name: str, baseline: Callable[[], object], ours: Callable[[], object], rounds: int) -> None:
+    """Print the medians of both, run in turn, and the median of the ratios of the pairs."""
+    baseline()
+    ours()
+    pairs: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        first = _timed(baseline)
+        pairs.append((first, _timed(ours)))
+    base = statistics.median(pair[0] for pair in pairs)
+    own = statistics.median(pair[1] for pair in pairs)
+    ratio = statistics.median(pair[1] / pair[0] for pair in pairs)
+    print(f"{name:<52} {base * 1e3:9.3f} ms {own * 1e3:9.3f} ms   x {ratio:.2f}", flush=True)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
