@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..engine.errors import TransportUnavailable
 
 if TYPE_CHECKING:
-    from ..engine.ports import Arrival, Asking, Verdict
+    from ..engine.ports import Answers, Arrival, Asking, Verdict
     from ..engine.record import Presentation
     from .loopback import LoopbackSession, LoopbackTransport
     from .manual import ManualSession, ManualTransport
@@ -67,15 +67,32 @@ class RacingSession:
         Raises:
             CallbackRefused: A paste that is no callback.
         """
-        typed = self._manual.answers.fileno() if self._manual else None
-        arrival = self._loopback.receive(seconds, typed)
+        arrival = self._typed()  # a line may have come together with the last one
+        if arrival is not None:
+            return arrival
+        answers = self._answers()
+        arrival = self._loopback.receive(seconds, answers.fileno() if answers else None)
         if arrival is not None:
             self._last = self._loopback
             return arrival
-        if self._manual is None or typed is None:
+        return self._typed()
+
+    def _answers(self) -> Answers | None:
+        """The terminal, if there is one that can be waited on."""
+        try:
+            answers = self._manual.answers if self._manual else None
+        except TransportUnavailable:  # no terminal that can be read: the port remains
+            self._manual = None
+            return None
+        return None if answers is None or answers.fileno() is None else answers
+
+    def _typed(self) -> Arrival | None:
+        """What has been typed by now."""
+        answers = self._answers()
+        if answers is None or self._manual is None:
             return None
         try:
-            text = self._manual.answers.read(0)
+            text = answers.read(0)
         except TransportUnavailable:  # the terminal has gone: the port remains
             self._manual = None
             return None

@@ -54,6 +54,7 @@ class TerminalAnswers:
         self._keys = dict(keys or {})
         self._on_length = on_length
         self._line = bytearray()
+        self._unread = b""  # what came after a line, in the same read
         self._restore = _quiet(self._fd)
 
     def fileno(self) -> int:
@@ -68,29 +69,43 @@ class TerminalAnswers:
         """
         deadline = self._now() + seconds
         while True:
-            ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - self._now()))
-            if not ready:
-                return None
-            try:
-                octets = os.read(self._fd, _PIECE)
-            except OSError as error:
-                raise TransportUnavailable("the terminal has gone") from error
-            if not octets or (octets[0] == _END_OF_FILE and not self._line):
-                raise TransportUnavailable("the input has ended")
+            octets, self._unread = self._unread, b""
+            if not octets:
+                ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - self._now()))
+                if not ready:
+                    return None
+                octets = self._arrived()
+                if not self._line and self._pressed(octets):
+                    continue
             line = self._take(octets)
             if line is not None:
                 return line
 
-    def _take(self, octets: bytes) -> Secret | None:
-        key = self._keys.get(octets.decode("utf-8", "replace")) if not self._line else None
+    def _arrived(self) -> bytes:
+        try:
+            octets = os.read(self._fd, _PIECE)
+        except OSError as error:
+            raise TransportUnavailable("the terminal has gone") from error
+        if not octets:
+            raise TransportUnavailable("the input has ended")
+        return octets
+
+    def _pressed(self, octets: bytes) -> bool:
+        """Whether ``octets`` are a key with a meaning of its own, which then is done."""
+        key = self._keys.get(octets.decode("utf-8", "replace"))
         if key is not None:
             key()
-            return None
-        for octet in octets:
+        return key is not None
+
+    def _take(self, octets: bytes) -> Secret | None:
+        for place, octet in enumerate(octets):
             if octet in b"\r\n":
                 line, self._line = bytes(self._line), bytearray()
                 if line.strip():
+                    self._unread = octets[place + 1 :]
                     return Secret(line.decode("utf-8", "replace"))
+            elif octet == _END_OF_FILE and not self._line:
+                raise TransportUnavailable("the input has ended")
             elif octet in _ERASE:
                 del self._line[-1:]
             elif octet == _ERASE_LINE:
