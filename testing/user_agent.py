@@ -96,12 +96,17 @@ class UserAgent:
         """
         self._answers["user_code"] = user_code
         response = self._session.get(url, timeout=_PATIENCE)
+        seen: set[tuple[str, frozenset[str]]] = set()
         for _ in range(_STEPS):
             parser = _Forms()
             parser.feed(response.text)
             if not parser.forms:
                 return response.status_code
             form = self._form(response.text, approve=approve)
+            place = (form.action, frozenset(form.fields))
+            if place in seen:  # back where the code is entered: some end with that page
+                return response.status_code
+            seen.add(place)
             response = self._submit(form, urljoin(response.url, form.action), follow=True)
         raise LookupError("the pages go round in circles")
 
