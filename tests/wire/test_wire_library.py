@@ -1,0 +1,245 @@
+"""The library against a certified authorization server: discovery, every transport, rotation."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from bench_parts import conductor_over
+from holdfast.engine.conductor import Conductor
+from holdfast.engine.device import device_request
+from holdfast.engine.errors import AuthCancelled, TokenRefreshFailed
+from holdfast.engine.introspection import introspection_request, judge_introspection
+from holdfast.engine.metadata import apply_metadata, discover
+from holdfast.engine.ports import NoticeKind
+from holdfast.engine.provider import OAuthConfig, OAuthProvider
+from holdfast.engine.record import DEFAULT_ACCOUNT, Login
+from holdfast.engine.table import State
+from holdfast.engine.token_request import refresh_request
+from holdfast.interfaces.http import RequestsHttp
+from holdfast.storage import EncryptedFileStorage
+from holdfast.storage.host import SystemClock
+from holdfast.testing.user_agent import UserAgent, decide_device, fetch_only, tampered
+from holdfast.transports.device import DeviceTransport
+from holdfast.transports.loopback import LoopbackTransport
+from holdfast.transports.manual import ManualTransport
+from wire_talk import BackgroundBrowser, NoBrowser, Notices, QuickClock, typing
+
+pytestmark = pytest.mark.wire
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> EncryptedFileStorage:
+    return vault(tmp_path)
+
+
+@pytest.fixture
+def conductor(storage: EncryptedFileStorage) -> Conductor:
+    return conductor_over(storage)
+
+
+def vault(place: Path) -> EncryptedFileStorage:
+    place.chmod(0o700)
+    return EncryptedFileStorage(str(place / "state"), config_dir=str(place / "config"), environ={})
+
+
+def config_of(issuer: str, redirect_uri: str = "http://127.0.0.1:0/callback") -> OAuthConfig:
+    """What is known of the server once its metadata have been read."""
+    provider = OAuthProvider(
+        service_name="wire",
+        scopes=("openid", "email", "offline_access"),
+        redirect_uri=redirect_uri,
+        extra_auth_params={"prompt": "consent"},
+    )
+    return apply_metadata(provider, discover(RequestsHttp(), issuer)).to_config("wire")
+
+
+def by_browser(browser: Any) -> LoopbackTransport:
+    return LoopbackTransport(Notices(), browser, SystemClock())
+
+
+def approve(url: str) -> requests.Response:
+    agent = UserAgent()
+    return agent.deliver(agent.walk(url, approve=True))
+
+
+def sign_in(conductor: Conductor, config: OAuthConfig) -> Login:
+    browser = BackgroundBrowser(approve)
+    login = conductor.sign_in(config, by_browser(browser))
+    assert browser.result().status_code == 200
+    return login
+
+
+def is_ada(login: Login) -> bool:
+    """Whether it is finished, and its ID token said whose it is."""
+    assert login.state is State.AUTHENTICATED
+    assert login.identity is not None
+    return (login.identity.subject, login.identity.name) == ("ada", "ada@wire.test")
+
+
+def tokens_of(login: Login) -> Any:
+    assert login.tokens is not None
+    return login.tokens
+
+
+def active(config: OAuthConfig, token: str, hint: str) -> bool:
+    """What the server itself says of ``token``."""
+    request = introspection_request(config, token, hint)
+    assert request is not None
+    return judge_introspection(RequestsHttp().send(request)).active
+
+
+def refusals(storage: EncryptedFileStorage) -> list[str]:
+    return [one.members["reason"] for one in storage.events() if "trigger" not in one.members]
+
+
+def test_discovery_finds_every_endpoint(issuer: str) -> None:
+    """A certified server's metadata name all that is used, and promise iss in callbacks."""
+    config = config_of(issuer)
+    endpoints = (
+        config.auth_url, config.token_url, config.device_url, config.revocation_url,
+        config.introspection_url, config.jwks_url,
+    )  # fmt: skip
+    assert all(address and address.startswith(f"{issuer}/") for address in endpoints)
+    assert config.iss_required
+    assert config.issuer == issuer
+
+
+def test_loopback_on_any_port(issuer: str, conductor: Conductor) -> None:
+    """A browser walks in, the port is any free one, and the tokens work."""
+    login = sign_in(conductor, config_of(issuer))
+    assert is_ada(login)
+    assert active(login.config, tokens_of(login).access_token, "access_token")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_loopback_on_a_fixed_port(issuer: str, conductor: Conductor, host: str) -> None:
+    """A redirect address with a port in it is used to the letter."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    address = f"http://{host}:{port}/callback"
+    login = sign_in(conductor, config_of(issuer, address))
+    assert is_ada(login)
+    assert login.config.redirect_uri == address
+
+
+def test_an_error_and_a_wrong_state_first(
+    issuer: str, conductor: Conductor, storage: EncryptedFileStorage
+) -> None:
+    """What anybody could send to the port is refused; the real answer still finishes the login."""
+
+    def walk(url: str) -> list[int]:
+        agent = UserAgent()
+        callback = agent.walk(url, approve=True)
+        wrong = tampered(callback, state="of-another-login")
+        bogus = tampered(callback, state="x", code=None, error="access_denied")
+        mixed_up = tampered(callback, iss="https://attacker.example")
+        anonymous = tampered(callback, iss=None)
+        tried = [wrong, bogus, mixed_up, anonymous, callback]
+        return [agent.deliver(one).status_code for one in tried]
+
+    browser = BackgroundBrowser(walk)
+    login = conductor.sign_in(config_of(issuer), by_browser(browser))
+    assert is_ada(login)
+    assert browser.result() == [400, 400, 400, 400, 200]
+    assert refusals(storage) == ["wrong_state", "wrong_state", "wrong_issuer", "missing_issuer"]
+
+
+def test_denied(issuer: str, conductor: Conductor) -> None:
+    """No at the provider is no here, and nothing is stored."""
+    agent = UserAgent()
+    browser = BackgroundBrowser(lambda url: agent.deliver(agent.walk(url, approve=False)))
+    with pytest.raises(AuthCancelled):
+        conductor.sign_in(config_of(issuer), by_browser(browser))
+    assert browser.result().status_code == 200
+
+
+def test_manual_paste_at_a_terminal(
+    issuer: str, conductor: Conductor, storage: EncryptedFileStorage
+) -> None:
+    """Mistakes are refused one by one; the right address, pasted at last, signs in."""
+    with typing() as (keys, answers):
+
+        def paste(notice: Any) -> None:
+            callback = fetch_only(notice.url)
+            keys.paste(notice.url)
+            keys.paste(tampered(callback, state="of-another-login"))
+            keys.paste(f"  '{callback}'  ")
+
+        notices = Notices({NoticeKind.PASTE: paste})
+        transport = ManualTransport(notices, lambda: answers)
+        login = conductor.sign_in(config_of(issuer), transport)
+    assert is_ada(login)
+    assert refusals(storage) == ["authorization_url", "wrong_state"]
+    assert notices.kinds().count(NoticeKind.MISTAKE) == 2
+
+
+def test_begun_here_and_finished_by_another_process(issuer: str, tmp_path: Path) -> None:
+    """A login begun at a port is finished by a paste, over the same vault opened anew."""
+    config = config_of(issuer)
+    started = conductor_over(vault(tmp_path)).start(config, by_browser(NoBrowser()))
+    with typing() as (keys, answers):
+        notices = Notices({NoticeKind.PASTE: lambda notice: keys.paste(fetch_only(notice.url))})
+        later = conductor_over(vault(tmp_path))
+        login = later.resume(started.login.id, [ManualTransport(notices, lambda: answers)])
+    assert is_ada(login)
+
+
+def test_device_code(issuer: str, conductor: Conductor) -> None:
+    """The code is entered elsewhere; polls before that are told to wait."""
+    config = config_of(issuer)
+    notices = Notices({NoticeKind.CODE: lambda n: decide_device(n.url, n.user_code)})
+    clock = QuickClock(SystemClock(), 25)
+    login = conductor.sign_in(config, DeviceTransport(notices, RequestsHttp(), clock))
+    assert is_ada(login)
+    assert device_request(config).url == config.device_url
+
+
+def test_device_code_denied_after_pending_polls(issuer: str, conductor: Conductor) -> None:
+    """A no that comes after some waiting ends the login as a no."""
+    waits: list[float] = []
+
+    def late_no(notice: Any) -> None:
+        waits.append(notice.seconds)
+        if len(waits) == 8:  # a tick a second: the first poll was at five
+            code = notices.wait_for(NoticeKind.CODE)
+            decide_device(code.url or "", code.user_code or "", approve=False)
+
+    notices = Notices({NoticeKind.WAITING: late_no})
+    clock = QuickClock(SystemClock(), 25)
+    with pytest.raises(AuthCancelled):
+        conductor.sign_in(config_of(issuer), DeviceTransport(notices, RequestsHttp(), clock))
+    assert len(waits) > 8
+
+
+def test_a_refresh_rotates_and_the_old_token_is_refused(issuer: str, conductor: Conductor) -> None:
+    """New tokens replace both old ones; the old refresh token is spent, and using it costs all."""
+    config = config_of(issuer)
+    before = tokens_of(sign_in(conductor, config))
+    after = tokens_of(conductor.renewal.valid("wire", DEFAULT_ACCOUNT, force=True))
+    assert after.refresh_token != before.refresh_token
+    assert after.access_token != before.access_token
+    assert active(config, after.access_token, "access_token")
+
+    answer = RequestsHttp().send(refresh_request(config, before.refresh_token))
+    assert answer.status == 400
+    assert b"invalid_grant" in answer.body
+    with pytest.raises(TokenRefreshFailed):  # the server saw a theft and ended the family
+        conductor.renewal.valid("wire", DEFAULT_ACCOUNT, force=True)
+    assert conductor.renewal.find("wire", DEFAULT_ACCOUNT).state is State.REFRESH_FAILED
+
+
+def test_signing_out_revokes(issuer: str, conductor: Conductor) -> None:
+    """After signing out the server itself says that the tokens are no good."""
+    login = sign_in(conductor, config_of(issuer))
+    held = tokens_of(login)
+    departed = conductor.departure.sign_out(login)
+    assert (departed.revoked, departed.problem) == (True, None)
+    assert departed.login.state is State.IDLE
+    assert departed.login.tokens is None
+    assert not active(login.config, held.access_token, "access_token")
+    assert not active(login.config, held.refresh_token, "refresh_token")
