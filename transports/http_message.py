@@ -111,7 +111,8 @@ class RequestReader:
         length = str(parsed.get("content-length", "0"))
         if not length.isascii() or not length.isdigit():
             return HTTPStatus.BAD_REQUEST
-        if int(length[:9]) > BODY_LIMIT:
+        length = length.lstrip("0") or "0"  # int() refuses thousands of digits
+        if len(length) > 9 or int(length) > BODY_LIMIT:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         self._length = int(length)
         self._head = (method, target, {name: str(parsed.get(name, "")) for name in names})

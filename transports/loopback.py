@@ -161,8 +161,7 @@ class LoopbackSession:
     def _sort(self, caller: Caller) -> Arrival | None:
         """What ``caller`` brings if it may be the answer; others get theirs at once."""
         request = caller.request
-        if request.headers.get("host", "").lower() not in self._hosts:
-            # a foreign name that resolves to this machine: DNS rebinding
+        if self._foreign(caller):
             caller.answer(render_response(HTTPStatus.BAD_REQUEST))
         elif request.path == DONE_PATH:
             caller.answer(page.respond(page.over()))
@@ -180,6 +179,10 @@ class LoopbackSession:
             nothing = page.refused("there is no answer in that request")
             caller.answer(page.respond(nothing, HTTPStatus.BAD_REQUEST))
         return None
+
+    def _foreign(self, caller: Caller) -> bool:
+        """Whether ``caller`` came by a foreign name that resolves to this machine (rebinding)."""
+        return caller.request.headers.get("host", "").lower() not in self._hosts
 
     def reply(self, verdict: Verdict) -> None:
         """Tell the browser what became of its request; the truth, once it is known."""
@@ -224,14 +227,23 @@ class LoopbackSession:
         if self._closed:
             return
         self._closed = True
-        self._answer(page.respond(page.over()))
+        try:
+            self._answer(page.respond(page.over()))
+            self._linger()
+        finally:
+            self._listener.close()
+
+    def _linger(self) -> None:
+        """Wait a moment for the browser to fetch the last page."""
         deadline = self._clock.monotonic() + LINGER
         while self._last_page is not None and self._clock.monotonic() < deadline:
             caller = self._listener.next(deadline - self._clock.monotonic())
             if caller is None:
                 break
             request = caller.request
-            if request.path == DONE_PATH and request.method in {"GET", "HEAD"}:
+            if self._foreign(caller):  # the page may say who has signed in
+                caller.answer(render_response(HTTPStatus.BAD_REQUEST))
+            elif request.path == DONE_PATH and request.method in {"GET", "HEAD"}:
                 head_only = request.method == "HEAD"
                 caller.answer(page.respond(self._last_page, head_only=head_only))
                 self._last_page = self._last_page if head_only else None
@@ -239,4 +251,3 @@ class LoopbackSession:
                 caller.answer(page.redirect(DONE_PATH))
             else:
                 caller.answer(render_response(HTTPStatus.NOT_FOUND))
-        self._listener.close()

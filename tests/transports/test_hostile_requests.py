@@ -1,0 +1,350 @@
+"""Requests made to do harm, and moments made to catch the listener out."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from typing import Any
+
+import pytest
+import requests
+from bench_parts import conductor_over
+from holdfast.engine.errors import AuthFailed, StorageFull
+from holdfast.engine.ports import Change, NoticeKind, Verdict, VerdictKind
+from holdfast.engine.provider import OAuthConfig
+from holdfast.engine.table import State
+from holdfast.storage import MemoryStorage
+from holdfast.storage.host import SystemClock
+from holdfast.testing.authorization_server import AuthorizationServer
+from holdfast.testing.misbehaviour import Fault, FaultKind
+from holdfast.testing.user_agent import UserAgent, approve, fetch_only, tampered
+from holdfast.transports import page
+from holdfast.transports.http_message import Request, RequestReader
+from holdfast.transports.loopback import DONE_PATH, LoopbackSession, LoopbackTransport
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wire_talk import Background, NoBrowser, Notices, asking
+
+CONFIG = OAuthConfig(
+    service_name="x", client_id="y", display_name="X", redirect_uri="http://127.0.0.1:0/callback"
+)
+HEAD = b"Host: 127.0.0.1\r\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as running:
+        yield running
+
+
+@pytest.fixture
+def session() -> Iterator[LoopbackSession]:
+    opened = LoopbackTransport(Notices(), NoBrowser(), SystemClock()).prepare(asking(CONFIG))
+    yield opened
+    opened.close()
+
+
+def home(session: LoopbackSession) -> str:
+    return (session.presentation.redirect_uri or "").rpartition("/")[0]
+
+
+def port_of(address: str) -> int:
+    return int(address.split(":")[2].partition("/")[0])
+
+
+def answered(session: LoopbackSession, octets: bytes) -> int:
+    """The status ``octets`` are answered with, while a login waits."""
+
+    def send() -> int:
+        with closing(socket.create_connection(("127.0.0.1", port_of(home(session))), 5)) as client:
+            client.sendall(octets)
+            words = client.recv(200).split()
+            return int(words[1]) if words else 0
+
+    stranger = Background(send)
+    while stranger.running:
+        assert session.receive(0.05) is None
+    return stranger.result()
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [
+        ("0" * 5000 + "1", 400),  # more digits than int() takes; no body, so no answer in it
+        ("0" * 9 + "9999999999", 413),  # small at first sight
+        ("9" * 5000, 413),
+        ("65537", 413),
+        ("+1", 400),
+        ("1_0", 400),
+        ("١", 400),
+        ("", 400),
+    ],
+)
+def test_no_length_of_a_body_does_harm(session: LoopbackSession, length: str, status: int) -> None:
+    """A length that is absurd, or written absurdly, is refused; nothing is awaited for it."""
+    head = b"POST /callback HTTP/1.1\r\n" + HEAD + b"Content-Length: "
+    assert answered(session, head + length.encode() + b"\r\n\r\nx") == status
+
+
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        (b"GET http://127.0.0.1/callback?code=a&state=b HTTP/1.1\r\nHost: evil.test\r\n\r\n", 400),
+        (b"GET /callback?code=a HTTP/2.0\r\nHost: x\r\n\r\n", 400),
+        (b"CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /callback\r\n\r\n", 400),
+        (b"\r\n\r\n", 400),
+        (b"\x00" * 64, 400),
+        (b"get /callback HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(200)) + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nX: " + b"y" * 32_760 + b"\r\nHost: x\r\n\r\n", 431),
+    ],
+)
+def test_no_head_does_harm(session: LoopbackSession, octets: bytes, status: int) -> None:
+    """What is no request we would answer is refused, and no login hears of it."""
+    assert answered(session, octets) == status
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=12), st.data())
+@settings(deadline=None)
+def test_how_octets_are_cut_makes_no_difference(pieces: list[bytes], data: st.DataObject) -> None:
+    """The same octets are the same request however they arrive, and never an exception."""
+    ways = [b"GET ", b"POST ", b"/callback", b" HTTP/1.1\r\n", b"Host: h\r\n", b"\r\n", b"?code=a"]
+    ways += [b"Content-Length: 3\r\n", b"Content-Length: 0003\r\n", b"\r\n\r\n"]
+    octets = b"".join(data.draw(st.sampled_from([piece, *ways])) for piece in pieces)
+    whole = RequestReader().feed(octets)
+    reader, outcome = RequestReader(), None
+    for place in range(len(octets)):
+        outcome = reader.feed(octets[place : place + 1])
+        if outcome is not None:
+            break
+    if isinstance(whole, Request) or isinstance(outcome, Request) or whole is None:
+        assert outcome == whole
+    else:
+        assert outcome is not None  # both refused; a bad start is noticed sooner octet by octet
+
+
+def test_the_last_page_is_for_this_machine_only(session: LoopbackSession) -> None:
+    """A page that names who signed in is not read by a site that rebinds its name to us."""
+    address = session.presentation.redirect_uri or ""
+    port = port_of(address)
+    browser = Background(
+        lambda: requests.get(f"{address}?code=a&state=b", timeout=5, allow_redirects=False)
+    )
+    assert session.receive(5) is not None
+    session.reply(Verdict(kind=VerdictKind.SIGNED_IN, who="ada@demo.test"))
+    assert browser.result().status_code == 303
+    closing_ = Background(session.close)
+    evil = requests.get(
+        f"http://127.0.0.1:{port}{DONE_PATH}", headers={"Host": f"evil.test:{port}"}, timeout=5
+    )
+    good = requests.get(f"http://127.0.0.1:{port}{DONE_PATH}", timeout=5)
+    closing_.result()
+    assert (evil.status_code, "ada" in evil.text) == (400, False)
+    assert (good.status_code, "ada@demo.test" in good.text) == (200, True)
+
+
+def test_the_port_is_closed_even_if_the_last_page_is_interrupted(
+    session: LoopbackSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the browser is waited for leaves no port open behind it."""
+    port = port_of(session.presentation.redirect_uri or "")
+    browser = Background(
+        lambda: requests.get(f"{home(session)}/callback?code=a", timeout=5, allow_redirects=False)
+    )
+    assert session.receive(5) is not None
+    session.reply(Verdict(kind=VerdictKind.DENIED))
+    browser.result()
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session._listener, "next", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        session.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 2)
+
+
+HOSTILE = "<script>alert(1)</script>\"'&\u202e\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        page.signed_in(HOSTILE, HOSTILE),
+        page.denied(HOSTILE, HOSTILE),
+        page.failed(HOSTILE, HOSTILE),
+        page.refused(HOSTILE),
+        page.finishing(HOSTILE),
+        page.over(),
+    ],
+    ids=["signed_in", "denied", "failed", "refused", "finishing", "over"],
+)
+def test_every_page_is_inert(shown: page.Page) -> None:
+    """Whatever names and reasons say, a page has no script, no form, no address to fetch."""
+    text = page.respond(shown).decode()
+    head, _, body = text.partition("\r\n\r\n")
+    for tag in ("<script", "<form", "<img", "<link", "<iframe", "src=", "href=", "url("):
+        assert tag not in body
+    assert "default-src 'none'" in head
+    assert "form-action 'none'" in head
+    assert "frame-ancestors 'none'" in head
+    for header in ("no-store", "no-referrer", "nosniff", "DENY", "Connection: close"):
+        assert header in head
+    assert f"Content-Length: {len(body.encode())}" in head
+
+
+def sign_in(server: AuthorizationServer, storage: MemoryStorage, **settings: Any) -> Any:
+    """A login in the background, and the address its user opens."""
+    notices = Notices()
+    transport = LoopbackTransport(notices, NoBrowser(), SystemClock())
+    config = server.config(**settings)
+    work = Background(lambda: conductor_over(storage).sign_in(config, transport, timeout=30))
+    told = notices.wait_for(NoticeKind.OPEN)
+    return work, told.url, told
+
+
+def test_the_browser_is_held_until_the_tokens_are_saved(server: AuthorizationServer) -> None:
+    """When the browser gets its answer the login is finished, however long the exchange took."""
+    storage = MemoryStorage()
+    work, url, _ = sign_in(server, storage)
+    server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.3))
+    callback = fetch_only(url)
+    answer = requests.get(callback, timeout=10, allow_redirects=False)
+    assert answer.status_code == 303
+    assert [one.state for one in storage.summaries()] == [State.AUTHENTICATED]
+    assert requests.get(f"{callback.partition('/callback')[0]}{DONE_PATH}", timeout=5).ok
+    assert work.result().state is State.AUTHENTICATED
+
+
+def test_errors_of_strangers_do_not_end_a_login(server: AuthorizationServer) -> None:
+    """An error is believed only from the right issuer and with the right state."""
+    storage = MemoryStorage()
+    work, url, _ = sign_in(server, storage)
+    callback = fetch_only(url)
+    no = tampered(callback, code=None, error="access_denied")
+    for wrong in (
+        tampered(no, state="another"),
+        tampered(no, state=None),
+        tampered(no, iss="https://attacker.example"),
+        tampered(no, error="\x1b[2J"),
+        f"{callback}&state=again",
+        f"{callback}&code=again",
+    ):
+        assert requests.get(wrong, timeout=5).status_code == 400
+    agent = UserAgent()
+    assert agent.deliver(callback).status_code == 200
+    assert work.result().state is State.AUTHENTICATED
+    refused = [e.members["reason"] for e in storage.events() if "trigger" not in e.members]
+    assert refused == [
+        "wrong_state", "missing_state", "wrong_issuer", "malformed_error",
+        "duplicate_parameter", "duplicate_parameter",
+    ]  # fmt: skip
+
+
+def test_one_kept_connection_and_a_reload_while_the_code_is_exchanged(
+    server: AuthorizationServer,
+) -> None:
+    """A browser with a spare connection that reloads meanwhile ends on the same page."""
+    storage = MemoryStorage()
+    before = server.counts["token"]
+    work, url, told = sign_in(server, storage)
+    server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.2))
+    callback = fetch_only(url)
+    spare = http.client.HTTPConnection("127.0.0.1", port_of(told.redirect_uri), timeout=5)
+    spare.connect()
+    first = Background(lambda: requests.get(callback, timeout=10, allow_redirects=False))
+    first.result()
+    reloaded = requests.get(callback, timeout=10)
+    spare.close()
+    assert work.result().state is State.AUTHENTICATED
+    assert (reloaded.status_code, "code=" in reloaded.url) == (200, False)
+    assert server.counts["token"] == before + 1
+
+
+class FullStorage:
+    """A disk that has no room left once a code is there to be saved."""
+
+    def __init__(self, behind: MemoryStorage) -> None:
+        self._behind = behind
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+    def commit(self, changes: Any) -> Any:
+        if any(isinstance(c, Change) and c.login.state is State.EXCHANGING for c in changes):
+            raise StorageFull("no space left")
+        return self._behind.commit(changes)
+
+
+def test_a_code_that_could_not_be_saved_stays_in_the_address_bar(
+    server: AuthorizationServer,
+) -> None:
+    """Where nothing was saved the browser keeps the address: it may be pasted later."""
+    behind = MemoryStorage()
+    work, url, _ = sign_in(server, FullStorage(behind))  # type: ignore[arg-type]  # a storage
+    answer = approve(url)
+    assert (answer.status_code, "code=" in answer.url) == (507, True)
+    with pytest.raises(StorageFull):
+        work.result()
+    (waiting,) = behind.summaries()
+    assert waiting.state is State.AWAITING_CALLBACK
+    assert conductor_over(behind).answer(answer.url).state is State.AUTHENTICATED
+
+
+def test_a_refused_code_is_told_in_the_browser(server: AuthorizationServer) -> None:
+    """The page of a login that failed does not say that it went well."""
+    work, url, _ = sign_in(server, MemoryStorage())
+    server.misbehave("token", Fault(kind=FaultKind.ERROR, members={"error": "invalid_grant"}))
+    answer = approve(url)
+    with pytest.raises(AuthFailed):
+        work.result()
+    assert 'class="bad"' in answer.text
+    assert 'class="good"' not in answer.text
+
+
+def test_strangers_of_every_kind_at_once(server: AuthorizationServer) -> None:
+    """Drips, half-open and silent clients, and 200 requests at once: the answer still arrives."""
+    storage = MemoryStorage()
+    work, url, told = sign_in(server, storage)
+    where = ("127.0.0.1", port_of(told.redirect_uri))
+
+    def guess(number: int) -> int:
+        wrong = f"http://127.0.0.1:{where[1]}/callback?code=x&state={number}"
+        with suppress(requests.ConnectionError):  # pushed out by others
+            return requests.get(wrong, timeout=10).status_code
+        return 0
+
+    silent = [socket.create_connection(where, 5) for _ in range(40)]
+    dripping = [socket.create_connection(where, 5) for _ in range(40)]
+    guesses = [Background(lambda n=number: guess(n)) for number in range(200)]
+    for octet in b"GET /callback?code=a&state=b HTT":
+        for one in dripping:
+            with suppress(OSError):
+                one.send(bytes([octet]))
+    statuses = {one.result() for one in guesses}
+    assert statuses <= {0, 400}
+    assert 400 in statuses
+    assert approve(url).status_code == 200
+    assert work.result().state is State.AUTHENTICATED
+    for one in (*silent, *dripping):
+        one.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors are counted in /proc or /dev/fd")
+def test_nothing_stays_open(server: AuthorizationServer) -> None:
+    """After a login every socket is closed."""
+    work, url, _ = sign_in(server, MemoryStorage())
+    approve(url)
+    work.result()
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(3):
+        work, url, _ = sign_in(server, MemoryStorage())
+        approve(url)
+        work.result()
+    assert len(os.listdir("/dev/fd")) <= before
