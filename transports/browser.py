@@ -45,7 +45,7 @@ class SystemBrowser:
             if program in _TEXT_BROWSERS:
                 why = f"{program} is a text browser"
                 continue
-            problem = _launch(_with_url(command, url))
+            problem = _launch(_with_url(command, url), without_secrets(self._environ))
             if problem is None:
                 return None
             why = f"{program}: {problem}"
@@ -70,6 +70,16 @@ def launchers(environ: Mapping[str, str]) -> tuple[str, ...]:
     return ("xdg-open", "gio-open", "x-www-browser", "sensible-browser", "firefox", "chromium")
 
 
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` without what opens the vault or proves the client: no browser needs it."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.endswith(("_CLIENT_SECRET", "_PASSPHRASE"))
+        and not name.startswith("HOLDFAST_TOKEN")
+    }
+
+
 def _split(command: str) -> list[str]:
     try:
         return shlex.split(command.replace("\\", "\\\\") if os.name == "nt" else command)
@@ -83,11 +93,12 @@ def _with_url(command: Sequence[str], url: str) -> list[str]:
     return [*command, url]
 
 
-def _launch(command: Sequence[str]) -> str | None:
+def _launch(command: Sequence[str], environ: Mapping[str, str]) -> str | None:
     """Run ``command`` on its own; ``None`` if it works or is still at it after a moment."""
     try:
         process = subprocess.Popen(  # noqa: S603  no shell; the program is the user's choice
             command,
+            env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
