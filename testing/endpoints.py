@@ -156,8 +156,6 @@ class Endpoints:
 
 def faulty(reply: Reply, fault: Fault) -> Reply:
     """``reply`` as ``fault`` spoils it."""
-    if fault.kind is FaultKind.ERROR:
-        return Reply(fault.status, {"error": "invalid_request", **fault.members})
     if isinstance(reply.body, str):
         return reply
     if fault.kind is FaultKind.MEMBERS:

@@ -42,7 +42,7 @@ class FaultKind(StrEnum):
     FORM = "form"
     """The answer is form-encoded."""
     ERROR = "error"
-    """An OAuth error, ``members['error']``, with ``status``."""
+    """An OAuth error, ``members['error']``, with ``status``; nothing is done."""
     CALLBACK = "callback"
     """The callback's parameters are changed by ``members``; ``None`` removes one."""
 

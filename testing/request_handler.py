@@ -75,6 +75,9 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         if fault.kind is FaultKind.HANG:
             time.sleep(fault.seconds)
+        if fault.kind is FaultKind.ERROR:
+            self._send(Reply(fault.status, {"error": "invalid_request", **fault.members}))
+            return True
         if fault.kind in INSTEAD:
             status, body, headers = INSTEAD[fault.kind]
             self._send(Reply(status, body, headers))

@@ -12,6 +12,8 @@ A failing test names the rule that is broken in its first line.
 
 from __future__ import annotations
 
+import os
+import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,16 +29,24 @@ from ..engine.record import Challenge, Login, account_alias, state_alias
 from ..engine.secret import Secret
 from ..engine.table import State
 from ..engine.tokens import OAuthTokens
-from ..storage.host import SystemRandomness
 
 NOW = 1_800_000_000.0
 _ORIGIN = Origin(pid=1, host="host", user="user", app_version="1")
 
 
+class _SystemRandomness:
+    def octets(self, count: int) -> bytes:
+        return os.urandom(count)
+
+
+class _Randomness:
+    octets = staticmethod(secrets.token_bytes)
+
+
 def pending(provider: str = "acme", *, state: str = "state") -> Login:
     """A login that waits for the callback with ``state``."""
     return Login(
-        id=new_login_id(SystemRandomness()),
+        id=new_login_id(_SystemRandomness()),
         version=1,
         state=State.AWAITING_CALLBACK,
         config=OAuthConfig(service_name=provider, client_id="client"),

@@ -1,0 +1,182 @@
+"""Refreshing: read again under the lease, adopt what is newer, never wipe."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from bench_parts import conductor_over
+from holdfast.engine.errors import NetworkError, ProviderError, TokenRefreshFailed
+from holdfast.engine.ports import HttpRequest, HttpResponse, Lease
+from holdfast.engine.record import Login
+from holdfast.engine.table import State
+from holdfast.interfaces.http import RequestsHttp
+from holdfast.storage import MemoryStorage
+from holdfast.testing import user_agent
+from holdfast.testing.authorization_server import AuthorizationServer
+from holdfast.testing.misbehaviour import Fault, FaultKind
+from instant import InstantTransport
+
+
+@pytest.fixture
+def server() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as running:
+        yield running
+
+
+def approve(address: str) -> list[str]:
+    return [user_agent.fetch_only(address)]
+
+
+@pytest.fixture
+def storage() -> MemoryStorage:
+    return MemoryStorage()
+
+
+@pytest.fixture
+def expired(server: AuthorizationServer, storage: MemoryStorage) -> Login:
+    """A login whose token is within the buffer from its first second."""
+    server.change(token_lifetime=30)
+    login = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
+    server.change(token_lifetime=3600)
+    return login
+
+
+class SlowLease:
+    """A storage in which another process refreshes while this one waits for its lease."""
+
+    def __init__(self, behind: MemoryStorage, meanwhile: Any) -> None:
+        self._behind = behind
+        self._meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+    @contextmanager
+    def lease(self, login_id: str, **how: Any) -> Generator[Lease]:
+        self._meanwhile()
+        with self._behind.lease(login_id, **how) as lease:
+            yield lease
+
+
+def test_a_refresh_that_happened_while_waiting_is_used(
+    server: AuthorizationServer, storage: MemoryStorage, expired: Login
+) -> None:
+    """Who gets the lease second reads again, and finds the work done."""
+    first: list[Login] = []
+
+    def meanwhile() -> None:
+        other = conductor_over(storage).renewal
+        first.append(other.valid(expired.provider, expired.account))
+
+    waited = conductor_over(SlowLease(storage, meanwhile)).renewal
+    found = waited.valid(expired.provider, expired.account)
+    assert found == first[0]
+    assert server.counts["token:refresh_token"] == 1
+
+
+def test_a_newer_login_that_came_while_waiting_is_used(
+    server: AuthorizationServer, storage: MemoryStorage, expired: Login
+) -> None:
+    """When the user signs in anew meanwhile, the new login's token is the answer."""
+
+    def meanwhile() -> None:
+        newer.append(conductor_over(storage).sign_in(server.config(), InstantTransport(approve)))
+
+    newer: list[Login] = []
+    waited = conductor_over(SlowLease(storage, meanwhile)).renewal
+    assert waited.valid(expired.provider, expired.account).id == newer[0].id
+    assert server.counts["token:refresh_token"] == 0
+
+
+class Superseding(RequestsHttp):
+    """While the refresh token is with the provider, the user signs in anew."""
+
+    def __init__(self, meanwhile: Any) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        response = super().send(request)
+        if b"grant_type=refresh_token" in request.body:
+            self._meanwhile()
+        return response
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_nothing_newer_is_wiped_by_a_late_answer(
+    server: AuthorizationServer, storage: MemoryStorage, expired: Login, *, refused: bool
+) -> None:
+    """A refresh that ends after a newer login was saved leaves that login alone and returns it."""
+    newer: list[Login] = []
+
+    def meanwhile() -> None:
+        newer.append(conductor_over(storage).sign_in(server.config(), InstantTransport(approve)))
+
+    if refused:
+        server.state.revoke_family(server.state.tokens[-1].family)
+    late = conductor_over(storage, http=Superseding(meanwhile)).renewal
+    found = late.valid(expired.provider, expired.account)
+    assert found.id == newer[0].id
+    assert storage.read(found.id) == newer[0]
+    old = storage.read(expired.id)
+    assert old is not None
+    assert (old.state, old.reason) == (State.IDLE, "newer_login")
+
+
+def test_a_refusal_is_remembered_until_the_user_insists(
+    server: AuthorizationServer, storage: MemoryStorage, expired: Login
+) -> None:
+    """After a refusal nobody asks the provider again, unless told to."""
+    server.state.revoke_family(server.state.tokens[-1].family)
+    renewal = conductor_over(storage).renewal
+    for _ in range(2):
+        with pytest.raises(TokenRefreshFailed):
+            renewal.valid(expired.provider, expired.account)
+    assert server.counts["token:refresh_token"] == 1
+    with pytest.raises(TokenRefreshFailed):
+        renewal.valid(expired.provider, expired.account, force=True)
+    assert server.counts["token:refresh_token"] == 2
+
+
+def test_an_error_about_the_client_does_not_cost_the_token(
+    server: AuthorizationServer, storage: MemoryStorage, expired: Login
+) -> None:
+    """invalid_client is about us: the refresh token is kept, and works when we are right again."""
+    wrong = Fault(kind=FaultKind.ERROR, status=401, members={"error": "invalid_client"})
+    server.misbehave("token", wrong)
+    renewal = conductor_over(storage).renewal
+    with pytest.raises(ProviderError):
+        renewal.valid(expired.provider, expired.account)
+    kept = storage.read(expired.id)
+    assert kept is not None
+    assert (kept.state, kept.oauth_error) == (State.EXPIRED, "invalid_client")
+    assert renewal.valid(expired.provider, expired.account).state is State.AUTHENTICATED
+
+
+def test_an_answer_without_a_refresh_token_keeps_the_old_one(
+    server: AuthorizationServer, storage: MemoryStorage, expired: Login
+) -> None:
+    """A refresh that brings no new refresh token leaves the one there is."""
+    server.change(rotate=False)
+    without = Fault(kind=FaultKind.MEMBERS, members={"refresh_token": None})
+    server.misbehave("token", without)
+    fresh = conductor_over(storage).renewal.valid(expired.provider, expired.account)
+    assert fresh.tokens is not None
+    assert expired.tokens is not None
+    assert fresh.tokens.refresh_token == expired.tokens.refresh_token
+    assert fresh.tokens.access_token != expired.tokens.access_token
+
+
+def test_a_busy_provider_postpones(
+    server: AuthorizationServer, storage: MemoryStorage, expired: Login
+) -> None:
+    """503 leaves everything as good as it was, and says why."""
+    server.misbehave("token", Fault(kind=FaultKind.BUSY_503))
+    with pytest.raises(NetworkError):
+        conductor_over(storage).renewal.valid(expired.provider, expired.account)
+    kept = storage.read(expired.id)
+    assert kept is not None
+    assert (kept.state, kept.reason) == (State.EXPIRED, "provider_busy")
