@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import sys
 import time
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 
 from ..engine.events import Origin
@@ -15,9 +16,12 @@ from ..engine.events import Origin
 class SystemClock:
     """The clock of the operating system."""
 
-    # held by the class: freezegun replaces the attributes of modules, and a frozen deadline
-    # would never pass
-    _monotonic = staticmethod(time.monotonic)
+    # freezegun replaces time.monotonic, even for a module that is loaded while it is at work, and
+    # a frozen deadline would never pass; it leaves clock_gettime alone
+    if sys.platform == "win32":
+        _monotonic = staticmethod(time.monotonic)
+    else:
+        _monotonic = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
     _sleep = staticmethod(time.sleep)
 
     def now(self) -> float:

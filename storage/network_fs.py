@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Final
 
 from ..engine.errors import StorageError
 
-_NETWORKED: Final = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"}
+NETWORKED: Final = frozenset(
+    {
+        "9p",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "fuse.ceph",
+        "fuse.glusterfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "smb3",
+        "smbfs",
+    }
 )
+"""Types of file systems, as Linux names them, where a lock taken here is not seen elsewhere."""
+
+_ESCAPES: Final = {rb"\040": b" ", rb"\011": b"\t", rb"\012": b"\n", rb"\134": b"\\"}
 
 
 def refuse_network_fs(directory: str) -> None:
@@ -19,7 +43,7 @@ def refuse_network_fs(directory: str) -> None:
         StorageError: It is not: locks do not hold across machines there.
     """
     kind = _file_system(os.path.realpath(directory))
-    if kind in _NETWORKED:
+    if kind in NETWORKED:
         raise StorageError(
             f"{directory} is on a network file system ({kind}), where locks do not hold",
             hint="export HOLDFAST_STATE_DIR=… on a local disk, or HOLDFAST_ALLOW_NETWORK_FS=1",
@@ -28,15 +52,28 @@ def refuse_network_fs(directory: str) -> None:
 
 def _file_system(path: str) -> str | None:
     """The type of the file system ``path`` is on, as Linux tells it; ``None`` elsewhere."""
-    best, kind = "", None
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-            for line in mounts:
-                before, _, after = line.partition(" - ")
-                point = before.split()[4].encode().decode("unicode_escape")
-                inside = path == point or path.startswith(point.rstrip("/") + "/")
-                if inside and len(point) >= len(best):
-                    best, kind = point, after.split()[0]
-    except (OSError, IndexError, UnicodeError):
+        with open("/proc/self/mountinfo", "rb") as mounts:
+            return file_system_among(mounts, os.fsencode(path))
+    except OSError:
         return None
+
+
+def file_system_among(mounts: Iterable[bytes], path: bytes) -> str | None:
+    """The type of the file system ``path`` is on, by the lines of ``/proc/self/mountinfo``.
+
+    Of several mounts on one point, the last is what is seen.
+    """
+    best, kind = -1, None
+    for line in mounts:
+        before, _, after = line.partition(b" - ")
+        members = before.split(b" ")
+        if len(members) < 5 or not after:
+            continue
+        point = members[4]
+        for escape, octet in _ESCAPES.items():  # the backslash last: it begins the others
+            point = point.replace(escape, octet)
+        inside = path == point or path.startswith(point.rstrip(b"/") + b"/")
+        if inside and len(point) >= best:
+            best, kind = len(point), after.split(b" ")[0].decode("ascii", "replace")
     return kind
