@@ -103,12 +103,3 @@ def next_state(login: Login, trigger: Trigger) -> State:
         msg = f"a login that is {login.state.value} cannot {trigger.value.replace('_', ' ')}"
         raise IllegalTransition(msg, hint=f"holdfast status {login.provider}")
     return State(bearer.state)
-
-
-def legal_triggers(login: Login) -> list[Trigger]:
-    """The triggers the table allows for ``login`` as it is, guards included."""
-    return [
-        row.trigger
-        for row in TABLE
-        if row.source is login.state and (row.guard is None or GUARDS[row.guard](login))
-    ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...engine.errors import AuthRequired, Damaged
+from ...engine.introspection import introspection_request, judge_introspection
 from ...engine.table import State
 from ..status import status_of
 from .app import App, takes_app
@@ -21,8 +22,9 @@ _MARKS = {State.AUTHENTICATED: "good", State.EXPIRED: "warn", State.REFRESH_FAIL
 
 @click.command()
 @click.argument("provider", required=False)
+@click.option("--check", is_flag=True, help="Ask the provider, too, whether the token is good.")
 @takes_app
-def status(app: App, *, provider: str | None) -> None:
+def status(app: App, *, provider: str | None, check: bool) -> None:
     """The state of one provider, or of all.
 
     Exits with 4 if a token of any of them cannot be had without its user: nobody is signed in, a
@@ -32,13 +34,23 @@ def status(app: App, *, provider: str | None) -> None:
     if provider is not None and not finished and not pending:
         app.bench().catalogue.provider(provider)
         raise AuthRequired(f"not signed in to {provider}", hint=f"holdfast login {provider}")
+    active = {one.id: _asked(app, one) for one in finished} if check else {}
     if app.terminal.json:
-        app.terminal.answer_json("status/1", _members(app, finished, pending))
+        told = _members(app, finished, pending)
+        for one, members in zip(finished, told["logins"], strict=True):
+            if check:
+                members["active"] = active[one.id]
+        app.terminal.answer_json("status/1", told)
     elif provider is not None and app.terminal.verbose:
         for one in finished:
             _details(app, one)
     else:
         _table(app, [*finished, *pending])
+    for one in finished if not app.terminal.json else ():
+        if one.id in active:
+            app.terminal.tell(f"{one.provider}: {_ASKED[active[one.id]]}")
+    if False in active.values():
+        sys.exit(AuthRequired.exit_code)
     good = finished and all(_serves(app, one) for one in finished) and not pending
     if not good:
         sys.exit(AuthRequired.exit_code)
@@ -56,6 +68,24 @@ def list_logins(app: App) -> None:
         app.terminal.tell(f"{one.short_id}  {one.provider}  {one.account}  {one.state.value}")
     if not finished and not pending:
         app.terminal.say("no logins are kept here")
+
+
+_ASKED = {
+    True: "the provider says the token is active",
+    False: "the provider says the token is not active",
+    None: "the provider cannot be asked about tokens",
+}
+
+
+def _asked(app: App, one: Summary) -> bool | None:
+    """Whether the provider says that the access token of ``one`` is active (RFC 7662)."""
+    login = app.bench().storage.read(one.id)
+    if login is None or login.tokens is None:
+        return None
+    request = introspection_request(login.config, login.tokens.access_token, "access_token")
+    if request is None:
+        return None
+    return judge_introspection(app.bench().http.send(request)).active
 
 
 def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summary]]:

@@ -199,3 +199,14 @@ def test_a_login_is_visible_while_it_waits(world: World) -> None:
     drawn = world.run("diagram", "--login", started["login"])
     assert drawn.code == 0
     assert until(lambda: drawn.out, bool)
+
+
+def test_the_provider_can_be_asked(world: World) -> None:
+    """Status --check says what the provider says of the token, and exits by it."""
+    world.provide("asked", introspection_url=f"{world.server.issuer}/introspect")
+    assert world.run("login", "asked", "--via", "loopback").code == 0
+    asked = world.run("status", "--check", "--json")
+    assert (asked.code, asked.json["logins"][0]["active"]) == (0, True)
+    world.server.state.revoke_family(world.server.state.tokens[-1].family)
+    asked = world.run("status", "--check", "--json")
+    assert (asked.code, asked.json["logins"][0]["active"]) == (4, False)

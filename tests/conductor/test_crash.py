@@ -15,6 +15,7 @@ from holdfast.engine.table import TABLE, State
 from holdfast.storage import MemoryStorage
 from holdfast.testing import user_agent
 from holdfast.testing.authorization_server import AuthorizationServer
+from holdfast.testing.misbehaviour import Fault, FaultKind
 from instant import InstantTransport
 
 
@@ -139,3 +140,29 @@ def test_errors_of_a_resume_are_typed(server: AuthorizationServer) -> None:
 
     assert caught.value.code == "NOT_FOUND"
     assert server.issuer
+
+
+def test_a_provider_may_rotate_its_keys(server: AuthorizationServer) -> None:
+    """A key that was published after the last one was fetched is fetched when it is met."""
+    storage = MemoryStorage()
+    conductor = conductor_over(storage)
+    first = conductor.sign_in(server.config(), InstantTransport(approve))
+    server.rotate_key()
+    second = conductor.sign_in(server.config(), InstantTransport(approve))
+    assert first.identity == second.identity
+    assert second.identity is not None
+
+
+def test_an_id_token_of_another_login_is_not_believed(server: AuthorizationServer) -> None:
+    """Tokens that come with somebody else's ID token are not accepted."""
+    storage = MemoryStorage()
+    other = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
+    assert other.tokens is not None
+    swapped = Fault(kind=FaultKind.MEMBERS, members={"id_token": other.tokens.id_token})
+    server.misbehave("token", swapped)
+    with pytest.raises(AuthFailed):
+        conductor_over(storage).sign_in(
+            server.config(), InstantTransport(approve), account="another"
+        )
+    ended = [one for one in storage.summaries() if one.account == "another"]
+    assert [(one.state, one.reason) for one in ended] == [(State.IDLE, "bad_token_response")]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from holdfast.engine import machine
 from holdfast.engine.errors import IllegalTransition
-from holdfast.engine.machine import legal_triggers, next_state
+from holdfast.engine.machine import next_state
 from holdfast.engine.table import TABLE, State, Trigger
 from logins import BY_DEVICE, CODE_EXCHANGE, FULFILLED, REFRESH_EXCHANGE, TOKENS, VIOLATED, login_in
 
@@ -52,22 +52,6 @@ def test_a_refusal_leaves_the_next_transition_as_it_was():
         next_state(login_in(State.EXCHANGING), Trigger.REJECT_CODE)
 
     assert next_state(login_in(State.IDLE), Trigger.BEGIN) is State.CHALLENGE
-
-
-@pytest.mark.parametrize("state", State)
-def test_the_legal_triggers_are_those_that_are_accepted(state):
-    """What is offered is what would be accepted, for every record shape."""
-    shapes = [{}, EVERYTHING, *FULFILLED.values(), *(f for fs in VIOLATED.values() for f in fs)]
-    for fields in shapes:
-        login = login_in(state, **fields)
-        accepted = []
-        for trigger in Trigger:
-            try:
-                next_state(login, trigger)
-            except IllegalTransition:
-                continue
-            accepted.append(trigger)
-        assert sorted(legal_triggers(login)) == sorted(accepted)
 
 
 def test_there_are_no_ways_around_the_table():
