@@ -38,15 +38,39 @@ def append_event(
     return replace(head, seq=seq, mac=mac), Recorded(seq, members)
 
 
+def check_chain(connection: sqlite3.Connection, keys: Keys, head: Head) -> None:
+    """Follow the chain from the first event to the last the manifest knows.
+
+    Raises:
+        Damaged: An event was changed, removed, added or put elsewhere.
+    """
+    link, last = b"", 0
+    for seq, sealed, mac in connection.execute("SELECT seq, body, mac FROM audit ORDER BY seq"):
+        if not isinstance(sealed, bytes) or seq != last + 1:
+            raise _not_as_written(last + 1)
+        link, last = keys.chain(link, seq, sealed), seq
+        if link != mac:
+            raise _not_as_written(seq)
+    if (last, link) != (head.seq, head.mac):
+        raise _not_as_written(last + 1)
+
+
+def _not_as_written(seq: int) -> Damaged:
+    return Damaged(
+        f"record {seq} of the audit log is not as it was written", hint="holdfast help audit"
+    )
+
+
 def read_events(
-    connection: sqlite3.Connection, keys: Keys, *, after: int, limit: int
+    connection: sqlite3.Connection, keys: Keys, head: Head, *, after: int, limit: int
 ) -> Sequence[Recorded]:
     """Up to ``limit`` events above number ``after``, in order.
 
     Raises:
-        Damaged: One of them does not open.
+        Damaged: One of them is missing or does not open.
     """
     found: list[Recorded] = []
+    after = max(after, 0)
     for seq, sealed in connection.execute(
         "SELECT seq, body FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
     ):
@@ -56,7 +80,11 @@ def read_events(
             raise Damaged(
                 f"record {seq} of the audit log does not open", hint="holdfast audit show"
             ) from error
+        if seq != after + len(found) + 1:
+            break
         found.append(Recorded(seq, {name: _scalar(value) for name, value in members.items()}))
+    if after + len(found) < min(head.seq, after + limit):
+        raise _not_as_written(after + len(found) + 1)
     return found
 
 

@@ -72,9 +72,10 @@ class Header:
         epoch: Which root key its rows are sealed under.
         created_at: When it was made, POSIX seconds.
         slots: The ways to the root key.
+        body: What it was read from, with members only a newer version knows; empty if it is new.
     """
 
-    __slots__ = ("created_at", "epoch", "kind", "reason", "slots", "store")
+    __slots__ = ("body", "created_at", "epoch", "kind", "reason", "slots", "store")
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class Header:
         epoch: int,
         created_at: float,
         slots: Sequence[Slot],
+        body: bytes = b"",
     ) -> None:
         """Keep the parts."""
         self.store = store
@@ -93,6 +95,7 @@ class Header:
         self.epoch = epoch
         self.created_at = created_at
         self.slots = tuple(slots)
+        self.body = body
 
     def encode(self) -> bytes:
         """The header as it is written."""
@@ -138,11 +141,12 @@ def decode_header(data: bytes) -> Header:
             store=_octets(members["store"]),
             kind=_text(members["kind"]),
             reason=_text(members["reason"]),
-            epoch=int(_number(members["epoch"])),
+            epoch=_epoch(members["epoch"]),
             created_at=_number(members["created_at"]),
             slots=[_slot(_mapping(slot)) for slot in slots],
+            body=data,
         )
-    except (cbor.CborError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise Damaged("the header of the vault cannot be read", hint=_MEND) from error
 
 
@@ -185,6 +189,12 @@ def _text(value: cbor.Plain) -> str:
 
 def _number(value: cbor.Plain) -> float:
     if not isinstance(value, int | float):
+        raise TypeError
+    return value
+
+
+def _epoch(value: cbor.Plain) -> int:
+    if not isinstance(value, int) or not 0 <= value < 1 << 32:
         raise TypeError
     return value
 

@@ -131,11 +131,14 @@ def _wait_for(
 
 
 def _sign(descriptor: int) -> None:
-    """Write into the lock file who holds it; only ever shown to people."""
+    """Write into the lock file who holds it; only ever shown to people, so a full disk may lose it."""
     text = f"{os.getpid()} {int(time.time())} {socket.gethostname()}\n".encode()[:_HOLDER_LIMIT]
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, text)
+    try:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, text)
+    except OSError:
+        pass
 
 
 def _holder(path: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .sealing import Keys
 
 _MODULUS: Final = 1 << 256
+_HELP: Final = "holdfast help storage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,7 @@ def read_head(connection: sqlite3.Connection, keys: Keys) -> Head:
         ):
             raise TypeError
     except (TypeError, ValueError, KeyError) as error:
-        raise Damaged(
-            "the manifest of the vault was changed", hint="holdfast help storage"
-        ) from error
+        raise Damaged("the manifest of the vault was changed", hint=_HELP) from error
     return Head(int.from_bytes(total, "big"), count, seq, link, generation)
 
 
@@ -92,18 +91,19 @@ def check_rows(connection: sqlite3.Connection, keys: Keys, head: Head) -> None:
     for login, version, state, index, meta, secret in connection.execute(
         "SELECT id, version, state, idx, substr(meta, -16), substr(secret, -16) FROM login"
     ):
-        tags = tags_of(index, meta, secret)
-        total = (total + keys.row_digest(login, version, state, tags)) % _MODULUS
+        try:
+            tags = tags_of(index, meta, secret)
+            total = (total + keys.row_digest(login, version, state, tags)) % _MODULUS
+        except (TypeError, AttributeError) as error:  # SQLite keeps any type in any column
+            raise Damaged("a login in the vault is not one of ours", hint=_HELP) from error
         count += 1
     if count != head.count:
         raise Damaged(
             f"the vault holds {count} logins and should hold {head.count}",
-            hint="holdfast help storage",
+            hint=_HELP,
         )
     if total != head.total:
-        raise Damaged(
-            "a login in the vault is not the one that was last saved", hint="holdfast help storage"
-        )
+        raise Damaged("a login in the vault is not the one that was last saved", hint=_HELP)
 
 
 def tags_of(index: bytes | None, meta: bytes, secret: bytes) -> bytes:

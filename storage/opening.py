@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from ..engine.errors import ConfigInvalid, StorageError
+from ..engine.errors import ConfigInvalid, Damaged, NewerFormat, StorageError
 from .header import Header, Slot, keys_of
 from .keyring_key import KeyringKey
 from .manifest import Head
@@ -17,7 +17,7 @@ from .network_fs import refuse_network_fs
 from .paths import config_dir as default_config_dir
 from .paths import state_dir as default_state_dir
 from .private_file import check_directory
-from .reader import read_header
+from .reader import read_header, read_second_header
 from .schema import create_database
 from .sealing import KEY_OCTETS, Keys, expand
 from .slots import KEYFILE, KEYRING, PASSPHRASE, new_keyfile_slot, new_passphrase_slot, unlock
@@ -118,6 +118,17 @@ class VaultOpener:
             StorageError: Its key cannot be had.
         """
         header = read_header(connection, self.state_dir)
+        try:
+            return header, self._keys(connection, header)
+        except NewerFormat:
+            raise
+        except StorageError:
+            copy = read_second_header(self.state_dir)
+            if copy is None or copy.body == header.body:
+                raise
+            return copy, self._keys(connection, copy)
+
+    def _keys(self, connection: sqlite3.Connection, header: Header) -> Keys:
         if self._choice not in {"auto", header.kind}:
             raise StorageError(
                 f"the vault in {self.state_dir} has its key in a {header.kind}, "
@@ -130,7 +141,14 @@ class VaultOpener:
             passphrase=self._passphrase,
             keyring=self._keyring.read,
         )
-        return header, keys_of(header, root)
+        keys = keys_of(header, root)
+        try:
+            kept = connection.execute("SELECT mac FROM header").fetchone()
+        except sqlite3.Error:  # its table is gone, and this is the copy
+            kept = None
+        if kept is not None and kept[0] != keys.header_mac(header.body):
+            raise Damaged("the header of the vault was changed", hint="holdfast help storage")
+        return keys
 
     def create(self) -> None:
         """Make the vault; its directory is there, and its making is ours alone."""

@@ -22,10 +22,20 @@ def ensure_directory(path: str) -> None:
         StorageError: It is somebody else's, open to others, or no directory.
     """
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        _make_directories(path)
     except OSError as error:
         raise _mapped(error, f"cannot make the directory {path}") from error
     check_directory(path)
+
+
+def _make_directories(path: str) -> None:
+    """Make ``path`` and what is missing above it; ``os.makedirs`` leaves parents to the umask."""
+    if os.path.isdir(path):
+        return
+    above = os.path.dirname(path)
+    if above and above != path:
+        _make_directories(above)
+    os.makedirs(path, mode=0o700, exist_ok=True)  # another process may have made it meanwhile
 
 
 def check_directory(path: str) -> None:
@@ -86,6 +96,28 @@ def open_private(path: str, *, create: bool = False, append: bool = False) -> in
     return descriptor
 
 
+def check_private(path: str) -> None:
+    """Make sure that ``path`` is a regular file, this user's alone, without opening it.
+
+    For the database: POSIX drops every lock a process has on a file when it closes *any*
+    descriptor of it, those of a transaction in another thread too. The directory has been checked,
+    so nobody else can put another file there afterwards.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        StorageError: It is a link, has several names, is somebody else's or open to others.
+    """
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _mapped(error, f"cannot open {path}") from error
+    if stat.S_ISLNK(found.st_mode):
+        raise StorageError(f"{path} is a link", hint=f"rm {path}")
+    _check_file(path, found)
+
+
 def read_private(path: str, limit: int) -> bytes:
     """The first ``limit`` bytes of the private file ``path``.
 
@@ -109,7 +141,8 @@ def write_private(path: str, data: bytes) -> None:
         StorageFull: No space left; what was there is still there.
         StorageError: It cannot be written.
     """
-    aside = f"{path}.{os.getpid()}.new"
+    # a random name: process ids come again, in containers at once, and with them the leftovers
+    aside = f"{path}.{os.urandom(6).hex()}.new"
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
         try:

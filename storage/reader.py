@@ -10,7 +10,7 @@ import sqlite3
 
 from ..engine.errors import Damaged, NewerFormat, StorageError
 from .header import decode_header
-from .private_file import check_directory, open_private, read_private
+from .private_file import check_directory, check_private, read_private
 from .sealing import FORMAT
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ def open_database(directory: str) -> sqlite3.Connection | None:
         return None
     check_directory(directory)
     try:
-        os.close(open_private(path))
+        check_private(path)
         connection = sqlite3.connect(
             path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
         )
@@ -71,19 +71,39 @@ def read_header(connection: sqlite3.Connection, directory: str) -> Header:
         found = connection.execute("SELECT body FROM header").fetchone()
         return decode_header(found[0])
     except (sqlite3.Error, Damaged, TypeError) as error:
-        try:
-            copy = read_private(os.path.join(directory, SECOND_HEADER), _HEADER_LIMIT)
-        except FileNotFoundError:
+        copy = read_second_header(directory)
+        if copy is None:
             raise Damaged(
                 "the header of the vault cannot be read", hint="holdfast help storage"
             ) from error
-        return decode_header(copy)
+        return copy
+
+
+def read_second_header(directory: str) -> Header | None:
+    """The copy of the header beside the database, if it is there.
+
+    Raises:
+        NewerFormat: A newer version wrote it.
+        Damaged: It cannot be read.
+    """
+    try:
+        return decode_header(read_private(os.path.join(directory, SECOND_HEADER), _HEADER_LIMIT))
+    except FileNotFoundError:
+        return None
 
 
 def row_by_alias(connection: sqlite3.Connection, keys: Keys, alias: str) -> Row | None:
     """The row of ``alias``, still sealed."""
     found: Row | None = connection.execute(
         "SELECT id, version, state, meta, secret FROM login WHERE idx = ?", (keys.index(alias),)
+    ).fetchone()
+    return found
+
+
+def scan_for_alias(connection: sqlite3.Connection, keys: Keys, alias: str) -> Row | None:
+    """As :func:`row_by_alias`, by the rows themselves: SQLite's index may be torn where they are not."""
+    found: Row | None = connection.execute(
+        "SELECT id, version, state, meta, secret FROM login WHERE +idx = ?", (keys.index(alias),)
     ).fetchone()
     return found
 

@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from ..engine.codec import encode_login
-from ..engine.errors import StorageConflict
+from ..engine.errors import Damaged, StorageConflict
 from .manifest import Head, tags_of
 
 if TYPE_CHECKING:
@@ -54,5 +54,10 @@ def put_login(connection: sqlite3.Connection, keys: Keys, head: Head, change: Ch
     if not found:
         return head.moved(add=after, count=1)
     version, state, old_index, old_meta, old_secret = found
-    before = keys.row_digest(login.id, version, state, tags_of(old_index, old_meta, old_secret))
+    try:
+        before = keys.row_digest(login.id, version, state, tags_of(old_index, old_meta, old_secret))
+    except (TypeError, AttributeError) as error:  # SQLite keeps any type in any column
+        raise Damaged(
+            "the login that was there is not one of ours", hint="holdfast list"
+        ) from error
     return head.moved(add=after, remove=before)

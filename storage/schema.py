@@ -48,7 +48,8 @@ def create_database(directory: str, header: Header, keys: Keys, head: tuple[byte
         StorageError: It could not be made; nothing is left of it.
     """
     body = header.encode()
-    aside = os.path.join(directory, f"{DATABASE}.{os.getpid()}.new")
+    aside = os.path.join(directory, f"{DATABASE}.new")
+    _remove(aside)  # its making is ours alone: what is there was left by a process that died
     try:
         os.close(open_private(aside, create=True))
         connection = sqlite3.connect(aside, isolation_level=None)
@@ -65,8 +66,15 @@ def create_database(directory: str, header: Header, keys: Keys, head: tuple[byte
         write_private(os.path.join(directory, SECOND_HEADER), body)
         os.replace(aside, os.path.join(directory, DATABASE))
         sync_directory(directory)
+    except StorageError:
+        _remove(aside)
+        raise
     except (sqlite3.Error, OSError) as error:
-        for leftover in (aside, f"{aside}-journal"):
-            if os.path.lexists(leftover):
-                os.unlink(leftover)
+        _remove(aside)
         raise StorageError(f"cannot make the vault: {error}", hint="df -h") from error
+
+
+def _remove(aside: str) -> None:
+    for leftover in (aside, f"{aside}-journal"):
+        if os.path.lexists(leftover):
+            os.unlink(leftover)

@@ -96,7 +96,11 @@ class Keys:
         Raises:
             Damaged: It is not this row's.
         """
-        return unseal(self._row(kind, login), sealed, self._bound(kind, login, version, state))
+        try:
+            key, bound = self._row(kind, login), self._bound(kind, login, version, state)
+        except Exception as error:  # SQLite keeps any type in any column; naming struct.error costs
+            raise Damaged("a sealed record claims to be what none can be") from error
+        return unseal(key, sealed, bound)
 
     def _row(self, kind: str, login: str) -> bytes:
         return expand(self._root, "record", login.encode(), kind.encode(), pack(">I", self.epoch))

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Final
 from ..engine.codec import decode_login, decode_summary
 from ..engine.errors import Damaged, LoginBusy, StorageError
 from ..engine.ports import Lease
-from .audit_rows import append_event, read_events
+from .audit_rows import append_event, check_chain, read_events
 from .header import Header
 from .locks import locked
 from .manifest import check_rows, read_head
 from .private_file import ensure_directory
-from .reader import open_database, open_secret, row_by_alias, row_by_id
+from .reader import open_database, open_secret, row_by_alias, row_by_id, scan_for_alias
 from .rows import put_login
 from .schema import set_pragmas
 from .sqlite_errors import translated
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 WRITE_WAIT: Final = 30.0
 """Seconds a writer stands in line; each one before it takes about a millisecond."""
+_HELP: Final = "holdfast help storage"
 _CHECKED_AT_ONCE: Final = 512  # rows up to which every look at the vault checks the whole of it
 
 
@@ -96,10 +97,13 @@ class Vault:
             if opened is None:
                 return None
             connection, keys = opened
-            row = row_by_alias(connection, keys, alias)
+            row = row_by_alias(connection, keys, alias) or scan_for_alias(connection, keys, alias)
             if row is None:
                 return None
-            return decode_login(open_secret(keys, row))
+            login = decode_login(open_secret(keys, row))
+        if login.alias != alias:  # the index is not sealed with the row: it may have been moved
+            raise Damaged("a login in the vault is filed under another's name", hint=_HELP)
+        return login
 
     def summaries(self) -> Iterable[Summary]:
         """See :meth:`holdfast.engine.ports.Storage.summaries`; rows that do not open are left out.
@@ -127,7 +131,12 @@ class Vault:
             if opened is None:
                 return []
             connection, keys = opened
-            return read_events(connection, keys, after=after, limit=limit)
+            connection.execute("BEGIN")  # the manifest and the log of one moment
+            try:
+                head = read_head(connection, keys)
+                return read_events(connection, keys, head, after=after, limit=limit)
+            finally:
+                connection.execute("COMMIT")
 
     def problems(self) -> list[str]:
         """What in the vault is not as it was saved, one sentence each; empty if all is well."""
@@ -136,10 +145,15 @@ class Vault:
             if opened is None:
                 return found
             connection, keys = opened
+            connection.execute("BEGIN")
             try:
-                check_rows(connection, keys, read_head(connection, keys))
-            except Damaged as error:
-                found.append(error.message)
+                for check in (check_rows, check_chain):
+                    try:
+                        check(connection, keys, read_head(connection, keys))
+                    except Damaged as error:
+                        found.append(error.message)
+            finally:
+                connection.execute("COMMIT")
             for login, version, state, meta, secret in connection.execute(
                 "SELECT id, version, state, meta, secret FROM login"
             ):
@@ -147,7 +161,7 @@ class Vault:
                     keys.open_row("meta", login, version, state, meta)
                     keys.open_row("secret", login, version, state, secret)
                 except Damaged:
-                    found.append(f"login {login[:4]} does not open")
+                    found.append(f"login {str(login)[:4]} does not open")
         return found
 
     # --- writing ---------------------------------------------------------------------------------
@@ -223,13 +237,13 @@ class Vault:
                     connection.execute("BEGIN IMMEDIATE")
                     try:
                         yield connection, keys
-                    except BaseException:
                         if connection.in_transaction:
+                            with translated(committing=True):
+                                connection.execute("COMMIT")
+                    except BaseException:
+                        if connection.in_transaction:  # also after a commit that was refused
                             connection.execute("ROLLBACK")
                         raise
-                    if connection.in_transaction:
-                        with translated(committing=True):
-                            connection.execute("COMMIT")
             except LoginBusy as error:
                 raise StorageError(error.message, hint="try again in a while") from error
 
