@@ -8,6 +8,7 @@ leaves to the whole command by answering ``None``.
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import time
 
@@ -67,9 +68,11 @@ def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | 
         if secret is None:
             return None
         login = cbor.decode_map(secret)
-    except (HoldfastError, cbor.CborError):
+    except (HoldfastError, cbor.CborError, sqlite3.Error):
         return None
-    return _printed(login, given["format"], least)
+    # one that is filed under another's name is the whole command's matter
+    named = _is(login, given["provider"], given["account"])
+    return _printed(login, given["format"], least) if named else None
 
 
 def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
@@ -101,6 +104,15 @@ def _keys(header: Header, environ: Mapping[str, str]) -> Keys:
         keyring=keyring,
     )
     return keys_of(header, root)
+
+
+def _is(login: Mapping[str, cbor.Plain], provider: str, account: str) -> bool:
+    config = login.get("config")
+    return (
+        isinstance(config, dict)
+        and config.get("service_name") == provider
+        and login.get("account") == account
+    )
 
 
 def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | None:

@@ -1,0 +1,270 @@
+"""The vault among other connections, full disks, leftovers and torn bytes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from holdfast.engine.errors import HoldfastError, StorageError
+from holdfast.engine.record import account_alias
+from holdfast.interfaces.cli.fast import cached_token
+from holdfast.storage import EncryptedFileStorage
+from holdfast.storage.private_file import ensure_directory, write_private
+from holdfast.testing.storage_contract import finished, further, pending, saved
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    return tmp_path
+
+
+def vault(place: Path) -> EncryptedFileStorage:
+    return EncryptedFileStorage(str(place / "s"), config_dir=str(place / "c"), environ={})
+
+
+def test_opening_takes_no_lock_away(place: Path) -> None:
+    """Opening the vault again leaves the transaction of another connection of this process alone.
+
+    POSIX locks belong to the process: closing any descriptor of the file would drop them all, and
+    another process would take the journal of a living transaction for that of a dead one.
+    """
+    login = finished()
+    saved(vault(place), [login])
+    ask = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)\n"
+        "try: c.execute('BEGIN IMMEDIATE'); print('free')\n"
+        "except sqlite3.OperationalError: print('held')"
+    )
+    database = str(place / "s" / "vault.db")
+    with vault(place)._writing() as (connection, _):
+        assert connection.in_transaction
+        assert vault(place).read(login.id) == login
+        done = subprocess.run(
+            [sys.executable, "-c", ask, database], capture_output=True, text=True, check=True
+        )
+    assert done.stdout.strip() == "held"
+
+
+def test_a_refused_commit_leaves_no_transaction_open(place: Path) -> None:
+    """When SQLite will not commit, the change is undone and the next one is not in its way."""
+    login = finished()
+    storage = vault(place)
+    saved(storage, [login])
+    assert storage._connection is not None
+    storage._connection.execute("PRAGMA busy_timeout = 20")
+    with closing(sqlite3.connect(place / "s" / "vault.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM login").fetchall()
+        if storage._connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            pytest.skip("with a write-ahead log a reader is in nobody's way")
+        with pytest.raises(StorageError):
+            saved(storage, [further(login, reason="refused")])
+        reader.execute("COMMIT")
+    assert storage.read(login.id) == login
+    saved(storage, [further(login, reason="taken")])
+    assert len(storage.events()) == 2
+    assert storage.problems() == []
+
+
+def test_directories_on_the_way_are_private_too(place: Path) -> None:
+    """Missing parents are made for this user alone, whatever the umask."""
+    before = os.umask(0)
+    try:
+        ensure_directory(str(place / "a" / "b" / "c"))
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in place.rglob("*")}
+    assert modes == {0o700}
+
+
+def test_leftovers_of_the_dead_are_in_nobodys_way(place: Path) -> None:
+    """What a killed process left half-written, under our own process id even, is passed by."""
+    (place / "s").mkdir(mode=0o700)
+    for name in ("vault.db", "vault.header"):
+        for leftover in (f"{name}.{os.getpid()}.new", f"{name}.new"):
+            path = place / "s" / leftover
+            path.touch(mode=0o600)
+            path.write_bytes(b"half")
+    write_private(str(place / "s" / "vault.header"), b"whole")
+    assert (place / "s" / "vault.header").read_bytes() == b"whole"
+    login = finished()
+    saved(vault(place), [login])
+    assert vault(place).read(login.id) == login
+
+
+@pytest.fixture
+def small_disk(place: Path) -> Iterator[Path]:
+    """A file system of one MiB."""
+    disk = place / "disk"
+    disk.mkdir(mode=0o700)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(disk)],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def fill(disk: Path, leave: int) -> None:
+    """Fill ``disk`` so that ``leave`` bytes remain."""
+    found = os.statvfs(disk)
+    room = found.f_bavail * found.f_bsize - leave
+    with (disk / "filler").open("ab") as file:
+        file.write(b"\0" * max(0, room))
+
+
+@pytest.mark.parametrize("leave", [0, 4096, 8192, 16384, 32768])
+def test_a_full_disk_at_any_moment(small_disk: Path, leave: int) -> None:
+    """With little or no space left a change is made or refused whole, and later all goes on."""
+    login = finished()
+    storage = vault(small_disk)
+    saved(storage, [login])
+    fill(small_disk, leave)
+    newest = login
+    for _ in range(200):
+        try:
+            saved(storage, [further(newest)])
+        except StorageError:
+            break
+        newest = further(newest)
+    else:
+        pytest.fail("the disk was never full")
+    (small_disk / "filler").unlink()
+    for opened in (storage, vault(small_disk)):
+        assert opened.read(login.id) == newest
+        assert opened.problems() == []
+    saved(storage, [further(newest)])
+    assert len(vault(small_disk).events(limit=1000)) == newest.version + 1
+
+
+@pytest.mark.parametrize("leave", [0, 4096, 12288, 20480, 28672])
+def test_a_vault_is_not_made_by_halves(small_disk: Path, leave: int) -> None:
+    """Without room for a vault none is made, nothing is left lying about, and later one is."""
+    fill(small_disk, leave)
+    login = pending()
+    with pytest.raises(StorageError):
+        saved(vault(small_disk), [login])
+    assert not (small_disk / "s" / "vault.db").exists()
+    assert not list((small_disk / "s").glob("*.new*"))
+    (small_disk / "filler").unlink()
+    saved(vault(small_disk), [login])
+    assert vault(small_disk).read(login.id) == login
+
+
+def looked_at(place: Path) -> list[object]:
+    """Everything that can be asked of a vault; each answer, or the kind of error instead."""
+    opened = vault(place)
+    alias = account_alias("one", "default")
+    environ = {
+        "HOLDFAST_STATE_DIR": str(place / "s"),
+        "HOLDFAST_CONFIG_DIR": str(place / "c"),
+    }
+    answers: list[object] = []
+    for ask in (
+        lambda: opened.find(alias),
+        lambda: list(opened.summaries()),
+        opened.events,
+        opened.problems,
+        lambda: cached_token(["one"], environ),
+    ):
+        try:
+            answers.append(ask())
+        except HoldfastError as error:
+            answers.append(error.code)
+    opened.close()
+    return answers
+
+
+@pytest.mark.parametrize("name", ["vault.db", "vault.header"])
+def test_torn_bytes_are_never_believed(place: Path, name: str) -> None:
+    """Whatever byte of the vault is torn: what is read is what was written, or an error of ours."""
+    one, two = finished("one"), finished("two")
+    saved(vault(place), [one, two])
+    truth = looked_at(place)
+    assert truth[3] == []
+    path = place / "s" / name
+    octets = path.read_bytes()
+    # unused space of a page holds zeros; tearing what is written finds more
+    written = [place for place, octet in enumerate(octets) if octet] if name == "vault.db" else []
+    for position in written[:: max(1, len(written) // 300)] or range(len(octets)):
+        torn = bytearray(octets)
+        torn[position] ^= 1 << position % 8
+        path.write_bytes(bytes(torn))
+        for number, answer in enumerate(looked_at(place)):
+            if number == 0:  # a damaged login says so; it is not simply gone
+                assert answer is not None
+            if number == 3:  # whatever is said of the whole
+                continue
+            if number == 1:  # a summary that does not open is left out
+                assert isinstance(answer, str) or set(answer) <= set(truth[1])
+            else:
+                assert answer == truth[number] or isinstance(answer, str | None)
+    path.write_bytes(octets)
+    assert looked_at(place) == truth
+
+
+def test_nobody_gets_the_token_of_another(place: Path) -> None:
+    """A login filed under the name of another is not handed out as that one."""
+    one, two = finished("one", token="of-one"), finished("two", token="of-two")
+    saved(vault(place), [one, two])
+    with closing(sqlite3.connect(place / "s" / "vault.db")) as connection, connection:
+        index = dict(connection.execute("SELECT id, idx FROM login").fetchall())
+        connection.execute("UPDATE login SET idx = NULL")
+        for login, other in ((one, two), (two, one)):
+            connection.execute("UPDATE login SET idx = ? WHERE id = ?", (index[other.id], login.id))
+    answers = looked_at(place)
+    assert (answers[0], answers[-1]) == ("STORAGE_DAMAGED", None)
+
+
+def test_every_bit_of_the_header_counts(place: Path) -> None:
+    """A torn header opens nothing by mistake: the copy serves, or the vault is refused."""
+    login = finished("one")
+    saved(vault(place), [login])
+    path = place / "s" / "vault.header"
+    body = path.read_bytes()
+    for copy in (True, False):
+        for bit in range(0, len(body) * 8, 3):
+            torn = bytearray(body)
+            torn[bit // 8] ^= 1 << bit % 8
+            if not copy:
+                path.write_bytes(bytes(torn))
+            with closing(sqlite3.connect(place / "s" / "vault.db")) as connection, connection:
+                connection.execute("UPDATE header SET body = ?", (bytes(torn),))
+            found = looked_at(place)
+            # with both torn the same way nothing can be believed
+            if copy and found[0] != "STORAGE_NEWER_FORMAT":
+                assert found[0] == login, bit
+            else:
+                assert isinstance(found[0], str), bit
+            assert found[-1] in {"token", None}
+
+
+@pytest.mark.parametrize("value", ["'text'", "NULL", "1.5", "-1", "x'00'", "9223372036854775807"])
+@pytest.mark.parametrize(
+    "column", ["login.version", "login.state", "login.meta", "login.secret", "login.idx",
+               "head.body", "head.mac", "header.body", "header.mac", "audit.body", "audit.mac"],
+)  # fmt: skip
+def test_values_of_other_types_are_damage(place: Path, column: str, value: str) -> None:
+    """SQLite keeps anything in any column; none of it gets past us as something else."""
+    table, _, name = column.partition(".")
+    login = finished("one")
+    saved(vault(place), [login])
+    with closing(sqlite3.connect(place / "s" / "vault.db")) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        try:
+            connection.execute(f"UPDATE {table} SET {name} = {value}")
+        except sqlite3.IntegrityError:
+            return
+    found, *_ = looked_at(place)
+    assert found in (login, "STORAGE_DAMAGED")
+    with suppress(HoldfastError):
+        saved(vault(place), [further(login)])
