@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..engine.errors import HoldfastError, StorageError
 from ..engine.record import DEFAULT_ACCOUNT, account_alias
 from ..engine.table import Trigger
+from ..engine.tokens import OAuthTokens
 from .importing import forget_login, import_tokens
 from .memory import MemoryStorage
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ..engine.ports import Change, Lease
     from ..engine.provider import OAuthConfig
     from ..engine.record import Login, Summary
-    from ..engine.tokens import OAuthTokens
     from .token_storage import TokenStorageProtocol
 
 
@@ -87,15 +87,16 @@ class TokenStorageAdapter:
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
         """See :meth:`holdfast.engine.ports.Storage.commit`; tokens are kept outside first."""
         with self._guard:
-            for change in changes:
-                login, trigger = change.login, change.event.trigger
-                if trigger == Trigger.ACCEPT_TOKENS.value and login.tokens is not None:
-                    name = _name(login.provider, login.account)
-                    self._outside(partial(self._tokens.save_tokens, name, login.tokens))
-                elif trigger == Trigger.LOGOUT.value:
-                    name = _name(login.provider, login.account)
-                    self._outside(partial(self._tokens.delete_tokens, name))
-            return self._memory.commit(changes)
+            return self._memory.commit(changes, first=lambda: self._pass_on(changes))
+
+    def _pass_on(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            login, trigger = change.login, change.event.trigger
+            name = _name(login.provider, login.account)
+            if trigger == Trigger.ACCEPT_TOKENS.value and login.tokens is not None:
+                self._outside(partial(self._tokens.save_tokens, name, login.tokens))
+            elif trigger == Trigger.LOGOUT.value:
+                self._outside(partial(self._tokens.delete_tokens, name))
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`holdfast.engine.ports.Storage.note`."""
@@ -106,14 +107,17 @@ class TokenStorageAdapter:
         return self._memory.events(after=after, limit=limit)
 
     def _load(self, provider: str, account: str) -> OAuthTokens | None:
-        loaded: list[OAuthTokens | None] = []
-        name = _name(provider, account)
-        self._outside(lambda: loaded.append(self._tokens.load_tokens(name)))
-        return loaded[0]
+        found = self._outside(partial(self._tokens.load_tokens, _name(provider, account)))
+        if found is not None and not isinstance(found, OAuthTokens):
+            raise StorageError(
+                f"{self.description} gave something else than tokens: {type(found).__name__}",
+                hint="look at the storage this program brings",
+            )
+        return found
 
-    def _outside(self, call: Callable[[], object]) -> None:
+    def _outside(self, call: Callable[[], object]) -> object:
         try:
-            call()
+            return call()
         except HoldfastError:
             raise
         except Exception as error:

@@ -37,6 +37,7 @@ def import_tokens(
     ``import``. So the log says truthfully that the tokens did not come from a provider's answer.
 
     Raises:
+        StorageConflict: Somebody else changed the older login meanwhile.
         StorageError: They could not be saved.
     """
     ledger = ledger_over(storage)
@@ -78,6 +79,7 @@ def forget_login(storage: Storage, login: Login) -> None:
     """Erase the tokens of ``login`` here; nobody is told.
 
     Raises:
+        StorageConflict: Somebody else changed it meanwhile.
         StorageError: They could not be erased.
     """
     ledger = ledger_over(storage)

@@ -26,7 +26,7 @@ class MemoryStorage:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._logins: dict[str, tuple[int, str | None, bytes]] = {}
         self._aliases: dict[str, str] = {}
         self._events: list[Recorded] = []
@@ -44,9 +44,9 @@ class MemoryStorage:
 
     def find(self, alias: str) -> Login | None:
         """See :meth:`holdfast.engine.ports.Storage.find`."""
-        with self._guard:
+        with self._guard:  # one look: between two, the login could pass its alias on
             login_id = self._aliases.get(alias)
-        return self.read(login_id) if login_id else None
+            return self.read(login_id) if login_id else None
 
     def summaries(self) -> Iterable[Summary]:
         """See :meth:`holdfast.engine.ports.Storage.summaries`."""
@@ -81,8 +81,16 @@ class MemoryStorage:
         finally:
             lock.release()
 
-    def commit(self, changes: Sequence[Change]) -> list[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.commit`."""
+    def commit(
+        self, changes: Sequence[Change], *, first: Callable[[], None] | None = None
+    ) -> list[Recorded]:
+        """See :meth:`holdfast.engine.ports.Storage.commit`.
+
+        Args:
+            changes: See there.
+            first: Called when nothing speaks against ``changes`` any more, and before they are
+                made; what it raises keeps them from being made.
+        """
         with self._guard:
             logins, aliases = dict(self._logins), dict(self._aliases)
             for change in changes:
@@ -97,6 +105,8 @@ class MemoryStorage:
                         raise StorageConflict(f"another login of {login.provider} was finished")
                     aliases[login.alias] = login.id
                 logins[login.id] = (login.version, login.alias, encode_login(login)[1])
+            if first is not None:
+                first()
             self._logins, self._aliases = logins, aliases
             return [self._record(change.event) for change in changes]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar, runtime_checkable
 
+from ..engine.errors import StorageConflict
 from ..engine.provider import OAuthConfig
 from ..engine.record import DEFAULT_ACCOUNT, account_alias
 from .importing import forget_login, import_tokens
@@ -11,8 +12,15 @@ from .memory import MemoryStorage
 from .opening import open_storage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..engine.ports import Storage
+    from ..engine.record import Login
     from ..engine.tokens import OAuthTokens
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 20
 
 
 @runtime_checkable
@@ -49,9 +57,13 @@ class StorageView:
         Raises:
             StorageError: They could not be saved.
         """
-        before = self.storage.find(account_alias(service, DEFAULT_ACCOUNT))
-        config = before.config if before else OAuthConfig(service_name=service)
-        import_tokens(self.storage, config, tokens)
+
+        def save() -> None:
+            before = self._found(service)
+            config = before.config if before else OAuthConfig(service_name=service)
+            import_tokens(self.storage, config, tokens)
+
+        _until_nobody_interferes(save)
 
     def load_tokens(self, service: str) -> OAuthTokens | None:
         """The tokens of ``service``, even expired ones.
@@ -59,7 +71,7 @@ class StorageView:
         Raises:
             StorageError: The storage cannot be read.
         """
-        login = self.storage.find(account_alias(service, DEFAULT_ACCOUNT))
+        login = self._found(service)
         return login.tokens if login else None
 
     def delete_tokens(self, service: str) -> bool:
@@ -68,11 +80,28 @@ class StorageView:
         Raises:
             StorageError: They could not be erased.
         """
-        login = self.storage.find(account_alias(service, DEFAULT_ACCOUNT))
-        if login is None:
-            return False
-        forget_login(self.storage, login)
-        return True
+
+        def delete() -> bool:
+            login = self._found(service)
+            if login is None:
+                return False
+            forget_login(self.storage, login)
+            return True
+
+        return _until_nobody_interferes(delete)
+
+    def _found(self, service: str) -> Login | None:
+        return self.storage.find(account_alias(service, DEFAULT_ACCOUNT))
+
+
+def _until_nobody_interferes(attempt: Callable[[], T]) -> T:
+    """What ``attempt`` gives; it is made again when somebody else's change came between."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return attempt()
+        except StorageConflict:
+            continue
+    return attempt()
 
 
 class FileTokenStorage(StorageView):
