@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,25 +36,35 @@ def status(app: App, *, provider: str | None, check: bool) -> None:
         app.bench().catalogue.provider(provider)
         raise AuthRequired(f"not signed in to {provider}", hint=f"holdfast login {provider}")
     active = {one.id: _asked(app, one) for one in finished} if check else {}
+    _show(app, finished, pending, active, detailed=provider is not None)
+    refused = pending or False in active.values()
+    if refused or not finished or not all(_serves(app, one) for one in finished):
+        sys.exit(AuthRequired.exit_code)
+
+
+def _show(
+    app: App,
+    finished: list[Summary],
+    pending: list[Summary],
+    active: Mapping[str, bool | None],
+    *,
+    detailed: bool,
+) -> None:
     if app.terminal.json:
         told = _members(app, finished, pending)
         for one, members in zip(finished, told["logins"], strict=True):
-            if check:
+            if one.id in active:
                 members["active"] = active[one.id]
         app.terminal.answer_json("status/1", told)
-    elif provider is not None and app.terminal.verbose:
+        return
+    if detailed and app.terminal.verbose:
         for one in finished:
             _details(app, one)
     else:
         _table(app, [*finished, *pending])
-    for one in finished if not app.terminal.json else ():
+    for one in finished:
         if one.id in active:
             app.terminal.tell(f"{one.provider}: {_ASKED[active[one.id]]}")
-    if False in active.values():
-        sys.exit(AuthRequired.exit_code)
-    good = finished and all(_serves(app, one) for one in finished) and not pending
-    if not good:
-        sys.exit(AuthRequired.exit_code)
 
 
 @click.command("list")
