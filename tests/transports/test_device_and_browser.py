@@ -1,0 +1,301 @@
+"""The device flow against a server with its own clock, and what a browser's launcher is given."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_parts import conductor_over
+from holdfast.engine.device import GRANT_TYPE, PollSchedule
+from holdfast.engine.errors import (
+    AuthCancelled,
+    AuthFailed,
+    LoginTimedOut,
+    ProviderError,
+    TransportUnavailable,
+)
+from holdfast.engine.ports import HttpRequest, HttpResponse, NoticeKind
+from holdfast.engine.provider import OAuthConfig
+from holdfast.engine.record import DeviceGrant, Presentation
+from holdfast.engine.secret import Secret
+from holdfast.engine.table import State
+from holdfast.interfaces.http import RequestsHttp
+from holdfast.storage import MemoryStorage
+from holdfast.testing.authorization_server import AuthorizationServer, Settings
+from holdfast.testing.misbehaviour import Fault, FaultKind
+from holdfast.testing.user_agent import decide_device
+from holdfast.transports.browser import SystemBrowser
+from holdfast.transports.device import DeviceTransport
+from holdfast.transports.redirect import parse_redirect
+from instant import ManualClock
+from wire_talk import Notices, asking
+
+
+class TimedHttp:
+    """The real client; remembers when each poll was sent."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._http = RequestsHttp()
+        self._clock = clock
+        self.polls: list[float] = []
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        if request.url.endswith("/token"):
+            self.polls.append(self._clock.time)
+        return self._http.send(request)
+
+
+class Flow:
+    """A device login by a clock that only waiting moves, at a server with the same clock."""
+
+    def __init__(self, server: AuthorizationServer, clock: ManualClock) -> None:
+        self.server = server
+        self.clock = clock
+        self.http = TimedHttp(clock)
+        self.storage = MemoryStorage()
+        self.conductor = conductor_over(self.storage, http=self.http, clock=clock)
+        self.waits = 0
+        self.decide: Callable[[int, Any], None] = lambda wait, notice: None
+        self.notices = Notices({NoticeKind.WAITING: self._waiting})
+        self.transport = DeviceTransport(self.notices, self.http, clock)
+
+    def _waiting(self, notice: Any) -> None:
+        self.waits += 1
+        code = next(one for one in self.notices.told if one.kind is NoticeKind.CODE)
+        self.decide(self.waits, code)
+
+    def sign_in(self, **settings: Any) -> Any:
+        self.began = self.clock.time
+        return self.conductor.sign_in(self.server.config(**settings), self.transport)
+
+    @property
+    def gaps(self) -> list[float]:
+        """Seconds before each poll."""
+        times = [self.began, *self.http.polls]
+        return [round(after - before) for before, after in itertools.pairwise(times)]
+
+    def goes_wrong(self, *faults: Fault) -> None:
+        for fault in faults:
+            self.server.misbehave("token", fault)
+
+
+@pytest.fixture
+def flow() -> Any:
+    clock = ManualClock(time.time())
+    with AuthorizationServer(Settings(device_lifetime=900), now=clock.now) as server:
+        yield Flow(server, clock)
+
+
+def error(code: str, **members: Any) -> Fault:
+    return Fault(kind=FaultKind.ERROR, members={"error": code, **members}, grant=GRANT_TYPE)
+
+
+def approve_at(flow: Flow, poll: int) -> None:
+    """Let the user approve once ``poll`` polls have been made."""
+
+    def decide(wait: int, code: Any) -> None:
+        if len(flow.http.polls) == poll:
+            decide_device(code.url, code.user_code)
+
+    flow.decide = decide
+
+
+def test_polls_wait_as_they_are_told(flow: Flow) -> None:
+    """A full interval before each poll, five more for good after slow_down, double after silence."""
+    silence = Fault(kind=FaultKind.DROP_BEFORE, grant=GRANT_TYPE)
+    pending = error("authorization_pending")
+    flow.goes_wrong(pending, error("slow_down"), silence, silence, pending, error("slow_down"))
+    approve_at(flow, 7)
+    login = flow.sign_in()
+    assert login.state is State.AUTHENTICATED
+    # pending, slow_down, silence, silence, pending, slow_down, pending (the server's own), tokens
+    assert flow.gaps == [5, 5, 10, 20, 40, 10, 15, 15]
+
+
+def test_a_new_interval_is_obeyed(flow: Flow) -> None:
+    """An interval that comes with slow_down is taken if it is longer; HTTP 429 counts as one."""
+    flow.goes_wrong(
+        error("slow_down", interval=60),
+        error("slow_down", interval=1),
+        Fault(kind=FaultKind.TOO_MANY_429, grant=GRANT_TYPE),
+    )
+    approve_at(flow, 3)
+    flow.sign_in()
+    assert flow.gaps == [5, 60, 65, 70]
+
+
+def test_back_off_has_an_end() -> None:
+    """Silence doubles the wait up to two minutes; an answer ends it at once."""
+    schedule = PollSchedule(grant(interval=5), 0)
+    gaps = []
+    for _ in range(8):
+        before = schedule.next_poll
+        schedule.unanswered(before)
+        gaps.append(schedule.next_poll - before)
+    assert gaps == [10, 20, 40, 80, 120, 120, 120, 120]
+    now = schedule.next_poll
+    schedule.pending(now)
+    assert schedule.next_poll - now == 5
+
+
+@pytest.mark.parametrize(
+    ("said", "raised", "reason"),
+    [
+        ("access_denied", AuthCancelled, "access_denied"),
+        ("expired_token", LoginTimedOut, "device_code_expired"),
+        ("invalid_grant", AuthFailed, "provider_error"),
+        ("something_of_its_own", AuthFailed, "provider_error"),
+    ],
+)
+def test_any_other_error_ends_it(flow: Flow, said: str, raised: Any, reason: str) -> None:
+    """The poll that is told no is the last one (RFC 8628 §3.5)."""
+    flow.goes_wrong(error(said))
+    with pytest.raises(raised):
+        flow.sign_in()
+    assert len(flow.http.polls) == 1
+    (login,) = flow.storage.summaries()
+    record = flow.storage.read(login.id)
+    assert record is not None
+    assert (record.state, record.reason) == (State.IDLE, reason)
+
+
+def test_a_server_that_never_ends_it_is_ended_here(flow: Flow) -> None:
+    """Pending for ever stops when the code runs out by our own clock, and not before."""
+    flow.server.misbehave("token", error("authorization_pending"), None)
+    with pytest.raises(LoginTimedOut):
+        flow.conductor.sign_in(flow.server.config(), flow.transport, timeout=3600)
+    assert 890 < flow.clock.time - flow.http.polls[0] + 5 <= 910
+
+
+def test_a_restart_goes_on_with_the_same_code(flow: Flow) -> None:
+    """The code that was shown stays good in another process; no second one is asked for."""
+    started = flow.conductor.start(flow.server.config(), flow.transport)
+    shown = flow.storage.read(started.login.id)
+    assert shown is not None
+    assert shown.presentation is not None
+    assert shown.presentation.device is not None
+    decide_device(started.address, shown.presentation.device.user_code)
+    login = flow.conductor.resume(started.login.id, [flow.transport])
+    assert login.state is State.AUTHENTICATED
+    assert flow.server.counts["device_authorization"] == 1
+
+
+def test_a_device_login_that_cannot_begin(flow: Flow) -> None:
+    """No endpoint, and a server that gives no code, are said before anybody is told anything."""
+    with pytest.raises(TransportUnavailable):
+        flow.sign_in(device_url=None)
+    refused = Fault(kind=FaultKind.ERROR, members={"error": "unauthorized_client"})
+    flow.server.misbehave("device_authorization", refused)
+    with pytest.raises(ProviderError):
+        flow.sign_in()
+    assert flow.notices.told == []
+    assert {one.state for one in flow.storage.summaries()} == {State.IDLE}
+
+
+def grant(*, interval: float = 5, expires_at: float = 4e9) -> DeviceGrant:
+    return DeviceGrant(
+        device_code=Secret("secret-device-code"),
+        user_code="WDJB-MJHT",
+        verification_uri="https://x.test/device",
+        verification_uri_complete=None,
+        expires_at=expires_at,
+        interval=interval,
+    )
+
+
+def test_an_expired_code_is_not_gone_on_with() -> None:
+    """What has run out, or was never there, is refused at once."""
+    clock = ManualClock()
+    transport = DeviceTransport(Notices(), RequestsHttp(), clock)
+    config = OAuthConfig(service_name="x", client_id="y")
+    for device in (None, grant(expires_at=clock.time)):
+        with pytest.raises(TransportUnavailable):
+            transport.reopen(asking(config), Presentation(transport="device", device=device))
+
+
+# --- the browser -----------------------------------------------------------------------------
+
+
+def launcher(path: Path, script: str) -> str:
+    path.write_text(f"#!{sys.executable}\n{script}\n")
+    path.chmod(0o700)
+    return str(path)
+
+
+def test_a_launcher_gets_the_address_and_no_secret(tmp_path: Path) -> None:
+    """It sees the environment it needs, without what opens the vault or proves the client."""
+    told = tmp_path / "told"
+    script = (
+        "import os, sys\n"
+        f"told = open({str(told)!r}, 'w')\n"
+        "print(*sys.argv[1:], *sorted(os.environ), sep='\\n', file=told)\n"
+        "told.close()"
+    )
+    environ = {
+        "BROWSER": f"{launcher(tmp_path / 'launcher', script)} --new-window=%s --last",
+        "PATH": os.environ["PATH"],
+        "DISPLAY": ":0",
+        "HOLDFAST_PASSPHRASE": "secret",
+        "HOLDFAST_TOKEN": "secret",
+        "DEMO_CLIENT_SECRET": "secret",
+        "DEMO_CLIENT_ID": "public",
+    }
+    address = "https://x.test/authorize?state=s&x=$(touch%20here);`id`"
+    assert SystemBrowser(environ).open(address) is None
+    seen = told.read_text().splitlines()
+    assert seen[:2] == [f"--new-window={address}", "--last"]
+    assert {"BROWSER", "DISPLAY", "DEMO_CLIENT_ID"} <= set(seen)
+    assert not {"HOLDFAST_PASSPHRASE", "HOLDFAST_TOKEN", "DEMO_CLIENT_SECRET"} & set(seen)
+
+
+def test_a_launcher_that_stays_is_not_waited_for(tmp_path: Path) -> None:
+    """A browser that runs on in the foreground counts as started, and outlives the question."""
+    go_on, lived = tmp_path / "go_on", tmp_path / "lived"
+    os.mkfifo(go_on)
+    os.mkfifo(lived)
+    script = f"word = open({str(go_on)!r}).read()\nopen({str(lived)!r}, 'w').write(word)"
+    browser = SystemBrowser({"BROWSER": launcher(tmp_path / "slow", script)})
+    assert browser.open("https://x.test/") is None  # it is waiting for us, not we for it
+    go_on.write_text("on")
+    assert lived.read_text() == "on"
+
+
+@pytest.mark.parametrize(
+    "named", ["lynx", "/usr/bin/w3m %s", "links2", "elinks", "www-browser", "edbrowse"]
+)
+def test_text_browsers_are_refused(tmp_path: Path, named: str) -> None:
+    """They would take the terminal over; the next one that is named is taken."""
+    assert SystemBrowser({"BROWSER": named}).open("https://x.test/")
+    other = launcher(tmp_path / "other", "")
+    assert SystemBrowser({"BROWSER": f"{named}{os.pathsep}{other}"}).open("https://x.test/") is None
+
+
+def test_a_machine_without_browsers_says_so(tmp_path: Path, monkeypatch: Any) -> None:
+    """Where no launcher is installed the reason is given, not an exception."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert SystemBrowser({}).open("https://x.test/")
+
+
+@pytest.mark.parametrize(
+    ("address", "ports", "tried"),
+    [
+        ("http://127.0.0.1/cb", (8080, 3000), ["http://127.0.0.1:8080/cb", "http://127.0.0.1:3000/cb"]),
+        ("http://localhost:7777/cb", (8080,), ["http://localhost:7777/cb"]),
+        ("http://[::1]:0/", (8080,), ["http://[::1]:0/"]),
+        ("http://127.0.0.1:80/cb", (), ["http://127.0.0.1/cb"]),
+        ("https://app.example/cb?x=1", (8080,), ["https://app.example/cb?x=1"]),
+        ("http://127.0.0.1", (), ["http://127.0.0.1:0/"]),
+    ],
+)  # fmt: skip
+def test_what_a_registration_leaves_open(
+    address: str, ports: tuple[int, ...], tried: list[str]
+) -> None:
+    """Host and path are kept to the letter; only a port that is not named may vary."""
+    redirect = parse_redirect(address, ports)
+    assert [redirect.address(port) for port in redirect.ports] == tried
