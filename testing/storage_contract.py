@@ -12,8 +12,6 @@ A failing test names the rule that is broken in its first line.
 
 from __future__ import annotations
 
-import os
-import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,72 +19,23 @@ from dataclasses import replace
 import pytest
 
 from ..engine.errors import LoginBusy, StorageConflict
-from ..engine.events import Event, EventKind, Origin
-from ..engine.login_id import new_login_id
-from ..engine.ports import Change, Storage
-from ..engine.provider import OAuthConfig
-from ..engine.record import Challenge, Login, account_alias, state_alias
+from ..engine.events import Event, EventKind
+from ..engine.ports import Storage
+from ..engine.record import Login, account_alias, state_alias
 from ..engine.secret import Secret
 from ..engine.table import State
-from ..engine.tokens import OAuthTokens
+from .sample_logins import NOW, ORIGIN, change, complete, finished, further, pending
 
-NOW = 1_800_000_000.0
-_ORIGIN = Origin(pid=1, host="host", user="user", app_version="1")
-
-
-class _SystemRandomness:
-    def octets(self, count: int) -> bytes:
-        return os.urandom(count)
-
-
-class _Randomness:
-    octets = staticmethod(secrets.token_bytes)
-
-
-def pending(provider: str = "acme", *, state: str = "state") -> Login:
-    """A login that waits for the callback with ``state``."""
-    return Login(
-        id=new_login_id(_SystemRandomness()),
-        version=1,
-        state=State.AWAITING_CALLBACK,
-        config=OAuthConfig(service_name=provider, client_id="client"),
-        account="default",
-        created_at=NOW,
-        changed_at=NOW,
-        deadline=NOW + 600,
-        challenge=Challenge(
-            verifier=Secret("verifier"), state=Secret(state), nonce=Secret("nonce")
-        ),
-    )
-
-
-def finished(provider: str = "acme", *, token: str = "token") -> Login:
-    """A login that holds ``token``."""
-    return replace(
-        pending(provider),
-        state=State.AUTHENTICATED,
-        challenge=None,
-        deadline=None,
-        tokens=OAuthTokens(access_token=token, issued_at=NOW, expires_in=3600.0),
-    )
-
-
-def change(login: Login) -> Change:
-    """The change that leads to ``login``, and its event."""
-    event = Event(
-        time=NOW,
-        event=EventKind.TRANSITION,
-        origin=_ORIGIN,
-        login=login.id,
-        version=login.version,
-        fingerprints={"client": Secret(login.config.client_id)},
-    )
-    return Change(login=login, event=event)
-
-
-def further(login: Login, **amended: object) -> Login:
-    """``login``, one version on."""
-    return replace(login, version=login.version + 1, **amended)  # type: ignore[arg-type]  # by name
+__all__ = [
+    "NOW",
+    "StorageContract",
+    "change",
+    "complete",
+    "finished",
+    "further",
+    "pending",
+    "saved",
+]
 
 
 def saved(storage: Storage, logins: Sequence[Login]) -> None:
@@ -131,6 +80,68 @@ class StorageContract:
         assert storage.read(first.id) is None
         assert len(storage.events()) == 1
 
+    def test_one_commit_may_take_several_steps(self, storage: Storage) -> None:
+        """Changes of one login in one commit follow one another, each with its event."""
+        first = pending()
+        second = further(first, reason="second")
+        saved(storage, [first, second])
+        assert storage.read(first.id) == second
+        assert [event.members["version"] for event in storage.events()] == [1, 2]
+
+    def test_a_refused_commit_changes_nothing(self, storage: Storage) -> None:
+        """Neither records, aliases nor numbers show that a refused commit was tried."""
+        login, other = pending(), pending(state="other")
+        saved(storage, [login, other])
+        told = further(login, challenge=None, reason="not to be seen")
+        with pytest.raises(StorageConflict):
+            saved(storage, [told, replace(other, reason="late")])
+        assert storage.read(login.id) == login
+        assert storage.find(state_alias(Secret("state"))) == login
+        saved(storage, [further(login)])
+        assert [event.seq for event in storage.events()] == [1, 2, 3]
+
+    def test_a_spent_state_finds_nobody(self, storage: Storage) -> None:
+        """Once the ``state`` of a login is erased, no callback finds it; its name is free again."""
+        login = pending()
+        saved(storage, [login])
+        saved(storage, [further(login, challenge=None)])
+        assert storage.find(state_alias(Secret("state"))) is None
+        saved(storage, [pending()])
+
+    def test_every_field_survives(self, storage: Storage) -> None:
+        """A record is read as it was saved, with everything that it can hold."""
+        login = complete()
+        saved(storage, [login])
+        assert storage.read(login.id) == login
+        (summary,) = storage.summaries()
+        assert summary == login.summary()
+
+    def test_threads_lose_no_update(self, storage: Storage) -> None:
+        """Of threads that change one login at once, each change is saved or refused."""
+        login = pending()
+        saved(storage, [login])
+
+        def count() -> None:
+            done = 0
+            while done < 10:
+                newest = storage.read(login.id)
+                assert newest is not None
+                try:
+                    saved(storage, [further(newest)])
+                except StorageConflict:
+                    continue
+                done += 1
+
+        threads = [threading.Thread(target=count) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        counted = storage.read(login.id)
+        assert counted is not None
+        assert counted.version == 41
+        assert [event.seq for event in storage.events()] == list(range(1, 42))
+
     def test_a_newer_login_takes_the_place_of_an_older(self, storage: Storage) -> None:
         """In one commit the older login gives up its account and the newer one takes it."""
         older = finished(token="old")
@@ -146,7 +157,7 @@ class StorageContract:
         """Every change and every note is one event, with the next number."""
         login = pending()
         saved(storage, [login])
-        storage.note(Event(time=NOW, event=EventKind.REFUSED, origin=_ORIGIN, reason="wrong_state"))
+        storage.note(Event(time=NOW, event=EventKind.REFUSED, origin=ORIGIN, reason="wrong_state"))
         saved(storage, [further(login)])
         events = storage.events()
         assert [event.seq for event in events] == [1, 2, 3]
@@ -175,6 +186,34 @@ class StorageContract:
         assert refused == ["LOGIN_BUSY"]
         with storage.lease("0" * 26, wait=0):
             pass
+
+    def test_a_lease_ends_with_an_error(self, storage: Storage) -> None:
+        """An error while a login is held gives it back."""
+        with pytest.raises(ZeroDivisionError), storage.lease("0" * 26, wait=0):
+            raise ZeroDivisionError
+        with storage.lease("0" * 26, wait=0):
+            pass
+
+    def test_a_waiter_gets_the_lease(self, storage: Storage) -> None:
+        """Who waits long enough gets the login when its holder has done."""
+        got = threading.Event()
+        asked = threading.Event()
+
+        def point() -> bool:
+            asked.set()
+            return False
+
+        def ask() -> None:
+            with storage.lease("0" * 26, wait=20, until=point):
+                got.set()
+
+        thread = threading.Thread(target=ask)
+        with storage.lease("0" * 26, wait=0):
+            thread.start()
+            assert asked.wait(10)
+            assert not got.is_set()
+        thread.join()
+        assert got.is_set()
 
     def test_waiting_ends_when_it_has_no_more_point(self, storage: Storage) -> None:
         """A waiter whose question has been answered leaves long before its deadline."""
