@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 from bench_parts import conductor_over
-from holdfast.engine.errors import AuthFailed, StorageFull
+from holdfast.engine.errors import AuthFailed, StorageFull, TransportUnavailable
 from holdfast.engine.ports import Change, NoticeKind, Verdict, VerdictKind
 from holdfast.engine.provider import OAuthConfig
 from holdfast.engine.table import State
@@ -335,6 +335,73 @@ def test_strangers_of_every_kind_at_once(server: AuthorizationServer) -> None:
     assert work.result().state is State.AUTHENTICATED
     for one in (*silent, *dripping):
         one.close()
+
+
+def test_slow_clients_are_told_that_they_are_late(
+    session: LoopbackSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that is never finished ends after its time; it cannot be dragged out."""
+    monkeypatch.setattr("holdfast.transports.listener._PATIENCE", 0.05)
+    assert answered(session, b"GET /callback?code=a HTTP/1.1\r\nHo") == 408
+
+
+def test_a_crowd_is_bounded_and_the_oldest_goes_first(session: LoopbackSession) -> None:
+    """Of more silent clients than there is room for, the ones that came first are let go."""
+    where = ("127.0.0.1", port_of(home(session)))
+    crowd: list[socket.socket] = []
+    for there in (65, 128):
+        crowd += [socket.create_connection(where, 5) for _ in range(65)]
+        while len(session._listener._connections) < there:
+            assert session.receive(0.01) is None
+    assert session.receive(0.05) is None
+    assert len(session._listener._connections) == 128
+    assert [one.recv(1) for one in crowd[:2]] == [b"", b""]
+    crowd[2].settimeout(0.01)
+    with pytest.raises(TimeoutError):
+        crowd[2].recv(1)
+    for one in crowd:
+        one.close()
+
+
+class CountingBrowser(NoBrowser):
+    """Counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def open(self, url: str) -> str:
+        self.asked.append(url)
+        return super().open(url)
+
+
+def test_a_browser_is_opened_once_and_only_if_wanted() -> None:
+    """The user is told whether one was started; a resumed login does not open another."""
+    notices, browser = Notices(), CountingBrowser()
+    transport = LoopbackTransport(notices, browser, SystemClock())
+    first = transport.prepare(asking(CONFIG))
+    first.present("https://x.test/")
+    first.close()
+    again = transport.reopen(asking(CONFIG), first.presentation)
+    again.present("https://x.test/")
+    again.close()
+    quiet = LoopbackTransport(notices, browser, SystemClock(), open_browser=False)
+    unasked = quiet.prepare(asking(CONFIG))
+    unasked.present("https://x.test/")
+    unasked.close()
+    assert browser.asked == ["https://x.test/"]
+    assert [notice.opened for notice in notices.told] == [False, False, False]
+
+
+def test_a_port_that_was_taken_meanwhile_is_said() -> None:
+    """A resumed login needs its own port: another one would never be called."""
+    transport = LoopbackTransport(Notices(), NoBrowser(), SystemClock())
+    first = transport.prepare(asking(CONFIG))
+    with pytest.raises(TransportUnavailable):
+        transport.reopen(asking(CONFIG), first.presentation)
+    first.close()
+    again = transport.reopen(asking(CONFIG), first.presentation)
+    assert again.presentation.redirect_uri == first.presentation.redirect_uri
+    again.close()
 
 
 def sockets_on(port: int) -> list[int]:
