@@ -33,7 +33,8 @@ def _translate(error: sqlite3.Error, *, committing: bool) -> StorageError:
     code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
     if code == _FULL:
         return StorageFull("there is no space left for the vault", hint="df -h")
-    if code in _CORRUPT:
+    undecodable = isinstance(error, sqlite3.OperationalError) and not code  # text that is none
+    if code in _CORRUPT or undecodable:
         return Damaged("the vault is not readable as a database", hint="holdfast help storage")
     if code == _IOERR and committing:
         return OutcomeUnknown(

@@ -1,0 +1,111 @@
+"""Whether the vault is as it was saved; and if it is not, which of its logins can be relied on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..engine import cbor
+from ..engine.errors import Damaged
+from .audit_rows import check_chain
+from .manifest import check_rows, read_head
+from .sqlite_errors import translated
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from .reader import Row
+    from .sealing import Keys
+
+_CHECKED_AT_ONCE: Final = 512  # rows up to which every look at the vault checks the whole of it
+
+
+class Watch:
+    """Compares the rows of a vault with its manifest, once for every generation it is seen in.
+
+    A row that was torn must not cost the other logins. So a difference is kept in mind rather than
+    raised, and a login is then given out only if the audit log shows that its row is the last that
+    was saved: a seal alone would not tell it from an older one put back.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has been looked at yet."""
+        self._checked = -1  # the generation whose rows were last as the manifest says
+        self._suspicion: Damaged | None = None
+
+    def look(self, connection: sqlite3.Connection, keys: Keys) -> None:
+        """Compare the rows with the manifest, if the vault is small or has not been seen so yet.
+
+        Raises:
+            Damaged: The manifest itself was changed.
+        """
+        connection.execute("BEGIN")  # the manifest and the rows of one moment
+        try:
+            head = read_head(connection, keys)
+            if head.generation == self._checked or head.count > _CHECKED_AT_ONCE:
+                self._suspicion = None
+                return
+            try:
+                with translated():  # text that is none, or a torn page, is damage as well
+                    check_rows(connection, keys, head)
+            except Damaged as error:
+                self._checked, self._suspicion = -1, error
+            else:
+                self._checked, self._suspicion = head.generation, None
+        finally:
+            connection.execute("COMMIT")
+
+    def vouch(self, connection: sqlite3.Connection, keys: Keys, row: Row | None) -> None:
+        """Make sure that ``row`` may be believed; ``None`` stands for a login that is not there.
+
+        Raises:
+            Damaged: Something in the vault is wrong, and this may be it.
+        """
+        if self._suspicion is None:
+            return
+        if row is None or _last_saved(connection, keys, row[0]) != row[1]:
+            raise self._suspicion
+
+
+def problems_of(connection: sqlite3.Connection, keys: Keys) -> list[str]:
+    """What in a vault is not as it was saved, one sentence each; empty if all is well."""
+    found: list[str] = []
+    connection.execute("BEGIN")  # everything of one moment
+    try:
+        for check in (check_rows, check_chain):
+            try:
+                with translated():
+                    check(connection, keys, read_head(connection, keys))
+            except Damaged as error:
+                found.append(error.message)
+        for login, *names, meta, secret in connection.execute(
+            "SELECT CAST(id AS BLOB), version, CAST(state AS BLOB), CAST(meta AS BLOB),"
+            " CAST(secret AS BLOB) FROM login"
+        ):
+            try:
+                told = (login.decode(), names[0], names[1].decode())
+                keys.open_row("meta", *told, meta)
+                keys.open_row("secret", *told, secret)
+            except (Damaged, UnicodeDecodeError, AttributeError):
+                found.append(f"login {(login or b'').decode('ascii', 'replace')[:4]} does not open")
+    finally:
+        connection.execute("COMMIT")
+    return found
+
+
+def _last_saved(connection: sqlite3.Connection, keys: Keys, login_id: str) -> int:
+    """The last version of a login the audit log tells of; reads all of it, about 20 µs an event.
+
+    Raises:
+        Damaged: The log is not as it was written either.
+    """
+    check_chain(connection, keys, read_head(connection, keys))
+    newest = 0
+    for seq, sealed in connection.execute("SELECT seq, body FROM audit"):
+        try:
+            members = cbor.decode_map(keys.open_event(seq, sealed))
+        except cbor.CborError as error:
+            raise Damaged("the audit log cannot be read", hint="holdfast help audit") from error
+        version = members.get("version")
+        if members.get("login") == login_id and isinstance(version, int):
+            newest = max(newest, version)
+    return newest
