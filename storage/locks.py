@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
-from ..engine.errors import LoginBusy
+from ..engine.errors import LoginBusy, StorageError
 from .host import SystemClock
 from .private_file import open_private
 
@@ -51,6 +51,11 @@ else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:  # no locks to be had, as on some network file systems
+            raise StorageError(
+                f"cannot lock a file: {(error.strerror or 'unknown error').lower()}",
+                hint="export HOLDFAST_STATE_DIR=…",
+            ) from error
         return True
 
     def _unlock(descriptor: int) -> None:
@@ -59,13 +64,20 @@ else:
 
 _threads: dict[str, threading.Lock] = {}
 _threads_guard = threading.Lock()
+_held: set[int] = set()
 
 
 def _forget_after_fork() -> None:
-    """A child has none of its parent's threads, so none of their locks."""
+    """A child has none of its parent's threads, so none of their locks.
+
+    It does share the files' locks, and would keep them when its parent has died; so it lets go of
+    them, by closing: to unlock would take them away from the parent.
+    """
     global _threads_guard  # noqa: PLW0603  the guard itself may be held by a thread that is gone
     _threads.clear()
     _threads_guard = threading.Lock()
+    while _held:
+        os.close(_held.pop())
 
 
 if hasattr(os, "register_at_fork"):
@@ -99,18 +111,36 @@ def locked(
         own = _threads.setdefault(path, threading.Lock())
     _wait_for(lambda: own.acquire(blocking=False), path, deadline, what, until)
     try:
-        descriptor = open_private(path, create=True)
-        try:
+        with _file(path) as descriptor:
             _wait_for(lambda: _try_lock(descriptor), path, deadline, what, until)
+            process = os.getpid()
             try:
                 _sign(descriptor)
                 yield descriptor
             finally:
-                _unlock(descriptor)
-        finally:
-            os.close(descriptor)
+                if process == os.getpid():  # not in a child that was forked meanwhile
+                    _unlock(descriptor)
     finally:
         own.release()
+
+
+@contextmanager
+def _file(path: str) -> Generator[int]:
+    """The lock file, open."""
+    try:
+        descriptor = open_private(path, create=True)
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"cannot make the lock {path}: its directory has gone",
+            hint="export HOLDFAST_STATE_DIR=…",
+        ) from error
+    _held.add(descriptor)
+    try:
+        yield descriptor
+    finally:
+        if descriptor in _held:  # else it was closed at a fork, and we are in the child
+            _held.discard(descriptor)
+            os.close(descriptor)
 
 
 def _wait_for(

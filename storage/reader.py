@@ -48,7 +48,13 @@ def open_database(directory: str) -> sqlite3.Connection | None:
         return None
     except sqlite3.Error as error:
         raise StorageError(f"cannot open {path}: {error}", hint="holdfast help storage") from error
+    connection.text_factory = _text
     return connection
+
+
+def _text(octets: bytes) -> str:
+    """Text of the database; a torn byte in one row must not be an error for all of them."""
+    return octets.decode("utf-8", "replace")
 
 
 def read_header(connection: sqlite3.Connection, directory: str) -> Header:

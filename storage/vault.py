@@ -8,35 +8,31 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..engine.codec import decode_login, decode_summary
-from ..engine.errors import Damaged, LoginBusy, StorageError
+from ..engine.errors import Damaged
 from ..engine.ports import Lease
-from .audit_rows import append_event, check_chain, read_events
-from .header import Header
+from .audit_rows import append_event, read_events
 from .locks import locked
-from .manifest import check_rows, read_head
+from .manifest import read_head
 from .private_file import ensure_directory
-from .reader import open_database, open_secret, row_by_alias, row_by_id, scan_for_alias
+from .reader import open_secret, row_by_alias, row_by_id, scan_for_alias
 from .rows import put_login
-from .schema import set_pragmas
-from .sqlite_errors import translated
+from .session import Session
+from .watch import Watch, problems_of
 
 if TYPE_CHECKING:
     from ..engine.events import Event, Recorded
     from ..engine.ports import Change
     from ..engine.record import Login, Summary
+    from .header import Header
     from .sealing import Keys
 
-WRITE_WAIT: Final = 30.0
-"""Seconds a writer stands in line; each one before it takes about a millisecond."""
 _HELP: Final = "holdfast help storage"
-_CHECKED_AT_ONCE: Final = 512  # rows up to which every look at the vault checks the whole of it
 
 
 class Vault:
@@ -58,25 +54,19 @@ class Vault:
             create: Makes the vault; called under the lock of its making.
             describe: Kind and place in a few words.
         """
-        self._directory = directory
-        self._unlock = unlock
-        self._create = create
+        self._session = Session(directory, unlock, create)
         self._describe = describe
-        self._guard = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        self._opened: tuple[Header, Keys] | None = None
-        self._pid = os.getpid()
-        self._checked = -1  # the generation whose rows were last compared with the manifest
+        self._watch = Watch()
 
     @property
     def description(self) -> str:
         """Kind and place of its key, such as ``keyring:SecretService``."""
-        return self._describe(self._opened[0] if self._opened else None)
+        return self._describe(self._session.header)
 
     @property
     def directory(self) -> str:
         """The state directory."""
-        return self._directory
+        return self._session.directory
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -87,6 +77,7 @@ class Vault:
                 return None
             connection, keys = opened
             row = row_by_id(connection, login_id)
+            self._watch.vouch(connection, keys, row)
             if row is None:
                 return None
             return decode_login(open_secret(keys, row))
@@ -98,6 +89,7 @@ class Vault:
                 return None
             connection, keys = opened
             row = row_by_alias(connection, keys, alias) or scan_for_alias(connection, keys, alias)
+            self._watch.vouch(connection, keys, row)
             if row is None:
                 return None
             login = decode_login(open_secret(keys, row))
@@ -117,6 +109,7 @@ class Vault:
             if opened is None:
                 return
             connection, keys = opened
+            self._watch.vouch(connection, keys, None)  # a list must not be short in silence
             for login, version, state, meta in connection.execute(
                 "SELECT id, version, state, meta FROM login"
             ):
@@ -140,35 +133,14 @@ class Vault:
 
     def problems(self) -> list[str]:
         """What in the vault is not as it was saved, one sentence each; empty if all is well."""
-        found: list[str] = []
         with self._reading(check=False) as opened:
-            if opened is None:
-                return found
-            connection, keys = opened
-            connection.execute("BEGIN")
-            try:
-                for check in (check_rows, check_chain):
-                    try:
-                        check(connection, keys, read_head(connection, keys))
-                    except Damaged as error:
-                        found.append(error.message)
-            finally:
-                connection.execute("COMMIT")
-            for login, version, state, meta, secret in connection.execute(
-                "SELECT id, version, state, meta, secret FROM login"
-            ):
-                try:
-                    keys.open_row("meta", login, version, state, meta)
-                    keys.open_row("secret", login, version, state, secret)
-                except Damaged:
-                    found.append(f"login {str(login)[:4]} does not open")
-        return found
+            return [] if opened is None else problems_of(*opened)
 
     # --- writing ---------------------------------------------------------------------------------
 
     def probe(self) -> None:
         """See :meth:`holdfast.engine.ports.Storage.probe`: a write, taken back."""
-        with self._writing() as (connection, keys):
+        with self._session.writing() as (connection, keys):
             head = read_head(connection, keys)
             body, mac = replace(head, generation=head.generation + 1).encode(keys)
             connection.execute("UPDATE head SET body = ?, mac = ?", (body, mac))
@@ -177,7 +149,7 @@ class Vault:
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
         """See :meth:`holdfast.engine.ports.Storage.commit`."""
         recorded: list[Recorded] = []
-        with self._writing() as (connection, keys):
+        with self._session.writing() as (connection, keys):
             head = read_head(connection, keys)
             for change in changes:
                 head = put_login(connection, keys, head, change)
@@ -189,7 +161,7 @@ class Vault:
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`holdfast.engine.ports.Storage.note`."""
-        with self._writing() as (connection, keys):
+        with self._session.writing() as (connection, keys):
             head, recorded = append_event(connection, keys, read_head(connection, keys), event)
             head = replace(head, generation=head.generation + 1)
             connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
@@ -205,94 +177,22 @@ class Vault:
     def _lease(
         self, login_id: str, wait: float, until: Callable[[], bool] | None
     ) -> Generator[Lease]:
-        locks = os.path.join(self._directory, "locks")
-        ensure_directory(self._directory)
+        locks = os.path.join(self.directory, "locks")
+        ensure_directory(self.directory)
         ensure_directory(locks)
         path = os.path.join(locks, f"{login_id}.lock")
         with locked(path, wait=wait, what=f"login {login_id[:4]}", until=until):
             yield Lease(login_id)
 
+    def close(self) -> None:
+        """Let go of the file; it is opened again when it is needed."""
+        self._session.close()
+
     # --- how -------------------------------------------------------------------------------------
 
     @contextmanager
     def _reading(self, *, check: bool = True) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
-        with self._guard, translated():
-            opened = self._open()
+        with self._session.reading() as opened:
             if opened is not None and check:
-                self._check(*opened)
+                self._watch.look(*opened)
             yield opened
-
-    @contextmanager
-    def _writing(self) -> Generator[tuple[sqlite3.Connection, Keys]]:
-        """A transaction: committed at the end of the block, rolled back if it fails."""
-        with self._guard:
-            self._make_sure()
-            write_lock = os.path.join(self._directory, "vault.lock")
-            try:
-                with locked(write_lock, wait=WRITE_WAIT, what="the vault"), translated():
-                    opened = self._open()
-                    if opened is None:
-                        raise StorageError("the vault has gone", hint="holdfast status")
-                    connection, keys = opened
-                    connection.execute("BEGIN IMMEDIATE")
-                    try:
-                        yield connection, keys
-                        if connection.in_transaction:
-                            with translated(committing=True):
-                                connection.execute("COMMIT")
-                    except BaseException:
-                        if connection.in_transaction:  # also after a commit that was refused
-                            connection.execute("ROLLBACK")
-                        raise
-            except LoginBusy as error:
-                raise StorageError(error.message, hint="try again in a while") from error
-
-    def _make_sure(self) -> None:
-        """Make the vault if there is none yet."""
-        if self._open() is not None:
-            return
-        ensure_directory(self._directory)
-        making = os.path.join(self._directory, "create.lock")
-        try:
-            with locked(making, wait=WRITE_WAIT, what="the making of the vault"):
-                if self._open() is None:
-                    self._create()
-        except LoginBusy as error:
-            raise StorageError(error.message, hint="try again in a while") from error
-
-    def _open(self) -> tuple[sqlite3.Connection, Keys] | None:
-        if self._pid != os.getpid():  # a fork: a connection must not be carried across
-            self._connection, self._pid = None, os.getpid()
-        if self._connection is None:
-            connection = open_database(self._directory)
-            if connection is None:
-                return None
-            try:
-                with translated():
-                    self._opened = self._opened or self._unlock(connection)
-                    set_pragmas(connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
-        if self._opened is None:  # unreachable while a connection is kept only with its keys
-            return None
-        return self._connection, self._opened[1]
-
-    def _check(self, connection: sqlite3.Connection, keys: Keys) -> None:
-        """Compare a small vault with its manifest, once for every generation it is seen in."""
-        connection.execute("BEGIN")  # the manifest and the rows of one moment
-        try:
-            head = read_head(connection, keys)
-            if head.generation != self._checked and head.count <= _CHECKED_AT_ONCE:
-                check_rows(connection, keys, head)
-                self._checked = head.generation
-        finally:
-            connection.execute("COMMIT")
-
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._guard:
-            if self._connection is not None and self._pid == os.getpid():
-                self._connection.close()
-            self._connection = None

@@ -77,7 +77,8 @@ def test_every_bit_of_a_sealed_row_counts(place: Path, column: str) -> None:
         ]
     opened = vault(place)
     assert opened.read(one.id) == one
-    keys = opened._opened[1]  # type: ignore[index]
+    keys = opened._session._keys
+    assert keys is not None
     for bit in range(len(row) * 8):
         flipped = bytearray(row)
         flipped[bit // 8] ^= 1 << bit % 8

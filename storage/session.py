@@ -1,0 +1,163 @@
+"""A vault as one process has it open: its connection, its keys, and who may use them when.
+
+Readers of a process take turns at one connection. Writers first stand in line at our own lock
+between processes, and only then take their turn, so that nobody who merely reads waits with them.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
+
+from ..engine.errors import LoginBusy, StorageError
+from .locks import locked
+from .private_file import ensure_directory
+from .reader import open_database
+from .schema import set_pragmas
+from .sqlite_errors import translated
+
+if TYPE_CHECKING:
+    from .header import Header
+    from .sealing import Keys
+
+WRITE_WAIT: Final = 30.0
+"""Seconds a writer stands in line; each one before it takes about a millisecond."""
+
+
+class Session:
+    """One vault, opened when it is needed and not before.
+
+    Attributes:
+        directory: Where the vault is.
+        header: What it says about itself; ``None`` until it has been opened.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]],
+        create: Callable[[], None],
+    ) -> None:
+        """Know how the vault is opened, and how it is made."""
+        self.directory = directory
+        self.header: Header | None = None
+        self._keys: Keys | None = None
+        self._unlock = unlock
+        self._create = create
+        self._connection: sqlite3.Connection | None = None
+        self._guard = threading.RLock()
+        _sessions.add(self)
+
+    def __del__(self) -> None:
+        """Let go of the file: newer Pythons warn of a connection that is merely forgotten."""
+        if self._connection is not None:
+            self._connection.close()
+
+    @contextmanager
+    def reading(self) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
+        """The connection and the keys, for the calling thread alone; ``None`` without a vault."""
+        with self._guard, translated():
+            yield self._open()
+
+    @contextmanager
+    def writing(self) -> Generator[tuple[sqlite3.Connection, Keys]]:
+        """A transaction: committed at the end of the block, rolled back if it fails.
+
+        Raises:
+            StorageError: The vault cannot be written.
+        """
+        self._make_sure()
+        line = os.path.join(self.directory, "vault.lock")
+        try:
+            with locked(line, wait=WRITE_WAIT, what="the vault"), self._guard, translated():
+                opened = self._open()
+                if opened is None:
+                    raise StorageError("the vault has gone", hint="holdfast status")
+                connection, keys = opened
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection, keys
+                    if connection.in_transaction:
+                        with translated(committing=True):
+                            connection.execute("COMMIT")
+                except BaseException:
+                    self._undo(connection)
+                    raise
+        except LoginBusy as error:
+            raise StorageError(error.message, hint="try again in a while") from error
+
+    def close(self) -> None:
+        """Let go of the file; it is opened again when it is needed."""
+        with self._guard:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def _undo(self, connection: sqlite3.Connection) -> None:
+        """Take the transaction back, also after a commit that was refused."""
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:  # a failing disk: what this connection remembers is not to be trusted
+            connection.close()
+            self._connection = None
+
+    def _make_sure(self) -> None:
+        """Make the vault if there is none yet."""
+        with self._guard, translated():
+            if self._open() is not None:
+                return
+        ensure_directory(self.directory)
+        making = os.path.join(self.directory, "create.lock")
+        try:
+            with (
+                locked(making, wait=WRITE_WAIT, what="the making of the vault"),
+                self._guard,
+                translated(),
+            ):
+                if self._open() is None:
+                    self._create()
+        except LoginBusy as error:
+            raise StorageError(error.message, hint="try again in a while") from error
+
+    def _open(self) -> tuple[sqlite3.Connection, Keys] | None:
+        if self._connection is None:
+            connection = open_database(self.directory)
+            if connection is None:
+                return None
+            try:
+                if self._keys is None:
+                    self.header, self._keys = self._unlock(connection)
+                set_pragmas(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        if self._keys is None:  # unreachable: a connection is kept only with its keys
+            return None
+        return self._connection, self._keys
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: the lock may be a dead thread's, and the connection is the parent's."""
+        self._guard = threading.RLock()
+        if self._connection is not None:
+            _parents.append(self._connection)  # to close it would be to act in the parent's name
+            self._connection = None
+
+
+_sessions: WeakSet[Session] = WeakSet()
+_parents: list[sqlite3.Connection] = []
+
+
+def _after_fork() -> None:
+    for session in list(_sessions):
+        session.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
