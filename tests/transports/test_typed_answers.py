@@ -156,8 +156,9 @@ def test_ctrl_c_works_and_the_terminal_is_given_back() -> None:
     child.expect_exact("ready")
     child.send("\x03")
     child.expect(pexpect.EOF)
+    status = child.wait()  # before the close, which would hang up on it
     child.close()
-    assert child.exitstatus == 0
+    assert status == 0
 
 
 def test_what_is_no_terminal_is_refused() -> None:
