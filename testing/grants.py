@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request, grants
-from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
@@ -16,6 +15,7 @@ from authlib.oauth2.rfc8628 import DeviceAuthorizationEndpoint, DeviceCodeGrant
 from authlib.oidc.core import UserInfo
 from authlib.oidc.core.grants import OpenIDCode
 
+from .pkce_policy import require_challenge
 from .server_state import EMAIL, USER, Client, Code, Device, IssuedToken, ServerState
 
 if TYPE_CHECKING:
@@ -51,13 +51,14 @@ class Core(AuthorizationServer):
         """Serve ``state`` as ``issuer``, signing with ``key``."""
         super().__init__()
         self.state = state
+        self.issuer = issuer
         self.settings = settings
         self.register_token_generator("default", self._new_token)
         openid = IdToken(issuer, key, state.now)
-        self.register_grant(CodeGrant, [Challenge(required=True), openid])
+        self.register_grant(CodeGrant, [require_challenge, CodeChallenge(), openid])
         self.register_grant(RefreshGrant, [openid])
         self.register_grant(DeviceGrant, [openid])
-        self.register_endpoint(DeviceEndpoint(self, f"{issuer}/device"))
+        self.register_endpoint(DeviceEndpoint(self))
         self.register_endpoint(Revocation(self))
         self.register_endpoint(Introspection(self))
 
@@ -103,24 +104,6 @@ class Core(AuthorizationServer):
 
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
         return status, body, headers
-
-
-class Challenge(CodeChallenge):
-    """PKCE for everybody, asked for before the user is (RFC 9700 §2.1.1)."""
-
-    def validate_code_challenge(
-        self, grant: grants.AuthorizationCodeGrant, redirect_uri: str
-    ) -> None:
-        data = grant.request.payload.data
-        method = data.get("code_challenge_method", "plain")
-        if not data.get("code_challenge") or method not in {
-            "S256",
-            *grant.server.settings.pkce_methods,
-        }:
-            raise InvalidRequestError(
-                "PKCE is required", state=data.get("state"), redirect_uri=redirect_uri
-            )
-        super().validate_code_challenge(grant, redirect_uri)
 
 
 class CodeGrant(grants.AuthorizationCodeGrant):
@@ -215,18 +198,13 @@ class DeviceGrant(DeviceCodeGrant):
 class DeviceEndpoint(DeviceAuthorizationEndpoint):
     """The device authorization endpoint."""
 
-    def __init__(self, server: Core, verification_uri: str) -> None:
-        """Send users to ``verification_uri``."""
-        super().__init__(server)
-        self._verification_uri = verification_uri
-
     def create_endpoint_response(self, request: OAuth2Request) -> Answer:
         self.EXPIRES_IN = self.server.settings.device_lifetime
         self.INTERVAL = self.server.settings.device_interval
         return super().create_endpoint_response(request)
 
     def get_verification_uri(self) -> str:
-        return self._verification_uri
+        return f"{self.server.issuer}/device"
 
     def save_device_credential(self, client_id: str, scope: str, data: dict[str, Any]) -> None:
         state: ServerState = self.server.state
