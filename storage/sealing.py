@@ -28,6 +28,7 @@ from ..engine.errors import Damaged
 FORMAT = 1
 KEY_OCTETS = 32
 _NONCE_OCTETS = 12
+_HELP = "holdfast help storage"
 
 
 def hmac(key: bytes, message: bytes) -> bytes:
@@ -56,7 +57,9 @@ def unseal(key: bytes, sealed: bytes, bound: bytes) -> bytes:
     try:
         return bytes(Aead(key).decrypt(sealed[:_NONCE_OCTETS], sealed[_NONCE_OCTETS:], bound))
     except Exception as error:  # InvalidTag: naming it would import re and typing
-        raise Damaged("a sealed record does not open: it was changed or put elsewhere") from error
+        raise Damaged(
+            "a sealed record does not open: it was changed or put elsewhere", hint=_HELP
+        ) from error
 
 
 class Keys:
@@ -99,7 +102,7 @@ class Keys:
         try:
             key, bound = self._row(kind, login), self._bound(kind, login, version, state)
         except Exception as error:  # SQLite keeps any type in any column; naming struct.error costs
-            raise Damaged("a sealed record claims to be what none can be") from error
+            raise Damaged("a sealed record claims to be what none can be", hint=_HELP) from error
         return unseal(key, sealed, bound)
 
     def _row(self, kind: str, login: str) -> bytes:
