@@ -1,0 +1,201 @@
+"""The making of a vault: by a crowd, by the killed, and by somebody with other ideas."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from holdfast.engine import cbor
+from holdfast.engine.errors import Damaged, LoginBusy, NewerFormat
+from holdfast.engine.record import account_alias
+from holdfast.storage import EncryptedFileStorage
+from holdfast.storage.header import decode_header
+from holdfast.testing.storage_contract import finished, saved
+
+_SAVE = """
+import sys
+from holdfast.storage import EncryptedFileStorage
+from holdfast.testing.storage_contract import pending, saved
+v = EncryptedFileStorage(sys.argv[1] + "/s", config_dir=sys.argv[1] + "/c", environ={})
+sys.stdin.read(1)
+saved(v, [pending(state=sys.argv[2])])
+print("saved", flush=True)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    return tmp_path
+
+
+def vault(place: Path, **options: object) -> EncryptedFileStorage:
+    return EncryptedFileStorage(
+        str(place / "s"), config_dir=str(place / "c"), environ={}, **options
+    )
+
+
+def test_a_crowd_makes_one_vault(place: Path) -> None:
+    """Of processes that find no vault at the same time, one makes it and all use it."""
+    crowd = [
+        subprocess.Popen(
+            [sys.executable, "-c", _SAVE, str(place), str(number)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for number in range(6)
+    ]  # fmt: skip
+    for process in crowd:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [process.communicate()[0].strip() for process in crowd] == ["saved"] * 6
+    assert len(list(vault(place).summaries())) == 6
+    assert len(list((place / "c").glob("*.key"))) == 1
+    assert vault(place).problems() == []
+
+
+def traced(place: Path, what: list[str], number: int) -> subprocess.CompletedProcess[str]:
+    """``_SAVE`` under strace, with ``what`` done to it; its environment keeps Python quiet."""
+    return subprocess.run(
+        ["strace", "-f", "-qq", "-o", str(place / "trace"), *what,
+         sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{_SAVE}",
+         str(place), str(number)],
+        input="\n", capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+
+
+_CALLS = ("openat", "write", "pwrite64", "fsync", "fdatasync", "rename", "unlink", "ftruncate")
+
+
+def points(place: Path) -> list[tuple[str, int]]:
+    """Every call by which making a vault and saving in it changes the disk, and which it is."""
+    if not shutil.which("strace"):
+        if os.environ.get("HOLDFAST_REQUIRE_ALL"):
+            pytest.fail("strace is not installed")
+        pytest.skip("strace is not installed")
+    (place / "first").mkdir(mode=0o700)
+    recorded = traced(place / "first", ["-e", f"trace={','.join(_CALLS)}"], 0)
+    assert recorded.stdout.strip() == "saved", recorded.stderr
+    lines = (place / "first" / "trace").read_text().splitlines()
+    calls = [line.split()[1].partition("(")[0] for line in lines]
+    ours = [
+        (name, calls[: at + 1].count(name))
+        for at, (line, name) in enumerate(zip(lines, calls, strict=True))
+        if name in _CALLS and (name != "openat" or "O_CREAT" in line) and "saved" not in line
+    ]
+    assert len(ours) > 30
+    return ours
+
+
+def go_wrong(place: Path, effect: str, name: str, occurrence: int) -> str:
+    """Let one call go wrong, and see that the vault is whole and goes on; gives what was said."""
+    place.mkdir(mode=0o700)
+    done = traced(place, ["-e", f"inject={name}:{effect}:when={occurrence}"], 0)
+    opened = vault(place)
+    before = len(list(opened.summaries()))
+    assert before == 1 or done.stdout.strip() != "saved"
+    saved(opened, [finished()])
+    assert opened.find(account_alias("acme", "default")) is not None
+    assert opened.problems() == []
+    assert len(opened.events()) == before + 1
+    return done.stdout.strip() or (done.stderr.strip().splitlines() or [""])[-1]
+
+
+def every(places: list[tuple[str, int]], soak: bool) -> list[tuple[str, int]]:
+    return places if soak else places[:: max(1, len(places) // 6)]
+
+
+HOW_MANY = [pytest.param(False, id="some"), pytest.param(True, id="all", marks=pytest.mark.soak)]
+
+
+@pytest.mark.parametrize("soak", HOW_MANY)
+def test_whoever_is_killed_leaves_a_way_on(place: Path, soak: bool) -> None:
+    """Killed at any call that changes the disk, making and saving leave nothing half-made."""
+    for name, occurrence in every(points(place), soak):
+        said = go_wrong(place / f"{name}{occurrence}", "signal=SIGKILL", name, occurrence)
+        assert said != "saved", (name, occurrence)
+
+
+@pytest.mark.parametrize("soak", HOW_MANY)
+@pytest.mark.parametrize("errno", ["ENOSPC", "EIO"])
+def test_a_failing_disk_is_never_taken_for_a_good_one(place: Path, errno: str, soak: bool) -> None:
+    """Whichever call fails: it is saved, or an error of ours says that it is not."""
+    for name, occurrence in every(points(place), soak):
+        said = go_wrong(place / f"{name}{occurrence}", f"error={errno}", name, occurrence)
+        assert said == "saved" or said.startswith("holdfast.engine.errors."), (name, occurrence)
+
+
+def test_the_busy_are_named(place: Path) -> None:
+    """Who finds a login taken is told by which process."""
+    hold = _SAVE.partition("sys.stdin")[0] + (
+        "with v.lease('0' * 26, wait=0): print('held', flush=True); sys.stdin.read()"
+    )
+    saved(vault(place), [finished()])
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(place)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as holder:  # fmt: skip
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LoginBusy) as caught, vault(place).lease("0" * 26, wait=0):
+            pass
+        assert str(holder.pid) in caught.value.message
+        holder.kill()
+        holder.wait()
+        with vault(place).lease("0" * 26, wait=0):
+            pass
+
+
+def amend(place: Path, **members: cbor.Plain) -> None:
+    """Write other members into both copies of the header."""
+    path = place / "s" / "vault.header"
+    body = cbor.encode({**cbor.decode_map(path.read_bytes()), **members})
+    path.write_bytes(body)
+    with closing(sqlite3.connect(place / "s" / "vault.db")) as connection, connection:
+        connection.execute("UPDATE header SET body = ?", (body,))
+
+
+def test_a_header_for_newer_readers_is_refused(place: Path) -> None:
+    """A vault that says which reader it needs is left to that one."""
+    saved(vault(place), [finished()])
+    amend(place, min_reader=2)
+    with pytest.raises(NewerFormat) as caught:
+        vault(place).read("x")
+    assert caught.value.exit_code == 7
+
+
+@pytest.mark.parametrize(
+    "amended",
+    [{"memory_kib": 1 << 40}, {"passes": 1 << 30}, {"lanes": 0}, {"salt": b""}, {"salt": None},
+     {"memory_kib": -1}, {"lanes": 1 << 20}, {"passes": 1.5}],
+)  # fmt: skip
+def test_a_hostile_header_costs_nothing(place: Path, amended: dict[str, cbor.Plain]) -> None:
+    """Parameters that would eat the machine are refused before they are used."""
+    saved(vault(place, passphrase=lambda: "right"), [finished()])
+    header = decode_header((place / "s" / "vault.header").read_bytes())
+    slots = [
+        {"kind": slot.kind, "params": {**slot.params, **amended},
+         "wrapped": slot.wrapped, "commitment": slot.commitment}
+        for slot in header.slots
+    ]  # fmt: skip
+    amend(place, slots=slots)  # type: ignore[arg-type]  # what a mapping infers is too narrow
+    began = time.monotonic()
+    with pytest.raises(Damaged):
+        vault(place, passphrase=lambda: "right").read("x")
+    assert time.monotonic() - began < 1
+
+
+def test_a_thousand_slots_are_not_tried(place: Path) -> None:
+    """A header cannot make us try more passphrases than a vault may have slots."""
+    saved(vault(place), [finished()])
+    slot = {"kind": "passphrase", "params": {}, "wrapped": b"", "commitment": b""}
+    amend(place, slots=[slot] * 1000)  # type: ignore[list-item]  # as above
+    assert len(decode_header((place / "s" / "vault.header").read_bytes()).slots) <= 16
