@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,3 +136,31 @@ def test_durations() -> None:
         90, 60, 300, 3600, None, None, None, None,
     ]  # fmt: skip
     assert read_arguments(["--account", "", "demo"]) is None
+
+
+def test_what_does_not_open_is_left_to_the_whole_command(environ: dict[str, str]) -> None:
+    """A torn row, a torn database and one open to others are nobody's token, and no traceback."""
+    database = Path(environ["HOLDFAST_STATE_DIR"]) / "vault.db"
+    whole = database.read_bytes()
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE login SET secret = zeroblob(length(secret))")
+    assert cached_token(["demo"], environ) is None
+    for torn in (b"", b"no database", whole[:5000], whole[:100] + b"x" * 4000 + whole[4100:]):
+        database.write_bytes(torn)
+        assert cached_token(["demo"], environ) is None
+    database.write_bytes(whole)
+    assert cached_token(["demo"], environ) == "the-token"
+    database.chmod(0o644)
+    assert cached_token(["demo"], environ) is None
+
+
+def test_both_ways_print_the_same(environ: dict[str, str]) -> None:
+    """The installed command prints what the whole command prints, whichever way it took."""
+    command = str(Path(sys.executable).with_name("holdfast"))
+    outputs = {
+        subprocess.run(
+            [command, "token", "demo", *options], env=environ, capture_output=True, check=True
+        ).stdout
+        for options in ([], ["--no-refresh"])  # the second is none of the fast path's options
+    }
+    assert outputs == {b"the-token\n"}
