@@ -135,8 +135,9 @@ def test_the_terminal_is_given_back(keys: Keyboard) -> None:
 
 
 INTERRUPTED = """
-import sys, termios
+import signal, sys, termios
 from holdfast.transports.terminal import TerminalAnswers
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a job in the background
 before = termios.tcgetattr(0)
 answers = TerminalAnswers()
 try:
