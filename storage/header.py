@@ -72,10 +72,11 @@ class Header:
         epoch: Which root key its rows are sealed under.
         created_at: When it was made, POSIX seconds.
         slots: The ways to the root key.
+        min_writer: The least version that may write the vault; others may read it.
         body: What it was read from, with members only a newer version knows; empty if it is new.
     """
 
-    __slots__ = ("body", "created_at", "epoch", "kind", "reason", "slots", "store")
+    __slots__ = ("body", "created_at", "epoch", "kind", "min_writer", "reason", "slots", "store")
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class Header:
         epoch: int,
         created_at: float,
         slots: Sequence[Slot],
+        min_writer: int = FORMAT,
         body: bytes = b"",
     ) -> None:
         """Keep the parts."""
@@ -95,6 +97,7 @@ class Header:
         self.epoch = epoch
         self.created_at = created_at
         self.slots = tuple(slots)
+        self.min_writer = min_writer
         self.body = body
 
     def encode(self) -> bytes:
@@ -103,6 +106,7 @@ class Header:
             {
                 "format": FORMAT,
                 "min_reader": FORMAT,
+                "min_writer": self.min_writer,
                 "store": self.store,
                 "kind": self.kind,
                 "reason": self.reason,
@@ -141,9 +145,10 @@ def decode_header(data: bytes) -> Header:
             store=_octets(members["store"]),
             kind=_text(members["kind"]),
             reason=_text(members["reason"]),
-            epoch=_epoch(members["epoch"]),
+            epoch=_count(members["epoch"]),
             created_at=_number(members["created_at"]),
             slots=[_slot(_mapping(slot)) for slot in slots],
+            min_writer=_count(members["min_writer"]),
             body=data,
         )
     except (ValueError, KeyError, TypeError, OverflowError) as error:
@@ -193,7 +198,7 @@ def _number(value: cbor.Plain) -> float:
     return value
 
 
-def _epoch(value: cbor.Plain) -> int:
+def _count(value: cbor.Plain) -> int:
     if not isinstance(value, int) or not 0 <= value < 1 << 32:
         raise TypeError
     return value

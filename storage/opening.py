@@ -117,6 +117,7 @@ class VaultOpener:
         Raises:
             StorageError: Its key cannot be had.
         """
+        self._refuse_network_fs()  # a home may have moved since
         header = read_header(connection, self.state_dir)
         try:
             return header, self._keys(connection, header)
@@ -153,8 +154,7 @@ class VaultOpener:
     def create(self) -> None:
         """Make the vault; its directory is there, and its making is ours alone."""
         check_directory(self.state_dir)
-        if not self._allow_network:
-            refuse_network_fs(self.state_dir)
+        self._refuse_network_fs()
         store, root = os.urandom(16), os.urandom(KEY_OCTETS)
         kind, slot, reason = self._choose(store, root)
         header = Header(
@@ -163,6 +163,10 @@ class VaultOpener:
         keys = keys_of(header, root)
         create_database(self.state_dir, header, keys, Head().encode(keys))
         self._announce(reason)
+
+    def _refuse_network_fs(self) -> None:
+        if not self._allow_network:
+            refuse_network_fs(self.state_dir)
 
     def _choose(self, store: bytes, root: bytes) -> tuple[str, Slot, str]:
         why = "HOLDFAST_STORE=file"

@@ -53,13 +53,21 @@ def check_directory(path: str) -> None:
     _check_owner(path, found)
     if os.name == "posix" and found.st_mode & 0o077:
         raise StorageError(f"{path} is open to other users", hint=f"chmod 700 {path}")
-    parent = os.stat(os.path.dirname(path) or ".")
-    # sticky, as /tmp: others may add to it, and not replace what is there
-    if os.name == "posix" and parent.st_mode & 0o002 and not parent.st_mode & stat.S_ISVTX:
+    if os.name == "posix":
+        _check_parent(os.path.dirname(path) or ".")
+
+
+def _check_parent(path: str) -> None:
+    """Make sure that nobody else can put something in the place of what is in ``path``."""
+    found = os.stat(path)
+    if found.st_uid not in {os.geteuid(), 0}:
         raise StorageError(
-            f"{os.path.dirname(path)} can be written by anybody",
-            hint=f"chmod o-w {os.path.dirname(path)}",
+            f"{path} belongs to another user (uid {found.st_uid})",
+            hint="export HOLDFAST_STATE_DIR=…",
         )
+    # sticky, as /tmp: others may add to it, and not replace what is there
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        raise StorageError(f"{path} can be written by anybody", hint=f"chmod o-w {path}")
 
 
 def open_private(path: str, *, create: bool = False, append: bool = False) -> int:

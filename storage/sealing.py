@@ -87,7 +87,7 @@ class Keys:
 
     def index(self, alias: str) -> bytes:
         """The name an alias is found under: keyed, so that it tells nothing."""
-        return hmac(self._index, alias.encode())[:16]
+        return hmac(self._index, _octets(alias))[:16]
 
     def seal_row(self, kind: str, login: str, version: int, state: str, plain: bytes) -> bytes:
         """``plain`` sealed as the ``kind`` part of a row."""
@@ -144,4 +144,9 @@ class Keys:
 
     def fingerprint(self, name: str, value: str) -> str:
         """A short keyed digest of ``value``: equal for equal values, and otherwise mute."""
-        return hmac(self._fingerprint, f"{name}\0{value}".encode())[:8].hex()
+        return hmac(self._fingerprint, _octets(f"{name}\0{value}"))[:8].hex()
+
+
+def _octets(text: str) -> bytes:
+    """``text`` in UTF-8; what was pasted or answered may hold half a character, and is wrong then."""
+    return text.encode("utf-8", "surrogatepass")

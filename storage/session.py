@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from ..engine.errors import LoginBusy, StorageError
+from ..engine.errors import LoginBusy, NewerFormat, StorageError
 from .locks import locked
 from .private_file import ensure_directory
 from .reader import open_database
 from .schema import set_pragmas
+from .sealing import FORMAT
 from .sqlite_errors import translated
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Session:
         """A transaction: committed at the end of the block, rolled back if it fails.
 
         Raises:
+            NewerFormat: Only a newer version may write it.
             StorageError: The vault cannot be written.
         """
         self._make_sure()
@@ -79,6 +81,7 @@ class Session:
                 if opened is None:
                     raise StorageError("the vault has gone", hint="holdfast status")
                 connection, keys = opened
+                self._allowed_to_write()
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection, keys
@@ -97,6 +100,13 @@ class Session:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
+
+    def _allowed_to_write(self) -> None:
+        if self.header is not None and self.header.min_writer > FORMAT:
+            raise NewerFormat(
+                "this vault may be read, but only a newer version of Holdfast may write to it",
+                hint="pip install --upgrade holdfast",
+            )
 
     def _undo(self, connection: sqlite3.Connection) -> None:
         """Take the transaction back, also after a commit that was refused."""

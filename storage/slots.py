@@ -158,4 +158,4 @@ def _stretch(passphrase: str, params: Mapping[str, Plain]) -> bytes:
         raise Damaged("a passphrase slot asks for the impossible", hint="holdfast help storage")
     return Argon2id(
         salt=salt, length=KEY_OCTETS, iterations=passes, lanes=lanes, memory_cost=memory
-    ).derive(passphrase.encode())
+    ).derive(passphrase.encode("utf-8", "surrogateescape"))  # as the environment gave it

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..engine.codec import decode_login, decode_summary
-from ..engine.errors import Damaged
+from ..engine.errors import Damaged, NewerFormat
 from ..engine.ports import Lease
 from .audit_rows import append_event, read_events
 from .locks import locked
@@ -115,7 +115,7 @@ class Vault:
             ):
                 try:
                     yield decode_summary(keys.open_row("meta", login, version, state, meta))
-                except Damaged:
+                except (Damaged, NewerFormat):
                     continue
 
     def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:

@@ -8,12 +8,10 @@ leaves to the whole command by answering ``None``.
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 import time
 
 from ...engine import cbor
-from ...engine.errors import HoldfastError
 from ...storage.header import keys_of
 from ...storage.paths import config_dir, state_dir
 from ...storage.reader import open_database, open_secret, read_header, row_by_alias
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
 SCROLLBACK_NOTE = "note: this is a secret; it is now in your scrollback\n"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
+_DIGITS = 12  # Python refuses to read thousands of them
 _SERVING = ("authenticated", "expired", "exchanging")
 _VALUES = {"--account": "account", "--format": "format", "--min-ttl": "min_ttl"}
 _FORMATS = ("raw", "header")
@@ -68,7 +67,7 @@ def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | 
         if secret is None:
             return None
         login = cbor.decode_map(secret)
-    except (HoldfastError, cbor.CborError, sqlite3.Error):
+    except Exception:  # noqa: BLE001  in any doubt: the whole command says what is wrong, and how
         return None
     # one that is filed under another's name is the whole command's matter
     named = _is(login, given["provider"], given["account"])
@@ -134,19 +133,24 @@ def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | 
 def seconds(text: str) -> float | None:
     """A duration such as ``60s``, ``5m``, ``1h`` or ``90`` in seconds; ``None`` if it is none."""
     number, unit = (text[:-1], _UNITS.get(text[-1:])) if text[-1:] in _UNITS else (text, 1)
-    if unit is None or not number.isascii() or not number.isdigit():
+    if unit is None or not number.isascii() or not number.isdigit() or len(number) > _DIGITS:
         return None
     return float(int(number) * unit)
 
 
 def print_and_leave(text: str) -> None:
-    """Print ``text`` and end the process at once: the interpreter's farewell costs 3 ms."""
+    """Print ``text`` and end the process at once: the interpreter's farewell costs 3 ms.
+
+    A token that the terminal's encoding has no letters for is left to the whole command.
+    """
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
         if sys.stdout.isatty():
             sys.stderr.write(SCROLLBACK_NOTE)
             sys.stderr.flush()
+    except UnicodeEncodeError:
+        return
     except OSError:  # the reader has gone
         os._exit(1)
     os._exit(0)

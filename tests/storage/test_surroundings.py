@@ -47,7 +47,7 @@ def test_the_innermost_and_latest_mount_counts(path: str, kind: str) -> None:
 def test_a_vault_is_kept_off_network_file_systems(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where locks do not hold no vault is made, unless that is insisted upon."""
+    """Where locks do not hold no vault is made and none is opened, unless that is insisted upon."""
     tmp_path.chmod(0o700)
     mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
     here = file_system_among(mounts, str(tmp_path.resolve()).encode())
@@ -65,7 +65,11 @@ def test_a_vault_is_kept_off_network_file_systems(
         assert caught.value.exit_code == 7
         assert not (tmp_path / "s" / "vault.db").exists()
     saved(vault(), [login])
-    assert vault(HOLDFAST_ALLOW_NETWORK_FS="1").read(login.id) == login
+    with monkeypatch.context() as patched:
+        patched.setattr(network_fs, "NETWORKED", {here})
+        with pytest.raises(StorageError):
+            vault().read(login.id)
+        assert vault(HOLDFAST_ALLOW_NETWORK_FS="1").read(login.id) == login
 
 
 def test_a_clock_made_in_frozen_time_still_runs() -> None:

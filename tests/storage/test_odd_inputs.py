@@ -1,0 +1,162 @@
+"""Words that are no words, numbers that are too long, owners that are not us."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from holdfast.engine import cbor
+from holdfast.engine.codec import SCHEMA, encode_login
+from holdfast.engine.errors import NewerFormat, StorageError
+from holdfast.engine.record import state_alias
+from holdfast.engine.secret import Secret
+from holdfast.interfaces.cli.fast import cached_token, seconds
+from holdfast.storage import EncryptedFileStorage, MemoryStorage
+from holdfast.storage.header import decode_header
+from holdfast.storage.manifest import check_rows, read_head, tags_of
+from holdfast.storage.private_file import check_directory
+from holdfast.storage.rows import put_login
+from holdfast.testing.storage_contract import change, finished, further, pending, saved
+
+HALF = "\udc80"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    return tmp_path
+
+
+def vault(place: Path, **options: object) -> EncryptedFileStorage:
+    return EncryptedFileStorage(
+        str(place / "s"), config_dir=str(place / "c"), environ={}, **options
+    )
+
+
+def environ(place: Path) -> dict[str, str]:
+    return {"HOLDFAST_STATE_DIR": str(place / "s"), "HOLDFAST_CONFIG_DIR": str(place / "c")}
+
+
+def test_half_a_character_is_wrong_and_no_more(place: Path) -> None:
+    """A state, token or name with half a character in it is kept, found and missed like any other."""
+    for storage in (vault(place), MemoryStorage()):
+        login = pending(state=f"a{HALF}")
+        token = finished(f"p{HALF}", token=f"t{HALF}")
+        storage.commit(
+            [
+                change(login),
+                replace(change(token), event=replace(
+                    change(token).event, fingerprints={"access_token": Secret(f"t{HALF}")}
+                )),
+            ]
+        )  # fmt: skip
+        assert storage.find(state_alias(Secret(f"a{HALF}"))) == login
+        assert storage.find(state_alias(Secret(f"b{HALF}"))) is None
+        assert storage.find(f"account\0p{HALF}\0default") == token
+    assert cached_token([f"q{HALF}"], environ(place)) is None
+
+
+def test_a_token_nobody_can_spell_is_left_to_the_whole_command(place: Path) -> None:
+    """The fast path prints a token it can encode, and steps back from another without a word."""
+    login = finished("one", token=f"t{HALF}")
+    assert login.tokens is not None
+    saved(vault(place), [replace(login, tokens=replace(login.tokens, issued_at=time.time()))])
+    script = (
+        "import os, sys\n"
+        "from holdfast.interfaces.cli.fast import cached_token, print_and_leave\n"
+        "print_and_leave(cached_token(['one'], os.environ))\n"
+        "print('stepped back')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **environ(place), "PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "stepped back\n", "")
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "9" * 5000 + "h", "1_0", "٣", "0x1", " 1", "1e3"])
+def test_numbers_that_are_none(place: Path, text: str) -> None:
+    """What is not a plain duration is left to the whole command to refuse."""
+    assert seconds(text) is None
+    assert cached_token(["one", "--min-ttl", text], environ(place)) is None
+
+
+def test_a_passphrase_is_taken_as_the_environment_gives_it(place: Path) -> None:
+    """Octets that are no UTF-8 are as good in a passphrase as any."""
+    login = finished()
+    saved(vault(place, passphrase=lambda: f"p{HALF}"), [login])
+    assert vault(place, passphrase=lambda: f"p{HALF}").read(login.id) == login
+    with pytest.raises(StorageError):
+        vault(place, passphrase=lambda: "p").read(login.id)
+
+
+def test_a_newer_login_is_refused_and_does_not_spoil_the_list(place: Path) -> None:
+    """A record of a newer version is refused by itself; the others are listed and read."""
+    one, two = finished("one"), finished("two")
+    storage = vault(place)
+    saved(storage, [one, two])
+    newer = cbor.encode({**cbor.decode_map(encode_login(one)[0]), "schema": SCHEMA + 1})
+    whole = cbor.encode({**cbor.decode_map(encode_login(one)[1]), "schema": SCHEMA + 1})
+    later = further(one)
+    with storage._session.writing() as (connection, keys):
+        head = put_login(connection, keys, read_head(connection, keys), change(later))
+        names = (later.id, later.version, later.state.value)
+        old = connection.execute(
+            "SELECT idx, meta, secret FROM login WHERE id = ?", (one.id,)
+        ).fetchone()
+        sealed = (keys.seal_row("meta", *names, newer), keys.seal_row("secret", *names, whole))
+        connection.execute("UPDATE login SET meta = ?, secret = ? WHERE id = ?", (*sealed, one.id))
+        head = head.moved(
+            remove=keys.row_digest(*names, tags_of(*old)),
+            add=keys.row_digest(*names, tags_of(old[0], *sealed)),
+        )
+        check_rows(connection, keys, head)
+        connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
+    reopened = vault(place)
+    with pytest.raises(NewerFormat):
+        reopened.read(one.id)
+    assert reopened.read(two.id) == two
+    assert [summary.id for summary in reopened.summaries()] == [two.id]
+
+
+def test_a_vault_for_newer_writers_may_still_be_read(place: Path) -> None:
+    """A vault whose header asks for a newer writer is read, and not written."""
+    login = finished()
+    storage = vault(place)
+    saved(storage, [login])
+    header = storage._session.header
+    assert header is not None
+    header.min_writer = 2
+    with storage._session.reading() as opened:
+        assert opened is not None
+        body, mac = header.encode(), opened[1].header_mac(header.encode())
+    storage.close()
+    with closing(sqlite3.connect(place / "s" / "vault.db")) as connection, connection:
+        connection.execute("UPDATE header SET body = ?, mac = ?", (body, mac))
+    assert decode_header(body).min_writer == 2
+    reopened = vault(place)
+    assert reopened.read(login.id) == login
+    with pytest.raises(NewerFormat):
+        saved(reopened, [further(login)])
+    assert reopened.read(login.id) == login
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
+def test_a_directory_in_somebody_elses_hands_is_refused(place: Path) -> None:
+    """What is in another user's directory can be replaced by that user, whoever owns it."""
+    theirs = place / "theirs"
+    (theirs / "s").mkdir(parents=True, mode=0o700)
+    check_directory(str(theirs / "s"))
+    os.chown(theirs, 12345, -1)
+    with pytest.raises(StorageError) as caught:
+        check_directory(str(theirs / "s"))
+    assert caught.value.exit_code == 7
+    assert caught.value.hint
