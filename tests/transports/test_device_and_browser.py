@@ -266,14 +266,15 @@ def test_a_launcher_that_stays_is_not_waited_for(tmp_path: Path) -> None:
     assert lived.read_text() == "on"
 
 
-@pytest.mark.parametrize(
-    "named", ["lynx", "/usr/bin/w3m %s", "links2", "elinks", "www-browser", "edbrowse"]
-)
-def test_text_browsers_are_refused(tmp_path: Path, named: str) -> None:
-    """They would take the terminal over; the next one that is named is taken."""
-    assert SystemBrowser({"BROWSER": named}).open("https://x.test/")
+@pytest.mark.parametrize("name", ["lynx", "w3m", "links2", "elinks", "www-browser", "edbrowse"])
+def test_text_browsers_are_refused(tmp_path: Path, name: str) -> None:
+    """One that is installed and works is refused all the same; the next that is named is taken."""
+    ran = tmp_path / "ran"
+    text = launcher(tmp_path / name, f"open({str(ran)!r}, 'w').close()")
+    assert SystemBrowser({"BROWSER": f"{text} %s"}).open("https://x.test/")
     other = launcher(tmp_path / "other", "")
-    assert SystemBrowser({"BROWSER": f"{named}{os.pathsep}{other}"}).open("https://x.test/") is None
+    assert SystemBrowser({"BROWSER": f"{text}{os.pathsep}{other}"}).open("https://x.test/") is None
+    assert not ran.exists()
 
 
 def test_a_machine_without_browsers_says_so(tmp_path: Path, monkeypatch: Any) -> None:
