@@ -28,6 +28,7 @@ PATIENCE: Final = 3.0
 PATIENCE_AT_TERMINAL: Final = 60.0
 """Seconds it may take when somebody is."""
 
+_WITHOUT: Final = "export HOLDFAST_STORE=file"
 _CHECK: Final = 4  # octets that tell our item from anything else under its name
 _ALLOWED: Final = {
     "linux": ("keyring.backends.SecretService:Keyring", "keyring.backends.kwallet:DBusKeyring"),
@@ -73,6 +74,7 @@ class KeyringKey:
         self._patience = PATIENCE_AT_TERMINAL if interactive else PATIENCE
         self._backend: Backend | None = None
         self._remembered: dict[bytes, bytes] = {}
+        self._silent: threading.Thread | None = None
         self.name = "keyring"
 
     def read(self, store: bytes) -> bytes:
@@ -82,7 +84,10 @@ class KeyringKey:
             StorageError: The keyring is absent, locked or silent, or has no such item.
         """
         if store not in self._remembered:
-            found = self._ask(lambda backend: backend.get_password(*_item(store)))
+            found = self._ask(
+                lambda backend: backend.get_password(*_item(store)),
+                hint="unlock the system keyring, and try again",
+            )
             self._remembered[store] = _decode(found)
         return self._remembered[store]
 
@@ -100,10 +105,10 @@ class KeyringKey:
             backend.set_password(service, username, text)
             return backend.get_password(service, username)
 
-        if self._ask(keep) != text:
+        if self._ask(keep, hint=_WITHOUT) != text:
             raise StorageError(
                 f"the {self.name} keyring did not keep what was written",
-                hint="export HOLDFAST_STORE=file",
+                hint=_WITHOUT,
             )
         self._remembered[store] = key
         return key
@@ -115,9 +120,12 @@ class KeyringKey:
             StorageError: It could not be removed.
         """
         self._remembered.pop(store, None)
-        self._ask(lambda backend: backend.delete_password(*_item(store)))
+        self._ask(
+            lambda backend: backend.delete_password(*_item(store)),
+            hint="unlock the system keyring, and try again",
+        )
 
-    def _ask(self, question: Callable[[Backend], T]) -> T:
+    def _ask(self, question: Callable[[Backend], T], *, hint: str) -> T:
         """The answer of the keyring to ``question``, if it gives one in time."""
         outcome: list[T] = []
         problem: list[BaseException] = []
@@ -130,22 +138,22 @@ class KeyringKey:
             except BaseException as error:  # noqa: BLE001  back ends raise what their libraries do
                 problem.append(error)
 
-        # a daemon thread: if the keyring never answers, the process must still be able to end
-        thread = threading.Thread(target=work, name="keyring", daemon=True)
-        thread.start()
-        thread.join(self._patience)
+        if self._silent is None or not self._silent.is_alive():  # else it is silent still
+            # a daemon thread: if the keyring never answers, the process must still be able to end
+            thread = threading.Thread(target=work, name="keyring", daemon=True)
+            thread.start()
+            thread.join(self._patience)
+            self._silent = thread
         if outcome:
             return outcome[0]
         if not problem:
             raise StorageError(
-                f"the system keyring gave no answer in {self._patience:.0f} s",
-                hint="export HOLDFAST_STORE=file",
+                f"the system keyring gave no answer in {self._patience:.0f} s", hint=hint
             )
-        if isinstance(problem[0], StorageError):
-            raise problem[0]
+        if isinstance(problem[0], _Absent):
+            raise StorageError(str(problem[0]), hint=hint)
         raise StorageError(
-            f"the system keyring cannot be used: {type(problem[0]).__name__}",
-            hint="unlock the keyring and try again",
+            f"the system keyring cannot be used: {type(problem[0]).__name__}", hint=hint
         ) from problem[0]
 
     def _find(self) -> Backend:
@@ -161,10 +169,11 @@ class KeyringKey:
                 continue
             self.name = module.rpartition(".")[2]
             return backend
-        raise StorageError(
-            f"no system keyring answers here ({', '.join(reasons)})",
-            hint="export HOLDFAST_STORE=file",
-        )
+        raise _Absent(f"no system keyring answers here ({', '.join(reasons)})")
+
+
+class _Absent(Exception):
+    """None of the keyrings that may be asked can work here."""
 
 
 def _item(store: bytes) -> tuple[str, str]:
