@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -108,6 +109,13 @@ def test_no_length_of_a_body_does_harm(session: LoopbackSession, length: str, st
 def test_no_head_does_harm(session: LoopbackSession, octets: bytes, status: int) -> None:
     """What is no request we would answer is refused, and no login hears of it."""
     assert answered(session, octets) == status
+
+
+def test_a_body_of_unknown_length_is_not_read() -> None:
+    """A chunked request is refused at its head; so is one without a single Host."""
+    for lines in (b"Host: h\r\nTransfer-Encoding: chunked", b"Host: h\r\nHost: h", b"X: y"):
+        whole = b"POST /callback HTTP/1.1\r\n" + lines + b"\r\n\r\n"
+        assert RequestReader().feed(whole) is HTTPStatus.BAD_REQUEST
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=12), st.data())
