@@ -162,11 +162,11 @@ def _wait_for(
 
 def _sign(descriptor: int) -> None:
     """Write into the lock file who holds it; only ever shown to people, so a full disk may lose it."""
-    text = f"{os.getpid()} {int(time.time())} {socket.gethostname()}\n".encode()[:_HOLDER_LIMIT]
+    text = f"{os.getpid()} {int(time.time())} {socket.gethostname()} ".encode()
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, text)
+        # one length for all: to cut the file first would take a tenth of a whole commit
+        os.write(descriptor, text[: _HOLDER_LIMIT - 1].ljust(_HOLDER_LIMIT - 1) + b"\n")
     except OSError:
         pass
 
