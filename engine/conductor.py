@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .departure import Departure
+from .errands import Errands
 from .errors import (
     AuthFailed,
     CallbackRefused,
@@ -16,12 +17,11 @@ from .errors import (
     NotFound,
     TransportUnavailable,
 )
-from .exchange import Exchange
 from .inquiry import Inquiry
 from .pasted import parse_callback
 from .reasons import Reason, Refusal
 from .record import DEFAULT_ACCOUNT, Login, state_alias
-from .renewal import Renewal
+from .renewal import LEASE_WAIT, Renewal
 from .secret import Secret
 from .table import State, Trigger
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT: Final = 600.0
 """Seconds a login waits for its user."""
+_PATIENCE: Final = 1.0  # seconds; a poll that a dead process had begun is over by then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +58,9 @@ class Conductor:
     def __init__(self, parts: Parts) -> None:
         """Work with ``parts``."""
         self._parts = parts
-        self._exchange = Exchange(parts)
-        self._inquiry = Inquiry(parts, self._exchange)
-        self.renewal: Final = Renewal(parts)
+        self.errands: Final = Errands(parts)
+        self._inquiry = Inquiry(parts, self.errands)
+        self.renewal: Final = Renewal(parts, self.errands)
         self.departure: Final = Departure(parts)
 
     # --- begin -----------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ class Conductor:
 
         Raises:
             CallbackRefused: They belong to no login that waits for them; nothing has changed.
-            HoldfastError: As :meth:`Inquiry.receive` and :meth:`Exchange.send_code` say.
+            HoldfastError: As :meth:`Inquiry.receive` and :meth:`Errands.send_code` say.
         """
         if login_id is None:
             login_id = self._by_state(parameters)
@@ -203,7 +204,7 @@ class Conductor:
             except CallbackRefused as refused:
                 self._inquiry.refuse(login, refused, _transport_of(login))
                 raise
-            return self._exchange.send_code(exchanging, lease)
+            return self.errands.send_code(exchanging, lease)
 
     def answer(self, text: str, *, login_id: str | None = None) -> Login:
         """Finish the login that ``text`` answers: an address, its query, or what a person pasted.
@@ -248,9 +249,16 @@ class Conductor:
 
     @contextmanager
     def _held(self, login_id: str) -> Generator[tuple[Login, Lease]]:
-        """The login under its lease, as it is now."""
-        with self._parts.storage.lease(login_id, wait=0) as lease:
-            login = self._parts.storage.read(login_id)
+        """The login under its lease, as it is now.
+
+        Whose process died while exchanging may still have its courier at work, which is waited for.
+        """
+        storage = self._parts.storage
+        found = storage.read(login_id)
+        exchanging = found is not None and found.state is State.EXCHANGING
+        wait = LEASE_WAIT if exchanging else _PATIENCE
+        with storage.lease(login_id, wait=wait) as lease:
+            login = storage.read(login_id)
             if login is None:
                 msg = f"there is no login {login_id[:4]}"
                 raise NotFound(msg, hint="holdfast list")
@@ -278,7 +286,7 @@ class Conductor:
             return login
         if login.state is State.EXCHANGING:
             self._inquiry.check_deadline(login, lease)
-            return self._exchange.send_code(login, lease, again=True)
+            return self.errands.send_code(login, lease, again=True)
         return None
 
     def _reopen(self, login: Login, transports: Sequence[Transport]) -> Session | None:

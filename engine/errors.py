@@ -249,13 +249,15 @@ class TokensNotSaved(StorageError):
         message: str,
         *,
         login: Login,
-        save_again: Callable[[], Login],
         hint: str | None = None,
     ) -> None:
-        """Keep hold of the tokens."""
+        """Keep hold of the tokens; whoever can try again says how."""
         super().__init__(message, hint=hint)
         self.login = login
-        self.save_again = save_again
+        self.save_again: Callable[[], Login] = self._cannot
+
+    def _cannot(self) -> Login:
+        raise self
 
 
 class Damaged(StorageError):

@@ -57,23 +57,6 @@ class Exchange:
             NetworkError: No answer; the login is still exchanging and can be resumed.
             TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
         """
-        return self._parts.courier.carry(lambda: self._send_code(login, lease, again=again))
-
-    def poll(self, login: Login, lease: Lease) -> Login | Verdict:
-        """Ask once whether the device code of ``login`` has been approved (RFC 8628 §3.4).
-
-        Returns:
-            The authenticated login, or what to tell the transport while it is not yet one.
-
-        Raises:
-            AuthCancelled: The user declined; the login is idle.
-            AuthFailed: The provider answered with another error; the login is idle.
-            LoginTimedOut: The code has expired; the login is idle.
-            TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
-        """
-        return self._parts.courier.carry(lambda: self._poll(login, lease))
-
-    def _send_code(self, login: Login, lease: Lease, *, again: bool) -> Login:
         challenge = login.challenge
         if challenge is None or login.presentation is None:
             msg = f"login {login.short_id} has lost what its code belongs to"
@@ -95,7 +78,7 @@ class Exchange:
         except NetworkError as error:
             error.hint = f"holdfast resume {login.short_id}"
             raise
-        return self.accept(login, tokens, lease, identity=identity)
+        return self._accept(login, tokens, lease, identity)
 
     def _send_twice(self, request: HttpRequest, *, again: bool) -> tuple[HttpResponse, bool]:
         """The answer, asking once more at once when none came; and whether it was asked before.
@@ -130,7 +113,18 @@ class Exchange:
             )
         return AuthFailed(error.message, hint=error.hint or f"holdfast login {login.provider}")
 
-    def _poll(self, login: Login, lease: Lease) -> Login | Verdict:
+    def poll(self, login: Login, lease: Lease) -> Login | Verdict:
+        """Ask once whether the device code of ``login`` has been approved (RFC 8628 §3.4).
+
+        Returns:
+            The authenticated login, or what to tell the transport while it is not yet one.
+
+        Raises:
+            AuthCancelled: The user declined; the login is idle.
+            AuthFailed: The provider answered with another error; the login is idle.
+            LoginTimedOut: The code has expired; the login is idle.
+            TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
+        """
         presentation = login.presentation
         grant = presentation.device if presentation else None
         if grant is None:
@@ -151,7 +145,7 @@ class Exchange:
                 tokens, identity = self._identification.identify(login, answer, keys)
             except ProviderError as error:
                 raise self._denied(login, lease, error) from error
-            return self.accept(login, tokens, lease, identity=identity)
+            return self._accept(login, tokens, lease, identity)
         if answer.kind is PollKind.DENIED:
             no = ProviderError("", oauth_error="access_denied", status=response.status)
             raise self._denied(login, lease, no)
@@ -191,36 +185,36 @@ class Exchange:
         msg = "the code expired before it was approved"
         return LoginTimedOut(msg, hint=f"holdfast login {login.provider} --via device")
 
-    def accept(
-        self, login: Login, tokens: OAuthTokens, lease: Lease, *, identity: Identity | None
+    def _accept(
+        self, login: Login, tokens: OAuthTokens, lease: Lease, identity: Identity | None
     ) -> Login:
-        """Save ``tokens`` as those of ``login``; an older login of the account makes room.
-
-        Raises:
-            TokensNotSaved: It could not be done; the error holds the tokens.
-        """
+        if tokens.scope is None:  # RFC 6749 §5.1: left out when it is what was asked for
+            tokens = replace(tokens, scope=" ".join(login.config.scopes))
+        arrived = replace(login, tokens=tokens, identity=identity)
         try:
-            return self._accept(login, tokens, lease, identity)
+            return self.save(login, arrived, lease)
         except StorageError as error:
             raise TokensNotSaved(
                 f"signed in, but the tokens could not be saved: {error.message}",
                 hint=error.hint,
-                login=replace(login, tokens=tokens),
-                save_again=lambda: self._accept(login, tokens, lease, identity),
+                login=arrived,
             ) from error
 
-    def _accept(
-        self, login: Login, tokens: OAuthTokens, lease: Lease, identity: Identity | None
-    ) -> Login:
+    def save(self, login: Login, arrived: Login, lease: Lease) -> Login:
+        """Save the tokens of ``arrived`` as those of ``login``.
+
+        An older login of the account makes room.
+
+        Raises:
+            StorageError: It could not be done.
+        """
         storage, ledger = self._parts.storage, self._parts.ledger
-        if tokens.scope is None:  # RFC 6749 §5.1: left out when it is what was asked for
-            tokens = replace(tokens, scope=" ".join(login.config.scopes))
         arrival = ledger.draft(
             login,
             Trigger.ACCEPT_TOKENS,
             lease=lease,
-            tokens=tokens,
-            identity=identity,
+            tokens=arrived.tokens,
+            identity=arrived.identity,
             challenge=None,
             presentation=None,
             exchange=None,

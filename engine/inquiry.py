@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from .authorization import authorization_url, require_client
 from .callback import Denial, validate_callback
+from .errands import Errands
 from .errors import (
     AuthCancelled,
     AuthFailed,
@@ -20,7 +21,6 @@ from .errors import (
     StorageError,
     TransportUnavailable,
 )
-from .exchange import Exchange
 from .ledger import Circumstances
 from .login_id import new_login_id
 from .pkce import new_nonce, new_state, new_verifier
@@ -41,10 +41,10 @@ SLICE: Final = 5.0  # seconds between looks at the wall clock while waiting: a l
 class Inquiry:
     """Begins logins, asks users, and judges what comes back."""
 
-    def __init__(self, parts: Parts, exchange: Exchange) -> None:
-        """Work with ``parts``; hand valid answers to ``exchange``."""
+    def __init__(self, parts: Parts, errands: Errands) -> None:
+        """Work with ``parts``; hand valid answers to ``errands``."""
         self._parts = parts
-        self._exchange = exchange
+        self._errands = errands
 
     def new_login(
         self, config: OAuthConfig, *, account: str, timeout: float, taken: Collection[str] = ()
@@ -186,7 +186,7 @@ class Inquiry:
         """The finished login, or ``None`` while the wait goes on; ``session`` is told either way."""
         try:
             if arrival.parameters is None:
-                answer = self._exchange.poll(login, lease)
+                answer = self._errands.poll(login, lease)
                 if isinstance(answer, Verdict):
                     session.reply(answer)
                     return None
@@ -194,7 +194,7 @@ class Inquiry:
             else:
                 login = self.receive(login, arrival.parameters, lease, session)
                 session.reply(Verdict(kind=VerdictKind.ACCEPTED))
-                finished = self._exchange.send_code(login, lease)
+                finished = self._errands.send_code(login, lease)
         except CallbackRefused as refused:
             self._refuse(login, session, refused)
             return None

@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from .errand import Errand, ErrandOutcome
     from .events import Event, Recorded
     from .provider import OAuthConfig
     from .record import Login, Presentation, Summary
     from .secret import Secret
-
-T = TypeVar("T")
-
 
 # --- the world -----------------------------------------------------------------------------------
 
@@ -98,11 +96,19 @@ class Http(Protocol):
 class Courier(Protocol):
     """Carries the stretch from sending a code or refresh token to saving the answer.
 
-    Whatever happens to the caller meanwhile (Ctrl-C, SIGTERM), the errand is finished first.
+    Whatever happens to the caller meanwhile, the errand is finished first.
     """
 
-    def carry(self, errand: Callable[[], T]) -> T:
-        """Run ``errand`` to its end; deferred signals are honoured after it."""
+    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+        """Have ``errand`` performed to its end; deferred signals are honoured after it.
+
+        Args:
+            errand: What is to be sent and saved.
+            perform: Does it, in the process it is called in.
+
+        Raises:
+            HoldfastError: As the errand turns out, whichever process it was performed in.
+        """
         ...
 
 

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from .errors import (
     AuthRequired,
     LoginBusy,
-    NetworkError,
-    ProviderError,
     StorageConflict,
     StorageError,
     TokenExpired,
     TokenRefreshFailed,
-    TokensNotSaved,
 )
-from .ledger import Circumstances
 from .reasons import Reason
 from .record import DEFAULT_ACCOUNT, Exchange, account_alias
 from .table import State, Trigger
-from .token_request import refresh_request
-from .token_response import judge_token_response
 from .tokens import DEFAULT_BUFFER
 
 if TYPE_CHECKING:
+    from .errands import Errands
     from .parts import Parts
     from .ports import Lease
     from .record import Login, Summary
-    from .tokens import OAuthTokens
 
 LEASE_WAIT: Final = 60.0
 """Seconds to wait for another process's refresh: longer than its two requests can take."""
-
-_CLIENT_ERRORS: Final = frozenset({"invalid_client", "invalid_request", "unsupported_grant_type"})
-"""Errors about us, not about the refresh token: it stays as good as it was (RFC 6749 §5.2)."""
 
 _ROUNDS: Final = 4  # a login may be replaced by a newer one while we wait for it
 
@@ -42,9 +32,10 @@ _ROUNDS: Final = 4  # a login may be replaced by a newer one while we wait for i
 class Renewal:
     """Finds usable tokens, and refreshes them when there are none."""
 
-    def __init__(self, parts: Parts) -> None:
-        """Work with ``parts``."""
+    def __init__(self, parts: Parts, errands: Errands) -> None:
+        """Work with ``parts``; what must not be lost is sent by ``errands``."""
         self._parts = parts
+        self._errands = errands
 
     def find(self, provider: str, account: str) -> Login:
         """The finished login of ``account`` at ``provider``.
@@ -171,86 +162,4 @@ class Renewal:
             login = self._parts.ledger.advance(
                 login, Trigger.REFRESH, lease=lease, exchange=sending
             )
-        return self._parts.courier.carry(lambda: self._send(login, tokens, lease, again=again))
-
-    def _send(self, login: Login, tokens: OAuthTokens, lease: Lease, *, again: bool) -> Login:
-        request = refresh_request(login.config, tokens.refresh_token or "")
-        http = self._parts.http
-        try:
-            try:
-                response = http.send(request)
-            except NetworkError:
-                # once more at once: inside any grace period the provider may have, and where it
-                # has none, an answer that was lost on the way cannot be had back anyway
-                again = True
-                response = http.send(request)
-        except NetworkError:
-            self._postpone(login, lease, Reason.NETWORK)
-            raise
-        try:
-            fresh = judge_token_response(login.config, response, previous=tokens)
-        except NetworkError:
-            self._postpone(
-                login, lease, Reason.PROVIDER_BUSY, Circumstances(http_status=response.status)
-            )
-            raise
-        except ProviderError as error:
-            return self._refused(login, lease, error, again=again)
-        return self._save(login, fresh, lease)
-
-    def _postpone(
-        self, login: Login, lease: Lease, reason: Reason, circumstances: Circumstances | None = None
-    ) -> None:
-        self._parts.ledger.advance(
-            login,
-            Trigger.POSTPONE_REFRESH,
-            lease=lease,
-            reason=reason,
-            circumstances=circumstances or Circumstances(),
-            exchange=None,
-        )
-
-    def _refused(self, login: Login, lease: Lease, error: ProviderError, *, again: bool) -> Login:
-        current = self._parts.storage.read(login.id)
-        if current is None or current.version != login.version:
-            msg = "another process has changed this login meanwhile"
-            raise StorageConflict(msg, hint=f"holdfast status {login.provider}")
-        said = Circumstances(http_status=error.status, oauth_error=error.oauth_error)
-        if error.oauth_error in _CLIENT_ERRORS:
-            self._postpone(login, lease, Reason.PROVIDER_ERROR, said)
-            raise error
-        self._parts.ledger.advance(
-            login,
-            Trigger.REJECT_REFRESH,
-            lease=lease,
-            reason=Reason.OUTCOME_UNKNOWN if again else Reason.REFRESH_REFUSED,
-            circumstances=said,
-            exchange=None,
-        )
-        because = error.oauth_error or f"HTTP {error.status}"
-        raise TokenRefreshFailed(
-            f"{login.provider} needs a new sign-in: "
-            f"the provider rejected the refresh token ({because})",
-            why="an earlier refresh was interrupted before its answer could be saved"
-            if again
-            else None,
-            hint=f"holdfast login {login.provider}",
-        ) from error
-
-    def _save(self, login: Login, fresh: OAuthTokens, lease: Lease) -> Login:
-        def save() -> Login:
-            return self._parts.ledger.advance(
-                login, Trigger.ACCEPT_TOKENS, lease=lease, tokens=fresh, exchange=None
-            )
-
-        try:
-            return save()
-        except StorageConflict:
-            raise  # a newer login took this one's place: its tokens are the ones to use
-        except StorageError as error:
-            raise TokensNotSaved(
-                f"refreshed, but the new tokens could not be saved: {error.message}",
-                hint=error.hint,
-                login=replace(login, tokens=fresh),
-                save_again=save,
-            ) from error
+        return self._errands.refresh(login, lease, again=again)

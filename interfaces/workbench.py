@@ -21,7 +21,7 @@ from ..storage.paths import config_dir as default_config_dir
 from ..storage.token_storage import StorageView
 from ..storage.vault import Vault
 from .catalogue import Catalogue
-from .courier import InlineCourier
+from .couriers import Relay, choose_courier
 from .http import RequestsHttp
 from .voice import AUDIT_FILE, AuditFile
 
@@ -52,20 +52,30 @@ class Workbench:
         clock: Clock | None = None,
         courier: Courier | None = None,
         observers: Sequence[Observer] = (),
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Put the parts together; what is not given is the real thing."""
+        """Put the parts together; what is not given is the real thing.
+
+        Raises:
+            ConfigInvalid: The environment names a courier there is not.
+        """
         self.storage = storage
         self.catalogue = catalogue
         self.http: Http = http or RequestsHttp()
         self.clock: Clock = clock or SystemClock()
+        relay = Relay(observers)
+        if courier is None:
+            courier = choose_courier(
+                storage, self.http, relay, os.environ if environ is None else environ
+            )
         self.conductor = Conductor(
             Parts(
                 storage=storage,
-                ledger=Ledger(storage, self.clock, origin(), observers),
+                ledger=Ledger(storage, self.clock, origin(), [relay]),
                 http=self.http,
                 clock=self.clock,
                 randomness=SystemRandomness(),
-                courier=courier or InlineCourier(),
+                courier=courier,
             )
         )
 
@@ -113,7 +123,7 @@ class Workbench:
                 environ=env,
             )
         told = [*observers, *_audit_file(storage, env)]
-        return cls(storage, catalogue, observers=told)
+        return cls(storage, catalogue, observers=told, environ=env)
 
     def config(
         self,

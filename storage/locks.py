@@ -85,6 +85,21 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
+def shared_with_child() -> Generator[list[int]]:
+    """Descriptors that hold, in a child forked inside the block, the locks this process holds.
+
+    A lock is then given back when both have let go of it, however they end. The child says with
+    :func:`sign` that it is the one to ask.
+    """
+    copies = [os.dup(descriptor) for descriptor in _held]
+    try:
+        yield copies
+    finally:
+        for copy in copies:
+            os.close(copy)
+
+
+@contextmanager
 def locked(
     path: str,
     *,
@@ -115,7 +130,7 @@ def locked(
             _wait_for(lambda: _try_lock(descriptor), path, deadline, what, until)
             process = os.getpid()
             try:
-                _sign(descriptor)
+                sign(descriptor)
                 yield descriptor
             finally:
                 if process == os.getpid():  # not in a child that was forked meanwhile
@@ -160,7 +175,7 @@ def _wait_for(
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _sign(descriptor: int) -> None:
+def sign(descriptor: int) -> None:
     """Write into the lock file who holds it; only ever shown to people, so a full disk may lose it."""
     text = f"{os.getpid()} {int(time.time())} {socket.gethostname()} ".encode()
     try:

@@ -192,6 +192,7 @@ class LoopbackSession:
             self._answer(wrong)
         elif verdict.kind is VerdictKind.ACCEPTED:
             self._timer = threading.Timer(HOLD, self._answer_late)
+            self._timer.name = "holdfast-page"
             self._timer.daemon = True
             self._timer.start()
         elif verdict.kind in _FINAL:

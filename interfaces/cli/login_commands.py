@@ -23,7 +23,7 @@ from ...engine.provider import OAuthConfig
 from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.table import State
 from ...transports.choice import Choice, Environment, choose
-from ..courier import signals_as_interrupts
+from ..couriers.signals import signals_as_interrupts
 from ..transport_maker import TransportMaker
 from .app import App, takes_app
 from .follower import LoginFollower, StreamingConversation

@@ -65,15 +65,36 @@ def test_killed_and_listening_again(world: World) -> None:
     assert world.logins()[0].state is State.AUTHENTICATED
 
 
+@pytest.mark.parametrize("moment", [FaultKind.HANG, FaultKind.SLOW])
+def test_killed_while_exchanging(
+    world: World, server: AuthorizationServer, moment: FaultKind
+) -> None:
+    """The courier goes on without its sender: the next process waits for it, and is signed in."""
+    reused = server.counts["code_reuse"]
+    server.misbehave("token", Fault(kind=moment, seconds=1.5))
+    waiting = world.start("login", "demo", "--via", "loopback")
+    (login,) = world.wait_for(lambda logins: logins[:1] and logins[0].state is State.EXCHANGING)
+    kill(waiting)
+
+    done = world.run("resume", login.short_id, "--json")
+
+    (login,) = world.logins()
+    assert (done.code, login.state) == (0, State.AUTHENTICATED)
+    assert server.counts["code_reuse"] == reused
+    told = [event for event in events_of(world) if "trigger" in event]
+    assert len(told) == login.version
+
+
 @pytest.mark.parametrize(
     ("moment", "ends"),
     [(FaultKind.HANG, State.AUTHENTICATED), (FaultKind.SLOW, State.IDLE)],
     ids=["before the provider acted", "after it acted"],
 )
-def test_killed_while_exchanging(
+def test_killed_without_a_courier(
     world: World, server: AuthorizationServer, moment: FaultKind, ends: State
 ) -> None:
     """The saved code is sent once more: it works, or the provider's no is told for what it is."""
+    world.extra["HOLDFAST_COURIER"] = "inline"
     server.misbehave("token", Fault(kind=moment, seconds=1.5))
     waiting = world.start("login", "demo", "--via", "loopback")
     (login,) = world.wait_for(lambda logins: logins[:1] and logins[0].state is State.EXCHANGING)
@@ -92,10 +113,13 @@ def test_killed_while_exchanging(
     assert states_of(told)[:3] == ["begin", "present", "receive_callback"]
 
 
-def test_killed_while_refreshing(world: World, server: AuthorizationServer) -> None:
-    """An interrupted refresh is tried once more, under the lock its process left behind."""
+@pytest.mark.parametrize("courier", ["fork", "inline"])
+def test_killed_while_refreshing(world: World, server: AuthorizationServer, courier: str) -> None:
+    """An interrupted refresh is finished by its courier, or tried once more without one."""
+    world.extra["HOLDFAST_COURIER"] = courier
     assert world.run("login", "demo", "--via", "loopback").code == 0
-    server.misbehave("token", Fault(kind=FaultKind.HANG, seconds=3))
+    moment = FaultKind.SLOW if courier == "fork" else FaultKind.HANG
+    server.misbehave("token", Fault(kind=moment, seconds=1.5))
     refreshing = world.start("refresh", "demo")
     world.wait_for(lambda logins: logins[0].state is State.EXCHANGING)
     kill(refreshing)

@@ -4,31 +4,16 @@ import inspect
 import re
 
 import pytest
+from errors_at_hand import make_error
 from holdfast.engine import errors
 from holdfast.engine.errors import HoldfastError
 from holdfast.engine.result import ErrorCode, Failure, Success
-from logins import fresh_login
 
 CLASSES = [
     value
     for value in vars(errors).values()
     if inspect.isclass(value) and issubclass(value, HoldfastError)
 ]
-EXTRA = {
-    "reason": "wrong_state",
-    "login_id": "01J9ZK4Q0V7F3KTWX2A8B5C6DE",
-    "login": fresh_login(),
-    "save_again": fresh_login,
-}
-"""What some errors ask for besides their sentence."""
-
-
-def make(kind: type[HoldfastError], message: str = "it went wrong", **named: str) -> HoldfastError:
-    """An error of a class, with the further arguments that class asks for."""
-    asked = inspect.signature(kind).parameters
-    return kind(
-        message, **{name: value for name, value in (EXTRA | named).items() if name in asked}
-    )
 
 
 def tree() -> dict[str, tuple[str, str]]:
@@ -74,7 +59,7 @@ def test_the_tree_in_the_docstring_is_the_tree():
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_every_error_says_what_to_do(kind):
     """Message, hint and exit status are there for whoever shows it; `str` is the message."""
-    error = make(kind, hint="holdfast list")
+    error = make_error(kind, hint="holdfast list")
 
     assert (str(error), error.message, error.hint) == (
         "it went wrong",
@@ -88,7 +73,7 @@ def test_every_error_says_what_to_do(kind):
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_every_error_becomes_a_failure(kind):
     """A caller who wants values gets the same three things."""
-    failure = Failure.of(make(kind, hint="holdfast list"))
+    failure = Failure.of(make_error(kind, hint="holdfast list"))
 
     assert failure == Failure("it went wrong", ErrorCode(kind.code), "holdfast list")
 

@@ -9,15 +9,28 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
+from holdfast.engine.errand import Errand, ErrandKind
 from holdfast.engine.errors import NetworkError, StorageFull, TokensNotSaved
-from holdfast.engine.ports import Change, HttpRequest, HttpResponse
+from holdfast.engine.ports import (
+    Change,
+    HttpRequest,
+    HttpResponse,
+    Lease,
+    Verdict,
+    VerdictKind,
+)
 from holdfast.engine.table import State
-from holdfast.interfaces.courier import InlineCourier, signals_as_interrupts
+from holdfast.interfaces.couriers import InlineCourier
+from holdfast.interfaces.couriers.signals import signals_as_interrupts
 from holdfast.interfaces.http import RequestsHttp
 from holdfast.storage import MemoryStorage
 from holdfast.testing import user_agent
 from holdfast.testing.authorization_server import AuthorizationServer
 from instant import InstantTransport
+from logins import fresh_login
+
+POLL = Errand(kind=ErrandKind.POLL, login=fresh_login(), lease=Lease("any"))
+NOT_YET = Verdict(kind=VerdictKind.PENDING)
 
 
 @pytest.fixture(scope="module")
@@ -35,22 +48,28 @@ def test_an_errand_is_finished_before_a_signal_is_heeded(number: int) -> None:
     """A signal that comes during an errand takes effect after it."""
     done: list[str] = []
 
-    def errand() -> None:
+    def perform(errand: Errand) -> Verdict:
         os.kill(os.getpid(), number)
-        done.append("finished")
+        done.append(errand.kind)
+        return NOT_YET
 
     with pytest.raises(KeyboardInterrupt), signals_as_interrupts():
-        InlineCourier().carry(errand)
-    assert done == ["finished"]
+        InlineCourier().carry(POLL, perform)
+    assert done == [ErrandKind.POLL]
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
     """What nohup turned off does not interrupt."""
+
+    def perform(errand: Errand) -> Verdict:
+        del errand
+        os.kill(os.getpid(), signal.SIGHUP)
+        return NOT_YET
+
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with signals_as_interrupts():
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert InlineCourier().carry(lambda: "untouched") == "untouched"
+            assert InlineCourier().carry(POLL, perform) is NOT_YET
     finally:
         signal.signal(signal.SIGHUP, before)
 

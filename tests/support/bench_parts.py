@@ -9,7 +9,7 @@ from holdfast.engine.conductor import Conductor
 from holdfast.engine.ledger import Ledger
 from holdfast.engine.parts import Parts
 from holdfast.engine.ports import Clock, Http, Observer
-from holdfast.interfaces.courier import InlineCourier
+from holdfast.interfaces.couriers import InlineCourier
 from holdfast.interfaces.http import RequestsHttp
 from holdfast.storage.host import SystemClock, SystemRandomness, origin
 

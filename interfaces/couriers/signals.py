@@ -1,15 +1,13 @@
-"""Carries the stretch from sending a code or refresh token to saving the answer."""
+"""Signals that stop a program, held back while they would cost something."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, TypeVar
-
-T = TypeVar("T")
+from typing import Final
 
 
 def _signals(*names: str) -> tuple[int, ...]:
@@ -21,20 +19,6 @@ DEFERRED: Final = _signals("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
 _AGAIN: Final = 0.25  # seconds
 
 
-class InlineCourier:
-    """Runs errands in this process; Ctrl-C, SIGTERM and SIGHUP wait until they are done.
-
-    Only the main thread can hold signals back; in another thread none of them interrupts anyway.
-    """
-
-    def carry(self, errand: Callable[[], T]) -> T:
-        """Run ``errand`` to its end, then let the signals that came meanwhile take effect."""
-        if threading.current_thread() is not threading.main_thread():
-            return errand()
-        with deferred_signals():
-            return errand()
-
-
 def _heeded() -> list[int]:
     """The signals that are not ignored: what nohup turned off stays off."""
     return [number for number in DEFERRED if signal.getsignal(number) is not signal.SIG_IGN]
@@ -42,7 +26,13 @@ def _heeded() -> list[int]:
 
 @contextmanager
 def deferred_signals() -> Generator[None]:
-    """Hold back :data:`DEFERRED` inside the block; deliver what came at its end."""
+    """Hold back :data:`DEFERRED` inside the block; deliver what came at its end.
+
+    Only the main thread can hold signals back; in another thread none of them interrupts anyway.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     came: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,80 @@
+"""The line between a courier and the process that sent it: whole messages, and open files."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final
+
+from ...engine import cbor
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_SIZE: Final = Struct(">I")
+_LIMIT: Final = 16 * 1024 * 1024
+_MOST_FILES: Final = 8
+
+
+class Channel:
+    """One end of a private socket."""
+
+    def __init__(self, end: socket.socket) -> None:
+        """Speak over ``end``."""
+        self._end = end
+
+    @classmethod
+    def pair(cls) -> tuple[Self, Self]:
+        """Both ends of a new line."""
+        ours, theirs = socket.socketpair()
+        return cls(ours), cls(theirs)
+
+    def fileno(self) -> int:
+        """The descriptor of this end."""
+        return self._end.fileno()
+
+    def send(self, message: bytes, files: Sequence[int] = ()) -> None:
+        """Send ``message``, and the open ``files`` with it.
+
+        Raises:
+            OSError: The other end is gone.
+        """
+        whole = _SIZE.pack(len(message)) + message
+        if not files:
+            self._end.sendall(whole)
+            return
+        sent = socket.send_fds(self._end, [whole], list(files))
+        self._end.sendall(whole[sent:])
+
+    def receive(self) -> tuple[Mapping[str, Any], list[int]] | None:
+        """The next message and the files that came with it; ``None`` if the other end is gone."""
+        try:
+            head, files = self._first()
+            while len(head) < _SIZE.size:
+                head += self._more(_SIZE.size - len(head))
+            (size,) = _SIZE.unpack_from(head)
+            message = bytearray(head[_SIZE.size :])
+            if size > _LIMIT:
+                return None
+            while len(message) < size:
+                message += self._more(size - len(message))
+            return cbor.decode_map(bytes(message)), files
+        except (OSError, EOFError, cbor.CborError):
+            return None
+
+    def _first(self) -> tuple[bytes, list[int]]:
+        head, files, _flags, _from = socket.recv_fds(self._end, _SIZE.size, _MOST_FILES)
+        if not head:
+            raise EOFError
+        return head, list(files)
+
+    def _more(self, octets: int) -> bytes:
+        piece = self._end.recv(octets)
+        if not piece:
+            raise EOFError
+        return piece
+
+    def close(self) -> None:
+        """Hang up."""
+        self._end.close()

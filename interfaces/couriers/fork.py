@@ -1,0 +1,164 @@
+"""The courier that runs errands in a forked child, which outlives the process that sent it.
+
+``kill -9`` of the sender then loses nothing: the child holds the login's lock, sends the request,
+saves the answer, and only then lets go. It is out of reach of the terminal, in a session of its
+own. A power cut, or a kill that takes the child as well, still leaves an unknown outcome.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from ...engine.errors import HoldfastError, StorageError, TokensNotSaved
+from ...storage.locks import shared_with_child, sign
+from .channel import Channel
+from .parcel import pack_outcome, unpack_outcome, unpack_told
+from .signals import DEFERRED, deferred_signals
+
+if TYPE_CHECKING:
+    from ...engine.errand import Errand, ErrandOutcome
+    from .relay import Relay
+
+_HARMLESS: Final = frozenset({"holdfast-page"})
+"""Threads of ours that hold nothing a child could miss."""
+_KEEP_TRYING: Final = 300.0  # seconds an orphan tries to save what it has in its hands
+_BETWEEN: Final = 1.0  # seconds
+
+
+def can_fork() -> bool:
+    """Whether a child forked here and now would find everything in order.
+
+    It would not where another thread may hold a lock, which nobody would ever release in the
+    child; nor on macOS, whose frameworks do not survive a fork.
+    """
+    if not hasattr(os, "fork") or os.uname().sysname == "Darwin":
+        return False
+    return all(
+        thread is threading.current_thread() or thread.name in _HARMLESS
+        for thread in threading.enumerate()
+    )
+
+
+class ForkCourier:
+    """Forks a child for every errand: about 5 ms."""
+
+    def __init__(self, relay: Relay, let_go: Callable[[], None]) -> None:
+        """Know who is told, and what must not be shared.
+
+        Args:
+            relay: Tells the observers here of what happens in the child.
+            let_go: Closes what parent and child must not both have open, such as a database; it is
+                opened again when it is needed.
+        """
+        self._relay = relay
+        self._let_go = let_go
+
+    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+        """See :meth:`holdfast.engine.ports.Courier.carry`."""
+        with deferred_signals():
+            return self._carry(errand, perform)
+
+    def _carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+        self._let_go()
+        ours, theirs = Channel.pair()
+        with shared_with_child() as locks:
+            child = _fork()
+            if child == 0:
+                self._be_courier(theirs, locks, errand, perform)
+        theirs.close()
+        try:
+            outcome = hear(ours, self._relay)
+        finally:
+            ours.close()
+            with suppress(ChildProcessError):  # a host program that reaps all children did it
+                os.waitpid(child, 0)
+        if outcome is None:  # the child was killed: what it may have sent is sent once more
+            return perform(replace(errand, again=True))
+        return outcome
+
+    def _be_courier(
+        self,
+        home: Channel,
+        locks: Collection[int],
+        errand: Errand,
+        perform: Callable[[Errand], ErrandOutcome],
+    ) -> NoReturn:
+        try:
+            os.setsid()
+            for number in DEFERRED:
+                signal.signal(number, signal.SIG_IGN)
+            _keep_only({home.fileno(), *locks})
+            for lock in locks:
+                sign(lock)
+            self._relay.leave(home)
+            run(home, errand, perform)
+        finally:
+            os._exit(0)  # nothing of the parent's may be flushed, closed or cleaned up twice
+
+
+def run(home: Channel, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> None:
+    """Perform ``errand`` and send its outcome home; what nobody takes is saved, if it can be."""
+    outcome: ErrandOutcome | HoldfastError
+    try:
+        outcome = perform(errand)
+    except HoldfastError as error:
+        outcome = error
+    try:
+        home.send(pack_outcome(outcome))
+    except OSError:
+        if isinstance(outcome, TokensNotSaved):
+            _keep_trying(outcome)
+
+
+def hear(line: Channel, relay: Relay) -> ErrandOutcome | None:
+    """What a courier at the other end of ``line`` has to tell; ``None`` if it is gone.
+
+    Raises:
+        HoldfastError: As the errand turned out.
+    """
+    while (arrived := line.receive()) is not None:
+        message, _files = arrived
+        if "told" not in message:
+            return unpack_outcome(message)
+        relay.observe(*unpack_told(message))
+    return None
+
+
+def _keep_trying(error: TokensNotSaved) -> None:
+    """Nobody is left who could be told of tokens without a place: wait for room."""
+    end = time.clock_gettime(time.CLOCK_MONOTONIC) + _KEEP_TRYING
+    while time.clock_gettime(time.CLOCK_MONOTONIC) < end:
+        time.sleep(_BETWEEN)
+        with suppress(StorageError):
+            error.save_again()
+            return
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        # Python 3.12 warns of any second thread; can_fork has looked at what they are
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def _keep_only(kept: Collection[int]) -> None:
+    """Let go of every file the child was born with, but those ``kept``.
+
+    Pipes of the parent would otherwise stay open, and its port in use, for as long as we live.
+    They are replaced and not closed: what still believes to own them may close them later, and
+    must not hit a file of ours.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/dev/fd"):
+        number = int(name)
+        if number not in kept and number != nothing:
+            with suppress(OSError):  # the listing's own, which is closed by now
+                os.dup2(nothing, number, inheritable=number <= 2)

@@ -1,0 +1,215 @@
+"""The courier in a child process: what it brings home, what it leaves alone, when it is used."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from command import until
+from errors_at_hand import make_error
+from holdfast.engine import cbor, errors
+from holdfast.engine.errand import Errand, ErrandKind
+from holdfast.engine.errors import ConfigInvalid, HoldfastError, NetworkError, TokensNotSaved
+from holdfast.engine.events import Recorded
+from holdfast.engine.ports import Lease, Verdict, VerdictKind
+from holdfast.engine.record import Login
+from holdfast.interfaces.couriers import ForkCourier, InlineCourier, Relay, choose_courier
+from holdfast.interfaces.couriers.fork import can_fork
+from holdfast.interfaces.couriers.parcel import pack_outcome, unpack_outcome
+from holdfast.interfaces.http import RequestsHttp
+from holdfast.storage import MemoryStorage, open_storage
+from holdfast.storage.locks import locked
+from logins import fresh_login
+
+ERRAND = Errand(kind=ErrandKind.REFRESH, login=fresh_login(), lease=Lease("any"))
+
+
+def courier(relay: Relay | None = None) -> ForkCourier:
+    return ForkCourier(relay or Relay(), lambda: None)
+
+
+def test_an_errand_runs_in_another_process_and_its_login_comes_home() -> None:
+    """The outcome is equal, and was made elsewhere."""
+    outcome = courier().carry(
+        ERRAND, lambda errand: replace(errand.login, account=f"{os.getpid()}")
+    )
+    assert isinstance(outcome, Login)
+    assert outcome == replace(ERRAND.login, account=outcome.account)
+    assert int(outcome.account) != os.getpid()
+
+
+def test_a_verdict_comes_home() -> None:
+    """So does what a poll has to say."""
+    verdict = Verdict(kind=VerdictKind.SLOW_DOWN, message="slower", interval=10)
+    assert courier().carry(ERRAND, lambda _errand: verdict) == verdict
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, HoldfastError)
+    ],
+)
+def test_every_error_comes_home_whole(kind: type[HoldfastError]) -> None:
+    """An error keeps its class, its sentences, and what else it remembers."""
+    sent = make_error(kind)
+    sent.hint, sent.why = "holdfast list", "because"
+    with pytest.raises(kind) as caught:
+        unpack_outcome(cbor.decode_map(pack_outcome(sent)))
+    ignored = {"save_again"}
+    assert {k: v for k, v in vars(caught.value).items() if k not in ignored} == {
+        k: v for k, v in vars(sent).items() if k not in ignored
+    }
+
+
+def test_an_error_of_somebody_elses_class_comes_home_as_the_nearest_of_ours() -> None:
+    """A transport or HTTP client of a third party may raise a class of its own."""
+
+    class Unheard(NetworkError):
+        """Ours, further specialised."""
+
+    with pytest.raises(NetworkError, match="nobody"):
+        unpack_outcome(cbor.decode_map(pack_outcome(Unheard("nobody answers"))))
+
+
+def test_what_the_child_records_is_told_in_the_parent() -> None:
+    """Observers keep what they learn: they are called where they live."""
+    heard: list[tuple[int, Login | None]] = []
+
+    class Keeper:
+        def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+            heard.append((recorded[0].seq, login))
+
+    relay = Relay([Keeper()])
+
+    def perform(errand: Errand) -> Login:
+        relay.observe([Recorded(7, {"scopes": ("a", "b")})], errand.login)
+        return errand.login
+
+    courier(relay).carry(ERRAND, perform)
+    assert heard == [(7, ERRAND.login)]
+
+
+def test_a_killed_courier_is_replaced() -> None:
+    """What it may have sent already is sent once more, marked as such."""
+    sender = os.getpid()
+
+    def perform(errand: Errand) -> Login:
+        if os.getpid() != sender:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(errand.login, account="again" if errand.again else "first")
+
+    outcome = courier().carry(ERRAND, perform)
+    assert isinstance(outcome, Login)
+    assert outcome.account == "again"
+
+
+def test_the_lock_is_held_until_both_have_let_go(tmp_path: Path) -> None:
+    """While a courier lives nobody else gets the login, though its sender has died."""
+    path, gate, sign = (str(tmp_path / name) for name in ("login.lock", "gate", "sign"))
+    os.mkfifo(gate)
+    os.mkfifo(sign)
+
+    def perform(errand: Errand) -> Login:
+        # by name: a courier has let go of every file it was born with
+        Path(sign).write_text(str(os.getpid()))
+        Path(gate).read_text()
+        return errand.login
+
+    sender = os.fork()
+    if sender == 0:
+        with locked(path, wait=0, what="login"):
+            courier().carry(ERRAND, perform)
+        os._exit(0)
+    child = Path(sign).read_text()
+    os.kill(sender, signal.SIGKILL)
+    os.waitpid(sender, 0)
+    with (
+        pytest.raises(errors.LoginBusy, match=f"process {child} "),
+        locked(path, wait=0, what="it"),
+    ):
+        pass
+    Path(gate).write_text("go on")
+    with locked(path, wait=5, what="login"):
+        pass
+
+
+def test_a_courier_holds_no_file_of_its_sender(tmp_path: Path) -> None:
+    """A pipe or a port of the sender is free as soon as the sender is gone."""
+    reading, writing = os.pipe()
+
+    def perform(errand: Errand) -> Login:
+        same = os.fstat(writing).st_ino
+        return replace(errand.login, account="kept" if same == inode else "let go")
+
+    inode = os.fstat(writing).st_ino
+    outcome = courier().carry(ERRAND, perform)
+    os.close(reading)
+    os.close(writing)
+    assert isinstance(outcome, Login)
+    assert outcome.account == "let go"
+
+
+def test_tokens_that_nobody_takes_are_saved_when_there_is_room(tmp_path: Path) -> None:
+    """An orphan whose save failed tries again until it succeeds."""
+    saved, sign = tmp_path / "saved", tmp_path / "sign"
+    os.mkfifo(sign)
+
+    def perform(errand: Errand) -> Login:
+        sign.write_text("here")
+        sign.read_text()
+        error = TokensNotSaved("no room", login=errand.login)
+        tries = iter((errors.StorageFull("still none"), None))
+
+        def save_again() -> Login:
+            problem = next(tries)
+            if problem:
+                raise problem
+            saved.write_text("saved")
+            return errand.login
+
+        error.save_again = save_again
+        raise error
+
+    sender = os.fork()
+    if sender == 0:
+        courier().carry(ERRAND, perform)
+        os._exit(0)
+    sign.read_text()
+    os.kill(sender, signal.SIGKILL)
+    os.waitpid(sender, 0)
+    sign.write_text("go on")
+    until(saved.exists, bool)
+
+
+def test_a_thread_that_may_hold_a_lock_forbids_a_fork() -> None:
+    """A child would wait for ever for a lock whose thread it does not have."""
+    assert can_fork()
+    gate = threading.Event()
+    other = threading.Thread(target=gate.wait, name="somebody's")
+    other.start()
+    try:
+        assert not can_fork()
+    finally:
+        gate.set()
+        other.join()
+
+
+def test_what_only_this_process_has_stays_in_it(tmp_path: Path) -> None:
+    """Memory cannot be shared with a child, so its logins are carried inline."""
+    http, relay = RequestsHttp(), Relay()
+    vault = open_storage("file", state_dir=str(tmp_path / "s"), config_dir=str(tmp_path / "c"))
+    assert isinstance(choose_courier(MemoryStorage(), http, relay, {}), InlineCourier)
+    inline = {"HOLDFAST_COURIER": "inline"}
+    assert isinstance(choose_courier(vault, http, relay, inline), InlineCourier)
+    forked = {"HOLDFAST_COURIER": "fork"}
+    assert isinstance(choose_courier(vault, http, relay, forked), ForkCourier)
+    with pytest.raises(ConfigInvalid):
+        choose_courier(vault, http, relay, {"HOLDFAST_COURIER": "pigeon"})

@@ -1,0 +1,25 @@
+"""One error of each class."""
+
+from __future__ import annotations
+
+import inspect
+
+from holdfast.engine.errors import HoldfastError
+from logins import fresh_login
+
+EXTRA = {
+    "reason": "wrong_state",
+    "login_id": "01J9ZK4Q0V7F3KTWX2A8B5C6DE",
+    "login": fresh_login(),
+}
+"""What some errors ask for besides their sentence."""
+
+
+def make_error(
+    kind: type[HoldfastError], message: str = "it went wrong", **named: str
+) -> HoldfastError:
+    """An error of a class, with the further arguments that class asks for."""
+    asked = inspect.signature(kind).parameters
+    return kind(
+        message, **{name: value for name, value in (EXTRA | named).items() if name in asked}
+    )
