@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from ..engine.errors import LoginBusy, StorageError
@@ -134,7 +134,9 @@ def locked(
                 yield descriptor
             finally:
                 if process == os.getpid():  # not in a child that was forked meanwhile
-                    _unlock(descriptor)
+                    # what was done under the lock is done: closing the file gives it back as well
+                    with suppress(OSError):
+                        _unlock(descriptor)
     finally:
         own.release()
 

@@ -1,0 +1,44 @@
+"""Random kills of many workers on a few logins."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import killing_spree
+import pytest
+
+BETWEEN = 0.05
+"""Seconds from one kill to the next."""
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [
+        150,
+        pytest.param(
+            int(os.environ.get("HOLDFAST_KILLS", "10000")), id="many", marks=pytest.mark.soak
+        ),
+    ],
+)
+def test_no_kill_loses_a_login(tmp_path: Path, kills: int) -> None:
+    """Sixteen workers on eight logins, one killed every 50 ms: whatever was saved stays saved.
+
+    Nor does anybody wait for a second: what a killed holder held is free at once.
+    """
+    tmp_path.chmod(0o700)
+    done = subprocess.run(
+        [sys.executable, str(killing_spree.__file__), str(tmp_path), str(kills), str(BETWEEN)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True, text=True, check=False, timeout=60 + kills,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    print(f"\n{figures}")
+    assert figures["kills"] == kills
+    assert figures["saves"] > kills
+    assert figures["longest_lease_ms"] < 1000
+    assert figures["longest_save_ms"] < 1000
