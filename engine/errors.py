@@ -22,6 +22,7 @@
     ├── TransportUnavailable   TRANSPORT_UNAVAILABLE   no port, no terminal, no device endpoint
     └── StorageError           STORAGE_UNAVAILABLE     the vault cannot be used
         ├── StorageConflict    STORAGE_CONFLICT        somebody saved a newer version
+        │   └── Fenced         STORAGE_FENCED          the lease was lost, and somebody else has it
         ├── StorageFull        STORAGE_FULL            no space left
         ├── OutcomeUnknown     STORAGE_OUTCOME_UNKNOWN written, perhaps; the disk would not say
         ├── TokensNotSaved     STORAGE_TOKENS_NOT_SAVED the tokens are here, and only here
@@ -220,6 +221,12 @@ class StorageConflict(StorageError):
     """Somebody saved a newer version first; read again before deciding anything."""
 
     code = "STORAGE_CONFLICT"
+
+
+class Fenced(StorageConflict):
+    """The lease of the login ended, and another process has taken it since."""
+
+    code = "STORAGE_FENCED"
 
 
 class StorageFull(StorageError):

@@ -19,6 +19,7 @@ from .errors import (
     TokensNotSaved,
 )
 from .identification import Identification
+from .leases import send_twice, send_under
 from .ledger import Circumstances
 from .ports import Verdict, VerdictKind
 from .reasons import Reason
@@ -70,7 +71,7 @@ class Exchange:
         try:
             # fetched first: once the code is spent, nothing but saving may stand in the way
             keys = self._identification.keys(login.config)
-            response, again = self._send_twice(request, again=again)
+            response, again = send_twice(lease, self._parts.http, request, again=again)
             tokens = judge_token_response(login.config, response)
             tokens, identity = self._identification.identify(login, tokens, keys)
         except ProviderError as error:
@@ -79,17 +80,6 @@ class Exchange:
             error.hint = f"holdfast resume {login.short_id}"
             raise
         return self._accept(login, tokens, lease, identity)
-
-    def _send_twice(self, request: HttpRequest, *, again: bool) -> tuple[HttpResponse, bool]:
-        """The answer, asking once more at once when none came; and whether it was asked before.
-
-        A second sending of a spent code costs nothing: either the first never arrived, or its
-        tokens were lost on the way and the provider revokes them.
-        """
-        try:
-            return self._parts.http.send(request), again
-        except NetworkError:
-            return self._parts.http.send(request), True
 
     def _reject(
         self, login: Login, lease: Lease, error: ProviderError, *, again: bool
@@ -132,7 +122,7 @@ class Exchange:
             raise AuthFailed(msg, hint=f"holdfast login {login.provider}")
         try:
             keys = self._identification.keys(login.config)
-            response = self._parts.http.send(poll_request(login.config, grant))
+            response = send_under(lease, self._parts.http, poll_request(login.config, grant))
             answer = judge_poll(login.config, response)
         except NetworkError as error:
             return Verdict(kind=VerdictKind.UNANSWERED, message=error.message)

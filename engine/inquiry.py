@@ -21,6 +21,7 @@ from .errors import (
     StorageError,
     TransportUnavailable,
 )
+from .leases import keep_waiting
 from .ledger import Circumstances
 from .login_id import new_login_id
 from .pkce import new_nonce, new_state, new_verifier
@@ -148,6 +149,7 @@ class Inquiry:
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
         """
         while True:
+            keep_waiting(lease)
             remaining = self.check_deadline(login, lease, session)
             try:
                 arrival = session.receive(min(remaining, SLICE))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from .errand import Errand, ErrandOutcome
@@ -114,6 +114,9 @@ class Courier(Protocol):
 
 # --- storage -------------------------------------------------------------------------------------
 
+LEASE_OUTLASTS: Final = 35.0
+"""Seconds for which a lease is good after :meth:`Lease.keep`: no request may take as long."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -136,6 +139,9 @@ class Change:
 class Lease:
     """The right to change one login, held until released or until the process dies.
 
+    Where the kernel keeps it, as here, that is all. A storage on another machine lends it for a
+    while (:data:`LEASE_OUTLASTS`, and some more), and gives a lease of its own kind.
+
     Attributes:
         login_id: Whose.
         fence: Grows with every lease of this login where leases can be lost; else 0.
@@ -143,6 +149,17 @@ class Lease:
 
     login_id: str
     fence: int = 0
+
+    def keep(self) -> None:
+        """Make sure that the lease outlasts a request that is sent now.
+
+        Called immediately before each sending of a code or refresh token, and now and then while
+        a user is waited for.
+
+        Raises:
+            Fenced: It ended, and another process has taken it: nothing may be sent.
+            StorageError: It is about to end, and the storage does not answer.
+        """
 
 
 class Storage(Protocol):
@@ -205,6 +222,7 @@ class Storage(Protocol):
 
         Raises:
             StorageConflict: A version on disk is not the one a change was decided upon.
+            Fenced: The lease a change was decided under is another process's by now.
             StorageFull: No space.
             OutcomeUnknown: The disk would not say whether it is durable.
             Damaged: What is there does not open.

@@ -14,6 +14,7 @@ from .errors import (
     TokenRefreshFailed,
     TokensNotSaved,
 )
+from .leases import send_twice
 from .ledger import Circumstances
 from .reasons import Reason
 from .table import Trigger
@@ -56,15 +57,8 @@ class Refreshing:
             msg = f"login {login.short_id} has no refresh token"
             raise TokenExpired(msg, hint=f"holdfast login {login.provider}")
         request = refresh_request(login.config, tokens.refresh_token)
-        http = self._parts.http
         try:
-            try:
-                response = http.send(request)
-            except NetworkError:
-                # once more at once: inside any grace period the provider may have, and where it
-                # has none, an answer that was lost on the way cannot be had back anyway
-                again = True
-                response = http.send(request)
+            response, again = send_twice(lease, self._parts.http, request, again=again)
         except NetworkError:
             self._postpone(login, lease, Reason.NETWORK)
             raise

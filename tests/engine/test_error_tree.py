@@ -22,8 +22,8 @@ def tree() -> dict[str, tuple[str, str]]:
     parents = ["HoldfastError"]
     for line in (errors.__doc__ or "").splitlines():
         branch = re.match(r"\s*(?:│ +)?( *)[├└]── (\w+)\s+([A-Z_]+)\s", line)
-        if branch:
-            level = 1 if line.index("── ") < 8 else 2
+        if branch:  # four columns a level
+            level = line.index("── ") // 4
             found[branch[2]] = (branch[3], parents[level - 1])
             parents[level:] = [branch[2]]
     return found
