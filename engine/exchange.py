@@ -30,7 +30,7 @@ from .token_response import judge_token_response
 
 if TYPE_CHECKING:
     from .parts import Parts
-    from .ports import Change, HttpRequest, HttpResponse, Lease
+    from .ports import Change, Lease
     from .record import Identity, Login
     from .tokens import OAuthTokens
 

@@ -95,20 +95,20 @@ class Renewal:
             NetworkError: No usable answer; the refresh token is untouched.
             ProviderError: The provider refused this client; the refresh token is untouched.
             LoginBusy: Another process holds the login and did not finish in time.
+            StorageConflict: Other processes have kept changing the login.
             TokensNotSaved: New tokens arrived and could not be saved; they are in the error.
         """
         seen = self.find(provider, account)
         login = seen
-        for _ in range(_ROUNDS):
-            if self._serves(login, seen, buffer, force=force):
-                return login
+        rounds = 0
+        while not self._serves(login, seen, buffer, force=force):
+            rounds += 1
             try:
                 return self._under_lease(login, seen, buffer, force=force)
             except (StorageConflict, LoginBusy) as error:
                 login = self.find(provider, account)
-                if isinstance(error, LoginBusy) and not self._serves(
-                    login, seen, buffer, force=force
-                ):
+                last = isinstance(error, LoginBusy) or rounds == _ROUNDS
+                if last and not self._serves(login, seen, buffer, force=force):
                     raise
         return login
 
