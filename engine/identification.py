@@ -73,7 +73,8 @@ class Identification:
             tokens.id_token,
             nonce=nonce,
             access_token=tokens.access_token,
-            now=self._clock.now(),
+            # its own clock, as of the same answer: a wrong one here must not cost a login
+            now=tokens.server_date or self._clock.now(),
         )
         try:
             return judge(keys=keys)

@@ -181,6 +181,7 @@ class Login:
             issuer=self.config.issuer,
             holds_tokens=tokens is not None,
             expires_at=tokens.expires_at if tokens else None,
+            issued_at=tokens.issued_at if tokens else None,
             scopes=tokens.scopes if tokens else (),
             refreshable=tokens is not None and tokens.refresh_token is not None,
             identity=self.identity,
@@ -196,6 +197,7 @@ class Summary:
         issuer: The provider's issuer identifier.
         holds_tokens: Whether it is a finished login.
         expires_at: When the access token ends, POSIX seconds, if known.
+        issued_at: When it was received, POSIX seconds.
         scopes: What was granted.
         refreshable: Whether there is a refresh token.
     """
@@ -217,6 +219,7 @@ class Summary:
     scopes: tuple[str, ...]
     refreshable: bool
     identity: Identity | None
+    issued_at: float | None = None
 
     @property
     def short_id(self) -> str:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Final
 from .errors import (
     AuthRequired,
     LoginBusy,
+    NetworkError,
+    ProviderError,
     StorageConflict,
     StorageError,
     TokenExpired,
     TokenRefreshFailed,
+    TokensNotSaved,
 )
+from .lifetime import eagerness, serves
 from .reasons import Reason
 from .record import DEFAULT_ACCOUNT, Exchange, account_alias
 from .table import State, Trigger
@@ -60,7 +64,26 @@ class Renewal:
             return False
         if login.expires_at is None:
             return login.state is State.AUTHENTICATED
-        return self._parts.clock.now() < login.expires_at - buffer
+        issued_at = login.created_at if login.issued_at is None else login.issued_at
+        return serves(
+            now=self._parts.clock.now(),
+            issued_at=issued_at,
+            expires_in=login.expires_at - issued_at,
+            buffer=buffer,
+        )
+
+    def due(self, login: Login, buffer: float = DEFAULT_BUFFER) -> bool:
+        """Whether it is time to look for the next token, though the present one still serves.
+
+        One try is made: after a network error the present token is used up first.
+        """
+        tokens = login.tokens
+        if login.state is not State.AUTHENTICATED or tokens is None or not tokens.refresh_token:
+            return False
+        if tokens.expires_in is None:
+            return False
+        early = eagerness(login.id, tokens.expires_in)
+        return not self.usable(login.summary(), buffer + early)
 
     def observe(self, login: Login, buffer: float = DEFAULT_BUFFER) -> Login:
         """``login``, moved to ``expired`` if its token is seen to be within ``buffer``.
@@ -110,7 +133,22 @@ class Renewal:
                 last = isinstance(error, LoginBusy) or rounds == _ROUNDS
                 if last and not self._serves(login, seen, buffer, force=force):
                     raise
-        return login
+        return login if force else self._early(login, buffer)
+
+    def _early(self, login: Login, buffer: float) -> Login:
+        """``login``, refreshed if that is due, nobody else does it, and it can be done."""
+        if not self.due(login, buffer):
+            return login
+        try:
+            with self._parts.storage.lease(login.id, wait=0) as lease:
+                current = self._parts.storage.read(login.id)
+                if current is None or not self.due(current, buffer):
+                    return login if current is None or current.tokens is None else current
+                return self._refresh(current, lease, force=False)
+        except (TokensNotSaved, TokenRefreshFailed):
+            raise  # what we have is spent, or refused
+        except (LoginBusy, NetworkError, ProviderError, StorageError):
+            return login
 
     def recover(self, login: Login, lease: Lease) -> Login:
         """Finish the refresh of ``login`` that a process began and did not live to finish.

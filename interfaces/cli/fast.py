@@ -12,6 +12,7 @@ import sys
 import time
 
 from ...engine import cbor
+from ...engine.lifetime import eagerness, serves
 from ...storage.header import keys_of
 from ...storage.paths import config_dir, state_dir
 from ...storage.reader import open_database, open_secret, read_header, row_by_alias
@@ -123,7 +124,10 @@ def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | 
     if not isinstance(token, str):
         return None
     if isinstance(lasts, int | float) and isinstance(issued, int | float):
-        if time.time() >= issued + lasts - least:
+        buffer = least
+        if login.get("state") == "authenticated" and tokens.get("refresh_token"):
+            buffer += eagerness(str(login.get("id")), lasts)
+        if not serves(now=time.time(), issued_at=issued, expires_in=lasts, buffer=buffer):
             return None
     elif login.get("state") != "authenticated":
         return None

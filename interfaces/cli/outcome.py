@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...engine.errors import StorageError, TokensNotSaved
 from ...engine.table import State
-from .wording import rfc3339, span
+from .wording import clock_said, rfc3339, span
 
 if TYPE_CHECKING:
     from ...engine.conductor import Started
@@ -47,6 +47,9 @@ def tell_signed_in(app: App, login: Login) -> None:
     renews = ", renews itself" if tokens.refresh_token else ", then sign in again"
     terminal.say(f"  expires   {left}{renews}")
     terminal.say(f"  sealed    {bench.storage.description}")
+    off = clock_said(login)
+    if off is not None:
+        terminal.say(f"the clock of this machine is {off}", mark="warn")
     terminal.say("")
     terminal.suggest(f"holdfast token {login.provider}{_account(login)}")
 

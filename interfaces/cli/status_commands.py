@@ -13,7 +13,7 @@ from ...engine.introspection import introspection_request, judge_introspection
 from ...engine.table import State
 from ..status import status_of
 from .app import App, takes_app
-from .wording import clock_time, rfc3339, span
+from .wording import clock_said, clock_time, rfc3339, span
 
 if TYPE_CHECKING:
     from ...engine.record import Login, Summary
@@ -238,6 +238,7 @@ def _told(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
         ("issuer", one.issuer or "not configured"),
         ("scopes", " ".join(one.scopes) or "not said"),
         ("access", access),
+        *([("clock", f"was {off} when it came")] if (off := clock_said(login)) else []),
         ("refresh", "present" if one.refreshable else "none"),
         ("storage", bench.storage.description),
         ("next", _next(app, one)),

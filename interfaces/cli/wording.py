@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import click
+
+from ...engine.lifetime import clock_error
+
+if TYPE_CHECKING:
+    from ...engine.record import Login
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST: Final = 366 * 86400
@@ -65,3 +71,13 @@ def clock_time(seconds: float) -> str:
 def masked(token: str) -> str:
     """Enough of a token to tell it from another, and no more."""
     return f"{token[:4]}…{token[-2:]} ({len(token)} characters)" if len(token) > 12 else "…"
+
+
+def clock_said(login: Login) -> str | None:
+    """How far this machine's clock was off when the tokens of ``login`` came, if worth a word."""
+    tokens = login.tokens
+    off = clock_error(tokens.issued_at, tokens.server_date) if tokens else None
+    if off is None:
+        return None
+    host = urlsplit(login.config.token_url or "").hostname or login.provider
+    return f"{span(abs(off))} {'ahead of' if off > 0 else 'behind'} {host}"
