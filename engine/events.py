@@ -110,6 +110,7 @@ class Event:
                 named[_WRITTEN_AS.get(f.name, f.name)] = getattr(self, f.name)
         for f in fields(self.origin):
             named[f.name] = getattr(self.origin, f.name)
+        named["time"] = round(self.time, 6)  # what RFC 3339 can tell, so that a line can be checked
         return {name: value for name, value in named.items() if value is not None}
 
 
@@ -125,7 +126,11 @@ class Recorded:
     Attributes:
         seq: Its number; the first is 1 and there are no gaps.
         members: What is written, by name, without ``seq``.
+        prev: The link of the event before it; empty for the first, and where there is no chain.
+        mac: Its own link, over ``prev``, ``seq`` and the text of ``members``; empty without a chain.
     """
 
     seq: int
     members: Mapping[str, Scalar]
+    prev: bytes = b""
+    mac: bytes = b""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, MutableMapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from ..engine.errors import HoldfastError
+from ..engine.event_text import rfc3339
 from ..engine.events import FINGERPRINTS, Event, Origin, Scalar
 from ..storage.locks import locked
 from ..storage.private_file import ensure_directory, open_private
@@ -33,7 +33,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 _OURS: Final = {"source": "from", "dest": "to"}
 FIELDS: Final = frozenset(
-    {"schema", "seq"}
+    {"schema", "seq", "prev", "mac"}
     | {
         _OURS.get(name, name)
         for kind in (Event, Origin)
@@ -105,22 +105,19 @@ class AuditFile:
 
 
 def line_of(recorded: Recorded) -> dict[str, Scalar]:
-    """What is written of an event: its fields, its number, and its time as RFC 3339."""
+    """What is written of an event: its number, its fields, its time as RFC 3339, its links."""
     line: dict[str, Scalar] = {"seq": recorded.seq, **recorded.members}
-    line["time"] = rfc3339(recorded.members)
+    line["time"] = rfc3339(recorded.members.get("time"))
+    if recorded.mac:
+        line |= {"prev": recorded.prev.hex(), "mac": recorded.mac.hex()}
     return line
-
-
-def rfc3339(members: Mapping[str, Scalar]) -> str:
-    """The time of an event, UTC, to the microsecond."""
-    seconds = members.get("time")
-    moment = datetime.fromtimestamp(seconds if isinstance(seconds, float | int) else 0, UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _render(logger: Any, method: str, line: MutableMapping[str, Any]) -> bytes:
     del logger, method
-    return _encode(dict(line)).encode("utf-8", "replace")
+    return _encode(dict(line)).encode(
+        "utf-8", "backslashreplace"
+    )  # half a character: as JSON writes it
 
 
 def _last_seq(file: Any) -> int:

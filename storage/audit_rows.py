@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from ..engine import cbor
 from ..engine.errors import Damaged
+from ..engine.event_text import NotAnEvent, members_of_text, text_of
 from ..engine.events import FINGERPRINTS, Event, Recorded, Scalar
 
 if TYPE_CHECKING:
@@ -32,10 +32,15 @@ def append_event(
     """Write ``event`` as the next; gives the new head and the event with its number."""
     members = members_of(event, keys.fingerprint)
     seq = head.seq + 1
-    sealed = keys.seal_event(seq, cbor.encode(cast("Mapping[str, cbor.Plain]", members)))
-    mac = keys.chain(head.mac, seq, sealed)
-    connection.execute("INSERT INTO audit VALUES (?, ?, ?)", (seq, sealed, mac))
-    return replace(head, seq=seq, mac=mac), Recorded(seq, members)
+    text = text_of(members)
+    mac = keys.chain(head.mac, seq, text)
+    connection.execute("INSERT INTO audit VALUES (?, ?, ?)", (seq, keys.seal_event(seq, text), mac))
+    return replace(head, seq=seq, mac=mac), Recorded(seq, members, head.mac, mac)
+
+
+def linked_text(text: bytes, sealed: bytes) -> bytes:
+    """What the link of an event is over: its text, or in the first format its sealed octets."""
+    return text if text.startswith(b"{") else sealed
 
 
 def check_chain(connection: sqlite3.Connection, keys: Keys, head: Head) -> None:
@@ -48,7 +53,8 @@ def check_chain(connection: sqlite3.Connection, keys: Keys, head: Head) -> None:
     for seq, sealed, mac in connection.execute("SELECT seq, body, mac FROM audit ORDER BY seq"):
         if not isinstance(sealed, bytes) or seq != last + 1:
             raise _not_as_written(last + 1)
-        link, last = keys.chain(link, seq, sealed), seq
+        text = keys.open_event(seq, sealed)
+        link, last = keys.chain(link, seq, linked_text(text, sealed)), seq
         if link != mac:
             raise _not_as_written(seq)
     if (last, link) != (head.seq, head.mac):
@@ -57,7 +63,7 @@ def check_chain(connection: sqlite3.Connection, keys: Keys, head: Head) -> None:
 
 def _not_as_written(seq: int) -> Damaged:
     return Damaged(
-        f"record {seq} of the audit log is not as it was written", hint="holdfast help audit"
+        f"record {seq} of the audit log is not as it was written", hint="holdfast audit verify"
     )
 
 
@@ -71,22 +77,26 @@ def read_events(
     """
     found: list[Recorded] = []
     after = max(after, 0)
-    for seq, sealed in connection.execute(
-        "SELECT seq, body FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+    link = b""
+    for seq, sealed, mac in connection.execute(
+        "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?", (after, limit + 1)
     ):
-        try:
-            members = cbor.decode_map(keys.open_event(seq, sealed))
-        except (Damaged, cbor.CborError) as error:
-            raise Damaged(
-                f"record {seq} of the audit log does not open", hint="holdfast audit show"
-            ) from error
-        if seq != after + len(found) + 1:
+        if seq == after:  # only for its link
+            link = mac
+            continue
+        if seq != after + len(found) + 1 or len(found) == limit:
             break
-        found.append(Recorded(seq, {name: _scalar(value) for name, value in members.items()}))
+        try:
+            text = keys.open_event(seq, sealed)
+            if keys.chain(link, seq, linked_text(text, sealed)) != mac:
+                raise _not_as_written(seq)
+            members = members_of_text(text)
+        except (Damaged, NotAnEvent) as error:
+            raise Damaged(
+                f"record {seq} of the audit log does not open", hint="holdfast audit verify"
+            ) from error
+        found.append(Recorded(seq, members, link, mac))
+        link = mac
     if after + len(found) < min(head.seq, after + limit):
         raise _not_as_written(after + len(found) + 1)
     return found
-
-
-def _scalar(value: cbor.Plain) -> Scalar:
-    return cast("Scalar", tuple(value) if isinstance(value, list) else value)

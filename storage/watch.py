@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..engine import cbor
 from ..engine.errors import Damaged
+from ..engine.event_text import NotAnEvent, members_of_text
 from .audit_rows import check_chain
 from .manifest import check_rows, read_head
 from .sqlite_errors import translated
@@ -102,9 +102,9 @@ def _last_saved(connection: sqlite3.Connection, keys: Keys, login_id: str) -> in
     newest = 0
     for seq, sealed in connection.execute("SELECT seq, body FROM audit"):
         try:
-            members = cbor.decode_map(keys.open_event(seq, sealed))
-        except cbor.CborError as error:
-            raise Damaged("the audit log cannot be read", hint="holdfast help audit") from error
+            members = members_of_text(keys.open_event(seq, sealed))
+        except NotAnEvent as error:
+            raise Damaged("the audit log cannot be read", hint="holdfast audit verify") from error
         version = members.get("version")
         if members.get("login") == login_id and isinstance(version, int):
             newest = max(newest, version)
