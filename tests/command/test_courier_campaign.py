@@ -1,0 +1,69 @@
+"""Callers killed at random moments of an exchange or refresh, at a server that forgives nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import caller_kills
+import pytest
+from command import World
+from holdfast.testing.authorization_server import AuthorizationServer
+from holdfast.testing.misbehaviour import Fault, FaultKind
+
+AT_ONCE = 4
+"""Vaults on which callers are killed at the same time; each mostly waits for the server."""
+
+
+def kill_callers(
+    place: Path, server: AuthorizationServer, kills: int, courier: str
+) -> Counter[str]:
+    """Kill so many callers in all; what came of it."""
+    server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.05), times=None)
+    running = []
+    for number in range(AT_ONCE):
+        own = place / str(number)
+        own.mkdir(mode=0o700)
+        world = World(own, server)
+        world.config.rename(own / "c")
+        running.append(
+            subprocess.Popen(
+                [sys.executable, str(caller_kills.__file__), str(own), str(kills // AT_ONCE)],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                     "HOLDFAST_COURIER": courier},
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+        )  # fmt: skip
+    found: Counter[str] = Counter()
+    for process in running:
+        out, complaints = process.communicate(timeout=60 + kills)
+        assert process.returncode == 0, complaints
+        found.update(json.loads(out))
+    print(f"\ncourier {courier}: {dict(found)}")
+    return found
+
+
+@pytest.mark.parametrize("kills", [100, pytest.param(2000, marks=pytest.mark.soak)])
+def test_a_killed_caller_loses_nothing(
+    tmp_path: Path, server: AuthorizationServer, kills: int
+) -> None:
+    """With the courier of the command, no login is lost, whenever its caller is killed."""
+    tmp_path.chmod(0o700)
+    found = kill_callers(tmp_path, server, kills, "fork")
+    assert found["exchanges_caught"] > kills // 16
+    assert found["refreshes_caught"] > kills // 16
+    assert (found["exchanges_lost"], found["refreshes_lost"]) == (0, 0)
+
+
+@pytest.mark.parametrize("kills", [24, pytest.param(600, marks=pytest.mark.soak)])
+def test_without_a_courier_logins_are_lost(
+    tmp_path: Path, server: AuthorizationServer, kills: int
+) -> None:
+    """The same kills without one lose logins: the campaign sees what it is there to see."""
+    tmp_path.chmod(0o700)
+    found = kill_callers(tmp_path, server, kills, "inline")
+    assert found["exchanges_lost"] + found["refreshes_lost"] > 0

@@ -1,0 +1,124 @@
+"""Callers that are killed while a code or a refresh token of theirs is under way.
+
+A program, since it forks: ``caller_kills.py PLACE KILLS``, with the provider in PLACE/c. The
+courier is the one the environment names (``HOLDFAST_COURIER``). Its last line is what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from holdfast.engine.errors import AuthFailed, LoginBusy, TokenRefreshFailed
+from holdfast.engine.record import Login
+from holdfast.engine.table import State
+from holdfast.interfaces.workbench import Workbench
+from holdfast.testing import user_agent
+from instant import InstantTransport
+
+SPAN = 0.11
+"""Seconds within which a caller is killed: somewhat more than an undisturbed one takes."""
+
+
+def approve(address: str) -> list[str]:
+    """A user who says yes at once."""
+    return [user_agent.fetch_only(address)]
+
+
+class Callers:
+    """One login after another, and who is killed over it."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.counts: Counter[str] = Counter()
+
+    def bench(self) -> Workbench:
+        """The parts as any process has them."""
+        return Workbench.open(
+            state_dir=f"{self.place}/s", config_dir=f"{self.place}/c", store="file"
+        )
+
+    def run(self, kills: int) -> dict[str, int]:
+        """Kill callers of both kinds in turn; an exchange that was not lost is then refreshed."""
+        for number in range(kills):
+            if number % 2 == 0:
+                self.exchange()
+            else:
+                self.refresh()
+        storage = self.bench().storage
+        assert storage.problems() == []  # type: ignore[attr-defined]  # a vault
+        return {"kills": kills, **self.counts}
+
+    def exchange(self) -> None:
+        """A login whose callback has come, and whose caller is killed over it."""
+        bench = self.bench()
+        started = bench.conductor.start(bench.config("demo"), InstantTransport(lambda _: []))
+        callback = user_agent.fetch_only(started.address)
+        login_id = started.login.id
+        caught = self.killed(
+            lambda own: own.conductor.answer(callback, login_id=login_id), login_id
+        )
+        self.counts["exchanges_caught"] += caught
+        try:
+            patiently(lambda: bench.conductor.answer(callback, login_id=login_id))
+        except AuthFailed:
+            self.counts["exchanges_lost"] += 1
+            assert caught, "lost a login although nothing was under way"
+            bench.conductor.sign_in(bench.config("demo"), InstantTransport(approve))
+
+    def refresh(self) -> None:
+        """A login that is refreshed, and whose caller is killed over it."""
+        bench = self.bench()
+        login_id = bench.conductor.renewal.find("demo", "default").id
+        caught = self.killed(
+            lambda own: own.conductor.renewal.valid("demo", "default", force=True), login_id
+        )
+        self.counts["refreshes_caught"] += caught
+        try:
+            patiently(lambda: bench.conductor.renewal.valid("demo", "default", force=True))
+        except TokenRefreshFailed:
+            self.counts["refreshes_lost"] += 1
+            assert caught, "lost a login although nothing was under way"
+            bench.conductor.sign_in(bench.config("demo"), InstantTransport(approve))
+
+    def killed(self, call: Callable[[Workbench], Login], login_id: str) -> bool:
+        """Whether a process making ``call`` was killed while something was with the provider."""
+        moment = random.uniform(0, SPAN)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                call(self.bench())
+                status = 0
+            finally:
+                os._exit(status)
+        time.sleep(moment)
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            assert os.WEXITSTATUS(status) == 0, "a caller failed by itself"
+            return False
+        login = self.bench().storage.read(login_id)
+        return login is not None and login.state is State.EXCHANGING
+
+
+def patiently(call: Callable[[], Login]) -> Login:
+    """What ``call`` gives once nobody else has the login in hand."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return call()
+        except LoginBusy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+
+
+if __name__ == "__main__":
+    print(json.dumps(Callers(sys.argv[1]).run(int(sys.argv[2]))))
