@@ -19,6 +19,7 @@ from ..engine.ports import Lease
 from .audit_rows import append_event, read_events
 from .locks import locked
 from .manifest import read_head
+from .news import News
 from .private_file import ensure_directory
 from .reader import open_secret, row_by_alias, row_by_id, scan_for_alias
 from .rows import put_login
@@ -181,7 +182,8 @@ class Vault:
         ensure_directory(self.directory)
         ensure_directory(locks)
         path = os.path.join(locks, f"{login_id}.lock")
-        with locked(path, wait=wait, what=f"login {login_id[:4]}", until=until):
+        sooner = None if until is None else News(self._session.changes, until)
+        with locked(path, wait=wait, what=f"login {login_id[:4]}", until=sooner):
             yield Lease(login_id)
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ A failing test names the rule that is broken in its first line.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -227,3 +227,29 @@ class StorageContract:
 
             threading.Thread(target=ask, daemon=True).start()
             assert left.wait(10)
+
+    def test_a_waiter_hears_of_what_is_saved(self, storage: Storage) -> None:
+        """A question whose answer is a saved change, or anything else, is asked again in time."""
+        login = pending()
+        saved(storage, [login])
+        told = threading.Event()
+
+        def moved_on() -> bool:
+            newest = storage.read(login.id)
+            return newest is not None and newest.version == 2
+
+        with storage.lease(login.id, wait=0):
+            left = [threading.Event(), threading.Event()]
+
+            def ask(question: Callable[[], bool], gone: threading.Event) -> None:
+                with pytest.raises(LoginBusy), storage.lease(login.id, wait=60, until=question):
+                    pass
+                gone.set()
+
+            for question, gone in zip((moved_on, told.is_set), left, strict=True):
+                threading.Thread(target=ask, args=(question, gone), daemon=True).start()
+            saved(storage, [further(login)])
+            assert left[0].wait(10)
+            assert not left[1].is_set()
+            told.set()
+            assert left[1].wait(10)
