@@ -100,7 +100,7 @@ def _bytes_of(login: Login) -> bytes:
 
 def _plain(members: Mapping[str, Scalar]) -> dict[str, cbor.Plain]:
     return {
-        name: list[cbor.Plain](value) if isinstance(value, tuple) else value
+        name: cast("list[cbor.Plain]", list(value)) if isinstance(value, tuple) else value
         for name, value in members.items()
     }
 
