@@ -11,8 +11,7 @@ from ..engine.event_text import NotAnEvent, members_of_text, text_of
 from ..engine.events import FINGERPRINTS, Event, Recorded, Scalar
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from .database import Database
     from .manifest import Head
     from .sealing import Keys
 
@@ -27,7 +26,7 @@ def members_of(event: Event, fingerprint: Any) -> dict[str, Scalar]:
 
 
 def append_event(
-    connection: sqlite3.Connection, keys: Keys, head: Head, event: Event
+    connection: Database, keys: Keys, head: Head, event: Event
 ) -> tuple[Head, Recorded]:
     """Write ``event`` as the next; gives the new head and the event with its number."""
     members = members_of(event, keys.fingerprint)
@@ -43,7 +42,7 @@ def linked_text(text: bytes, sealed: bytes) -> bytes:
     return text if text.startswith(b"{") else sealed
 
 
-def check_chain(connection: sqlite3.Connection, keys: Keys, head: Head) -> None:
+def check_chain(connection: Database, keys: Keys, head: Head) -> None:
     """Follow the chain from the first event to the last the manifest knows.
 
     Raises:
@@ -68,7 +67,7 @@ def _not_as_written(seq: int) -> Damaged:
 
 
 def read_events(
-    connection: sqlite3.Connection, keys: Keys, head: Head, *, after: int, limit: int
+    connection: Database, keys: Keys, head: Head, *, after: int, limit: int
 ) -> Sequence[Recorded]:
     """Up to ``limit`` events above number ``after``, in order.
 

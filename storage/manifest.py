@@ -9,8 +9,7 @@ from ..engine import cbor
 from ..engine.errors import Damaged
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from .database import Database
     from .sealing import Keys
 
 _MODULUS: Final = 1 << 256
@@ -54,7 +53,7 @@ class Head:
         return replace(self, total=total, count=self.count + count)
 
 
-def read_head(connection: sqlite3.Connection, keys: Keys) -> Head:
+def read_head(connection: Database, keys: Keys) -> Head:
     """The head of the vault.
 
     Raises:
@@ -81,7 +80,7 @@ def read_head(connection: sqlite3.Connection, keys: Keys) -> Head:
     return Head(int.from_bytes(total, "big"), count, seq, link, generation)
 
 
-def check_rows(connection: sqlite3.Connection, keys: Keys, head: Head) -> None:
+def check_rows(connection: Database, keys: Keys, head: Head) -> None:
     """Compare every row with the manifest; takes about 9 µs a row.
 
     Raises:
@@ -89,7 +88,8 @@ def check_rows(connection: sqlite3.Connection, keys: Keys, head: Head) -> None:
     """
     total, count = 0, 0
     for login, version, state, index, meta, secret in connection.execute(
-        "SELECT id, version, state, idx, substr(meta, -16), substr(secret, -16) FROM login"
+        "SELECT id, version, state, idx, substr(meta, length(meta) - 15),"
+        " substr(secret, length(secret) - 15) FROM login"
     ):
         try:
             tags = tags_of(index, meta, secret)

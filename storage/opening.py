@@ -88,6 +88,7 @@ class VaultOpener:
 
     Attributes:
         state_dir: Where it is.
+        announce: Told in one line what was chosen and why, when it is made.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class VaultOpener:
         self._config_dir = config_dir or default_config_dir(env)
         self._passphrase = passphrase or (lambda: env.get("HOLDFAST_PASSPHRASE") or None)
         self._keyring = KeyringKey(interactive=interactive, environ=env)
-        self._announce = announce or _say_nothing
+        self.announce = announce or _say_nothing
         self._allow_network = env.get("HOLDFAST_ALLOW_NETWORK_FS") == "1"
 
     def unlock(self, connection: sqlite3.Connection) -> tuple[Header, Keys]:
@@ -136,13 +137,7 @@ class VaultOpener:
                 f"and HOLDFAST_STORE asks for {self._choice}",
                 hint="unset HOLDFAST_STORE",
             )
-        root = unlock(
-            header,
-            config_dir=self._config_dir,
-            passphrase=self._passphrase,
-            keyring=self._keyring.read,
-        )
-        keys = keys_of(header, root)
+        keys = self.keys(header)
         try:
             kept = connection.execute("SELECT mac FROM header").fetchone()
         except sqlite3.Error:  # its table is gone, and this is the copy
@@ -151,18 +146,40 @@ class VaultOpener:
             raise Damaged("the header of the vault was changed", hint="holdfast help storage")
         return keys
 
+    def keys(self, header: Header) -> Keys:
+        """The keys of the vault of ``header``, from whichever of its slots opens here.
+
+        Raises:
+            StorageError: None does.
+        """
+        root = unlock(
+            header,
+            config_dir=self._config_dir,
+            passphrase=self._passphrase,
+            keyring=self._keyring.read,
+        )
+        return keys_of(header, root)
+
     def create(self) -> None:
         """Make the vault; its directory is there, and its making is ours alone."""
         check_directory(self.state_dir)
         self._refuse_network_fs()
+        header, keys = self.new_header()
+        create_database(self.state_dir, header, keys, Head().encode(keys))
+        self.announce(header.reason)
+
+    def new_header(self) -> tuple[Header, Keys]:
+        """The header of a new vault, with a slot of the kind that was chosen; and its keys.
+
+        Raises:
+            StorageError: No key could be made.
+        """
         store, root = os.urandom(16), os.urandom(KEY_OCTETS)
         kind, slot, reason = self._choose(store, root)
         header = Header(
             store=store, kind=kind, reason=reason, epoch=1, created_at=time.time(), slots=[slot]
         )
-        keys = keys_of(header, root)
-        create_database(self.state_dir, header, keys, Head().encode(keys))
-        self._announce(reason)
+        return header, keys_of(header, root)
 
     def _refuse_network_fs(self) -> None:
         if not self._allow_network:

@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+    from .database import Database
     from .header import Header
     from .sealing import Keys
 
@@ -102,7 +103,7 @@ def read_second_header(directory: str) -> Header | None:
         return None
 
 
-def row_by_alias(connection: sqlite3.Connection, keys: Keys, alias: str) -> Row | None:
+def row_by_alias(connection: Database, keys: Keys, alias: str) -> Row | None:
     """The row of ``alias``, still sealed."""
     found: Row | None = connection.execute(
         "SELECT id, version, state, meta, secret FROM login WHERE idx = ?", (keys.index(alias),)
@@ -110,7 +111,7 @@ def row_by_alias(connection: sqlite3.Connection, keys: Keys, alias: str) -> Row 
     return found
 
 
-def scan_for_alias(connection: sqlite3.Connection, keys: Keys, alias: str) -> Row | None:
+def scan_for_alias(connection: Database, keys: Keys, alias: str) -> Row | None:
     """As :func:`row_by_alias`, by the rows themselves: SQLite's index may be torn where they are not."""
     found: Row | None = connection.execute(
         "SELECT id, version, state, meta, secret FROM login WHERE +idx = ?", (keys.index(alias),)
@@ -118,7 +119,7 @@ def scan_for_alias(connection: sqlite3.Connection, keys: Keys, alias: str) -> Ro
     return found
 
 
-def row_by_id(connection: sqlite3.Connection, login_id: str) -> Row | None:
+def row_by_id(connection: Database, login_id: str) -> Row | None:
     """The row of ``login_id``, still sealed."""
     found: Row | None = connection.execute(
         "SELECT id, version, state, meta, secret FROM login WHERE id = ?", (login_id,)

@@ -11,10 +11,11 @@ from .manifest import Head, tags_of
 
 if TYPE_CHECKING:
     from ..engine.ports import Change
+    from .database import Database
     from .sealing import Keys
 
 
-def put_login(connection: sqlite3.Connection, keys: Keys, head: Head, change: Change) -> Head:
+def put_login(connection: Database, keys: Keys, head: Head, change: Change) -> Head:
     """Write the record of ``change`` over the version it was decided upon; gives the new head.
 
     Raises:
@@ -22,7 +23,8 @@ def put_login(connection: sqlite3.Connection, keys: Keys, head: Head, change: Ch
     """
     login = change.login
     found = connection.execute(
-        "SELECT version, state, idx, substr(meta, -16), substr(secret, -16) FROM login"
+        "SELECT version, state, idx, substr(meta, length(meta) - 15),"
+        " substr(secret, length(secret) - 15) FROM login"
         " WHERE id = ?",
         (login.id,),
     ).fetchone()

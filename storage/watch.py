@@ -11,8 +11,7 @@ from .manifest import check_rows, read_head
 from .sqlite_errors import translated
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from .database import Database
     from .reader import Row
     from .sealing import Keys
 
@@ -32,7 +31,7 @@ class Watch:
         self._checked = -1  # the generation whose rows were last as the manifest says
         self._suspicion: Damaged | None = None
 
-    def look(self, connection: sqlite3.Connection, keys: Keys) -> None:
+    def look(self, connection: Database, keys: Keys) -> None:
         """Compare the rows with the manifest, if the vault is small or has not been seen so yet.
 
         Raises:
@@ -54,7 +53,7 @@ class Watch:
         finally:
             connection.execute("COMMIT")
 
-    def vouch(self, connection: sqlite3.Connection, keys: Keys, row: Row | None) -> None:
+    def vouch(self, connection: Database, keys: Keys, row: Row | None) -> None:
         """Make sure that ``row`` may be believed; ``None`` stands for a login that is not there.
 
         Raises:
@@ -66,7 +65,7 @@ class Watch:
             raise self._suspicion
 
 
-def problems_of(connection: sqlite3.Connection, keys: Keys) -> list[str]:
+def problems_of(connection: Database, keys: Keys) -> list[str]:
     """What in a vault is not as it was saved, one sentence each; empty if all is well."""
     found: list[str] = []
     connection.execute("BEGIN")  # everything of one moment
@@ -92,7 +91,7 @@ def problems_of(connection: sqlite3.Connection, keys: Keys) -> list[str]:
     return found
 
 
-def _last_saved(connection: sqlite3.Connection, keys: Keys, login_id: str) -> int:
+def _last_saved(connection: Database, keys: Keys, login_id: str) -> int:
     """The last version of a login the audit log tells of; reads all of it, about 20 µs an event.
 
     Raises:
