@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .sealing import Keys
 
 _MODULUS: Final = 1 << 256
+_READ: Final = "SELECT body, mac FROM head"
+_READ_TO_WRITE: Final = "SELECT body, mac FROM head FOR UPDATE"
 _HELP: Final = "holdfast help storage"
 
 
@@ -53,13 +55,18 @@ class Head:
         return replace(self, total=total, count=self.count + count)
 
 
-def read_head(connection: Database, keys: Keys) -> Head:
+def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> Head:
     """The head of the vault.
+
+    Args:
+        connection: The open vault.
+        keys: Its keys.
+        for_update: Wait for whoever is writing it, where the database knows of several writers.
 
     Raises:
         Damaged: It is gone or was edited.
     """
-    found = connection.execute("SELECT body, mac FROM head").fetchone()
+    found = connection.execute(_READ_TO_WRITE if for_update else _READ).fetchone()
     try:
         body, mac = found
         if keys.head_mac(body) != mac:

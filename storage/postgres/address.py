@@ -1,0 +1,116 @@
+"""Where a PostgreSQL database is: an address that never shows its password."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from ...engine.errors import ConfigInvalid
+
+SCHEMES: Final = ("postgresql", "postgres")
+DEFAULT_SCHEMA: Final = "holdfast"
+CONNECT_TIMEOUT: Final = 5
+"""Seconds to reach the server."""
+STATEMENT_TIMEOUT: Final = 15
+"""Seconds a statement may take, the wait for other writers included."""
+_PAUSED: Final = 10  # seconds a process may stand still inside a commit, which all others wait for
+_FORM: Final = "HOLDFAST_STORE=postgresql://USER@HOST/DATABASE"
+_SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Address:
+    """The address of a database, as libpq understands it.
+
+    Attributes:
+        place: Host and database, for people.
+        schema: The schema our tables are in.
+    """
+
+    __slots__ = ("_settings", "place", "schema")
+
+    def __init__(
+        self, url: str, *, schema: str | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """Read ``url``: a libpq URI, which may name our ``schema`` besides.
+
+        What it does not say comes from ``PGHOST``, ``PGPASSFILE`` and their like.
+
+        Args:
+            url: Such as ``postgresql://holdfast@db.example.com/logins?schema=cli``.
+            schema: Instead of what ``url`` says; ``holdfast`` by default.
+            environ: The environment.
+
+        Raises:
+            ConfigInvalid: It cannot be right.
+        """
+        env = os.environ if environ is None else environ
+        bare, named = _without_schema(url)
+        self.schema = schema or named or DEFAULT_SCHEMA
+        if not _SCHEMA.fullmatch(self.schema):
+            raise ConfigInvalid(
+                f"{self.schema!r} is no name for a schema: lower-case letters, digits and _",
+                hint=f"{_FORM}?schema=holdfast",
+            )
+        try:
+            self._settings = conninfo_to_dict(bare)
+        except psycopg.Error:
+            # its words may quote the address, and with it the password
+            raise ConfigInvalid("that is no address of a database", hint=_FORM) from None
+        host = str(self._settings.get("host") or env.get("PGHOST") or "localhost")
+        database = self._settings.get("dbname") or env.get("PGDATABASE") or "its user's database"
+        self.place = f"{host}/{database}"
+        if not _is_local(host) and "PGSSLMODE" not in env:
+            self._settings.setdefault("sslmode", "require")
+
+    def __repr__(self) -> str:
+        return f"Address({self.place})"
+
+    def settings(self) -> dict[str, Any]:
+        """What :func:`psycopg.connect` is given."""
+        bounds = (
+            f"-c search_path={self.schema},pg_temp"
+            f" -c statement_timeout={STATEMENT_TIMEOUT}s"
+            f" -c idle_in_transaction_session_timeout={_PAUSED}s"
+        )
+        defaults: dict[str, Any] = {
+            "application_name": "holdfast",
+            "connect_timeout": CONNECT_TIMEOUT,
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
+        }
+        options = f"{self._settings.get('options') or ''} {bounds}".strip()
+        return {**defaults, **self._settings, "options": options}
+
+
+def is_address(choice: str) -> bool:
+    """Whether ``choice`` of a storage is the address of a PostgreSQL database."""
+    return choice.partition("://")[0] in SCHEMES
+
+
+def _without_schema(url: str) -> tuple[str, str | None]:
+    """``url`` as libpq takes it, and the schema that it names."""
+    try:
+        parts = urlsplit(url)
+        given = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:
+        raise ConfigInvalid("that is no address of a database", hint=_FORM) from None
+    if parts.scheme not in SCHEMES:
+        raise ConfigInvalid("that is no address of a database", hint=_FORM)
+    named = dict(given).get("schema")
+    if named is None:
+        return url, None
+    rest = urlencode([(name, value) for name, value in given if name != "schema"])
+    return urlunsplit(parts._replace(query=rest)), named
+
+
+def _is_local(host: str) -> bool:
+    return host.startswith(("/", "@")) or host in _LOCAL

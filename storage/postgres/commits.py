@@ -1,0 +1,179 @@
+"""Commits in PostgreSQL: rows, events and manifest in one transaction, whose end is never guessed.
+
+Writers of all hosts stand in line at the row of the manifest, since there is one audit chain and
+each event is linked to the one before. When the answer to a COMMIT is lost, the log is looked at:
+its events carry seals that nobody else can have made, so what is there was committed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from ...engine.errors import OutcomeUnknown, StorageConflict
+from ..audit_rows import append_event
+from ..host import SystemClock
+from ..manifest import read_head
+from ..rows import put_login
+from .connections import PATIENCE
+from .executor import Executor
+from .leases import fenced
+from .pg_errors import in_doubt, is_away
+
+if TYPE_CHECKING:
+    from ...engine.events import Event, Recorded
+    from ...engine.ports import Change
+    from ..manifest import Head
+    from ..sealing import Keys
+    from .connections import Connection, Connections
+
+_PAUSE: Final = 0.2
+_clock: Final = SystemClock()
+_Written = tuple["Head", list["Recorded"]]
+
+
+class _Doubt(Exception):
+    """The answer to a COMMIT was lost; ``head`` is what it would have led to."""
+
+    def __init__(self, head: Head, recorded: list[Recorded]) -> None:
+        super().__init__()
+        self.head = head
+        self.recorded = recorded
+
+
+class Commits:
+    """Writes into one database."""
+
+    def __init__(self, connections: Connections) -> None:
+        """Write by way of ``connections``."""
+        self._connections = connections
+
+    def changes(self, keys: Keys, changes: Sequence[Change]) -> list[Recorded]:
+        """Commit ``changes`` and their events; see :meth:`holdfast.engine.ports.Storage.commit`."""
+
+        def write(connection: Connection, database: Executor, head: Head) -> _Written:
+            recorded: list[Recorded] = []
+            for change in changes:
+                _check_fence(connection, change)
+                head = _put(database, keys, head, change)
+                head, event = append_event(database, keys, head, change.event)
+                recorded.append(event)
+            return head, recorded
+
+        return self._written(keys, write)
+
+    def note(self, keys: Keys, event: Event) -> Recorded:
+        """Log ``event`` alone."""
+
+        def write(connection: Connection, database: Executor, head: Head) -> _Written:
+            del connection
+            head, recorded = append_event(database, keys, head, event)
+            return head, [recorded]
+
+        return self._written(keys, write)[0]
+
+    def probe(self, keys: Keys) -> None:
+        """Write the manifest as it is, and take it back."""
+
+        def work(connection: Connection) -> None:
+            with connection.transaction(force_rollback=True):
+                database = Executor(connection)
+                _write_head(database, keys, _next_head(database, keys))
+
+        self._connections.run(work)
+
+    def _written(
+        self, keys: Keys, write: Callable[[Connection, Executor, Head], _Written]
+    ) -> list[Recorded]:
+        deadline = _clock.monotonic() + PATIENCE
+        while True:
+            try:
+                with self._connections.one() as connection:
+                    return self._transaction(connection, keys, write)
+            except _Doubt as doubt:
+                if self._was_committed(doubt, deadline):
+                    return doubt.recorded
+            except psycopg.Error as error:
+                if not is_away(error) or _clock.monotonic() > deadline:
+                    raise self._connections.explain(error) from error
+            _clock.sleep(_PAUSE * random.uniform(0.1, 1.0))  # noqa: S311  no secret
+
+    @staticmethod
+    def _transaction(
+        connection: Connection,
+        keys: Keys,
+        write: Callable[[Connection, Executor, Head], _Written],
+    ) -> list[Recorded]:
+        database = Executor(connection)
+        connection.execute("BEGIN")
+        head, recorded = write(connection, database, _next_head(database, keys))
+        _write_head(database, keys, head)
+        try:
+            connection.execute("COMMIT")
+        except psycopg.Error as error:
+            if in_doubt(error):
+                raise _Doubt(head, recorded) from error
+            raise
+        return recorded
+
+    def _was_committed(self, doubt: _Doubt, deadline: float) -> bool:
+        """Whether the events of ``doubt`` are in the log, once nobody writes there any more.
+
+        Raises:
+            OutcomeUnknown: The server did not come back to tell.
+        """
+
+        def look(connection: Connection) -> bool:
+            with connection.transaction():
+                # whoever still commits holds this row, our own lost transaction included
+                connection.execute("SELECT one FROM head FOR UPDATE")
+                found = connection.execute(
+                    "SELECT mac FROM audit WHERE seq = %s", (doubt.head.seq,)
+                ).fetchone()
+                return found is not None and bytes(found[0]) == doubt.head.mac
+
+        try:
+            left = max(1.0, deadline - _clock.monotonic())
+            return self._connections.run(look, patience=left)
+        except Exception as error:
+            raise OutcomeUnknown(
+                "the PostgreSQL server went away while it was written to; "
+                "what is durable is unknown",
+                hint="holdfast status",
+            ) from error
+
+
+def _check_fence(connection: Connection, change: Change) -> None:
+    """Make sure that nobody has taken the lease of ``change`` since; nor can until the commit."""
+    if not change.fence:
+        return
+    held = connection.execute(
+        "SELECT fence FROM lease WHERE login = %s FOR SHARE", (change.login.id,)
+    ).fetchone()
+    if held is None or held[0] != change.fence:
+        raise fenced(change.login.id)
+
+
+def _put(database: Executor, keys: Keys, head: Head, change: Change) -> Head:
+    try:
+        return put_login(database, keys, head, change)
+    except psycopg.errors.UniqueViolation as error:
+        login = change.login
+        raise StorageConflict(
+            f"another login of {login.provider} was finished at the same time",
+            hint=f"holdfast status {login.provider}",
+        ) from error
+
+
+def _next_head(database: Executor, keys: Keys) -> Head:
+    """The manifest, with the right to write the next; waits for whoever has it."""
+    head = read_head(database, keys, for_update=True)
+    return replace(head, generation=head.generation + 1)
+
+
+def _write_head(database: Executor, keys: Keys, head: Head) -> None:
+    database.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))

@@ -1,0 +1,77 @@
+"""PostgreSQL's errors as ours; none repeats what libpq was told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from ...engine.errors import Damaged, StorageError, StorageFull
+
+if TYPE_CHECKING:
+    from .address import Address
+
+_HELP: Final = "holdfast help storage"
+_AWAY: Final = ("57P01", "57P02", "57P03", "08", "53300")  # shut down, starting, cut off, crowded
+_AGAIN: Final = ("40001", "40P01")  # it was undone by the server, and may be done again
+_SLOW: Final = ("57014", "55P03", "25P03")  # timed out: statement, lock, pause in a transaction
+_COMING_BACK: Final = ("starting up", "shutting down", "recovery mode", "too many")
+
+
+class CannotConnect(psycopg.OperationalError):
+    """No connection could be made.
+
+    Attributes:
+        coming_back: Whether the server says, or its history here suggests, that it soon can be.
+    """
+
+    def __init__(self, error: psycopg.Error, *, known: bool) -> None:
+        """``error`` is what libpq said; ``known`` is whether the server has answered us before."""
+        super().__init__("no connection")
+        told = str(error)
+        refused = "password" in told or "role" in told or "pg_hba" in told
+        self.refused = refused
+        self.coming_back = known or any(words in told for words in _COMING_BACK)
+
+
+def is_away(error: psycopg.Error) -> bool:
+    """Whether the server went away or undid the work, so that it may be tried again."""
+    if isinstance(error, CannotConnect):
+        return error.coming_back
+    return _lost(error) or (error.sqlstate or "").startswith(_AWAY + _AGAIN)
+
+
+def in_doubt(error: psycopg.Error) -> bool:
+    """Whether a COMMIT that failed so may have been done all the same."""
+    state = error.sqlstate or ""
+    return _lost(error) or state.startswith(_AWAY) or state in _SLOW
+
+
+def _lost(error: psycopg.Error) -> bool:
+    """Whether the connection broke: the server said nothing."""
+    return error.sqlstate is None and isinstance(
+        error, psycopg.OperationalError | psycopg.InterfaceError
+    )
+
+
+def translate(error: psycopg.Error, address: Address) -> StorageError:
+    """``error`` in our words."""
+    state = error.sqlstate or ""
+    place, later = address.place, "try again in a while"
+    if isinstance(error, CannotConnect) and error.refused:
+        msg = f"the PostgreSQL server of {place} refused the user or password"
+        told = StorageError(msg, hint="export PGPASSFILE=…")
+    elif state == "53100":
+        told = StorageFull("there is no space left at the PostgreSQL server", hint="df -h")
+    elif state in {"42501", "25006"}:
+        told = StorageError(f"the database {place} may not be written by this user", hint=_HELP)
+    elif state.startswith("XX"):
+        told = Damaged(f"the database {place} cannot be read", hint=_HELP)
+    elif state in _SLOW:
+        told = StorageError(f"the database {place} did not answer in time", hint=later)
+    elif not state or state.startswith(_AWAY):
+        told = StorageError(f"the PostgreSQL server of {place} cannot be reached", hint=later)
+    else:
+        msg = f"the database {place} cannot be used (SQLSTATE {state})"
+        told = StorageError(msg, hint=_HELP)
+    return told

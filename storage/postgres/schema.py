@@ -1,0 +1,115 @@
+"""The tables in PostgreSQL, and how they come to be what this version needs.
+
+Steps are only ever added. They run under an advisory lock, each version once, and all in one
+transaction; hosts that come meanwhile wait for them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from ...engine.errors import NewerFormat, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .connections import Connection
+
+_LOCK: Final = 0x484F4C44  # "HOLD"
+
+STEPS: Final = (
+    """
+    CREATE TABLE header (
+      one INTEGER PRIMARY KEY CHECK (one = 1), body BYTEA NOT NULL, mac BYTEA NOT NULL
+    );
+    CREATE TABLE login (
+      id TEXT PRIMARY KEY, version BIGINT NOT NULL, fence BIGINT NOT NULL DEFAULT 0,
+      state TEXT NOT NULL, epoch BIGINT NOT NULL, idx BYTEA UNIQUE,
+      meta BYTEA NOT NULL, secret BYTEA NOT NULL
+    ) WITH (fillfactor = 70);
+    ALTER TABLE login ALTER COLUMN secret SET STORAGE EXTERNAL;
+    CREATE TABLE audit (seq BIGINT PRIMARY KEY, body BYTEA NOT NULL, mac BYTEA NOT NULL);
+    CREATE TABLE head (
+      one INTEGER PRIMARY KEY CHECK (one = 1), body BYTEA NOT NULL, mac BYTEA NOT NULL
+    ) WITH (fillfactor = 10);
+    CREATE SEQUENCE fence;
+    CREATE TABLE lease (
+      login TEXT PRIMARY KEY, fence BIGINT NOT NULL, until TIMESTAMPTZ, since TIMESTAMPTZ NOT NULL,
+      pid BIGINT NOT NULL, host TEXT NOT NULL, realm TEXT
+    ) WITH (fillfactor = 50);
+    """,
+)
+"""What leads from each version of the tables to the next. Sealed octets do not compress."""
+
+GRANTS: Final = """\
+GRANT USAGE ON SCHEMA {schema} TO {role};
+GRANT SELECT ON {schema}.migration, {schema}.header TO {role};
+GRANT SELECT, INSERT, UPDATE ON {schema}.login, {schema}.lease TO {role};
+GRANT SELECT, INSERT ON {schema}.audit TO {role};
+GRANT SELECT, UPDATE ON {schema}.head TO {role};
+GRANT USAGE ON SEQUENCE {schema}.fence TO {role};
+"""
+"""All that a role needs that only uses the tables; none of it lets it rewrite the audit log."""
+
+
+def prepare(connection: Connection, schema: str, finish: Callable[[], None]) -> None:
+    """Make the tables, or bring them up to this version.
+
+    Args:
+        connection: With ``schema`` as its search path.
+        schema: Where they are.
+        finish: Called in the transaction that makes them, last.
+
+    Raises:
+        NewerFormat: A newer version has changed them.
+        StorageError: They are not there, and this user may not make them.
+    """
+    if _version(connection) == len(STEPS):
+        return
+    try:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, schema))
+            before = _version(connection)
+            if before == len(STEPS):
+                return
+            if not _one(connection, "SELECT to_regnamespace(%s) IS NOT NULL", (schema,)):
+                connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
+            if before is None:
+                connection.execute(
+                    "CREATE TABLE migration (version INTEGER PRIMARY KEY,"
+                    " at TIMESTAMPTZ NOT NULL DEFAULT now())"
+                )
+            for number in range(before or 0, len(STEPS)):
+                connection.execute(STEPS[number].encode())
+                connection.execute("INSERT INTO migration (version) VALUES (%s)", (number + 1,))
+            finish()
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StorageError(
+            f"the tables of Holdfast are not in schema {schema}, and this user may not make them",
+            hint="holdfast help storage",
+        ) from error
+
+
+def _version(connection: Connection) -> int | None:
+    """The version of the tables; ``None`` where there are none.
+
+    Raises:
+        NewerFormat: It is one we do not know.
+    """
+    if not _one(connection, "SELECT to_regclass('migration') IS NOT NULL"):
+        return None
+    found = _one(connection, "SELECT coalesce(max(version), 0) FROM migration")
+    if found > len(STEPS):
+        raise NewerFormat(
+            "the tables of this database were changed by a newer version of Holdfast",
+            hint="pip install --upgrade holdfast",
+        )
+    return int(found)
+
+
+def _one(connection: Connection, sql: str, parameters: tuple[Any, ...] = ()) -> Any:
+    row = connection.execute(sql.encode(), parameters or None).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,244 @@
+"""Logins in PostgreSQL: the contract of every storage, for many users on many hosts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from ...engine.codec import decode_login, decode_summary
+from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
+from ..audit_rows import read_events
+from ..host import SystemClock
+from ..locks import locked
+from ..manifest import read_head
+from ..paths import state_dir as default_state_dir
+from ..private_file import ensure_directory
+from ..reader import open_secret, row_by_alias, row_by_id
+from ..watch import Watch, problems_of
+from .address import Address
+from .commits import Commits
+from .connections import MOST, Connections
+from .executor import Executor
+from .leases import TTL, LeaseRows
+from .opening import PostgresOpener
+from .realm import realm_of
+from .waiting import Sparing
+
+if TYPE_CHECKING:
+    from ...engine.events import Event, Recorded
+    from ...engine.ports import Change, Lease
+    from ...engine.record import Login, Summary
+    from ..reader import Row
+    from ..sealing import Keys
+    from .connections import Connection
+
+T = TypeVar("T")
+_LOOK_EVERY: Final = 5.0  # seconds between comparisons of rows with the manifest, which all pay for
+_HELP: Final = "holdfast help storage"
+_clock: Final = SystemClock()
+
+
+class PostgresStorage:
+    """Sealed logins in one database, shared by any number of threads, processes and hosts.
+
+    The database sees neither tokens nor the names of providers and accounts: rows are sealed as
+    in the vault, under a root key whose slots are opened on each host by a key file, a passphrase
+    (``HOLDFAST_PASSPHRASE``) or a keyring.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str | None = None,
+        config_dir: str | None = None,
+        passphrase: Callable[[], str | None] | None = None,
+        state_dir: str | None = None,
+        most_connections: int = MOST,
+        lease_seconds: float = TTL,
+        interactive: bool = False,
+        announce: Callable[[str], None] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """The logins at ``url``; nothing is opened, or made, before it is needed.
+
+        Args:
+            url: A libpq URI, such as ``postgresql://holdfast@db.example.com/logins``; a password
+                is better kept in ``PGPASSFILE``.
+            schema: The schema of the tables; ``holdfast`` by default, or ``?schema=`` in ``url``.
+            config_dir: Where this host's key file is; the user's configuration directory.
+            passphrase: Gives the passphrase, where one is needed; ``HOLDFAST_PASSPHRASE``.
+            state_dir: Where the locks of this host's processes are; the user's state directory.
+                Where none can be made, the database alone keeps them apart.
+            most_connections: How many this process may have open at once.
+            lease_seconds: For how long a login stays with a host that was cut off.
+            interactive: Whether somebody is there to answer a keyring's prompt.
+            announce: Told in one line how the key is kept, when the tables are made.
+            environ: The environment.
+
+        Raises:
+            ConfigInvalid: The address cannot be right.
+        """
+        env = os.environ if environ is None else environ
+        self._address = Address(url, schema=schema, environ=env)
+        self._connections = Connections(self._address, most=most_connections)
+        self._opener = PostgresOpener(
+            self._connections,
+            self._address.schema,
+            config_dir=config_dir,
+            passphrase=passphrase,
+            interactive=interactive,
+            announce=announce,
+            environ=env,
+        )
+        self._commits = Commits(self._connections)
+        self._leases = LeaseRows(self._connections, ttl=lease_seconds)
+        self._locks = os.path.join(state_dir or default_state_dir(env), "locks")
+        self._watch = Watch()
+        self._looked_at = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"PostgresStorage({self._address.place})"
+
+    @property
+    def description(self) -> str:
+        """The host and the database."""
+        return f"postgresql:{self._address.place}"
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def read(self, login_id: str) -> Login | None:
+        """See :meth:`holdfast.engine.ports.Storage.read`."""
+        return self._reading(
+            lambda database, keys: self._opened(database, keys, row_by_id(database, login_id))
+        )
+
+    def find(self, alias: str) -> Login | None:
+        """See :meth:`holdfast.engine.ports.Storage.find`."""
+        login = self._reading(
+            lambda database, keys: self._opened(database, keys, row_by_alias(database, keys, alias))
+        )
+        if login is not None and login.alias != alias:  # the index is not sealed with the row
+            raise Damaged("a login in the database is filed under another's name", hint=_HELP)
+        return login
+
+    def _opened(self, database: Executor, keys: Keys, row: Row | None) -> Login | None:
+        self._look(database, keys, missed=row is None)
+        self._watch.vouch(database, keys, row)
+        return None if row is None else decode_login(open_secret(keys, row))
+
+    def _look(self, database: Executor, keys: Keys, *, missed: bool) -> None:
+        """Compare rows with manifest now and then, and whenever a login is not there."""
+        now = _clock.monotonic()
+        if missed or now - self._looked_at > _LOOK_EVERY:
+            self._watch.look(database, keys)
+            self._looked_at = now
+
+    def summaries(self) -> Iterable[Summary]:
+        """See :meth:`holdfast.engine.ports.Storage.summaries`; rows that do not open are left out.
+
+        What is left out is not silent: :meth:`problems` names it, and reading it says why.
+        """
+
+        def work(database: Executor, keys: Keys) -> list[Summary]:
+            self._look(database, keys, missed=True)
+            self._watch.vouch(database, keys, None)  # a list must not be short in silence
+            return list(_summaries(database, keys))
+
+        return sorted(self._reading(work), key=lambda one: one.created_at)
+
+    def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+        """See :meth:`holdfast.engine.ports.Storage.events`."""
+
+        def work(database: Executor, keys: Keys) -> Sequence[Recorded]:
+            database.execute("BEGIN")  # the manifest and the log of one moment
+            head = read_head(database, keys)
+            found = read_events(database, keys, head, after=after, limit=limit)
+            database.execute("COMMIT")
+            return found
+
+        return self._reading(work)
+
+    def problems(self) -> list[str]:
+        """What in the database is not as it was saved, one sentence each; empty if all is well."""
+        return self._reading(problems_of)
+
+    def _reading(self, work: Callable[[Executor, Keys], T]) -> T:
+        keys = self._opener.keys()
+
+        def run(connection: Connection) -> T:
+            return work(Executor(connection), keys)
+
+        return self._connections.run(run)
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def probe(self) -> None:
+        """See :meth:`holdfast.engine.ports.Storage.probe`: a write, taken back."""
+        self._commits.probe(self._opener.keys())
+
+    def commit(self, changes: Sequence[Change]) -> list[Recorded]:
+        """See :meth:`holdfast.engine.ports.Storage.commit`."""
+        return self._commits.changes(self._opener.keys(), changes)
+
+    def note(self, event: Event) -> Recorded:
+        """See :meth:`holdfast.engine.ports.Storage.note`."""
+        return self._commits.note(self._opener.keys(), event)
+
+    def lease(
+        self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
+    ) -> AbstractContextManager[Lease]:
+        """See :meth:`holdfast.engine.ports.Storage.lease`: a row, behind this host's own lock."""
+        return self._lease(login_id, wait, until)
+
+    @contextmanager
+    def _lease(
+        self, login_id: str, wait: float, until: Callable[[], bool] | None
+    ) -> Generator[Lease]:
+        self._opener.keys()  # the tables are there
+        deadline = _clock.monotonic() + wait
+        asked = Sparing(until) if until is not None else None
+        process = os.getpid()
+        with self._turn(login_id, wait, asked) as realm:
+            if asked is not None and asked.has_waited and asked.now():
+                raise LoginBusy(
+                    f"login {login_id[:4]} was handled by another process meanwhile",
+                    hint="holdfast status",
+                )
+            left = max(0.0, deadline - _clock.monotonic())
+            lease = self._leases.acquire(login_id, wait=left, realm=realm, until=asked)
+            try:
+                yield lease
+            finally:
+                if process == os.getpid():  # not in a child that was forked meanwhile
+                    with suppress(StorageError):  # then it ends by itself
+                        self._leases.release(lease)
+
+    @contextmanager
+    def _turn(self, login_id: str, wait: float, asked: Sparing | None) -> Generator[str | None]:
+        """Our turn among the processes of this host; gives the realm of the lock they share."""
+        try:
+            ensure_directory(os.path.dirname(self._locks))
+            ensure_directory(self._locks)
+        except StorageError:  # no home, or one that is read-only: as on many servers
+            yield None
+            return
+        path = os.path.join(self._locks, f"{login_id}.lock")
+        with locked(path, wait=wait, what=f"login {login_id[:4]}", until=asked) as descriptor:
+            yield realm_of(descriptor)
+
+    def close(self) -> None:
+        """Let go of the connections; new ones are made when they are needed."""
+        self._connections.close()
+
+
+def _summaries(database: Executor, keys: Keys) -> Iterator[Summary]:
+    for login, version, state, meta in database.execute(
+        "SELECT id, version, state, meta FROM login"
+    ):
+        try:
+            yield decode_summary(keys.open_row("meta", login, version, state, meta))
+        except (Damaged, NewerFormat):
+            continue

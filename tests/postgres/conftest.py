@@ -1,0 +1,59 @@
+"""One server for all tests, a database for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from holdfast.storage.postgres import PostgresStorage
+from postgres_server import Host, PostgresServer
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def server(cluster: PostgresServer) -> Iterator[PostgresServer]:
+    yield cluster
+    if cluster._process is None:
+        cluster.start()
+
+
+@pytest.fixture
+def database(server: PostgresServer) -> str:
+    return server.new_database()
+
+
+@pytest.fixture
+def host(server: PostgresServer, database: str, tmp_path: Path) -> Iterator[Host]:
+    """Makes the storage of a process on a host of that name; all have the key file in common."""
+    tmp_path.chmod(0o700)
+    made: list[PostgresStorage] = []
+
+    def make(name: str = "one", **named: object) -> PostgresStorage:
+        settings = {
+            "config_dir": str(tmp_path / "config"),
+            "state_dir": str(tmp_path / name),
+            "environ": {},
+            **named,
+        }
+        storage = PostgresStorage(server.url(database), **settings)
+        made.append(storage)
+        return storage
+
+    yield make
+    for storage in made:
+        storage.close()
+
+
+@pytest.fixture
+def storage(host: Host) -> PostgresStorage:
+    return host()
