@@ -1,4 +1,4 @@
-"""Where logins are kept and locked: the sealed vault, memory, and views for other contracts.
+"""Where logins are kept and locked: the sealed vault, PostgreSQL, memory, and views for other contracts.
 
 Its names are loaded when they are asked for: ``holdfast token`` needs only the reading half.
 """
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .adapter import TokenStorageAdapter
     from .memory import MemoryStorage
     from .opening import open_storage
+    from .postgres import PostgresStorage
     from .token_storage import FileTokenStorage, MemoryTokenStorage, TokenStorageProtocol
     from .user_storages import EncryptedFileStorage, KeyringStorage
     from .vault import Vault
@@ -22,6 +23,7 @@ __all__ = [
     "KeyringStorage",
     "MemoryStorage",
     "MemoryTokenStorage",
+    "PostgresStorage",
     "TokenStorageAdapter",
     "TokenStorageProtocol",
     "Vault",
@@ -34,6 +36,7 @@ _HOMES = {
     "KeyringStorage": "user_storages",
     "MemoryStorage": "memory",
     "MemoryTokenStorage": "token_storage",
+    "PostgresStorage": "postgres",
     "TokenStorageAdapter": "adapter",
     "TokenStorageProtocol": "token_storage",
     "Vault": "vault",

@@ -16,6 +16,7 @@ from .memory import MemoryStorage
 from .network_fs import refuse_network_fs
 from .paths import config_dir as default_config_dir
 from .paths import state_dir as default_state_dir
+from .postgres.extra import is_address
 from .private_file import check_directory
 from .reader import read_header, read_second_header
 from .schema import create_database
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ..engine.ports import Storage
 
 CHOICES: Final = ("auto", "keyring", "file", "memory")
-"""What ``HOLDFAST_STORE`` may say."""
+"""What ``HOLDFAST_STORE`` may say, besides the address of a PostgreSQL database."""
 
 Announce = Callable[[str], None]
 
@@ -47,8 +48,9 @@ def open_storage(
     A vault that exists is opened the way it was made; the choice matters when there is none yet.
 
     Args:
-        choice: ``auto`` (a keyring if one answers, else a file), ``keyring``, ``file`` or
-            ``memory``; from ``HOLDFAST_STORE`` if not given.
+        choice: ``auto`` (a keyring if one answers, else a file), ``keyring``, ``file``,
+            ``memory``, or the address of a PostgreSQL database (``postgresql://…``); from
+            ``HOLDFAST_STORE`` if not given.
         state_dir: Where the vault is; the user's state directory if not given.
         config_dir: Where its key file is; the user's configuration directory if not given.
         passphrase: Gives the passphrase, where one is needed; from ``HOLDFAST_PASSPHRASE`` if not
@@ -58,14 +60,27 @@ def open_storage(
         environ: The environment.
 
     Raises:
-        ConfigInvalid: There is no such choice.
+        ConfigInvalid: There is no such choice, or no such address.
+        ConfigMissing: The driver of PostgreSQL is not installed.
     """
     env = os.environ if environ is None else environ
     chosen = choice or env.get("HOLDFAST_STORE") or "auto"
+    if is_address(chosen):
+        from .postgres import PostgresStorage  # noqa: PLC0415  only those who have one need it
+
+        return PostgresStorage(
+            chosen,
+            state_dir=state_dir,
+            config_dir=config_dir,
+            passphrase=passphrase,
+            interactive=interactive,
+            announce=announce,
+            environ=env,
+        )
     if chosen not in CHOICES:
         raise ConfigInvalid(
             f"there is no storage {chosen.partition(':')[0]!r}",
-            hint=f"HOLDFAST_STORE={'|'.join(CHOICES)}",
+            hint=f"HOLDFAST_STORE={'|'.join(CHOICES)}|postgresql://…",
         )
     if chosen == "memory":
         return MemoryStorage()

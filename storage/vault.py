@@ -37,7 +37,13 @@ _HELP: Final = "holdfast help storage"
 
 
 class Vault:
-    """A sealed storage in one directory; shared by any number of threads and processes."""
+    """A sealed storage in one directory; shared by any number of threads and processes.
+
+    Attributes:
+        forkable: A forked child may go on with it, once it was closed here.
+    """
+
+    forkable = True
 
     def __init__(
         self,

@@ -14,7 +14,8 @@ from .app import App, takes_app
 _ENVIRONMENT = """\
 HOLDFAST_STATE_DIR     where logins are kept
 HOLDFAST_CONFIG_DIR    where providers are configured, and key files are kept
-HOLDFAST_STORE         auto, keyring, file or memory; heeded when the vault is made
+HOLDFAST_STORE         auto, keyring, file or memory; heeded when the vault is made.
+                       postgresql://USER@HOST/DATABASE keeps logins in a database
 HOLDFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals a new one
 HOLDFAST_KEYRING       a keyring back end to use, as module:Class
 HOLDFAST_VIA           auto, loopback, manual or device

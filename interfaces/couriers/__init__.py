@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import ConfigInvalid
-from ...storage.vault import Vault
 from ..http import RequestsHttp
-from .fork import ForkCourier, can_fork
+from .fork import Forkable, ForkCourier, can_fork
 from .inline import InlineCourier
 from .relay import Relay
 
@@ -42,7 +41,11 @@ def choose_courier(
             f"there is no courier {chosen!r}", hint=f"HOLDFAST_COURIER={'|'.join(CHOICES)}"
         )
     # another process can only take over what is not in this one's memory
-    if chosen == "inline" or not isinstance(storage, Vault) or not isinstance(http, RequestsHttp):
+    if (
+        chosen == "inline"
+        or not isinstance(storage, Forkable)
+        or not isinstance(http, RequestsHttp)
+    ):
         return InlineCourier()
     forked = ForkCourier(relay, storage.close)
     return forked if chosen == "fork" else _Fitting(forked, InlineCourier())

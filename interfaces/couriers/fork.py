@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, runtime_checkable
 
 from ...engine.errors import HoldfastError, StorageError, TokensNotSaved
 from ...storage.locks import shared_with_child, sign
@@ -31,6 +31,21 @@ _HARMLESS: Final = frozenset({"holdfast-page"})
 """Threads of ours that hold nothing a child could miss."""
 _KEEP_TRYING: Final = 300.0  # seconds an orphan tries to save what it has in its hands
 _BETWEEN: Final = 1.0  # seconds
+
+
+@runtime_checkable
+class Forkable(Protocol):
+    """A storage that a forked child can go on with, once its parent has let go of it.
+
+    Attributes:
+        forkable: Says so.
+    """
+
+    forkable: bool
+
+    def close(self) -> None:
+        """Let go of what must not be shared; it is opened again when it is needed."""
+        ...
 
 
 def can_fork() -> bool:

@@ -12,8 +12,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from ...engine.errors import ConfigInvalid
+from .extra import SCHEMES
 
-SCHEMES: Final = ("postgresql", "postgres")
 DEFAULT_SCHEMA: Final = "holdfast"
 CONNECT_TIMEOUT: Final = 5
 """Seconds to reach the server."""
@@ -89,11 +89,6 @@ class Address:
         }
         options = f"{self._settings.get('options') or ''} {bounds}".strip()
         return {**defaults, **self._settings, "options": options}
-
-
-def is_address(choice: str) -> bool:
-    """Whether ``choice`` of a storage is the address of a PostgreSQL database."""
-    return choice.partition("://")[0] in SCHEMES
 
 
 def _without_schema(url: str) -> tuple[str, str | None]:

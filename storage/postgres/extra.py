@@ -1,10 +1,20 @@
-"""Whether the driver is there, which only ``holdfast[postgres]`` brings along."""
+"""What is known of PostgreSQL without its driver, which only ``holdfast[postgres]`` brings along."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Final
 
 from ...engine.errors import ConfigMissing
+
+SCHEMES: Final = ("postgresql", "postgres")
+"""How the address of a database begins."""
+
+
+def is_address(choice: str) -> bool:
+    """Whether ``choice`` of a storage is the address of a PostgreSQL database."""
+    scheme, marked, _ = choice.partition("://")
+    return bool(marked) and scheme in SCHEMES
 
 
 def require_psycopg() -> None:

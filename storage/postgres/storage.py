@@ -46,7 +46,12 @@ class PostgresStorage:
     The database sees neither tokens nor the names of providers and accounts: rows are sealed as
     in the vault, under a root key whose slots are opened on each host by a key file, a passphrase
     (``HOLDFAST_PASSPHRASE``) or a keyring.
+
+    Attributes:
+        forkable: A forked child may go on with it, once it was closed here.
     """
+
+    forkable = True
 
     def __init__(
         self,
