@@ -19,7 +19,9 @@ from .errors import (
 )
 from .inquiry import Inquiry
 from .pasted import parse_callback
+from .ports import TransportWanted
 from .reasons import Reason, Refusal
+from .reception import Reception
 from .record import DEFAULT_ACCOUNT, Login, state_alias
 from .renewal import LEASE_WAIT, Renewal
 from .secret import Secret
@@ -59,7 +61,8 @@ class Conductor:
         """Work with ``parts``."""
         self._parts = parts
         self.errands: Final = Errands(parts)
-        self._inquiry = Inquiry(parts, self.errands)
+        self._inquiry = Inquiry(parts)
+        self._reception = Reception(parts, self._inquiry, self.errands)
         self.renewal: Final = Renewal(parts, self.errands)
         self.departure: Final = Departure(parts)
 
@@ -84,14 +87,14 @@ class Conductor:
             taken: Ids of open logins, so that the new one's short form is unlike theirs.
 
         Raises:
-            HoldfastError: As :meth:`Inquiry.ask` and :meth:`Inquiry.wait` say.
+            HoldfastError: As :meth:`Inquiry.ask` and :meth:`Reception.wait` say.
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
         """
         self._parts.storage.probe()
         login = self._inquiry.new_login(config, account=account, timeout=timeout, taken=taken)
         with self._parts.storage.lease(login.id, wait=0) as lease:
             login = self._inquiry.begin(login, lease)
-            return self._ask_and_wait(login, transport, lease)
+            return self._ask_and_wait(login, transport, lease, timeout)
 
     def start(
         self,
@@ -161,20 +164,22 @@ class Conductor:
             if done is not None:
                 return done
             if login.state is State.CHALLENGE:
-                return self._ask_and_wait(login, transports[0], lease)
+                return self._ask_and_wait(login, transports[0], lease, timeout)
             self._inquiry.check_deadline(login, lease)
             session = self._reopen(login, transports)
             if session is None:
                 if not rechallenge:
                     msg = f"login {login.short_id} cannot go on the way it was begun"
                     raise TransportUnavailable(msg, hint=f"holdfast resume {login.short_id}")
-                anew = self._inquiry.rechallenge(login, lease, timeout=timeout)
-                return self._ask_and_wait(anew, transports[0], lease)
+                session = self._inquiry.ready(login, transports[0], timeout=timeout)
+                anew = self._inquiry.ask_anew(login, session, lease, timeout=timeout)
+                return self._wait(anew, session, lease, timeout)
             try:
                 session.present(self._inquiry.address(login))
-                return self._inquiry.wait(login, session, lease)
-            finally:
+            except BaseException:
                 session.close()
+                raise
+            return self._wait(login, session, lease, timeout)
 
     def complete(
         self, parameters: Sequence[tuple[str, str]], *, login_id: str | None = None
@@ -188,7 +193,7 @@ class Conductor:
 
         Raises:
             CallbackRefused: They belong to no login that waits for them; nothing has changed.
-            HoldfastError: As :meth:`Inquiry.receive` and :meth:`Errands.send_code` say.
+            HoldfastError: As :meth:`Reception.receive` and :meth:`Errands.send_code` say.
         """
         if login_id is None:
             login_id = self._by_state(parameters)
@@ -200,9 +205,9 @@ class Conductor:
                 raise self._not_waiting(login)
             self._inquiry.check_deadline(login, lease)
             try:
-                exchanging = self._inquiry.receive(login, parameters, lease)
+                exchanging = self._reception.receive(login, parameters, lease)
             except CallbackRefused as refused:
-                self._inquiry.refuse(login, refused, _transport_of(login))
+                self._reception.refuse(login, refused, _transport_of(login))
                 raise
             return self.errands.send_code(exchanging, lease)
 
@@ -226,7 +231,7 @@ class Conductor:
                 shows_code=login is not None and login.config.shows_code,
             )
         except CallbackRefused as refused:
-            self._inquiry.refuse(login, refused, _transport_of(login) if login else None)
+            self._reception.refuse(login, refused, _transport_of(login) if login else None)
             raise
         return self.complete(parameters, login_id=login_id)
 
@@ -264,10 +269,27 @@ class Conductor:
                 raise NotFound(msg, hint="holdfast list")
             yield login, lease
 
-    def _ask_and_wait(self, login: Login, transport: Transport, lease: Lease) -> Login:
+    def _ask_and_wait(
+        self, login: Login, transport: Transport, lease: Lease, timeout: float
+    ) -> Login:
         login, session = self._inquiry.ask(login, transport, lease)
+        return self._wait(login, session, lease, timeout)
+
+    def _wait(self, login: Login, session: Session, lease: Lease, timeout: float) -> Login:
+        """Wait for the answer, changing the transport as often as the user asks for another."""
         try:
-            return self._inquiry.wait(login, session, lease)
+            while True:
+                try:
+                    return self._reception.wait(login, session, lease)
+                except TransportWanted as wanted:
+                    try:
+                        other = self._inquiry.ready(login, wanted.transport, timeout=timeout)
+                    except HoldfastError as error:  # it cannot work, and nothing has changed
+                        wanted.refuse(error)
+                        continue
+                session.close()
+                session = other
+                login = self._inquiry.ask_anew(login, session, lease, timeout=timeout)
         finally:
             session.close()
 
@@ -311,7 +333,7 @@ class Conductor:
             reason=Refusal.WRONG_STATE.value,
             hint="holdfast list",
         )
-        self._inquiry.refuse(None, refused, None)
+        self._reception.refuse(None, refused, None)
         raise refused
 
     def _not_waiting(self, login: Login) -> CallbackRefused:
@@ -320,7 +342,7 @@ class Conductor:
             reason=Refusal.NOT_WAITING.value,
             hint=f"holdfast resume {login.short_id}",
         )
-        self._inquiry.refuse(login, refused, None)
+        self._reception.refuse(login, refused, None)
         return refused
 
 

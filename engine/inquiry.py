@@ -1,34 +1,25 @@
-"""From a wish to an answer: a login is begun, the user is asked, the answer is judged."""
+"""From a wish to a question: a login is begun, and its user is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from .authorization import authorization_url, require_client
-from .callback import Denial, validate_callback
-from .errands import Errands
 from .errors import (
-    AuthCancelled,
-    AuthFailed,
-    CallbackRefused,
     HoldfastError,
     LoginTimedOut,
     NetworkError,
     ProviderError,
-    StorageError,
     TransportUnavailable,
 )
-from .leases import keep_waiting
 from .ledger import Circumstances
 from .login_id import new_login_id
 from .pkce import new_nonce, new_state, new_verifier
-from .ports import Arrival, Asking, Verdict, VerdictKind
-from .reasons import Reason, Refusal
+from .ports import Asking, Verdict, VerdictKind
+from .reasons import Reason
 from .record import Challenge, Login
-from .record import Exchange as Exchanging
 from .table import State, Trigger
 
 if TYPE_CHECKING:
@@ -36,16 +27,13 @@ if TYPE_CHECKING:
     from .ports import Lease, Session, Transport
     from .provider import OAuthConfig
 
-SLICE: Final = 5.0  # seconds between looks at the wall clock while waiting: a laptop may sleep
-
 
 class Inquiry:
-    """Begins logins, asks users, and judges what comes back."""
+    """Begins logins and asks their users."""
 
-    def __init__(self, parts: Parts, errands: Errands) -> None:
-        """Work with ``parts``; hand valid answers to ``errands``."""
+    def __init__(self, parts: Parts) -> None:
+        """Work with ``parts``."""
         self._parts = parts
-        self._errands = errands
 
     def new_login(
         self, config: OAuthConfig, *, account: str, timeout: float, taken: Collection[str] = ()
@@ -74,17 +62,34 @@ class Inquiry:
             login, Trigger.BEGIN, lease=lease, challenge=self._mint(), deadline=login.deadline
         )
 
-    def rechallenge(self, login: Login, lease: Lease, *, timeout: float) -> Login:
-        """New secrets for ``login``: whatever answers the old ones is refused from now on."""
-        return self._parts.ledger.advance(
-            login,
-            Trigger.RECHALLENGE,
-            lease=lease,
-            reason=Reason.TRANSPORT_CHANGED,
-            challenge=self._mint(),
-            presentation=None,
-            deadline=self._parts.clock.now() + timeout,
-        )
+    def ready(self, login: Login, transport: Transport, *, timeout: float) -> Session:
+        """Make ``transport`` ready for a ``login`` that waits by another one; nothing is saved.
+
+        Raises:
+            TransportUnavailable, ProviderError, NetworkError: It cannot work, which costs nothing.
+        """
+        anew = self._parts.clock.now() + timeout
+        return transport.prepare(self.asking(replace(login, deadline=anew)))
+
+    def ask_anew(self, login: Login, session: Session, lease: Lease, *, timeout: float) -> Login:
+        """Ask the user of ``login``, who waits, by ``session`` and with new secrets.
+
+        Whatever answers the old secrets is refused from the moment the new ones are saved.
+        """
+        try:
+            login = self._parts.ledger.advance(
+                login,
+                Trigger.RECHALLENGE,
+                lease=lease,
+                reason=Reason.TRANSPORT_CHANGED,
+                challenge=self._mint(),
+                presentation=None,
+                deadline=self._parts.clock.now() + timeout,
+            )
+        except BaseException:
+            session.close()
+            raise
+        return self._present(login, session, lease)
 
     def _mint(self) -> Challenge:
         randomness = self._parts.randomness
@@ -112,6 +117,10 @@ class Inquiry:
                 circumstances=_as_circumstances(error),
             )
             raise
+        return self._present(login, session, lease), session
+
+    def _present(self, login: Login, session: Session, lease: Lease) -> Login:
+        """Save what ``session`` is ready with, then tell the user."""
         try:
             login = self._parts.ledger.advance(
                 login,
@@ -124,7 +133,7 @@ class Inquiry:
         except BaseException:
             session.close()
             raise
-        return login, session
+        return login
 
     def asking(self, login: Login) -> Asking:
         """What a transport may know of ``login``."""
@@ -137,30 +146,6 @@ class Inquiry:
         if presentation is None or presentation.redirect_uri is None or login.challenge is None:
             return None
         return authorization_url(login.config, login.challenge, presentation.redirect_uri)
-
-    def wait(self, login: Login, session: Session, lease: Lease) -> Login:
-        """Wait for the answer to ``login`` until its deadline, and see it through.
-
-        Raises:
-            LoginTimedOut: No answer came in time.
-            AuthCancelled, AuthFailed: The answer was no; the login is idle.
-            NetworkError, StorageError: The login can be resumed.
-            TransportUnavailable: Nothing can arrive any more; the login can be resumed.
-            KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
-        """
-        while True:
-            keep_waiting(lease)
-            remaining = self.check_deadline(login, lease, session)
-            try:
-                arrival = session.receive(min(remaining, SLICE))
-            except CallbackRefused as refused:
-                self._refuse(login, session, refused)
-                continue
-            if arrival is None:
-                continue
-            answered = self._hear(login, arrival, session, lease)
-            if answered is not None:
-                return answered
 
     def check_deadline(self, login: Login, lease: Lease, session: Session | None = None) -> float:
         """Seconds until the deadline of ``login``.
@@ -184,87 +169,6 @@ class Inquiry:
             session.reply(Verdict(kind=VerdictKind.FAILED, message=msg, reason=reason.value))
         raise LoginTimedOut(msg, hint=f"holdfast login {login.provider}")
 
-    def _hear(self, login: Login, arrival: Arrival, session: Session, lease: Lease) -> Login | None:
-        """The finished login, or ``None`` while the wait goes on; ``session`` is told either way."""
-        try:
-            if arrival.parameters is None:
-                answer = self._errands.poll(login, lease)
-                if isinstance(answer, Verdict):
-                    session.reply(answer)
-                    return None
-                finished = answer
-            else:
-                login = self.receive(login, arrival.parameters, lease, session)
-                session.reply(Verdict(kind=VerdictKind.ACCEPTED))
-                finished = self._errands.send_code(login, lease)
-        except CallbackRefused as refused:
-            self._refuse(login, session, refused)
-            return None
-        except HoldfastError as error:
-            session.reply(_bad_news(error))
-            raise
-        who = finished.identity.name if finished.identity else None
-        session.reply(Verdict(kind=VerdictKind.SIGNED_IN, who=who))
-        return finished
-
-    def receive(
-        self,
-        login: Login,
-        parameters: Sequence[tuple[str, str]],
-        lease: Lease,
-        session: Session | None = None,
-    ) -> Login:
-        """Judge callback ``parameters`` and save the code they carry, before it is sent.
-
-        Raises:
-            CallbackRefused: They are not the answer ``login`` waits for; nothing has changed.
-            AuthCancelled, AuthFailed: They are, and say no; the login is idle.
-        """
-        callback = validate_callback(parameters, login)
-        if isinstance(callback, Denial):
-            raise self._deny(login, callback, lease)
-        challenge = login.challenge
-        return self._parts.ledger.advance(
-            login,
-            Trigger.RECEIVE_CALLBACK,
-            lease=lease,
-            challenge=replace(challenge, state=None) if challenge else None,
-            presentation=session.presentation if session else login.presentation,
-            exchange=Exchanging(
-                kind="code", started_at=self._parts.clock.now(), code=callback.code
-            ),
-        )
-
-    def _deny(self, login: Login, denial: Denial, lease: Lease) -> HoldfastError:
-        declined = denial.error == "access_denied"
-        self._parts.ledger.advance(
-            login,
-            Trigger.DENY,
-            lease=lease,
-            reason=Reason.ACCESS_DENIED if declined else Reason.PROVIDER_ERROR,
-            circumstances=Circumstances(oauth_error=denial.error),
-        )
-        hint = f"holdfast login {login.provider}"
-        why = denial.description
-        if declined:
-            return AuthCancelled("the provider said no: access_denied", hint=hint, why=why)
-        return AuthFailed(f"the provider said no: {denial.error}", hint=hint, why=why)
-
-    def refuse(self, login: Login | None, refused: CallbackRefused, transport: str | None) -> None:
-        """Log an answer that was refused.
-
-        Where that cannot be done the wait goes on all the same: a hostile request at a moment
-        when the disk is full must not end somebody's login.
-        """
-        with suppress(StorageError):
-            self._parts.ledger.refuse(login, Refusal(refused.reason), transport=transport)
-
-    def _refuse(self, login: Login, session: Session, refused: CallbackRefused) -> None:
-        self.refuse(login, refused, session.presentation.transport)
-        session.reply(
-            Verdict(kind=VerdictKind.REFUSED, message=refused.message, reason=refused.reason)
-        )
-
 
 def _deadline(login: Login, session: Session) -> float | None:
     """The sooner of the login's own deadline and the end of a device code."""
@@ -284,13 +188,3 @@ def _as_circumstances(error: HoldfastError) -> Circumstances:
     if isinstance(error, ProviderError):
         return Circumstances(http_status=error.status, oauth_error=error.oauth_error)
     return Circumstances()
-
-
-def _bad_news(error: HoldfastError) -> Verdict:
-    """What the browser's page, or the terminal, is told of ``error``."""
-    denied = isinstance(error, AuthCancelled)
-    message = error.message
-    if isinstance(error, StorageError | NetworkError):  # not over: the login can be resumed
-        message = f"{error.message}; look at your terminal for how to go on"
-    kind = VerdictKind.DENIED if denied else VerdictKind.FAILED
-    return Verdict(kind=kind, message=message, reason=error.code.lower())

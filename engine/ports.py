@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from .errand import Errand, ErrandOutcome
+    from .errors import HoldfastError
     from .events import Event, Recorded
     from .provider import OAuthConfig
     from .record import Login, Presentation, Summary
@@ -276,9 +277,11 @@ class Arrival:
     Attributes:
         parameters: The decoded callback parameters in order, duplicates kept; ``None`` for a
             device poll that is due. Not shown by ``repr``.
+        beaten: The transports that waited for it too, where several did, and came too late.
     """
 
     parameters: Sequence[tuple[str, str]] | None = field(default=None, repr=False)
+    beaten: tuple[str, ...] = ()
 
 
 class VerdictKind(StrEnum):
@@ -343,6 +346,7 @@ class Session(Protocol):
         Raises:
             CallbackRefused: Something came that is not a callback at all; the wait goes on.
             TransportUnavailable: Nothing can arrive any more (end of input, say).
+            TransportWanted: The user asks to go on by another transport.
             KeyboardInterrupt: The user pressed Ctrl-C.
         """
         ...
@@ -384,6 +388,21 @@ class Transport(Protocol):
             TransportUnavailable: Not possible; the login has to be challenged anew.
         """
         ...
+
+
+class TransportWanted(Exception):
+    """The user asks to go on by another transport; like KeyboardInterrupt, not an error.
+
+    Attributes:
+        transport: The one they want.
+        refuse: Told why, if it cannot work; the wait then goes on as it was.
+    """
+
+    def __init__(self, transport: Transport, refuse: Callable[[HoldfastError], None]) -> None:
+        """Ask for ``transport``."""
+        super().__init__(transport.name)
+        self.transport = transport
+        self.refuse = refuse
 
 
 # --- the conversation with the user --------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engine.errors import TransportUnavailable
+from ..engine.ports import VerdictKind
 
 if TYPE_CHECKING:
     from ..engine.ports import Answers, Arrival, Asking, Verdict
@@ -49,7 +52,7 @@ class RacingSession:
         """Race these two."""
         self._loopback = loopback
         self._manual: ManualSession | None = manual
-        self._closing: list[LoopbackSession | ManualSession] = [manual, loopback]
+        self._sessions = (manual, loopback)
         self._last: LoopbackSession | ManualSession = loopback
 
     @property
@@ -66,16 +69,24 @@ class RacingSession:
 
         Raises:
             CallbackRefused: A paste that is no callback.
+            TransportWanted: A key asked for another transport.
         """
         arrival = self._typed()  # a line may have come together with the last one
         if arrival is not None:
-            return arrival
+            return self._won(arrival, self._loopback)
         answers = self._answers()
         arrival = self._loopback.receive(seconds, answers.fileno() if answers else None)
         if arrival is not None:
             self._last = self._loopback
-            return arrival
-        return self._typed()
+            return self._won(arrival, self._manual)
+        arrival = self._typed()
+        return None if arrival is None else self._won(arrival, self._loopback)
+
+    def _won(self, arrival: Arrival, other: LoopbackSession | ManualSession | None) -> Arrival:
+        """``arrival``, which, if it is the answer, came before any by ``other``."""
+        return (
+            arrival if other is None else replace(arrival, beaten=(other.presentation.transport,))
+        )
 
     def _answers(self) -> Answers | None:
         """The terminal, if there is one that can be waited on."""
@@ -102,10 +113,16 @@ class RacingSession:
         return self._manual.understand(text)
 
     def reply(self, verdict: Verdict) -> None:
-        """Tell the side the last arrival came from."""
+        """Tell the side the last arrival came from; once it is the answer, close the other."""
         self._last.reply(verdict)
+        if verdict.kind is VerdictKind.ACCEPTED:
+            if self._last is self._loopback:
+                self._manual = None  # nothing more is read; the terminal stays quiet to the end
+            else:
+                self._loopback.close()
 
     def close(self) -> None:
         """Give the terminal back, then close the port."""
-        for session in self._closing:
-            session.close()
+        with ExitStack() as closing:
+            for session in reversed(self._sessions):
+                closing.callback(session.close)

@@ -11,17 +11,26 @@ import os
 import select
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import IO, Final
 
 from ..engine.errors import TransportUnavailable
 from ..engine.secret import Secret
+from .keystrokes import LIMIT, End, Key, Keystrokes, Line
+from .quiet_terminal import QuietTerminal
 
-_LIMIT: Final = 64 * 1024
 _PIECE: Final = 4096
-_END_OF_FILE: Final = 0x04
-_ERASE: Final = frozenset({0x08, 0x7F})
-_ERASE_LINE: Final = 0x15
+_MOMENT: Final = 0.03  # seconds in which the rest of a paste follows its first character
+_ELSEWHERE: Final = 0.5  # seconds between looks whether we are in the foreground again
+
+
+def _ignore(length: int) -> None:
+    """Nobody wants to know how many characters have been taken."""
+
+
+def _nothing() -> None:
+    """Nothing has to be put down or taken up."""
 
 
 class TerminalAnswers:
@@ -38,14 +47,20 @@ class TerminalAnswers:
         descriptor: int | None = None,
         *,
         keys: Mapping[str, Callable[[], None]] | None = None,
-        on_length: Callable[[int], None] | None = None,
+        on_length: Callable[[int], None] = _ignore,
+        mark_pastes: bool = False,
+        on_stop: Callable[[], None] = _nothing,
+        on_continue: Callable[[], None] = _nothing,
     ) -> None:
         """Read from ``descriptor``, or from standard input.
 
         Args:
             descriptor: A terminal.
-            keys: What single keys do.
+            keys: What single keys do; what they raise comes out of :meth:`read`.
             on_length: Told how many characters have been taken, so that something can be shown.
+            mark_pastes: Whether the terminal is asked to mark pastes (bracketed paste).
+            on_stop: Called before Ctrl-Z stops the process.
+            on_continue: Called when it goes on.
 
         Raises:
             TransportUnavailable: It is no terminal.
@@ -53,13 +68,16 @@ class TerminalAnswers:
         self._fd = sys.stdin.fileno() if descriptor is None else descriptor
         self._keys = dict(keys or {})
         self._on_length = on_length
-        self._line = bytearray()
-        self._unread = b""  # what came after a line, in the same read
-        self._restore = _quiet(self._fd)
+        self._strokes = Keystrokes(self._keys)
+        self._unread: deque[Line | Key | End] = deque()
+        self._length = 0
+        self._terminal = QuietTerminal(
+            self._fd, mark_pastes=mark_pastes, on_stop=on_stop, on_continue=on_continue
+        )
 
-    def fileno(self) -> int:
-        """The terminal."""
-        return self._fd
+    def fileno(self) -> int | None:
+        """The terminal, unless another job has it now."""
+        return self._fd if self._terminal.ours() else None
 
     def read(self, seconds: float) -> Secret | None:
         """The next line, or ``None`` when there is none after ``seconds``.
@@ -69,19 +87,44 @@ class TerminalAnswers:
         """
         deadline = self._now() + seconds
         while True:
-            octets, self._unread = self._unread, b""
-            if not octets:
-                ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - self._now()))
-                if not ready:
-                    return None
-                octets = self._arrived()
-                if not self._line and self._pressed(octets):
-                    continue
-            line = self._take(octets)
-            if line is not None:
-                return line
+            while self._unread:
+                line = self._heed(self._unread.popleft())
+                if line is not None:
+                    return line
+            octets = self._arrived(max(0.0, deadline - self._now()))
+            if octets:
+                self._unread.extend(self._strokes.feed(octets))
+                self._show_length()
+            elif self._now() >= deadline:
+                return None
 
-    def _arrived(self) -> bytes:
+    def _heed(self, event: Line | Key | End) -> Secret | None:
+        """The line, if ``event`` is one; a key is done, the end raised."""
+        if isinstance(event, Line):
+            return event.text
+        if isinstance(event, Key):
+            self._keys[event.name]()
+            return None
+        raise TransportUnavailable("the input has ended")
+
+    def _arrived(self, seconds: float) -> bytes:
+        """What has come, after at most ``seconds``."""
+        if self.fileno() is None:
+            time.sleep(min(seconds, _ELSEWHERE))
+            return b""
+        if not self._readable(min(seconds, _MOMENT)):
+            self._strokes.pause()
+            if not self._readable(seconds):
+                return b""
+        octets = self._piece()
+        if self._strokes.may_be_key(octets) and self._readable(_MOMENT):
+            octets += self._piece()
+        return octets
+
+    def _readable(self, seconds: float) -> bool:
+        return bool(select.select([self._fd], [], [], seconds)[0])
+
+    def _piece(self) -> bytes:
         try:
             octets = os.read(self._fd, _PIECE)
         except OSError as error:
@@ -90,70 +133,14 @@ class TerminalAnswers:
             raise TransportUnavailable("the input has ended")
         return octets
 
-    def _pressed(self, octets: bytes) -> bool:
-        """Whether ``octets`` are a key with a meaning of its own, which then is done."""
-        key = self._keys.get(octets.decode("utf-8", "replace"))
-        if key is not None:
-            key()
-        return key is not None
-
-    def _take(self, octets: bytes) -> Secret | None:
-        for place, octet in enumerate(octets):
-            if octet in b"\r\n":
-                line, self._line = bytes(self._line), bytearray()
-                if line.strip():
-                    self._unread = octets[place + 1 :]
-                    return Secret(line.decode("utf-8", "replace"))
-            elif octet == _END_OF_FILE and not self._line:
-                raise TransportUnavailable("the input has ended")
-            elif octet in _ERASE:
-                del self._line[-1:]
-            elif octet == _ERASE_LINE:
-                self._line.clear()
-            elif len(self._line) < _LIMIT:
-                self._line.append(octet)
-        if self._on_length is not None:
-            self._on_length(len(self._line))
-        return None
+    def _show_length(self) -> None:
+        if self._strokes.length != self._length:
+            self._length = self._strokes.length
+            self._on_length(self._length)
 
     def close(self) -> None:
         """Give the terminal back as it was."""
-        restore, self._restore = self._restore, None
-        if restore is not None:
-            restore()
-
-
-if sys.platform == "win32":
-
-    def _quiet(descriptor: int) -> Callable[[], None] | None:
-        del descriptor
-        raise TransportUnavailable(
-            "pasting at this terminal is not supported yet",
-            hint="holdfast resume LOGIN --callback-url -",
-        )
-
-else:
-    import termios
-
-    def _quiet(descriptor: int) -> Callable[[], None] | None:
-        """Turn off the echo and the line editing; gives what turns them on again."""
-        try:
-            before = termios.tcgetattr(descriptor)
-        except termios.error as error:
-            raise TransportUnavailable("standard input is not a terminal") from error
-        now = termios.tcgetattr(descriptor)
-        now[3] &= ~(termios.ICANON | termios.ECHO)  # ISIG stays: Ctrl-C must always work
-        now[6][termios.VMIN], now[6][termios.VTIME] = 1, 0
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, now)
-
-        def restore() -> None:
-            try:
-                # what was typed and not read holds half a code: it must not reach the shell
-                termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
-            except termios.error:  # the terminal has gone
-                return
-
-        return restore
+        self._terminal.close()
 
 
 class StreamAnswers:
@@ -175,7 +162,7 @@ class StreamAnswers:
         """
         del seconds
         stream, self._stream = self._stream, None
-        text = stream.read(_LIMIT) if stream is not None else b""
+        text = stream.read(LIMIT) if stream is not None else b""
         if not text.strip():
             raise TransportUnavailable(
                 "nothing more came on standard input", hint="holdfast resume"
