@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 DEFAULT_INTERVAL: Final = 5.0
 """Seconds between polls where the provider names none (RFC 8628 §3.2)."""
+STEP: Final = 5.0
+"""Seconds that ``slow_down`` adds at least (RFC 8628 §3.5)."""
 _MAX_BACK_OFF: Final = 120.0
 _MAX_INTERVAL: Final = 3600.0  # longer than codes live: a typing error must not look like a hang
 _USER_CODE_LENGTH: Final = 64
@@ -140,41 +142,68 @@ def judge_poll(config: OAuthConfig, response: HttpResponse) -> OAuthTokens | Pol
     return judge_token_response(config, response)
 
 
+def slower(interval: float, named: float | None) -> float:
+    """The interval after ``slow_down`` (RFC 8628 §3.5), seconds.
+
+    Args:
+        interval: The interval until now.
+        named: The new one, where the provider names one.
+    """
+    return min(max(interval + STEP, named or 0.0), _MAX_INTERVAL)
+
+
 class PollSchedule:
     """When the next poll may be made (RFC 8628 §3.5). Pure: it is told what time it is.
 
     Every poll is preceded by a full interval. ``slow_down`` adds five seconds for good, or sets
     the provider's new interval if that is more; an answer that does not come doubles the wait
     until one does.
+
+    Two clocks are asked, because either may be wrong: a monotonic clock that runs ahead, as in
+    some virtual machines, would poll too early for ever, and a wall clock can be set. A poll is
+    due when both have run through the interval; one that was set back costs one interval more.
     """
 
-    STEP: Final = 5.0
+    def __init__(self, grant: DeviceGrant, now: float, wall: float) -> None:
+        """Start waiting.
 
-    def __init__(self, grant: DeviceGrant, now: float) -> None:
-        """Start waiting at ``now`` (seconds on any clock that only goes forward)."""
+        Args:
+            grant: What is polled for.
+            now: Seconds on a clock that only goes forward.
+            wall: POSIX seconds.
+        """
         self.interval = grant.interval
         self._unanswered = 0
-        self.next_poll = now + self.interval
+        self._wait(now, wall)
 
-    def _wait(self, now: float) -> None:
-        back_off = min(self.interval * 2**self._unanswered, _MAX_BACK_OFF)
-        self.next_poll = now + max(self.interval, back_off)
+    def _wait(self, now: float, wall: float) -> None:
+        back_off: float = min(self.interval * 2.0**self._unanswered, _MAX_BACK_OFF)
+        self._pause = max(self.interval, back_off)
+        self._since, self._since_wall = now, wall
 
-    def pending(self, now: float) -> None:
+    def left(self, now: float, wall: float) -> float:
+        """Seconds until the next poll may be made; none or less when it is due."""
+        return self._since + self._pause - now + min(self.ahead(now, wall), self._pause)
+
+    def ahead(self, now: float, wall: float) -> float:
+        """Seconds the monotonic clock has gained on the other since the last poll."""
+        return max(0.0, (now - self._since) - (wall - self._since_wall))
+
+    def pending(self, now: float, wall: float) -> None:
         """Not yet."""
         self._unanswered = 0
-        self._wait(now)
+        self._wait(now, wall)
 
-    def slow_down(self, now: float, interval: float | None = None) -> None:
+    def slow_down(self, now: float, wall: float, named: float | None = None) -> None:
         """Not yet, and slower from now on."""
         self._unanswered = 0
-        self.interval = min(max(self.interval + self.STEP, interval or 0.0), _MAX_INTERVAL)
-        self._wait(now)
+        self.interval = slower(self.interval, named)
+        self._wait(now, wall)
 
-    def unanswered(self, now: float) -> None:
+    def unanswered(self, now: float, wall: float) -> None:
         """No answer came."""
         self._unanswered = min(self._unanswered + 1, 5)
-        self._wait(now)
+        self._wait(now, wall)
 
 
 def _retry_after(response: HttpResponse) -> float | None:

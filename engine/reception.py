@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from .callback import Denial, validate_callback
+from .device import slower
 from .errors import (
     AuthCancelled,
     AuthFailed,
@@ -21,7 +22,7 @@ from .ledger import Circumstances
 from .ports import Verdict, VerdictKind
 from .reasons import Reason, Refusal
 from .record import Exchange as Exchanging
-from .table import Trigger
+from .table import State, Trigger
 
 if TYPE_CHECKING:
     from .errands import Errands
@@ -63,18 +64,17 @@ class Reception:
                 continue
             if arrival is None:
                 continue
-            answered = self._hear(login, arrival, session, lease)
-            if answered is not None:
-                return answered
+            login = self._hear(login, arrival, session, lease)
+            if login.state is not State.AWAITING_CALLBACK:
+                return login
 
-    def _hear(self, login: Login, arrival: Arrival, session: Session, lease: Lease) -> Login | None:
-        """The finished login, or ``None`` while the wait goes on; ``session`` is told either way."""
+    def _hear(self, login: Login, arrival: Arrival, session: Session, lease: Lease) -> Login:
+        """The login, finished or waiting on; ``session`` is told either way."""
         try:
             if arrival.parameters is None:
                 answer = self._errands.poll(login, lease)
                 if isinstance(answer, Verdict):
-                    session.reply(answer)
-                    return None
+                    return self._not_yet(login, answer, session, lease)
                 finished = answer
             else:
                 login = self.receive(
@@ -84,13 +84,34 @@ class Reception:
                 finished = self._errands.send_code(login, lease)
         except CallbackRefused as refused:
             self._refuse(login, session, refused)
-            return None
+            return login
         except HoldfastError as error:
             session.reply(_bad_news(error))
             raise
         who = finished.identity.name if finished.identity else None
         session.reply(Verdict(kind=VerdictKind.SIGNED_IN, who=who))
         return finished
+
+    def _not_yet(self, login: Login, verdict: Verdict, session: Session, lease: Lease) -> Login:
+        """The login after a poll without tokens; a new interval is saved, for whoever goes on.
+
+        Where it cannot be saved the wait goes on all the same, at the new interval.
+        """
+        presentation = login.presentation
+        device = presentation.device if presentation else None
+        if verdict.kind is VerdictKind.SLOW_DOWN and presentation and device:
+            interval = slower(device.interval, verdict.interval)
+            verdict = replace(verdict, interval=interval)
+            with suppress(StorageError):
+                login = self._parts.ledger.advance(
+                    login,
+                    Trigger.SLOW_DOWN,
+                    lease=lease,
+                    presentation=replace(presentation, device=replace(device, interval=interval)),
+                    circumstances=Circumstances(detail=f"interval={interval:g}"),
+                )
+        session.reply(verdict)
+        return login
 
     def receive(
         self,

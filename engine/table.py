@@ -44,6 +44,7 @@ class Trigger(StrEnum):
     DENY = "deny"
     ACCEPT_TOKENS = "accept_tokens"
     REJECT_CODE = "reject_code"
+    SLOW_DOWN = "slow_down"
     TIME_OUT = "time_out"
     CANCEL = "cancel"
     EXPIRE = "expire"
@@ -122,6 +123,12 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         _T.ACCEPT_TOKENS, _S.AWAITING_CALLBACK, _S.AUTHENTICATED,
         "a device poll was answered with tokens",
+        "RFC 8628 §3.5",
+        Guard.POLLS,
+    ),
+    Row(
+        _T.SLOW_DOWN, _S.AWAITING_CALLBACK, _S.AWAITING_CALLBACK,
+        "a device poll was told to come less often; whoever polls next keeps to that",
         "RFC 8628 §3.5",
         Guard.POLLS,
     ),

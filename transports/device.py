@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ..engine.device import PollSchedule, device_request, judge_device_response
@@ -10,10 +12,11 @@ from ..engine.ports import Arrival, Notice, NoticeKind, Verdict, VerdictKind
 from ..engine.record import Presentation
 
 if TYPE_CHECKING:
-    from ..engine.ports import Asking, Clock, Conversation, Http
+    from ..engine.ports import Answers, Asking, Clock, Conversation, Http
     from ..engine.record import DeviceGrant
 
 _TICK: Final = 1.0  # seconds between two words to the user while waiting
+_ADRIFT: Final = 2.0  # seconds between two polls by which clocks may disagree unremarked
 
 
 class DeviceTransport:
@@ -21,11 +24,25 @@ class DeviceTransport:
 
     name = "device"
 
-    def __init__(self, conversation: Conversation, http: Http, clock: Clock) -> None:
-        """Work through these."""
+    def __init__(
+        self,
+        conversation: Conversation,
+        http: Http,
+        clock: Clock,
+        keys: Callable[[], Answers] | None = None,
+    ) -> None:
+        """Work through these.
+
+        Args:
+            conversation: Where the code is shown.
+            http: What asks for it.
+            clock: Says when to poll.
+            keys: Opens a terminal whose keys are heeded while waiting.
+        """
         self._conversation = conversation
         self._http = http
         self._clock = clock
+        self._keys = keys
 
     def prepare(self, asking: Asking) -> DeviceSession:
         """Ask for a code (RFC 8628 §3.1).
@@ -44,7 +61,7 @@ class DeviceTransport:
         except ConfigMissing as error:
             raise TransportUnavailable(error.message, hint=error.hint) from error
         grant = judge_device_response(asking.config, self._http.send(request))
-        return DeviceSession(grant, self._conversation, self._clock)
+        return DeviceSession(grant, self._conversation, self._clock, self._keys)
 
     def reopen(self, asking: Asking, presentation: Presentation) -> DeviceSession:
         """Go on with the same code.
@@ -56,7 +73,7 @@ class DeviceTransport:
         grant = presentation.device
         if grant is None or grant.expires_at <= self._clock.now():
             raise TransportUnavailable("this login has no device code that is still valid")
-        return DeviceSession(grant, self._conversation, self._clock)
+        return DeviceSession(grant, self._conversation, self._clock, self._keys)
 
 
 class DeviceSession:
@@ -66,13 +83,22 @@ class DeviceSession:
         presentation: The grant.
     """
 
-    def __init__(self, grant: DeviceGrant, conversation: Conversation, clock: Clock) -> None:
-        """Wait for ``grant``."""
+    def __init__(
+        self,
+        grant: DeviceGrant,
+        conversation: Conversation,
+        clock: Clock,
+        keys: Callable[[], Answers] | None = None,
+    ) -> None:
+        """Wait for ``grant``; ``keys`` opens a terminal whose keys are heeded meanwhile."""
         self.presentation = Presentation(transport=DeviceTransport.name, device=grant)
         self._grant = grant
         self._conversation = conversation
         self._clock = clock
-        self._schedule = PollSchedule(grant, clock.monotonic())
+        self._open_keys = keys
+        self._keys: Answers | None = None
+        self._drifts = False
+        self._schedule = PollSchedule(grant, clock.monotonic(), clock.now())
 
     def present(self, authorization_url: str | None) -> None:
         """Show the code and where it is entered."""
@@ -87,34 +113,67 @@ class DeviceSession:
                 expires_at=grant.expires_at,
             )
         )
+        if self._open_keys is not None:
+            with suppress(TransportUnavailable):  # no terminal: no keys
+                self._keys = self._open_keys()
 
     def receive(self, seconds: float) -> Arrival | None:
-        """A poll once it is due, or ``None`` after ``seconds`` without one."""
+        """A poll once it is due, or ``None`` after ``seconds`` without one.
+
+        Raises:
+            TransportWanted: A key asked for another transport.
+        """
         end = self._clock.monotonic() + seconds
         while True:
-            now = self._clock.monotonic()
-            until_poll = self._schedule.next_poll - now
+            now, wall = self._clock.monotonic(), self._clock.now()
+            self._say_if_adrift(now, wall)
+            until_poll = self._schedule.left(now, wall)
             if until_poll <= 0:
                 return Arrival()
             if now >= end:
                 return None
             self._conversation.tell(Notice(kind=NoticeKind.WAITING, seconds=until_poll))
-            self._clock.sleep(min(until_poll, end - now, _TICK))
+            self._pause(min(until_poll, end - now, _TICK))
+
+    def _pause(self, seconds: float) -> None:
+        """Let time pass; where there are keys, by waiting for one. Typed lines are no answers."""
+        if self._keys is None:
+            self._clock.sleep(seconds)
+            return
+        try:
+            self._keys.read(seconds)
+        except TransportUnavailable:  # Ctrl-D, or the terminal has gone: the polls go on
+            self._hang_up()
+
+    def _say_if_adrift(self, now: float, wall: float) -> None:
+        if not self._drifts and self._schedule.ahead(now, wall) > _ADRIFT:
+            self._drifts = True
+            message = "the clocks of this machine disagree, so checks keep to the slower one"
+            self._conversation.tell(Notice(kind=NoticeKind.WAITING, message=message))
 
     def reply(self, verdict: Verdict) -> None:
         """Heed what a poll was answered with."""
-        now = self._clock.monotonic()
+        now, wall = self._clock.monotonic(), self._clock.now()
         if verdict.kind is VerdictKind.PENDING:
-            self._schedule.pending(now)
+            self._schedule.pending(now, wall)
         elif verdict.kind is VerdictKind.SLOW_DOWN:
-            self._schedule.slow_down(now, verdict.interval)
-            slower = self._schedule.interval
-            message = f"the provider asked for slower checks, every {slower:.0f} s"
+            self._schedule.slow_down(now, wall, verdict.interval)
+            interval = self._schedule.interval
+            message = f"the provider asked for slower checks, every {interval:.0f} s"
             self._conversation.tell(
-                Notice(kind=NoticeKind.WAITING, seconds=slower, message=message)
+                Notice(kind=NoticeKind.WAITING, seconds=interval, message=message)
             )
         elif verdict.kind is VerdictKind.UNANSWERED:
-            self._schedule.unanswered(now)
+            self._schedule.unanswered(now, wall)
+            left = self._schedule.left(now, wall)
+            message = f"no answer from the provider, next check in {left:.0f} s"
+            self._conversation.tell(Notice(kind=NoticeKind.WAITING, seconds=left, message=message))
+
+    def _hang_up(self) -> None:
+        keys, self._keys = self._keys, None
+        if keys is not None:
+            keys.close()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Give the terminal back."""
+        self._hang_up()

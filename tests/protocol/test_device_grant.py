@@ -170,51 +170,59 @@ def test_any_other_code_stops_and_trouble_does_not(status, body, error):
         judge_poll(DEVICE, answer(body, status))
 
 
+WALL = 1_800_000_000.0
+
+
+def due(schedule: PollSchedule) -> float:
+    """When the next poll is due, by a clock that started with the other one."""
+    return schedule.left(0.0, WALL)
+
+
 def test_every_poll_waits_a_whole_interval_first():
     """Also the first one."""
-    schedule = PollSchedule(GRANT, 100.0)
-    assert schedule.next_poll == 105.0
-    schedule.pending(107.0)
-    assert schedule.next_poll == 112.0
+    schedule = PollSchedule(GRANT, 100.0, WALL + 100.0)
+    assert due(schedule) == 105.0
+    schedule.pending(107.0, WALL + 107.0)
+    assert due(schedule) == 112.0
 
 
 def test_slow_down_adds_five_seconds_for_good():
     """RFC 8628 §3.5; a new interval of the provider counts if it is longer."""
-    schedule = PollSchedule(GRANT, 0.0)
-    schedule.slow_down(5.0)
-    assert schedule.next_poll == 15.0
-    schedule.pending(15.0)
-    assert schedule.next_poll == 25.0
-    schedule.slow_down(25.0, 30.0)
-    assert schedule.next_poll == 55.0
-    schedule.slow_down(55.0, 1.0)
-    assert schedule.next_poll == 90.0
-    schedule.pending(90.0)
-    assert schedule.next_poll == 125.0
+    schedule = PollSchedule(GRANT, 0.0, WALL)
+    schedule.slow_down(5.0, WALL + 5.0)
+    assert due(schedule) == 15.0
+    schedule.pending(15.0, WALL + 15.0)
+    assert due(schedule) == 25.0
+    schedule.slow_down(25.0, WALL + 25.0, 30.0)
+    assert due(schedule) == 55.0
+    schedule.slow_down(55.0, WALL + 55.0, 1.0)
+    assert due(schedule) == 90.0
+    schedule.pending(90.0, WALL + 90.0)
+    assert due(schedule) == 125.0
 
 
 def test_time_outs_double_the_wait_until_an_answer_comes():
     """Exponential back-off, to two minutes, and back to the interval afterwards."""
-    schedule = PollSchedule(GRANT, 0.0)
+    schedule = PollSchedule(GRANT, 0.0, WALL)
     waits = []
     for _ in range(7):
-        schedule.unanswered(0.0)
-        waits.append(schedule.next_poll)
-    schedule.pending(0.0)
+        schedule.unanswered(0.0, WALL + 0.0)
+        waits.append(due(schedule))
+    schedule.pending(0.0, WALL + 0.0)
     assert waits == [10, 20, 40, 80, 120, 120, 120]
-    assert schedule.next_poll == 5
+    assert due(schedule) == 5
 
-    schedule.unanswered(0.0)
-    schedule.slow_down(0.0)
-    assert schedule.next_poll == 10
+    schedule.unanswered(0.0, WALL + 0.0)
+    schedule.slow_down(0.0, WALL + 0.0)
+    assert due(schedule) == 10
 
 
 def test_back_off_never_goes_below_the_providers_interval():
     """An interval longer than the bound of the back-off is obeyed."""
-    schedule = PollSchedule(replace(GRANT, interval=300.0), 0.0)
-    schedule.unanswered(0.0)
+    schedule = PollSchedule(replace(GRANT, interval=300.0), 0.0, WALL)
+    schedule.unanswered(0.0, WALL + 0.0)
 
-    assert schedule.next_poll == 300
+    assert due(schedule) == 300
 
 
 def test_recorded_device_answers_are_read():

@@ -132,16 +132,25 @@ def test_a_new_interval_is_obeyed(flow: Flow) -> None:
 
 def test_back_off_has_an_end() -> None:
     """Silence doubles the wait up to two minutes; an answer ends it at once."""
-    schedule = PollSchedule(grant(interval=5), 0)
+    schedule = PollSchedule(grant(interval=5), 0, 0)
     gaps = []
     for _ in range(8):
-        before = schedule.next_poll
-        schedule.unanswered(before)
-        gaps.append(schedule.next_poll - before)
+        schedule.unanswered(0, 0)
+        gaps.append(schedule.left(0, 0))
     assert gaps == [10, 20, 40, 80, 120, 120, 120, 120]
-    now = schedule.next_poll
-    schedule.pending(now)
-    assert schedule.next_poll - now == 5
+    schedule.pending(0, 0)
+    assert schedule.left(0, 0) == 5
+
+
+def test_a_poll_waits_for_both_clocks() -> None:
+    """A monotonic clock that runs ahead makes no poll early; a wall clock set back, one late."""
+    schedule = PollSchedule(grant(interval=5), 100, 9_000)
+    assert schedule.left(105, 9_005) == 0
+    assert schedule.left(105, 9_003) == 2  # two of five seconds gained: those are waited for
+    assert schedule.left(107, 9_004) == 1
+    assert schedule.left(105, 5_400) == 5  # set back by an hour: one interval, not the hour
+    assert schedule.left(110, 5_405) == 0
+    assert schedule.left(103, 12_603) == 2  # set forward, or asleep: nothing is hurried
 
 
 @pytest.mark.parametrize(
@@ -184,6 +193,31 @@ def test_a_restart_goes_on_with_the_same_code(flow: Flow) -> None:
     login = flow.conductor.resume(started.login.id, [flow.transport])
     assert login.state is State.AUTHENTICATED
     assert flow.server.counts["device_authorization"] == 1
+
+
+def test_a_restart_keeps_to_the_slower_interval(flow: Flow) -> None:
+    """What slow_down demanded is in the record and the log: the next process polls no faster."""
+    flow.goes_wrong(error("slow_down"), error("slow_down", interval=40))
+
+    def leave(wait: int, code: Any) -> None:
+        if len(flow.http.polls) == 2:
+            raise KeyboardInterrupt
+
+    flow.decide = leave
+    with pytest.raises(KeyboardInterrupt):
+        flow.sign_in()
+    (left,) = flow.storage.summaries()
+
+    flow.began, flow.http.polls[:] = flow.clock.time, []
+    flow.waits = 0
+    flow.decide = lambda wait, code: decide_device(code.url, code.user_code) if wait == 1 else None
+    login = flow.conductor.resume(left.id, [flow.transport])
+
+    assert login.state is State.AUTHENTICATED
+    assert flow.gaps == [40]
+    told = [one.members for one in flow.storage.events()]
+    slowed = [(one["to"], one["detail"]) for one in told if one["trigger"] == "slow_down"]
+    assert slowed == [("awaiting_callback", "interval=10"), ("awaiting_callback", "interval=40")]
 
 
 def test_a_device_login_that_cannot_begin(flow: Flow) -> None:

@@ -181,7 +181,7 @@ def test_polls_keep_their_distance() -> None:
         before = clock.time
         session.reply(verdict)
         assert next_poll() - before == gap
-    assert PollSchedule(grant(7), 100).next_poll == 107
+    assert PollSchedule(grant(7), 100, 900).left(100, 900) == 7
 
 
 def launcher(path: Path, script: str) -> str:
