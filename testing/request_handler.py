@@ -110,5 +110,10 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:  # the client has gone: one that was killed in a test, for example
             self.close_connection = True
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The time of the ``Date`` header: the server's own, like everything else it says."""
+        own = self.answers.server.state.now()
+        return super().date_time_string(own if timestamp is None else timestamp)
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
         """Keep quiet."""
