@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl
 
-from .callback import presentable
+from .callback import quotable
 from .errors import NetworkError, ProviderError
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def error_code(members: Mapping[str, Any]) -> str | None:
         )
     if error is None or error in (False, ""):
         return None
-    return error if isinstance(error, str) and _CODE.match(error) else "invalid_response"
+    well_formed = isinstance(error, str) and _CODE.match(error) and quotable(error) == error
+    return cast("str", error) if well_formed else "invalid_response"
 
 
 def server_date(response: HttpResponse) -> float | None:
@@ -110,7 +111,7 @@ def server_date(response: HttpResponse) -> float | None:
 
 def _described(code: str, members: Mapping[str, Any]) -> str:
     description = members.get("error_description")
-    said = presentable(description) if isinstance(description, str) else None
+    said = quotable(description) if isinstance(description, str) else None
     return f"{code} ({said})" if said else code
 
 

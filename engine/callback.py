@@ -20,6 +20,8 @@ from .table import State
 if TYPE_CHECKING:
     from .record import Login
 
+_TOKEN_LIKE: Final = re.compile(r"(?=[A-Za-z_~+=.-]*[0-9])[A-Za-z0-9_~+=.-]{20,}")
+"""A long word with a digit in it: no code of an error, and no word of a sentence."""
 _WATCHED: Final = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 _IMPLICIT: Final = frozenset({"access_token", "id_token", "token_type", "refresh_token"})
 _ERROR: Final = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]{1,100}\Z")  # RFC 6749 §4.1.2.1
@@ -142,7 +144,7 @@ def _shows_code(login: Login) -> bool:
 def _denial(error: str, description: str | None) -> Denial:
     if not _ERROR.match(error):
         raise _refused(Refusal.MALFORMED_ERROR, "that answer carries an error that is none")
-    return Denial(error, presentable(description))
+    return Denial(error, quotable(description))
 
 
 def presentable(text: str | None) -> str | None:
@@ -151,6 +153,12 @@ def presentable(text: str | None) -> str | None:
         return None
     shown = "".join(c if c.isprintable() else " " for c in text[:_DESCRIPTION_LENGTH])
     return " ".join(shown.split()) or None
+
+
+def quotable(text: str | None) -> str | None:
+    """As :func:`presentable`, with whatever may be a secret hidden: some providers quote ours."""
+    shown = presentable(text)
+    return shown and _TOKEN_LIKE.sub(str(Secret("")), shown)
 
 
 def _refused(refusal: Refusal, message: str) -> CallbackRefused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from .table import PENDING, State
@@ -47,9 +47,9 @@ class DeviceGrant:
     """
 
     device_code: Secret
-    user_code: str
+    user_code: str = field(repr=False)
     verification_uri: str
-    verification_uri_complete: str | None
+    verification_uri_complete: str | None = field(repr=False)
     expires_at: float
     interval: float
 

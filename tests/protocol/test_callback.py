@@ -9,6 +9,7 @@ from holdfast.engine.callback import (
     Denial,
     ValidatedCallback,
     presentable,
+    quotable,
     saved_callback,
     validate_callback,
 )
@@ -129,6 +130,19 @@ def test_a_description_is_fit_to_be_shown():
     assert answer.description.isprintable()
     assert len(answer.description) <= 300
     assert presentable("\x00\x07") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "quoted"),
+    [
+        ("unknown token v1.MjQ0ZjE3YTk5NzE0NDk3Nzk5!", "unknown token ‹hidden›!"),
+        ("AADSTS700082: see https://login.example.com/error?code=700082", None),
+        ("the authorization_pending_for_a_long_time", None),
+    ],
+)
+def test_what_may_be_a_secret_is_not_quoted(said: str, quoted: str | None) -> None:
+    """A provider's sentence is repeated without the token it may quote."""
+    assert quotable(said) == (quoted or said)
 
 
 def test_a_bare_code_is_for_people_at_providers_that_show_codes():

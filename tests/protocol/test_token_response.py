@@ -88,6 +88,7 @@ def test_scopes_are_split_on_spaces_or_commas(scope, expected):
         ({"error": {"code": 401, "status": "UNAUTHENTICATED"}}, "UNAUTHENTICATED"),
         ({"error": "a sentence with\nthe secret"}, "invalid_response"),
         ({"error": 7}, "invalid_response"),
+        ({"error": "v1.MjQ0ZjE3YTk5NzE0NDk3Nzk5"}, "invalid_response"),
     ],
 )
 def test_an_error_is_a_definite_no_whatever_the_status(status, body, code):
