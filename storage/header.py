@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from ..engine import cbor
 from ..engine.errors import Damaged, NewerFormat
-from .sealing import FORMAT, Keys, hmac, seal, unseal
+from .sealing import Keys, hmac, seal, unseal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+FORMAT = 2
+"""The layout of a vault that is written here. Format 1 had no keys of its own for the audit log."""
+_OLDEST = 1
 _LIMIT = 16  # slots; a hostile header must not make us try a thousand passphrases
 
 
@@ -72,11 +75,24 @@ class Header:
         epoch: Which root key its rows are sealed under.
         created_at: When it was made, POSIX seconds.
         slots: The ways to the root key.
+        layout: The format of the vault it was read from.
         min_writer: The least version that may write the vault; others may read it.
+        generation: Counts the times it was written: of two copies the higher is the present one.
         body: What it was read from, with members only a newer version knows; empty if it is new.
     """
 
-    __slots__ = ("body", "created_at", "epoch", "kind", "min_writer", "reason", "slots", "store")
+    __slots__ = (
+        "body",
+        "created_at",
+        "epoch",
+        "generation",
+        "kind",
+        "layout",
+        "min_writer",
+        "reason",
+        "slots",
+        "store",
+    )
 
     def __init__(
         self,
@@ -87,7 +103,9 @@ class Header:
         epoch: int,
         created_at: float,
         slots: Sequence[Slot],
+        layout: int = FORMAT,
         min_writer: int = FORMAT,
+        generation: int = 1,
         body: bytes = b"",
     ) -> None:
         """Keep the parts."""
@@ -97,8 +115,29 @@ class Header:
         self.epoch = epoch
         self.created_at = created_at
         self.slots = tuple(slots)
+        self.layout = layout
         self.min_writer = min_writer
+        self.generation = generation
         self.body = body
+
+    def amended(
+        self,
+        *,
+        slots: Sequence[Slot] | None = None,
+        kind: str | None = None,
+        reason: str | None = None,
+        epoch: int | None = None,
+    ) -> Header:
+        """The next header of the same vault, in the present format."""
+        return Header(
+            store=self.store,
+            kind=kind or self.kind,
+            reason=reason or self.reason,
+            epoch=epoch or self.epoch,
+            created_at=self.created_at,
+            slots=self.slots if slots is None else slots,
+            generation=self.generation + 1,
+        )
 
     def encode(self) -> bytes:
         """The header as it is written."""
@@ -107,6 +146,7 @@ class Header:
                 "format": FORMAT,
                 "min_reader": FORMAT,
                 "min_writer": self.min_writer,
+                "generation": self.generation,
                 "store": self.store,
                 "kind": self.kind,
                 "reason": self.reason,
@@ -123,6 +163,27 @@ class Header:
                 ],
             }
         )
+
+
+def encode_copy(body: bytes, mac: bytes) -> bytes:
+    """The copy of the header ``body`` that is kept beside the database, with its seal."""
+    return cbor.encode({"header": body, "mac": mac})
+
+
+def decode_copy(data: bytes) -> tuple[Header, bytes | None]:
+    """The header that :func:`encode_copy` wrote, and its seal; the first format had none.
+
+    Raises:
+        NewerFormat, Damaged: As for :func:`decode_header`.
+    """
+    try:
+        members = cbor.decode_map(data)
+    except ValueError as error:
+        raise Damaged("the copy of the header cannot be read", hint=_MEND) from error
+    body, mac = members.get("header"), members.get("mac")
+    if isinstance(body, bytes) and isinstance(mac, bytes):
+        return decode_header(body), mac
+    return decode_header(data), None
 
 
 def decode_header(data: bytes) -> Header:
@@ -148,7 +209,9 @@ def decode_header(data: bytes) -> Header:
             epoch=_count(members["epoch"]),
             created_at=_number(members["created_at"]),
             slots=[_slot(_mapping(slot)) for slot in slots],
+            layout=_count(members["format"]),
             min_writer=_count(members["min_writer"]),
+            generation=_count(members.get("generation", 0)),
             body=data,
         )
     except (ValueError, KeyError, TypeError, OverflowError) as error:

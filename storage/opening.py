@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from ..engine.errors import ConfigInvalid, Damaged, NewerFormat, StorageError
-from .header import Header, Slot, keys_of
+from .audit_keys import read_audit_keys
+from .header import FORMAT, Header, Slot, keys_of
 from .keyring_key import KeyringKey
 from .manifest import Head
 from .memory import MemoryStorage
@@ -141,9 +142,13 @@ class VaultOpener:
             raise
         except StorageError:
             copy = read_second_header(self.state_dir)
-            if copy is None or copy.body == header.body:
+            if copy is None or copy[0].body == header.body:
                 raise
-            return copy, self._keys(connection, copy)
+            second, mac = copy
+            keys = self._keys(connection, second)
+            if mac is not None and mac != keys.header_mac(second.body):
+                raise
+            return second, keys
 
     def _keys(self, connection: sqlite3.Connection, header: Header) -> Keys:
         if self._choice not in {"auto", header.kind}:
@@ -159,6 +164,8 @@ class VaultOpener:
             kept = None
         if kept is not None and kept[0] != keys.header_mac(header.body):
             raise Damaged("the header of the vault was changed", hint="holdfast help storage")
+        if header.layout >= FORMAT:
+            read_audit_keys(connection, keys)
         return keys
 
     def keys(self, header: Header) -> Keys:

@@ -13,9 +13,8 @@ except ImportError:  # a Python that calls it otherwise
     import sqlite3  # type: ignore[no-redef]  # the same thing by its public name
 
 from ..engine.errors import Damaged, NewerFormat, StorageError
-from .header import decode_header
+from .header import FORMAT, decode_copy, decode_header
 from .private_file import check_directory, check_private, read_private
-from .sealing import FORMAT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,25 +79,33 @@ def read_header(connection: sqlite3.Connection, directory: str) -> Header:
                 hint="pip install --upgrade holdfast",
             )
         found = connection.execute("SELECT body FROM header").fetchone()
+    # a torn schema makes SQLite quote what is no text
+    except (sqlite3.Error, TypeError, UnicodeDecodeError) as error:
+        return _instead(directory, error)
+    try:
         return decode_header(found[0])
-    except (sqlite3.Error, Damaged, TypeError) as error:
-        copy = read_second_header(directory)
-        if copy is None:
-            raise Damaged(
-                "the header of the vault cannot be read", hint="holdfast help storage"
-            ) from error
-        return copy
+    except (Damaged, NewerFormat, TypeError) as error:  # no newer version wrote it: it is torn
+        return _instead(directory, error)
 
 
-def read_second_header(directory: str) -> Header | None:
-    """The copy of the header beside the database, if it is there.
+def _instead(directory: str, error: Exception) -> Header:
+    copy = read_second_header(directory)
+    if copy is None:
+        raise Damaged(
+            "the header of the vault cannot be read", hint="holdfast help storage"
+        ) from error
+    return copy[0]
+
+
+def read_second_header(directory: str) -> tuple[Header, bytes | None] | None:
+    """The copy of the header beside the database and its seal, if it is there.
 
     Raises:
         NewerFormat: A newer version wrote it.
         Damaged: It cannot be read.
     """
     try:
-        return decode_header(read_private(os.path.join(directory, SECOND_HEADER), _HEADER_LIMIT))
+        return decode_copy(read_private(os.path.join(directory, SECOND_HEADER), _HEADER_LIMIT))
     except FileNotFoundError:
         return None
 

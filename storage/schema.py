@@ -7,10 +7,12 @@ import sqlite3
 from typing import Final
 
 from ..engine.errors import StorageError
-from .header import Header
+from .audit_keys import TABLE as AUDIT_KEYS
+from .audit_keys import new_audit_keys, write_audit_keys
+from .header import FORMAT, Header, decode_header, encode_copy
 from .private_file import open_private, sync_directory, write_private
 from .reader import APPLICATION_ID, BUSY_MS, DATABASE, SECOND_HEADER
-from .sealing import FORMAT, Keys
+from .sealing import Keys
 
 _WAL_SAFE: Final = (3, 51, 3)
 """Before this SQLite, two processes could corrupt a WAL database while resetting its log."""
@@ -25,6 +27,15 @@ CREATE TABLE login (
 CREATE TABLE audit (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, mac BLOB NOT NULL);
 CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL, mac BLOB NOT NULL);
 """
+_SINCE_2: Final = (
+    AUDIT_KEYS,
+    # a row that does not open is kept whole, whatever its columns hold
+    (
+        "CREATE TABLE quarantine (number INTEGER PRIMARY KEY, since REAL NOT NULL, why TEXT NOT NULL,"
+        " id, version, state, epoch, idx, meta, secret)"
+    ),
+)
+"""What the second format added."""
 
 
 def set_pragmas(connection: sqlite3.Connection) -> None:
@@ -58,12 +69,13 @@ def create_database(directory: str, header: Header, keys: Keys, head: tuple[byte
             connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {FORMAT}")
-            connection.executescript(f"BEGIN; {TABLES} COMMIT;")
+            connection.executescript(f"BEGIN; {TABLES} {'; '.join(_SINCE_2)}; COMMIT;")
+            write_audit_keys(connection, keys, new_audit_keys())
             connection.execute("INSERT INTO header VALUES (1, ?, ?)", (body, keys.header_mac(body)))
             connection.execute("INSERT INTO head VALUES (1, ?, ?)", head)
         finally:
             connection.close()
-        write_private(os.path.join(directory, SECOND_HEADER), body)
+        write_copy(directory, body, keys)
         os.replace(aside, os.path.join(directory, DATABASE))
         sync_directory(directory)
     except StorageError:
@@ -72,6 +84,35 @@ def create_database(directory: str, header: Header, keys: Keys, head: tuple[byte
     except (sqlite3.Error, OSError) as error:
         _remove(aside)
         raise StorageError(f"cannot make the vault: {error}", hint="df -h") from error
+
+
+def write_copy(directory: str, body: bytes, keys: Keys) -> None:
+    """Write the header ``body`` beside the database as well.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    copy = encode_copy(body, keys.header_mac(body))
+    write_private(os.path.join(directory, SECOND_HEADER), copy)
+
+
+def put_header(connection: sqlite3.Connection, header: Header, keys: Keys) -> Header:
+    """Make ``header`` the vault's, in the transaction that is open; gives it as it was written.
+
+    The copy beside the database is written by whoever finds it older, once this is durable.
+    """
+    body = header.encode()
+    connection.execute("UPDATE header SET body = ?, mac = ?", (body, keys.header_mac(body)))
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    return decode_header(body)
+
+
+def migrate(connection: sqlite3.Connection, header: Header, keys: Keys) -> Header:
+    """Bring a vault of the first format to the present one, in the transaction that is open."""
+    for statement in _SINCE_2:
+        connection.execute(statement)
+    write_audit_keys(connection, keys, keys.audit_keys)  # so far derived, from now on kept
+    return put_header(connection, header.amended(), keys)
 
 
 def _remove(aside: str) -> None:

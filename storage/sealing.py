@@ -25,7 +25,11 @@ except (ImportError, AttributeError):  # moved by a newer release
 
 from ..engine.errors import Damaged
 
-FORMAT = 1
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RECORD = 1
 KEY_OCTETS = 32
 _NONCE_OCTETS = 12
 _HELP = "holdfast help storage"
@@ -72,6 +76,9 @@ class Keys:
 
     __slots__ = ("_audit", "_fingerprint", "_index", "_manifest", "_root", "epoch", "store")
 
+    # the audit log outlives a root key, so its keys are kept in the vault as values of their own;
+    # those that are derived here are of a vault of the first format
+
     def __init__(self, root: bytes, store: bytes, epoch: int) -> None:
         """Derive the keys that are needed often."""
         self._root = root
@@ -79,7 +86,7 @@ class Keys:
         self.epoch = epoch
         self._index = expand(root, "index", store)
         self._manifest = expand(root, "manifest", store)
-        self._audit = expand(root, "audit", store)
+        self._audit = [(1, expand(root, "audit", store))]
         self._fingerprint = expand(root, "fingerprint", store)
 
     def __repr__(self) -> str:
@@ -109,13 +116,47 @@ class Keys:
         return expand(self._root, "record", login.encode(), kind.encode(), pack(">I", self.epoch))
 
     def _bound(self, kind: str, login: str, version: int, state: str) -> bytes:
-        head = pack(">HQI", FORMAT, version, self.epoch)
+        head = pack(">HQI", RECORD, version, self.epoch)
         names = b"\0".join((self.store, login.encode(), kind.encode(), state.encode()))
         return head + names
 
+    @property
+    def root(self) -> bytes:
+        """The root key itself, for a slot that is to wrap it."""
+        return self._root
+
+    @property
+    def audit_keys(self) -> list[tuple[int, bytes]]:
+        """The keys of the audit log, each with the first event it is for; 0 is for fingerprints."""
+        return [(0, self._fingerprint), *self._audit]
+
+    def take_audit_keys(self, kept: Sequence[tuple[int, bytes]]) -> None:
+        """Use the audit keys that are ``kept`` in the vault, in the order of their events."""
+        by_first = dict(kept)
+        self._fingerprint = by_first.pop(0, self._fingerprint)
+        self._audit = sorted(by_first.items())
+
+    def _audit_key(self, seq: int) -> bytes:
+        for first, key in reversed(self._audit):
+            if first <= seq:
+                return key
+        raise Damaged(f"there is no key for record {seq} of the audit log", hint=_HELP)
+
+    def seal_audit_key(self, first: int, key: bytes) -> bytes:
+        """An audit key, sealed under the root key."""
+        return seal(expand(self._root, "audit-key", self.store), key, pack(">Q", first))
+
+    def open_audit_key(self, first: int, sealed: bytes) -> bytes:
+        """What :meth:`seal_audit_key` was given.
+
+        Raises:
+            Damaged: It is not that one.
+        """
+        return unseal(expand(self._root, "audit-key", self.store), sealed, pack(">Q", first))
+
     def seal_event(self, seq: int, plain: bytes) -> bytes:
         """An audit event sealed as number ``seq``."""
-        return seal(expand(self._audit, "event"), plain, self.store + pack(">Q", seq))
+        return seal(expand(self._audit_key(seq), "event"), plain, self.store + pack(">Q", seq))
 
     def open_event(self, seq: int, sealed: bytes) -> bytes:
         """The audit event number ``seq``.
@@ -123,11 +164,11 @@ class Keys:
         Raises:
             Damaged: It is not that one.
         """
-        return unseal(expand(self._audit, "event"), sealed, self.store + pack(">Q", seq))
+        return unseal(expand(self._audit_key(seq), "event"), sealed, self.store + pack(">Q", seq))
 
     def chain(self, before: bytes, seq: int, sealed: bytes) -> bytes:
         """The link of event ``seq`` to all before it."""
-        return hmac(self._audit, before + pack(">Q", seq) + sealed)
+        return hmac(self._audit_key(seq), before + pack(">Q", seq) + sealed)
 
     def row_digest(self, login: str, version: int, state: str, tags: bytes) -> int:
         """What one row adds to the sum of the manifest."""

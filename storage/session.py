@@ -10,16 +10,16 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from ..engine.errors import LoginBusy, NewerFormat, StorageError
+from ..engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
+from .header import FORMAT
 from .locks import locked
 from .private_file import ensure_directory
-from .reader import open_database
-from .schema import set_pragmas
-from .sealing import FORMAT
+from .reader import open_database, read_second_header
+from .schema import migrate, set_pragmas, write_copy
 from .sqlite_errors import translated
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Session:
         self._unlock = unlock
         self._create = create
         self._connection: sqlite3.Connection | None = None
+        self._seal: bytes | None = None  # of the header, as it was when the keys were found
+        self._copied = 0  # the generation of the header whose copy was seen to be in order
         self._guard = threading.RLock()
         _sessions.add(self)
 
@@ -84,13 +86,17 @@ class Session:
                 self._allowed_to_write()
                 connection.execute("BEGIN IMMEDIATE")
                 try:
+                    if self.header is not None and self.header.layout < FORMAT:
+                        self.header = migrate(connection, self.header, keys)
                     yield connection, keys
                     if connection.in_transaction:
                         with translated(committing=True):
                             connection.execute("COMMIT")
+                    self._seal = _seal_of(connection)
                 except BaseException:
                     self._undo(connection)
                     raise
+                self._second_header(keys)
         except LoginBusy as error:
             raise StorageError(error.message, hint="try again in a while") from error
 
@@ -115,6 +121,20 @@ class Session:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
+
+    def _second_header(self, keys: Keys) -> None:
+        """Bring the copy of the header up to date, if this or a process that died changed it."""
+        header = self.header
+        if header is None or self._copied == header.generation:
+            return
+        with suppress(StorageError):  # the database has it; whoever writes next tries again
+            try:
+                copy = read_second_header(self.directory)
+            except (Damaged, NewerFormat):
+                copy = None
+            if copy is None or copy[0].body != header.body or copy[1] is None:
+                write_copy(self.directory, header.body, keys)
+            self._copied = header.generation
 
     def _allowed_to_write(self) -> None:
         if self.header is not None and self.header.min_writer > FORMAT:
@@ -151,6 +171,10 @@ class Session:
             raise StorageError(error.message, hint="try again in a while") from error
 
     def _open(self) -> tuple[sqlite3.Connection, Keys] | None:
+        if self._connection is not None and self._header_has_changed(self._connection):
+            self._keys = None  # another process has given the vault another key, or format
+            self._connection.close()
+            self._connection = None
         if self._connection is None:
             connection = open_database(self.directory)
             if connection is None:
@@ -163,9 +187,13 @@ class Session:
                 connection.close()
                 raise
             self._connection = connection
+            self._seal = _seal_of(connection)
         if self._keys is None:  # unreachable: a connection is kept only with its keys
             return None
         return self._connection, self._keys
+
+    def _header_has_changed(self, connection: sqlite3.Connection) -> bool:
+        return self._seal is not None and _seal_of(connection) not in {self._seal, None}
 
     def leave_to_parent(self) -> None:
         """In a forked child: the lock may be a dead thread's, and the connection is the parent's."""
@@ -173,6 +201,14 @@ class Session:
         if self._connection is not None:
             _parents.append(self._connection)  # to close it would be to act in the parent's name
             self._connection = None
+
+
+def _seal_of(connection: sqlite3.Connection) -> bytes | None:
+    try:
+        found = connection.execute("SELECT mac FROM header").fetchone()
+    except (sqlite3.Error, UnicodeDecodeError):  # the table is gone or torn: the copy served
+        return None
+    return found[0] if found is not None and isinstance(found[0], bytes) else None
 
 
 _sessions: WeakSet[Session] = WeakSet()

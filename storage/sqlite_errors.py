@@ -27,6 +27,10 @@ def translated(*, committing: bool = False) -> Generator[None]:
         yield
     except sqlite3.Error as error:
         raise _translate(error, committing=committing) from error
+    except UnicodeDecodeError as error:  # a torn schema, which SQLite quotes in its message
+        raise Damaged(
+            "the vault is not readable as a database", hint="holdfast help storage"
+        ) from error
 
 
 def _translate(error: sqlite3.Error, *, committing: bool) -> StorageError:

@@ -19,7 +19,7 @@ from holdfast.engine.record import state_alias
 from holdfast.engine.secret import Secret
 from holdfast.interfaces.cli.fast import cached_token, seconds
 from holdfast.storage import EncryptedFileStorage, MemoryStorage
-from holdfast.storage.header import decode_header
+from holdfast.storage.header import FORMAT, decode_header
 from holdfast.storage.manifest import check_rows, read_head, tags_of
 from holdfast.storage.private_file import check_directory
 from holdfast.storage.rows import put_login
@@ -134,14 +134,14 @@ def test_a_vault_for_newer_writers_may_still_be_read(place: Path) -> None:
     saved(storage, [login])
     header = storage._session.header
     assert header is not None
-    header.min_writer = 2
+    header.min_writer = FORMAT + 1
     with storage._session.reading() as opened:
         assert opened is not None
         body, mac = header.encode(), opened[1].header_mac(header.encode())
     storage.close()
     with closing(sqlite3.connect(place / "s" / "vault.db")) as connection, connection:
         connection.execute("UPDATE header SET body = ?, mac = ?", (body, mac))
-    assert decode_header(body).min_writer == 2
+    assert decode_header(body).min_writer == FORMAT + 1
     reopened = vault(place)
     assert reopened.read(login.id) == login
     with pytest.raises(NewerFormat):

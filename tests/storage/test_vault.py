@@ -22,6 +22,7 @@ from holdfast.engine.errors import (
 )
 from holdfast.engine.record import account_alias
 from holdfast.storage import EncryptedFileStorage, open_storage
+from holdfast.storage.header import FORMAT
 from holdfast.testing.storage_contract import change, finished, further, pending, saved
 
 
@@ -152,7 +153,7 @@ def test_a_lost_header_is_read_from_its_copy(place: Path) -> None:
 def test_a_newer_vault_is_refused(place: Path) -> None:
     """What a newer version wrote is not half-read."""
     saved(vault(place), [finished()])
-    sql(place, "PRAGMA user_version = 2")
+    sql(place, f"PRAGMA user_version = {FORMAT + 1}")
     with pytest.raises(NewerFormat):
         vault(place).read("x")
 
