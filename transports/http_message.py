@@ -6,19 +6,18 @@ request, as a status to answer with, or as "more, please" within a limit.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.client import HTTPException, parse_headers
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from email.message import Message
 
 HEAD_LIMIT: Final = 32 * 1024  # authorization responses of 8 kB are seen in the field
 BODY_LIMIT: Final = 64 * 1024
+_FIELDS: Final = 100  # header fields; browsers send about fifteen
+_ONLY_ONCE: Final = frozenset({"host", "content-length"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"})
 
 
@@ -30,7 +29,7 @@ class Request:
         method: As sent.
         path: Without the query.
         query: Without the question mark; not shown by ``repr``.
-        headers: By lower-case name; of repeated ones the first.
+        headers: By lower-case name; of repeated ones the last.
         body: At most 64 KiB; not shown by ``repr``.
     """
 
@@ -94,28 +93,37 @@ class RequestReader:
         del self._octets[: end + 4]
         if len(head) > HEAD_LIMIT:
             return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        line, _, rest = head.partition(b"\r\n")
-        words = line.decode("latin-1").split(" ")
-        if len(words) != 3 or words[0] not in _METHODS or not words[2].startswith("HTTP/1."):
+        line, *rest = head[:-4].decode("latin-1").split("\r\n")
+        breaks = len(rest) + 2
+        words = line.split(" ")
+        if (
+            (len(words) != 3 or words[0] not in _METHODS or not words[2].startswith("HTTP/1."))
+            # a stray break, which others may take for one
+            or (head.count(b"\n") != breaks or head.count(b"\r") != breaks)
+        ):
             return HTTPStatus.BAD_REQUEST
-        try:
-            parsed = parse_headers(io.BytesIO(rest))
-        except HTTPException:
+        if len(rest) > _FIELDS:
             return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        return self._accept_head(words[0], words[1], parsed)
+        return self._accept_head(words[0], words[1], rest)
 
-    def _accept_head(self, method: str, target: str, parsed: Message) -> HTTPStatus | None:
-        names = [name.lower() for name in parsed.keys()]  # noqa: SIM118  a Message is no mapping
-        if names.count("host") != 1 or parsed.get("transfer-encoding"):
+    def _accept_head(self, method: str, target: str, lines: Sequence[str]) -> HTTPStatus | None:
+        headers: dict[str, str] = {}
+        for line in lines:
+            name, colon, value = line.partition(":")
+            known = name.lower()
+            if not colon or name != name.strip() or (known in headers and known in _ONLY_ONCE):
+                return HTTPStatus.BAD_REQUEST  # a folded line among them: RFC 9112 §5.2
+            headers[known] = value.strip(" \t")
+        if "host" not in headers or "transfer-encoding" in headers:
             return HTTPStatus.BAD_REQUEST
-        length = str(parsed.get("content-length", "0"))
+        length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
             return HTTPStatus.BAD_REQUEST
         length = length.lstrip("0") or "0"  # int() refuses thousands of digits
         if len(length) > 9 or int(length) > BODY_LIMIT:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         self._length = int(length)
-        self._head = (method, target, {name: str(parsed.get(name, "")) for name in names})
+        self._head = (method, target, headers)
         return None
 
 

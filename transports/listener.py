@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _CONNECTIONS: Final = 128
 _PATIENCE: Final = 10.0  # seconds a client has for its whole request
 _PIECE: Final = 16 * 1024
+_MOMENT: Final = 0.0005  # seconds between a connection and its first octets
 _SEND_PATIENCE: Final = 1.0
 _NO_SUCH_FAMILY: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
 
@@ -61,9 +62,9 @@ def bind(redirect: Redirect) -> Listener:
         TransportUnavailable: None of them is.
     """
     for port in redirect.ports:
-        sockets = _bind_all(redirect.addresses, port)
+        sockets, bound = _bind_all(redirect.addresses, port)
         if sockets:
-            return Listener(sockets)
+            return Listener(sockets, bound)
     tried = ", ".join(str(port) for port in redirect.ports)
     raise TransportUnavailable(
         f"no port for the answer is free on this machine (tried {tried})",
@@ -71,7 +72,8 @@ def bind(redirect: Redirect) -> Listener:
     )
 
 
-def _bind_all(addresses: tuple[str, ...], port: int) -> list[socket.socket]:
+def _bind_all(addresses: tuple[str, ...], port: int) -> tuple[list[socket.socket], int]:
+    """Sockets for every address there is, and their common port; none if it is taken in one."""
     bound: list[socket.socket] = []
     for address in addresses:
         try:
@@ -81,10 +83,10 @@ def _bind_all(addresses: tuple[str, ...], port: int) -> list[socket.socket]:
                 continue  # a machine without IPv6
             for other in bound:
                 other.close()
-            return []
+            return [], port
         bound.append(one)
-        port = one.getsockname()[1]  # any free port: the same in every family
-    return bound
+        port = port or one.getsockname()[1]  # any free port: the same in every family
+    return bound, port
 
 
 def _bind_one(address: str, port: int) -> socket.socket:
@@ -115,15 +117,22 @@ class Listener:
 
     _now = staticmethod(time.monotonic)  # of the class: freezegun stops the module's
 
-    def __init__(self, sockets: list[socket.socket]) -> None:
-        """Listen on ``sockets``."""
+    def __init__(self, sockets: list[socket.socket], port: int) -> None:
+        """Listen on ``sockets``, which share ``port``."""
         self._sockets = sockets
-        self._selector = selectors.DefaultSelector()
+        self._open_selector: selectors.BaseSelector | None = None
         self._connections: deque[Connection] = deque()
         self._ready: deque[Caller] = deque()
-        self.port: int = sockets[0].getsockname()[1]
-        for one in sockets:
-            self._selector.register(one, selectors.EVENT_READ)
+        self.port = port
+
+    @property
+    def _selector(self) -> selectors.BaseSelector:
+        """What is waited on; made when it is needed, after the user has been told where to go."""
+        if self._open_selector is None:
+            self._open_selector = selectors.DefaultSelector()
+            for one in self._sockets:
+                self._open_selector.register(one, selectors.EVENT_READ)
+        return self._open_selector
 
     def next(self, seconds: float, also: int | None = None) -> Caller | None:
         """The next complete request, or ``None`` after ``seconds``, or once ``also`` is readable.
@@ -155,50 +164,55 @@ class Listener:
                 other = True
             elif isinstance(key.data, Connection):
                 if key.data in self._connections:  # not dropped since, to make room
-                    self._read(key.data)
+                    self._read_more(key.data)
             elif isinstance(key.fileobj, socket.socket):
                 self._accept(key.fileobj)
         now = self._now()
         while self._connections and self._connections[0].deadline <= now:
-            self._refuse(self._connections[0], HTTPStatus.REQUEST_TIMEOUT)
+            with suppress(OSError):
+                late = self._connections[0].socket
+                late.send(render_response(HTTPStatus.REQUEST_TIMEOUT))
+            self._drop(self._connections[0])
         return other and not self._ready
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_CONNECTIONS):
-            try:
-                client, _address = listening.accept()
-            except OSError:
-                return
-            if len(self._connections) >= _CONNECTIONS:
-                self._drop(self._connections[0])  # the oldest has had its chance
+        try:
+            client, _address = listening.accept()
+        except OSError:
+            return
+        if len(self._connections) >= _CONNECTIONS:
+            self._drop(self._connections[0])  # the oldest has had its chance
+        # most say all they have to say at once: no need to come back for it
+        client.settimeout(0.0 if self._connections else _MOMENT)
+        connection = Connection(client, self._now() + _PATIENCE)
+        if self._read(connection):
             client.setblocking(False)
-            connection = Connection(client, self._now() + _PATIENCE)
             self._connections.append(connection)
             self._selector.register(client, selectors.EVENT_READ, connection)
-            self._read(connection)
 
-    def _read(self, connection: Connection) -> None:
+    def _read_more(self, connection: Connection) -> None:
+        if not self._read(connection):
+            self._forget(connection)
+
+    def _read(self, connection: Connection) -> bool:
+        """Take what ``connection`` has sent; whether there is more to come."""
         try:
             octets = connection.socket.recv(_PIECE)
-        except BlockingIOError:
-            return
+        except (BlockingIOError, TimeoutError):
+            return True
         except OSError:
-            self._drop(connection)
-            return
-        if not octets:
-            self._drop(connection)
-            return
-        outcome = connection.reader.feed(octets)
+            octets = b""
+        outcome = connection.reader.feed(octets) if octets else None
         if isinstance(outcome, Request):
-            self._forget(connection)
             self._ready.append(Caller(outcome, connection.socket))
-        elif outcome is not None:
-            self._refuse(connection, outcome)
-
-    def _refuse(self, connection: Connection, status: HTTPStatus) -> None:
-        with suppress(OSError):
-            connection.socket.send(render_response(status))
-        self._drop(connection)
+            return False
+        if outcome is not None:
+            with suppress(OSError):
+                connection.socket.send(render_response(outcome))
+        if outcome is not None or not octets:
+            connection.socket.close()
+            return False
+        return True
 
     def _forget(self, connection: Connection) -> None:
         self._selector.unregister(connection.socket)
@@ -217,4 +231,5 @@ class Listener:
         self._ready.clear()
         for one in self._sockets:
             one.close()
-        self._selector.close()
+        if self._open_selector is not None:
+            self._open_selector.close()

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from ..engine.errors import TransportUnavailable
 from ..engine.ports import Arrival, Notice, NoticeKind, Verdict, VerdictKind
 from ..engine.record import Presentation
 from . import page
 from .http_message import render_response
+from .last_page import DONE_PATH, PageKeeper
 from .listener import Caller, Listener, bind
 from .redirect import Redirect, parse_redirect, redirect_of, require_local
 
 if TYPE_CHECKING:
     from ..engine.ports import Asking, Browser, Clock, Conversation
+    from .http_message import Request
 
-HOLD: Final = 10.0
-"""Seconds a browser is kept waiting for the truth."""
-LINGER: Final = 1.0
-"""Seconds the port stays open for the browser to fetch the last page."""
-DONE_PATH: Final = "/holdfast/done"
-_ALIASES: Final = ("127.0.0.1", "localhost", "[::1]")
 _FINAL: Final = frozenset({VerdictKind.SIGNED_IN, VerdictKind.DENIED, VerdictKind.FAILED})
+_KEEPERS: Final[WeakSet[PageKeeper]] = WeakSet()
+"""Those of this process that may still have a port."""
 
 
 class LoopbackTransport:
@@ -45,7 +43,7 @@ class LoopbackTransport:
         Args:
             conversation: Where the address is shown.
             browser: What opens it.
-            clock: Measures the linger.
+            clock: Measures the waits.
             open_browser: Whether it is opened at all.
         """
         self._conversation = conversation
@@ -61,7 +59,7 @@ class LoopbackTransport:
         """
         redirect = redirect_of(asking.config)
         require_local(redirect)
-        return self._session(asking, redirect, bind(redirect), self._browser)
+        return self._session(asking, redirect, _bind(redirect), self._browser)
 
     def reopen(self, asking: Asking, presentation: Presentation) -> LoopbackSession:
         """Bind the same port again; the browser is not opened a second time.
@@ -73,7 +71,7 @@ class LoopbackTransport:
             raise TransportUnavailable("this login has no redirect address")
         redirect = parse_redirect(presentation.redirect_uri, ())
         require_local(redirect)
-        return self._session(asking, redirect, bind(redirect), None)
+        return self._session(asking, redirect, _bind(redirect), None)
 
     def _session(
         self, asking: Asking, redirect: Redirect, listener: Listener, browser: Browser | None
@@ -86,6 +84,19 @@ class LoopbackTransport:
             browser.open if browser else None,
             self._clock,
         )
+
+
+def _bind(redirect: Redirect) -> Listener:
+    """A listener, if need be on a port where a finished login still waits for its browser."""
+    try:
+        return bind(redirect)
+    except TransportUnavailable:
+        keepers = [one for one in list(_KEEPERS) if one.port in redirect.ports]
+        if not keepers:
+            raise
+    for one in keepers:
+        one.end()
+    return bind(redirect)
 
 
 class LoopbackSession:
@@ -113,13 +124,8 @@ class LoopbackSession:
         self._open_browser = open_browser
         self._clock = clock
         self._asker: Caller | None = None
-        self._last_page: page.Page | None = None
-        self._guard = threading.Lock()
-        self._timer: threading.Timer | None = None
-        self._closed = False
-        self._hosts = {f"{host}:{listener.port}" for host in _ALIASES}
-        if listener.port == 80:
-            self._hosts |= set(_ALIASES)
+        self._keeper: PageKeeper | None = None
+        self._hosts = redirect.hosts(listener.port)
         self.presentation = Presentation(
             transport=LoopbackTransport.name, redirect_uri=redirect.address(listener.port)
         )
@@ -161,9 +167,9 @@ class LoopbackSession:
     def _sort(self, caller: Caller) -> Arrival | None:
         """What ``caller`` brings if it may be the answer; others get theirs at once."""
         request = caller.request
-        if self._foreign(caller):
+        if self._foreign(request):
             caller.answer(render_response(HTTPStatus.BAD_REQUEST))
-        elif request.path == DONE_PATH:
+        elif request.path.startswith(DONE_PATH):
             caller.answer(page.respond(page.over()))
         elif request.path != self._path:
             caller.answer(render_response(HTTPStatus.NOT_FOUND))
@@ -180,75 +186,60 @@ class LoopbackSession:
             caller.answer(page.respond(nothing, HTTPStatus.BAD_REQUEST))
         return None
 
-    def _foreign(self, caller: Caller) -> bool:
-        """Whether ``caller`` came by a foreign name that resolves to this machine (rebinding)."""
-        return caller.request.headers.get("host", "").lower() not in self._hosts
+    def _foreign(self, request: Request) -> bool:
+        """Whether it came by a foreign name that resolves to this machine (DNS rebinding)."""
+        return request.headers.get("host", "").lower() not in self._hosts
 
     def reply(self, verdict: Verdict) -> None:
         """Tell the browser what became of its request; the truth, once it is known."""
-        title, service = self._config.title, self._config.service_name
         if verdict.kind is VerdictKind.REFUSED:
-            wrong = page.respond(page.refused(verdict.message), HTTPStatus.BAD_REQUEST)
-            self._answer(wrong)
+            self._answer(page.respond(page.refused(verdict.message), HTTPStatus.BAD_REQUEST))
         elif verdict.kind is VerdictKind.ACCEPTED:
-            self._timer = threading.Timer(HOLD, self._answer_late)
-            self._timer.name = "holdfast-page"
-            self._timer.daemon = True
-            self._timer.start()
+            self._send_on()
         elif verdict.kind in _FINAL:
-            if verdict.kind is VerdictKind.SIGNED_IN:
-                last = page.signed_in(title, verdict.who)
-            elif verdict.kind is VerdictKind.DENIED:
-                last = page.denied(title, service)
-            else:
-                last = page.failed(title, verdict.message)
-            if (verdict.reason or "").startswith("storage"):
+            last = self._last_page(verdict)
+            if self._keeper is None and (verdict.reason or "").startswith("storage"):
                 # nothing was saved: the address bar may be the only place that holds the answer
                 self._answer(page.respond(last, HTTPStatus.INSUFFICIENT_STORAGE))
-            elif self._answer(page.redirect(DONE_PATH)):
-                self._last_page = last
+                return
+            self._send_on()
+            if self._keeper is not None:
+                self._keeper.tell(last)
 
-    def _answer(self, octets: bytes) -> bool:
-        """Answer the browser that waits; whether one did."""
-        with self._guard:
-            asker, self._asker = self._asker, None
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+    def _last_page(self, verdict: Verdict) -> page.Page:
+        title, service = self._config.title, self._config.service_name
+        if verdict.kind is VerdictKind.SIGNED_IN:
+            return page.signed_in(title, verdict.who)
+        if verdict.kind is VerdictKind.DENIED:
+            return page.denied(title, service)
+        return page.failed(title, verdict.message)
+
+    def _send_on(self) -> None:
+        """Send the browser that waits, if one does, on to where its page will be."""
+        asker = self._asker
         if asker is None:
-            return False
-        asker.answer(octets)
-        return True
+            return
+        self._keeper = PageKeeper(
+            self._listener,
+            asker.request,
+            foreign=self._foreign,
+            waiting=page.finishing(self._config.title),
+        )
+        _KEEPERS.add(self._keeper)
+        self._answer(page.redirect(self._keeper.path))
+        self._keeper.start()
 
-    def _answer_late(self) -> None:
-        self._answer(page.respond(page.finishing(self._config.title)))
+    def _answer(self, octets: bytes) -> None:
+        """Answer the browser that waits, if one does."""
+        asker, self._asker = self._asker, None
+        if asker is not None:
+            asker.answer(octets)
 
     def close(self) -> None:
-        """Show the last page to the browser if it comes for it, then close the port."""
-        if self._closed:
+        """Close the port, at once or as soon as the browser has its last page."""
+        if self._keeper is not None:
+            self._keeper.leave()
             return
-        self._closed = True
-        try:
+        if self._asker is not None:
             self._answer(page.respond(page.over()))
-            self._linger()
-        finally:
-            self._listener.close()
-
-    def _linger(self) -> None:
-        """Wait a moment for the browser to fetch the last page."""
-        deadline = self._clock.monotonic() + LINGER
-        while self._last_page is not None and self._clock.monotonic() < deadline:
-            caller = self._listener.next(deadline - self._clock.monotonic())
-            if caller is None:
-                break
-            request = caller.request
-            if self._foreign(caller):  # the page may say who has signed in
-                caller.answer(render_response(HTTPStatus.BAD_REQUEST))
-            elif request.path == DONE_PATH and request.method in {"GET", "HEAD"}:
-                head_only = request.method == "HEAD"
-                caller.answer(page.respond(self._last_page, head_only=head_only))
-                self._last_page = self._last_page if head_only else None
-            elif request.path == self._path:
-                caller.answer(page.redirect(DONE_PATH))
-            else:
-                caller.answer(render_response(HTTPStatus.NOT_FOUND))
+        self._listener.close()

@@ -38,6 +38,11 @@ class Redirect:
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{where}{self.path}{query}"
 
+    def hosts(self, port: int) -> frozenset[str]:
+        """The ``Host`` headers a browser may send to that address, in lower case."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return frozenset({f"{host}:{port}"} | ({host} if port == 80 else set()))
+
     @property
     def addresses(self) -> tuple[str, ...]:
         """The families it can be bound in on this machine; empty if it is not this machine's.

@@ -7,14 +7,17 @@ import os
 import socket
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from bench_parts import conductor_over
+from command import until
 from holdfast.engine.errors import AuthFailed, StorageFull, TransportUnavailable
 from holdfast.engine.ports import Change, NoticeKind, Verdict, VerdictKind
 from holdfast.engine.provider import OAuthConfig
@@ -26,7 +29,8 @@ from holdfast.testing.misbehaviour import Fault, FaultKind
 from holdfast.testing.user_agent import UserAgent, approve, fetch_only, tampered
 from holdfast.transports import page
 from holdfast.transports.http_message import Request, RequestReader
-from holdfast.transports.loopback import DONE_PATH, LoopbackSession, LoopbackTransport
+from holdfast.transports.last_page import DONE_PATH, LINGER
+from holdfast.transports.loopback import LoopbackSession, LoopbackTransport
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_talk import Background, NoBrowser, Notices, asking
@@ -104,6 +108,11 @@ def test_no_length_of_a_body_does_harm(session: LoopbackSession, length: str, st
         (b"get /callback HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(200)) + b"\r\n", 431),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 32_760 + b"\r\nHost: x\r\n\r\n", 431),
+        (b"GET /callback?code=a HTTP/1.1\r\nHost: x\r\n folded: line\r\n\r\n", 400),
+        (b"GET /callback?code=a HTTP/1.1\nHost: x\n\r\n\r\n", 400),
+        (b"GET /callback?code=a HTTP/1.1\r\nX: a\nHost: x\r\n\r\n", 400),
+        (b"GET /callback?code=a HTTP/1.1\r\nHost : x\r\n\r\n", 400),
+        (b"GET /callback?code=a HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400),
     ],
 )
 def test_no_head_does_harm(session: LoopbackSession, octets: bytes, status: int) -> None:
@@ -113,7 +122,13 @@ def test_no_head_does_harm(session: LoopbackSession, octets: bytes, status: int)
 
 def test_a_body_of_unknown_length_is_not_read() -> None:
     """A chunked request is refused at its head; so is one without a single Host."""
-    for lines in (b"Host: h\r\nTransfer-Encoding: chunked", b"Host: h\r\nHost: h", b"X: y"):
+    twice = b"Content-Length: 1\r\nContent-Length: 2"
+    for lines in (
+        b"Host: h\r\nTransfer-Encoding: chunked",
+        b"Host: h\r\nHost: h",
+        b"X: y",
+        b"Host: h\r\n" + twice,
+    ):
         whole = b"POST /callback HTTP/1.1\r\n" + lines + b"\r\n\r\n"
         assert RequestReader().feed(whole) is HTTPStatus.BAD_REQUEST
 
@@ -137,46 +152,76 @@ def test_how_octets_are_cut_makes_no_difference(pieces: list[bytes], data: st.Da
         assert outcome is not None  # both refused; a bad start is noticed sooner octet by octet
 
 
-def test_the_last_page_is_for_this_machine_only(session: LoopbackSession) -> None:
-    """A page that names who signed in is not read by a site that rebinds its name to us."""
-    address = session.presentation.redirect_uri or ""
-    port = port_of(address)
-    browser = Background(
-        lambda: requests.get(f"{address}?code=a&state=b", timeout=5, allow_redirects=False)
-    )
+def sent_on(session: LoopbackSession, verdict: VerdictKind = VerdictKind.ACCEPTED) -> str:
+    """Where a browser is sent that brought the answer to ``session``."""
+    address = f"{session.presentation.redirect_uri}?code=a&state=b"
+    browser = Background(lambda: requests.get(address, timeout=5, allow_redirects=False))
     assert session.receive(5) is not None
+    session.reply(Verdict(kind=verdict, who="ada@demo.test"))
+    answer = browser.result()
+    assert answer.status_code == 303
+    return home(session) + answer.headers["Location"]
+
+
+def test_the_last_page_is_for_the_browser_that_brought_the_answer(session: LoopbackSession) -> None:
+    """Whoever has not seen the answer cannot see who signed in, nor take the page away."""
+    where = sent_on(session)
     session.reply(Verdict(kind=VerdictKind.SIGNED_IN, who="ada@demo.test"))
-    assert browser.result().status_code == 303
-    closing_ = Background(session.close)
-    evil = requests.get(
-        f"http://127.0.0.1:{port}{DONE_PATH}", headers={"Host": f"evil.test:{port}"}, timeout=5
-    )
-    good = requests.get(f"http://127.0.0.1:{port}{DONE_PATH}", timeout=5)
-    closing_.result()
-    assert (evil.status_code, "ada" in evil.text) == (400, False)
-    assert (good.status_code, "ada@demo.test" in good.text) == (200, True)
+    get = requests.get
+    rebound = {"Host": f"evil.test:{port_of(where)}"}
+    assert get(where, headers=rebound, timeout=5).status_code == 400
+    assert get(f"{home(session)}/callback?code=a&state=guess", timeout=5).status_code == 400
+    assert get(f"{home(session)}/callback", timeout=5).status_code == 400
+    assert requests.post(f"{home(session)}/callback", data="code=a", timeout=5).status_code == 400
+    assert requests.head(where, timeout=5).status_code == 405
+    assert get(f"{home(session)}/favicon.ico", timeout=5).status_code == 404
+    for guess in (DONE_PATH, f"{DONE_PATH}/", f"{DONE_PATH}/AAAAAAAAAAAA", where[:-1]):
+        assert "ada" not in get(f"{home(session)}{urlsplit(guess).path}", timeout=5).text
+    reloaded = get(f"{home(session)}/callback?code=a&state=b", timeout=5)
+    assert (reloaded.status_code, "ada@demo.test" in reloaded.text) == (200, True)
+    assert reloaded.url == where
 
 
-def test_the_port_is_closed_even_if_the_last_page_is_interrupted(
-    session: LoopbackSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-C while the browser is waited for leaves no port open behind it."""
-    port = port_of(session.presentation.redirect_uri or "")
-    browser = Background(
-        lambda: requests.get(f"{home(session)}/callback?code=a", timeout=5, allow_redirects=False)
-    )
-    assert session.receive(5) is not None
-    session.reply(Verdict(kind=VerdictKind.DENIED))
-    browser.result()
+def test_a_browser_that_does_not_come_holds_nobody_up(session: LoopbackSession) -> None:
+    """Closing returns at once; the port stays open a moment longer, and then closes by itself."""
+    where = sent_on(session)
+    session.reply(Verdict(kind=VerdictKind.SIGNED_IN, who="ada"))
+    began = time.perf_counter()
+    session.close()
+    assert time.perf_counter() - began < LINGER / 4
+    assert sockets_on(port_of(where))
+    until(lambda: sockets_on(port_of(where)), lambda left: left == [])
+    session.close()
 
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(session._listener, "next", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        session.close()
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), 2)
+def test_a_browser_that_comes_late_still_gets_its_page(session: LoopbackSession) -> None:
+    """After the command has gone on, the page is there for the one who was sent to it."""
+    where = sent_on(session, VerdictKind.DENIED)
+    session.close()
+    answer = requests.get(where, timeout=5)
+    assert (answer.status_code, 'class="bad"' in answer.text) == (200, True)
+    until(lambda: sockets_on(port_of(where)), lambda left: left == [])
+
+
+def test_a_new_login_does_not_wait_for_the_browser_of_the_last(session: LoopbackSession) -> None:
+    """The only registered port is free for the next login, even in the same breath."""
+    where = sent_on(session)
+    session.reply(Verdict(kind=VerdictKind.SIGNED_IN))
+    session.close()
+    assert sockets_on(port_of(where))
+    transport = LoopbackTransport(Notices(), NoBrowser(), SystemClock())
+    again = transport.reopen(asking(CONFIG), session.presentation)
+    assert again.presentation == session.presentation
+    again.close()
+
+
+def test_an_interrupted_exchange_lets_the_browser_go(session: LoopbackSession) -> None:
+    """Where no truth is told before the end, the browser learns that it is told elsewhere."""
+    where = sent_on(session)
+    browser = Background(lambda: requests.get(where, timeout=5))
+    until(lambda: session._keeper and session._keeper._held, bool)
+    session.close()
+    assert browser.result().text == page.finishing("X").render()
 
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e\x1b[2J"
@@ -224,10 +269,9 @@ def test_the_browser_is_held_until_the_tokens_are_saved(server: AuthorizationSer
     work, url, _ = sign_in(server, storage)
     server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.3))
     callback = fetch_only(url)
-    answer = requests.get(callback, timeout=10, allow_redirects=False)
-    assert answer.status_code == 303
+    answer = requests.get(callback, timeout=10)
     assert [one.state for one in storage.summaries()] == [State.AUTHENTICATED]
-    assert requests.get(f"{callback.partition('/callback')[0]}{DONE_PATH}", timeout=5).ok
+    assert 'class="good"' in answer.text
     assert work.result().state is State.AUTHENTICATED
 
 
@@ -435,4 +479,4 @@ def test_nothing_stays_open(server: AuthorizationServer) -> None:
         silent.sendall(b"GET /call")
         approve(url)
         work.result()
-        assert sockets_on(port) == []
+        until(lambda: sockets_on(port), lambda left: left == [])

@@ -134,6 +134,12 @@ def test_strangers_are_answered_and_change_nothing(waiting: Waiting) -> None:
     assert get(f"{home}/callback?code=x&state=y", headers=ahead, timeout=5).status_code == 503
     rebound = {"Host": f"evil.test:{port}"}
     assert get(f"{home}/callback?code=x&state=y", headers=rebound, timeout=5).status_code == 400
+    for name in ("localhost", "127.0.0.1", f"[::1]:{port}", f"127.0.0.1:{port + 1}"):
+        assert (
+            status(port, f"GET /callback?code=x HTTP/1.1\r\nHost: {name}\r\n\r\n".encode()) == 400
+        )
+    for path in ("/callback/", "//callback", "/Callback", "/callback%2f", "/callback;x"):
+        assert get(f"{home}{path}?code=x&state=y", timeout=5).status_code == 404
     assert waiting.login is None
     assert {login.state for login in waiting.storage.summaries()} == {State.AWAITING_CALLBACK}
     waiting.finish()
@@ -260,6 +266,33 @@ def test_localhost_is_both_families_and_nothing_else() -> None:
         transport().prepare(asking("https://app.example/cb"))
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+@pytest.mark.parametrize("taken", ["127.0.0.1", "::1", ""])
+def test_a_port_must_be_free_in_every_family(taken: str) -> None:
+    """A port that somebody has in one family, or for all addresses, is not half taken."""
+    if not _has_loopback6():
+        pytest.skip("no IPv6 loopback here")
+    first, second = free_ports(2)
+    family = socket.AF_INET6 if ":" in taken else socket.AF_INET
+    with closing(socket.create_server((taken, first), family=family)):
+        session = transport().prepare(asking("http://localhost/cb", (first, second)))
+        assert session.presentation.redirect_uri == f"http://localhost:{second}/cb"
+        assert {one.getsockname()[1] for one in session._listener._sockets} == {second}
+        session.close()
+
+
+def test_nobody_can_take_the_port_from_us_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There SO_REUSEADDR would let others bind it too; the exclusive option is set instead."""
+    monkeypatch.setattr("sys.platform", "win32")
+    stand_in = socket.SO_KEEPALIVE  # an option this system has, and can be asked about
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", stand_in, raising=False)
+    session = transport().prepare(asking("http://127.0.0.1:0/cb"))
+    (listening,) = session._listener._sockets
+    assert listening.getsockopt(socket.SOL_SOCKET, stand_in)
+    assert not listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+    session.close()
+
+
 def _has_loopback6() -> bool:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
@@ -270,7 +303,7 @@ def _has_loopback6() -> bool:
 
 def test_a_long_exchange_gets_an_honest_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser is not held for ever: after a while it is told that the rest happens elsewhere."""
-    monkeypatch.setattr("holdfast.transports.loopback.HOLD", 0.05)
+    monkeypatch.setattr("holdfast.transports.last_page.HOLD", 0.05)
     session = transport().prepare(asking("http://127.0.0.1:0/cb"))
     told: list[str] = []
 
