@@ -19,7 +19,6 @@ from ..audit_rows import append_event
 from ..host import SystemClock
 from ..manifest import read_head
 from ..rows import put_login
-from .connections import PATIENCE
 from .executor import Executor
 from .leases import fenced
 from .pg_errors import in_doubt, is_away
@@ -89,7 +88,7 @@ class Commits:
     def _written(
         self, keys: Keys, write: Callable[[Connection, Executor, Head], _Written]
     ) -> list[Recorded]:
-        deadline = _clock.monotonic() + PATIENCE
+        deadline = _clock.monotonic() + self._connections.patience
         while True:
             try:
                 with self._connections.one() as connection:
@@ -137,7 +136,7 @@ class Commits:
                 return found is not None and bytes(found[0]) == doubt.head.mac
 
         try:
-            left = max(1.0, deadline - _clock.monotonic())
+            left = max(0.5, deadline - _clock.monotonic())
             return self._connections.run(look, patience=left)
         except Exception as error:
             raise OutcomeUnknown(

@@ -59,12 +59,20 @@ class Connections:
     """The connections of one process to one database.
 
     Attributes:
+        patience: Seconds for which a server that went away is waited for.
         opening: Held by the thread that opens what is behind them, once for all.
     """
 
-    def __init__(self, address: Address, *, most: int = MOST) -> None:
-        """At most ``most`` at once; none is made before it is needed."""
+    def __init__(self, address: Address, *, most: int = MOST, patience: float = PATIENCE) -> None:
+        """At most ``most`` at once; none is made before it is needed.
+
+        Args:
+            address: Where the database is.
+            most: How many at once.
+            patience: Seconds for which a server that went away is waited for.
+        """
         self._address = address
+        self.patience = patience
         self._most = most
         self._known = False
         self._start()
@@ -87,13 +95,13 @@ class Connections:
         for connection in idle:
             connection.close()
 
-    def run(self, work: Callable[[Connection], T], *, patience: float = PATIENCE) -> T:
+    def run(self, work: Callable[[Connection], T], *, patience: float | None = None) -> T:
         """What ``work`` gives; it is done anew where the server goes away, so it must bear that.
 
         Raises:
             StorageError: The server did not come back in time, or says no.
         """
-        deadline = _clock.monotonic() + patience
+        deadline = _clock.monotonic() + (self.patience if patience is None else patience)
         pause = _FIRST_PAUSE
         while True:
             try:

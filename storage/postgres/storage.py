@@ -19,7 +19,7 @@ from ..reader import open_secret, row_by_alias, row_by_id
 from ..watch import Watch, problems_of
 from .address import Address
 from .commits import Commits
-from .connections import MOST, Connections
+from .connections import MOST, PATIENCE, Connections
 from .executor import Executor
 from .leases import TTL, LeaseRows
 from .opening import PostgresOpener
@@ -63,6 +63,7 @@ class PostgresStorage:
         state_dir: str | None = None,
         most_connections: int = MOST,
         lease_seconds: float = TTL,
+        patience: float = PATIENCE,
         interactive: bool = False,
         announce: Callable[[str], None] | None = None,
         environ: Mapping[str, str] | None = None,
@@ -79,6 +80,7 @@ class PostgresStorage:
                 Where none can be made, the database alone keeps them apart.
             most_connections: How many this process may have open at once.
             lease_seconds: For how long a login stays with a host that was cut off.
+            patience: Seconds for which a server that goes away is waited for.
             interactive: Whether somebody is there to answer a keyring's prompt.
             announce: Told in one line how the key is kept, when the tables are made.
             environ: The environment.
@@ -88,7 +90,7 @@ class PostgresStorage:
         """
         env = os.environ if environ is None else environ
         self._address = Address(url, schema=schema, environ=env)
-        self._connections = Connections(self._address, most=most_connections)
+        self._connections = Connections(self._address, most=most_connections, patience=patience)
         self._opener = PostgresOpener(
             self._connections,
             self._address.schema,

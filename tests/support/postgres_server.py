@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -60,6 +61,8 @@ class PostgresServer:
         self._binaries = require()
         self._names = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
+        # the server dies with the thread that started it: one that lives as long as we do
+        self._starter = ThreadPoolExecutor(1)
         if os.geteuid() == 0:
             owner = next(one for one in ("postgres", "nobody") if _user(one) is not None)
             os.chown(self.directory, _user(owner).pw_uid, _user(owner).pw_gid)
@@ -83,13 +86,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        settings = {**_SETTINGS, "unix_socket_directories": str(self.directory)}
-        with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self._as, str(self._binaries / "postgres"), "-D", str(self._data)]
-                + [word for name, value in settings.items() for word in ("-c", f"{name}={value}")],
-                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+        self._process = self._starter.submit(self._started).result()
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -101,6 +98,15 @@ class PostgresServer:
                 time.sleep(0.02)
             else:
                 return
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        settings = {**_SETTINGS, "unix_socket_directories": str(self.directory)}
+        with (self.directory / "log").open("ab") as log:
+            return subprocess.Popen(
+                [*self._as, str(self._binaries / "postgres"), "-D", str(self._data)]
+                + [word for name, value in settings.items() for word in ("-c", f"{name}={value}")],
+                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
 
     def stop(self, *, immediate: bool = False) -> None:
         """Stop it: in order, or as a crash would."""
@@ -117,6 +123,7 @@ class PostgresServer:
     def remove(self) -> None:
         """Stop it and remove all of it."""
         self.stop(immediate=True)
+        self._starter.shutdown()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def url(self, database: str, *, user: str = "owner", password: str = "", more: str = "") -> str:

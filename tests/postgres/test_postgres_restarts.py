@@ -1,0 +1,178 @@
+"""The server goes away: in the middle of a login, of a commit, of a lease."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench_parts import conductor_over
+from cutting_proxy import CuttingProxy
+from holdfast.engine.errors import OutcomeUnknown, StorageError
+from holdfast.engine.table import State
+from holdfast.storage.postgres import PostgresStorage, connections
+from holdfast.testing import user_agent
+from holdfast.testing.authorization_server import AuthorizationServer
+from holdfast.testing.storage_contract import change, finished, further, pending, saved
+from instant import InstantTransport
+from postgres_server import Host, PostgresServer
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(server: PostgresServer) -> Iterator[CuttingProxy]:
+    place = server.directory / "proxy"
+    place.mkdir(exist_ok=True)
+    (place / ".s.PGSQL.5432").unlink(missing_ok=True)
+    proxy = CuttingProxy(place, server.directory)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def cut_off(
+    proxy: CuttingProxy, server: PostgresServer, database: str, tmp_path: Path
+) -> Iterator[PostgresStorage]:
+    """A storage that reaches the server through the proxy."""
+    tmp_path.chmod(0o700)
+    storage = PostgresStorage(
+        server.url(database).replace(str(server.directory), str(proxy.directory)),
+        config_dir=str(tmp_path / "config"),
+        state_dir=str(tmp_path / "one"),
+        patience=3,
+        environ={},
+    )
+    yield storage
+    storage.close()
+
+
+def test_a_login_survives_a_restart(
+    storage: PostgresStorage, server: PostgresServer, provider: AuthorizationServer
+) -> None:
+    """A server that crashes while the user is in the browser costs the login nothing."""
+
+    def approve(address: str) -> list[str]:
+        server.restart()
+        return [user_agent.fetch_only(address)]
+
+    login = conductor_over(storage).sign_in(provider.config(), InstantTransport(approve))
+    assert login.state is State.AUTHENTICATED
+    assert storage.read(login.id) == login
+    assert storage.problems() == []
+
+
+def test_a_lease_survives_a_restart(storage: PostgresStorage, server: PostgresServer) -> None:
+    """What was held before a crash is held after it, by the same fence."""
+    login = pending()
+    with storage.lease(login.id, wait=0) as lease:
+        saved(storage, [login])
+        server.restart()
+        lease.keep()
+        saved(storage, [further(login)])
+    with storage.lease(login.id, wait=0):
+        pass
+
+
+def test_readers_and_writers_wait_for_the_server(
+    storage: PostgresStorage, server: PostgresServer
+) -> None:
+    """Who reads or writes while the server is away is answered when it is back."""
+    login = finished()
+    saved(storage, [login])
+    server.stop(immediate=True)
+    back = threading.Timer(0.5, server.start)
+    back.start()
+    assert storage.read(login.id) == login
+    back.join()
+    server.restart()
+    saved(storage, [further(login)])
+    assert [event.seq for event in storage.events()] == [1, 2]
+
+
+def test_a_server_that_stays_away_is_an_error(host: Host, server: PostgresServer) -> None:
+    """Nobody waits for ever, and an unreachable server is named as such."""
+    storage = host(patience=0.3)
+    saved(storage, [finished()])
+    server.stop()
+    with pytest.raises(StorageError) as caught:
+        list(storage.summaries())
+    assert caught.value.exit_code == 7
+    with pytest.raises(StorageError):
+        saved(storage, [pending()])
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_commit_whose_answer_is_lost_is_made_once(
+    cut_off: PostgresStorage,
+    proxy: CuttingProxy,
+    server: PostgresServer,
+    *,
+    answered: bool,
+    crash: bool,
+) -> None:
+    """Whether the server had done it is found out, and it is done exactly once."""
+    login = finished()
+    saved(cut_off, [login])
+    proxy.cut(answered=answered, then=server.restart if crash else bool)
+    (recorded,) = cut_off.commit([change(further(login, reason="told"))])
+    assert proxy.cuts == 1
+    assert recorded.seq == 2
+    newest = cut_off.read(login.id)
+    assert newest is not None
+    assert (newest.version, newest.reason) == (2, "told")
+    assert [event.seq for event in cut_off.events()] == [1, 2]
+    assert cut_off.problems() == []
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_an_outcome_that_cannot_be_found_out_is_said(
+    cut_off: PostgresStorage, proxy: CuttingProxy, server: PostgresServer, *, answered: bool
+) -> None:
+    """A server that does not come back leaves an unknown outcome, never a false success."""
+    login = finished()
+    saved(cut_off, [login])
+    proxy.cut(answered=answered, then=lambda: server.stop(immediate=True))
+    with pytest.raises(OutcomeUnknown):
+        saved(cut_off, [further(login)])
+    server.start()
+    newest = cut_off.read(login.id)
+    assert newest is not None
+    assert newest.version == (2 if answered else 1)
+    assert cut_off.problems() == []
+
+
+def test_a_frozen_server_is_not_waited_for(
+    host: Host, server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server process that stands still, with its line open, holds nobody up for long."""
+    monkeypatch.setattr(connections, "_FROZEN", 0.5)
+    storage = host(patience=0)
+    saved(storage, [finished()])
+    pids = [
+        pid
+        for (pid,) in server.execute(
+            database, "SELECT pid FROM pg_stat_activity WHERE application_name = 'holdfast'"
+        )
+    ]
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(StorageError):
+            storage.find("nobody")
+        assert time.monotonic() - began < 5
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    assert storage.find("nobody") is None
