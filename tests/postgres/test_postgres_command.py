@@ -1,0 +1,126 @@
+"""The command and the service over PostgreSQL, as their users call them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import HOLDFAST, World, kill, until
+from holdfast.engine.result import Success
+from holdfast.interfaces.service import OAuthService
+from holdfast.interfaces.workbench import Workbench
+from holdfast.testing import user_agent
+from holdfast.testing.authorization_server import AuthorizationServer
+from postgres_server import PostgresServer
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as running:
+        yield running
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path, provider: AuthorizationServer, server: PostgresServer, database: str
+) -> World:
+    tmp_path.chmod(0o700)
+    return World(tmp_path, provider, {"HOLDFAST_STORE": server.url(database)})
+
+
+def test_the_command_works_whole(world: World, server: PostgresServer, database: str) -> None:
+    """Login, status, refresh, audit show, logout and token; nothing is kept on this host."""
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    status = world.run("status", "demo", "--json").json["logins"][0]
+    assert status["state"] == "authenticated"
+    assert status["storage"].startswith("postgresql:")
+    assert world.run("refresh", "demo").code == 0
+    shown = world.run("audit", "show", "--json").lines
+    assert [line["trigger"] for line in shown][:4] == [
+        "begin", "present", "receive_callback", "accept_tokens",
+    ]  # fmt: skip
+    assert world.run("logout", "demo").code == 0
+    assert world.run("token", "demo").code == 4
+    assert not (world.state / "vault.db").exists()
+    assert server.execute(database, "SELECT count(*) FROM lease WHERE until IS NOT NULL") == [(0,)]
+
+
+def test_a_login_begun_on_one_host_is_finished_on_another(world: World) -> None:
+    """What one host began and did not live to finish, another resumes."""
+    here = {"HOLDFAST_STATE_DIR": str(world.place / "here")}
+    there = {"HOLDFAST_STATE_DIR": str(world.place / "there")}
+    started = world.run("login", "demo", "--start", "--via", "manual", "--json", env=here)
+    assert started.code == 3
+    landed = user_agent.fetch_only(started.json["url"])
+    login = started.json["login"]
+    done = world.run("resume", login, "--callback-url", "-", stdin=landed, env=there)
+    assert done.code == 0, done.err
+    assert world.run("token", "demo", env=here).code == 0
+
+
+def test_a_killed_login_is_resumed_at_once(world: World) -> None:
+    """After kill -9 of a waiting login, the same host goes on with it without any wait."""
+    waiting = world.start("login", "demo", "--via", "loopback", "--no-browser")
+    bench = bench_of(world)
+    (login,) = until(
+        lambda: list(bench.storage.summaries()),
+        lambda found: [one.state for one in found] == ["awaiting_callback"],
+    )
+    kill(waiting)
+    cancelled = world.run("cancel", login.short_id)
+    assert cancelled.code == 0, cancelled.err
+
+
+def test_the_service_works_on_it(world: World) -> None:
+    """A program hands the storage to OAuthService and needs nothing else."""
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    bench = bench_of(world)
+    service = OAuthService(storage=bench.storage)
+    assert isinstance(service.get_tokens("demo"), Success)
+    answer = OAuthService(workbench=bench).refresh_tokens("demo")
+    assert isinstance(answer, Success)
+    assert world.run("token", "demo").out.strip() == answer.value.access_token
+
+
+def bench_of(world: World) -> Workbench:
+    return Workbench.open(
+        config_dir=str(world.config),
+        environ={**world.extra, "HOLDFAST_STATE_DIR": str(world.state)},
+    )
+
+
+def test_without_the_driver_one_command_is_named(world: World, tmp_path: Path) -> None:
+    """Where psycopg is not installed, the hint is the command that installs it."""
+    absent = tmp_path / "absent" / "psycopg"
+    absent.mkdir(parents=True)
+    (absent / "__init__.py").write_text("raise ImportError('absent')")
+    done = subprocess.run(
+        [sys.executable, HOLDFAST, "status", "--json"],
+        env={**world.environ, "PYTHONPATH": str(absent.parent)},
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert told["error"] == "CONFIG_MISSING"
+    assert "holdfast[postgres]" in told["hint"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://keeper:hunter2@/nowhere?host=/nowhere",
+        "postgresql://keeper:hunter2@[/x",
+        "postgresql://keeper:hunter2@/db?nonsense=1",
+        "postgresql://keeper:hunter2 @/db",
+    ],
+)
+def test_a_password_in_the_address_is_never_told(world: World, address: str) -> None:
+    """Neither a wrong address nor an unreachable server has its password printed."""
+    done = world.run("status", "-vv", env={"HOLDFAST_STORE": address})
+    assert done.code in {1, 7}
+    assert "hunter2" not in done.out + done.err
+    assert "Traceback" not in done.err
