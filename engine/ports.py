@@ -162,6 +162,12 @@ class Lease:
             StorageError: It is about to end, and the storage does not answer.
         """
 
+    def release(self) -> None:
+        """Give it back: for a courier that finished when nobody was left to do so.
+
+        What the kernel keeps is given back by the end of its holders.
+        """
+
 
 class Storage(Protocol):
     """Where logins are kept. Durable storages are shared by any number of processes."""

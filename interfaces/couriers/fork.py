@@ -131,6 +131,7 @@ def run(home: Channel, errand: Errand, perform: Callable[[Errand], ErrandOutcome
     except OSError:
         if isinstance(outcome, TokensNotSaved):
             _keep_trying(outcome)
+        errand.lease.release()
 
 
 def hear(line: Channel, relay: Relay) -> ErrandOutcome | None:

@@ -16,10 +16,11 @@ import random
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ...engine.errors import Fenced, LoginBusy
+from ...engine.errors import Fenced, LoginBusy, StorageError
 from ...engine.ports import LEASE_OUTLASTS, Lease
 from ..host import SystemClock
 from .connections import Connection, Connections
@@ -75,6 +76,11 @@ class LentLease(Lease):
     def keep(self) -> None:
         """See :meth:`holdfast.engine.ports.Lease.keep`; asks the database only when it must."""
         self.rows.keep(self)
+
+    def release(self) -> None:
+        """See :meth:`holdfast.engine.ports.Lease.release`; where it fails, it ends by itself."""
+        with suppress(StorageError):
+            self.rows.release(self)
 
 
 class LeaseRows:

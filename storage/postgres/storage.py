@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.codec import decode_login, decode_summary
@@ -13,6 +13,7 @@ from ..audit_rows import read_events
 from ..host import SystemClock
 from ..locks import locked
 from ..manifest import read_head
+from ..news import News
 from ..paths import state_dir as default_state_dir
 from ..private_file import ensure_directory
 from ..reader import open_secret, row_by_alias, row_by_id
@@ -24,7 +25,6 @@ from .executor import Executor
 from .leases import TTL, LeaseRows
 from .opening import PostgresOpener
 from .realm import realm_of
-from .waiting import Sparing
 
 if TYPE_CHECKING:
     from ...engine.events import Event, Recorded
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _LOOK_EVERY: Final = 5.0  # seconds between comparisons of rows with the manifest, which all pay for
+_NOTICEABLE: Final = 0.005  # seconds of waiting after which somebody may have answered us
 _HELP: Final = "holdfast help storage"
 _clock: Final = SystemClock()
 
@@ -205,26 +206,29 @@ class PostgresStorage:
         self, login_id: str, wait: float, until: Callable[[], bool] | None
     ) -> Generator[Lease]:
         self._opener.keys()  # the tables are there
-        deadline = _clock.monotonic() + wait
-        asked = Sparing(until) if until is not None else None
+        began = _clock.monotonic()
+        # each answer costs a look at the database, and a crowd may be asking
+        sooner = None if until is None else News(lambda: None, until)
         process = os.getpid()
-        with self._turn(login_id, wait, asked) as realm:
-            if asked is not None and asked.has_waited and asked.now():
+        with self._turn(login_id, wait, sooner) as realm:
+            waited = _clock.monotonic() - began
+            if waited > _NOTICEABLE and until is not None and until():
                 raise LoginBusy(
                     f"login {login_id[:4]} was handled by another process meanwhile",
                     hint="holdfast status",
                 )
-            left = max(0.0, deadline - _clock.monotonic())
-            lease = self._leases.acquire(login_id, wait=left, realm=realm, until=asked)
+            left = max(0.0, wait - waited)
+            lease = self._leases.acquire(login_id, wait=left, realm=realm, until=sooner)
             try:
                 yield lease
             finally:
                 if process == os.getpid():  # not in a child that was forked meanwhile
-                    with suppress(StorageError):  # then it ends by itself
-                        self._leases.release(lease)
+                    lease.release()
 
     @contextmanager
-    def _turn(self, login_id: str, wait: float, asked: Sparing | None) -> Generator[str | None]:
+    def _turn(
+        self, login_id: str, wait: float, until: Callable[[], bool] | None
+    ) -> Generator[str | None]:
         """Our turn among the processes of this host; gives the realm of the lock they share."""
         try:
             ensure_directory(os.path.dirname(self._locks))
@@ -233,7 +237,7 @@ class PostgresStorage:
             yield None
             return
         path = os.path.join(self._locks, f"{login_id}.lock")
-        with locked(path, wait=wait, what=f"login {login_id[:4]}", until=asked) as descriptor:
+        with locked(path, wait=wait, what=f"login {login_id[:4]}", until=until) as descriptor:
             yield realm_of(descriptor)
 
     def close(self) -> None:

@@ -105,7 +105,7 @@ def test_without_the_driver_one_command_is_named(world: World, tmp_path: Path) -
     )  # fmt: skip
     assert done.returncode == 1
     told = json.loads(done.stdout)
-    assert told["error"] == "CONFIG_MISSING"
+    assert told["code"] == "CONFIG_MISSING"
     assert "holdfast[postgres]" in told["hint"]
 
 

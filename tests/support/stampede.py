@@ -12,6 +12,7 @@ import resource
 import struct
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,18 +29,17 @@ def bench(place: str) -> Workbench:
     return Workbench.open(state_dir=f"{place}/s", config_dir=f"{place}/c", store="file")
 
 
-def expire(place: str) -> None:
+def expire(own: Workbench) -> None:
     """Let the token of the login be an hour older than it is."""
-    storage = bench(place).storage
-    login = bench(place).conductor.renewal.find("demo", "default")
+    storage = own.storage
+    login = own.conductor.renewal.find("demo", "default")
     assert login.tokens is not None
     older = replace(login.tokens, issued_at=login.tokens.issued_at - 3600.0)
     Ledger(storage, SystemClock(), origin()).advance(login, Trigger.EXPIRE, tokens=older)
 
 
-def attend(place: str, go: int, answers: int) -> None:
+def attend(own: Workbench, go: int, answers: int) -> None:
     """Ask for the token each time there is a sign to."""
-    own = bench(place)
     while os.read(go, 1):
         began = time.monotonic()
         login = own.conductor.renewal.valid("demo", "default")
@@ -51,10 +51,10 @@ def attend(place: str, go: int, answers: int) -> None:
 class Crowd:
     """The processes, waiting for their signs."""
 
-    def __init__(self, place: str, size: int) -> None:
+    def __init__(self, opened: Callable[[], Workbench], size: int) -> None:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, size * 2 + 200), limit))
-        self.place = place
+        self.opened = opened
         self._answers, answering = os.pipe()
         self._signs: list[int] = []
         self.members: list[int] = []
@@ -66,7 +66,7 @@ class Crowd:
                     os.close(inherited)
                 status = 1
                 try:
-                    attend(place, hearing, answering)
+                    attend(opened(), hearing, answering)
                     status = 0
                 finally:
                     os._exit(status)
@@ -77,10 +77,20 @@ class Crowd:
 
     def expiry(self) -> tuple[float, float]:
         """One expiry: seconds until all had the token, and the longest any of them took."""
-        expire(self.place)
+        expire(self.opened())
         began = time.monotonic()
+        self.ask()
+        waits, tokens = self.answers()
+        assert len(tokens) == 1, "not all were given the same token"
+        return time.monotonic() - began, max(waits)
+
+    def ask(self) -> None:
+        """Give the sign."""
         for sign in self._signs:
             os.write(sign, b"!")
+
+    def answers(self) -> tuple[list[float], set[bytes]]:
+        """What all of them were given, and how long each waited."""
         waits: list[float] = []
         tokens: set[bytes] = set()
         while len(waits) < len(self.members):
@@ -89,8 +99,7 @@ class Crowd:
             took, token = _ANSWER.unpack(answer)
             waits.append(took)
             tokens.add(token)
-        assert len(tokens) == 1, "not all were given the same token"
-        return time.monotonic() - began, max(waits)
+        return waits, tokens
 
     def leave(self) -> None:
         """End them all."""
@@ -103,7 +112,7 @@ class Crowd:
 
 def main(place: str, processes: int, expiries: int) -> dict[str, Any]:
     """Let ``expiries`` tokens expire in front of so many processes."""
-    crowd = Crowd(place, processes)
+    crowd = Crowd(lambda: bench(place), processes)
     rounds = [crowd.expiry() for _ in range(expiries)]
     crowd.leave()
     return {
