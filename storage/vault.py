@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from ..engine.codec import decode_login, decode_summary
 from ..engine.errors import Damaged, NewerFormat
+from ..engine.log_lines import check_lines
 from ..engine.ports import Lease
+from .audit_check import check_log, nothing_to_verify
 from .audit_rows import append_event, read_events
 from .locks import locked
+from .log_keys import LogKeys
 from .manifest import read_head
 from .news import News
 from .private_file import ensure_directory
@@ -27,6 +30,7 @@ from .session import Session
 from .watch import Watch, problems_of
 
 if TYPE_CHECKING:
+    from ..engine.chain import Verification
     from ..engine.events import Event, Recorded
     from ..engine.ports import Change
     from ..engine.record import Login, Summary
@@ -142,6 +146,20 @@ class Vault:
         """What in the vault is not as it was saved, one sentence each; empty if all is well."""
         with self._reading(check=False) as opened:
             return [] if opened is None else problems_of(*opened)
+
+    def verify(self) -> Verification:
+        """Check the audit log: links, numbers, end, stories, and whether the logins agree with it.
+
+        What is found is collected in the answer; an empty storage has an empty log.
+        """
+        with self._reading(check=False) as opened:
+            return nothing_to_verify() if opened is None else check_log(*opened)
+
+    def verify_lines(self, lines: Iterable[bytes]) -> Verification:
+        """Check an exported log with the key of this vault; without it, if there is no vault."""
+        with self._reading(check=False) as opened:
+            link = LogKeys(opened[1]).link if opened else None
+        return check_lines(lines, link)
 
     # --- writing ---------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from .login_commands import cancel, login, resume
 from .provider_commands import provider
 from .status_commands import list_logins, status
 from .token_commands import execute, logout, refresh, token
+from .verify_command import verify
 
 _FIRST_CONTACT: Final = """\
 holdfast signs command-line programs in, and remembers exactly how.
@@ -57,6 +58,7 @@ def completion(shell: str) -> None:
         click.echo(made(cli, {}, "holdfast", "_HOLDFAST_COMPLETE").source())
 
 
+audit.add_command(verify)
 for _command in (
     login,
     resume,

@@ -1,0 +1,159 @@
+"""``audit verify``: whether the log is complete, untouched, and tells what could have happened."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+from ...engine.errors import Damaged, StorageError
+from ...engine.finding import CHAIN, records
+from ...storage.vault import Vault
+from .app import App, takes_app
+from .wording import rfc3339
+
+if TYPE_CHECKING:
+    from ...engine.chain import Verification
+    from ...engine.finding import Finding
+    from ...engine.ports import Storage
+
+_SHOWN: Final = 20
+
+
+@click.command()
+@click.option(
+    "--file",
+    "exported",
+    type=click.File("rb"),
+    default=None,
+    metavar="LOG.jsonl",
+    help="Check an exported log instead; - is standard input.",
+)
+@takes_app
+def verify(app: App, *, exported: IO[bytes] | None) -> None:
+    """Prove the audit log: every record follows, none is missing, all was allowed.
+
+    Checks the links between the records, their numbers, that the log ends where the vault says it
+    does, that every transition is one of the machine and starts where its login was, and that every
+    login in the vault stands where the log left it. Exits with 8 if anything is wrong.
+
+    An exported log is checked with the key of the vault, if the vault is here; without it, what was
+    rewritten together with everything behind it cannot be told.
+    """
+    vault = vault_of(app.bench().storage)
+    found = vault.verify() if exported is None else vault.verify_lines(exported)
+    tell(app, found)
+    if found.findings:
+        sys.exit(Damaged.exit_code)
+
+
+def vault_of(storage: Storage) -> Vault:
+    """The vault whose log is meant.
+
+    Raises:
+        StorageError: This storage has none.
+    """
+    if isinstance(storage, Vault):
+        return storage
+    raise StorageError(
+        f"the audit log of {storage.description} has no links to check", hint="unset HOLDFAST_STORE"
+    )
+
+
+def tell(app: App, found: Verification) -> None:
+    """Say what a check came to."""
+    if app.terminal.json:
+        app.terminal.answer_json("audit-verify/1", members_of(found))
+        return
+    for line in lines_of(app, found):
+        app.terminal.tell(line)
+
+
+def members_of(found: Verification) -> dict[str, Any]:
+    """The answer for programs."""
+    return {
+        "sound": not found.findings,
+        "records": found.records,
+        "first": found.first,
+        "last": found.last,
+        "intact": found.intact,
+        "head": {"seq": found.last, "mac": found.head.hex()},
+        "since": rfc3339(found.since),
+        "until": rfc3339(found.until),
+        "logins": found.logins,
+        "keyed": found.keyed,
+        "findings": [
+            {
+                "code": one.code.value,
+                "seq": one.seq,
+                "last": one.last,
+                "login": one.login,
+                "message": one.message,
+                "expected": one.expected,
+                "found": one.found,
+            }
+            for one in found.findings
+        ],
+    }
+
+
+def lines_of(app: App, found: Verification) -> list[str]:
+    """The answer for people."""
+    terminal = app.terminal
+    if not found.findings:
+        return _sound(app, found)
+    lines: list[str] = []
+    for one in found.findings[:_SHOWN]:
+        lines += _finding(terminal.symbol("bad"), one)
+    if len(found.findings) > _SHOWN:
+        lines.append(f"  and {len(found.findings) - _SHOWN} more: holdfast audit verify --json")
+    if any(one.code in CHAIN for one in found.findings):
+        lines.append(_trust(found))
+    else:
+        lines.append("  the records themselves are unbroken")
+    return lines
+
+
+def _sound(app: App, found: Verification) -> list[str]:
+    good = app.terminal.symbol("good")
+    if not found.records:
+        return [f"{good} the log is empty"]
+    many = f"{found.records:,} record{'s' if found.records != 1 else ''}"
+    chain = "chain unbroken" if found.keyed else "numbers and links between lines unbroken"
+    lines = [
+        f"{good} {many}, {_dates(found)}, {chain}, every transition allowed by the machine",
+        f"  head {found.last} sha256:{found.head.hex()}",
+    ]
+    if found.keyed:
+        lines.append("  keep that line elsewhere to detect truncation")
+    else:
+        lines.append("  the key of the vault is not here: a log rewritten as a whole would pass")
+    return lines
+
+
+def _finding(mark: str, one: Finding) -> list[str]:
+    lines = [f"{mark} {one.message}"]
+    if one.expected:
+        lines += [f"    expected  sha256:{one.expected}", f"    found     sha256:{one.found}"]
+    return lines
+
+
+def _trust(found: Verification) -> str:
+    last = max(found.last, *(one.last or 0 for one in found.findings))
+    rest = f"{records(found.intact + 1, last)[7:].strip()} cannot be trusted"
+    if found.intact < found.first or not found.first:
+        return f"  {rest}"
+    one = found.first == found.intact
+    return f"  {records(found.first, found.intact)} {'is' if one else 'are'} intact; {rest}"
+
+
+def _dates(found: Verification) -> str:
+    first, last = (
+        datetime.fromtimestamp(moment or 0, UTC) for moment in (found.since, found.until)
+    )
+    if first.date() == last.date():
+        return f"{last.day} {last:%b %Y}"
+    year = "" if first.year == last.year else f" {first.year}"
+    return f"{first.day} {first:%b}{year} - {last.day} {last:%b %Y}"

@@ -1,0 +1,105 @@
+"""``holdfast audit verify`` as its user meets it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from command import World
+from holdfast.engine.events import Event, EventKind, Origin
+from holdfast.engine.table import State
+from transitions_of import vault_in
+from wandering import Wanderer
+
+
+@pytest.fixture
+def signed_in(world: World) -> World:
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    return world
+
+
+def tamper(world: World, *deeds: str) -> None:
+    with closing(sqlite3.connect(world.state / "vault.db")) as connection, connection:
+        for deed in deeds:
+            connection.execute(deed)
+
+
+def test_a_log_proves_itself(signed_in: World) -> None:
+    """After a login the log verifies, in words and in JSON, from the vault and from its file."""
+    done = signed_in.run("audit", "verify", "--json")
+    assert done.code == 0
+    told = done.json
+    assert (told["schema"], told["sound"], told["findings"]) == (
+        "holdfast.audit-verify/1",
+        True,
+        [],
+    )
+    assert told["records"] == told["last"] == told["intact"] == 4
+    in_words = signed_in.run("audit", "verify")
+    assert in_words.code == 0
+    assert f"head 4 sha256:{told['head']['mac']}" in in_words.out
+    file = str(signed_in.state / "audit.jsonl")
+    from_file = signed_in.run("audit", "verify", "--json", "--file", file)
+    assert (from_file.code, from_file.json["head"], from_file.json["keyed"]) == (
+        0,
+        told["head"],
+        True,
+    )
+    elsewhere = signed_in.run(
+        "audit", "verify", "--json", "--file", "-", "--state-dir", str(signed_in.place / "none"),
+        stdin=Path(file).read_text(),
+    )  # fmt: skip
+    assert (elsewhere.code, elsewhere.json["keyed"]) == (0, False)
+
+
+def test_nothing_recorded_is_nothing_wrong(world: World) -> None:
+    """Without a vault there is an empty log, and none is made by asking."""
+    done = world.run("audit", "verify", "--json")
+    assert (done.code, done.json["records"]) == (0, 0)
+    assert not (world.state / "vault.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("deed", "code", "seq", "intact"),
+    [
+        ("UPDATE audit SET body = zeroblob(300) WHERE seq = 3", "changed", 3, 2),
+        ("DELETE FROM audit WHERE seq = 2", "missing", 2, 1),
+        ("DELETE FROM audit WHERE seq > 2", "truncated", 3, 2),
+        ("INSERT INTO audit SELECT 5, body, mac FROM audit WHERE seq = 1", "copied", 5, 4),
+        ("UPDATE head SET mac = zeroblob(32)", "head", None, 4),
+        ("UPDATE login SET version = version - 1", "vault_differs", 4, 4),
+        ("DELETE FROM login", "vanished", 4, 4),
+    ],
+)
+def test_what_was_done_is_named(signed_in: World, deed: str, code: str, seq: int | None, intact: int) -> None:  # fmt: skip
+    """Whatever was done to the log or the vault ends in exit code 8 and names the record."""
+    tamper(signed_in, deed)
+    done = signed_in.run("audit", "verify", "--json")
+    assert done.code == 8
+    first = done.json["findings"][0]
+    assert (first["code"], first["seq"], done.json["intact"]) == (code, seq, intact)
+    assert signed_in.run("audit", "verify").code == 8
+
+
+def test_an_illegal_transition_is_found_behind_a_correct_chain(tmp_path: Path) -> None:
+    """Who can write to the vault can plant a record that follows; the table tells it from a real one."""
+    tmp_path.chmod(0o700)
+    vault = vault_in(str(tmp_path))
+    wanderer = Wanderer(vault, 2, 5)
+    wanderer.steps(40, at_once=10)
+    for login in wanderer.logins:
+        planted = Event(
+            time=1.0, event=EventKind.TRANSITION, login=login.id, version=login.version + 1,
+            origin=Origin(pid=1, host="h", user="u", app_version="1"),
+            trigger="receive_callback", source=login.state.value, dest=State.AUTHENTICATED.value,
+        )  # fmt: skip
+        vault.note(planted)
+    found = vault.verify()
+    codes = [(one.code.value, one.seq) for one in found.findings]
+    assert codes == [
+        ("illegal_transition", 41), ("vault_differs", 41),
+        ("illegal_transition", 42), ("vault_differs", 42),
+    ]  # fmt: skip
+    assert found.intact == 42

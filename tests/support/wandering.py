@@ -1,0 +1,84 @@
+"""Logins that wander through the table at random, each step saved as the conductor saves it.
+
+Run as a program, one of many at once: ``wandering.py PLACE STEPS SEED``.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from dataclasses import replace
+from typing import Any
+
+from holdfast.engine.ledger import Ledger
+from holdfast.engine.ports import Change, Storage
+from holdfast.engine.record import Challenge, Exchange, Login
+from holdfast.engine.secret import Secret
+from holdfast.engine.table import TABLE, Guard, State, Trigger
+from holdfast.storage.host import SystemClock, origin
+from logins import BY_BROWSER, BY_DEVICE, NOW, TOKENS, login_in
+from transitions_of import vault_in
+
+_OVER = {"challenge": None, "presentation": None, "exchange": None}
+
+
+class Wanderer:
+    """Takes ``count`` logins through random legal transitions."""
+
+    def __init__(self, storage: Storage, count: int, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.ledger = Ledger(storage, SystemClock(), origin())
+        self.logins = [self._fresh(number) for number in range(count)]
+
+    def _fresh(self, number: int) -> Login:
+        name = f"{self.random.getrandbits(120):026X}"
+        return replace(login_in(State.IDLE, version=0), id=name, account=f"{name}/{number}")
+
+    def draft(self) -> Change:
+        """One step of one login, not saved yet."""
+        number = self.random.randrange(len(self.logins))
+        login = self.logins[number]
+        row = self.random.choice(
+            [r for r in TABLE if r.source is login.state and _allowed(login, r.guard)]
+        )
+        change = self.ledger.draft(login, row.trigger, **self._sets(login, row.trigger))
+        self.logins[number] = change.login
+        return change
+
+    def steps(self, count: int, *, at_once: int = 1) -> None:
+        """Save ``count`` steps."""
+        for _ in range(count // at_once):
+            self.ledger.commit([self.draft() for _ in range(at_once)])
+
+    def _sets(self, login: Login, trigger: Trigger) -> dict[str, Any]:
+        fresh = Challenge(
+            verifier=Secret("v"), state=Secret(f"{login.id}{login.version}"), nonce=Secret("n")
+        )
+        shown = self.random.choice([BY_BROWSER, BY_DEVICE])
+        sets: dict[Trigger, dict[str, Any]] = {
+            Trigger.BEGIN: {"challenge": fresh, "deadline": NOW + 600},
+            Trigger.RECHALLENGE: {"challenge": fresh},
+            Trigger.PRESENT: {"presentation": shown},
+            Trigger.RECEIVE_CALLBACK: {"exchange": Exchange(kind="code", started_at=NOW)},
+            Trigger.REFRESH: {"exchange": Exchange(kind="refresh", started_at=NOW)},
+            Trigger.ACCEPT_TOKENS: {"tokens": TOKENS, **_OVER},
+            Trigger.POSTPONE_REFRESH: {"exchange": None},
+            Trigger.REJECT_REFRESH: {"exchange": None},
+        }
+        return sets.get(trigger, {})
+
+
+def _allowed(login: Login, guard: Guard | None) -> bool:
+    kind = login.exchange.kind if login.exchange else None
+    return {
+        Guard.POLLS: login.presentation is BY_DEVICE,
+        Guard.SENDS_CODE: kind == "code",
+        Guard.SENDS_REFRESH_TOKEN: kind == "refresh",
+        Guard.HAS_REFRESH_TOKEN: login.tokens is not None,
+        None: True,
+    }[guard]
+
+
+if __name__ == "__main__":
+    place, count, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    Wanderer(vault_in(place), 4, seed).steps(count)
