@@ -111,24 +111,26 @@ def glance(text: bytes) -> Step | None:
         NotAnEvent: As for :func:`step_of`.
     """
     told = text.decode("ascii", "replace")
+    if "\\" in told or not told.startswith("{"):  # an odd one: read all of it
+        return step_of(members_of_text(text))
     if '"event":"login.transition"' not in told:
-        return None if told.startswith("{") else step_of(members_of_text(text))
+        return None
+    index = told.index
     try:
-        at = told.index(',"from":"') + 9
-        source = told[at : told.index('"', at)]
-        at = told.index(',"login":"', at) + 10
-        login = told[at : told.index('"', at)]
-        at = told.index(',"to":"', at) + 7
-        dest = told[at : told.index('"', at)]
-        at = told.index(',"trigger":"', at) + 12
-        trigger = told[at : told.index('"', at)]
-        at = told.index(',"version":', at) + 11
-        version = int(told[at:-1])
-    except ValueError:  # an odd one: read all of it
+        source = index(',"from":"') + 9
+        login = index(',"login":"', source) + 10
+        dest = index(',"to":"', login) + 7
+        trigger = index(',"trigger":"', dest) + 12
+        version = index(',"version":', trigger) + 11
+        return Step(
+            told[login : index('"', login)],
+            int(told[version:-1]),
+            told[trigger : index('"', trigger)],
+            told[source : index('"', source)],
+            told[dest : index('"', dest)],
+        )
+    except ValueError:
         return step_of(members_of_text(text))
-    if "\\" in f"{login}{source}{dest}{trigger}":
-        return step_of(members_of_text(text))
-    return Step(login, version, trigger, source, dest)
 
 
 _TRANSITION: Final = "login.transition"

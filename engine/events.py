@@ -105,16 +105,22 @@ class Event:
     def members(self) -> dict[str, Scalar]:
         """The fields that are written, under the names they are written by; no secret."""
         named: dict[str, Scalar] = {"schema": AUDIT_SCHEMA}
-        for f in fields(self):
-            if f.name not in {"origin", "fingerprints"}:
-                named[_WRITTEN_AS.get(f.name, f.name)] = getattr(self, f.name)
-        for f in fields(self.origin):
-            named[f.name] = getattr(self.origin, f.name)
+        for source, names in ((self, _OF_EVENT), (self.origin, _OF_ORIGIN)):
+            for name, written in names:
+                value = getattr(source, name)
+                if value is not None:
+                    named[written] = value
         named["time"] = round(self.time, 6)  # what RFC 3339 can tell, so that a line can be checked
-        return {name: value for name, value in named.items() if value is not None}
+        return named
 
 
 _WRITTEN_AS: Final = {"source": "from", "dest": "to"}
+_OF_EVENT: Final = [
+    (f.name, _WRITTEN_AS.get(f.name, f.name))
+    for f in fields(Event)
+    if f.name not in {"origin", "fingerprints"}
+]
+_OF_ORIGIN: Final = [(f.name, f.name) for f in fields(Origin)]
 FINGERPRINTS: Final = ("access_token", "refresh_token", "client", "subject")
 """The names under which values may be fingerprinted."""
 

@@ -14,17 +14,17 @@ from .log_keys import LogKeys
 from .manifest import Head, read_head
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Mapping
 
     from ..engine.chain import Verification
+    from .database import Database
     from .sealing import Keys
 
 _TRIES: Final = 1_000_000  # openings spent on where strange records come from; about a second
 _LIKELY: Final = 256
 
 
-def check_log(connection: sqlite3.Connection, keys: Keys) -> Verification:
+def check_log(connection: Database, keys: Keys) -> Verification:
     """Check all of the log: its links, its numbers, its end, its stories, and the vault they led to.
 
     Everything is collected; nothing is raised for what is found.
@@ -60,7 +60,7 @@ def nothing_to_verify() -> Verification:
     return ChainWalk(None, Stories()).verification()
 
 
-def _walk(connection: sqlite3.Connection, audit: LogKeys, walk: ChainWalk) -> dict[int, bytes]:
+def _walk(connection: Database, audit: LogKeys, walk: ChainWalk) -> dict[int, bytes]:
     """Take every record; gives those that do not open as what they stand for."""
     strange: dict[int, bytes] = {}
     opened, take = audit.open, walk.take

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final
 
 from ..engine.errors import Damaged
+from .sealing import Aead, expand, hmac
 
 if TYPE_CHECKING:
     from .sealing import Keys
 
+_NUMBER: Final = Struct(">Q").pack
+_NONCE: Final = 12
+
 
 class LogKeys:
-    """Opens and links the records of one vault."""
+    """Opens and links the records of one vault, in a fraction of the time that one by one takes."""
 
     def __init__(self, keys: Keys) -> None:
         """Derive what every record needs."""
-        self._keys = keys
+        self._store = keys.store
+        self._later = [entry for entry in keys.audit_keys if entry[0] > 0]
+        self._first, self._end = 0, 0  # the records the present key is for
+        self._decrypt = Aead(bytes(32)).decrypt
+        self._chain = b""
 
     def open(self, seq: int, sealed: Any) -> bytes:
         """The text of record ``seq``.
@@ -23,11 +32,27 @@ class LogKeys:
         Raises:
             Damaged: It is not that one.
         """
+        if not self._first <= seq < self._end:
+            self._turn_to(seq)
         try:
-            return self._keys.open_event(seq, sealed)
-        except TypeError as error:  # SQLite keeps any type in any column
+            nonce, body = sealed[:_NONCE], sealed[_NONCE:]
+            return self._decrypt(nonce, body, self._store + _NUMBER(seq))
+        except Exception as error:  # InvalidTag, and whatever another type in the column leads to
             raise Damaged("a record of the audit log does not open") from error
 
     def link(self, before: bytes, seq: int, text: bytes) -> bytes:
         """The link of record ``seq`` to all before it."""
-        return self._keys.chain(before, seq, text)
+        if not self._first <= seq < self._end:
+            self._turn_to(seq)
+        return hmac(self._chain, before + _NUMBER(seq) + text)
+
+    def _turn_to(self, seq: int) -> None:
+        """Take up the key of record ``seq``."""
+        end = 1 << 64
+        for first, key in reversed(self._later):
+            if first <= seq:
+                self._first, self._end = first, end
+                self._decrypt, self._chain = Aead(expand(key, "event")).decrypt, key
+                return
+            end = first
+        raise Damaged(f"there is no key for record {seq} of the audit log")

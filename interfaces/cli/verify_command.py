@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import click
 
 from ...engine.errors import Damaged, StorageError
 from ...engine.finding import CHAIN, records
-from ...storage.vault import Vault
 from .app import App, takes_app
 from .wording import rfc3339
 
@@ -42,20 +42,33 @@ def verify(app: App, *, exported: IO[bytes] | None) -> None:
     An exported log is checked with the key of the vault, if the vault is here; without it, what was
     rewritten together with everything behind it cannot be told.
     """
-    vault = vault_of(app.bench().storage)
-    found = vault.verify() if exported is None else vault.verify_lines(exported)
+    storage = provable(app.bench().storage)
+    found = storage.verify() if exported is None else storage.verify_lines(exported)
     tell(app, found)
     if found.findings:
         sys.exit(Damaged.exit_code)
 
 
-def vault_of(storage: Storage) -> Vault:
-    """The vault whose log is meant.
+@runtime_checkable
+class Provable(Protocol):
+    """A storage whose audit log is a chain that can be checked."""
+
+    def verify(self) -> Verification:
+        """Check the log, and the logins against it."""
+        ...
+
+    def verify_lines(self, lines: Iterable[bytes]) -> Verification:
+        """Check an exported log with the key of this storage, if it is there."""
+        ...
+
+
+def provable(storage: Storage) -> Provable:
+    """``storage``, if its log can be checked.
 
     Raises:
-        StorageError: This storage has none.
+        StorageError: It has no chain.
     """
-    if isinstance(storage, Vault):
+    if isinstance(storage, Provable):
         return storage
     raise StorageError(
         f"the audit log of {storage.description} has no links to check", hint="unset HOLDFAST_STORE"

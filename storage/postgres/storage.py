@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.codec import decode_login, decode_summary
 from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
+from ...engine.log_lines import check_lines
+from ..audit_check import check_log
 from ..audit_rows import read_events
 from ..host import SystemClock
 from ..locks import locked
+from ..log_keys import LogKeys
 from ..manifest import read_head
 from ..news import News
 from ..paths import state_dir as default_state_dir
@@ -27,6 +30,7 @@ from .opening import PostgresOpener
 from .realm import realm_of
 
 if TYPE_CHECKING:
+    from ...engine.chain import Verification
     from ...engine.events import Event, Recorded
     from ...engine.ports import Change, Lease
     from ...engine.record import Login, Summary
@@ -172,6 +176,14 @@ class PostgresStorage:
     def problems(self) -> list[str]:
         """What in the database is not as it was saved, one sentence each; empty if all is well."""
         return self._reading(problems_of)
+
+    def verify(self) -> Verification:
+        """Check the audit log: links, numbers, end, stories, and whether the logins agree with it."""
+        return self._reading(check_log)
+
+    def verify_lines(self, lines: Iterable[bytes]) -> Verification:
+        """Check an exported log with the key of this database."""
+        return check_lines(lines, LogKeys(self._opener.keys()).link)
 
     def _reading(self, work: Callable[[Executor, Keys], T]) -> T:
         keys = self._opener.keys()
