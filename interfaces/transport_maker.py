@@ -31,6 +31,7 @@ class TransportMaker:
         conversation: Conversation,
         *,
         answers: Callable[[], Answers] | None = None,
+        keys: Callable[[], Answers] | None = None,
         browser: Browser | None = None,
         open_browser: bool = True,
     ) -> None:
@@ -40,12 +41,14 @@ class TransportMaker:
             bench: Whose HTTP and clock they use.
             conversation: Where their notices go.
             answers: Opens the place pasted addresses come from; standard input by default.
+            keys: Opens a terminal whose keys are heeded by a transport that reads no answers.
             browser: What opens an address; the system's browser by default.
             open_browser: Whether anything is opened at all.
         """
         self._bench = bench
         self._conversation = conversation
         self._answers = answers or _standard_input
+        self._keys = keys
         self._browser = browser or SystemBrowser()
         self._open_browser = open_browser
         self._makers: dict[str, Callable[[], Transport]] = {
@@ -79,7 +82,7 @@ class TransportMaker:
         return ManualTransport(self._conversation, self._answers)
 
     def _device(self) -> DeviceTransport:
-        return DeviceTransport(self._conversation, self._bench.http, self._bench.clock)
+        return DeviceTransport(self._conversation, self._bench.http, self._bench.clock, self._keys)
 
     def _racing(self) -> RacingTransport:
         return RacingTransport(self._loopback(), self._manual())

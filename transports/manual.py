@@ -72,6 +72,7 @@ class ManualSession:
         self._conversation = conversation
         self._open_answers = answers
         self._answers: Answers | None = None
+        self._length = 0
 
     @property
     def answers(self) -> Answers:
@@ -112,18 +113,20 @@ class ManualSession:
             redirect_uri=self.presentation.redirect_uri,
             shows_code=self._config.shows_code,
         )
-        self._conversation.tell(
-            Notice(
-                kind=NoticeKind.RECEIVED,
-                redirect_uri=self.presentation.redirect_uri,
-                message=f"{len(text)} characters",
-            )
-        )
+        self._length = len(text)
         return Arrival(parameters=parameters)
 
     def reply(self, verdict: Verdict) -> None:
-        """Say what was wrong with a paste."""
-        if verdict.kind is VerdictKind.REFUSED:
+        """Say what was wrong with a paste, or that it was the one."""
+        if verdict.kind is VerdictKind.ACCEPTED:
+            self._conversation.tell(
+                Notice(
+                    kind=NoticeKind.RECEIVED,
+                    redirect_uri=self.presentation.redirect_uri,
+                    message=f"{self._length:,} characters",
+                )
+            )
+        elif verdict.kind is VerdictKind.REFUSED:
             self._conversation.tell(Notice(kind=NoticeKind.MISTAKE, message=verdict.message))
 
     def close(self) -> None:

@@ -22,11 +22,13 @@ from ...engine.login_id import choose as choose_login
 from ...engine.provider import OAuthConfig
 from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.table import State
+from ...transports.browser import SystemBrowser
 from ...transports.choice import Choice, Environment, choose
 from ..couriers.signals import signals_as_interrupts
 from ..transport_maker import TransportMaker
 from .app import App, takes_app
 from .follower import LoginFollower, StreamingConversation
+from .keys import LoginKeys
 from .outcome import keep_trying_to_save, login_members, tell_paused, tell_signed_in, tell_started
 from .screens import LoginScreen
 from .wording import Duration, span
@@ -34,6 +36,7 @@ from .wording import Duration, span
 if TYPE_CHECKING:
     from ...engine.ports import Conversation, Notice
     from ...engine.record import Login, Summary
+    from ..workbench import Workbench
 
 VIA = click.Choice(["auto", "loopback", "manual", "paste", "device"])
 
@@ -104,7 +107,7 @@ def login(
     conversation: Conversation = screen
     if terminal.json:
         conversation = StreamingConversation(screen, follower, terminal)
-    maker = TransportMaker(bench, conversation, open_browser=not no_browser)
+    maker = _maker(app, bench, screen, follower, conversation, open_browser=not no_browser)
     taken = [one.id for one in bench.open_logins()]
     if in_two_steps:
         via_name = "manual" if choice.transport == "loopback" else choice.transport
@@ -169,7 +172,8 @@ def resume(
         f"Resuming login {summary.short_id} {dot} {summary.provider} {dot} {summary.state.value} "
         f"{dot} started {ago} ago"
     )
-    maker = TransportMaker(bench, screen, open_browser=not no_browser)
+    terminal.say("")
+    maker = _maker(app, bench, screen, follower, screen, open_browser=not no_browser)
     names = _ways_on(summary, via or before, asked=via is not None)
     transports = [maker.make(name) for name in names]
     finish(
@@ -226,11 +230,36 @@ def finish(
 
 def _pause(app: App, follower: LoginFollower) -> NoReturn:
     saved = app.bench().storage.read(follower.login.id) if follower.login else None
-    app.terminal.say("")
     if saved is not None:
         tell_paused(app, saved)
+    else:
+        app.terminal.say("interrupted before anything was begun", mark="warn")
     follower.finished(130)
     sys.exit(130)
+
+
+def _maker(
+    app: App,
+    bench: Workbench,
+    screen: LoginScreen,
+    follower: LoginFollower,
+    conversation: Conversation,
+    *,
+    open_browser: bool,
+) -> TransportMaker:
+    """Transports whose waits heed the keys of this terminal."""
+    browser = SystemBrowser(app.environ)
+    keys = LoginKeys(app.terminal, screen, follower, browser, app.environ)
+    maker = TransportMaker(
+        bench,
+        conversation,
+        answers=keys.answers,
+        keys=keys.heeded,
+        browser=browser,
+        open_browser=open_browser,
+    )
+    keys.make = maker.make
+    return maker
 
 
 class _Nobody:

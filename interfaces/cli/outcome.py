@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...engine.errors import StorageError, TokensNotSaved
 from ...engine.table import State
-from .wording import clock_said, rfc3339, span
+from .wording import clock_said, more, rfc3339, span
 
 if TYPE_CHECKING:
     from ...engine.conductor import Started
@@ -38,15 +38,15 @@ def tell_signed_in(app: App, login: Login) -> None:
     if tokens is None:
         return
     if tokens.scopes:
-        terminal.say(f"  scopes    {' '.join(tokens.scopes)}")
+        terminal.say(f"  scopes    {' '.join(tokens.scopes)}", hang=12)
     for missing in sorted(set(login.config.scopes) - set(tokens.scopes)) if tokens.scope else ():
         if missing != "offline_access":  # granted as a refresh token, rarely as a scope
             terminal.say(f"asked for {missing}, the provider did not grant it", mark="warn")
     end = tokens.expires_at
     left = f"in {span(end - bench.clock.now())}" if end is not None else "at a time it did not say"
     renews = ", renews itself" if tokens.refresh_token else ", then sign in again"
-    terminal.say(f"  expires   {left}{renews}")
-    terminal.say(f"  sealed    {bench.storage.description}")
+    terminal.say(f"  expires   {left}{renews}", hang=12)
+    terminal.say(f"  sealed    {_sealed(bench.storage.description)}", hang=12)
     off = clock_said(login)
     if off is not None:
         terminal.say(f"the clock of this machine is {off}", mark="warn")
@@ -61,9 +61,7 @@ def tell_paused(app: App, login: Login) -> None:
         tell_signed_in(app, login)
         return
     left = (login.deadline or 0) - app.bench().clock.now()
-    terminal.say(
-        f"Paused. Login {login.short_id} is saved and valid for {span(max(left, 0))} more."
-    )
+    terminal.say(f"Paused. Login {login.short_id} is saved and valid for {more(left)}.")
     terminal.suggest(f"holdfast resume {login.short_id}", "continue")
     terminal.suggest(f"holdfast cancel {login.short_id}", "forget it")
 
@@ -91,13 +89,17 @@ def tell_started(app: App, started: Started, via: str) -> None:
             },
         )
         return
-    terminal.say("Open this address in any browser:")
-    terminal.link(started.address)
+    terminal.say("  Open this address in any browser:")
+    terminal.link(started.address, before="  ")
+    terminal.say("")
     if device is not None:
-        terminal.say(f"Code   {device.user_code}")
+        terminal.say(f"  Code   {device.user_code}")
+        terminal.say("  Never enter a code that somebody sent you: it signs them in as you.")
+        terminal.say("")
+        terminal.suggest(" ".join(resume), "finish it")
     else:
-        terminal.say("Then pass the address you land on to:")
-    terminal.suggest(" ".join(resume))
+        terminal.say("  Then pass the address you land on to standard input of:")
+        terminal.suggest(" ".join(resume))
 
 
 def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
@@ -121,6 +123,17 @@ def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
     error.hint = f"holdfast login {error.login.provider}"
     error.why = "the tokens were in memory only, and are gone"
     raise error
+
+
+def _sealed(description: str) -> str:
+    """What a storage is, in words; ``keyring:SecretService`` says kind and place of its key."""
+    kind, _, place = description.partition(":")
+    words = {
+        "keyring": f"with the key in the system keyring ({place})",
+        "file": "with a key file",
+        "memory": "nowhere: it is gone with this process",
+    }
+    return words.get(kind, description)
 
 
 def _account(login: Login) -> str:

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import segno
-from rich.live import Live
-from rich.text import Text
-
 from ...engine.ports import Notice, NoticeKind
-from .wording import countdown
+from .waiting import WaitingLine
+from .wording import countdown, sentence
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from .terminal import Terminal
 
-_FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_PLAIN_FRAMES: Final = "|/-\\"
 _LEAST_COLUMNS: Final = 40
 _LEAST_ROWS: Final = 24
+_BESIDE: Final = (
+    "",
+    "or scan. Check that the page",
+    "shows the same code.",
+    "",
+    "Never enter a code that somebody",
+    "sent you: it signs them in as you.",
+)
+_MARGIN: Final = "    "
+
+
+def _no_hints(notice: Notice) -> list[str]:
+    """Nobody heeds keys."""
+    del notice
+    return []
 
 
 class LoginScreen:
-    """Shows the notices of a transport; at a terminal, also that time is passing."""
+    """Shows the notices of a transport; at a terminal, also that time is passing.
+
+    Attributes:
+        asked: What the user has been asked last.
+        hints: What the keys do, for what the user has been asked.
+    """
 
     def __init__(
         self, terminal: Terminal, *, qr: str = "auto", resumed_from: str | None = None
@@ -39,10 +57,9 @@ class LoginScreen:
         self._terminal = terminal
         self._qr = qr
         self._resumed_from = resumed_from
-        self._live: Live | None = None
-        self._waiting_for = ""
-        self._expires_at: float | None = None
-        self._next_check: float | None = None
+        self._waiting = WaitingLine(terminal)
+        self.asked: Notice | None = None
+        self.hints: Callable[[Notice], list[str]] = _no_hints
 
     def tell(self, notice: Notice) -> None:
         """Show ``notice``."""
@@ -54,116 +71,174 @@ class LoginScreen:
             NoticeKind.MISTAKE: self._mistake,
             NoticeKind.RECEIVED: self._received,
         }
+        if notice.kind in {NoticeKind.OPEN, NoticeKind.PASTE, NoticeKind.CODE}:
+            if self.asked is not None:  # the transport has changed: what was shown is void
+                self._waiting.end()
+                self._terminal.say("  What is above is not good any more. Instead:")
+                self._terminal.say("")
+            self.asked = notice
         show[notice.kind](notice)
 
     def close(self) -> None:
         """Take the waiting line away."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._waiting.end()
+
+    def stop(self) -> None:
+        """The process is about to stand still."""
+        self._waiting.stop()
+
+    def go_on(self) -> None:
+        """The process goes on."""
+        self._waiting.go_on()
+
+    def typed(self, length: int) -> None:
+        """``length`` characters of an answer have been taken, unseen."""
+        self._waiting.typed(length)
+
+    def remark(self, text: str) -> None:
+        """Say ``text`` in passing."""
+        self._waiting.remark(text)
+
+    # --- what is asked ---------------------------------------------------------------------------
 
     def _open(self, notice: Notice) -> None:
         say = self._terminal.say
         if self._resumed_from is not None:
             where = urlsplit(notice.redirect_uri or "").netloc
-            say(f"  Listening again on {where}. If you have approved already, reload the")
-            say("  page your browser ended on; else open this address:")
+            say(
+                f"  Listening again on {where}. If you already approved in the browser, "
+                "reload that page or paste its address here. If not, open this address:"
+            )
         elif notice.opened:
             say("  Opening your browser. If nothing happens, open this address:")
         elif notice.message:
-            say(f"  Could not start a browser ({notice.message}).")
-            say("  Open this address on this computer:")
+            say(
+                f"  Could not start a browser ({notice.message}). "
+                "Open this address on this computer:"
+            )
         else:
             say("  Open this address on this computer:")
-        self._address(notice)
-        if self._terminal.interactive:
-            say("  or paste the address you land on here.")
-        self._begin_waiting("waiting for you in the browser", notice)
+        self._address(notice, "  ")
+        self._begin(
+            "waiting for you in the browser", notice, prompts=self._resumed_from is not None
+        )
 
     def _paste(self, notice: Notice) -> None:
         say = self._terminal.say
         if self._resumed_from == "loopback":
-            say("  The port of its listener is in use now, so this login continues by paste.")
-        say("  1  Open this address in any browser, on any computer:")
-        self._address(notice)
-        say("  2  Sign in. The last page may fail to load. That is expected.")
-        say("  3  Copy the address of that page and paste it here. It starts with")
-        say(f"     {notice.redirect_uri}?")
-        self._begin_waiting("waiting for the address (what you paste is not shown)", notice)
+            port = urlsplit(notice.redirect_uri or "").port
+            say(f"  Port {port} is in use now, so this login continues by paste.")
+            say("")
+        say("  1  Open this address on the computer in front of you:", hang=5)
+        self._address(notice, "     ")
+        say("  2  Sign in. The last page will fail to load. That is expected.", hang=5)
+        say("")
+        say("  3  Copy the address of that page and paste it here. It starts with", hang=5)
+        self._starts_with(notice, "     ")
+        self._begin("address", notice, prompts=True)
+
+    def show_paste(self) -> None:
+        """Say how an address is pasted while the browser is waited for."""
+        notice = self.asked
+        if notice is None:
+            return
+        self._waiting.end()
+        self._terminal.say(
+            "  Copy the address of the page your browser ends on and paste it here. It starts with"
+        )
+        self._starts_with(notice, "  ")
+        self.asked = replace(notice, kind=NoticeKind.PASTE)
+        self._begin("address", self.asked, prompts=True)
 
     def _code(self, notice: Notice) -> None:
         say = self._terminal.say
-        say(f"  Open   {notice.url}")
-        say(f"  Code   {notice.user_code}")
+        left = (notice.expires_at or 0) - time.time()
+        self._terminal.link(notice.url or "", before="  Open   ")
+        code = f"  Code   {notice.user_code}"
+        valid = f"valid for {countdown(left)}"
+        if len(code) + 12 + len(valid) > self._terminal.width:
+            say(code)
+            say(f"         {valid}")
+        else:
+            say(f"{code}            {valid}")
         say("")
-        if notice.qr and self._wants_qr():
-            self._terminal.err.print(Text(_qr(notice.qr)))
+        self._draw_code(notice)
+        say("")
+        self._begin("waiting for approval", notice)
+
+    def _draw_code(self, notice: Notice) -> None:
+        """The QR code where it is wanted, and what it needs a warning for in any case."""
+        say = self._terminal.say
+        rows = self._qr_rows(notice.qr or "")
+        warning = "  Never enter a code that somebody sent you: it signs them in as you."
+        if not rows:
             say("  Check that the page shows the same code.")
-        say("  Never enter a code that somebody sent you: it signs them in as you.")
-        self._begin_waiting("waiting for approval", notice)
+            say(warning)
+            return
+        wide = rows[0].cell_len
+        beside = len(_MARGIN) * 2 + wide + max(map(len, _BESIDE)) <= self._terminal.width
+        for number, row in enumerate(rows):
+            text = _BESIDE[number] if beside and number < len(_BESIDE) else ""
+            self._terminal.draw(_MARGIN, row, f"{_MARGIN}{text}" if text else "")
+        if not beside:
+            say("")
+            say("  Or scan. Check that the page shows the same code.")
+            say(warning)
+
+    def _qr_rows(self, address: str) -> list[Text]:
+        """The code's rows; none where they are not wanted, or do not fit."""
+        from .qr import draw_qr  # noqa: PLC0415  segno takes 20 ms, and most logins draw nothing
+
+        terminal = self._terminal
+        if not address or self._qr == "never" or terminal.quiet:
+            return []
+        if self._qr == "auto" and not (terminal.interactive and terminal.unicode):
+            return []
+        rows = draw_qr(address, unicode=terminal.unicode, color=terminal.colors)
+        fits = rows[0].cell_len + len(_MARGIN) <= terminal.err.width
+        if self._qr == "auto":
+            err = terminal.err
+            roomy = err.width >= _LEAST_COLUMNS and err.height >= max(_LEAST_ROWS, len(rows) + 4)
+            return rows if fits and roomy else []
+        if not fits and terminal.err.is_terminal:
+            need = rows[0].cell_len + len(_MARGIN)
+            terminal.say(f"  The QR code needs {need} columns; there are {terminal.err.width}.")
+            return []
+        return rows
+
+    # --- what happens meanwhile ------------------------------------------------------------------
 
     def _wait(self, notice: Notice) -> None:
         if notice.message:
             self._terminal.say(f"  {notice.message}", mark="wait")
-        elif notice.seconds is not None:
-            self._next_check = time.time() + notice.seconds
+        if notice.seconds is not None:
+            self._waiting.next_check(notice.seconds)
 
     def _mistake(self, notice: Notice) -> None:
-        self._terminal.say(notice.message, mark="warn")
+        self._waiting.typed(0)
+        self._terminal.say(sentence(notice.message), mark="warn", indent=2)
 
     def _received(self, notice: Notice) -> None:
         where = urlsplit(notice.redirect_uri or "")
-        self._terminal.say(f"  {notice.message} from {where.netloc}{where.path}")
+        self._waiting.end()
+        good = f"{self._terminal.symbol('good')} right login"
+        self._terminal.say(
+            f"  address  {notice.message} from {where.netloc}{where.path}      {good}"
+        )
 
-    def _address(self, notice: Notice) -> None:
+    def _begin(self, what: str, notice: Notice, *, prompts: bool = False) -> None:
+        self._waiting.begin(
+            "address" if prompts else what,
+            expires_at=notice.expires_at,
+            hints=self.hints(notice),
+            prompts=prompts,
+        )
+
+    def _address(self, notice: Notice, before: str) -> None:
         if notice.url is not None:
+            self._terminal.link(notice.url, before=before)
             self._terminal.say("")
-            self._terminal.link(notice.url)
-            self._terminal.say("")
 
-    def _begin_waiting(self, what: str, notice: Notice) -> None:
-        self.close()
-        self._waiting_for, self._expires_at = what, notice.expires_at
-        if self._terminal.interactive and not self._terminal.quiet and not self._terminal.json:
-            self._live = Live(
-                get_renderable=self._line,
-                console=self._terminal.err,
-                refresh_per_second=4,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start()
-
-    def _line(self) -> Text:
-        """The one line that is redrawn."""
-        now = time.time()
-        frames = _FRAMES if self._terminal.unicode else _PLAIN_FRAMES
-        dot = self._terminal.symbol("dot")
-        said = f"  {frames[int(now * 4) % len(frames)]} {self._waiting_for}"
-        if self._next_check is not None and self._next_check > now:
-            said += f" {dot} next check in {self._next_check - now:.0f} s"
-        if self._expires_at is not None:
-            said += f" {dot} {countdown(self._expires_at - now)} left"
-        width = max(20, self._terminal.err.width - 1)
-        return Text(said[:width] + f"\n  {dot} Ctrl-C pauses, nothing is lost"[: width + 1])
-
-    def _wants_qr(self) -> bool:
-        if self._qr != "auto":
-            return self._qr == "always"
-        err = self._terminal.err
-        fits = err.width >= _LEAST_COLUMNS and err.height >= _LEAST_ROWS
-        return self._terminal.interactive and fits and self._terminal.unicode
-
-
-def _qr(address: str) -> str:
-    """``address`` as a QR code in half blocks; low redundancy is right for a screen."""
-    rows = [list(row) for row in segno.make(address, error="l", micro=False).matrix_iter(border=2)]
-    if len(rows) % 2:
-        rows.append([0] * len(rows[0]))
-    blocks = {(0, 0): "█", (0, 1): "▀", (1, 0): "▄", (1, 1): " "}  # drawn light on dark
-    pairs = zip(rows[::2], rows[1::2], strict=True)
-    return "\n".join(
-        "      " + "".join(blocks[bool(a), bool(b)] for a, b in zip(top, bottom, strict=True))
-        for top, bottom in pairs
-    )
+    def _starts_with(self, notice: Notice, before: str) -> None:
+        self._terminal.plain(f"{before}{notice.redirect_uri}?")
+        self._terminal.say("")

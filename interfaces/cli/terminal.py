@@ -11,18 +11,30 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType, Segment
 from rich.text import Text
+
+from .wording import broken
 
 if TYPE_CHECKING:
     from ...engine.errors import HoldfastError
 
-_SYMBOLS: Final = {"good": "✓", "warn": "!", "bad": "✗", "wait": "…", "next": "→", "dot": "·"}
-_PLAIN: Final = {"good": "ok", "warn": "!", "bad": "x", "wait": "...", "next": "->", "dot": "-"}
+_SYMBOLS: Final = {
+    "good": "✓", "warn": "!", "bad": "✗", "wait": "…",
+    "next": "→", "dot": "·", "hidden": "•••", "cursor": "▮",
+}  # fmt: skip
+_PLAIN: Final = {
+    "good": "ok", "warn": "!", "bad": "x", "wait": "...",
+    "next": "->", "dot": "-", "hidden": "...", "cursor": "_",
+}  # fmt: skip
+_MEASURE: Final = 76  # columns a line of words has at most
 _STYLES: Final = {"good": "green", "warn": "yellow", "bad": "red", "wait": "cyan"}
 
 
@@ -60,9 +72,20 @@ class Terminal:
 
     @property
     def unicode(self) -> bool:
-        """Whether both streams take every character."""
+        """Whether both streams take every character, and the locale shows them."""
         encodings = {(stream.encoding or "").lower() for stream in (sys.stdout, sys.stderr)}
-        return {name.replace("-", "") for name in encodings} == {"utf8"}
+        wide = {name.replace("-", "") for name in encodings} == {"utf8"}
+        return wide and (sys.platform == "win32" or utf8_locale(os.environ))
+
+    @property
+    def width(self) -> int:
+        """Columns there are for words."""
+        return min(self.err.width, _MEASURE)
+
+    @property
+    def colors(self) -> bool:
+        """Whether colours are shown."""
+        return self.err.color_system is not None and not self.err.no_color
 
     @property
     def interactive(self) -> bool:
@@ -73,30 +96,82 @@ class Terminal:
         """A symbol, or its plain form where the terminal has no such character."""
         return (_SYMBOLS if self.unicode else _PLAIN)[name]
 
-    def say(self, line: str = "", *, mark: str | None = None, style: str = "") -> None:
-        """Say ``line`` on standard error."""
+    def say(
+        self,
+        line: str = "",
+        *,
+        mark: str | None = None,
+        style: str = "",
+        indent: int = 0,
+        hang: int | None = None,
+    ) -> None:
+        """Say ``line`` on standard error; at a terminal, broken between words where it is long.
+
+        Args:
+            line: What is said.
+            mark: The symbol before it.
+            style: How it is shown.
+            indent: Columns before the mark.
+            hang: Columns before the lines that follow the first; as many as it has by itself.
+        """
         if self.quiet:
             return
-        text = Text(style=style)
+        symbol = f"{' ' * indent}{self.symbol(mark)} " if mark is not None else ""
         line = presentable(line)
-        if mark is not None:
-            text.append(f"{self.symbol(mark)} ", style=_STYLES.get(mark, ""))
-        self.err.print(text.append(line))
+        if hang is None:
+            hang = len(symbol) + len(line) - len(line.lstrip())
+        lines = self._broken(symbol + line, hang)
+        text = Text(lines[0], style=style)
+        text.stylize(_STYLES.get(mark or "", ""), 0, len(symbol))
+        for more in lines[1:]:
+            text.append(f"\n{more}")
+        self.err.print(text)
+
+    def _broken(self, line: str, hang: int) -> list[str]:
+        """``line`` as the lines it makes at this terminal; a pipe gets it whole."""
+        if not self.err.is_terminal:
+            return [line]
+        return broken(line, self.width, hang)
+
+    def plain(self, line: str) -> None:
+        """Say ``line`` whole, however long: an address, to be compared."""
+        if not self.quiet:
+            self.err.print(Text(presentable(line)))
+
+    def draw(self, before: str, row: Text, after: str) -> None:
+        """Show a row of a picture between two texts."""
+        if not self.quiet:
+            self.err.print(Text(before).append_text(row).append(after))
+
+    def send(self, sequence: str) -> None:
+        """Have the terminal itself do something; nothing is seen of it."""
+        if sequence and self.err.is_terminal:
+            control = Control()
+            control.segment = Segment(sequence, None, [(ControlType.BELL,)])
+            self.err.control(control)
 
     def suggest(self, command: str, why: str = "") -> None:
         """Name the command that goes on from here."""
-        self.say(f"  {self.symbol('next')} {command}" + (f"     {why}" if why else ""))
+        line = f"  {self.symbol('next')} {command}"
+        hang = len(line) - len(command)
+        if why and len(line) + len(why) + 5 > self.width and self.err.is_terminal:
+            self.say(line, hang=hang)
+            self.say(f"{' ' * hang}{why}")
+        else:
+            self.say(f"{line}     {why}" if why else line, hang=hang)
 
     def detail(self, line: str) -> None:
         """Say ``line`` to those who asked for details."""
         if self.verbose:
             self.say(line, style="dim")
 
-    def link(self, url: str) -> None:
+    def link(self, url: str, *, before: str = "") -> None:
         """Show an address on a line of its own, unwrapped, so that it can be copied whole."""
         if not self.quiet:
-            style = f"link {url}" if self.err.is_terminal and len(url) < 2000 else ""
-            self.err.print(Text(url, style=style), soft_wrap=True)
+            url = presentable(url)
+            capable = self.err.is_terminal and not self.err.is_dumb_terminal
+            style = f"link {url}" if capable and len(url) < 2000 else ""
+            self.err.print(Text(before).append(url, style=style), soft_wrap=True)
 
     def tell(self, line: str) -> None:
         """Print a line of an answer that is for people: nothing in it moves their cursor."""
@@ -117,12 +192,26 @@ class Terminal:
         if self.json:
             members = {"code": error.code, "error": error.message, "hint": error.hint}
             self.answer_json("error/1", members)
-        message = presentable(error.message)
-        self.err.print(Text("error: ", style="bold red").append(message, style="not bold"))
-        if error.why:
-            self.err.print(Text(f"why:   {presentable(error.why)}"))
-        if error.hint:
-            self.err.print(Text(f"hint:  {error.hint}"))
+        named = [("error: ", error.message), ("why:   ", error.why), ("hint:  ", error.hint)]
+        for name, line in named:
+            if line:
+                lines = self._broken(name + presentable(line), len(name))
+                text = Text("\n".join(lines))
+                if name == "error: ":
+                    text.stylize("bold red", 0, len(name))
+                self.err.print(text)
+
+
+def utf8_locale(environ: Mapping[str, str]) -> bool:
+    """Whether the locale that ``environ`` asks for is one of UTF-8.
+
+    Python replaces the plain ``C`` locale by ``C.UTF-8`` for itself, and says so in ``LC_CTYPE``.
+    """
+    asked = [environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    if sys.flags.utf8_mode and asked[1] in {"C.UTF-8", "C.utf8", "UTF-8"} and not asked[0]:
+        asked[1] = ""
+    named = next((name for name in asked if name), "").lower().replace("-", "")
+    return "utf8" in named or environ.get("PYTHONUTF8") == "1"
 
 
 def presentable(line: str) -> str:

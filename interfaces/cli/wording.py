@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import textwrap
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -50,6 +52,14 @@ def span(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
+def more(seconds: float) -> str:
+    """A length of time that is left: ``8 more minutes``."""
+    for unit, name in ((3600, "hour"), (60, "minute")):
+        if seconds >= 1.5 * unit:
+            return f"{seconds / unit:.0f} more {name}s"
+    return f"{max(seconds, 0):.0f} more seconds"
+
+
 def countdown(seconds: float) -> str:
     """Minutes and seconds, as a clock shows them."""
     whole = max(0, int(seconds))
@@ -81,3 +91,39 @@ def clock_said(login: Login) -> str | None:
         return None
     host = urlsplit(login.config.token_url or "").hostname or login.provider
     return f"{span(abs(off))} {'ahead of' if off > 0 else 'behind'} {host}"
+
+
+def sentence(message: str) -> str:
+    """A message of ours as sentences: it has a capital letter and a full stop."""
+    clauses = [f"{clause[:1].upper()}{clause[1:]}" for clause in message.split("; ")]
+    return ". ".join(clauses) + "."
+
+
+def broken(line: str, width: int, hang: int) -> list[str]:
+    """``line`` as lines of at most ``width`` columns, broken between words.
+
+    Args:
+        line: What is to be shown; spaces inside it are kept.
+        width: Columns; a longer word stands out.
+        hang: Columns that are left free before every line but the first.
+    """
+    if len(line) <= width:
+        return [line]
+    return textwrap.wrap(
+        line,
+        max(width, hang + 10),
+        subsequent_indent=" " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [line]
+
+
+def flowed(parts: Sequence[str], width: int, indent: str, between: str) -> list[str]:
+    """``parts`` in as few lines of ``width`` columns as they need, none of them torn apart."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(between) + len(part) <= width:
+            lines[-1] += between + part
+        else:
+            lines += broken(indent + part, width, len(indent))
+    return lines

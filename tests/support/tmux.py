@@ -1,0 +1,119 @@
+"""A real terminal: a shell in a window of tmux, as a person has it, and what it shows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from command import HOLDFAST, until
+
+
+def require() -> str:
+    """The path of tmux; skips, or fails where everything is required."""
+    found = shutil.which("tmux")
+    if found is None:
+        if os.environ.get("HOLDFAST_REQUIRE_ALL"):
+            pytest.fail("tmux is not installed")
+        pytest.skip("tmux is not installed")
+    return found
+
+
+class Window:
+    """One window with a shell in it, whose prompt shows the last exit status."""
+
+    def __init__(self, tmux: str, socket: Path) -> None:
+        self._tmux = [tmux, "-S", str(socket), "-f", "/dev/null"]
+
+    def tell(self, *words: str, stdin: str | None = None) -> str:
+        """What tmux answers to a command of its own."""
+        done = subprocess.run(
+            [*self._tmux, *words], input=stdin, capture_output=True, text=True, check=True,
+            timeout=20,
+        )  # fmt: skip
+        return done.stdout
+
+    def type(self, text: str) -> None:
+        """Type ``text`` and press Enter."""
+        self.tell("send-keys", "-l", text)
+        self.press("Enter")
+
+    def press(self, *keys: str) -> None:
+        """Press keys, by tmux's names for them."""
+        self.tell("send-keys", *keys)
+
+    def paste(self, text: str) -> None:
+        """Paste ``text`` as a terminal does: marked, if the program asked for marks."""
+        self.tell("load-buffer", "-b", "pasted", "-", stdin=text)
+        self.tell("paste-buffer", "-p", "-r", "-b", "pasted")
+
+    @property
+    def screen(self) -> str:
+        """All that was shown so far, wrapped lines joined, without blanks at the ends."""
+        return self._captured("-J")
+
+    @property
+    def rows(self) -> list[str]:
+        """The rows as they stand, wrapped ones apart."""
+        return self._captured().splitlines()
+
+    def _captured(self, *options: str) -> str:
+        shown = self.tell("capture-pane", "-p", "-S", "-", *options)
+        return "\n".join(line.rstrip() for line in shown.splitlines()).strip("\n")
+
+    def seen(self, pattern: str) -> str:
+        """The screen, once ``pattern`` is on it."""
+        return until(lambda: self.screen, lambda shown: re.search(pattern, shown))
+
+    def prompted(self, status: int, *, times: int = 1) -> str:
+        """The screen, once the shell is back ``times`` times, the last with ``status``."""
+
+        def back(shown: str) -> bool:
+            found = re.findall(r"^\[(\d+)\] \$", shown, re.MULTILINE)
+            return len(found) > times and shown.splitlines()[-1].startswith("[")
+
+        shown = until(lambda: self.screen, back)
+        assert shown.splitlines()[-1].startswith(f"[{status}] $"), shown
+        return shown
+
+    def look(self, variable: str) -> str:
+        """A format of tmux, such as ``#{cursor_flag}``, for this window."""
+        return self.tell("display-message", "-p", variable).strip()
+
+
+@contextlib.contextmanager
+def window(
+    place: Path,
+    environ: Mapping[str, str],
+    *,
+    columns: int = 80,
+    rows: int = 24,
+    options: Callable[[Window], object] = lambda opened: None,
+) -> Iterator[Window]:
+    """A window for as long as the block, with ``holdfast`` on its path."""
+    tmux = require()
+    opened = Window(tmux, place / "tmux.sock")
+    path = f"{Path(HOLDFAST).parent}:{environ['PATH']}"
+    wanted = {
+        **environ,
+        "PATH": path,
+        "PS1": r"[$?] $ ",
+        "INPUTRC": "/dev/null",
+        "HOME": str(place),
+    }
+    inside = [f"{name}={value}" for name, value in wanted.items() if name not in {"TMUX", "TERM"}]
+    term = environ.get("TERM_WANTED", "screen-256color")
+    shell = ["env", "-i", *inside, f"TERM={term}", "bash", "--norc", "--noprofile", "+o", "history"]
+    opened.tell("-u", "new-session", "-d", "-x", str(columns), "-y", str(rows), *shell)
+    try:
+        options(opened)
+        opened.seen(r"\$ $|\$$")
+        yield opened
+    finally:
+        with contextlib.suppress(subprocess.SubprocessError):
+            opened.tell("kill-server")
