@@ -74,6 +74,7 @@ class LoginScreen:
         if notice.kind in {NoticeKind.OPEN, NoticeKind.PASTE, NoticeKind.CODE}:
             if self.asked is not None:  # the transport has changed: what was shown is void
                 self._waiting.end()
+                self._terminal.say("")
                 self._terminal.say("  What is above is not good any more. Instead:")
                 self._terminal.say("")
             self.asked = notice
@@ -192,9 +193,10 @@ class LoginScreen:
         terminal = self._terminal
         if not address or self._qr == "never" or terminal.quiet:
             return []
-        if self._qr == "auto" and not (terminal.interactive and terminal.unicode):
+        unicode = terminal.unicode and not terminal.err.is_dumb_terminal
+        if self._qr == "auto" and not (terminal.interactive and unicode):
             return []
-        rows = draw_qr(address, unicode=terminal.unicode, color=terminal.colors)
+        rows = draw_qr(address, unicode=unicode, color=terminal.colors)
         fits = rows[0].cell_len + len(_MARGIN) <= terminal.err.width
         if self._qr == "auto":
             err = terminal.err
@@ -228,7 +230,7 @@ class LoginScreen:
 
     def _begin(self, what: str, notice: Notice, *, prompts: bool = False) -> None:
         self._waiting.begin(
-            "address" if prompts else what,
+            what,
             expires_at=notice.expires_at,
             hints=self.hints(notice),
             prompts=prompts,

@@ -29,6 +29,7 @@ class WaitingLine:
         """Show on ``terminal``."""
         self._terminal = terminal
         self._live: Live | None = None
+        self._stopped = False
         self._what = ""
         self._prompts = False
         self._hints: tuple[str, ...] = ()
@@ -80,6 +81,7 @@ class WaitingLine:
             redirect_stderr=False,
             vertical_overflow="visible",
         )
+        self._stopped = False
         self._live.start()
 
     def end(self) -> None:
@@ -92,11 +94,19 @@ class WaitingLine:
         """Take it away before the process stands still; the cursor is shown again."""
         if self._live is not None:
             self._live.stop()
+            self._stopped = True
 
     def go_on(self) -> None:
-        """Show it again, if it was there."""
-        if self._live is not None:
-            self._start()
+        """Show it again, if it was there, below what others have written meanwhile."""
+        live = self._live
+        if live is None:
+            return
+        if not self._stopped:  # frozen without notice: it must not erase what stands there now
+            out = self._terminal.err.file
+            out.write("\n" * (len(self._lines(time.time())) - 1))
+            out.flush()
+            live.stop()
+        self._start()
 
     def next_check(self, seconds: float) -> None:
         """The provider is asked again in ``seconds``."""
@@ -134,8 +144,8 @@ class WaitingLine:
             parts = [f"{self._what} {terminal.symbol('cursor')}", *([left] if left else [])]
         else:
             parts = [f"{self._mark(now)} {self._what}"]
-            if self._next_check is not None and self._next_check > now and self._live is not None:
-                parts.append(f"next check in {self._next_check - now:.0f} s")
+            if self._next_check is not None and self._live is not None:
+                parts.append(f"next check in {max(0.0, self._next_check - now):.0f} s")
             parts += [left] if left else []
         return [*flowed(parts, width, "  ", dot), *flowed(below, width, "    ", dot)]
 

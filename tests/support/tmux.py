@@ -99,6 +99,9 @@ def window(
     tmux = require()
     opened = Window(tmux, place / "tmux.sock")
     path = f"{Path(HOLDFAST).parent}:{environ['PATH']}"
+    environ = {name: value for name, value in environ.items() if name != "TMUX"}
+    if "TMUX_WANTED" in environ:  # as tmux sets it for whoever runs inside
+        environ["TMUX"] = f"{place / 'tmux.sock'},0,0"
     wanted = {
         **environ,
         "PATH": path,
@@ -106,7 +109,7 @@ def window(
         "INPUTRC": "/dev/null",
         "HOME": str(place),
     }
-    inside = [f"{name}={value}" for name, value in wanted.items() if name not in {"TMUX", "TERM"}]
+    inside = [f"{name}={value}" for name, value in wanted.items() if name != "TERM"]
     term = environ.get("TERM_WANTED", "screen-256color")
     shell = ["env", "-i", *inside, f"TERM={term}", "bash", "--norc", "--noprofile", "+o", "history"]
     opened.tell("-u", "new-session", "-d", "-x", str(columns), "-y", str(rows), *shell)
