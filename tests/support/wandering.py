@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from holdfast.engine.ledger import Ledger
-from holdfast.engine.ports import Change, Storage
+from holdfast.engine.ports import Change, Observer, Storage
 from holdfast.engine.record import Challenge, Exchange, Login
 from holdfast.engine.secret import Secret
 from holdfast.engine.table import TABLE, Guard, State, Trigger
@@ -20,6 +21,9 @@ from logins import BY_BROWSER, BY_DEVICE, NOW, TOKENS, login_in
 from transitions_of import vault_in
 
 _OVER = {"challenge": None, "presentation": None, "exchange": None}
+
+_ONWARD = {Trigger.PRESENT, Trigger.RECEIVE_CALLBACK, Trigger.REFRESH, Trigger.REJECT_REFRESH}
+"""What is chosen more often than what ends a login, so that the far rows are reached too."""
 
 
 class Wanderer:
@@ -34,13 +38,18 @@ class Wanderer:
         name = f"{self.random.getrandbits(120):026X}"
         return replace(login_in(State.IDLE, version=0), id=name, account=f"{name}/{number}")
 
+    def observed(self, observers: Sequence[Observer], *, seed: int) -> None:
+        """Go on differently, and have ``observers`` hear of it."""
+        self.random.seed(seed)
+        self.ledger = Ledger(self.ledger.storage, SystemClock(), origin(), observers)
+
     def draft(self) -> Change:
         """One step of one login, not saved yet."""
         number = self.random.randrange(len(self.logins))
         login = self.logins[number]
-        row = self.random.choice(
-            [r for r in TABLE if r.source is login.state and _allowed(login, r.guard)]
-        )
+        rows = [r for r in TABLE if r.source is login.state and _allowed(login, r.guard)]
+        weights = [4 if r.trigger in _ONWARD else 1 for r in rows]
+        (row,) = self.random.choices(rows, weights)
         change = self.ledger.draft(login, row.trigger, **self._sets(login, row.trigger))
         self.logins[number] = change.login
         return change
@@ -71,7 +80,7 @@ class Wanderer:
 def _allowed(login: Login, guard: Guard | None) -> bool:
     kind = login.exchange.kind if login.exchange else None
     return {
-        Guard.POLLS: login.presentation is BY_DEVICE,
+        Guard.POLLS: login.presentation is not None and login.presentation.device is not None,
         Guard.SENDS_CODE: kind == "code",
         Guard.SENDS_REFRESH_TOKEN: kind == "refresh",
         Guard.HAS_REFRESH_TOKEN: login.tokens is not None,

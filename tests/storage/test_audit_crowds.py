@@ -1,0 +1,68 @@
+"""Many write one log, and many of them die: it stays one chain, with one event per transition."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import untold
+import wandering
+from holdfast.engine.log_lines import check_lines
+from holdfast.engine.table import TABLE
+from holdfast.interfaces.voice import AuditFile
+from transitions_of import vault_in
+
+
+@pytest.mark.parametrize(
+    ("processes", "steps"),
+    [(8, 125), pytest.param(20, 500, id="many", marks=pytest.mark.soak)],
+)
+def test_what_a_crowd_wrote_verifies(tmp_path: Path, processes: int, steps: int) -> None:
+    """Transitions of many processes at once: one chain, no number twice, every story legal."""
+    tmp_path.chmod(0o700)
+    vault = vault_in(str(tmp_path))
+    vault.probe()
+    began = time.perf_counter()
+    running = [
+        subprocess.Popen(
+            [sys.executable, wandering.__file__, str(tmp_path), str(steps), str(seed)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        for seed in range(processes)
+    ]
+    assert [process.wait(timeout=300) for process in running] == [0] * processes
+    took = time.perf_counter() - began
+    found = vault.verify()
+    assert (found.findings, found.records) == ([], processes * steps)
+    assert found.logins == processes * 4
+    print(f"\n{found.records} transitions of {processes} processes in {took:.1f} s")
+
+
+def test_what_was_not_told_is_told_by_the_next(tmp_path: Path) -> None:
+    """Killed between saving and telling, again and again: each transition is one event, and one line."""
+    tmp_path.chmod(0o700)
+    subprocess.run(
+        [sys.executable, untold.__file__, str(tmp_path), "120"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        check=True, timeout=100,
+    )  # fmt: skip
+    vault = vault_in(str(tmp_path))
+    path = tmp_path / "audit.jsonl"
+    behind = vault.verify().last - json.loads(path.read_text().splitlines()[-1])["seq"]
+    assert AuditFile(str(path), vault).catch_up() == behind > 0
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert max(Counter((line["login"], line["version"]) for line in lines).values()) == 1
+    told = Counter(line["login"] for line in lines)
+    assert {one.id: one.version for one in vault.summaries()} == told
+    assert {(line["trigger"], line["from"]) for line in lines} == {
+        (r.trigger, r.source) for r in TABLE
+    }
+    assert check_lines(path.read_bytes().splitlines(), None).findings == []
+    assert vault.verify().findings == []
