@@ -10,7 +10,7 @@ from .finding import CHAIN, Finding, FindingCode, records
 from .story import Stories
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     Link: TypeAlias = Callable[[bytes, int, bytes], bytes]
 
@@ -30,6 +30,7 @@ class Verification:
         logins: How many logins the log tells of.
         keyed: Whether the links were checked, which takes the key of the vault.
         unkeyed: How many records' links could not be checked for want of a key.
+        marks: The links of the records that were asked for.
     """
 
     findings: Sequence[Finding]
@@ -42,6 +43,7 @@ class Verification:
     logins: int
     keyed: bool
     unkeyed: int = 0
+    marks: Mapping[int, bytes] = field(default_factory=dict[int, bytes])
 
     @property
     def intact(self) -> int:
@@ -63,6 +65,8 @@ class ChainWalk:
         findings: What does not follow.
         records: How many records were taken.
         first: The number of the first of them.
+        unkeyed: How many of them could not be checked for want of a key.
+        wanted: The records whose links are to be kept.
     """
 
     link: Link | None
@@ -73,6 +77,8 @@ class ChainWalk:
     records: int = 0
     first: int = 0
     unkeyed: int = 0
+    wanted: Collection[int] = ()
+    _marks: dict[int, bytes] = field(default_factory=dict[int, bytes])
     _computed: bytes | None = None  # the last link, as it should be, where another one stands
     _first_text: bytes = b""
     _last_text: bytes = b""
@@ -98,6 +104,8 @@ class ChainWalk:
                 self._computed = None
         self.before = mac
         self._last_text = text
+        if seq in self.wanted:
+            self._marks[seq] = mac
         try:
             step = glance(text)
             if step is not None:
@@ -181,6 +189,7 @@ class ChainWalk:
             logins=len(self.stories.logins),
             keyed=self.link is not None,
             unkeyed=self.unkeyed,
+            marks=self._marks,
         )
 
 

@@ -27,6 +27,8 @@ from .finding import Finding, FindingCode, records
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .chain import Verification
+
 KIND: Final = "chain hmac-sha256"
 _ED25519: Final = b"\x01"
 _HELP: Final = "holdfast audit checkpoint"
@@ -123,42 +125,61 @@ def parse(note: str) -> Note:
     return Note(checkpoint=checkpoint, signatures=signatures)
 
 
-def compare(
-    note: Note,
-    *,
-    origin: str,
-    public: bytes,
-    verify: Callable[[bytes, bytes, bytes], bool],
-    first: int,
-    last: int,
-    head_at: Callable[[int], bytes | None],
+def kept_head(text: str) -> Note:
+    """What was kept of a log: a checkpoint, or the ``head`` line of ``audit verify``, unsigned.
+
+    Raises:
+        ConfigInvalid: It is neither.
+    """
+    words = text.split()
+    if len(words) == 3 and words[0] == "head" and words[2].startswith("sha256:"):
+        try:
+            head = bytes.fromhex(words[2].removeprefix("sha256:"))
+            return Note(
+                checkpoint=Checkpoint(origin="", size=int(words[1]), head=head), signatures={}
+            )
+        except ValueError:
+            pass
+    note = parse(text)
+    if not note.signatures:
+        raise ConfigInvalid("the checkpoint is not signed", hint=_HELP)
+    return note
+
+
+def check_signature(
+    note: Note, origin: str, public: bytes, verify: Callable[[bytes, bytes, bytes], bool]
 ) -> list[Finding]:
-    """What is wrong with a log, going by a checkpoint that was kept elsewhere.
+    """A finding, unless ``note`` was signed in the name of ``origin`` with the key ``public``.
 
     Args:
         note: The checkpoint.
         origin: Which log it should be of.
         public: The key it should be signed with.
         verify: Whether, with a public key, a signature is that of a text.
-        first: The first record the log still has.
-        last: The last one.
-        head_at: The link of a record, if it is there.
     """
-    checkpoint = note.checkpoint
     signature = note.signatures.get(key_hash(origin, public), b"")
-    if checkpoint.origin != origin or not verify(public, signature, checkpoint.text().encode()):
-        message = "the checkpoint was not signed with the key of this log"
-        return [Finding(code=FindingCode.CHECKPOINT_SIGNATURE, message=message)]
-    size = checkpoint.size
-    if size > last:
-        message = f"{records(last + 1, size)} of the checkpoint are not in the log"
-        return [
-            Finding(code=FindingCode.CHECKPOINT_CUT, message=message, seq=last + 1, last=size)
-        ]
-    if size < first - 1 or size == 0:  # what it tells of was pruned since
+    text = note.checkpoint.text().encode()
+    if note.checkpoint.origin == origin and verify(public, signature, text):
         return []
-    found = head_at(size)
-    if found == checkpoint.head:
+    message = "the checkpoint was not signed with the key of this log"
+    return [Finding(code=FindingCode.CHECKPOINT_SIGNATURE, message=message)]
+
+
+def compare_head(size: int, head: bytes, found: Verification) -> list[Finding]:
+    """What is wrong with a log, going by a head of it that was kept elsewhere.
+
+    Args:
+        size: The number of the last record there was.
+        head: Its link.
+        found: What a check of the log came to, with ``size`` among its marks.
+    """
+    if size > found.last:
+        message = f"{records(found.last + 1, size)} of the checkpoint are not in the log"
+        return [
+            Finding(code=FindingCode.CHECKPOINT_CUT, message=message, seq=found.last + 1, last=size)
+        ]
+    there = found.marks.get(size)
+    if there == head or size < found.first:  # the same, or pruned since
         return []
     return [
         Finding(
@@ -166,7 +187,7 @@ def compare(
             message=f"record {size} or one before it was rewritten after the checkpoint",
             seq=size,
             last=size,
-            expected=checkpoint.head.hex(),
-            found=found.hex() if found else None,
+            expected=head.hex(),
+            found=there.hex() if there else None,
         )
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from .chain import ChainWalk
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .events import Scalar
 
 
-def check_lines(lines: Iterable[bytes], link: Link | None) -> Verification:
+def check_lines(
+    lines: Iterable[bytes], link: Link | None, marks: Collection[int] = ()
+) -> Verification:
     """Check the records of an exported log.
 
     A file is told at least once, so the same record may come again, and a line may be torn if the
@@ -27,6 +29,7 @@ def check_lines(lines: Iterable[bytes], link: Link | None) -> Verification:
         link: Computes links with the key of the vault; without it, the numbers, the links between
             lines and the stories are checked, and a record could still have been rewritten
             together with all behind it.
+        marks: The records whose links are to be kept.
     """
     walk: ChainWalk | None = None
     macs: dict[int, bytes] = {}
@@ -36,7 +39,9 @@ def check_lines(lines: Iterable[bytes], link: Link | None) -> Verification:
             continue
         seq, prev, mac = line.seq, line.prev, line.mac
         if walk is None:
-            walk = ChainWalk(link, Stories(from_the_start=seq == 1), last=seq - 1, before=prev)
+            walk = ChainWalk(
+                link, Stories(from_the_start=seq == 1), last=seq - 1, before=prev, wanted=marks
+            )
         if seq <= walk.last:
             if seq not in macs:
                 walk.say(FindingCode.MOVED, seq, f"record {seq} stands after record {walk.last}")

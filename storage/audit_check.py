@@ -14,7 +14,7 @@ from .log_keys import LogKeys
 from .manifest import Head, read_head
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ..engine.chain import Verification
     from .database import Database
@@ -24,10 +24,15 @@ _TRIES: Final = 1_000_000  # openings spent on where strange records come from; 
 _LIKELY: Final = 256
 
 
-def check_log(connection: Database, keys: Keys) -> Verification:
+def check_log(connection: Database, keys: Keys, marks: Collection[int] = ()) -> Verification:
     """Check all of the log: its links, its numbers, its end, its stories, and the vault they led to.
 
     Everything is collected; nothing is raised for what is found.
+
+    Args:
+        connection: The open vault.
+        keys: Its keys.
+        marks: The records whose links are to be kept in the answer.
     """
     connection.execute("BEGIN")  # the manifest, the log and the rows of one moment
     try:
@@ -37,7 +42,7 @@ def check_log(connection: Database, keys: Keys) -> Verification:
         except Damaged:
             head = None
         audit = LogKeys(keys)
-        walk = ChainWalk(audit.link, Stories())
+        walk = ChainWalk(audit.link, Stories(), wanted=marks)
         strange = _walk(connection, audit, walk)
         if head is None:
             message = "what the vault keeps of the end of its log was changed"

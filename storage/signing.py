@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..engine.checkpoint import Checkpoint, compose
+from .manifest import read_head
 from .sealing import expand
 
 if TYPE_CHECKING:
+    from .database import Database
     from .sealing import Keys
 
 
@@ -39,6 +41,12 @@ class Signer:
         checkpoint = Checkpoint(origin=self.origin, size=size, head=head)
         signature = self._private.sign(checkpoint.text().encode())
         return compose(checkpoint, self.public, signature)
+
+
+def signed_head(connection: Database, keys: Keys) -> str | None:
+    """The checkpoint of a log as it stands; ``None`` of an empty one."""
+    head = read_head(connection, keys)
+    return Signer(keys).note(head.seq, head.mac) if head.seq else None
 
 
 def signed_by(public: bytes, signature: bytes, text: bytes) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -27,6 +27,7 @@ from .private_file import ensure_directory
 from .reader import open_secret, row_by_alias, row_by_id, scan_for_alias
 from .rows import put_login
 from .session import Session
+from .signing import Signer, signed_head
 from .watch import Watch, problems_of
 
 if TYPE_CHECKING:
@@ -147,19 +148,32 @@ class Vault:
         with self._reading(check=False) as opened:
             return [] if opened is None else problems_of(*opened)
 
-    def verify(self) -> Verification:
+    def verify(self, marks: Collection[int] = ()) -> Verification:
         """Check the audit log: links, numbers, end, stories, and whether the logins agree with it.
 
         What is found is collected in the answer; an empty storage has an empty log.
+
+        Args:
+            marks: The records whose links are to be kept in the answer.
         """
         with self._reading(check=False) as opened:
-            return nothing_to_verify() if opened is None else check_log(*opened)
+            return nothing_to_verify() if opened is None else check_log(*opened, marks)
 
-    def verify_lines(self, lines: Iterable[bytes]) -> Verification:
+    def verify_lines(self, lines: Iterable[bytes], marks: Collection[int] = ()) -> Verification:
         """Check an exported log with the key of this vault; without it, if there is no vault."""
         with self._reading(check=False) as opened:
             link = LogKeys(opened[1]).link if opened else None
-        return check_lines(lines, link)
+        return check_lines(lines, link, marks)
+
+    def signer(self) -> Signer | None:
+        """What signs checkpoints of the log; ``None`` without a vault."""
+        with self._reading(check=False) as opened:
+            return Signer(opened[1]) if opened else None
+
+    def checkpoint(self) -> str | None:
+        """A signed note of how the log stands; ``None`` of an empty one."""
+        with self._reading(check=False) as opened:
+            return signed_head(*opened) if opened else None
 
     # --- writing ---------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from ...engine.errors import HoldfastError
 from ...storage.host import app_version
 from .app import App, global_options
 from .audit_commands import audit
+from .checkpoint_command import checkpoint
 from .demo_command import demo
 from .diagram_command import diagram
 from .help_topics import help_command
@@ -59,6 +60,7 @@ def completion(shell: str) -> None:
 
 
 audit.add_command(verify)
+audit.add_command(checkpoint)
 for _command in (
     login,
     resume,

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
-from ...engine.errors import Damaged, StorageError
+from ...engine.checkpoint import check_signature, compare_head, kept_head, parse_verifier_key
+from ...engine.errors import ConfigMissing, Damaged
 from ...engine.finding import CHAIN, records
+from ...storage.signing import signed_by
 from .app import App, takes_app
+from .provable import provable
 from .wording import rfc3339
 
 if TYPE_CHECKING:
     from ...engine.chain import Verification
+    from ...engine.checkpoint import Note
     from ...engine.finding import Finding
-    from ...engine.ports import Storage
+    from .provable import Provable
 
 _SHOWN: Final = 20
 
@@ -31,48 +36,74 @@ _SHOWN: Final = 20
     metavar="LOG.jsonl",
     help="Check an exported log instead; - is standard input.",
 )
+@click.option(
+    "--checkpoint",
+    "kept",
+    type=click.File("r", encoding="utf-8"),
+    multiple=True,
+    metavar="FILE",
+    help="Compare with a checkpoint, or a head line, that was kept elsewhere; - is standard input.",
+)
+@click.option(
+    "--public-key",
+    default=None,
+    metavar="KEY",
+    help="What checkpoints must be signed with, where the vault is not here.",
+)
 @takes_app
-def verify(app: App, *, exported: IO[bytes] | None) -> None:
+def verify(
+    app: App, *, exported: IO[bytes] | None, kept: Sequence[IO[str]], public_key: str | None
+) -> None:
     """Prove the audit log: every record follows, none is missing, all was allowed.
 
     Checks the links between the records, their numbers, that the log ends where the vault says it
     does, that every transition is one of the machine and starts where its login was, and that every
     login in the vault stands where the log left it. Exits with 8 if anything is wrong.
 
+    A checkpoint that was kept elsewhere shows what the vault alone cannot: whether somebody who has
+    its key cut the log off, or wrote it anew.
+
     An exported log is checked with the key of the vault, if the vault is here; without it, what was
     rewritten together with everything behind it cannot be told.
     """
     storage = provable(app.bench().storage)
-    found = storage.verify() if exported is None else storage.verify_lines(exported)
+    heads = [kept_head(file.read()) for file in kept]
+    marks = [head.checkpoint.size for head in heads]
+    found = storage.verify(marks) if exported is None else storage.verify_lines(exported, marks)
+    found = replace(
+        found, findings=[*found.findings, *_compared(storage, found, heads, public_key)]
+    )
     tell(app, found)
     if found.findings:
         sys.exit(Damaged.exit_code)
 
 
-@runtime_checkable
-class Provable(Protocol):
-    """A storage whose audit log is a chain that can be checked."""
+def _compared(
+    storage: Provable, found: Verification, heads: Sequence[Note], public_key: str | None
+) -> list[Finding]:
+    """What is wrong with the log, going by ``heads`` that were kept elsewhere."""
+    findings: list[Finding] = []
+    for note in heads:
+        if note.signatures:  # a head line has none: whoever kept it vouches for it
+            origin, public = _signer(storage, public_key)
+            wrong = check_signature(note, origin, public, signed_by)
+            if wrong:
+                findings += wrong
+                continue
+        findings += compare_head(note.checkpoint.size, note.checkpoint.head, found)
+    return findings
 
-    def verify(self) -> Verification:
-        """Check the log, and the logins against it."""
-        ...
 
-    def verify_lines(self, lines: Iterable[bytes]) -> Verification:
-        """Check an exported log with the key of this storage, if it is there."""
-        ...
-
-
-def provable(storage: Storage) -> Provable:
-    """``storage``, if its log can be checked.
-
-    Raises:
-        StorageError: It has no chain.
-    """
-    if isinstance(storage, Provable):
-        return storage
-    raise StorageError(
-        f"the audit log of {storage.description} has no links to check", hint="unset HOLDFAST_STORE"
-    )
+def _signer(storage: Provable, public_key: str | None) -> tuple[str, bytes]:
+    if public_key is not None:
+        return parse_verifier_key(public_key)
+    signer = storage.signer()
+    if signer is None:
+        raise ConfigMissing(
+            "the vault is not here, so the key of the checkpoint is not known",
+            hint="holdfast audit verify --public-key KEY",
+        )
+    return signer.origin, signer.public
 
 
 def tell(app: App, found: Verification) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -20,6 +20,7 @@ from ..news import News
 from ..paths import state_dir as default_state_dir
 from ..private_file import ensure_directory
 from ..reader import open_secret, row_by_alias, row_by_id
+from ..signing import Signer, signed_head
 from ..watch import Watch, problems_of
 from .address import Address
 from .commits import Commits
@@ -177,13 +178,25 @@ class PostgresStorage:
         """What in the database is not as it was saved, one sentence each; empty if all is well."""
         return self._reading(problems_of)
 
-    def verify(self) -> Verification:
-        """Check the audit log: links, numbers, end, stories, and whether the logins agree with it."""
-        return self._reading(check_log)
+    def verify(self, marks: Collection[int] = ()) -> Verification:
+        """Check the audit log: links, numbers, end, stories, and whether the logins agree with it.
 
-    def verify_lines(self, lines: Iterable[bytes]) -> Verification:
+        Args:
+            marks: The records whose links are to be kept in the answer.
+        """
+        return self._reading(lambda database, keys: check_log(database, keys, marks))
+
+    def verify_lines(self, lines: Iterable[bytes], marks: Collection[int] = ()) -> Verification:
         """Check an exported log with the key of this database."""
-        return check_lines(lines, LogKeys(self._opener.keys()).link)
+        return check_lines(lines, LogKeys(self._opener.keys()).link, marks)
+
+    def signer(self) -> Signer:
+        """What signs checkpoints of the log."""
+        return Signer(self._opener.keys())
+
+    def checkpoint(self) -> str | None:
+        """A signed note of how the log stands; ``None`` of an empty one."""
+        return self._reading(signed_head)
 
     def _reading(self, work: Callable[[Executor, Keys], T]) -> T:
         keys = self._opener.keys()

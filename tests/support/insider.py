@@ -1,0 +1,34 @@
+"""Somebody who has the key of the vault and rewrites its log, so that nothing in the vault shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from holdfast.engine.event_text import members_of_text, text_of
+from holdfast.engine.events import Scalar
+from holdfast.storage import Vault
+from holdfast.storage.manifest import read_head
+
+Members = dict[str, Scalar]
+
+
+def rewrite(vault: Vault, change: Callable[[int, Members], Members | None]) -> None:
+    """Write every record anew as ``change`` wants it, without those it gives ``None`` for."""
+    with vault._session.writing() as (connection, keys):
+        head = read_head(connection, keys)
+        rows = list(connection.execute("SELECT seq, body FROM audit ORDER BY seq"))
+        connection.execute("DELETE FROM audit")
+        link, last = b"", 0
+        for seq, sealed in rows:
+            members = change(seq, members_of_text(keys.open_event(seq, sealed)))
+            if members is None:
+                continue
+            last += 1
+            text = text_of(members)
+            link = keys.chain(link, last, text)
+            connection.execute(
+                "INSERT INTO audit VALUES (?, ?, ?)", (last, keys.seal_event(last, text), link)
+            )
+        head = replace(head, seq=last, mac=link)
+        connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
