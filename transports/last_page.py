@@ -140,12 +140,11 @@ class PageKeeper:
         elif request.path == self.path and request.method == "GET":
             self._held.append(caller)
         elif request.path == self.path:
-            allow = (("Allow", "GET"),)
-            caller.answer(render_response(HTTPStatus.METHOD_NOT_ALLOWED, headers=allow))
+            caller.answer(page.not_allowed("GET", request.method))
         elif request.path.startswith(DONE_PATH):
             caller.answer(page.respond(page.over()))
         elif request.path != self._answer.path:
-            caller.answer(render_response(HTTPStatus.NOT_FOUND))
+            caller.answer(page.respond(page.elsewhere(), HTTPStatus.NOT_FOUND))
         elif self._same(request):  # a reload
             caller.answer(page.redirect(self.path))
         else:

@@ -172,10 +172,9 @@ class LoopbackSession:
         elif request.path.startswith(DONE_PATH):
             caller.answer(page.respond(page.over()))
         elif request.path != self._path:
-            caller.answer(render_response(HTTPStatus.NOT_FOUND))
+            caller.answer(page.respond(page.elsewhere(), HTTPStatus.NOT_FOUND))
         elif request.method not in {"GET", "POST"}:
-            allow = (("Allow", "GET, POST"),)
-            caller.answer(render_response(HTTPStatus.METHOD_NOT_ALLOWED, headers=allow))
+            caller.answer(page.not_allowed("GET, POST", request.method))
         elif request.prefetch:
             caller.answer(render_response(HTTPStatus.SERVICE_UNAVAILABLE))
         else:

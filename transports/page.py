@@ -12,17 +12,26 @@ from typing import Final
 from .http_message import render_response
 
 _STYLE: Final = (
-    ":root{color-scheme:light dark;--ink:#1b1f24;--dim:#4b5563;--paper:#fbfbf9;--good:#1a6b3c;"
-    "--bad:#a1260d}"
-    "@media(prefers-color-scheme:dark){:root{--ink:#eceff2;--dim:#b4bcc6;--paper:#15181c;"
-    "--good:#6fd39b;--bad:#ff9d85}}"
-    "body{margin:0;background:var(--paper);color:var(--ink);"
-    "font:1.125rem/1.6 system-ui,sans-serif}"
-    "main{max-width:34rem;margin:16vh auto 0;padding:0 1.5rem}"
-    "h1{font-size:1.6rem;line-height:1.25;margin:0 0 .75rem}"
+    ":root{color-scheme:light dark;--ink:#1b1f24;--dim:#4b5563;--paper:#f4f4f1;--card:#fff;"
+    "--line:#d9d9d3;--edge:#6b7280;--good:#1a6b3c;--bad:#a1260d}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#eceff2;--dim:#b4bcc6;--paper:#101317;"
+    "--card:#1a1e24;--line:#343b44;--edge:#8b95a1;--good:#6fd39b;--bad:#ff9d85}}"
+    "*{box-sizing:border-box}"
+    "body{margin:0;padding:1rem;background:var(--paper);color:var(--ink);"
+    "font:1.125rem/1.55 system-ui,sans-serif}"
+    "main{max-width:36rem;margin:12vh auto 0;padding:1.5rem 1.75rem;background:var(--card);"
+    "border:1px solid var(--line);border-top:.3rem solid var(--edge);border-radius:.4rem;"
+    "overflow-wrap:anywhere}"
+    ".good{border-top-color:var(--good)}.bad{border-top-color:var(--bad)}"
+    "h1{font-size:1.5rem;line-height:1.3;margin:0 0 1rem}"
     ".good h1{color:var(--good)}.bad h1{color:var(--bad)}"
-    "p{margin:.5rem 0;overflow-wrap:anywhere}.dim{color:var(--dim)}"
-    "code{font:1em ui-monospace,monospace}"
+    '.good h1::before{content:"\u2713\u00a0";content:"\u2713\u00a0"/""}'
+    '.bad h1::before{content:"\u2717\u00a0";content:"\u2717\u00a0"/""}'
+    "p{margin:.75rem 0}"
+    "code{display:block;margin-top:.4rem;padding:.5rem .75rem;background:var(--paper);"
+    "border-radius:.3rem;font:1rem/1.5 ui-monospace,monospace}"
+    ".dim{margin:1.5rem 0 0;padding-top:.75rem;border-top:1px solid var(--line);"
+    "color:var(--dim);font-size:.9375rem}"
 )
 _POLICY: Final = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -38,7 +47,7 @@ class Page:
         title: What happened, in a few words.
         lines: What it means, and what to do next.
         mood: ``good``, ``bad`` or empty; colour never carries the meaning alone.
-        command: A command to run in the terminal, if there is one.
+        command: What to run in the terminal to try again, if that is what to do.
     """
 
     title: str
@@ -49,21 +58,35 @@ class Page:
     def render(self) -> str:
         """The page as HTML."""
         said = "".join(f"<p>{escape(line)}</p>" for line in self.lines if line)
-        run = f"<p>Run <code>{escape(self.command)}</code>.</p>" if self.command else ""
+        if self.command is not None:
+            said += f"<p>To try again, run <code>{escape(self.command)}</code></p>"
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             '<meta name="robots" content="noindex">'
             f"<title>{escape(self.title)} · Holdfast</title><style>{_STYLE}</style></head>"
-            f'<body><main class="{self.mood}"><h1>{escape(self.title)}</h1>{said}{run}'
+            f'<body><main class="{self.mood}"><h1>{escape(self.title)}</h1>{said}'
             '<p class="dim">Holdfast, on this computer</p></main></body></html>\n'
         )
 
 
-def respond(page: Page, status: HTTPStatus = HTTPStatus.OK, *, head_only: bool = False) -> bytes:
+def respond(
+    page: Page,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: tuple[tuple[str, str], ...] = (),
+    *,
+    head_only: bool = False,
+) -> bytes:
     """``page`` as an answer."""
-    headers = (("Content-Security-Policy", _POLICY),)
-    return render_response(status, page.render(), headers, head_only=head_only)
+    safe = (("Content-Security-Policy", _POLICY), *headers)
+    return render_response(status, page.render(), safe, head_only=head_only)
+
+
+def not_allowed(methods: str, method: str) -> bytes:
+    """The answer to a ``method`` that is none of ``methods`` (RFC 9110 §15.5.6)."""
+    allow = (("Allow", methods),)
+    head_only = method == "HEAD"
+    return respond(elsewhere(), HTTPStatus.METHOD_NOT_ALLOWED, allow, head_only=head_only)
 
 
 def redirect(path: str) -> bytes:
@@ -82,7 +105,7 @@ def signed_in(provider: str, who: str | None) -> Page:
 
 def denied(provider: str, service: str) -> Page:
     """The user or the provider said no."""
-    lines = (f"You, or {provider}, declined the request. Nothing was stored.",)
+    lines = (f"The request was declined, by you or by {provider}. Nothing was stored.",)
     return Page("Not signed in", lines, "bad", f"holdfast login {service}")
 
 
@@ -101,6 +124,12 @@ def refused(why: str) -> Page:
 def finishing(provider: str) -> Page:
     """The exchange is taking long."""
     return Page("Received", (f"The login to {provider} is being finished in your terminal.",))
+
+
+def elsewhere() -> Page:
+    """Somebody came to a place where nothing is."""
+    lines = ("This program waits here for one login to come back, and has no other page.",)
+    return Page("Nothing is here", lines)
 
 
 def over() -> Page:

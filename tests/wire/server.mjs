@@ -20,6 +20,10 @@ http.listen(0, "127.0.0.1", () => {
   const provider = new Provider(issuer, {
     clients: [
       client("wire"),
+      client("wire-secret", {
+        client_secret: "known only here",
+        token_endpoint_auth_method: "client_secret_basic",
+      }),
       client("wire-web", {
         application_type: "web",
         client_secret: "a secret/with+odd=characters&",
