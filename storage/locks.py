@@ -23,6 +23,7 @@ from .private_file import open_private
 
 _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.010
+_LONG: Final = 0.05
 _HOLDER_LIMIT: Final = 256
 
 
@@ -167,14 +168,18 @@ def _wait_for(
     what: str,
     until: Callable[[], bool] | None,
 ) -> None:
-    pause = _FIRST_PAUSE
+    pause, began = _FIRST_PAUSE, _clock.monotonic()
     while not attempt():
-        left = deadline - _clock.monotonic()
+        now = _clock.monotonic()
+        left = deadline - now
         if left <= 0 or (until is not None and until()):
             raise LoginBusy(f"{what} is being handled by {_holder(path)}", hint="holdfast status")
         # jittered, so that a crowd does not knock in step
         _clock.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
         pause = min(pause * 2, _LONGEST_PAUSE)
+        if until is None:  # who has waited long knocks more often than who has just come
+            sooner = _LONGEST_PAUSE / (1 + (now - began) / _LONG)
+            pause = min(pause, max(sooner, _FIRST_PAUSE / 2))
 
 
 def sign(descriptor: int) -> None:

@@ -234,5 +234,5 @@ class Vault:
     def _reading(self, *, check: bool = True) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
         with self._session.reading() as opened:
             if opened is not None and check:
-                self._watch.look(*opened)
+                self._watch.look(*opened, self._session.changes())
             yield opened

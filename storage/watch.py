@@ -19,7 +19,7 @@ _CHECKED_AT_ONCE: Final = 512  # rows up to which every look at the vault checks
 
 
 class Watch:
-    """Compares the rows of a vault with its manifest, once for every generation it is seen in.
+    """Compares the rows of a vault with its manifest, once for every time it is written.
 
     A row that was torn must not cost the other logins. So a difference is kept in mind rather than
     raised, and a login is then given out only if the audit log shows that its row is the last that
@@ -28,11 +28,16 @@ class Watch:
 
     def __init__(self) -> None:
         """Nothing has been looked at yet."""
-        self._checked = -1  # the generation whose rows were last as the manifest says
+        self._checked: object = None  # when the rows were last as the manifest says
         self._suspicion: Damaged | None = None
 
-    def look(self, connection: Database, keys: Keys) -> None:
-        """Compare the rows with the manifest, if the vault is small or has not been seen so yet.
+    def look(self, connection: Database, keys: Keys, changes: object = None) -> None:
+        """Compare the rows with the manifest, if the vault is small and has not been seen so yet.
+
+        Args:
+            connection: The database.
+            keys: Its keys.
+            changes: Differs from what it was when somebody has written, by our rules or not.
 
         Raises:
             Damaged: The manifest itself was changed.
@@ -40,16 +45,17 @@ class Watch:
         connection.execute("BEGIN")  # the manifest and the rows of one moment
         try:
             head = read_head(connection, keys)
-            if head.generation == self._checked or head.count > _CHECKED_AT_ONCE:
+            seen = (head.generation, changes)
+            if seen == self._checked or head.count > _CHECKED_AT_ONCE:
                 self._suspicion = None
                 return
             try:
                 with translated():  # text that is none, or a torn page, is damage as well
                     check_rows(connection, keys, head)
             except Damaged as error:
-                self._checked, self._suspicion = -1, error
+                self._checked, self._suspicion = None, error
             else:
-                self._checked, self._suspicion = head.generation, None
+                self._checked, self._suspicion = seen, None
         finally:
             connection.execute("COMMIT")
 

@@ -13,8 +13,6 @@ import pytest
 
 BETWEEN = 0.05
 """Seconds from one kill to the next."""
-USUAL_SAVES = 400
-"""Saves a second that two idle processor cores make at least."""
 
 
 @pytest.mark.parametrize(
@@ -42,7 +40,8 @@ def test_no_kill_loses_a_login(tmp_path: Path, kills: int) -> None:
     print(f"\n{figures}")
     assert figures["kills"] == kills
     assert figures["saves"] > kills
-    # a machine that has other things to do makes fewer saves, and everybody wait in proportion
-    limit = 1000 * max(1.0, USUAL_SAVES / (figures["saves"] / figures["seconds"]))
+    # what somebody who only sleeps and syncs has to wait is the machine's doing, and any wait for a
+    # lock consists of several such steps
+    limit = 1000 + 5 * figures["longest_stall_ms"]
     assert figures["longest_lease_ms"] < limit
     assert figures["longest_save_ms"] < limit

@@ -1,21 +1,38 @@
-"""Two vaults on one directory, against a model that is a few dictionaries."""
+"""Two vaults on one directory, and processes that come and die, against a few dictionaries."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 import tempfile
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import StorageConflict
+from holdfast.engine.errors import Damaged, IllegalTransition, StorageConflict
+from holdfast.engine.events import Event, EventKind
+from holdfast.engine.ledger import Ledger
+from holdfast.engine.machine import next_state
 from holdfast.engine.record import Login, account_alias, state_alias
 from holdfast.engine.secret import Secret
-from holdfast.engine.table import State
+from holdfast.engine.table import State, Trigger
 from holdfast.storage import EncryptedFileStorage
-from holdfast.testing.storage_contract import finished, further, pending, saved
+from holdfast.storage.manifest import read_head
+from holdfast.storage.rows import put_login
+from holdfast.testing.storage_contract import NOW, change, finished, further, pending, saved
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from instant import ManualClock
+from logins import ORIGIN
 
 which = st.integers(0, 1)
 number = st.integers(0, 5)
@@ -32,6 +49,7 @@ class Vaults(RuleBasedStateMachine):
         self.old: list[Login] = []  # versions that are no longer the newest
         self.events = 0
         self.begun = 0
+        self.clock = ManualClock(NOW)
 
     def open(self) -> EncryptedFileStorage:
         return EncryptedFileStorage(
@@ -112,6 +130,92 @@ class Vaults(RuleBasedStateMachine):
             with self.vaults[vault].lease(login, wait=0):
                 assert self.vaults[1 - vault].read(login) == self.logins[login]
 
+    def login(self, of: int) -> Login:
+        return list(self.logins.values())[of % len(self.logins)]
+
+    def elsewhere(self, work: Callable[[EncryptedFileStorage], None]) -> None:
+        """Do ``work`` in another process, which ends without tidying up."""
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                work(self.open())
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+
+    @rule(of=number)
+    @precondition(lambda self: self.logins)
+    def second_process(self, of: int) -> None:
+        """Another process moves a login on, and is gone."""
+        newer = further(self.login(of), reason="elsewhere")
+        self.elsewhere(lambda vault: saved(vault, [newer]))
+        self.old.append(self.logins[newer.id])
+        self.logins[newer.id] = newer
+        self.events += 1
+
+    @rule(of=number)
+    @precondition(lambda self: self.logins)
+    def crash(self, of: int) -> None:
+        """Another process dies in the middle of a change, with a lease and every lock in hand."""
+        newer = further(self.login(of), reason="never")
+
+        def die(vault: EncryptedFileStorage) -> None:
+            with vault.lease(newer.id, wait=0), vault._session.writing() as (connection, keys):
+                connection.execute("PRAGMA cache_size = 1")  # so that pages reach the file
+                put_login(connection, keys, read_head(connection, keys), change(newer))
+                connection.execute("UPDATE audit SET body = zeroblob(length(body))")
+                os._exit(0)
+
+        self.elsewhere(die)
+
+    @rule(vault=which, seconds=st.sampled_from([-86_400.0, -1.0, 0.0, 3600.0, 1e9]))
+    def jump(self, vault: int, seconds: float) -> None:
+        """The clock goes wherever it likes; a login moves along the table all the same."""
+        self.clock.time = max(0.0, self.clock.time + seconds)
+        ledger = Ledger(self.vaults[vault], self.clock, ORIGIN)
+        for login in list(self.logins.values())[:1]:
+            for trigger in (Trigger.CANCEL, Trigger.EXPIRE, Trigger.LOGOUT):
+                try:
+                    next_state(login, trigger)
+                except IllegalTransition:
+                    continue
+                self.old.append(login)
+                self.logins[login.id] = ledger.advance(login, trigger)
+                self.events += 1
+                break
+
+    @rule(vault=which)
+    def note(self, vault: int) -> None:
+        """Something is noted that changed nothing."""
+        event = Event(time=self.clock.now(), event=EventKind.REFUSED, origin=ORIGIN)
+        assert self.vaults[vault].note(event).seq == self.events + 1
+        self.events += 1
+
+    @rule(vault=which, of=number, column=st.sampled_from(["secret", "version", "idx"]))
+    @precondition(lambda self: self.logins)
+    def damage(self, vault: int, of: int, column: str) -> None:
+        """A row is torn, which costs that login and no other; then it is mended."""
+        torn = self.login(of)
+        with closing(sqlite3.connect(self.place / "s" / "vault.db", isolation_level=None)) as raw:
+            (kept,) = raw.execute(f"SELECT {column} FROM login WHERE id = ?", (torn.id,)).fetchone()
+            other = kept + 1 if column == "version" else os.urandom(len(kept or b"x" * 16))
+            raw.execute(f"UPDATE login SET {column} = ? WHERE id = ?", (other, torn.id))
+            storage = self.vaults[vault]
+            assert storage.problems()
+            for login in self.logins.values():
+                if login.id != torn.id:
+                    assert storage.read(login.id) == login
+            if column == "idx":
+                if torn.alias is not None:
+                    with pytest.raises(Damaged):
+                        storage.find(torn.alias)
+            else:
+                with pytest.raises(Damaged):
+                    storage.read(torn.id)
+            raw.execute(f"UPDATE login SET {column} = ? WHERE id = ?", (kept, torn.id))
+
     @invariant()
     def both_see_the_same(self) -> None:
         """Each of them reads what the model holds, and the log has one event a version."""
@@ -121,10 +225,21 @@ class Vaults(RuleBasedStateMachine):
                 if login.alias is not None:
                     assert vault.find(login.alias) == login
             assert {one.id for one in vault.summaries()} == set(self.logins)
-            assert [event.seq for event in vault.events()] == list(range(1, self.events + 1))
+            seen = [event.seq for event in vault.events(limit=100_000)]
+            assert seen == list(range(1, self.events + 1))
             assert vault.find(state_alias(Secret("never"))) is None
         assert self.vaults[0].problems() == []
 
 
 TestVaults = Vaults.TestCase
-TestVaults.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
+TestVaults.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.soak
+def test_vaults_for_long() -> None:
+    """The same, thousands of times (``HOLDFAST_EXAMPLES``) and a hundred steps each."""
+    examples = int(os.environ.get("HOLDFAST_EXAMPLES", "5000"))
+    run_state_machine_as_test(
+        Vaults, settings=settings(max_examples=examples, stateful_step_count=100, deadline=None)
+    )
+    print(f"\n{examples} walks of up to 100 steps, each as the model")

@@ -14,7 +14,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from transitions_of import vault_in
 
 WORKERS = 16
 LOGINS = 8
+_NOBODY = 255
 _ACK = struct.Struct("=BQdd")  # which login, its version, seconds for the lease, for the saving
 
 
@@ -56,14 +57,28 @@ def work(place: str, ids: list[str], acks: int) -> None:
         os.write(acks, _ACK.pack(number, login.version, got - asked, done - began))
 
 
-def start(place: str, ids: list[str], acks: int) -> int:
+def idle(place: str, ids: list[str], acks: int) -> None:
+    """Sleep a moment and sync a small file, for ever: how long that takes is the machine's doing."""
+    clock = SystemClock()
+    assert ids
+    with open(f"{place}/idle", "wb", buffering=0) as file:
+        while True:
+            began = clock.monotonic()
+            clock.sleep(0.005)
+            file.seek(0)
+            file.write(b"idle")
+            os.fsync(file.fileno())
+            os.write(acks, _ACK.pack(_NOBODY, 0, clock.monotonic() - began, 0.0))
+
+
+def start(place: str, ids: list[str], acks: int, deed: Callable[..., None] = work) -> int:
     """A worker, forked; gives its process id."""
     child = os.fork()
     if child:
         return child
     status = 1
     try:
-        work(place, ids, acks)
+        deed(place, ids, acks)
     except KeyboardInterrupt:
         status = 0
     finally:
@@ -86,7 +101,7 @@ class Spree:
         self.ids = [login.id for login in logins]
         self.acknowledged = [1] * LOGINS
         self.saves = 0
-        self.longest_lease = self.longest_save = 0.0
+        self.longest_lease = self.longest_save = self.longest_stall = 0.0
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._reading, False)
         self.workers: set[int] = set()
@@ -94,6 +109,7 @@ class Spree:
     def run(self, kills: int, pause: float) -> dict[str, Any]:
         """Kill one of the workers every ``pause`` seconds; a new one takes its place."""
         began = time.monotonic()
+        bystander = start(self.place, self.ids, self._writing, idle)
         try:
             while len(self.workers) < WORKERS:
                 self.workers.add(start(self.place, self.ids, self._writing))
@@ -106,6 +122,7 @@ class Spree:
         finally:
             while self.workers:
                 self._kill(next(iter(self.workers)))
+            self._kill(bystander)
         self._hear()
         self.check()
         return {
@@ -115,6 +132,7 @@ class Spree:
             "lost": 0,
             "longest_lease_ms": round(self.longest_lease * 1e3, 1),
             "longest_save_ms": round(self.longest_save * 1e3, 1),
+            "longest_stall_ms": round(self.longest_stall * 1e3, 1),
         }
 
     def _kill(self, victim: int) -> None:
@@ -130,6 +148,9 @@ class Spree:
 
     def _hear(self) -> None:
         for number, version, lease, save in self._news():
+            if number == _NOBODY:
+                self.longest_stall = max(self.longest_stall, lease)
+                continue
             self.acknowledged[number] = max(self.acknowledged[number], version)
             self.saves += 1
             self.longest_lease = max(self.longest_lease, lease)

@@ -1,0 +1,118 @@
+"""A vault of 100,000 logins against a vault with one; listing; memory; syncs of a transition."""
+
+import gc
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from holdfast.engine.record import Login, account_alias
+from holdfast.engine.table import State
+from holdfast.storage import Vault
+from holdfast.testing.crash_driver import CrashDriver, unavailable
+from holdfast.testing.storage_contract import finished, further, saved
+from ratios import row
+from transitions_of import vault_in
+
+MANY = 100_000
+AT_ONCE = 2_000
+
+
+def fill(storage: Vault, count: int, begin: int = 0) -> None:
+    """Put so many finished logins into ``storage``."""
+    for first in range(begin, begin + count, AT_ONCE):
+        batch = range(first, min(first + AT_ONCE, begin + count))
+        saved(storage, [finished(f"p{number}") for number in batch])
+
+
+def saves(storage: Vault, login: Login) -> Iterator[None]:
+    """Save ``login`` again each time."""
+    while True:
+        login = further(login)
+        saved(storage, [login])
+        yield
+
+
+def departures(storage: Vault, logins: list[Login]) -> Iterator[None]:
+    """Erase the tokens of one login after another, and sign in anew."""
+    while True:
+        login = logins.pop()
+        saved(storage, [further(login, state=State.IDLE, tokens=None)])
+        logins.append(finished(login.provider))
+        saved(storage, logins[-1:])
+        yield
+
+
+def listed(storage: Vault) -> float:
+    """Seconds of processor time a list takes."""
+    began = time.process_time()
+    for _summary in storage.summaries():
+        pass
+    return time.process_time() - began
+
+
+def syncs(place: str, *, wal: bool) -> int:
+    """How often one transition asks the disk to be done."""
+    script = (
+        "import sys; from holdfast.storage import schema\n"
+        f"schema._WAL_SAFE = {(0,) if wal else (9,)}\n"
+        "from transitions_of import vault_in\n"
+        "from holdfast.testing.storage_contract import finished, further, saved\n"
+        "storage = vault_in(sys.argv[1])\n"
+        "login = next(iter(storage.summaries()))\n"
+        "login = storage.read(login.id)\n"
+        "for _ in range(int(sys.argv[2])):\n"
+        "    login = further(login); saved(storage, [login])\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    counted = []
+    for times in (3, 13):
+        driver = CrashDriver(
+            lambda times=times: [sys.executable, "-c", script, place, str(times)], environ=environ
+        )
+        counted.append(sum(point.call in {"fsync", "fdatasync"} for point in driver.points()))
+    return round((counted[1] - counted[0]) / 10)
+
+
+with tempfile.TemporaryDirectory() as place:
+    for name in ("one", "many"):
+        Path(place, name).mkdir(mode=0o700)
+    one, many = vault_in(f"{place}/one"), vault_in(f"{place}/many")
+    only = finished("demo")
+    saved(one, [only])
+    fill(many, MANY // 10)
+    tenth = min(listed(many) for _ in range(3))
+    fill(many, MANY - MANY // 10, MANY // 10)
+    among = finished("demo")
+    saved(many, [among])
+    alias = account_alias("demo", "default")
+    row(
+        "get: one of 100,000 against the only one",
+        lambda: one.find(alias),
+        lambda: many.find(alias),
+        300,
+    )
+    few, lots = saves(one, only), saves(many, among)
+    row("save: the same", lambda: next(few), lambda: next(lots), 300)
+    extra, others = finished("gone"), finished("gone")
+    saved(one, [extra])
+    saved(many, [others])
+    here, there = departures(one, [extra]), departures(many, [others])
+    row("delete and sign in anew: the same", lambda: next(here), lambda: next(there), 300)
+    few = lots = here = there = iter(())
+    gc.collect()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    whole = min(listed(many) for _ in range(3))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(
+        f"{'list: 10,000 and 100,000':<52} {tenth * 1e3:9.0f} ms {whole * 1e3:9.0f} ms   x {whole / tenth:.1f}"
+    )
+    print(
+        f"{'memory: before a list of 100,000, and at its peak':<52} {before // 1024:9} MB {after // 1024:9} MB"
+    )
+    if unavailable() is None:
+        print(f"{'syncs of a transition: write-ahead log, journal':<52} "
+              f"{syncs(f'{place}/one', wal=True):9}    {syncs(f'{place}/one', wal=False):9}")  # fmt: skip
