@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..engine.codec import decode_login, decode_summary
-from ..engine.errors import Damaged, NewerFormat
+from ..engine.errors import Damaged, NewerFormat, StorageError
 from ..engine.log_lines import check_lines
 from ..engine.ports import Lease
 from .audit_check import check_log, nothing_to_verify
@@ -28,6 +28,7 @@ from .reader import open_secret, row_by_alias, row_by_id, scan_for_alias
 from .rows import put_login
 from .session import Session
 from .signing import Signer, signed_head
+from .sqlite_errors import translated
 from .watch import Watch, problems_of
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Vault:
     def problems(self) -> list[str]:
         """What in the vault is not as it was saved, one sentence each; empty if all is well."""
         with self._reading(check=False) as opened:
-            return [] if opened is None else problems_of(*opened)
+            return [] if opened is None else [*_torn_pages(opened[0]), *problems_of(*opened)]
 
     def verify(self, marks: Collection[int] = ()) -> Verification:
         """Check the audit log: links, numbers, end, stories, and whether the logins agree with it.
@@ -236,3 +237,13 @@ class Vault:
             if opened is not None and check:
                 self._watch.look(*opened, self._session.changes())
             yield opened
+
+
+def _torn_pages(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite itself finds wrong with its file: pages nobody asks for may be gone unnoticed."""
+    try:
+        with translated():
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except StorageError as error:
+        return [error.message]
+    return [] if found == ("ok",) else ["pages of the vault are torn"]
