@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 _LOCK: Final = 0x484F4C44  # "HOLD"
 
+# asked of the catalogue's rows: to_regclass() may still answer from before we waited for the lock
+_SCHEMA_IS_THERE: Final = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)"
+_TABLE_IS_THERE: Final = """
+SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+               WHERE nspname = %s AND relname = 'migration')
+"""
+
 STEPS: Final = (
     """
     CREATE TABLE header (
@@ -67,15 +74,15 @@ def prepare(connection: Connection, schema: str, finish: Callable[[], None]) -> 
         NewerFormat: A newer version has changed them.
         StorageError: They are not there, and this user may not make them.
     """
-    if _version(connection) == len(STEPS):
+    if _version(connection, schema) == len(STEPS):
         return
     try:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, schema))
-            before = _version(connection)
+            before = _version(connection, schema)
             if before == len(STEPS):
                 return
-            if not _one(connection, "SELECT to_regnamespace(%s) IS NOT NULL", (schema,)):
+            if not _one(connection, _SCHEMA_IS_THERE, (schema,)):
                 connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
             if before is None:
                 connection.execute(
@@ -93,13 +100,13 @@ def prepare(connection: Connection, schema: str, finish: Callable[[], None]) -> 
         ) from error
 
 
-def _version(connection: Connection) -> int | None:
+def _version(connection: Connection, schema: str) -> int | None:
     """The version of the tables; ``None`` where there are none.
 
     Raises:
         NewerFormat: It is one we do not know.
     """
-    if not _one(connection, "SELECT to_regclass('migration') IS NOT NULL"):
+    if not _one(connection, _TABLE_IS_THERE, (schema,)):
         return None
     found = _one(connection, "SELECT coalesce(max(version), 0) FROM migration")
     if found > len(STEPS):
