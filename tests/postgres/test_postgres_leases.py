@@ -239,8 +239,11 @@ def test_a_paused_holder_sends_nothing(host: Host, provider: AuthorizationServer
     assert provider.counts["refresh_reuse"] == before["refresh_reuse"]
 
 
-def test_a_forked_child_uses_connections_of_its_own(host: Host) -> None:
+def test_a_forked_child_uses_connections_of_its_own(
+    host: Host, server: PostgresServer, database: str
+) -> None:
     """A child neither talks over its parent's connections nor ends its lease."""
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holdfast'"
     login = pending()
     storage = host()
     saved(storage, [login])
@@ -249,13 +252,13 @@ def test_a_forked_child_uses_connections_of_its_own(host: Host) -> None:
             warnings.simplefilter("ignore", DeprecationWarning)  # the tests' own threads
             child = os.fork()
         if child == 0:
-            code = 1
+            code = 100
             try:
                 storage.commit([under(further(login), lease.fence)])
-                code = 0
+                code = server.execute(database, count)[0][0]
             finally:
                 os._exit(code)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
         newest = storage.read(login.id)
         assert newest is not None
         assert newest.version == 2

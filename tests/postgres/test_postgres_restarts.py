@@ -134,6 +134,18 @@ def test_a_commit_whose_answer_is_lost_is_made_once(
     assert cut_off.problems() == []
 
 
+def test_a_commit_that_arrives_late_is_waited_for(
+    cut_off: PostgresStorage, proxy: CuttingProxy
+) -> None:
+    """One that is still on its way when its client has given up is not taken for lost."""
+    login = finished()
+    saved(cut_off, [login])
+    proxy.cut_and_deliver_late(0.5)
+    (recorded,) = cut_off.commit([change(further(login))])
+    assert recorded.seq == 2
+    assert [event.seq for event in cut_off.events()] == [1, 2]
+
+
 @pytest.mark.parametrize("answered", [False, True])
 def test_an_outcome_that_cannot_be_found_out_is_said(
     cut_off: PostgresStorage, proxy: CuttingProxy, server: PostgresServer, *, answered: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class CuttingProxy:
         self._behind = str(behind / ".s.PGSQL.5432")
         self._answered: bool | None = None
         self._then: Callable[[], object] = bool
+        self._late: float | None = None
         self._door = socket.socket(socket.AF_UNIX)
         self._door.bind(str(directory / ".s.PGSQL.5432"))
         self._door.listen(64)
@@ -38,6 +40,11 @@ class CuttingProxy:
             then: Done while the line is cut and before the client knows.
         """
         self._answered, self._then = answered, then
+
+    def cut_and_deliver_late(self, seconds: float) -> None:
+        """Cut the next COMMIT off its client, and let it reach the server so much later."""
+        self.cut(answered=False)
+        self._late = seconds
 
     def close(self) -> None:
         self._door.close()
@@ -69,12 +76,21 @@ class CuttingProxy:
                 if ready is client and _WORD in octets and self._answered is not None:
                     if not self._answered:
                         self._end()
+                        self._deliver(octets, client, server)
                         return
                     committing = True
                 if ready is server and committing and _WORD in octets:
                     self._end()
                     return
                 (server if ready is client else client).sendall(octets)
+
+    def _deliver(self, octets: bytes, client: socket.socket, server: socket.socket) -> None:
+        late, self._late = self._late, None
+        if late is not None:
+            client.close()
+            time.sleep(late)  # what a slow line does
+            server.sendall(octets)
+            server.recv(1 << 16)
 
     def _end(self) -> None:
         self._answered = None
