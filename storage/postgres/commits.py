@@ -58,7 +58,7 @@ class Commits:
             recorded: list[Recorded] = []
             for change in changes:
                 _check_fence(connection, change)
-                head = _put(database, keys, head, change)
+                head = put_login(database, keys, head, change)
                 head, event = append_event(database, keys, head, change.event)
                 recorded.append(event)
             return head, recorded
@@ -108,14 +108,24 @@ class Commits:
         write: Callable[[Connection, Executor, Head], _Written],
     ) -> list[Recorded]:
         database = Executor(connection)
-        connection.execute("BEGIN")
-        head, recorded = write(connection, database, _next_head(database, keys))
-        _write_head(database, keys, head)
+        written: _Written | None = None
         try:
-            connection.execute("COMMIT")
+            # in a pipeline: what is written goes out with the COMMIT, in one journey, so that over
+            # a network too the row that all writers wait for is held for two of them
+            with connection.pipeline():
+                connection.execute("BEGIN")
+                head, recorded = write(connection, database, _next_head(database, keys))
+                _write_head(database, keys, head)
+                written = head, recorded
+                connection.execute("COMMIT")
+        except psycopg.errors.UniqueViolation as error:
+            raise StorageConflict(
+                "another login of the same account was finished at the same time",
+                hint="holdfast status",
+            ) from error
         except psycopg.Error as error:
-            if in_doubt(error):
-                raise _Doubt(head, recorded) from error
+            if written is not None and in_doubt(error):
+                raise _Doubt(*written) from error
             raise
         return recorded
 
@@ -155,17 +165,6 @@ def _check_fence(connection: Connection, change: Change) -> None:
     ).fetchone()
     if held is None or held[0] != change.fence:
         raise fenced(change.login.id)
-
-
-def _put(database: Executor, keys: Keys, head: Head, change: Change) -> Head:
-    try:
-        return put_login(database, keys, head, change)
-    except psycopg.errors.UniqueViolation as error:
-        login = change.login
-        raise StorageConflict(
-            f"another login of {login.provider} was finished at the same time",
-            hint=f"holdfast status {login.provider}",
-        ) from error
 
 
 def _next_head(database: Executor, keys: Keys) -> Head:

@@ -28,7 +28,8 @@ from .connections import Connection, Connections
 TTL: Final = LEASE_OUTLASTS + 10.0
 """Seconds a lease is lent for; one that its holder keeps is lent anew well before."""
 _FIRST_PAUSE: Final = 0.01
-_LONGEST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 0.03  # one process of a host asks; where no lock says so, fewer times
+_LONGEST_PAUSE_OF_MANY: Final = 0.1
 _clock: Final = SystemClock()
 
 _TAKE: Final = """
@@ -119,7 +120,7 @@ class LeaseRows:
             "realm": realm,
         }
         deadline = _clock.monotonic() + wait
-        pause = _FIRST_PAUSE
+        pause, longest = _FIRST_PAUSE, _LONGEST_PAUSE if realm else _LONGEST_PAUSE_OF_MANY
         free = True
         while True:
             if free:
@@ -135,7 +136,7 @@ class LeaseRows:
                 raise LoginBusy(f"login {login_id[:4]} {_handled(holder)}", hint="holdfast status")
             if not free:  # jittered, so that hosts do not knock in step
                 _clock.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, longest)
 
     def keep(self, lease: LentLease) -> None:
         """See :meth:`LentLease.keep`."""

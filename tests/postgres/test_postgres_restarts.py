@@ -153,10 +153,12 @@ def test_an_outcome_that_cannot_be_found_out_is_said(
     """A server that does not come back leaves an unknown outcome, never a false success."""
     login = finished()
     saved(cut_off, [login])
+    cut_off._connections.patience = 0.5
     proxy.cut(answered=answered, then=lambda: server.stop(immediate=True))
     with pytest.raises(OutcomeUnknown):
         saved(cut_off, [further(login)])
     server.start()
+    cut_off._connections.patience = 3
     newest = cut_off.read(login.id)
     assert newest is not None
     assert newest.version == (2 if answered else 1)

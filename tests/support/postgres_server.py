@@ -56,7 +56,9 @@ def require() -> Path:
 class PostgresServer:
     """One cluster; every test gets a database of its own in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        """A cluster; one that is not ``durable`` survives its own crash, but no power cut."""
+        self._settings = {**_SETTINGS, "fsync": "on" if durable else "off"}
         self.directory = Path(tempfile.mkdtemp(prefix="hfpg"))
         self._binaries = require()
         self._names = itertools.count(1)
@@ -100,7 +102,7 @@ class PostgresServer:
                 return
 
     def _started(self) -> subprocess.Popen[bytes]:
-        settings = {**_SETTINGS, "unix_socket_directories": str(self.directory)}
+        settings = {**self._settings, "unix_socket_directories": str(self.directory)}
         with (self.directory / "log").open("ab") as log:
             return subprocess.Popen(
                 [*self._as, str(self._binaries / "postgres"), "-D", str(self._data)]

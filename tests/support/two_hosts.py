@@ -1,7 +1,7 @@
 """Two hosts of processes that share one login in PostgreSQL, some of which are killed.
 
-A program, since it forks: ``two_hosts.py URL PLACE PROCESSES EXPIRIES``, with a finished login in
-the database and its provider and key in PLACE/c. Between the expiries a process is killed that
+A program, since it forks: ``two_hosts.py URL PLACE PROCESSES EXPIRIES [unharmed]``, with a finished
+login in the database and its provider and key in PLACE/c. Between the expiries a process is killed that
 holds the login: with its request on the way (its courier goes on), or with nothing sent yet. Its
 last line is what came of it, as JSON.
 """
@@ -61,17 +61,17 @@ def kill_while_it_holds(url: str, place: str, host: str) -> None:
     os.close(holds)
 
 
-def main(url: str, place: str, processes: int, expiries: int) -> dict[str, Any]:
+def main(url: str, place: str, processes: int, expiries: int, *, unharmed: bool) -> dict[str, Any]:
     """Let ``expiries`` tokens expire in front of two hosts of so many processes each."""
     crowds = [Crowd(lambda host=host: bench(url, place, host), processes) for host in HOSTS]
     waits: list[float] = []
     kills = 0
     for number in range(expiries):
         expire(bench(url, place, HOSTS[0]))
-        if number % 3 == 1:
+        if number % 3 == 1 and not unharmed:
             kill_while_it_refreshes(url, place, HOSTS[number % 2])
             kills += 1
-        if number % 3 == 2:
+        if number % 3 == 2 and not unharmed:
             kill_while_it_holds(url, place, HOSTS[number % 2])
             kills += 1
         for crowd in crowds:
@@ -79,7 +79,7 @@ def main(url: str, place: str, processes: int, expiries: int) -> dict[str, Any]:
         seen: set[bytes] = set()
         for crowd in crowds:
             took, tokens = crowd.answers()
-            waits += took
+            waits += took if number else []  # the first time, each opens the database
             seen |= tokens
         assert len(seen) == 1, "not all were given the same token"
     for crowd in reversed(crowds):  # the later was born with the signs of the earlier
@@ -95,4 +95,5 @@ def main(url: str, place: str, processes: int, expiries: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))))
+    where, size, often, *rest = sys.argv[1:3], int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:]
+    print(json.dumps(main(*where, size, often, unharmed=bool(rest))))
