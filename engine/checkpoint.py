@@ -179,7 +179,7 @@ def compare_head(size: int, head: bytes, found: Verification) -> list[Finding]:
             Finding(code=FindingCode.CHECKPOINT_CUT, message=message, seq=found.last + 1, last=size)
         ]
     there = found.marks.get(size)
-    if there == head or size < found.first:  # the same, or pruned since
+    if there == head or (there is None and size < found.first):  # the same, or pruned since
         return []
     return [
         Finding(

@@ -22,6 +22,10 @@ class EventKind(StrEnum):
     REFUSED = "login.refused"
     STORAGE_CREATED = "storage.created"
     STORAGE_CHANGED = "storage.changed"
+    AUDIT_PRUNED = "audit.pruned"
+    """Old records were removed; ``detail`` names them and the link of the last."""
+    AUDIT_SET_ASIDE = "audit.set_aside"
+    """The log was damaged; it goes on here, and ``detail`` names what was left behind."""
 
 
 class Outcome(StrEnum):

@@ -58,7 +58,6 @@ CHAIN: Final = frozenset(
         FindingCode.MISSING,
         FindingCode.ADDED,
         FindingCode.TRUNCATED,
-        FindingCode.SET_ASIDE,
     }
 )
 """The findings from which on nothing that stands behind can be trusted."""

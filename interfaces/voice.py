@@ -18,7 +18,7 @@ from ..engine.errors import HoldfastError
 from ..engine.event_text import rfc3339
 from ..engine.events import FINGERPRINTS, Event, Origin, Scalar
 from ..storage.locks import locked
-from ..storage.private_file import ensure_directory, open_private
+from ..storage.private_file import ensure_directory, open_private, write_private
 
 if TYPE_CHECKING:
     from ..engine.events import Recorded
@@ -95,6 +95,19 @@ class AuditFile:
                     told += len(batch)
         return told
 
+    def forget(self, through: int) -> None:
+        """Leave out the lines of records up to number ``through``: they were pruned in the vault.
+
+        Raises:
+            StorageError, LoginBusy, OSError: As for :meth:`catch_up`.
+        """
+        if not os.path.lexists(self._path):
+            return
+        with locked(f"{self._path}.lock", wait=_WAIT, what="the audit file"):
+            with open(open_private(self._path), "rb") as file:
+                kept = [line for line in file if _seq_of(line) > through]
+            write_private(self._path, b"".join(kept))
+
     def _only_listed(
         self, logger: Any, method: str, line: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
@@ -128,8 +141,15 @@ def _last_seq(file: Any) -> int:
     if tail and not tail.endswith(b"\n"):
         file.write(b"\n")
     for line in reversed(tail.split(b"\n")):
-        try:
-            return int(json.loads(line)["seq"])
-        except (ValueError, KeyError, TypeError):
-            continue
+        seq = _seq_of(line)
+        if seq:
+            return seq
     return 0
+
+
+def _seq_of(line: bytes) -> int:
+    """The number of the record a line tells of; 0 if it tells of none."""
+    try:
+        return int(json.loads(line)["seq"])
+    except (ValueError, KeyError, TypeError):
+        return 0

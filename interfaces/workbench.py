@@ -122,7 +122,7 @@ class Workbench:
                 announce=announce,
                 environ=env,
             )
-        told = [*observers, *_audit_file(storage, env)]
+        told = [*observers, *audit_files(storage, env)]
         return cls(storage, catalogue, observers=told, environ=env)
 
     def config(
@@ -193,7 +193,7 @@ def _storage_behind(
     return TokenStorageAdapter(token_storage, catalogue.lookup)
 
 
-def _audit_file(storage: Storage, environ: Mapping[str, str]) -> list[Observer]:
+def audit_files(storage: Storage, environ: Mapping[str, str]) -> list[AuditFile]:
     """The audit file of a vault: beside it, at ``HOLDFAST_AUDIT_FILE``, or nowhere (``off``)."""
     where = environ.get("HOLDFAST_AUDIT_FILE")
     if where == "off" or (where is None and not isinstance(storage, Vault)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
@@ -42,8 +43,15 @@ def check_log(connection: Database, keys: Keys, marks: Collection[int] = ()) -> 
         except Damaged:
             head = None
         audit = LogKeys(keys)
-        walk = ChainWalk(audit.link, Stories(), wanted=marks)
-        strange = _walk(connection, audit, walk)
+        begun = head or Head()
+        walk = ChainWalk(
+            audit.link,
+            Stories(from_the_start=begun.first == 1),
+            last=begun.first - 1,
+            before=begun.link,
+            wanted=marks,
+        )
+        strange = _walk(connection, audit, walk, begun)
         if head is None:
             message = "what the vault keeps of the end of its log was changed"
             walk.findings.append(Finding(code=FindingCode.HEAD, message=message))
@@ -57,7 +65,10 @@ def check_log(connection: Database, keys: Keys, marks: Collection[int] = ()) -> 
         walk.stories.compare({login: (version, state) for login, version, state in rows})
     finally:
         connection.execute("COMMIT")
-    return walk.verification()
+    found = walk.verification()
+    if begun.link and begun.first - 1 in marks:  # a checkpoint of what was pruned
+        return replace(found, marks={**found.marks, begun.first - 1: begun.link})
+    return found
 
 
 def nothing_to_verify() -> Verification:
@@ -65,11 +76,19 @@ def nothing_to_verify() -> Verification:
     return ChainWalk(None, Stories()).verification()
 
 
-def _walk(connection: Database, audit: LogKeys, walk: ChainWalk) -> dict[int, bytes]:
+def _walk(connection: Database, audit: LogKeys, walk: ChainWalk, head: Head) -> dict[int, bytes]:
     """Take every record; gives those that do not open as what they stand for."""
     strange: dict[int, bytes] = {}
     opened, take = audit.open, walk.take
-    for seq, sealed, mac in connection.execute("SELECT seq, body, mac FROM audit ORDER BY seq"):
+    (aside,) = connection.execute(
+        "SELECT min(seq) FROM audit WHERE seq < ?", (head.first,)
+    ).fetchone()
+    if aside is not None:
+        message = f"{records(aside, head.first - 1)} were damaged and set aside"
+        walk.say(FindingCode.SET_ASIDE, aside, message, last=head.first - 1)
+    for seq, sealed, mac in connection.execute(
+        "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq", (head.first,)
+    ):
         try:
             text = opened(seq, sealed)
         except Damaged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,10 @@ def check_chain(connection: Database, keys: Keys, head: Head) -> None:
     Raises:
         Damaged: An event was changed, removed, added or put elsewhere.
     """
-    link, last = b"", 0
-    for seq, sealed, mac in connection.execute("SELECT seq, body, mac FROM audit ORDER BY seq"):
+    link, last = head.link, head.first - 1
+    for seq, sealed, mac in connection.execute(
+        "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq", (head.first,)
+    ):
         if not isinstance(sealed, bytes) or seq != last + 1:
             raise _not_as_written(last + 1)
         text = keys.open_event(seq, sealed)
@@ -58,6 +61,21 @@ def check_chain(connection: Database, keys: Keys, head: Head) -> None:
             raise _not_as_written(seq)
     if (last, link) != (head.seq, head.mac):
         raise _not_as_written(last + 1)
+
+
+def _read_aside(
+    connection: Database, keys: Keys, head: Head, after: int, limit: int
+) -> list[Recorded]:
+    """What still opens of a part that was set aside, without the links that do not hold there."""
+    found: list[Recorded] = []
+    for seq, sealed in connection.execute(
+        "SELECT seq, body FROM audit WHERE seq > ? AND seq < ? ORDER BY seq", (after, head.first)
+    ):
+        with suppress(Damaged, NotAnEvent, TypeError):
+            found.append(Recorded(seq, members_of_text(keys.open_event(seq, sealed))))
+        if len(found) == limit:
+            break
+    return found
 
 
 def _not_as_written(seq: int) -> Damaged:
@@ -76,12 +94,17 @@ def read_events(
     """
     found: list[Recorded] = []
     after = max(after, 0)
-    link = b""
+    if after < head.first - 1:
+        aside = _read_aside(connection, keys, head, after, limit)
+        if aside:
+            return aside
+        after = head.first - 1
+    link = head.link
     for seq, sealed, mac in connection.execute(
         "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?", (after, limit + 1)
     ):
         if seq == after:  # only for its link
-            link = mac
+            link = head.link if seq < head.first else mac
             continue
         if seq != after + len(found) + 1 or len(found) == limit:
             break

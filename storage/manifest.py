@@ -28,6 +28,8 @@ class Head:
         seq: The number of the last audit event.
         mac: Its link in the chain.
         generation: Counts the commits.
+        first: The record the log is followed from: those before were pruned, or set aside.
+        link: The link before that record.
     """
 
     total: int = 0
@@ -35,6 +37,8 @@ class Head:
     seq: int = 0
     mac: bytes = b""
     generation: int = 0
+    first: int = 1
+    link: bytes = b""
 
     def encode(self, keys: Keys) -> tuple[bytes, bytes]:
         """The head as written, and what shows that it was not edited."""
@@ -45,6 +49,8 @@ class Head:
                 "seq": self.seq,
                 "mac": self.mac,
                 "generation": self.generation,
+                "first": self.first,
+                "link": self.link,
             }
         )
         return body, keys.head_mac(body)
@@ -74,17 +80,26 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
         members = cbor.decode_map(body)
         total, link = members["total"], members["mac"]
         count, seq, generation = members["count"], members["seq"], members["generation"]
+        first, before = members.get("first", 1), members.get("link", b"")
         if (
             not isinstance(total, bytes)
             or not isinstance(link, bytes)
             or not isinstance(count, int)
             or not isinstance(seq, int)
             or not isinstance(generation, int)
+            or not isinstance(first, int)
+            or not isinstance(before, bytes)
         ):
             raise TypeError
     except (TypeError, ValueError, KeyError) as error:
         raise Damaged("the manifest of the vault was changed", hint=_HELP) from error
-    return Head(int.from_bytes(total, "big"), count, seq, link, generation)
+    return Head(int.from_bytes(total, "big"), count, seq, link, generation, first, before)
+
+
+def keep_head(connection: Database, keys: Keys, head: Head) -> None:
+    """Write ``head`` as that of one more commit."""
+    head = replace(head, generation=head.generation + 1)
+    connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
 
 
 def check_rows(connection: Database, keys: Keys, head: Head) -> None:

@@ -21,11 +21,12 @@ from .audit_check import check_log, nothing_to_verify
 from .audit_rows import append_event, read_events
 from .locks import locked
 from .log_keys import LogKeys
-from .manifest import read_head
+from .manifest import keep_head, read_head
 from .news import News
 from .private_file import ensure_directory
 from .reader import open_secret, row_by_alias, row_by_id, scan_for_alias
 from .rows import put_login
+from .segments import Pruned, prune, ready, set_aside
 from .session import Session
 from .signing import Signer, signed_head
 from .sqlite_errors import translated
@@ -187,25 +188,53 @@ class Vault:
             connection.execute("ROLLBACK")
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.commit`."""
-        recorded: list[Recorded] = []
+        """See :meth:`holdfast.engine.ports.Storage.commit`.
+
+        A damaged end of the log stops nobody: it is set aside, and what is recorded of that comes
+        first in the answer.
+        """
         with self._session.writing() as (connection, keys):
-            head = read_head(connection, keys)
+            head, recorded = ready(connection, keys)
             for change in changes:
                 head = put_login(connection, keys, head, change)
                 head, event = append_event(connection, keys, head, change.event)
                 recorded.append(event)
-            head = replace(head, generation=head.generation + 1)
-            connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
+            keep_head(connection, keys, head)
         return recorded
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`holdfast.engine.ports.Storage.note`."""
         with self._session.writing() as (connection, keys):
-            head, recorded = append_event(connection, keys, read_head(connection, keys), event)
-            head = replace(head, generation=head.generation + 1)
-            connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
+            head, _ = ready(connection, keys)
+            head, recorded = append_event(connection, keys, head, event)
+            keep_head(connection, keys, head)
         return recorded
+
+    def set_aside(self) -> Recorded | None:
+        """Leave a damaged log behind and begin a new segment; gives the record of that."""
+        if not self._exists():
+            return None
+        with self._session.writing() as (connection, keys):
+            head, recorded = set_aside(connection, keys, read_head(connection, keys))
+            keep_head(connection, keys, head)
+        return recorded
+
+    def prune(self, before: float) -> Pruned | None:
+        """Remove what was recorded before ``before``, POSIX seconds; ``None`` if there is nothing.
+
+        Raises:
+            Damaged: The records that would go are not as they were written.
+        """
+        if not self._exists():
+            return None
+        with self._session.writing() as (connection, keys):
+            done = prune(connection, keys, read_head(connection, keys), before)
+            if done is None:
+                connection.execute("ROLLBACK")
+                return None
+            head, pruned, _ = done
+            keep_head(connection, keys, head)
+        return pruned
 
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
@@ -230,6 +259,10 @@ class Vault:
         self._session.close()
 
     # --- how -------------------------------------------------------------------------------------
+
+    def _exists(self) -> bool:
+        with self._reading(check=False) as opened:
+            return opened is not None
 
     @contextmanager
     def _reading(self, *, check: bool = True) -> Generator[tuple[sqlite3.Connection, Keys] | None]:

@@ -103,9 +103,12 @@ def _last_saved(connection: Database, keys: Keys, login_id: str) -> int:
     Raises:
         Damaged: The log is not as it was written either.
     """
-    check_chain(connection, keys, read_head(connection, keys))
+    head = read_head(connection, keys)
+    check_chain(connection, keys, head)
     newest = 0
-    for seq, sealed in connection.execute("SELECT seq, body FROM audit"):
+    for seq, sealed in connection.execute(
+        "SELECT seq, body FROM audit WHERE seq >= ?", (head.first,)
+    ):
         try:
             members = members_of_text(keys.open_event(seq, sealed))
         except NotAnEvent as error:

@@ -12,6 +12,7 @@ import click
 
 from ...engine.errors import AuthRequired, NotFound
 from ..workbench import Workbench
+from .log_alarm import LogAlarm
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ class App:
                 config_dir=self.options.get("config_dir"),
                 interactive=terminal.interactive,
                 announce=terminal.say,
-                observers=observers,
-                environ=self._settings(),
+                observers=[*observers, LogAlarm(terminal)],
+                environ=self.settings(),
             )
         return self._bench
 
-    def _settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """The environment, with what the options say instead."""
         named = {"state_dir": "HOLDFAST_STATE_DIR", "config_dir": "HOLDFAST_CONFIG_DIR"}
         given = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -103,3 +104,20 @@ def test_an_illegal_transition_is_found_behind_a_correct_chain(tmp_path: Path) -
         ("illegal_transition", 42), ("vault_differs", 42),
     ]  # fmt: skip
     assert found.intact == 42
+
+
+def test_damage_stops_no_refresh_and_is_said(signed_in: World) -> None:
+    """The refresh succeeds; what was set aside is told at once, by every check, and until it is pruned."""
+    tamper(signed_in, "DELETE FROM audit WHERE seq = 4")
+    done = signed_in.run("refresh", "demo")
+    assert done.code == 0
+    assert "holdfast audit verify" in done.err
+    told = signed_in.run("audit", "verify", "--json")
+    assert (told.code, [one["code"] for one in told.json["findings"]]) == (8, ["set_aside"])
+    pruned = signed_in.run("audit", "prune", "--before", "0s", "--json")
+    assert (pruned.code, pruned.json["removed"]["first"]) == (0, 1)
+    assert signed_in.run("audit", "verify").code == 0
+    file = (signed_in.state / "audit.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in file] == ["audit.pruned"]
+    assert signed_in.run("audit", "set-aside", "--json").json["seq"] == 9
+    assert signed_in.run("token", "demo").code == 0

@@ -1,0 +1,84 @@
+"""``audit prune`` and ``audit set-aside``: where the log begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ...engine.errors import StorageError
+from ...engine.finding import records
+from ...storage.vault import Vault
+from ..workbench import audit_files
+from .app import App, takes_app
+from .wording import Duration
+
+if TYPE_CHECKING:
+    from ...engine.ports import Storage
+
+
+@click.command()
+@click.option(
+    "--before",
+    "age",
+    type=Duration(),
+    required=True,
+    metavar="AGE",
+    help="How old the records must be that go, such as 90d.",
+)
+@takes_app
+def prune(app: App, *, age: float) -> None:
+    """Remove old records; what remains can still be proved.
+
+    The part that goes is followed to its end, closed with a checkpoint that is printed, and the log
+    goes on from its last link. Logins that are over go with the last record of their story, and so do
+    the lines of the audit file. A part that was set aside goes once that is old enough.
+    """
+    bench = app.bench()
+    vault = _vault(bench.storage)
+    done = vault.prune(bench.clock.now() - age)
+    if done is None:
+        if app.terminal.json:
+            app.terminal.answer_json("audit-prune/1", {"removed": None, "logins": 0, "note": None})
+        else:
+            app.terminal.say("nothing is that old")
+        return
+    for file in audit_files(vault, app.settings()):
+        file.observe([], None)  # the record of this; if it cannot be told now, it is told later
+        file.forget(done.last)
+    if app.terminal.json:
+        removed = {"first": done.first, "last": done.last}
+        told = {"removed": removed, "logins": done.logins, "note": done.note}
+        app.terminal.answer_json("audit-prune/1", told)
+        return
+    app.terminal.answer(done.note.rstrip("\n"))
+    over = f", with {done.logins} logins that were over" if done.logins else ""
+    app.terminal.say(f"removed {records(done.first, done.last)}{over}", mark="good")
+
+
+@click.command("set-aside")
+@takes_app
+def set_aside(app: App) -> None:
+    """Leave a damaged log behind, and go on with a new segment.
+
+    Nothing is removed: `holdfast audit verify` goes on telling of what was left behind, until it is
+    pruned. A log whose end is damaged is set aside without being asked, since no login waits for it.
+    """
+    recorded = _vault(app.bench().storage).set_aside()
+    if recorded is None:
+        app.terminal.say("nothing has been recorded yet")
+        return
+    if app.terminal.json:
+        told = {"seq": recorded.seq, "detail": recorded.members["detail"]}
+        app.terminal.answer_json("audit-set-aside/1", told)
+        return
+    app.terminal.say(f"the log goes on with record {recorded.seq}", mark="good")
+
+
+def _vault(storage: Storage) -> Vault:
+    if isinstance(storage, Vault):
+        return storage
+    raise StorageError(
+        f"the audit log of {storage.description} is kept by its database",
+        hint="unset HOLDFAST_STORE",
+    )
