@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from .redirect import Redirect
 
 _CONNECTIONS: Final = 128
+_QUEUE: Final = 1024  # that the kernel keeps for us meanwhile; it may allow fewer
 _PATIENCE: Final = 10.0  # seconds a client has for its whole request
+_GRACE: Final = 0.5  # seconds of these that nobody takes from it, however many others come
 _PIECE: Final = 16 * 1024
 _MOMENT: Final = 0.0005  # seconds between a connection and its first octets
 _SEND_PATIENCE: Final = 1.0
@@ -100,7 +102,7 @@ def _bind_one(address: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         one.bind((address, port))
-        one.listen(_CONNECTIONS)
+        one.listen(_QUEUE)
         one.setblocking(False)
     except BaseException:
         one.close()
@@ -159,7 +161,7 @@ class Listener:
     def _pump(self, seconds: float, also: int | None) -> bool:
         """Take what has come; whether ``also`` has something."""
         other = False
-        for key, _ in self._selector.select(seconds):
+        for key, _ in self._select(seconds):
             if key.fileobj is also:
                 other = True
             elif isinstance(key.data, Connection):
@@ -174,6 +176,21 @@ class Listener:
                 late.send(render_response(HTTPStatus.REQUEST_TIMEOUT))
             self._drop(self._connections[0])
         return other and not self._ready
+
+    def _select(self, seconds: float) -> list[tuple[selectors.SelectorKey, int]]:
+        """Who can be served within ``seconds``; newcomers only if there is room for them."""
+        if len(self._connections) < _CONNECTIONS:
+            return self._selector.select(seconds)
+        room = self._connections[0].deadline - _PATIENCE + _GRACE - self._now()
+        if room <= 0:
+            return self._selector.select(seconds)
+        for one in self._sockets:
+            self._selector.unregister(one)
+        try:
+            return self._selector.select(min(seconds, room))
+        finally:
+            for one in self._sockets:
+                self._selector.register(one, selectors.EVENT_READ)
 
     def _accept(self, listening: socket.socket) -> None:
         try:

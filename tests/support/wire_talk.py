@@ -61,8 +61,8 @@ class Background:
     def running(self) -> bool:
         return self._thread.is_alive()
 
-    def result(self) -> Any:
-        self._thread.join(PATIENCE)
+    def result(self, patience: float = PATIENCE) -> Any:
+        self._thread.join(patience)
         assert not self._thread.is_alive(), "still at it"
         if self._error:
             raise self._error[0]

@@ -397,8 +397,10 @@ def test_slow_clients_are_told_that_they_are_late(
     assert answered(session, b"GET /callback?code=a HTTP/1.1\r\nHo") == 408
 
 
-def test_a_crowd_is_bounded_and_the_oldest_goes_first(session: LoopbackSession) -> None:
-    """Of more silent clients than there is room for, the ones that came first are let go."""
+def test_a_crowd_is_bounded_and_the_oldest_goes_first(
+    session: LoopbackSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more silent clients than there is room for, the first are let go, after their moment."""
     where = ("127.0.0.1", port_of(home(session)))
     crowd: list[socket.socket] = []
     for there in (65, 128):
@@ -407,6 +409,13 @@ def test_a_crowd_is_bounded_and_the_oldest_goes_first(session: LoopbackSession) 
             assert session.receive(0.01) is None
     assert session.receive(0.05) is None
     assert len(session._listener._connections) == 128
+    for patient in (crowd[0], crowd[127], crowd[128]):  # nobody has been sent away yet
+        patient.settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            patient.recv(1)
+        patient.settimeout(5)
+    monkeypatch.setattr("holdfast.transports.listener._GRACE", 0.0)
+    assert session.receive(0.05) is None
     assert [one.recv(1) for one in crowd[:2]] == [b"", b""]
     crowd[2].settimeout(0.01)
     with pytest.raises(TimeoutError):
