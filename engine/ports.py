@@ -423,12 +423,18 @@ class NoticeKind(StrEnum):
     """Open ``url`` anywhere, then paste the address it ends on."""
     CODE = "code"
     """Enter ``user_code`` at ``url``."""
+    ASK = "ask"
+    """Open ``url`` anywhere; ``message`` says what to do then, in the words of the transport."""
     WAITING = "waiting"
     """Still waiting; ``seconds`` to the next check or to the end."""
     MISTAKE = "mistake"
     """What was entered was not the answer; ``message`` says why."""
     RECEIVED = "received"
     """The answer is here; ``message`` says what it looked like."""
+
+
+ASKING: Final = frozenset({NoticeKind.OPEN, NoticeKind.PASTE, NoticeKind.CODE, NoticeKind.ASK})
+"""The notices that ask the user to do something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,8 @@ class OAuthProvider:
         token_response_path: Members to descend into before the tokens are found.
         scope_separator: What joins scopes in a request.
         scope_parameter: The name scopes go by in the authorization request.
-        via: The transport to prefer: ``auto``, ``loopback``, ``manual`` or ``device``.
+        via: The transport to prefer: ``auto``, ``loopback``, ``manual``, ``device``, or an
+            installed one by its name.
         shows_code: Whether the provider shows the bare code for the user to copy.
         id_token_algorithms: JWS algorithms accepted for ID tokens.
     """
@@ -158,7 +159,6 @@ _LISTS: Final = frozenset({"scopes", "ports", "token_response_path", "id_token_a
 _CHOICES: Final = {
     "token_endpoint_auth_method": get_args(ClientAuthentication),
     "token_request_format": get_args(BodyFormat),
-    "via": ("auto", "loopback", "manual", "paste", "device"),
 }
 
 
@@ -176,6 +176,8 @@ def _check(name: str, value: object) -> None:
         )
     elif name in {"iss_required", "shows_code"}:
         fine = isinstance(value, bool)
+    elif name == "via":  # which transports there are, only those know who can load them
+        fine = isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum()
     else:
         fine = isinstance(value, str) and value in _CHOICES.get(name, (value,))
         fine = fine and (name != "service_name" or value != "")

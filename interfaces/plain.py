@@ -34,6 +34,10 @@ def _paste(notice: Notice) -> str:
     return f"Open this address, then paste the one you land on:\n{notice.url}"
 
 
+def _ask(notice: Notice) -> str:
+    return f"Open this address:\n{notice.url}\n{notice.message}"
+
+
 def _code(notice: Notice) -> str:
     return f"Open {notice.url} and enter the code {notice.user_code}"
 
@@ -46,5 +50,6 @@ _LINES: Mapping[NoticeKind, Callable[[Notice], str]] = {
     NoticeKind.OPEN: _open,
     NoticeKind.PASTE: _paste,
     NoticeKind.CODE: _code,
+    NoticeKind.ASK: _ask,
     NoticeKind.MISTAKE: _mistake,
 }

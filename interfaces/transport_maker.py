@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from ..engine.errors import ConfigInvalid
+from ..transports import plugins
 from ..transports.browser import SystemBrowser
 from ..transports.device import DeviceTransport
 from ..transports.loopback import LoopbackTransport
@@ -62,13 +62,20 @@ class TransportMaker:
         """The transport of that name.
 
         Raises:
-            ConfigInvalid: There is none.
+            ConfigInvalid: There is none, or it is a third party's and does not load.
         """
         maker = self._makers.get(ALIASES.get(name, name))
-        if maker is None:
-            msg = f"there is no transport {name[:40]!r}"
-            raise ConfigInvalid(msg, hint="holdfast help transports")
-        return maker()
+        return maker() if maker is not None else plugins.make(name, self._parts())
+
+    def _parts(self) -> plugins.TransportParts:
+        """What a third party's transport works with."""
+        return plugins.TransportParts(
+            conversation=self._conversation,
+            browser=self._browser if self._open_browser else _NoBrowser(),
+            http=self._bench.http,
+            clock=self._bench.clock,
+            answers=self._answers,
+        )
 
     def _loopback(self) -> LoopbackTransport:
         return LoopbackTransport(
@@ -86,6 +93,15 @@ class TransportMaker:
 
     def _racing(self) -> RacingTransport:
         return RacingTransport(self._loopback(), self._manual())
+
+
+class _NoBrowser:
+    """Where none is to be started."""
+
+    def open(self, url: str) -> str:
+        """Start nothing."""
+        del url
+        return "not wanted"
 
 
 def _standard_input() -> Answers:

@@ -9,7 +9,7 @@ from ..engine.errors import TransportUnavailable
 from ..engine.pasted import parse_callback
 from ..engine.ports import Arrival, Notice, NoticeKind, Verdict, VerdictKind
 from ..engine.record import Presentation
-from .redirect import redirect_of
+from .redirect import address_without_listener
 
 if TYPE_CHECKING:
     from ..engine.ports import Answers, Asking, Conversation
@@ -32,10 +32,7 @@ class ManualTransport:
         Raises:
             ConfigInvalid: The redirect address is none.
         """
-        redirect = redirect_of(asking.config)
-        address = asking.config.redirect_uri
-        if redirect.addresses:  # where a port is open, name the first one that is registered
-            address = redirect.address(next((port for port in redirect.ports if port), 8080))
+        address = address_without_listener(asking.config)
         shown = Presentation(transport=self.name, redirect_uri=address)
         return ManualSession(asking, shown, self._conversation, self._answers)
 

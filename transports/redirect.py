@@ -66,6 +66,18 @@ def redirect_of(config: OAuthConfig) -> Redirect:
     return parse_redirect(config.redirect_uri, tuple(config.ports))
 
 
+def address_without_listener(config: OAuthConfig) -> str:
+    """The redirect address of ``config`` where nobody will listen: with the first port it names.
+
+    Raises:
+        ConfigInvalid: It is no address.
+    """
+    redirect = redirect_of(config)
+    if not redirect.addresses:
+        return config.redirect_uri
+    return redirect.address(next((port for port in redirect.ports if port), 8080))
+
+
 def parse_redirect(address: str, ports: tuple[int, ...]) -> Redirect:
     """``address`` taken apart; ``ports`` are tried where it names none.
 

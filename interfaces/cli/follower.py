@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ...engine.ports import Notice, NoticeKind
+from ...engine.ports import ASKING, Notice
 from .wording import rfc3339
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class StreamingConversation:
     def tell(self, notice: Notice) -> None:
         """Stream what asks for an action; show everything."""
         login = self._follower.login
-        if notice.kind in {NoticeKind.OPEN, NoticeKind.PASTE, NoticeKind.CODE} and login:
+        if notice.kind in ASKING and login:
             self._terminal.answer_json(
                 "event/1",
                 {

@@ -9,6 +9,7 @@ import click
 from ...engine.errors import NotFound
 from ...engine.table import TABLE, State
 from ...transports.choice import TABLE as CHOICES
+from ...transports.plugins import installed
 from .app import App, takes_app
 
 _ENVIRONMENT = """\
@@ -18,7 +19,7 @@ HOLDFAST_STORE         auto, keyring, file or memory; heeded when the vault is m
                        postgresql://USER@HOST/DATABASE keeps logins in a database
 HOLDFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals a new one
 HOLDFAST_KEYRING       a keyring back end to use, as module:Class
-HOLDFAST_VIA           auto, loopback, manual or device
+HOLDFAST_VIA           auto, loopback, manual, device, or an installed transport
 HOLDFAST_TOKEN         a token to use instead of any stored login; said when it is
 HOLDFAST_AUDIT_FILE    where the audit log is told as JSON lines; off tells it nowhere
 HOLDFAST_COLOR         auto, always or never
@@ -68,12 +69,18 @@ A redirect address without a port is tried on 8080, 3000 and 57548; with :0, on 
 """
 
 
+def _installed() -> list[str]:
+    """Those that third parties brought."""
+    return [f"{one.name:<9} {one.summary or 'no summary'} ({one.package})" for one in installed()]
+
+
 def _transports() -> str:
     lines = [
         "loopback  the browser comes back to a port of this machine; at a terminal the address",
         "          may be pasted meanwhile",
         "manual    you paste the address the browser ends on; also called paste",
         "device    you enter a code on any other device",
+        *_installed(),
         "",
         "Without --via or HOLDFAST_VIA the first row that fits decides; login -v names it:",
     ]

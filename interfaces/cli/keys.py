@@ -72,6 +72,8 @@ class LoginKeys:
             paste = ["p paste an address instead"] if self._can("auth_url") else []
             return ["c copy code", "o open here", *paste, "Ctrl-C pause"]
         device = ["d use a phone instead"] if self._can("device_url") else []
+        if notice.kind is NoticeKind.ASK:  # nobody reads keys
+            return ["Ctrl-C pause"]
         if notice.kind is NoticeKind.PASTE:
             return ["c copy the address above", *device, "Ctrl-C pause"]
         return ["c copy address", "p paste instead", *device, "Ctrl-C pause, nothing is lost"]

@@ -31,6 +31,7 @@ from .follower import LoginFollower, StreamingConversation
 from .keys import LoginKeys
 from .outcome import keep_trying_to_save, login_members, tell_paused, tell_signed_in, tell_started
 from .screens import LoginScreen
+from .via import Via
 from .wording import Duration, span
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from ...engine.record import Login, Summary
     from ..workbench import Workbench
 
-VIA = click.Choice(["auto", "loopback", "manual", "paste", "device"])
+VIA = Via()
 
 
 @click.command()

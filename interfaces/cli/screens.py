@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from ...engine.ports import Notice, NoticeKind
+from ...engine.ports import ASKING, Notice, NoticeKind
 from .waiting import WaitingLine
 from .wording import countdown, sentence
 
@@ -67,11 +67,12 @@ class LoginScreen:
             NoticeKind.OPEN: self._open,
             NoticeKind.PASTE: self._paste,
             NoticeKind.CODE: self._code,
+            NoticeKind.ASK: self._ask,
             NoticeKind.WAITING: self._wait,
             NoticeKind.MISTAKE: self._mistake,
             NoticeKind.RECEIVED: self._received,
         }
-        if notice.kind in {NoticeKind.OPEN, NoticeKind.PASTE, NoticeKind.CODE}:
+        if notice.kind in ASKING:
             if self.asked is not None:  # the transport has changed: what was shown is void
                 self._waiting.end()
                 self._terminal.say("")
@@ -227,6 +228,13 @@ class LoginScreen:
         self._terminal.say(
             f"  address  {notice.message} from {where.netloc}{where.path}      {good}"
         )
+
+    def _ask(self, notice: Notice) -> None:
+        """What a transport asks in words of its own."""
+        self._terminal.say("  1  Open this address in any browser:", hang=5)
+        self._address(notice, "     ")
+        self._terminal.say(f"  2  {notice.message}", hang=5)
+        self._begin("waiting for the answer", notice)
 
     def _begin(self, what: str, notice: Notice, *, prompts: bool = False) -> None:
         self._waiting.begin(

@@ -132,7 +132,7 @@ def test_a_name_is_one_word(file, folder, name):
         {"ports": [70000]},
         {"client_id": 7},
         {"client_secret_file": 7},
-        {"via": "pigeon"},
+        {"via": "carrier pigeon"},
         {"token_url": "http://login.acme.example/token"},
         {"auth_url": "javascript:alert(1)"},
         {"issuer": "acme"},
