@@ -18,6 +18,7 @@ from .sealing import KEY_OCTETS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .database import Database
     from .sealing import Keys
 
 TABLE = "CREATE TABLE audit_key (first_seq INTEGER PRIMARY KEY, sealed BLOB NOT NULL)"
@@ -28,9 +29,7 @@ def new_audit_keys() -> list[tuple[int, bytes]]:
     return [(0, os.urandom(KEY_OCTETS)), (1, os.urandom(KEY_OCTETS))]
 
 
-def write_audit_keys(
-    connection: sqlite3.Connection, keys: Keys, kept: Sequence[tuple[int, bytes]]
-) -> None:
+def write_audit_keys(connection: Database, keys: Keys, kept: Sequence[tuple[int, bytes]]) -> None:
     """Keep exactly these, sealed under the root key of ``keys``, and use them."""
     connection.execute("DELETE FROM audit_key")
     for first, key in kept:
@@ -40,7 +39,7 @@ def write_audit_keys(
     keys.take_audit_keys(kept)
 
 
-def read_audit_keys(connection: sqlite3.Connection, keys: Keys) -> None:
+def read_audit_keys(connection: Database, keys: Keys) -> None:
     """Have ``keys`` use what is kept in the vault.
 
     What does not open is left out: logins are read without it, and the log says what it lacks.

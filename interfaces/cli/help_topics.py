@@ -8,6 +8,7 @@ import click
 
 from ...engine.errors import NotFound
 from ...engine.table import TABLE, State
+from ...storage.postgres.extra import GRANTS
 from ...transports.choice import TABLE as CHOICES
 from ...transports.plugins import installed
 from .app import App, takes_app
@@ -49,7 +50,16 @@ vault and not made again. There is no plain storage.
 A directory or file that others could read or write is refused, with the command that mends it.
 A record that was changed or put back is refused and named; the others stay readable.
 vault.header beside it is a copy of the vault's header: keep both.
-"""
+
+For many users on many hosts, HOLDFAST_STORE=postgresql://USER@HOST/DATABASE keeps logins in a
+PostgreSQL database (pip install 'holdfast[postgres]'), sealed in the same way: it sees neither
+tokens nor names. Who comes first makes the tables, in schema holdfast or the one that ?schema=NAME
+in the address names, and the key: a key file, to be copied to every other host, or a passphrase
+they all know. A password is best kept in PGPASSFILE. A line to another machine is encrypted;
+sslmode=verify-full in the address also proves whose server is at its end.
+A role that is not to make the tables, but to use them, needs:
+
+""" + GRANTS.format(schema="holdfast", role="the_user")
 _FILES = """\
 ~/.local/state/holdfast/vault.db       logins and their audit log, sealed
 ~/.local/state/holdfast/vault.header   a second copy of the vault's header

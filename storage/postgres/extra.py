@@ -10,6 +10,16 @@ from ...engine.errors import ConfigMissing
 SCHEMES: Final = ("postgresql", "postgres")
 """How the address of a database begins."""
 
+GRANTS: Final = """\
+GRANT USAGE ON SCHEMA {schema} TO {role};
+GRANT SELECT ON {schema}.migration, {schema}.header, {schema}.audit_key TO {role};
+GRANT SELECT, INSERT, UPDATE ON {schema}.login, {schema}.lease TO {role};
+GRANT SELECT, INSERT ON {schema}.audit TO {role};
+GRANT SELECT, UPDATE ON {schema}.head TO {role};
+GRANT USAGE ON SEQUENCE {schema}.fence TO {role};
+"""
+"""All that a role needs that only uses the tables; none of it lets it rewrite the audit log."""
+
 
 def is_address(choice: str) -> bool:
     """Whether ``choice`` of a storage is the address of a PostgreSQL database."""

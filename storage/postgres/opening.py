@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ...engine.errors import Damaged
+from ..audit_keys import new_audit_keys, read_audit_keys, write_audit_keys
 from ..header import Header, decode_header
 from ..manifest import Head
 from ..opening import VaultOpener
@@ -71,6 +72,7 @@ class PostgresOpener:
             raise Damaged("the header of the database is gone", hint="holdfast help storage")
         header = decode_header(bytes(found[0]))
         keys = self._slots.keys(header)
+        read_audit_keys(Executor(connection), keys)
         if bytes(found[1]) != keys.header_mac(header.body):
             raise Damaged("the header of the database was changed", hint="holdfast help storage")
         return keys
@@ -82,6 +84,7 @@ class PostgresOpener:
         header, keys = self._slots.new_header()
         body = header.encode()
         database = Executor(connection)
+        write_audit_keys(database, keys, new_audit_keys())
         database.execute("INSERT INTO header VALUES (1, ?, ?)", (body, keys.header_mac(body)))
         database.execute("INSERT INTO head VALUES (1, ?, ?)", Head().encode(keys))
         return [header]

@@ -42,6 +42,7 @@ STEPS: Final = (
     CREATE TABLE head (
       one INTEGER PRIMARY KEY CHECK (one = 1), body BYTEA NOT NULL, mac BYTEA NOT NULL
     ) WITH (fillfactor = 10);
+    CREATE TABLE audit_key (first_seq BIGINT PRIMARY KEY, sealed BYTEA NOT NULL);
     CREATE SEQUENCE fence;
     CREATE TABLE lease (
       login TEXT PRIMARY KEY, fence BIGINT NOT NULL, until TIMESTAMPTZ, since TIMESTAMPTZ NOT NULL,
@@ -50,16 +51,6 @@ STEPS: Final = (
     """,
 )
 """What leads from each version of the tables to the next. Sealed octets do not compress."""
-
-GRANTS: Final = """\
-GRANT USAGE ON SCHEMA {schema} TO {role};
-GRANT SELECT ON {schema}.migration, {schema}.header TO {role};
-GRANT SELECT, INSERT, UPDATE ON {schema}.login, {schema}.lease TO {role};
-GRANT SELECT, INSERT ON {schema}.audit TO {role};
-GRANT SELECT, UPDATE ON {schema}.head TO {role};
-GRANT USAGE ON SEQUENCE {schema}.fence TO {role};
-"""
-"""All that a role needs that only uses the tables; none of it lets it rewrite the audit log."""
 
 
 def prepare(connection: Connection, schema: str, finish: Callable[[], None]) -> None:

@@ -14,7 +14,8 @@ from holdfast.engine.record import account_alias
 from holdfast.engine.table import State
 from holdfast.storage import open_storage
 from holdfast.storage.postgres import PostgresStorage
-from holdfast.storage.postgres.schema import GRANTS, STEPS
+from holdfast.storage.postgres.extra import GRANTS
+from holdfast.storage.postgres.schema import STEPS
 from holdfast.testing.storage_contract import complete, finished, further, pending, saved
 from logins import CANARY, CHALLENGE, TOKENS, login_in
 from postgres_server import Host, PostgresServer
