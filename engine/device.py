@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from .answer import judge, read_members
 from .client_authentication import client_request
 from .errors import ConfigMissing, ProviderError
+from .policy import policy_refusal
 from .record import DeviceGrant
 from .secret import Secret
 from .token_request import token_endpoint
@@ -89,6 +90,9 @@ def judge_device_response(config: OAuthConfig, response: HttpResponse) -> Device
         ProviderError: A definite no, or an answer that cannot be shown to a person.
         NetworkError: The matter is not settled.
     """
+    refused = policy_refusal(config, read_members(response) or {}, response.status)
+    if refused is not None:
+        raise refused
     members = judge(response, "device request")
     # Google says verification_url
     address = members.get("verification_uri") or members.get("verification_url")
@@ -135,6 +139,9 @@ def judge_poll(config: OAuthConfig, response: HttpResponse) -> OAuthTokens | Pol
     members = read_members(response) or {}
     code = members.get("error")
     kind = _POLL_CODES.get(code) if isinstance(code, str) else None
+    refused = policy_refusal(config, members, response.status)
+    if refused is not None:
+        raise refused
     if kind is not None and response.status < 500:
         return PollAnswer(kind, lifetime(members.get("interval")))
     if response.status == 429:

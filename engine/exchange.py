@@ -156,9 +156,8 @@ class Exchange:
         )
         hint = f"holdfast login {login.provider}"
         if declined:
-            return AuthCancelled(
-                "the provider said no: access_denied (you declined the request)", hint=hint
-            )
+            said = error.message or "the provider said no: access_denied (you declined the request)"
+            return AuthCancelled(said, hint=error.hint or hint)
         return AuthFailed(error.message, hint=error.hint or hint)
 
     def _expired(self, login: Login, lease: Lease, error: ProviderError | None) -> LoginTimedOut:

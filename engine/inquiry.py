@@ -167,7 +167,8 @@ class Inquiry:
         )
         if session is not None:
             session.reply(Verdict(kind=VerdictKind.FAILED, message=msg, reason=reason.value))
-        raise LoginTimedOut(msg, hint=f"holdfast login {login.provider}")
+        again = f"holdfast login {login.provider}"
+        raise LoginTimedOut(msg, hint=f"{again} --via device" if device else again)
 
 
 def _deadline(login: Login, session: Session) -> float | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command import World, events_of, until
 from holdfast.engine.table import State
+from holdfast.testing import user_agent
 from seat import WAITS, Seat
 from tmux import Window
 
@@ -112,6 +113,22 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back(seat: Seat)
         opened.press("Enter")
         done = opened.prompted(0, times=3)
         assert address[3000:3100] not in done
+        as_before(opened)
+
+
+def test_in_the_background_it_goes_on_by_browser(seat: Seat) -> None:
+    """Put aside with Ctrl-Z and bg it takes no key from the shell, and still hears the browser."""
+    with seat.opens() as opened:
+        opened.type("holdfast login demo --via loopback --no-browser")
+        opened.seen(WAITS)
+        opened.press("C-z")
+        opened.prompted(148)
+        opened.type("bg")
+        opened.type("echo $((6 * 7))")
+        opened.seen(r"(?m)^42$")
+        assert user_agent.approve(seat.address).status_code == 200
+        seat.world.wait_for(lambda logins: logins[0].state is State.AUTHENTICATED)
+        opened.type("fg; wait")
         as_before(opened)
 
 

@@ -113,6 +113,24 @@ def test_killed_without_a_courier(
     assert states_of(told)[:3] == ["begin", "present", "receive_callback"]
 
 
+def test_killed_between_two_polls(world: World, server: AuthorizationServer) -> None:
+    """The code that was shown stays good: approved meanwhile, the next process signs in with it."""
+    before = server.counts["token:device_code"]
+    waiting = world.start("login", "demo", "--via", "device", "--qr", "never")
+    until(lambda: server.counts["token:device_code"] > before, bool)
+    kill(waiting)
+    (login,) = world.logins()
+    assert login.presentation is not None
+    assert login.presentation.device is not None
+    device = login.presentation.device
+    user_agent.decide_device(device.verification_uri, device.user_code)
+
+    done = world.run("resume", "--json")
+
+    assert (done.code, done.json["state"]) == (0, "authenticated")
+    assert done.json["login"] == login.short_id
+
+
 @pytest.mark.parametrize("courier", ["fork", "inline"])
 def test_killed_while_refreshing(world: World, server: AuthorizationServer, courier: str) -> None:
     """An interrupted refresh is finished by its courier, or tried once more without one."""

@@ -174,6 +174,28 @@ def test_any_other_error_ends_it(flow: Flow, said: str, raised: Any, reason: str
     assert (record.state, record.reason) == (State.IDLE, reason)
 
 
+@pytest.mark.parametrize(
+    ("said", "raised", "reason"),
+    [
+        ("access_denied", AuthCancelled, "access_denied"),
+        ("invalid_grant", AuthFailed, "provider_error"),
+    ],
+)
+def test_a_policy_against_the_device_flow_offers_another_way(
+    flow: Flow, said: str, raised: Any, reason: str
+) -> None:
+    """Conditional access ends the login with the command that may work, and the number alone."""
+    described = "AADSTS53003: canary. Trace ID: canary"
+    flow.goes_wrong(error(said, error_description=described))
+    with pytest.raises(raised) as caught:
+        flow.sign_in()
+    assert caught.value.hint == "holdfast login demo --via loopback"
+    assert "AADSTS53003" in caught.value.message
+    assert "canary" not in caught.value.message
+    (login,) = flow.storage.summaries()
+    assert (login.state, login.reason, login.oauth_error) == (State.IDLE, reason, said)
+
+
 def test_a_server_that_never_ends_it_is_ended_here(flow: Flow) -> None:
     """Pending for ever stops when the code runs out by our own clock, and not before."""
     flow.server.misbehave("token", error("authorization_pending"), None)

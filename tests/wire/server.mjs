@@ -24,6 +24,7 @@ http.listen(0, "127.0.0.1", () => {
         client_secret: "known only here",
         token_endpoint_auth_method: "client_secret_basic",
       }),
+      client("wire-brief"),
       client("wire-web", {
         application_type: "web",
         client_secret: "a secret/with+odd=characters&",
@@ -46,7 +47,9 @@ http.listen(0, "127.0.0.1", () => {
       revocation: { enabled: true, allowedPolicy: () => true },
       introspection: { enabled: true, allowedPolicy: () => true },
     },
-    ttl: { AccessToken: 3600, DeviceCode: 600, RefreshToken: 86400, IdToken: 3600,
+    ttl: { AccessToken: 3600,
+           DeviceCode: (ctx, token, client) => (client.clientId === "wire-brief" ? 2 : 600),
+           RefreshToken: 86400, IdToken: 3600,
            Interaction: 600, Session: 3600, Grant: 86400, AuthorizationCode: 60 },
     cookies: { keys: ["only for tests"] },
   });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ import requests
 from bench_parts import conductor_over
 from holdfast.engine.conductor import Conductor
 from holdfast.engine.device import device_request
-from holdfast.engine.errors import AuthCancelled, TokenRefreshFailed
+from holdfast.engine.errors import AuthCancelled, LoginTimedOut, TokenRefreshFailed
 from holdfast.engine.introspection import introspection_request, judge_introspection
 from holdfast.engine.metadata import apply_metadata, discover
-from holdfast.engine.ports import NoticeKind
+from holdfast.engine.ports import HttpRequest, HttpResponse, NoticeKind
 from holdfast.engine.provider import OAuthConfig, OAuthProvider
 from holdfast.engine.record import DEFAULT_ACCOUNT, Login
 from holdfast.engine.table import State
@@ -214,6 +215,54 @@ def test_device_code_denied_after_pending_polls(issuer: str, conductor: Conducto
     with pytest.raises(AuthCancelled):
         conductor.sign_in(config_of(issuer), DeviceTransport(notices, RequestsHttp(), clock))
     assert len(waits) > 8
+
+
+def test_device_code_expired_at_the_provider(
+    issuer: str, conductor: Conductor, storage: EncryptedFileStorage
+) -> None:
+    """Where our own clock is late, the provider's word for an expired code ends the login."""
+
+    class Late(QuickClock):
+        def now(self) -> float:
+            return super().now() - 60
+
+    config = replace(config_of(issuer), client_id="wire-brief")
+    clock = Late(SystemClock(), 25)
+    with pytest.raises(LoginTimedOut):
+        conductor_over(storage, clock=clock).sign_in(
+            config, DeviceTransport(Notices(), RequestsHttp(), clock)
+        )
+    last = list(storage.events())[-1].members
+    assert (last["reason"], last["oauth_error"]) == ("device_code_expired", "expired_token")
+
+
+def test_device_code_left_between_polls_and_gone_on_with(issuer: str, tmp_path: Path) -> None:
+    """Stopped after a poll; approved; the next process goes on with the same code."""
+    clock = QuickClock(SystemClock(), 25)
+    polls: list[str] = []
+
+    class Counting(RequestsHttp):
+        def send(self, request: HttpRequest) -> HttpResponse:
+            polls.append(request.url)
+            return super().send(request)
+
+    def leave(notice: Any) -> None:
+        if any(url.endswith("/token") for url in polls):  # one poll has been answered
+            raise KeyboardInterrupt
+
+    config = config_of(issuer)
+    notices = Notices({NoticeKind.WAITING: leave})
+    first = conductor_over(vault(tmp_path), http=Counting(), clock=clock)
+    with pytest.raises(KeyboardInterrupt):
+        first.sign_in(config, DeviceTransport(notices, RequestsHttp(), clock))
+    code = notices.wait_for(NoticeKind.CODE)
+    decide_device(code.url or "", code.user_code or "")
+    later = vault(tmp_path)
+    (left,) = later.summaries()
+    login = conductor_over(later, clock=clock).resume(
+        left.id, [DeviceTransport(Notices(), RequestsHttp(), clock)]
+    )
+    assert is_ada(login)
 
 
 def test_a_refresh_rotates_and_the_old_token_is_refused(issuer: str, conductor: Conductor) -> None:
