@@ -92,6 +92,14 @@ def _transports() -> str:
         "device    you enter a code on any other device",
         *_installed(),
         "",
+        "While a login waits at a terminal, single keys change how it goes on, in place:",
+        "",
+        "  c  copies the address, or the code, to the clipboard of the terminal you sit at",
+        "  p  takes a pasted address instead        d  shows a code for a phone instead",
+        "  o  opens a browser here for the code     Ctrl-C  pauses; holdfast resume goes on",
+        "",
+        "What is pasted is never shown, only counted. Ctrl-Z and fg work as everywhere.",
+        "",
         "Without --via or HOLDFAST_VIA the first row that fits decides; login -v names it:",
     ]
     lines += [f"  {row.number:>2}  {row.reason}" for row in CHOICES]
