@@ -29,8 +29,9 @@ def process_in(opened: Window) -> int:
 
 def as_before(opened: Window) -> None:
     """The terminal echoes, edits lines and shows its cursor."""
-    opened.type("stty -a")
-    shown = opened.seen(r"stty -a\n(.*\n)+.*-?echo\b")
+    time = opened.screen.count("stty -a")
+    opened.type(f"stty -a; echo look''ed {time}")
+    shown = opened.seen(f"looked {time}")
     modes = shown.rpartition("stty -a")[2].split()
     assert {"icanon", "echo", "isig"} <= {mode.strip(";") for mode in modes}
     assert opened.look("#{cursor_flag}") == "1"
