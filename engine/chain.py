@@ -12,7 +12,7 @@ from .story import Stories
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    Link: TypeAlias = Callable[[bytes, int, bytes], bytes]
+    Link: TypeAlias = Callable[[bytes, int, bytes], bytes | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class ChainWalk:
 
     Attributes:
         link: Computes the link of a record from the link before it, its number and its text;
-            ``None`` without the key.
+            ``None`` without the key, and gives ``None`` for a record whose key was erased.
         stories: What is told.
         last: The number of the record before the next one.
         before: The link of that record; ``None`` if it is not known.
@@ -98,7 +98,10 @@ class ChainWalk:
         self.records += 1
         if self.before is not None and self.link is not None:
             expected = self.link(self.before, seq, over or text)
-            if expected != mac:
+            if expected is None:
+                self.unkeyed += 1
+                self._computed = None
+            elif expected != mac:
                 self._mismatch(seq, over or text, mac, expected)
             elif self._computed is not None:
                 self._computed = None

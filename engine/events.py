@@ -24,6 +24,8 @@ class EventKind(StrEnum):
     STORAGE_CHANGED = "storage.changed"
     AUDIT_PRUNED = "audit.pruned"
     """Old records were removed; ``detail`` names them and the link of the last."""
+    AUDIT_FORWARD_SECURE = "audit.forward_secure"
+    """From this record on, the key of each is erased when the next takes its place."""
     AUDIT_SET_ASIDE = "audit.set_aside"
     """The log was damaged; it goes on here, and ``detail`` names what was left behind."""
 

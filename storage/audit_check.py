@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from ..engine.story import Stories
 from .audit_rows import linked_text
 from .log_keys import LogKeys
 from .manifest import Head, read_head
+from .ratchet import present_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -25,7 +27,12 @@ _TRIES: Final = 1_000_000  # openings spent on where strange records come from; 
 _LIKELY: Final = 256
 
 
-def check_log(connection: Database, keys: Keys, marks: Collection[int] = ()) -> Verification:
+def check_log(
+    connection: Database,
+    keys: Keys,
+    marks: Collection[int] = (),
+    forward: tuple[int, bytes] | None = None,
+) -> Verification:
     """Check all of the log: its links, its numbers, its end, its stories, and the vault they led to.
 
     Everything is collected; nothing is raised for what is found.
@@ -34,6 +41,7 @@ def check_log(connection: Database, keys: Keys, marks: Collection[int] = ()) -> 
         connection: The open vault.
         keys: Its keys.
         marks: The records whose links are to be kept in the answer.
+        forward: The first record whose key was erased, and that key.
     """
     connection.execute("BEGIN")  # the manifest, the log and the rows of one moment
     try:
@@ -42,8 +50,9 @@ def check_log(connection: Database, keys: Keys, marks: Collection[int] = ()) -> 
             head = read_head(connection, keys)
         except Damaged:
             head = None
-        audit = LogKeys(keys)
         begun = head or Head()
+        since, key = forward or (begun.forward, None)
+        audit = LogKeys(keys, since, key)
         walk = ChainWalk(
             audit.link,
             Stories(from_the_start=begun.first == 1),
@@ -59,6 +68,8 @@ def check_log(connection: Database, keys: Keys, marks: Collection[int] = ()) -> 
         walk.findings += Displaced(audit, strange, walk, end).explain()
         if head is not None:
             walk.finish(head.seq, head.mac)
+            if forward is not None:
+                walk.findings += _forward(keys, audit, head, forward[0])
         rows = connection.execute(
             "SELECT CAST(id AS TEXT), version, CAST(state AS TEXT) FROM login"
         )
@@ -71,6 +82,26 @@ def check_log(connection: Database, keys: Keys, marks: Collection[int] = ()) -> 
     return found
 
 
+def _forward(keys: Keys, audit: LogKeys, head: Head, first: int) -> list[Finding]:
+    """Whether the key the log goes on with follows from its first one: if not, it was begun anew."""
+    with suppress(Damaged):
+        if head.forward == first and audit.erased(head.seq + 1) == present_key(keys, head):
+            return []
+    message = "the key the log goes on with does not follow from the verification key"
+    return [Finding(code=FindingCode.FORWARD_KEY, message=message)]
+
+
+def file_keys(
+    connection: Database, keys: Keys, forward: tuple[int, bytes] | None = None
+) -> LogKeys:
+    """The keys an exported log is checked with."""
+    if forward is None:
+        with suppress(Damaged):
+            return LogKeys(keys, read_head(connection, keys).forward)
+        return LogKeys(keys)
+    return LogKeys(keys, *forward)
+
+
 def nothing_to_verify() -> Verification:
     """What there is to say of a log that has not been begun."""
     return ChainWalk(None, Stories()).verification()
@@ -80,12 +111,13 @@ def _walk(connection: Database, audit: LogKeys, walk: ChainWalk, head: Head) -> 
     """Take every record; gives those that do not open as what they stand for."""
     strange: dict[int, bytes] = {}
     opened, take = audit.open, walk.take
-    (aside,) = connection.execute(
-        "SELECT min(seq) FROM audit WHERE seq < ?", (head.first,)
+    aside, many = connection.execute(
+        "SELECT min(seq), count(*) FROM audit WHERE seq < ?", (head.first,)
     ).fetchone()
-    if aside is not None:
-        message = f"{records(aside, head.first - 1)} were damaged and set aside"
-        walk.say(FindingCode.SET_ASIDE, aside, message, last=head.first - 1)
+    if many:
+        told = f"{many} record{'s' if many > 1 else ''} before record {head.first}"
+        message = f"{told}: the log was damaged there, and set aside"
+        walk.say(FindingCode.SET_ASIDE, max(aside, 1), message, last=head.first - 1)
     for seq, sealed, mac in connection.execute(
         "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq", (head.first,)
     ):

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from struct import pack
 from typing import TYPE_CHECKING, Any
 
 from ..engine.errors import Damaged
 from ..engine.event_text import NotAnEvent, members_of_text, text_of
 from ..engine.events import FINGERPRINTS, Event, Recorded, Scalar
+from .log_keys import LogKeys
+from .ratchet import take_key
+from .sealing import hmac
 
 if TYPE_CHECKING:
     from .database import Database
@@ -33,7 +37,11 @@ def append_event(
     members = members_of(event, keys.fingerprint)
     seq = head.seq + 1
     text = text_of(members)
-    mac = keys.chain(head.mac, seq, text)
+    if head.ratchet:
+        key, head = take_key(keys, head)
+        mac = hmac(key, head.mac + pack(">Q", seq) + text)
+    else:
+        mac = keys.chain(head.mac, seq, text)
     connection.execute("INSERT INTO audit VALUES (?, ?, ?)", (seq, keys.seal_event(seq, text), mac))
     return replace(head, seq=seq, mac=mac), Recorded(seq, members, head.mac, mac)
 
@@ -50,15 +58,17 @@ def check_chain(connection: Database, keys: Keys, head: Head) -> None:
         Damaged: An event was changed, removed, added or put elsewhere.
     """
     link, last = head.link, head.first - 1
+    audit = LogKeys(keys, head.forward)
     for seq, sealed, mac in connection.execute(
         "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq", (head.first,)
     ):
         if not isinstance(sealed, bytes) or seq != last + 1:
             raise _not_as_written(last + 1)
-        text = keys.open_event(seq, sealed)
-        link, last = keys.chain(link, seq, linked_text(text, sealed)), seq
-        if link != mac:
+        text = audit.open(seq, sealed)
+        expected = audit.link(link, seq, linked_text(text, sealed))
+        if expected not in {None, mac}:
             raise _not_as_written(seq)
+        link, last = mac, seq
     if (last, link) != (head.seq, head.mac):
         raise _not_as_written(last + 1)
 
@@ -100,6 +110,7 @@ def read_events(
             return aside
         after = head.first - 1
     link = head.link
+    audit = LogKeys(keys, head.forward)
     for seq, sealed, mac in connection.execute(
         "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?", (after, limit + 1)
     ):
@@ -109,8 +120,8 @@ def read_events(
         if seq != after + len(found) + 1 or len(found) == limit:
             break
         try:
-            text = keys.open_event(seq, sealed)
-            if keys.chain(link, seq, linked_text(text, sealed)) != mac:
+            text = audit.open(seq, sealed)
+            if audit.link(link, seq, linked_text(text, sealed)) not in {None, mac}:
                 raise _not_as_written(seq)
             members = members_of_text(text)
         except (Damaged, NotAnEvent) as error:

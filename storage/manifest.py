@@ -30,6 +30,8 @@ class Head:
         generation: Counts the commits.
         first: The record the log is followed from: those before were pruned, or set aside.
         link: The link before that record.
+        forward: The first record whose key was erased (:mod:`holdfast.storage.ratchet`); 0 if none.
+        ratchet: The key of the next record, sealed.
     """
 
     total: int = 0
@@ -39,6 +41,8 @@ class Head:
     generation: int = 0
     first: int = 1
     link: bytes = b""
+    forward: int = 0
+    ratchet: bytes = b""
 
     def encode(self, keys: Keys) -> tuple[bytes, bytes]:
         """The head as written, and what shows that it was not edited."""
@@ -51,6 +55,8 @@ class Head:
                 "generation": self.generation,
                 "first": self.first,
                 "link": self.link,
+                "forward": self.forward,
+                "ratchet": self.ratchet,
             }
         )
         return body, keys.head_mac(body)
@@ -81,6 +87,7 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
         total, link = members["total"], members["mac"]
         count, seq, generation = members["count"], members["seq"], members["generation"]
         first, before = members.get("first", 1), members.get("link", b"")
+        forward, ratchet = members.get("forward", 0), members.get("ratchet", b"")
         if (
             not isinstance(total, bytes)
             or not isinstance(link, bytes)
@@ -89,11 +96,15 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
             or not isinstance(generation, int)
             or not isinstance(first, int)
             or not isinstance(before, bytes)
+            or not isinstance(forward, int)
+            or not isinstance(ratchet, bytes)
         ):
             raise TypeError
     except (TypeError, ValueError, KeyError) as error:
         raise Damaged("the manifest of the vault was changed", hint=_HELP) from error
-    return Head(int.from_bytes(total, "big"), count, seq, link, generation, first, before)
+    return Head(
+        int.from_bytes(total, "big"), count, seq, link, generation, first, before, forward, ratchet
+    )
 
 
 def keep_head(connection: Database, keys: Keys, head: Head) -> None:

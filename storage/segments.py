@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ..engine.chain import ChainWalk
-from ..engine.errors import Damaged
+from ..engine.errors import ConfigInvalid, Damaged
 from ..engine.event_text import members_of_text
 from ..engine.events import Event, EventKind, Outcome
 from ..engine.finding import records
@@ -17,6 +17,7 @@ from .audit_rows import append_event, linked_text
 from .host import origin
 from .log_keys import LogKeys
 from .manifest import read_head, tags_of
+from .ratchet import begin, key_text
 from .signing import Signer
 
 if TYPE_CHECKING:
@@ -40,19 +41,19 @@ def sound_end(connection: Database, head: Head) -> bool:
 def set_aside(connection: Database, keys: Keys, head: Head) -> tuple[Head, Recorded]:
     """Leave the log behind as it is, and begin a new segment with a record that says so.
 
-    What is left behind stays where it is, and ``audit verify`` goes on telling of it. The new
-    segment is linked to the last link that is known.
+    What is left behind stays, and ``audit verify`` goes on telling of it: records that were added
+    after the end under numbers below zero, so that nobody can use the numbers up. The new segment is
+    linked to the last link that is known.
     """
-    (last,) = connection.execute("SELECT max(seq) FROM audit").fetchone()
-    last = max(head.seq, last or 0)
+    connection.execute("UPDATE audit SET seq = -seq WHERE seq > ?", (head.seq,))
     event = Event(
         time=time.time(),
         event=EventKind.AUDIT_SET_ASIDE,
         origin=origin(),
         outcome=Outcome.SUCCESS,
-        detail=f"records={head.first}-{last}",
+        detail=f"records={head.first}-{head.seq}",
     )
-    begun = replace(head, seq=last, first=last + 1, link=head.mac)
+    begun = replace(head, first=head.seq + 1, link=head.mac)
     return append_event(connection, keys, begun, event)
 
 
@@ -63,6 +64,28 @@ def ready(connection: Database, keys: Keys) -> tuple[Head, list[Recorded]]:
         return head, []
     head, recorded = set_aside(connection, keys, head)
     return head, [recorded]
+
+
+def go_forward_secure(connection: Database, keys: Keys, head: Head) -> tuple[Head, str]:
+    """Erase the key of every record from now on; gives the head, and the verification key.
+
+    Raises:
+        ConfigInvalid: That is so already.
+    """
+    if head.forward:
+        raise ConfigInvalid(
+            f"the log is forward-secure since record {head.forward}",
+            hint="holdfast audit verify --forward-key FILE",
+        )
+    head, key = begin(keys, head)
+    event = Event(
+        time=time.time(),
+        event=EventKind.AUDIT_FORWARD_SECURE,
+        origin=origin(),
+        outcome=Outcome.SUCCESS,
+    )
+    after, _ = append_event(connection, keys, head, event)
+    return after, key_text(head.forward, key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +120,7 @@ def prune(
     walk, cut, link = _old(connection, keys, head, before)
     if cut < head.first:
         return None
-    (first,) = connection.execute("SELECT min(seq) FROM audit").fetchone()
+    (first,) = connection.execute("SELECT min(seq) FROM audit WHERE seq > 0").fetchone()
     connection.execute("DELETE FROM audit WHERE seq <= ?", (cut,))
     logins = 0
     for login, chapter in walk.stories.logins.items():
@@ -121,7 +144,7 @@ def _old(
     connection: Database, keys: Keys, head: Head, before: float
 ) -> tuple[ChainWalk, int, bytes]:
     """Follow the old records; gives the number and the link of the last of them."""
-    audit = LogKeys(keys)
+    audit = LogKeys(keys, head.forward)
     walk = ChainWalk(audit.link, Stories(from_the_start=False), head.first - 1, head.link)
     cut, link = head.first - 1, head.link
     for seq, sealed, mac in connection.execute(

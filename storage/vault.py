@@ -17,16 +17,15 @@ from ..engine.codec import decode_login, decode_summary
 from ..engine.errors import Damaged, NewerFormat, StorageError
 from ..engine.log_lines import check_lines
 from ..engine.ports import Lease
-from .audit_check import check_log, nothing_to_verify
+from .audit_check import check_log, file_keys, nothing_to_verify
 from .audit_rows import append_event, read_events
 from .locks import locked
-from .log_keys import LogKeys
 from .manifest import keep_head, read_head
 from .news import News
 from .private_file import ensure_directory
 from .reader import open_secret, row_by_alias, row_by_id, scan_for_alias
 from .rows import put_login
-from .segments import Pruned, prune, ready, set_aside
+from .segments import Pruned, go_forward_secure, prune, ready, set_aside
 from .session import Session
 from .signing import Signer, signed_head
 from .sqlite_errors import translated
@@ -150,21 +149,27 @@ class Vault:
         with self._reading(check=False) as opened:
             return [] if opened is None else [*_torn_pages(opened[0]), *problems_of(*opened)]
 
-    def verify(self, marks: Collection[int] = ()) -> Verification:
-        """Check the audit log: links, numbers, end, stories, and whether the logins agree with it.
-
-        What is found is collected in the answer; an empty storage has an empty log.
+    def verify(
+        self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
+    ) -> Verification:
+        """Check the audit log, and the logins against it; everything found is in the answer.
 
         Args:
             marks: The records whose links are to be kept in the answer.
+            forward: The first record whose key was erased, and that key.
         """
         with self._reading(check=False) as opened:
-            return nothing_to_verify() if opened is None else check_log(*opened, marks)
+            return nothing_to_verify() if opened is None else check_log(*opened, marks, forward)
 
-    def verify_lines(self, lines: Iterable[bytes], marks: Collection[int] = ()) -> Verification:
+    def verify_lines(
+        self,
+        lines: Iterable[bytes],
+        marks: Collection[int] = (),
+        forward: tuple[int, bytes] | None = None,
+    ) -> Verification:
         """Check an exported log with the key of this vault; without it, if there is no vault."""
         with self._reading(check=False) as opened:
-            link = LogKeys(opened[1]).link if opened else None
+            link = file_keys(*opened, forward).link if opened else None
         return check_lines(lines, link, marks)
 
     def signer(self) -> Signer | None:
@@ -218,6 +223,18 @@ class Vault:
             head, recorded = set_aside(connection, keys, read_head(connection, keys))
             keep_head(connection, keys, head)
         return recorded
+
+    def go_forward_secure(self) -> str:
+        """Erase the key of every record from now on; gives the verification key, kept nowhere.
+
+        Raises:
+            ConfigInvalid: That is so already.
+        """
+        with self._session.writing() as (connection, keys):
+            head, _ = ready(connection, keys)
+            head, shown = go_forward_secure(connection, keys, head)
+            keep_head(connection, keys, head)
+        return shown
 
     def prune(self, before: float) -> Pruned | None:
         """Remove what was recorded before ``before``, POSIX seconds; ``None`` if there is nothing.

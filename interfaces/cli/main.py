@@ -21,7 +21,7 @@ from .diagram_command import diagram
 from .help_topics import help_command
 from .login_commands import cancel, login, resume
 from .provider_commands import provider
-from .segment_commands import prune, set_aside
+from .segment_commands import forward_secure, prune, set_aside
 from .status_commands import list_logins, status
 from .token_commands import execute, logout, refresh, token
 from .verify_command import verify
@@ -64,6 +64,7 @@ audit.add_command(verify)
 audit.add_command(checkpoint)
 audit.add_command(prune)
 audit.add_command(set_aside)
+audit.add_command(forward_secure)
 for _command in (
     login,
     resume,

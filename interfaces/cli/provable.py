@@ -17,11 +17,18 @@ if TYPE_CHECKING:
 class Provable(Protocol):
     """A storage whose audit log is a chain that can be checked."""
 
-    def verify(self, marks: Collection[int] = ()) -> Verification:
+    def verify(
+        self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
+    ) -> Verification:
         """Check the log, and the logins against it; keep the links of ``marks``."""
         ...
 
-    def verify_lines(self, lines: Iterable[bytes], marks: Collection[int] = ()) -> Verification:
+    def verify_lines(
+        self,
+        lines: Iterable[bytes],
+        marks: Collection[int] = (),
+        forward: tuple[int, bytes] | None = None,
+    ) -> Verification:
         """Check an exported log with the key of this storage, if it is there."""
         ...
 

@@ -1,4 +1,4 @@
-"""``audit prune`` and ``audit set-aside``: where the log begins."""
+"""``audit prune``, ``set-aside`` and ``forward-secure``: where the log begins, and its keys end."""
 
 from __future__ import annotations
 
@@ -73,6 +73,26 @@ def set_aside(app: App) -> None:
         app.terminal.answer_json("audit-set-aside/1", told)
         return
     app.terminal.say(f"the log goes on with record {recorded.seq}", mark="good")
+
+
+@click.command("forward-secure")
+@takes_app
+def forward_secure(app: App) -> None:
+    """Erase the key of every record once the next one is written; prints a verification key, once.
+
+    From then on nobody who takes the vault, with its key, can make another past for the log: the keys
+    of its records no longer exist. Keep the verification key where the vault is not; with it, and only
+    with it, `holdfast audit verify --forward-key FILE` derives them again. It stays so for this vault.
+
+    What is erased is erased from the vault's file. Copies that a file system, an SSD or a backup made
+    of it may remain.
+    """
+    shown = _vault(app.bench().storage).go_forward_secure()
+    if app.terminal.json:
+        app.terminal.answer_json("audit-forward-secure/1", {"verification_key": shown})
+        return
+    app.terminal.say("keep this line where the vault is not; it is not shown again", mark="warn")
+    app.terminal.answer(shown)
 
 
 def _vault(storage: Storage) -> Vault:

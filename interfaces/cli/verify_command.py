@@ -13,6 +13,7 @@ import click
 from ...engine.checkpoint import check_signature, compare_head, kept_head, parse_verifier_key
 from ...engine.errors import ConfigMissing, Damaged
 from ...engine.finding import CHAIN, records
+from ...storage.ratchet import parse_key
 from ...storage.signing import signed_by
 from .app import App, takes_app
 from .provable import provable
@@ -50,9 +51,21 @@ _SHOWN: Final = 20
     metavar="KEY",
     help="What checkpoints must be signed with, where the vault is not here.",
 )
+@click.option(
+    "--forward-key",
+    type=click.File("r", encoding="utf-8"),
+    default=None,
+    metavar="FILE",
+    help="The verification key that forward-secure showed; - is standard input.",
+)
 @takes_app
 def verify(
-    app: App, *, exported: IO[bytes] | None, kept: Sequence[IO[str]], public_key: str | None
+    app: App,
+    *,
+    exported: IO[bytes] | None,
+    kept: Sequence[IO[str]],
+    public_key: str | None,
+    forward_key: IO[str] | None,
 ) -> None:
     """Prove the audit log: every record follows, none is missing, all was allowed.
 
@@ -69,7 +82,11 @@ def verify(
     storage = provable(app.bench().storage)
     heads = [kept_head(file.read()) for file in kept]
     marks = [head.checkpoint.size for head in heads]
-    found = storage.verify(marks) if exported is None else storage.verify_lines(exported, marks)
+    forward = parse_key(forward_key.read()) if forward_key else None
+    if exported is not None:
+        found = storage.verify_lines(exported, marks, forward)
+    else:
+        found = storage.verify(marks, forward)
     found = replace(
         found, findings=[*found.findings, *_compared(storage, found, heads, public_key)]
     )
@@ -128,6 +145,7 @@ def members_of(found: Verification) -> dict[str, Any]:
         "until": rfc3339(found.until),
         "logins": found.logins,
         "keyed": found.keyed,
+        "unkeyed": found.unkeyed,
         "findings": [
             {
                 "code": one.code.value,
@@ -170,6 +188,9 @@ def _sound(app: App, found: Verification) -> list[str]:
         f"{good} {many}, {_dates(found)}, {chain}, every transition allowed by the machine",
         f"  head {found.last} sha256:{found.head.hex()}",
     ]
+    if found.unkeyed:
+        many = f"{found.unkeyed:,} records are linked with keys that were erased"
+        lines.append(f"  {many}: --forward-key FILE checks them too")
     if found.keyed:
         lines.append("  keep that line elsewhere to detect truncation")
     else:

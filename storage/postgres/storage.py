@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from ...engine.codec import decode_login, decode_summary
 from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
 from ...engine.log_lines import check_lines
-from ..audit_check import check_log
+from ..audit_check import check_log, file_keys
 from ..audit_rows import read_events
 from ..host import SystemClock
 from ..locks import locked
-from ..log_keys import LogKeys
 from ..manifest import read_head
 from ..news import News
 from ..paths import state_dir as default_state_dir
@@ -178,17 +177,26 @@ class PostgresStorage:
         """What in the database is not as it was saved, one sentence each; empty if all is well."""
         return self._reading(problems_of)
 
-    def verify(self, marks: Collection[int] = ()) -> Verification:
+    def verify(
+        self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
+    ) -> Verification:
         """Check the audit log: links, numbers, end, stories, and whether the logins agree with it.
 
         Args:
             marks: The records whose links are to be kept in the answer.
+            forward: The first record whose key was erased, and that key.
         """
-        return self._reading(lambda database, keys: check_log(database, keys, marks))
+        return self._reading(lambda database, keys: check_log(database, keys, marks, forward))
 
-    def verify_lines(self, lines: Iterable[bytes], marks: Collection[int] = ()) -> Verification:
+    def verify_lines(
+        self,
+        lines: Iterable[bytes],
+        marks: Collection[int] = (),
+        forward: tuple[int, bytes] | None = None,
+    ) -> Verification:
         """Check an exported log with the key of this database."""
-        return check_lines(lines, LogKeys(self._opener.keys()).link, marks)
+        audit = self._reading(lambda database, keys: file_keys(database, keys, forward))
+        return check_lines(lines, audit.link, marks)
 
     def signer(self) -> Signer:
         """What signs checkpoints of the log."""

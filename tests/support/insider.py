@@ -13,13 +13,20 @@ from holdfast.storage.manifest import read_head
 Members = dict[str, Scalar]
 
 
-def rewrite(vault: Vault, change: Callable[[int, Members], Members | None]) -> None:
+def rewrite(
+    vault: Vault, change: Callable[[int, Members], Members | None], *, from_seq: int = 1
+) -> None:
     """Write every record anew as ``change`` wants it, without those it gives ``None`` for."""
     with vault._session.writing() as (connection, keys):
         head = read_head(connection, keys)
-        rows = list(connection.execute("SELECT seq, body FROM audit ORDER BY seq"))
-        connection.execute("DELETE FROM audit")
-        link, last = b"", 0
+        rows = list(
+            connection.execute(
+                "SELECT seq, body FROM audit WHERE seq >= ? ORDER BY seq", (from_seq,)
+            )
+        )
+        connection.execute("DELETE FROM audit WHERE seq >= ?", (from_seq,))
+        before = connection.execute("SELECT seq, mac FROM audit ORDER BY seq DESC").fetchone()
+        last, link = before or (0, b"")
         for seq, sealed in rows:
             members = change(seq, members_of_text(keys.open_event(seq, sealed)))
             if members is None:
