@@ -22,6 +22,14 @@ from urllib.parse import urlsplit
 _TEXT_BROWSERS: Final = frozenset(
     {"www-browser", "w3m", "lynx", "links", "links2", "elinks", "browsh", "edbrowse"}
 )
+_WINDOWS: Final = (
+    "rundll32.exe",
+    "url.dll,FileProtocolHandler",
+)  # explorer.exe always exits with 1
+_LINUX: Final = (
+    ("xdg-open",), ("gio", "open"), ("x-www-browser",), ("sensible-browser",), ("firefox",),
+    ("google-chrome",), ("chromium",),
+)  # fmt: skip
 _PATIENCE: Final = 0.4  # seconds in which a launcher that cannot work says so
 
 
@@ -42,7 +50,7 @@ class SystemBrowser:
         why = "no browser was found"
         for command in self._commands():
             program = os.path.basename(command[0])
-            if program in _TEXT_BROWSERS:
+            if is_text_browser(command[0]):
                 why = f"{program} is a text browser"
                 continue
             problem = _launch(_with_url(command, url), without_secrets(self._environ))
@@ -53,21 +61,40 @@ class SystemBrowser:
 
     def _commands(self) -> list[Sequence[str]]:
         """The launchers to try: those of ``BROWSER`` if it is set, else the system's."""
-        named = self._environ.get("BROWSER")
-        if named:
-            return [words for part in named.split(os.pathsep) if (words := _split(part))]
-        return [[path] for name in launchers(self._environ) if (path := shutil.which(name))]
+        named = named_browsers(self._environ)
+        if named is not None:
+            return named
+        return [
+            [path, *words]
+            for name, *words in launchers(self._environ)
+            if (path := shutil.which(name))
+        ]
 
 
-def launchers(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of this system's launchers, best first."""
+def named_browsers(environ: Mapping[str, str]) -> list[Sequence[str]] | None:
+    """The commands of ``BROWSER``, a list as ``PATH`` is one; ``None`` where it is not set."""
+    named = environ.get("BROWSER")
+    if not named:
+        return None
+    return [words for part in named.split(os.pathsep) if (words := _split(part))]
+
+
+def is_text_browser(program: str) -> bool:
+    """Whether ``program``, by its own name or by what it is a link to, draws in the terminal."""
+    path = shutil.which(program) or program
+    names = {os.path.basename(program), os.path.basename(os.path.realpath(path))}
+    return not names.isdisjoint(_TEXT_BROWSERS)
+
+
+def launchers(environ: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """This system's launchers with their first arguments, best first."""
     if sys.platform == "darwin":
-        return ("open",)
+        return (("open",),)
     if sys.platform == "win32":
-        return ("explorer.exe",)
-    if environ.get("WSL_DISTRO_NAME"):
-        return ("wslview", "explorer.exe", "xdg-open")
-    return ("xdg-open", "gio-open", "x-www-browser", "sensible-browser", "firefox", "chromium")
+        return (_WINDOWS,)
+    if environ.get("WSL_DISTRO_NAME") or environ.get("WSL_INTEROP"):
+        return (("wslview",), _WINDOWS, *_LINUX)
+    return _LINUX
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:

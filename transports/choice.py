@@ -14,13 +14,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from .browser import launchers
+from .browser import is_text_browser, launchers, named_browsers
 
 if TYPE_CHECKING:
     from ..engine.provider import OAuthConfig
 
 _CONTAINER_MARKS: Final = ("/.dockerenv", "/run/.containerenv")
-_TEXT: Final = ("w3m", "lynx", "links", "elinks", "www-browser")
+_CONTROL_GROUPS: Final = "/proc/1/cgroup"
+_CONTAINER_GROUPS: Final = ("docker", "kubepods", "containerd", "libpod", "/lxc")
+_OFF: Final = frozenset({"", "0", "false", "no", "off"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class Environment:
         release: The kernel's release name.
         terminal: Whether standard input is a terminal.
         files: Which of the marks of a container exist.
-        programs: Which launchers are installed.
+        programs: Which launchers are installed that open a window.
         via: What the user asked for, by flag, variable or provider setting.
         device: Whether the provider has a device authorization endpoint.
         authorization: Whether it has an authorization endpoint.
@@ -58,8 +60,12 @@ class Environment:
             platform=sys.platform,
             release=platform.release(),
             terminal=sys.stdin.isatty(),
-            files=frozenset(mark for mark in _CONTAINER_MARKS if os.path.exists(mark)),
-            programs=frozenset(name for name in launchers(os.environ) if shutil.which(name)),
+            files=_container_marks(),
+            programs=frozenset(
+                name
+                for name, *_ in launchers(os.environ)
+                if shutil.which(name) and not is_text_browser(name)
+            ),
             via={"paste": "manual"}.get(named, named),
             device=bool(config.device_url),
             authorization=bool(config.auth_url),
@@ -85,10 +91,23 @@ class Environment:
         return self.has("WSL_DISTRO_NAME") or "microsoft" in self.release.lower()
 
     @property
-    def text_browser(self) -> bool:
-        """Whether ``BROWSER`` names a browser that would take over the terminal."""
-        words = self.variables.get("BROWSER", "").split()
-        return bool(words) and os.path.basename(words[0]) in _TEXT
+    def container(self) -> bool:
+        """Whether this is inside a container."""
+        return bool(self.files) or self.has("container", "KUBERNETES_SERVICE_HOST")
+
+    @property
+    def unattended(self) -> bool:
+        """Whether somebody said that nobody is there."""
+        said = self.variables.get("CI", "").lower() not in _OFF
+        return said or self.variables.get("DEBIAN_FRONTEND") == "noninteractive"
+
+    @property
+    def browser(self) -> bool:
+        """Whether there is a browser to start that does not take over the terminal."""
+        named = named_browsers(self.variables)
+        if named is None:
+            return bool(self.programs)
+        return any(not is_text_browser(command[0]) for command in named)
 
 
 @dataclass(frozen=True)
@@ -154,9 +173,7 @@ TABLE: Final[tuple[ChoiceRow, ...]] = (
     ChoiceRow(1, lambda e: e.via != "auto", lambda e: e.via, "you asked for it"),
     ChoiceRow(
         2,
-        lambda e: (
-            not e.terminal or e.has("CI") or e.variables.get("DEBIAN_FRONTEND") == "noninteractive"
-        ),
+        lambda e: not e.terminal or e.unattended,
         _device_or_paste,
         "nobody is here to wait with (no terminal, or CI or DEBIAN_FRONTEND says so)",
         two_step=True,
@@ -193,7 +210,7 @@ TABLE: Final[tuple[ChoiceRow, ...]] = (
     ),
     ChoiceRow(
         8,
-        lambda e: bool(e.files) and not e.display,
+        lambda e: e.container and not e.display,
         _device_or_paste,
         "a browser cannot call back into this container",
     ),
@@ -217,13 +234,25 @@ TABLE: Final[tuple[ChoiceRow, ...]] = (
     ),
     ChoiceRow(
         12,
-        lambda e: e.text_browser or (not e.programs and not e.has("BROWSER")),
+        lambda e: not e.browser,
         _paste,
         "there is no browser to start",
     ),
     ChoiceRow(13, lambda _: True, _loopback, "a desktop with a browser"),
 )
 """The tests in order; the last one always matches."""
+
+
+def _container_marks() -> frozenset[str]:
+    marks = {mark for mark in _CONTAINER_MARKS if os.path.exists(mark)}
+    try:
+        with open(_CONTROL_GROUPS, encoding="utf-8", errors="replace") as file:
+            groups = file.read(65536)
+    except OSError:  # not Linux
+        return frozenset(marks)
+    if any(name in groups for name in _CONTAINER_GROUPS):
+        marks.add(_CONTROL_GROUPS)
+    return frozenset(marks)
 
 
 def choose(environment: Environment) -> Choice:

@@ -20,7 +20,6 @@ from holdfast.engine.record import DeviceGrant, Presentation
 from holdfast.engine.secret import Secret
 from holdfast.storage.host import SystemClock
 from holdfast.transports.browser import SystemBrowser
-from holdfast.transports.choice import TABLE, Environment, choose
 from holdfast.transports.device import DeviceSession
 from holdfast.transports.http_message import Request, RequestReader
 from holdfast.transports.loopback import LoopbackTransport
@@ -205,36 +204,3 @@ def test_browsers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert SystemBrowser({"BROWSER": refused}).open("https://x.test") is not None
     for address in ("file:///etc/passwd", "javascript:1", "https://x.test/\x1b[2J", "https://x y"):
         assert SystemBrowser({"BROWSER": good}).open(address) is not None
-
-
-ROWS = [
-    (1, {"via": "device"}, "device", False),
-    (2, {"terminal": False}, "manual", True),
-    (2, {"variables": {"CI": "1"}, "device": True}, "device", True),
-    (3, {"authorization": False, "device": True}, "device", False),
-    (4, {"platform": "darwin"}, "loopback", False),
-    (5, {"release": "5.15-microsoft-standard-WSL2"}, "loopback", False),
-    (6, {"variables": {"VSCODE_IPC_HOOK_CLI": "x", "BROWSER": "x", "SSH_CONNECTION": "x"}}, "loopback", False),
-    (6, {"variables": {"VSCODE_IPC_HOOK_CLI": "x", "BROWSER": "x"}}, "manual", False),
-    (7, {"variables": {"CODESPACES": "true"}, "device": True}, "device", False),
-    (8, {"files": frozenset({"/.dockerenv"})}, "manual", False),
-    (9, {"variables": {"SSH_TTY": "x"}}, "manual", False),
-    (10, {"device": True}, "device", False),
-    (11, {"variables": {"SSH_TTY": "x", "DISPLAY": "localhost:10.0"}}, "manual", False),
-    (12, {"variables": {"DISPLAY": ":0", "BROWSER": "w3m"}}, "manual", False),
-    (12, {"variables": {"DISPLAY": ":0"}}, "manual", False),
-    (13, {"variables": {"DISPLAY": ":0"}, "programs": frozenset({"xdg-open"})}, "loopback", False),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("row", "facts", "transport", "two_step"), ROWS)
-def test_the_choice(row: int, facts: dict[str, object], transport: str, two_step: bool) -> None:
-    """Each row of the table decides where it should, with its reason."""
-    chosen = choose(Environment(**facts))  # type: ignore[arg-type]
-    assert (chosen.row, chosen.transport, chosen.two_step) == (row, transport, two_step)
-    assert chosen.reason
-
-
-def test_every_row_is_tried() -> None:
-    """The cases above name every row of the table."""
-    assert {row for row, *_ in ROWS} == {row.number for row in TABLE}
