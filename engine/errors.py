@@ -230,9 +230,14 @@ class Fenced(StorageConflict):
 
 
 class StorageFull(StorageError):
-    """There is no space left; the change was not made."""
+    """There is no space left; the change was not made.
+
+    Attributes:
+        kept: Where it is kept meanwhile, sealed, if it could not be had again.
+    """
 
     code = "STORAGE_FULL"
+    kept: str | None = None
 
 
 class OutcomeUnknown(StorageError):
@@ -242,11 +247,12 @@ class OutcomeUnknown(StorageError):
 
 
 class TokensNotSaved(StorageError):
-    """Tokens arrived and could not be saved: they exist in this error and nowhere else.
+    """Tokens arrived and could not be saved: they are in this error.
 
     Attributes:
         login: The login with its tokens, as it would have been saved.
         save_again: Tries once more; returns the saved login or raises ``StorageError``.
+        kept: Where they are kept meanwhile, sealed, until the machine restarts.
     """
 
     code = "STORAGE_TOKENS_NOT_SAVED"
@@ -256,12 +262,14 @@ class TokensNotSaved(StorageError):
         message: str,
         *,
         login: Login,
+        kept: str | None = None,
         hint: str | None = None,
     ) -> None:
         """Keep hold of the tokens; whoever can try again says how."""
         super().__init__(message, hint=hint)
         self.login = login
         self.save_again: Callable[[], Login] = self._cannot
+        self.kept = kept
 
     def _cannot(self) -> Login:
         raise self

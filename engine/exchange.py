@@ -187,6 +187,7 @@ class Exchange:
                 f"signed in, but the tokens could not be saved: {error.message}",
                 hint=error.hint,
                 login=arrived,
+                kept=getattr(error, "kept", None),
             ) from error
 
     def save(self, login: Login, arrived: Login, lease: Lease) -> Login:

@@ -81,6 +81,7 @@ class Refreshing:
                 f"refreshed, but the new tokens could not be saved: {error.message}",
                 hint=error.hint,
                 login=arrived,
+                kept=getattr(error, "kept", None),
             ) from error
 
     def save(self, login: Login, arrived: Login, lease: Lease) -> Login:

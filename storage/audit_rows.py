@@ -34,16 +34,19 @@ def append_event(
     connection: Database, keys: Keys, head: Head, event: Event
 ) -> tuple[Head, Recorded]:
     """Write ``event`` as the next; gives the new head and the event with its number."""
-    members = members_of(event, keys.fingerprint)
-    seq = head.seq + 1
-    text = text_of(members)
+    return append_text(connection, keys, head, text_of(members_of(event, keys.fingerprint)))
+
+
+def append_text(connection: Database, keys: Keys, head: Head, text: bytes) -> tuple[Head, Recorded]:
+    """As :func:`append_event`, of an event whose text was made before."""
+    seq, before = head.seq + 1, head.mac
     if head.ratchet:
         key, head = take_key(keys, head)
         mac = hmac(key, head.mac + pack(">Q", seq) + text)
     else:
         mac = keys.chain(head.mac, seq, text)
     connection.execute("INSERT INTO audit VALUES (?, ?, ?)", (seq, keys.seal_event(seq, text), mac))
-    return replace(head, seq=seq, mac=mac), Recorded(seq, members, head.mac, mac)
+    return replace(head, seq=seq, mac=mac), Recorded(seq, members_of_text(text), before, mac)
 
 
 def linked_text(text: bytes, sealed: bytes) -> bytes:

@@ -73,25 +73,26 @@ class KeyringKey:
         self._classes = (named,) if named else _ALLOWED.get(sys.platform, _ALLOWED["linux"])
         self._patience = PATIENCE_AT_TERMINAL if interactive else PATIENCE
         self._backend: Backend | None = None
-        self._remembered: dict[bytes, bytes] = {}
         self._silent: threading.Thread | None = None
         self.name = "keyring"
 
-    def read(self, store: bytes) -> bytes:
-        """The key of the vault ``store``.
+    def read(self, store: bytes, item: str = "key") -> bytes:
+        """The key of the vault ``store``, asked for once per process.
 
         Raises:
             StorageError: The keyring is absent, locked or silent, or has no such item.
         """
-        if store not in self._remembered:
+        name = (*self._classes, *_item(store, item))
+        if name not in _remembered:
             found = self._ask(
-                lambda backend: backend.get_password(*_item(store)),
+                lambda backend: backend.get_password(*_item(store, item)),
                 hint="unlock the system keyring, and try again",
             )
-            self._remembered[store] = _decode(found)
-        return self._remembered[store]
+            _remembered[name] = (self.name, _decode(found))
+        self.name, key = _remembered[name]
+        return key
 
-    def create(self, store: bytes) -> bytes:
+    def create(self, store: bytes, item: str = "key") -> bytes:
         """A new key, kept in the keyring: written, then read back.
 
         Raises:
@@ -99,7 +100,7 @@ class KeyringKey:
         """
         key = os.urandom(KEY_OCTETS)
         text = b64encode(key + hmac(key, b"check")[:_CHECK]).decode("ascii")
-        service, username = _item(store)
+        service, username = _item(store, item)
 
         def keep(backend: Backend) -> str | None:
             backend.set_password(service, username, text)
@@ -110,18 +111,18 @@ class KeyringKey:
                 f"the {self.name} keyring did not keep what was written",
                 hint=_WITHOUT,
             )
-        self._remembered[store] = key
+        _remembered[*self._classes, service, username] = (self.name, key)
         return key
 
-    def delete(self, store: bytes) -> None:
+    def delete(self, store: bytes, item: str = "key") -> None:
         """Remove the key of the vault ``store``.
 
         Raises:
             StorageError: It could not be removed.
         """
-        self._remembered.pop(store, None)
+        _remembered.pop((*self._classes, *_item(store, item)), None)
         self._ask(
-            lambda backend: backend.delete_password(*_item(store)),
+            lambda backend: backend.delete_password(*_item(store, item)),
             hint="unlock the system keyring, and try again",
         )
 
@@ -176,9 +177,13 @@ class _Absent(Exception):
     """None of the keyrings that may be asked can work here."""
 
 
-def _item(store: bytes) -> tuple[str, str]:
-    """Service and user name of the item; one service per vault, because of Windows."""
-    return f"holdfast vault {store.hex()}", "key"
+_remembered: dict[tuple[str, ...], tuple[str, bytes]] = {}
+"""The keys that were read in this process, and which keyring had them."""
+
+
+def _item(store: bytes, item: str) -> tuple[str, str]:
+    """Service and user name of the item; a second user of one service is renamed on Windows."""
+    return f"holdfast vault {store.hex()}" + ("" if item == "key" else f" {item}"), "key"
 
 
 def _decode(found: str | None) -> bytes:

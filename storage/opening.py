@@ -6,27 +6,30 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from ..engine.errors import ConfigInvalid, Damaged, NewerFormat, StorageError
 from .audit_keys import read_audit_keys
-from .header import FORMAT, Header, Slot, keys_of
+from .header import FORMAT, Header, keys_of
+from .key_places import KeyPlaces
 from .keyring_key import KeyringKey
 from .manifest import Head
 from .memory import MemoryStorage
 from .network_fs import refuse_network_fs
+from .outside_keys import KEY_COMMAND
 from .paths import config_dir as default_config_dir
 from .paths import state_dir as default_state_dir
 from .postgres.extra import is_address
 from .private_file import check_directory
 from .reader import read_header, read_second_header
 from .schema import create_database
-from .sealing import KEY_OCTETS, Keys, expand
-from .slots import KEYFILE, KEYRING, PASSPHRASE, new_keyfile_slot, new_passphrase_slot, unlock
+from .sealing import KEY_OCTETS, Keys
+from .slots import COMMAND, KEYFILE, KEYRING, PASSPHRASE
 from .vault import Vault
 
 if TYPE_CHECKING:
     from ..engine.ports import Storage
+    from .header import Slot
 
 CHOICES: Final = ("auto", "keyring", "file", "memory")
 """What ``HOLDFAST_STORE`` may say, besides the address of a PostgreSQL database."""
@@ -94,9 +97,18 @@ def open_storage(
         announce=announce,
         environ=env,
     )
-    return Vault(
-        opener.state_dir, unlock=opener.unlock, create=opener.create, describe=opener.describe
-    )
+    return Vault(opener.state_dir, **opener.parts())
+
+
+class VaultParts(TypedDict):
+    """The arguments of :class:`holdfast.storage.vault.Vault` by name."""
+
+    unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]]
+    create: Callable[[], None]
+    describe: Callable[[Header | None], str]
+    places: KeyPlaces
+    announce: Announce
+    environ: Mapping[str, str]
 
 
 class VaultOpener:
@@ -104,6 +116,7 @@ class VaultOpener:
 
     Attributes:
         state_dir: Where it is.
+        places: Where its key may be.
         announce: Told in one line what was chosen and why, when it is made.
     """
 
@@ -122,9 +135,12 @@ class VaultOpener:
         env = os.environ if environ is None else environ
         self.state_dir = state_dir or default_state_dir(env)
         self._choice = choice
-        self._config_dir = config_dir or default_config_dir(env)
         self._passphrase = passphrase or (lambda: env.get("HOLDFAST_PASSPHRASE") or None)
         self._keyring = KeyringKey(interactive=interactive, environ=env)
+        self._environ = env
+        self.places = KeyPlaces(
+            config_dir or default_config_dir(env), self._passphrase, self._keyring, env
+        )
         self.announce = announce or _say_nothing
         self._allow_network = env.get("HOLDFAST_ALLOW_NETWORK_FS") == "1"
 
@@ -168,19 +184,24 @@ class VaultOpener:
             read_audit_keys(connection, keys)
         return keys
 
+    def parts(self) -> VaultParts:
+        """What a vault is made of, besides its directory."""
+        return {
+            "unlock": self.unlock,
+            "create": self.create,
+            "describe": self.describe,
+            "places": self.places,
+            "announce": self.announce,
+            "environ": self._environ,
+        }
+
     def keys(self, header: Header) -> Keys:
         """The keys of the vault of ``header``, from whichever of its slots opens here.
 
         Raises:
             StorageError: None does.
         """
-        root = unlock(
-            header,
-            config_dir=self._config_dir,
-            passphrase=self._passphrase,
-            keyring=self._keyring.read,
-        )
-        return keys_of(header, root)
+        return keys_of(header, self.places.root_of(header))
 
     def create(self) -> None:
         """Make the vault; its directory is there, and its making is ours alone."""
@@ -211,35 +232,33 @@ class VaultOpener:
         why = "HOLDFAST_STORE=file"
         if self._choice in {"auto", "keyring"}:
             try:
-                key = self._keyring.create(store)
+                slot = self.places.new_slot(KEYRING, store, root)
             except StorageError as error:
                 if self._choice == "keyring":
                     raise
                 why = error.message
             else:
-                slot = Slot.wrap(KEYRING, {}, expand(key, "keyring", store), root, store)
-                return "keyring", slot, f"logins are sealed with a key in {self._keyring.name}"
-        passphrase = self._passphrase()
-        if passphrase:
-            slot = new_passphrase_slot(passphrase, store, root)
-            return "file", slot, f"logins are sealed under your passphrase ({why})"
-        slot = new_keyfile_slot(self._config_dir, store, root)
-        reason = (
-            f"logins are sealed with a key file in {self._config_dir} ({why}); "
-            "for a passphrase instead, set HOLDFAST_PASSPHRASE before the first login"
-        )
+                return "keyring", slot, self.places.reason_for(KEYRING)
+        kind = PASSPHRASE if self._passphrase() else KEYFILE
+        if self._environ.get(KEY_COMMAND):
+            kind = COMMAND
+        slot = self.places.new_slot(kind, store, root)
+        reason = self.places.reason_for(kind, why)
+        if kind == KEYFILE:
+            reason += "; for a passphrase instead: holdfast store rekey --to passphrase"
         return "file", slot, reason
 
     def describe(self, header: Header | None) -> str:
         """Kind and place of the key, such as ``keyring:SecretService``."""
         if header is None:
             return "vault"
-        kinds = {slot.kind for slot in header.slots}
+        kinds = [slot.kind for slot in header.slots]
         if KEYRING in kinds:
             return f"keyring:{self._keyring.name}"
-        return (
-            "file:passphrase" if PASSPHRASE in kinds and KEYFILE not in kinds else "file:key file"
-        )
+        return f"file:{_SAID.get(kinds[0], kinds[0])}" if kinds else "file"
+
+
+_SAID: Final = {KEYFILE: "key file"}
 
 
 def _say_nothing(line: str) -> None:

@@ -11,6 +11,7 @@ from .manifest import Head, tags_of
 
 if TYPE_CHECKING:
     from ..engine.ports import Change
+    from ..engine.record import Login
     from .database import Database
     from .sealing import Keys
 
@@ -21,7 +22,11 @@ def put_login(connection: Database, keys: Keys, head: Head, change: Change) -> H
     Raises:
         StorageConflict: Another version is there, or another login has its alias.
     """
-    login = change.login
+    return put_record(connection, keys, head, change.login, change.fence)
+
+
+def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence: int) -> Head:
+    """As :func:`put_login`, of the record alone."""
     found = connection.execute(
         "SELECT version, state, idx, substr(meta, length(meta) - 15),"
         " substr(secret, length(secret) - 15) FROM login"
@@ -45,7 +50,7 @@ def put_login(connection: Database, keys: Keys, head: Head, change: Change) -> H
             " version = excluded.version, fence = excluded.fence, state = excluded.state,"
             " epoch = excluded.epoch, idx = excluded.idx, meta = excluded.meta,"
             " secret = excluded.secret",
-            (*names[:2], change.fence, names[2], keys.epoch, index, meta, secret),
+            (*names[:2], fence, names[2], keys.epoch, index, meta, secret),
         )
     except sqlite3.IntegrityError as error:
         raise StorageConflict(

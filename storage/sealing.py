@@ -183,6 +183,10 @@ class Keys:
         """What shows that the header was not edited."""
         return hmac(self._manifest, b"header\0" + header)
 
+    def anchor_mac(self, number: bytes) -> bytes:
+        """What shows that a note of the vault's generation is ours."""
+        return hmac(self._manifest, b"anchor\0" + number)
+
     def fingerprint(self, name: str, value: str) -> str:
         """A short keyed digest of ``value``: equal for equal values, and otherwise mute."""
         return hmac(self._fingerprint, _octets(f"{name}\0{value}"))[:8].hex()

@@ -115,6 +115,12 @@ class Session:
         except sqlite3.Error:
             return object()  # who looks properly will hear of it
 
+    def forget_keys(self) -> None:
+        """Find the keys anew when the vault is used next."""
+        with self._guard:
+            self.close()
+            self._keys = None
+
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
         with self._guard:

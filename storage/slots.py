@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 KEYFILE = "keyfile"
 PASSPHRASE = "passphrase"
 KEYRING = "keyring"
+CREDENTIALS = "systemd-creds"
+COMMAND = "command"
 
 # RFC 9106 §4, second recommended option: 64 MiB, 3 passes, 4 lanes; a sixth of a second
 _MEMORY_KIB, _PASSES, _LANES = 64 * 1024, 3, 4
@@ -29,9 +31,13 @@ _MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = 1024 * 1024, 10, 16  # of a header
 _KEYFILE_HEAD = b"holdfast key 1\n"
 
 
-def key_file_path(config_dir: str, store: bytes) -> str:
-    """Where the key file of a vault is: with the configuration, apart from the vault."""
-    return os.path.join(config_dir, f"vault-{store[:4].hex()}.key")
+def key_file_path(config_dir: str, store: bytes, name: object = None) -> str:
+    """Where the key file of a vault is: with the configuration, apart from the vault.
+
+    A vault that was given another key has a file of another ``name`` for it.
+    """
+    further = f"-{name}" if isinstance(name, str) and name.isalnum() else ""
+    return os.path.join(config_dir, f"vault-{store[:4].hex()}{further}.key")
 
 
 def new_keyfile_slot(config_dir: str, store: bytes, root: bytes) -> Slot:
@@ -42,8 +48,12 @@ def new_keyfile_slot(config_dir: str, store: bytes, root: bytes) -> Slot:
     """
     ensure_directory(config_dir)
     octets = os.urandom(KEY_OCTETS)
-    write_private(key_file_path(config_dir, store), _KEYFILE_HEAD + b2a_base64(octets))
-    return Slot.wrap(KEYFILE, {}, expand(octets, "keyfile", store), root, store)
+    params: dict[str, Plain] = {}
+    if os.path.lexists(key_file_path(config_dir, store)):  # the present key's, needed till the end
+        params["name"] = os.urandom(4).hex()
+    path = key_file_path(config_dir, store, params.get("name"))
+    write_private(path, _KEYFILE_HEAD + b2a_base64(octets))
+    return Slot.wrap(KEYFILE, params, expand(octets, "keyfile", store), root, store)
 
 
 def new_passphrase_slot(passphrase: str, store: bytes, root: bytes) -> Slot:
@@ -58,7 +68,12 @@ def new_passphrase_slot(passphrase: str, store: bytes, root: bytes) -> Slot:
 
 
 def unlock(
-    header: Header, *, config_dir: str, passphrase: Prompt, keyring: Callable[[bytes], bytes]
+    header: Header,
+    *,
+    config_dir: str,
+    passphrase: Prompt,
+    keyring: Callable[[bytes, str], bytes],
+    environ: Mapping[str, str],
 ) -> bytes:
     """The root key of the vault of ``header``.
 
@@ -66,7 +81,8 @@ def unlock(
         header: Its header.
         config_dir: Where its key file would be.
         passphrase: Gives the passphrase, or ``None``.
-        keyring: Gives the keyring's key for a vault.
+        keyring: Gives the keyring's key for a vault, by the name of its item.
+        environ: The environment.
 
     Raises:
         StorageError: No slot can be opened; the message says why the likeliest could not.
@@ -75,7 +91,7 @@ def unlock(
     problem: StorageError | None = None
     for slot in header.slots:
         try:
-            key = _slot_key(slot, header, config_dir, passphrase, keyring)
+            key = _slot_key(slot, header, config_dir, passphrase, keyring, environ)
         except StorageError as error:
             problem = problem or error
             continue
@@ -103,12 +119,17 @@ def _slot_key(
     header: Header,
     config_dir: str,
     passphrase: Prompt,
-    keyring: Callable[[bytes], bytes],
+    keyring: Callable[[bytes, str], bytes],
+    environ: Mapping[str, str],
 ) -> bytes | None:
     if slot.kind == KEYFILE:
-        return expand(_read_key_file(config_dir, header.store), "keyfile", header.store)
+        path = key_file_path(config_dir, header.store, slot.params.get("name"))
+        return expand(_read_key_file(path), "keyfile", header.store)
     if slot.kind == KEYRING:
-        return expand(keyring(header.store), "keyring", header.store)
+        item = str(slot.params.get("item", "key"))
+        return expand(keyring(header.store, item), "keyring", header.store)
+    if slot.kind in {CREDENTIALS, COMMAND}:
+        return expand(outside_key(slot.kind, environ), slot.kind, header.store)
     if slot.kind == PASSPHRASE:
         given = passphrase()
         if given is None:
@@ -119,8 +140,18 @@ def _slot_key(
     return None  # a kind of a newer version: another slot may do
 
 
-def _read_key_file(config_dir: str, store: bytes) -> bytes:
-    path = key_file_path(config_dir, store)
+def outside_key(kind: str, environ: Mapping[str, str]) -> bytes:
+    """The key that a service manager or a command of the user's keeps.
+
+    Raises:
+        StorageError: It cannot be had.
+    """
+    from .outside_keys import command_key, credential_key  # noqa: PLC0415  only those who have one
+
+    return command_key(environ) if kind == COMMAND else credential_key(environ)
+
+
+def _read_key_file(path: str) -> bytes:
     try:
         data = read_private(path, 256)
     except FileNotFoundError as error:

@@ -34,9 +34,7 @@ class KeyringStorage(Vault):
             announce=announce,
             environ=environ,
         )
-        super().__init__(
-            opener.state_dir, unlock=opener.unlock, create=opener.create, describe=opener.describe
-        )
+        super().__init__(opener.state_dir, **opener.parts())
 
 
 class EncryptedFileStorage(Vault):
@@ -68,6 +66,4 @@ class EncryptedFileStorage(Vault):
             announce=announce,
             environ=environ,
         )
-        super().__init__(
-            opener.state_dir, unlock=opener.unlock, create=opener.create, describe=opener.describe
-        )
+        super().__init__(opener.state_dir, **opener.parts())

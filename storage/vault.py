@@ -8,41 +8,38 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from ..engine.codec import decode_login, decode_summary
-from ..engine.errors import Damaged, NewerFormat, StorageError
-from ..engine.log_lines import check_lines
+from ..engine.errors import StorageConflict, StorageError, StorageFull
+from ..engine.event_text import text_of
 from ..engine.ports import Lease
-from .audit_check import check_log, file_keys, nothing_to_verify
-from .audit_rows import append_event, read_events
+from ..engine.table import Trigger
+from .anchor import Anchor
+from .audit_rows import append_event, append_text, members_of
 from .locks import locked
-from .manifest import keep_head, read_head
+from .manifest import Head, read_head, write_head
+from .mending import ROLLED_BACK, Mended, mend, tell_of_rollback
 from .news import News
 from .private_file import ensure_directory
-from .reader import open_secret, row_by_alias, row_by_id, scan_for_alias
-from .rows import put_login
-from .segments import Pruned, go_forward_secure, prune, ready, set_aside
+from .rekeying import rekey
+from .reserve import Reserve
+from .rows import put_login, put_record
 from .session import Session
-from .signing import Signer, signed_head
-from .sqlite_errors import translated
-from .watch import Watch, problems_of
+from .spill import Spill
+from .vault_reader import VaultReader
 
 if TYPE_CHECKING:
-    from ..engine.chain import Verification
     from ..engine.events import Event, Recorded
     from ..engine.ports import Change
-    from ..engine.record import Login, Summary
     from .header import Header
+    from .key_places import KeyPlaces
     from .sealing import Keys
 
-_HELP: Final = "holdfast help storage"
 
-
-class Vault:
+class Vault(VaultReader):
     """A sealed storage in one directory; shared by any number of threads and processes.
 
     Attributes:
@@ -58,6 +55,9 @@ class Vault:
         unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]],
         create: Callable[[], None],
         describe: Callable[[Header | None], str],
+        places: KeyPlaces,
+        announce: Callable[[str], None],
+        environ: Mapping[str, str],
     ) -> None:
         """A vault in ``directory``; it is opened, and made, only when it is needed.
 
@@ -66,192 +66,114 @@ class Vault:
             unlock: Reads the header and finds the keys.
             create: Makes the vault; called under the lock of its making.
             describe: Kind and place in a few words.
+            places: Where its key may be.
+            announce: Told in one line what happened to it.
+            environ: Names the runtime directory.
         """
-        self._session = Session(directory, unlock, create)
-        self._describe = describe
-        self._watch = Watch()
-
-    @property
-    def description(self) -> str:
-        """Kind and place of its key, such as ``keyring:SecretService``."""
-        return self._describe(self._session.header)
-
-    @property
-    def directory(self) -> str:
-        """The state directory."""
-        return self._session.directory
-
-    # --- reading ---------------------------------------------------------------------------------
-
-    def read(self, login_id: str) -> Login | None:
-        """See :meth:`holdfast.engine.ports.Storage.read`."""
-        with self._reading() as opened:
-            if opened is None:
-                return None
-            connection, keys = opened
-            row = row_by_id(connection, login_id)
-            self._watch.vouch(connection, keys, row)
-            if row is None:
-                return None
-            return decode_login(open_secret(keys, row))
-
-    def find(self, alias: str) -> Login | None:
-        """See :meth:`holdfast.engine.ports.Storage.find`."""
-        with self._reading() as opened:
-            if opened is None:
-                return None
-            connection, keys = opened
-            row = row_by_alias(connection, keys, alias) or scan_for_alias(connection, keys, alias)
-            self._watch.vouch(connection, keys, row)
-            if row is None:
-                return None
-            login = decode_login(open_secret(keys, row))
-        if login.alias != alias:  # the index is not sealed with the row: it may have been moved
-            raise Damaged("a login in the vault is filed under another's name", hint=_HELP)
-        return login
-
-    def summaries(self) -> Iterable[Summary]:
-        """See :meth:`holdfast.engine.ports.Storage.summaries`; rows that do not open are left out.
-
-        What is left out is not silent: :meth:`problems` names it, and reading it says why.
-        """
-        return sorted(self._summaries(), key=lambda summary: summary.created_at)
-
-    def _summaries(self) -> Iterator[Summary]:
-        with self._reading() as opened:
-            if opened is None:
-                return
-            connection, keys = opened
-            self._watch.vouch(connection, keys, None)  # a list must not be short in silence
-            for login, version, state, meta in connection.execute(
-                "SELECT id, version, state, meta FROM login"
-            ):
-                try:
-                    yield decode_summary(keys.open_row("meta", login, version, state, meta))
-                except (Damaged, NewerFormat):
-                    continue
-
-    def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.events`."""
-        with self._reading() as opened:
-            if opened is None:
-                return []
-            connection, keys = opened
-            connection.execute("BEGIN")  # the manifest and the log of one moment
-            try:
-                head = read_head(connection, keys)
-                return read_events(connection, keys, head, after=after, limit=limit)
-            finally:
-                connection.execute("COMMIT")
-
-    def problems(self) -> list[str]:
-        """What in the vault is not as it was saved, one sentence each; empty if all is well."""
-        with self._reading(check=False) as opened:
-            return [] if opened is None else [*_torn_pages(opened[0]), *problems_of(*opened)]
-
-    def verify(
-        self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
-    ) -> Verification:
-        """Check the audit log, and the logins against it; everything found is in the answer.
-
-        Args:
-            marks: The records whose links are to be kept in the answer.
-            forward: The first record whose key was erased, and that key.
-        """
-        with self._reading(check=False) as opened:
-            return nothing_to_verify() if opened is None else check_log(*opened, marks, forward)
-
-    def verify_lines(
-        self,
-        lines: Iterable[bytes],
-        marks: Collection[int] = (),
-        forward: tuple[int, bytes] | None = None,
-    ) -> Verification:
-        """Check an exported log with the key of this vault; without it, if there is no vault."""
-        with self._reading(check=False) as opened:
-            link = file_keys(*opened, forward).link if opened else None
-        return check_lines(lines, link, marks)
-
-    def signer(self) -> Signer | None:
-        """What signs checkpoints of the log; ``None`` without a vault."""
-        with self._reading(check=False) as opened:
-            return Signer(opened[1]) if opened else None
-
-    def checkpoint(self) -> str | None:
-        """A signed note of how the log stands; ``None`` of an empty one."""
-        with self._reading(check=False) as opened:
-            return signed_head(*opened) if opened else None
+        self._places = places
+        self._announce = announce
+        self._anchor = Anchor(places.config_dir)
+        self._reserve = Reserve(directory)
+        self._spill = Spill(environ)
+        super().__init__(Session(directory, unlock, create), describe)
 
     # --- writing ---------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """See :meth:`holdfast.engine.ports.Storage.probe`: a write, taken back."""
+        """See :meth:`holdfast.engine.ports.Storage.probe`: a write, taken back.
+
+        Room is set aside for what will come; and what does not open is, so that it stops nobody.
+        """
+        with self._reading() as opened:
+            damaged = opened is not None and self._watch.suspicion is not None
+        for mended in self.mend() if damaged else ():
+            self._announce(f"{mended.message}; it was set aside or put right")
         with self._session.writing() as (connection, keys):
             head = read_head(connection, keys)
             body, mac = replace(head, generation=head.generation + 1).encode(keys)
             connection.execute("UPDATE head SET body = ?, mac = ?", (body, mac))
             connection.execute("ROLLBACK")
+        self._reserve.ensure()
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.commit`.
+        """See :meth:`holdfast.engine.ports.Storage.commit`."""
+        precious = any(change.event.trigger == Trigger.ACCEPT_TOKENS for change in changes)
+        try:
+            return self._commit(changes)
+        except StorageFull:
+            if not precious:
+                raise
+        self._reserve.release()
+        try:
+            return self._commit(changes)
+        except StorageFull as full:
+            full.kept = self._spilled(changes)
+            raise
 
-        A damaged end of the log stops nobody: it is set aside, and what is recorded of that comes
-        first in the answer.
-        """
-        with self._session.writing() as (connection, keys):
-            head, recorded = ready(connection, keys)
+    def _commit(self, changes: Sequence[Change]) -> list[Recorded]:
+        recorded: list[Recorded] = []
+        with self._changing() as (connection, keys, head):
+            after = head
             for change in changes:
-                head = put_login(connection, keys, head, change)
-                head, event = append_event(connection, keys, head, change.event)
+                after = put_login(connection, keys, after, change)
+                after, event = append_event(connection, keys, after, change.event)
                 recorded.append(event)
-            keep_head(connection, keys, head)
+            write_head(connection, keys, after)
         return recorded
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`holdfast.engine.ports.Storage.note`."""
-        with self._session.writing() as (connection, keys):
-            head, _ = ready(connection, keys)
-            head, recorded = append_event(connection, keys, head, event)
-            keep_head(connection, keys, head)
+        with self._changing() as (connection, keys, head):
+            after, recorded = append_event(connection, keys, head, event)
+            write_head(connection, keys, after)
         return recorded
 
-    def set_aside(self) -> Recorded | None:
-        """Leave a damaged log behind and begin a new segment; gives the record of that."""
-        if not self._exists():
-            return None
+    @contextmanager
+    def _changing(self) -> Generator[tuple[sqlite3.Connection, Keys, Head]]:
+        """A transaction that leads to the next generation."""
         with self._session.writing() as (connection, keys):
-            head, recorded = set_aside(connection, keys, read_head(connection, keys))
-            keep_head(connection, keys, head)
-        return recorded
+            head = read_head(connection, keys)
+            if self._anchor.behind(keys, head.generation):
+                self._announce(ROLLED_BACK)
+                head = tell_of_rollback(connection, keys, head)
+            yield connection, keys, head
+        self._anchor.note(keys, head.generation)
 
-    def go_forward_secure(self) -> str:
-        """Erase the key of every record from now on; gives the verification key, kept nowhere.
+    # --- upkeep ----------------------------------------------------------------------------------
+
+    def mend(self) -> list[Mended]:
+        """Set aside what does not open, and put right what can be; gives what was done.
 
         Raises:
-            ConfigInvalid: That is so already.
+            StorageError: The vault cannot be written.
+            Damaged: The database itself cannot be read.
         """
         with self._session.writing() as (connection, keys):
-            head, _ = ready(connection, keys)
-            head, shown = go_forward_secure(connection, keys, head)
-            keep_head(connection, keys, head)
-        return shown
+            return mend(connection, keys)
 
-    def prune(self, before: float) -> Pruned | None:
-        """Remove what was recorded before ``before``, POSIX seconds; ``None`` if there is nothing.
+    def rekey(self, kind: str, passphrase: str | None = None) -> None:
+        """Seal everything under a new root key, whose own key is kept in another place.
+
+        Args:
+            kind: One of :data:`holdfast.storage.key_places.KINDS`.
+            passphrase: The new one, for ``passphrase``.
 
         Raises:
-            Damaged: The records that would go are not as they were written.
+            Damaged: Something does not open: :meth:`mend` sets it aside.
+            StorageError: The new key cannot be kept there, or the vault not be written.
+            ConfigInvalid: There is no such kind.
         """
-        if not self._exists():
-            return None
         with self._session.writing() as (connection, keys):
-            done = prune(connection, keys, read_head(connection, keys), before)
-            if done is None:
-                connection.execute("ROLLBACK")
-                return None
-            head, pruned, _ = done
-            keep_head(connection, keys, head)
-        return pruned
+            before = self._session.header
+            if before is None:
+                raise StorageError("there is no vault yet", hint="holdfast login")
+            rekey(connection, before, keys, self._places.moving_to(kind, passphrase))
+        self._session.forget_keys()
+        self.probe()  # opened by its new key; the copy of the header follows
+        if self._session.header is not None:
+            self._places.tidy(before, self._session.header)
+
+    # --- leases ----------------------------------------------------------------------------------
 
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
@@ -269,31 +191,37 @@ class Vault:
         path = os.path.join(locks, f"{login_id}.lock")
         sooner = None if until is None else News(self._session.changes, until)
         with locked(path, wait=wait, what=f"login {login_id[:4]}", until=sooner):
+            self._absorb(login_id)
             yield Lease(login_id)
+
+    def _spilled(self, changes: Sequence[Change]) -> str | None:
+        with self._reading(check=False) as opened:
+            if opened is None:
+                return None
+            keys = opened[1]
+            texts = [text_of(members_of(change.event, keys.fingerprint)) for change in changes]
+            return self._spill.keep(keys, changes, texts)
+
+    def _absorb(self, login_id: str) -> None:
+        """Commit what found no room before, unless something newer is there."""
+        with self._reading(check=False) as opened:
+            keys = opened[1] if opened else None
+        spilled = self._spill.kept(keys, login_id) if keys else []
+        if keys is None or not spilled:
+            return
+        try:
+            with self._changing() as (connection, _keys, head):
+                after = head
+                for login, fence, text in spilled:
+                    after = put_record(connection, keys, after, login, fence)
+                    after, _ = append_text(connection, keys, after, text)
+                write_head(connection, keys, after)
+        except StorageConflict:
+            pass  # it has gone on without them
+        except StorageError:
+            return  # still no room
+        self._spill.forget(keys, login_id)
 
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
         self._session.close()
-
-    # --- how -------------------------------------------------------------------------------------
-
-    def _exists(self) -> bool:
-        with self._reading(check=False) as opened:
-            return opened is not None
-
-    @contextmanager
-    def _reading(self, *, check: bool = True) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
-        with self._session.reading() as opened:
-            if opened is not None and check:
-                self._watch.look(*opened, self._session.changes())
-            yield opened
-
-
-def _torn_pages(connection: sqlite3.Connection) -> list[str]:
-    """What SQLite itself finds wrong with its file: pages nobody asks for may be gone unnoticed."""
-    try:
-        with translated():
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except StorageError as error:
-        return [error.message]
-    return [] if found == ("ok",) else ["pages of the vault are torn"]

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from ..engine.errors import Damaged
 from ..engine.event_text import NotAnEvent, members_of_text
+from ..engine.events import GONE, SET_ASIDE
 from .audit_rows import check_chain
 from .manifest import check_rows, read_head
 from .sqlite_errors import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .database import Database
     from .reader import Row
     from .sealing import Keys
@@ -24,12 +27,15 @@ class Watch:
     A row that was torn must not cost the other logins. So a difference is kept in mind rather than
     raised, and a login is then given out only if the audit log shows that its row is the last that
     was saved: a seal alone would not tell it from an older one put back.
+
+    Attributes:
+        suspicion: What is wrong, if something was when the vault was last looked at.
     """
 
     def __init__(self) -> None:
         """Nothing has been looked at yet."""
         self._checked: object = None  # when the rows were last as the manifest says
-        self._suspicion: Damaged | None = None
+        self.suspicion: Damaged | None = None
 
     def look(self, connection: Database, keys: Keys, changes: object = None) -> None:
         """Compare the rows with the manifest, if the vault is small and has not been seen so yet.
@@ -47,15 +53,15 @@ class Watch:
             head = read_head(connection, keys)
             seen = (head.generation, changes)
             if seen == self._checked or head.count > _CHECKED_AT_ONCE:
-                self._suspicion = None
+                self.suspicion = None
                 return
             try:
                 with translated():  # text that is none, or a torn page, is damage as well
                     check_rows(connection, keys, head)
             except Damaged as error:
-                self._checked, self._suspicion = None, error
+                self._checked, self.suspicion = None, error
             else:
-                self._checked, self._suspicion = seen, None
+                self._checked, self.suspicion = seen, None
         finally:
             connection.execute("COMMIT")
 
@@ -65,10 +71,21 @@ class Watch:
         Raises:
             Damaged: Something in the vault is wrong, and this may be it.
         """
-        if self._suspicion is None:
+        if self.suspicion is None:
             return
-        if row is None or _last_saved(connection, keys, row[0]) != row[1]:
-            raise self._suspicion
+        if row is None:
+            raise self.suspicion
+        head = read_head(connection, keys)
+        check_chain(connection, keys, head)
+        if (last_saved(connection, keys, head.first) or {}).get(row[0]) != row[1]:
+            raise self.suspicion
+
+    def believable(self, connection: Database, keys: Keys) -> Callable[[str, int], bool]:
+        """Whether a row of that id and version may be shown in a list."""
+        if self.suspicion is None:
+            return lambda _login, _version: True
+        last = last_saved(connection, keys, read_head(connection, keys).first)
+        return lambda login, version: last is None or last.get(login) == version
 
 
 def problems_of(connection: Database, keys: Keys) -> list[str]:
@@ -97,23 +114,22 @@ def problems_of(connection: Database, keys: Keys) -> list[str]:
     return found
 
 
-def _last_saved(connection: Database, keys: Keys, login_id: str) -> int:
-    """The last version of a login the audit log tells of; reads all of it, about 20 µs an event.
+def last_saved(connection: Database, keys: Keys, first: int) -> dict[str, int] | None:
+    """The version each login was last saved in, by the log from record ``first`` on.
 
-    Raises:
-        Damaged: The log is not as it was written either.
+    ``None`` where the log cannot tell. Reads all of it, about 20 µs an event.
     """
-    head = read_head(connection, keys)
-    check_chain(connection, keys, head)
-    newest = 0
-    for seq, sealed in connection.execute(
-        "SELECT seq, body FROM audit WHERE seq >= ?", (head.first,)
-    ):
-        try:
+    last: dict[str, int] = {}
+    try:
+        for seq, sealed in connection.execute(
+            "SELECT seq, body FROM audit WHERE seq >= ? ORDER BY seq", (first,)
+        ):
             members = members_of_text(keys.open_event(seq, sealed))
-        except NotAnEvent as error:
-            raise Damaged("the audit log cannot be read", hint="holdfast audit verify") from error
-        version = members.get("version")
-        if members.get("login") == login_id and isinstance(version, int):
-            newest = max(newest, version)
-    return newest
+            login, version = members.get("login"), members.get("version")
+            if isinstance(login, str) and isinstance(version, int):
+                last[login] = version
+            elif isinstance(login, str) and members.get("detail") in {SET_ASIDE, GONE}:
+                last.pop(login, None)
+    except (Damaged, NotAnEvent, TypeError, AttributeError):
+        return None
+    return last

@@ -92,16 +92,17 @@ def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
 
 
 def _keys(header: Header, environ: Mapping[str, str]) -> Keys:
-    def keyring(store: bytes) -> bytes:
+    def keyring(store: bytes, item: str) -> bytes:
         from ...storage.keyring_key import KeyringKey  # noqa: PLC0415  100 ms, only if it is there
 
-        return KeyringKey(environ=environ).read(store)
+        return KeyringKey(environ=environ).read(store, item)
 
     root = unlock(
         header,
         config_dir=config_dir(environ),
         passphrase=lambda: environ.get("HOLDFAST_PASSPHRASE") or None,
         keyring=keyring,
+        environ=environ,
     )
     return keys_of(header, root)
 

@@ -23,6 +23,7 @@ from .login_commands import cancel, login, resume
 from .provider_commands import provider
 from .segment_commands import forward_secure, prune, set_aside
 from .status_commands import list_logins, status
+from .store_commands import store
 from .token_commands import execute, logout, refresh, token
 from .verify_command import verify
 
@@ -77,6 +78,7 @@ for _command in (
     execute,
     provider,
     audit,
+    store,
     diagram,
     demo,
     help_command,

@@ -120,8 +120,12 @@ def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
             return error.save_again()
         except StorageError as again:
             error.message = again.message
-    error.hint = f"holdfast login {error.login.provider}"
-    error.why = "the tokens were in memory only, and are gone"
+    if error.kept:
+        error.hint = f"holdfast refresh {error.login.provider}"
+        error.why = f"they are kept, sealed, in {error.kept} until this machine restarts"
+    else:
+        error.hint = f"holdfast login {error.login.provider}"
+        error.why = "the tokens were in memory only, and are gone"
     raise error
 
 

@@ -11,6 +11,7 @@ import click
 from ...engine.errors import AuthRequired, Damaged
 from ...engine.introspection import introspection_request, judge_introspection
 from ...engine.table import State
+from ...storage.vault import Vault
 from ..status import status_of
 from .app import App, takes_app
 from .wording import clock_said, clock_time, rfc3339, span
@@ -30,6 +31,7 @@ def status(app: App, *, provider: str | None, check: bool) -> None:
 
     Exits with 4 if a token of any of them cannot be had without its user: nobody is signed in, a
     login still waits, or a refresh was refused. An expired token that will renew itself is fine.
+    With 8 if something in the vault is not as it was saved.
     """
     finished, pending = _collect(app, provider)
     if provider is not None and not finished and not pending:
@@ -37,6 +39,8 @@ def status(app: App, *, provider: str | None, check: bool) -> None:
         raise AuthRequired(f"not signed in to {provider}", hint=f"holdfast login {provider}")
     active = {one.id: _asked(app, one) for one in finished} if check else {}
     _show(app, finished, pending, active, detailed=provider is not None)
+    if _damaged(app):
+        sys.exit(Damaged.exit_code)
     refused = pending or False in active.values()
     if refused or not finished or not all(_serves(app, one) for one in finished):
         sys.exit(AuthRequired.exit_code)
@@ -74,11 +78,15 @@ def list_logins(app: App) -> None:
     finished, pending = _collect(app, None)
     if app.terminal.json:
         app.terminal.answer_json("status/1", _members(app, finished, pending))
+        if _damaged(app):
+            sys.exit(Damaged.exit_code)
         return
     for one in [*finished, *pending]:
         app.terminal.tell(f"{one.short_id}  {one.provider}  {one.account}  {one.state.value}")
     if not finished and not pending:
         app.terminal.say("no logins are kept here")
+    if _damaged(app):
+        sys.exit(Damaged.exit_code)
 
 
 _ASKED = {
@@ -86,6 +94,17 @@ _ASKED = {
     False: "the provider says the token is not active",
     None: "the provider cannot be asked about tokens",
 }
+
+
+def _damaged(app: App) -> bool:
+    """Whether something in the vault is not as it was saved; if so it is said."""
+    storage = app.bench().storage
+    damage = storage.damage if isinstance(storage, Vault) else None
+    if damage is None:
+        return False
+    app.terminal.say(f"something is missing here: {damage.message}", mark="warn")
+    app.terminal.suggest("holdfast store mend")
+    return True
 
 
 def _asked(app: App, one: Summary) -> bool | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...engine.errand import ErrandOutcome
     from ...engine.events import Scalar
 
-_BESIDES: Final = ("oauth_error", "status", "reason", "login_id")
+_BESIDES: Final = ("oauth_error", "status", "reason", "login_id", "kept")
 """What some errors remember besides their sentences."""
 
 

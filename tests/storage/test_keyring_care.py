@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from holdfast.engine.errors import StorageError
-from holdfast.storage import EncryptedFileStorage, KeyringStorage, open_storage
+from holdfast.storage import EncryptedFileStorage, KeyringStorage, keyring_key, open_storage
 from holdfast.storage.keyring_key import KeyringKey
 from holdfast.testing.storage_contract import finished, saved
 
@@ -63,6 +63,8 @@ def _keyring(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def vault(place: Path, environ: dict[str, str] = HERE) -> KeyringStorage:
+    """The vault, as a process finds it that has not asked the keyring for anything yet."""
+    keyring_key._remembered.clear()
     return KeyringStorage(str(place / "s"), environ=environ)
 
 
@@ -90,6 +92,7 @@ def test_a_silent_keyring_is_not_asked_a_second_time() -> None:
     """While a question is still unanswered the next one fails at once; then it is asked again."""
     key = KeyringKey(environ=HERE)
     kept = key.create(STORE)
+    keyring_key._remembered.clear()
     later = KeyringKey(environ=HERE)
     later._patience = 0.1
     Keyring.gate.clear()
@@ -163,7 +166,8 @@ def test_a_key_can_be_taken_out_of_the_keyring(place: Path) -> None:
     saved(storage, [login])
     header = storage._session.header
     assert header is not None
-    KeyringKey(environ=HERE).delete(header.store)
+    item = str(header.slots[0].params["item"])
+    KeyringKey(environ=HERE).delete(header.store, item)
     assert Keyring.items == {}
     with pytest.raises(StorageError):
         vault(place).read(login.id)

@@ -1,0 +1,186 @@
+"""What does not open is set aside, whole; what is left is a vault that can be relied on again.
+
+Nothing is deleted. A row that is torn, that belongs elsewhere or that is an older one put back goes
+into the quarantine, its login's name becomes free, and the audit log tells of it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from ..engine.codec import decode_login, encode_login
+from ..engine.errors import Damaged, NewerFormat
+from ..engine.event_text import NotAnEvent, members_of_text
+from ..engine.events import Event, EventKind
+from .audit_rows import append_event
+from .host import SystemClock, origin
+from .manifest import Head, read_head, tags_of, write_head
+
+if TYPE_CHECKING:
+    from ..engine.record import Login
+    from .sealing import Keys
+
+_clock: Final = SystemClock()
+_SET_ASIDE: Final = "set_aside"
+ROLLED_BACK: Final = (
+    "this vault was further once: an older copy was put back, and a refresh token in it may be "
+    "refused by its provider, which then asks for a new sign-in"
+)
+"""What a user is told when the note beside the key is ahead of the vault."""
+_ROW: Final = "id, version, state, epoch, idx, meta, secret"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mended:
+    """One thing that was put right.
+
+    Attributes:
+        login: The id of the login it was about, as far as it could be read.
+        message: What was done, in one sentence.
+    """
+
+    login: str | None
+    message: str
+
+
+def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
+    """Put right what can be, in the transaction that is open.
+
+    Raises:
+        Damaged: The database itself cannot be read.
+    """
+    head, sound = _head(connection, keys)
+    before = head.seq
+    done: list[Mended] = []
+    last = _last_saved(connection, keys)
+    total = Head()
+    for row in connection.execute(f"SELECT {_ROW} FROM login").fetchall():  # noqa: S608  a constant
+        login, why = _judge(keys, row, last)
+        if login is None:
+            head = _set_aside(connection, keys, head, row, why)
+            done.append(Mended(login=_named(row[0]), message=f"login {_named(row[0])[:4]}: {why}"))
+            continue
+        total, repaired = _kept(connection, keys, total, login, row)
+        if repaired:
+            done.append(
+                Mended(login=login.id, message=f"login {login.short_id}: its entry in the list")
+            )
+    counted = (total.total, total.count)
+    if not sound or counted != (head.total, head.count):
+        if not done:
+            done.append(Mended(login=None, message="the manifest"))
+        head = replace(head, total=total.total, count=total.count)
+    if done and head.seq == before:  # no row went: the log tells of the manifest alone
+        head, _ = append_event(connection, keys, head, _event("manifest"))
+    if done:
+        write_head(connection, keys, head)
+    return done
+
+
+def tell_of_rollback(connection: sqlite3.Connection, keys: Keys, head: Head) -> Head:
+    """Put into the log that an older copy of the vault was put back."""
+    return append_event(connection, keys, head, _event("rolled_back"))[0]
+
+
+def quarantined(connection: sqlite3.Connection) -> list[tuple[float, str]]:
+    """When each row was set aside, and why."""
+    try:
+        return connection.execute("SELECT since, why FROM quarantine ORDER BY number").fetchall()
+    except sqlite3.Error:  # a vault of the first format
+        return []
+
+
+def _judge(
+    keys: Keys, row: tuple[Any, ...], last: dict[str, int] | None
+) -> tuple[Login | None, str]:
+    name, version, state, _epoch, _idx, _meta, secret = row
+    try:
+        login = decode_login(keys.open_row("secret", name, version, state, secret))
+    except NewerFormat:
+        raise
+    except (Damaged, AttributeError, TypeError):
+        return None, "it does not open"
+    if last is not None and last.get(login.id, version) != version:
+        return None, "it is not the one that was last saved"
+    return login, ""
+
+
+def _kept(
+    connection: sqlite3.Connection, keys: Keys, total: Head, login: Login, row: tuple[Any, ...]
+) -> tuple[Head, bool]:
+    """``total`` with this row in it, and whether what stands beside its record was put right."""
+    name, version, state, _epoch, idx, meta, secret = row
+    index = keys.index(login.alias) if login.alias is not None else None
+    repaired = False
+    try:
+        keys.open_row("meta", name, version, state, meta)
+    except (Damaged, AttributeError, TypeError):
+        meta = keys.seal_row("meta", name, version, state, encode_login(login)[0])
+        repaired = True
+    if idx != index:
+        connection.execute("UPDATE login SET idx = NULL WHERE idx = ?", (index,))
+        repaired = True
+    if repaired:
+        connection.execute("UPDATE login SET idx = ?, meta = ? WHERE id = ?", (index, meta, name))
+    digest = keys.row_digest(name, version, state, tags_of(index, meta, secret))
+    return total.moved(add=digest, count=1), repaired
+
+
+def _set_aside(
+    connection: sqlite3.Connection, keys: Keys, head: Head, row: tuple[Any, ...], why: str
+) -> Head:
+    connection.execute(
+        f"INSERT INTO quarantine (since, why, {_ROW})"  # noqa: S608  a constant
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (_clock.now(), why, *row),
+    )
+    connection.execute("DELETE FROM login WHERE id IS ?", (row[0],))
+    head, _ = append_event(connection, keys, head, _event(_SET_ASIDE, _named(row[0])))
+    return head
+
+
+def _event(detail: str, login: str | None = None) -> Event:
+    return Event(
+        time=_clock.now(),
+        event=EventKind.STORAGE_CHANGED,
+        origin=origin(),
+        login=login,
+        detail=detail,
+    )
+
+
+def _named(name: object) -> str:
+    return name if isinstance(name, str) else "????"
+
+
+def _head(connection: sqlite3.Connection, keys: Keys) -> tuple[Head, bool]:
+    """The head, and whether it is as it was written; else one that goes on where the log ends."""
+    try:
+        return read_head(connection, keys), True
+    except Damaged:
+        found = connection.execute(
+            "SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        seq, mac = found or (0, b"")
+        if not isinstance(seq, int) or not isinstance(mac, bytes):
+            raise
+        connection.execute("DELETE FROM head")
+        head = Head(seq=seq, mac=mac, generation=seq)
+        connection.execute("INSERT INTO head VALUES (1, ?, ?)", head.encode(keys))
+        return head, False
+
+
+def _last_saved(connection: sqlite3.Connection, keys: Keys) -> dict[str, int] | None:
+    """The version each login was last saved in, by the log; ``None`` where the log cannot tell."""
+    last: dict[str, int] = {}
+    try:
+        for seq, sealed in connection.execute("SELECT seq, body FROM audit ORDER BY seq"):
+            members = members_of_text(keys.open_event(seq, sealed))
+            login, version = members.get("login"), members.get("version")
+            if isinstance(login, str) and isinstance(version, int):
+                last[login] = version
+    except (Damaged, NotAnEvent, TypeError, AttributeError):
+        return None
+    return last

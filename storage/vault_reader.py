@@ -1,0 +1,170 @@
+"""The reading half of a vault: its logins, its log, and what is to be said of it as a whole."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from ..engine.codec import decode_login, decode_summary
+from ..engine.errors import Damaged, NewerFormat, StorageError
+from ..engine.log_lines import check_lines
+from .audit_check import check_log, nothing_to_verify
+from .audit_rows import read_events
+from .condition import Condition, condition_of
+from .log_keys import LogKeys
+from .manifest import read_head
+from .reader import open_secret, row_by_alias, row_by_id, scan_for_alias
+from .session import Session
+from .signing import Signer, signed_head
+from .sqlite_errors import translated
+from .watch import Watch, problems_of
+
+if TYPE_CHECKING:
+    from ..engine.chain import Verification
+    from ..engine.events import Recorded
+    from ..engine.record import Login, Summary
+    from .header import Header
+    from .sealing import Keys
+
+_HELP: Final = "holdfast help storage"
+
+
+class VaultReader:
+    """What can be learnt from a vault without changing it."""
+
+    def __init__(self, session: Session, describe: Callable[[Header | None], str]) -> None:
+        """Read over ``session``."""
+        self._session = session
+        self._describe = describe
+        self._watch = Watch()
+
+    @property
+    def description(self) -> str:
+        """Kind and place of its key, such as ``keyring:SecretService``."""
+        return self._describe(self._session.header)
+
+    @property
+    def directory(self) -> str:
+        """The state directory."""
+        return self._session.directory
+
+    def read(self, login_id: str) -> Login | None:
+        """See :meth:`holdfast.engine.ports.Storage.read`."""
+        with self._reading() as opened:
+            if opened is None:
+                return None
+            connection, keys = opened
+            row = row_by_id(connection, login_id)
+            self._watch.vouch(connection, keys, row)
+            if row is None:
+                return None
+            return decode_login(open_secret(keys, row))
+
+    def find(self, alias: str) -> Login | None:
+        """See :meth:`holdfast.engine.ports.Storage.find`."""
+        with self._reading() as opened:
+            if opened is None:
+                return None
+            connection, keys = opened
+            row = row_by_alias(connection, keys, alias) or scan_for_alias(connection, keys, alias)
+            self._watch.vouch(connection, keys, row)
+            if row is None:
+                return None
+            login = decode_login(open_secret(keys, row))
+        if login.alias != alias:  # the index is not sealed with the row: it may have been moved
+            raise Damaged("a login in the vault is filed under another's name", hint=_HELP)
+        return login
+
+    def summaries(self) -> Iterable[Summary]:
+        """See :meth:`holdfast.engine.ports.Storage.summaries`; rows that do not open are left out.
+
+        What is left out is not silent: :attr:`damage` says so, and :meth:`problems` names it.
+        """
+        return sorted(self._summaries(), key=lambda summary: summary.created_at)
+
+    def _summaries(self) -> Iterator[Summary]:
+        with self._reading() as opened:
+            if opened is None:
+                return
+            connection, keys = opened
+            for login, version, state, meta in connection.execute(
+                "SELECT id, version, state, meta FROM login"
+            ):
+                try:
+                    yield decode_summary(keys.open_row("meta", login, version, state, meta))
+                except (Damaged, NewerFormat):
+                    continue
+
+    def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+        """See :meth:`holdfast.engine.ports.Storage.events`."""
+        with self._reading() as opened:
+            if opened is None:
+                return []
+            connection, keys = opened
+            connection.execute("BEGIN")  # the manifest and the log of one moment
+            try:
+                head = read_head(connection, keys)
+                return read_events(connection, keys, head, after=after, limit=limit)
+            finally:
+                connection.execute("COMMIT")
+
+    @property
+    def damage(self) -> Damaged | None:
+        """What was seen to be wrong when the vault was last looked at; :meth:`mend` mends it."""
+        return self._watch.suspicion
+
+    def problems(self) -> list[str]:
+        """What in the vault is not as it was saved, one sentence each; empty if all is well."""
+        with self._reading(check=False) as opened:
+            return [] if opened is None else [*_torn_pages(opened[0]), *problems_of(*opened)]
+
+    def verify(self, marks: Collection[int] = ()) -> Verification:
+        """Check the audit log: links, numbers, end, stories, and whether the logins agree with it.
+
+        What is found is collected in the answer; an empty storage has an empty log.
+
+        Args:
+            marks: The records whose links are to be kept in the answer.
+        """
+        with self._reading(check=False) as opened:
+            return nothing_to_verify() if opened is None else check_log(*opened, marks)
+
+    def verify_lines(self, lines: Iterable[bytes], marks: Collection[int] = ()) -> Verification:
+        """Check an exported log with the key of this vault; without it, if there is no vault."""
+        with self._reading(check=False) as opened:
+            link = LogKeys(opened[1]).link if opened else None
+        return check_lines(lines, link, marks)
+
+    def signer(self) -> Signer | None:
+        """What signs checkpoints of the log; ``None`` without a vault."""
+        with self._reading(check=False) as opened:
+            return Signer(opened[1]) if opened else None
+
+    def checkpoint(self) -> str | None:
+        """A signed note of how the log stands; ``None`` of an empty one."""
+        with self._reading(check=False) as opened:
+            return signed_head(*opened) if opened else None
+
+    def about(self) -> Condition:
+        """What there is to say of the vault as a whole."""
+        with self._reading(check=False) as opened:
+            return condition_of(self._session.header, self._session.directory, opened)
+
+    @contextmanager
+    def _reading(self, *, check: bool = True) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
+        with self._session.reading() as opened:
+            if opened is not None and check:
+                self._watch.look(*opened, self._session.changes())
+            yield opened
+
+
+def _torn_pages(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite itself finds wrong with its file: pages nobody asks for may be gone unnoticed."""
+    try:
+        with translated():
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except StorageError as error:
+        return [error.message]
+    return [] if found == ("ok",) else ["pages of the vault are torn"]

@@ -1,0 +1,416 @@
+"""A vault looked after: what does not open is set aside, keys are changed, room is kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from holdfast.engine.errors import ConfigInvalid, Damaged, StorageError, StorageFull
+from holdfast.engine.events import EventKind, Recorded
+from holdfast.engine.ports import Change
+from holdfast.engine.record import Login, account_alias
+from holdfast.storage import EncryptedFileStorage
+from holdfast.storage.importing import import_tokens
+from holdfast.storage.key_places import KINDS
+from holdfast.storage.migrating import migrate
+from holdfast.testing.sample_logins import change, further, pending
+from holdfast.testing.storage_contract import finished, saved
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    return tmp_path
+
+
+def vault(place: Path, *told: list[str], **environ: str) -> EncryptedFileStorage:
+    return EncryptedFileStorage(
+        str(place / "s"),
+        config_dir=str(place / "c"),
+        announce=told[0].append if told else None,
+        environ=environ,
+    )
+
+
+def sql(place: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(place / "s" / "vault.db")) as connection, connection:
+        connection.execute(statement, values)
+
+
+# --- setting aside -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "UPDATE login SET secret = zeroblob(100) WHERE id = ?",
+        "UPDATE login SET version = 'nine' WHERE id = ?",
+        "UPDATE login SET state = x'ff00' WHERE id = ?",
+        "UPDATE login SET version = version + 1 WHERE id = ?",
+    ],
+)
+def test_a_row_that_does_not_open_is_set_aside_whole(place: Path, deed: str) -> None:
+    """It is kept, told of in the log, and its account can sign in again; the other goes on."""
+    one, two = finished("one"), finished("two")
+    saved(vault(place), [one, two])
+    sql(place, deed, one.id)
+    mended = vault(place)
+    assert [m.login for m in mended.mend()] == [one.id]
+    assert mended.problems() == []
+    assert mended.find(account_alias("one", "default")) is None
+    assert mended.find(account_alias("two", "default")) == two
+    last = mended.events()[-1]
+    assert (last.members["event"], last.members["detail"]) == ("storage.changed", "set_aside")
+    assert last.members["login"] == one.id
+    assert [why for _, why in mended.about().quarantined] == ["it does not open"]
+    again = finished("one", token="again")
+    saved(mended, [again])
+    assert vault(place).find(account_alias("one", "default")) == again
+    assert vault(place).mend() == []
+
+
+def test_an_older_row_put_back_is_set_aside(place: Path) -> None:
+    """It opens, but the log knows of a newer one."""
+    one = finished("one")
+    saved(vault(place), [one])
+    with closing(sqlite3.connect(place / "s" / "vault.db")) as connection:
+        row = connection.execute("SELECT version, state, meta, secret FROM login").fetchone()
+    saved(vault(place), [further(one)])
+    sql(place, "UPDATE login SET version = ?, state = ?, meta = ?, secret = ?", *row)
+    mended = vault(place)
+    with pytest.raises(Damaged):
+        mended.read(one.id)
+    assert len(mended.mend()) == 1
+    assert mended.read(one.id) is None
+    assert mended.about().quarantined[0][1] == "it is not the one that was last saved"
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "UPDATE login SET meta = zeroblob(100)",
+        "UPDATE login SET idx = NULL",
+        "UPDATE head SET mac = x'00'",
+        "DELETE FROM head",
+    ],
+)
+def test_what_can_be_made_again_is_made_again(place: Path, deed: str) -> None:
+    """A list entry, an index and the manifest follow from the records; nothing is set aside."""
+    one = finished("one")
+    saved(vault(place), [one])
+    sql(place, deed)
+    mended = vault(place)
+    assert mended.mend()
+    assert mended.problems() == []
+    assert mended.find(account_alias("one", "default")) == one
+    assert mended.about().quarantined == ()
+    assert mended.events()[-1].members["event"] == EventKind.STORAGE_CHANGED
+
+
+def test_damage_does_not_stop_a_new_login(place: Path) -> None:
+    """The probe before a login sets aside what does not open, and says so."""
+    one = finished("one")
+    saved(vault(place), [one, finished("two")])
+    sql(place, "UPDATE login SET secret = zeroblob(9) WHERE id = ?", one.id)
+    told: list[str] = []
+    opened = vault(place, told)
+    opened.probe()
+    assert len(told) == 1
+    saved(opened, [finished("one")])
+    assert opened.problems() == []
+
+
+def test_a_vanished_row_is_told_of(place: Path) -> None:
+    """Nothing is there to set aside, but the log says that the manifest was put right."""
+    one = finished("one")
+    saved(vault(place), [one, finished("two")])
+    sql(place, "DELETE FROM login WHERE id = ?", one.id)
+    mended = vault(place)
+    assert mended.mend()
+    assert mended.problems() == []
+    assert mended.events()[-1].members["detail"] == "manifest"
+
+
+def fingerprint(opened: EncryptedFileStorage) -> str:
+    """How a value is told of in the log."""
+    with opened._session.reading() as found:
+        assert found is not None
+        return found[1].fingerprint("subject", "ada")
+
+
+# --- keys ----------------------------------------------------------------------------------------
+
+GIVEN = {
+    "HOLDFAST_KEY_COMMAND": f"{sys.executable} -c \"print('k' * 40)\"",
+    "CREDENTIALS_DIRECTORY": "",
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "keyring"])
+def test_everything_moves_under_a_new_key(place: Path, kind: str) -> None:
+    """Logins, log and fingerprints go on; the old key file is gone and an old copy stays shut."""
+    (place / "credentials").mkdir()
+    (place / "credentials" / "holdfast").write_bytes(os.urandom(32))
+    environ = {**GIVEN, "CREDENTIALS_DIRECTORY": str(place / "credentials")}
+    one, two = finished("one"), pending("two")
+    opened = vault(place, **environ)
+    other = vault(place, **environ, HOLDFAST_PASSPHRASE="correct horse")
+    saved(vault(place), [one, two])
+    assert other.read(one.id) == one
+    old_keys = {path.name: path.read_bytes() for path in (place / "c").glob("*.key")}
+    before, fingerprinted = opened.events(), fingerprint(vault(place))
+
+    opened.rekey(kind, "correct horse" if kind == "passphrase" else None)
+
+    assert opened.about().key == kind
+    assert opened.about().epoch == 2
+    # who had it open meanwhile goes on, with the key of another place
+    for again in (opened, other, vault(place, **environ, HOLDFAST_PASSPHRASE="correct horse")):
+        assert again.read(one.id) == one
+        assert again.find(account_alias("one", "default")) == one
+        assert again.problems() == []
+        assert [e.members for e in again.events()][: len(before)] == [e.members for e in before]
+    saved(other, [further(one)])
+    assert opened.read(one.id) == further(one)
+    assert fingerprint(opened) == fingerprinted
+    left = {path.name: path.read_bytes() for path in (place / "c").glob("*.key")}
+    assert not old_keys.items() & left.items()
+    assert len(left) == (1 if kind == "keyfile" else 0)
+
+
+def test_the_old_key_opens_nothing(place: Path) -> None:
+    """Whoever kept the old key file, or the old header, cannot open the vault of today."""
+    saved(vault(place), [finished("one")])
+    shutil.copytree(place / "c", place / "kept")
+    header = (place / "s" / "vault.header").read_bytes()
+    vault(place).rekey("keyfile")
+    thief = EncryptedFileStorage(str(place / "s"), config_dir=str(place / "kept"), environ={})
+    with pytest.raises(StorageError):
+        list(thief.summaries())
+    (place / "s" / "vault.header").write_bytes(header)
+    with pytest.raises(StorageError):
+        list(thief.summaries())
+    assert len(list(vault(place).summaries())) == 1
+
+
+def test_a_key_that_cannot_be_had_changes_nothing(place: Path) -> None:
+    """Before anything depends on a new key it is asked for."""
+    one = finished("one")
+    saved(vault(place), [one])
+    for kind, environ in (
+        ("command", {"HOLDFAST_KEY_COMMAND": "false"}),
+        ("command", {"HOLDFAST_KEY_COMMAND": "echo short"}),
+        ("command", {}),
+        ("systemd-creds", {"CREDENTIALS_DIRECTORY": str(place)}),
+        ("keyring", {"HOLDFAST_KEYRING": "no.such:Keyring"}),
+    ):
+        with pytest.raises(StorageError):
+            vault(place, **environ).rekey(kind)
+    with pytest.raises(ConfigInvalid):
+        vault(place).rekey("passphrase")
+    assert vault(place).read(one.id) == one
+    assert vault(place).about().epoch == 1
+
+
+def test_a_damaged_vault_is_mended_before_its_key_is_changed(place: Path) -> None:
+    """A row that would not open afterwards either is not carried along in silence."""
+    one = finished("one")
+    saved(vault(place), [one, finished("two")])
+    sql(place, "UPDATE login SET secret = zeroblob(9) WHERE id = ?", one.id)
+    with pytest.raises(Damaged):
+        vault(place).rekey("keyfile")
+    vault(place).mend()
+    vault(place).rekey("keyfile")
+    assert vault(place).problems() == []
+
+
+KILLED = """
+import os, signal, sys
+from holdfast.storage import EncryptedFileStorage
+from holdfast.storage import rekeying, schema
+step, place = sys.argv[1:]
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+if step == "sealing": rekeying.put_header = die
+if step == "copying":
+    import holdfast.storage.session as session
+    session.write_copy = die
+if step == "forgetting":
+    from holdfast.storage.key_places import KeyPlaces
+    KeyPlaces.tidy = die
+EncryptedFileStorage(place + "/s", config_dir=place + "/c", environ={}).rekey("keyfile")
+"""
+
+
+@pytest.mark.parametrize("step", ["sealing", "copying", "forgetting"])
+def test_a_change_of_keys_that_was_killed_is_all_or_nothing(place: Path, step: str) -> None:
+    """Whenever it dies the vault opens with everything in it, and the change can be made again."""
+    one = finished("one")
+    saved(vault(place), [one])
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, step, str(place)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert killed.returncode < 0
+    assert vault(place).read(one.id) == one
+    assert vault(place).problems() == []
+    vault(place).rekey("keyfile")
+    assert vault(place).read(one.id) == one
+    assert len(list((place / "c").glob("*.key"))) == 1
+
+
+# --- put back ------------------------------------------------------------------------------------
+
+
+def test_a_whole_vault_put_back_is_said(place: Path) -> None:
+    """It opens and its manifest fits; the note beside the key knows better. Logins go on."""
+    one = finished("one")
+    saved(vault(place), [one])
+    shutil.copytree(place / "s", place / "backup")
+    for _ in range(3):
+        one = further(one)
+        saved(vault(place), [one])
+    shutil.rmtree(place / "s")
+    shutil.copytree(place / "backup", place / "s")
+    told: list[str] = []
+    opened = vault(place, told)
+    saved(opened, [finished("two")])
+    assert len(told) == 1
+    details = [event.members.get("detail") for event in opened.events()]
+    assert details.count("rolled_back") == 1
+    saved(vault(place, told), [finished("three")])
+    assert len(told) == 1
+    assert vault(place).problems() == []
+
+
+# --- room ----------------------------------------------------------------------------------------
+
+
+class FullDisk:
+    """SQLite runs out of pages at the first ``times`` commits of what is asked for."""
+
+    def __init__(self, opened: EncryptedFileStorage, times: int) -> None:
+        self._inner = opened._commit
+        self._times = times
+        opened._commit = self  # type: ignore[method-assign]  # the disk fails below it
+
+    def __call__(self, changes: Sequence[Change]) -> list[Recorded]:
+        self._times -= 1
+        if self._times >= 0:
+            raise StorageFull("no space", hint="df -h")
+        return self._inner(changes)
+
+
+def arrival() -> tuple[Login, Change]:
+    """A login whose tokens have just arrived, and how it is saved."""
+    login = finished("one")
+    made = change(login)
+    return login, replace(made, event=replace(made.event, trigger="accept_tokens"))
+
+
+def test_the_reserve_makes_room_for_tokens(place: Path) -> None:
+    """What was kept free is given up for what cannot be had again, and kept free anew later."""
+    opened = vault(place)
+    opened.probe()
+    reserve = place / "s" / "vault.reserve"
+    assert reserve.stat().st_size == 64 * 1024
+    FullDisk(opened, 1)
+    login, saving = arrival()
+    opened.commit([saving])
+    assert opened.read(login.id) == login
+    assert reserve.stat().st_size == 0
+    opened.probe()
+    assert reserve.stat().st_size == 64 * 1024
+
+
+def test_nothing_else_takes_the_reserve(place: Path) -> None:
+    """A login that has only begun can be begun again."""
+    opened = vault(place)
+    opened.probe()
+    FullDisk(opened, 1)
+    with pytest.raises(StorageFull):
+        opened.commit([change(pending("one"))])
+    assert (place / "s" / "vault.reserve").stat().st_size == 64 * 1024
+
+
+def test_tokens_without_room_wait_in_memory_and_are_saved_by_whoever_comes_next(
+    place: Path,
+) -> None:
+    """Sealed, in the runtime directory; the next to take the lease commits them, event and all."""
+    run = place / "run"
+    run.mkdir(mode=0o700)
+    opened = vault(place, XDG_RUNTIME_DIR=str(run))
+    saved(opened, [finished("two")])
+    FullDisk(opened, 2)
+    login, saving = arrival()
+    with pytest.raises(StorageFull) as caught:
+        opened.commit([saving])
+    assert caught.value.kept == str(run / "holdfast")
+    (spilled,) = (run / "holdfast").iterdir()
+    assert spilled.stat().st_mode & 0o077 == 0
+    assert b"token" not in spilled.read_bytes()
+    assert opened.read(login.id) is None
+
+    later = vault(place, XDG_RUNTIME_DIR=str(run))
+    with later.lease(login.id, wait=0):
+        assert later.read(login.id) == login
+    assert later.events()[-1].members["trigger"] == "accept_tokens"
+    assert not spilled.exists()
+    assert later.problems() == []
+
+
+def test_kept_tokens_do_not_write_over_a_newer_login(place: Path) -> None:
+    """If the login went on without them they are dropped."""
+    run = place / "run"
+    run.mkdir(mode=0o700)
+    opened = vault(place, XDG_RUNTIME_DIR=str(run))
+    login, saving = arrival()
+    saved(opened, [finished("two")])
+    FullDisk(opened, 2)
+    with pytest.raises(StorageFull):
+        opened.commit([saving])
+    later = vault(place, XDG_RUNTIME_DIR=str(run))
+    newer = replace(login, account="other")
+    saved(later, [newer])
+    with later.lease(login.id, wait=0):
+        assert later.read(login.id) == newer
+    assert list((run / "holdfast").iterdir()) == []
+
+
+# --- moving --------------------------------------------------------------------------------------
+
+
+def test_logins_move_to_another_storage_and_end_in_the_first(place: Path) -> None:
+    """What is finished moves with its tokens; what waits for its user stays."""
+    one, two = finished("one"), pending("two")
+    here, there = vault(place), EncryptedFileStorage(str(place / "t"), config_dir=str(place / "u"))
+    saved(here, [one, two])
+    moved, left = migrate(here, there)
+    assert [login.provider for login in moved] == ["one"]
+    assert [login.id for login in left] == [two.id]
+    found = there.find(account_alias("one", "default"))
+    assert found is not None
+    assert found.tokens == one.tokens
+    assert here.find(account_alias("one", "default")) is None
+    assert migrate(here, there)[0] == []
+
+
+def test_a_move_that_was_interrupted_is_finished(place: Path) -> None:
+    """A login that is in both is ended in the first, and not written again in the second."""
+    one = finished("one")
+    here, there = vault(place), EncryptedFileStorage(str(place / "t"), config_dir=str(place / "u"))
+    saved(here, [one])
+    assert one.tokens is not None
+    import_tokens(there, one.config, one.tokens, one.account)
+    version = len(there.events())
+    migrate(here, there)
+    assert len(there.events()) == version
+    assert here.find(account_alias("one", "default")) is None
