@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from .event_text import NotAnEvent, glance, members_of_text
+from .events import GONE, SET_ASIDE
 from .finding import CHAIN, Finding, FindingCode, records
 from .story import Stories
 
@@ -113,6 +114,8 @@ class ChainWalk:
             step = glance(text)
             if step is not None:
                 self.stories.take(seq, step)
+            elif b'"event":"storage.changed"' in text:
+                self._storage_changed(text)
         except NotAnEvent as error:
             self.say(FindingCode.UNREADABLE, seq, f"record {seq} is {error}")
 
@@ -135,6 +138,12 @@ class ChainWalk:
                 found=mac.hex(),
             )
         )
+
+    def _storage_changed(self, text: bytes) -> None:
+        members = members_of_text(text)
+        login = members.get("login")
+        if members.get("detail") in {SET_ASIDE, GONE} and isinstance(login, str):
+            self.stories.end(login)
 
     def skip(self, seq: int) -> None:
         """Take note of a record that cannot be read; why is for the caller to find out."""

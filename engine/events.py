@@ -30,6 +30,12 @@ class EventKind(StrEnum):
     """The log was damaged; it goes on here, and ``detail`` names what was left behind."""
 
 
+SET_ASIDE: Final = "set_aside"
+"""The detail of a ``storage.changed``: a login that does not open is kept apart from now on."""
+GONE: Final = "gone"
+"""The same of a login that was no longer there."""
+
+
 class Outcome(StrEnum):
     """How it went."""
 

@@ -66,6 +66,10 @@ class Stories:
         self._from_the_start = False
         self._gap = seq
 
+    def end(self, login: str) -> None:
+        """The log itself tells that ``login`` is no longer in the vault."""
+        self.logins.pop(login, None)
+
     def take(self, seq: int, step: Step) -> None:
         """Follow one step, and keep in mind what is wrong with it."""
         login, version, trigger, source, dest = step

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..engine.codec import decode_login, encode_login
 from ..engine.errors import Damaged, NewerFormat
-from ..engine.event_text import NotAnEvent, members_of_text
-from ..engine.events import Event, EventKind
+from ..engine.events import GONE, SET_ASIDE, Event, EventKind
 from .audit_rows import append_event
 from .host import SystemClock, origin
 from .manifest import Head, read_head, tags_of, write_head
+from .watch import last_saved
 
 if TYPE_CHECKING:
     from ..engine.record import Login
     from .sealing import Keys
 
 _clock: Final = SystemClock()
-_SET_ASIDE: Final = "set_aside"
 ROLLED_BACK: Final = (
     "this vault was further once: an older copy was put back, and a refresh token in it may be "
     "refused by its provider, which then asks for a new sign-in"
@@ -54,7 +53,7 @@ def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
     head, sound = _head(connection, keys)
     before = head.seq
     done: list[Mended] = []
-    last = _last_saved(connection, keys)
+    last = last_saved(connection, keys)
     total = Head()
     for row in connection.execute(f"SELECT {_ROW} FROM login").fetchall():  # noqa: S608  a constant
         login, why = _judge(keys, row, last)
@@ -67,6 +66,11 @@ def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
             done.append(
                 Mended(login=login.id, message=f"login {login.short_id}: its entry in the list")
             )
+    here = {name for (name,) in connection.execute("SELECT id FROM login")}
+    aside = {one.login for one in done}
+    for name in sorted((last or {}).keys() - here - aside):
+        head, _ = append_event(connection, keys, head, _event(GONE, name))
+        done.append(Mended(login=name, message=f"login {name[:4]}: it was no longer there"))
     counted = (total.total, total.count)
     if not sound or counted != (head.total, head.count):
         if not done:
@@ -137,7 +141,7 @@ def _set_aside(
         (_clock.now(), why, *row),
     )
     connection.execute("DELETE FROM login WHERE id IS ?", (row[0],))
-    head, _ = append_event(connection, keys, head, _event(_SET_ASIDE, _named(row[0])))
+    head, _ = append_event(connection, keys, head, _event(SET_ASIDE, _named(row[0])))
     return head
 
 
@@ -170,17 +174,3 @@ def _head(connection: sqlite3.Connection, keys: Keys) -> tuple[Head, bool]:
         head = Head(seq=seq, mac=mac, generation=seq)
         connection.execute("INSERT INTO head VALUES (1, ?, ?)", head.encode(keys))
         return head, False
-
-
-def _last_saved(connection: sqlite3.Connection, keys: Keys) -> dict[str, int] | None:
-    """The version each login was last saved in, by the log; ``None`` where the log cannot tell."""
-    last: dict[str, int] = {}
-    try:
-        for seq, sealed in connection.execute("SELECT seq, body FROM audit ORDER BY seq"):
-            members = members_of_text(keys.open_event(seq, sealed))
-            login, version = members.get("login"), members.get("version")
-            if isinstance(login, str) and isinstance(version, int):
-                last[login] = version
-    except (Damaged, NotAnEvent, TypeError, AttributeError):
-        return None
-    return last

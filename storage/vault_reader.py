@@ -89,9 +89,12 @@ class VaultReader:
             if opened is None:
                 return
             connection, keys = opened
+            believable = self._watch.believable(connection, keys)
             for login, version, state, meta in connection.execute(
                 "SELECT id, version, state, meta FROM login"
             ):
+                if not believable(login, version):
+                    continue
                 try:
                     yield decode_summary(keys.open_row("meta", login, version, state, meta))
                 except (Damaged, NewerFormat):

@@ -17,12 +17,14 @@ from holdfast.engine.errors import ConfigInvalid, Damaged, StorageError, Storage
 from holdfast.engine.events import EventKind, Recorded
 from holdfast.engine.ports import Change
 from holdfast.engine.record import Login, account_alias
+from holdfast.engine.table import Trigger
 from holdfast.storage import EncryptedFileStorage
-from holdfast.storage.importing import import_tokens
+from holdfast.storage.importing import import_tokens, ledger_over
 from holdfast.storage.key_places import KINDS
 from holdfast.storage.migrating import migrate
 from holdfast.testing.sample_logins import change, further, pending
 from holdfast.testing.storage_contract import finished, saved
+from logins import fresh_login
 
 
 @pytest.fixture
@@ -136,7 +138,8 @@ def test_a_vanished_row_is_told_of(place: Path) -> None:
     mended = vault(place)
     assert mended.mend()
     assert mended.problems() == []
-    assert mended.events()[-1].members["detail"] == "manifest"
+    assert mended.events()[-1].members["detail"] == "gone"
+    assert mended.mend() == []
 
 
 def fingerprint(opened: EncryptedFileStorage) -> str:
@@ -414,3 +417,19 @@ def test_a_move_that_was_interrupted_is_finished(place: Path) -> None:
     migrate(here, there)
     assert len(there.events()) == version
     assert here.find(account_alias("one", "default")) is None
+
+
+def test_the_log_agrees_with_a_vault_that_was_mended(place: Path) -> None:
+    """What was set aside or was gone is told of, and is no finding any more."""
+    opened = vault(place)
+    ledger = ledger_over(opened)
+    begun = [
+        ledger.advance(replace(fresh_login(number), account=f"a{number}"), Trigger.BEGIN)
+        for number in range(3)
+    ]
+    sql(place, "UPDATE login SET secret = zeroblob(9) WHERE id = ?", begun[0].id)
+    sql(place, "DELETE FROM login WHERE id = ?", begun[1].id)
+    assert [found.code.value for found in vault(place).verify().findings] == ["vanished"]
+    mended = vault(place)
+    assert len(mended.mend()) == 2
+    assert list(mended.verify().findings) == []
