@@ -113,12 +113,6 @@ def keep_head(connection: Database, keys: Keys, head: Head) -> None:
     connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
 
 
-def write_head(connection: Database, keys: Keys, head: Head) -> None:
-    """Make ``head`` the vault's, a generation further."""
-    body, mac = replace(head, generation=head.generation + 1).encode(keys)
-    connection.execute("UPDATE head SET body = ?, mac = ?", (body, mac))
-
-
 def check_rows(connection: Database, keys: Keys, head: Head) -> None:
     """Compare every row with the manifest; takes about 9 µs a row.
 

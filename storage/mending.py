@@ -15,10 +15,11 @@ from ..engine.errors import Damaged, NewerFormat
 from ..engine.events import GONE, SET_ASIDE, Event, EventKind
 from .audit_rows import append_event
 from .host import SystemClock, origin
-from .manifest import Head, read_head, tags_of, write_head
+from .manifest import Head, keep_head, read_head, tags_of
 from .watch import last_saved
 
 if TYPE_CHECKING:
+    from ..engine.events import Recorded
     from ..engine.record import Login
     from .sealing import Keys
 
@@ -53,7 +54,7 @@ def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
     head, sound = _head(connection, keys)
     before = head.seq
     done: list[Mended] = []
-    last = last_saved(connection, keys)
+    last = last_saved(connection, keys, head.first)
     total = Head()
     for row in connection.execute(f"SELECT {_ROW} FROM login").fetchall():  # noqa: S608  a constant
         login, why = _judge(keys, row, last)
@@ -79,13 +80,15 @@ def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
     if done and head.seq == before:  # no row went: the log tells of the manifest alone
         head, _ = append_event(connection, keys, head, _event("manifest"))
     if done:
-        write_head(connection, keys, head)
+        keep_head(connection, keys, head)
     return done
 
 
-def tell_of_rollback(connection: sqlite3.Connection, keys: Keys, head: Head) -> Head:
+def tell_of_rollback(
+    connection: sqlite3.Connection, keys: Keys, head: Head
+) -> tuple[Head, Recorded]:
     """Put into the log that an older copy of the vault was put back."""
-    return append_event(connection, keys, head, _event("rolled_back"))[0]
+    return append_event(connection, keys, head, _event("rolled_back"))
 
 
 def quarantined(connection: sqlite3.Connection) -> list[tuple[float, str]]:
@@ -165,7 +168,7 @@ def _head(connection: sqlite3.Connection, keys: Keys) -> tuple[Head, bool]:
         return read_head(connection, keys), True
     except Damaged:
         found = connection.execute(
-            "SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1"
+            "SELECT seq, mac FROM audit WHERE seq > 0 ORDER BY seq DESC LIMIT 1"
         ).fetchone()
         seq, mac = found or (0, b"")
         if not isinstance(seq, int) or not isinstance(mac, bytes):

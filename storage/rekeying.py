@@ -16,7 +16,7 @@ from ..engine.events import Event, EventKind
 from .audit_keys import write_audit_keys
 from .audit_rows import append_event
 from .host import SystemClock, origin
-from .manifest import Head, check_rows, read_head, tags_of, write_head
+from .manifest import Head, check_rows, keep_head, read_head, tags_of
 from .schema import put_header
 from .sealing import KEY_OCTETS, Keys
 
@@ -56,7 +56,7 @@ def rekey(connection: sqlite3.Connection, header: Header, keys: Keys, move: Move
         detail=f"epoch={after.epoch}",
     )
     head, _ = append_event(connection, fresh, head, event)
-    write_head(connection, fresh, head)
+    keep_head(connection, fresh, head)
     put_header(connection, after, fresh)
 
 

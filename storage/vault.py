@@ -20,13 +20,14 @@ from ..engine.table import Trigger
 from .anchor import Anchor
 from .audit_rows import append_event, append_text, members_of
 from .locks import locked
-from .manifest import Head, read_head, write_head
+from .manifest import Head, keep_head, read_head
 from .mending import ROLLED_BACK, Mended, mend, tell_of_rollback
 from .news import News
 from .private_file import ensure_directory
 from .rekeying import rekey
 from .reserve import Reserve
 from .rows import put_login, put_record
+from .segments import Pruned, go_forward_secure, prune, ready, set_aside
 from .session import Session
 from .spill import Spill
 from .vault_reader import VaultReader
@@ -111,32 +112,35 @@ class Vault(VaultReader):
             raise
 
     def _commit(self, changes: Sequence[Change]) -> list[Recorded]:
-        recorded: list[Recorded] = []
-        with self._changing() as (connection, keys, head):
+        with self._changing() as (connection, keys, head, recorded):
             after = head
             for change in changes:
                 after = put_login(connection, keys, after, change)
                 after, event = append_event(connection, keys, after, change.event)
                 recorded.append(event)
-            write_head(connection, keys, after)
+            keep_head(connection, keys, after)
         return recorded
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`holdfast.engine.ports.Storage.note`."""
-        with self._changing() as (connection, keys, head):
+        with self._changing() as (connection, keys, head, _):
             after, recorded = append_event(connection, keys, head, event)
-            write_head(connection, keys, after)
+            keep_head(connection, keys, after)
         return recorded
 
     @contextmanager
-    def _changing(self) -> Generator[tuple[sqlite3.Connection, Keys, Head]]:
-        """A transaction that leads to the next generation."""
+    def _changing(self) -> Generator[tuple[sqlite3.Connection, Keys, Head, list[Recorded]]]:
+        """A transaction that leads to the next generation, and what had to be recorded first.
+
+        A damaged end of the log stops nobody: it is set aside, and the log tells of that.
+        """
         with self._session.writing() as (connection, keys):
-            head = read_head(connection, keys)
+            head, recorded = ready(connection, keys)
             if self._anchor.behind(keys, head.generation):
                 self._announce(ROLLED_BACK)
-                head = tell_of_rollback(connection, keys, head)
-            yield connection, keys, head
+                head, told = tell_of_rollback(connection, keys, head)
+                recorded.append(told)
+            yield connection, keys, head, recorded
         self._anchor.note(keys, head.generation)
 
     # --- upkeep ----------------------------------------------------------------------------------
@@ -172,6 +176,44 @@ class Vault(VaultReader):
         self.probe()  # opened by its new key; the copy of the header follows
         if self._session.header is not None:
             self._places.tidy(before, self._session.header)
+
+    def set_aside(self) -> Recorded | None:
+        """Leave a damaged log behind and begin a new segment; gives the record of that."""
+        if not self.exists():
+            return None
+        with self._session.writing() as (connection, keys):
+            head, recorded = set_aside(connection, keys, read_head(connection, keys))
+            keep_head(connection, keys, head)
+        return recorded
+
+    def go_forward_secure(self) -> str:
+        """Erase the key of every record from now on; gives the verification key, kept nowhere.
+
+        Raises:
+            ConfigInvalid: That is so already.
+        """
+        with self._session.writing() as (connection, keys):
+            head, _ = ready(connection, keys)
+            head, shown = go_forward_secure(connection, keys, head)
+            keep_head(connection, keys, head)
+        return shown
+
+    def prune(self, before: float) -> Pruned | None:
+        """Remove what was recorded before ``before``, POSIX seconds; ``None`` if there is nothing.
+
+        Raises:
+            Damaged: The records that would go are not as they were written.
+        """
+        if not self.exists():
+            return None
+        with self._session.writing() as (connection, keys):
+            done = prune(connection, keys, read_head(connection, keys), before)
+            if done is None:
+                connection.execute("ROLLBACK")
+                return None
+            head, pruned, _ = done
+            keep_head(connection, keys, head)
+        return pruned
 
     # --- leases ----------------------------------------------------------------------------------
 
@@ -210,12 +252,12 @@ class Vault(VaultReader):
         if keys is None or not spilled:
             return
         try:
-            with self._changing() as (connection, _keys, head):
+            with self._changing() as (connection, _keys, head, _):
                 after = head
                 for login, fence, text in spilled:
                     after = put_record(connection, keys, after, login, fence)
                     after, _ = append_text(connection, keys, after, text)
-                write_head(connection, keys, after)
+                keep_head(connection, keys, after)
         except StorageConflict:
             pass  # it has gone on without them
         except StorageError:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 from ..engine.codec import decode_login, decode_summary
 from ..engine.errors import Damaged, NewerFormat, StorageError
 from ..engine.log_lines import check_lines
-from .audit_check import check_log, nothing_to_verify
+from .audit_check import check_log, file_keys, nothing_to_verify
 from .audit_rows import read_events
 from .condition import Condition, condition_of
-from .log_keys import LogKeys
 from .manifest import read_head
 from .reader import open_secret, row_by_alias, row_by_id, scan_for_alias
 from .session import Session
@@ -123,21 +122,27 @@ class VaultReader:
         with self._reading(check=False) as opened:
             return [] if opened is None else [*_torn_pages(opened[0]), *problems_of(*opened)]
 
-    def verify(self, marks: Collection[int] = ()) -> Verification:
-        """Check the audit log: links, numbers, end, stories, and whether the logins agree with it.
-
-        What is found is collected in the answer; an empty storage has an empty log.
+    def verify(
+        self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
+    ) -> Verification:
+        """Check the audit log, and the logins against it; everything found is in the answer.
 
         Args:
             marks: The records whose links are to be kept in the answer.
+            forward: The first record whose key was erased, and that key.
         """
         with self._reading(check=False) as opened:
-            return nothing_to_verify() if opened is None else check_log(*opened, marks)
+            return nothing_to_verify() if opened is None else check_log(*opened, marks, forward)
 
-    def verify_lines(self, lines: Iterable[bytes], marks: Collection[int] = ()) -> Verification:
+    def verify_lines(
+        self,
+        lines: Iterable[bytes],
+        marks: Collection[int] = (),
+        forward: tuple[int, bytes] | None = None,
+    ) -> Verification:
         """Check an exported log with the key of this vault; without it, if there is no vault."""
         with self._reading(check=False) as opened:
-            link = LogKeys(opened[1]).link if opened else None
+            link = file_keys(*opened, forward).link if opened else None
         return check_lines(lines, link, marks)
 
     def signer(self) -> Signer | None:
@@ -154,6 +159,11 @@ class VaultReader:
         """What there is to say of the vault as a whole."""
         with self._reading(check=False) as opened:
             return condition_of(self._session.header, self._session.directory, opened)
+
+    def exists(self) -> bool:
+        """Whether there is a vault already."""
+        with self._reading(check=False) as opened:
+            return opened is not None
 
     @contextmanager
     def _reading(self, *, check: bool = True) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
