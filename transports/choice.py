@@ -7,7 +7,6 @@ be explained: every row gives its reason, and a flag, a variable or a provider s
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -58,7 +57,7 @@ class Environment:
         return cls(
             variables=dict(os.environ),
             platform=sys.platform,
-            release=platform.release(),
+            release=os.uname().release if hasattr(os, "uname") else "",
             terminal=sys.stdin.isatty(),
             files=_container_marks(),
             programs=frozenset(

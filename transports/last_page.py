@@ -8,9 +8,10 @@ command waits for a browser.
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 import time
+from base64 import urlsafe_b64encode
 from contextlib import suppress
 from hmac import compare_digest
 from http import HTTPStatus
@@ -32,6 +33,7 @@ HOLD: Final = 10.0
 """Seconds a browser is kept waiting for the truth."""
 LINGER: Final = 1.0
 """Seconds the port stays open for a browser that has not come for its page yet."""
+_LONGEST: Final = 120.0  # seconds, whatever happens to the login
 
 
 class PageKeeper:
@@ -62,12 +64,13 @@ class PageKeeper:
         self._held: list[Caller] = []
         self._last: bytes | None = None
         self._hold_until = self._now() + HOLD
-        self._stop_at: float | None = None
+        self._stop_at = self._now() + _LONGEST
         self._closed = False
+        self._sent_off = False
         self._bell, self._ring = socketpair()
         self._bell.setblocking(False)
         self._thread = threading.Thread(target=self._run, name="holdfast-page")
-        self.path = f"{DONE_PATH}/{secrets.token_urlsafe(9)}"
+        self.path = f"{DONE_PATH}/{urlsafe_b64encode(os.urandom(9)).decode()}"
 
     def start(self) -> None:
         """Begin."""
@@ -82,8 +85,8 @@ class PageKeeper:
         """Close the port as soon as the browser has its page, or after :data:`LINGER`."""
         if self._last is None:  # interrupted
             self._last = self._waiting
-        if self._stop_at is None:
-            self._stop_at = self._now() + LINGER
+        late = 0.0 if self._sent_off else LINGER
+        self._stop_at = min(self._stop_at, self._now() + late)
         self._ring_bell()
         if self._held or self._closed:  # it takes no longer than to hand the page over
             self._thread.join()
@@ -105,27 +108,24 @@ class PageKeeper:
 
     def _run(self) -> None:
         try:
-            while not self._closed and not self._over():
+            while not self._closed and self._now() < self._stop_at:
                 self._turn()
         finally:
             self._close(self._last or self._waiting)
             self._bell.close()
             self._ring.close()
 
-    def _over(self) -> bool:
-        return self._stop_at is not None and self._now() >= self._stop_at
-
     def _turn(self) -> None:
         """One request, one ring of the bell, or the end of a time."""
-        ends = [self._hold_until if self._held else None, self._stop_at]
-        left = min((end - self._now() for end in ends if end is not None), default=HOLD)
-        caller = self._listener.next(max(left, 0.0), self._bell.fileno())
+        until = min(self._hold_until, self._stop_at) if self._held else self._stop_at
+        caller = self._listener.next(max(until - self._now(), 0.0), self._bell.fileno())
         if caller is not None:
             self._serve(caller)
         self._hear_bell()
         if self._last is not None and self._held:
             self._close(self._last)
         elif self._held and self._now() >= self._hold_until:
+            self._sent_off = True
             self._answer_held(self._waiting)
 
     def _hear_bell(self) -> None:
@@ -144,7 +144,7 @@ class PageKeeper:
         elif request.path.startswith(DONE_PATH):
             caller.answer(page.respond(page.over()))
         elif request.path != self._answer.path:
-            caller.answer(page.respond(page.elsewhere(), HTTPStatus.NOT_FOUND))
+            caller.answer(page.not_found(request.method))
         elif self._same(request):  # a reload
             caller.answer(page.redirect(self.path))
         else:

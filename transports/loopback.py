@@ -172,7 +172,7 @@ class LoopbackSession:
         elif request.path.startswith(DONE_PATH):
             caller.answer(page.respond(page.over()))
         elif request.path != self._path:
-            caller.answer(page.respond(page.elsewhere(), HTTPStatus.NOT_FOUND))
+            caller.answer(page.not_found(request.method))
         elif request.method not in {"GET", "POST"}:
             caller.answer(page.not_allowed("GET, POST", request.method))
         elif request.prefetch:

@@ -82,6 +82,11 @@ def respond(
     return render_response(status, page.render(), safe, head_only=head_only)
 
 
+def not_found(method: str) -> bytes:
+    """The answer to a path where nothing is."""
+    return respond(elsewhere(), HTTPStatus.NOT_FOUND, head_only=method == "HEAD")
+
+
 def not_allowed(methods: str, method: str) -> bytes:
     """The answer to a ``method`` that is none of ``methods`` (RFC 9110 §15.5.6)."""
     allow = (("Allow", methods),)

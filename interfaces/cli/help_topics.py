@@ -91,6 +91,7 @@ def _transports() -> str:
         "manual    you paste the address the browser ends on; also called paste",
         "device    you enter a code on any other device",
         *_installed(),
+        "Packages can bring others: an entry point in the group holdfast.transports.",
         "",
         "While a login waits at a terminal, single keys change how it goes on, in place:",
         "",

@@ -138,6 +138,9 @@ def test_strangers_are_answered_and_change_nothing(waiting: Waiting) -> None:
         assert (
             status(port, f"GET /callback?code=x HTTP/1.1\r\nHost: {name}\r\n\r\n".encode()) == 400
         )
+    for path in ("/", "/callback"):
+        head = f"HEAD {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+        assert raw(port, head).endswith(b"\r\n\r\n")
     for path in ("/callback/", "//callback", "/Callback", "/callback%2f", "/callback;x"):
         assert get(f"{home}{path}?code=x&state=y", timeout=5).status_code == 404
     assert waiting.login is None
@@ -304,6 +307,7 @@ def _has_loopback6() -> bool:
 def test_a_long_exchange_gets_an_honest_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser is not held for ever: after a while it is told that the rest happens elsewhere."""
     monkeypatch.setattr("holdfast.transports.last_page.HOLD", 0.05)
+    monkeypatch.setattr("holdfast.transports.last_page.LINGER", 60.0)
     session = transport().prepare(asking("http://127.0.0.1:0/cb"))
     told: list[str] = []
 
@@ -319,3 +323,6 @@ def test_a_long_exchange_gets_an_honest_page(monkeypatch: pytest.MonkeyPatch) ->
     session.reply(Verdict(kind=VerdictKind.SIGNED_IN))
     session.close()
     assert page.finishing("x").title in told[0]
+    assert session._keeper is not None
+    session._keeper._thread.join(10)  # nobody will come for another page
+    assert not session._keeper._thread.is_alive()
