@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import chromium
 import pytest
 import requests
 import wire_provider
 from chromium import LOOKS, Chromium
-from command import World
+from command import World, kill, until
 from holdfast.engine.ports import Verdict, VerdictKind
 from holdfast.engine.provider import OAuthConfig
 from holdfast.engine.table import State
@@ -51,10 +52,14 @@ def world(tmp_path: Path, issuer: str) -> World:
     """The certified server as ``wire``; as ``mistaken`` with a client secret that is wrong."""
     tmp_path.chmod(0o700)
     made = World(tmp_path, AuthorizationServer())
-    for name, client in (("wire", "wire"), ("mistaken", "wire-secret")):
+    for name, client, host, *more in (
+        ("wire", "wire", "127.0.0.1"),
+        ("mistaken", "wire-secret", "127.0.0.1"),
+        ("posting", "wire", "localhost", "--param", "response_mode=form_post"),
+    ):
         added = made.run(
-            "provider", "add", name, "--issuer", issuer, "--client-id", client,
-            "--scope", "openid email", "--redirect-uri", "http://127.0.0.1:0/callback",
+            "provider", "add", name, "--issuer", issuer, "--client-id", client, *more,
+            "--scope", "openid email", "--redirect-uri", f"http://{host}:0/callback",
         )  # fmt: skip
         assert added.code == 0
     made.extra["MISTAKEN_CLIENT_SECRET"] = "not the one the server knows"
@@ -76,6 +81,9 @@ class Login:
             "login", provider, "--via", "loopback", env={"BROWSER": f"{script} %s"}
         )
         self.address = told.read_text()
+
+    def kill(self) -> None:
+        kill(self._process)
 
     def exit_code(self) -> int:
         self._process.communicate(timeout=20)
@@ -155,6 +163,40 @@ def test_an_exchange_that_fails(browser: Chromium, world: World) -> None:
     assert world.logins()[-1].state is not State.AUTHENTICATED
     assert no_code_left(browser)
     judge(browser, "failed")
+
+
+def test_a_posted_answer_at_localhost(browser: Chromium, world: World) -> None:
+    """form_post to a name that may be either address family ends as any other answer does."""
+    login = Login(world, "posting")
+    sign_in(browser, login.address)
+    consent(browser)
+    browser.wait_for("main.good")
+    assert login.exit_code() == 0
+    assert urlsplit(browser.address).hostname == "localhost"
+    assert no_code_left(browser)
+
+
+def test_a_command_that_was_killed_meanwhile(browser: Chromium, world: World) -> None:
+    """The page that could not be loaded is reloaded once the login is resumed, and all is well."""
+    login = Login(world, "wire")
+    sign_in(browser, login.address)
+    browser.wait_for("form[action] input[name=prompt][value=consent]")
+    login.kill()
+    browser.press("button[type=submit]")
+    until(lambda: browser.address, lambda address: "/callback?code=" in address)
+    assert world.logins()[-1].state is State.AWAITING_CALLBACK
+    again = world.start("resume", world.logins()[-1].short_id, "--no-browser")
+    until(lambda: reloaded(browser), lambda mood: mood == "good")
+    again.communicate(timeout=20)
+    assert again.returncode == 0
+    assert world.logins()[-1].state is State.AUTHENTICATED
+    assert no_code_left(browser)
+
+
+def reloaded(browser: Chromium) -> str | None:
+    """What kind of page is there after a reload, if any."""
+    browser.reload()
+    return browser.run("return document.querySelector('main')?.className")
 
 
 CONFIG = OAuthConfig(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import wire_provider
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -62,6 +63,11 @@ class Chromium:
     def show(self, html: bytes) -> None:
         """Show a page that no address leads to."""
         self.open(f"data:text/html;base64,{base64.b64encode(html).decode()}")
+
+    def reload(self) -> None:
+        """As F5 does; a page that cannot be loaded is no error."""
+        with contextlib.suppress(WebDriverException):
+            self._driver.refresh()
 
     @property
     def address(self) -> str:
