@@ -56,7 +56,8 @@ class TransportCase:
         config: A provider it can work for.
         answer: Lets the user answer: the callback parameters, sent to the session's redirect
             address, or typed, or whatever the transport waits for. It must not wait for the
-            session to take them. For a device flow: lets the time of the next poll come.
+            session to take them. For a device flow: lets the time of the next poll come,
+            by every clock.
         polls: Whether it is a device flow, whose arrivals are polls that are due.
     """
 

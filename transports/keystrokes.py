@@ -75,8 +75,13 @@ class Keystrokes:
         return alone and octets.decode("utf-8", "replace") in self._keys
 
     def pause(self) -> None:
-        """Nothing came for a while: an escape sequence that has not gone on was the key Esc."""
-        self._within = _Within.NOTHING
+        """Nothing came for a while: an escape sequence that has not gone on was the key Esc.
+
+        In the middle of a paste it was the mark of its end, the rest of which got lost.
+        """
+        if self._within is not _Within.NOTHING:
+            self._within = _Within.NOTHING
+            self._pasting = False
 
     def feed(self, octets: bytes) -> Iterator[Line | Key | End]:
         """What ``octets``, which arrived together, amount to."""

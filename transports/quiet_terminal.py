@@ -108,13 +108,13 @@ else:
 
         def close(self) -> None:
             """Give the terminal back as it was; may be called twice."""
+            if threading.current_thread() is threading.main_thread():
+                while self._handled:
+                    signal.signal(*self._handled.popitem())
+            # else they stay, and do what the system would have done
             if not self._open:
                 return
             self._open = False
-            if threading.current_thread() is threading.main_thread():
-                for number, handler in self._handled.items():
-                    signal.signal(number, handler)
-            # else they stay, and do what the system would have done
             if self._foreground():
                 # what was typed and not read may be half a code: it must not reach the shell
                 self._give_back(termios.TCSAFLUSH)

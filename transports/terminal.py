@@ -22,6 +22,7 @@ from .quiet_terminal import QuietTerminal
 
 _PIECE: Final = 4096
 _MOMENT: Final = 0.03  # seconds in which the rest of a paste follows its first character
+_PAUSE: Final = 0.5  # seconds within which an escape sequence is complete, over any line
 _ELSEWHERE: Final = 0.5  # seconds between looks whether we are in the foreground again
 
 
@@ -71,6 +72,7 @@ class TerminalAnswers:
         self._strokes = Keystrokes(self._keys)
         self._unread: deque[Line | Key | End] = deque()
         self._length = 0
+        self._heard = self._now()
         self._terminal = QuietTerminal(
             self._fd, mark_pastes=mark_pastes, on_stop=on_stop, on_continue=on_continue
         )
@@ -112,11 +114,12 @@ class TerminalAnswers:
         if self.fileno() is None:
             time.sleep(min(seconds, _ELSEWHERE))
             return b""
-        if not self._readable(min(seconds, _MOMENT)):
+        if not self._readable(seconds):
+            return b""
+        if self._now() - self._heard > _PAUSE:
             self._strokes.pause()
-            if not self._readable(seconds):
-                return b""
         octets = self._piece()
+        self._heard = self._now()
         if self._strokes.may_be_key(octets) and self._readable(_MOMENT):
             octets += self._piece()
         return octets

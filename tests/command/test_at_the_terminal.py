@@ -96,6 +96,23 @@ def test_c_copies_the_address_and_nothing_else(seat: Seat, inside: bool) -> None
         opened.prompted(130)
 
 
+def test_o_opens_the_page_of_the_code_here(seat: Seat) -> None:
+    """The browser of this machine gets the address with the code in it, and nothing of ours."""
+    told = seat.world.place / "opened"
+    with seat.opens(BROWSER=f"/bin/sh -c 'echo $0 > {told}' %s") as opened:
+        opened.type("holdfast login demo --via device --qr never")
+        opened.seen(r"(?s)Code .*Ctrl-C")
+        opened.press("o")
+        until(told.exists, bool)
+        address = until(told.read_text, bool).strip()
+        shown = seat.waiting().presentation
+        assert shown is not None
+        assert shown.device is not None
+        assert address == shown.device.verification_uri_complete
+        seat.approve_device()
+        opened.prompted(0)
+
+
 def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back(seat: Seat) -> None:
     """Stopped in the middle of a paste; the shell's terminal is whole, and then the paste is."""
     with seat.opens() as opened:

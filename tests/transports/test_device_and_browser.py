@@ -37,6 +37,17 @@ from instant import ManualClock
 from wire_talk import Notices, asking
 
 
+class SteppedClock(ManualClock):
+    """A wall clock that a test sets, or that ran on while the machine was asleep."""
+
+    def __init__(self, now: float) -> None:
+        super().__init__(now)
+        self.step = 0.0
+
+    def now(self) -> float:
+        return self.time + self.step
+
+
 class TimedHttp:
     """The real client; remembers when each poll was sent."""
 
@@ -54,7 +65,7 @@ class TimedHttp:
 class Flow:
     """A device login by a clock that only waiting moves, at a server with the same clock."""
 
-    def __init__(self, server: AuthorizationServer, clock: ManualClock) -> None:
+    def __init__(self, server: AuthorizationServer, clock: SteppedClock) -> None:
         self.server = server
         self.clock = clock
         self.http = TimedHttp(clock)
@@ -87,7 +98,7 @@ class Flow:
 
 @pytest.fixture
 def flow() -> Any:
-    clock = ManualClock(time.time())
+    clock = SteppedClock(time.time())
     with AuthorizationServer(Settings(device_lifetime=900), now=clock.now) as server:
         yield Flow(server, clock)
 
@@ -215,6 +226,50 @@ def test_a_restart_goes_on_with_the_same_code(flow: Flow) -> None:
     login = flow.conductor.resume(started.login.id, [flow.transport])
     assert login.state is State.AUTHENTICATED
     assert flow.server.counts["device_authorization"] == 1
+
+
+@pytest.mark.parametrize("asleep", [60.0, 400.0])
+def test_a_machine_that_slept_goes_on_while_the_code_is_good(flow: Flow, asleep: float) -> None:
+    """After a suspend the same wait goes on, no faster than before."""
+
+    def sleep_then_approve(wait: int, code: Any) -> None:
+        if wait == 7:
+            flow.clock.step += asleep
+        if len(flow.http.polls) == 2:
+            decide_device(code.url, code.user_code)
+
+    flow.decide = sleep_then_approve
+    assert flow.sign_in().state is State.AUTHENTICATED
+    assert flow.gaps == [5, 5, 5]
+
+
+def test_a_machine_that_slept_too_long_says_so(flow: Flow) -> None:
+    """A code that ran out meanwhile is not polled for again; the login has timed out."""
+
+    def sleep(wait: int, code: Any) -> None:
+        if wait == 7:
+            flow.clock.step += 3600
+
+    flow.decide = sleep
+    with pytest.raises(LoginTimedOut):
+        flow.sign_in()
+    assert len(flow.http.polls) <= 2
+
+
+def test_a_clock_that_is_set_back_stops_nothing(flow: Flow) -> None:
+    """An hour back costs one interval, is said once, and the login is finished."""
+
+    def set_back(wait: int, code: Any) -> None:
+        if wait == 3:
+            flow.clock.step -= 3600
+        if len(flow.http.polls) == 2:
+            decide_device(code.url, code.user_code)
+
+    flow.decide = set_back
+    assert flow.sign_in().state is State.AUTHENTICATED
+    assert flow.gaps == [10, 5, 5]
+    said = [one.message for one in flow.notices.told if one.kind is NoticeKind.WAITING]
+    assert len([one for one in said if one]) == 1
 
 
 def test_a_restart_keeps_to_the_slower_interval(flow: Flow) -> None:

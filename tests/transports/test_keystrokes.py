@@ -85,3 +85,14 @@ def test_the_key_esc_swallows_nothing_that_comes_later() -> None:
     assert heard(strokes, b"\x1b") == []
     strokes.pause()
     assert heard(strokes, b"http\r") == ["line http"]
+
+
+def test_a_paste_whose_end_is_torn_can_be_ended() -> None:
+    """A mark that is cut off for good does not leave a line that no key can end."""
+    strokes = Keystrokes()
+    assert heard(strokes, BEGIN + b"http" + END[:3]) == []
+    strokes.pause()
+    assert heard(strokes, b"\r") == ["line http"]
+    assert heard(strokes, BEGIN + b"ht", b"tp" + END) == []
+    strokes.pause()  # a slow line: nothing is torn
+    assert heard(strokes, b"\r") == ["line http"]

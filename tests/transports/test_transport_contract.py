@@ -94,6 +94,9 @@ class Skippable(SystemClock):
 
     ahead = 0.0
 
+    def now(self) -> float:
+        return super().now() + self.ahead
+
     def monotonic(self) -> float:
         return super().monotonic() + self.ahead
 

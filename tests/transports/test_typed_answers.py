@@ -18,7 +18,7 @@ import pytest
 import requests
 from bench_parts import conductor_over
 from holdfast.engine.errors import CallbackRefused, TransportUnavailable
-from holdfast.engine.ports import NoticeKind
+from holdfast.engine.ports import NoticeKind, Verdict, VerdictKind
 from holdfast.engine.provider import OAuthConfig
 from holdfast.engine.table import State
 from holdfast.storage import MemoryStorage
@@ -279,6 +279,33 @@ def test_two_pastes_at_once_are_both_heard_in_a_race(
     assert arrival is not None
     assert arrival.parameters == [("code", "a"), ("state", "b")]
     session.close()
+
+
+@pytest.mark.parametrize("winner", ["paste", "port"])
+def test_what_lost_a_race_is_closed_with_the_answer(
+    keys: Keyboard, answers: TerminalAnswers, winner: str
+) -> None:
+    """Once the answer is accepted nobody is listened to any more; what lost is named."""
+    session = race(lambda: answers)
+    address = f"{session.presentation.redirect_uri}?code=a&state=b"
+    browser = None
+    if winner == "paste":
+        keys.paste(address)
+    else:
+        browser = Background(lambda: requests.get(address, timeout=10))
+    arrival = None
+    while arrival is None:
+        arrival = session.receive(1)
+    assert arrival.beaten == (("loopback",) if winner == "paste" else ("manual",))
+    session.reply(Verdict(kind=VerdictKind.ACCEPTED))
+    if winner == "paste":
+        with pytest.raises(requests.ConnectionError):
+            requests.get(address, timeout=10)
+    else:
+        keys.paste(address)
+        assert session.receive(0.05) is None
+    session.close()
+    assert browser is None or browser.result().ok
 
 
 def no_terminal() -> Any:
