@@ -58,6 +58,7 @@ class LoginScreen:
         self._qr = qr
         self._resumed_from = resumed_from
         self._waiting = WaitingLine(terminal)
+        self._crowded = False  # whether something was said in passing, right above what follows
         self.asked: Notice | None = None
         self.hints: Callable[[Notice], list[str]] = _no_hints
 
@@ -75,10 +76,11 @@ class LoginScreen:
         if notice.kind in ASKING:
             if self.asked is not None:  # the transport has changed: what was shown is void
                 self._waiting.end()
-                self._terminal.say("")
+                if self._crowded:
+                    self._terminal.say("")
                 self._terminal.say("  What is above is not good any more. Instead:")
                 self._terminal.say("")
-            self.asked = notice
+            self.asked, self._crowded = notice, False
         show[notice.kind](notice)
 
     def close(self) -> None:
@@ -213,11 +215,13 @@ class LoginScreen:
 
     def _wait(self, notice: Notice) -> None:
         if notice.message:
-            self._terminal.say(f"  {notice.message}", mark="wait")
+            self._crowded = True
+            self._terminal.say(notice.message, mark="wait", indent=2)
         if notice.seconds is not None:
             self._waiting.next_check(notice.seconds)
 
     def _mistake(self, notice: Notice) -> None:
+        self._crowded = True
         self._waiting.typed(0)
         self._terminal.say(sentence(notice.message), mark="warn", indent=2)
 
