@@ -86,6 +86,8 @@ class Event:
         scopes: What was granted.
         expires_in: Lifetime of the access token, seconds.
         version: The login's version after the transition.
+        attempt: Ties the sending of a code or refresh token to what came of it: the version of the
+            login at which it began.
         duration: Seconds since the previous transition of this login.
         detail: One of a closed set of words or a figure, such as ``port=8080``.
         origin: Where it happened.
@@ -110,6 +112,7 @@ class Event:
     scopes: tuple[str, ...] | None = None
     expires_in: float | None = None
     version: int | None = None
+    attempt: int | None = None
     duration: float | None = None
     detail: str | None = None
     fingerprints: Mapping[str, Secret] = field(default_factory=dict[str, "Secret"])

@@ -204,7 +204,15 @@ class Ledger:
             scopes=arrived.scopes if arrived else None,
             expires_in=arrived.expires_in if arrived else None,
             version=after.version,
+            attempt=_attempt(before, after),
             duration=max(0.0, now - before.changed_at) if before.version else None,
             detail=circumstances.detail,
             fingerprints=fingerprints,
         )
+
+
+def _attempt(before: Login, after: Login) -> int | None:
+    """The version at which the exchange began that a transition begins or ends."""
+    if after.state is State.EXCHANGING:
+        return after.version
+    return before.version if before.state is State.EXCHANGING else None

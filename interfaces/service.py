@@ -57,6 +57,7 @@ class OAuthService:
         workbench: Workbench | None = None,
         conversation: Conversation | None = None,
         browser: Browser | None = None,
+        audit: str | None = None,
     ) -> None:
         """Choose where logins are kept; nothing is opened before it is needed.
 
@@ -68,12 +69,15 @@ class OAuthService:
             workbench: All parts at once, for programs that bring their own.
             conversation: Where the address to open is shown; standard error by default.
             browser: What opens it; the system's browser by default.
+            audit: Where the audit log is told, such as ``file,logging:myprogram.audit``; by default
+                what ``HOLDFAST_AUDIT`` says.
         """
         self._token_storage = token_storage
         self._storage = storage
         self._workbench = workbench
         self._conversation: Conversation = conversation or PlainConversation()
         self._browser = browser
+        self._audit = audit
 
     @property
     def workbench(self) -> Workbench:
@@ -84,7 +88,7 @@ class OAuthService:
         """
         if self._workbench is None:
             self._workbench = Workbench.open(
-                storage=self._storage, token_storage=self._token_storage
+                storage=self._storage, token_storage=self._token_storage, audit=self._audit
             )
         return self._workbench
 

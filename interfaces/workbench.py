@@ -19,11 +19,10 @@ from ..storage import TokenStorageAdapter, open_storage
 from ..storage.host import SystemClock, SystemRandomness, origin
 from ..storage.paths import config_dir as default_config_dir
 from ..storage.token_storage import StorageView
-from ..storage.vault import Vault
+from .audit.choice import Telling, audit_sinks
 from .catalogue import Catalogue
 from .couriers import Relay, choose_courier
 from .http import RequestsHttp
-from .voice import AUDIT_FILE, AuditFile
 
 if TYPE_CHECKING:
     from ..engine.ports import Clock, Courier, Http, Observer, Storage
@@ -41,6 +40,7 @@ class Workbench:
         http: What speaks to them.
         clock: What time it is.
         conductor: What takes logins through the table.
+        sinks: Where the audit log is told.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Workbench:
             ConfigInvalid: The environment names a courier there is not.
         """
         self.storage = storage
+        self.sinks: Sequence[Telling] = ()
         self.catalogue = catalogue
         self.http: Http = http or RequestsHttp()
         self.clock: Clock = clock or SystemClock()
@@ -91,6 +92,7 @@ class Workbench:
         interactive: bool = False,
         announce: Callable[[str], None] | None = None,
         observers: Sequence[Observer] = (),
+        audit: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Workbench:
         """The parts as this user has them.
@@ -103,7 +105,9 @@ class Workbench:
             store: Which storage, instead of what ``HOLDFAST_STORE`` says.
             interactive: Whether somebody is there to answer a keyring's prompt.
             announce: Told in one line which storage was chosen, when one is made.
-            observers: Hear of every event besides the audit file.
+            observers: Hear of every event besides the sinks of the audit log.
+            audit: Where the audit log is told, instead of what ``HOLDFAST_AUDIT`` says
+                (:func:`holdfast.interfaces.audit.choice.audit_sinks`).
             environ: The environment.
 
         Raises:
@@ -122,8 +126,10 @@ class Workbench:
                 announce=announce,
                 environ=env,
             )
-        told = [*observers, *audit_files(storage, env)]
-        return cls(storage, catalogue, observers=told, environ=env)
+        sinks = audit_sinks(storage, env, audit)
+        bench = cls(storage, catalogue, observers=[*observers, *sinks], environ=env)
+        bench.sinks = sinks
+        return bench
 
     def config(
         self,
@@ -191,13 +197,3 @@ def _storage_behind(
     if isinstance(token_storage, StorageView):
         return token_storage.storage
     return TokenStorageAdapter(token_storage, catalogue.lookup)
-
-
-def audit_files(storage: Storage, environ: Mapping[str, str]) -> list[AuditFile]:
-    """The audit file of a vault: beside it, at ``HOLDFAST_AUDIT_FILE``, or nowhere (``off``)."""
-    where = environ.get("HOLDFAST_AUDIT_FILE")
-    if where == "off" or (where is None and not isinstance(storage, Vault)):
-        return []
-    if where is None and isinstance(storage, Vault):
-        where = os.path.join(storage.directory, AUDIT_FILE)
-    return [AuditFile(os.path.abspath(where or AUDIT_FILE), storage)]

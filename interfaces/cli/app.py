@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from ...engine.errors import AuthRequired, NotFound
+from ..audit.file import AuditFile
 from ..workbench import Workbench
 from .log_alarm import LogAlarm
 from .terminal import Terminal
@@ -61,6 +62,18 @@ class App:
                 environ=self.settings(),
             )
         return self._bench
+
+    def say_untold(self) -> None:
+        """Say which sinks of the audit log could not be told."""
+        for sink in self._bench.sinks if self._bench is not None else ():
+            if sink.problem is not None:
+                name = "the audit file" if isinstance(sink, AuditFile) else sink.sink.name
+                self.terminal.say(
+                    f"the audit log could not be told to {name}: {sink.problem}", mark="warn"
+                )
+                self.terminal.suggest("holdfast audit show")
+            if sink.dropped:
+                self.terminal.say(f"{sink.dropped} unlisted fields were left out", mark="warn")
 
     def settings(self) -> dict[str, str]:
         """The environment, with what the options say instead."""

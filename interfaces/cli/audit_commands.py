@@ -9,7 +9,7 @@ import click
 
 from ...engine.errors import NotFound
 from ...engine.login_id import normalise
-from ..voice import line_of
+from ..audit.lines import line_of
 from .app import App, takes_app
 
 if TYPE_CHECKING:

@@ -22,6 +22,8 @@ HOLDFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals
 HOLDFAST_KEYRING       a keyring back end to use, as module:Class
 HOLDFAST_VIA           auto, loopback, manual, device, or an installed transport
 HOLDFAST_TOKEN         a token to use instead of any stored login; said when it is
+HOLDFAST_AUDIT         where the audit log is told: file (the default), stderr, syslog, journald,
+                       logging or none; several with commas, each with a place after a colon
 HOLDFAST_AUDIT_FILE    where the audit log is told as JSON lines; off tells it nowhere
 HOLDFAST_COLOR         auto, always or never
 HOLDFAST_ALLOW_NETWORK_FS   1 allows a vault on a network file system

@@ -127,6 +127,8 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
         )
         app.terminal.error(bug)
         return 1
+    finally:
+        app.say_untold()
     if problem is not None:
         app.terminal.error(problem)
         return 1

@@ -9,7 +9,7 @@ import click
 from ...engine.errors import StorageError
 from ...engine.finding import records
 from ...storage.vault import Vault
-from ..workbench import audit_files
+from ..audit.file import AuditFile
 from .app import App, takes_app
 from .wording import Duration
 
@@ -43,9 +43,10 @@ def prune(app: App, *, age: float) -> None:
         else:
             app.terminal.say("nothing is that old")
         return
-    for file in audit_files(vault, app.settings()):
-        file.observe([], None)  # the record of this; if it cannot be told now, it is told later
-        file.forget(done.last)
+    for sink in bench.sinks:
+        sink.observe([], None)  # the record of this; if it cannot be told now, it is told later
+        if isinstance(sink, AuditFile):
+            sink.forget(done.last)
     if app.terminal.json:
         removed = {"first": done.first, "last": done.last}
         told = {"removed": removed, "logins": done.logins, "note": done.note}

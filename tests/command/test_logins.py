@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 
+import pytest
 from command import World, events_of, states_of, until
 from holdfast.engine.table import State
+from holdfast.interfaces.audit.schema import schema
 from holdfast.testing import user_agent
 from holdfast.testing.authorization_server import AuthorizationServer
 
@@ -210,3 +213,27 @@ def test_the_provider_can_be_asked(world: World) -> None:
     world.server.state.revoke_family(world.server.state.tokens[-1].family)
     asked = world.run("status", "--check", "--json")
     assert (asked.code, asked.json["logins"][0]["active"]) == (4, False)
+
+
+def test_the_audit_log_is_told_where_it_is_wanted(world: World) -> None:
+    """Standard error holds one JSON line per event; each line is as its schema says."""
+    jsonschema = pytest.importorskip("jsonschema")
+    signed_in = world.run("login", "demo", "--via", "loopback", env={"HOLDFAST_AUDIT": "stderr"})
+    lines = [json.loads(line) for line in signed_in.err.splitlines() if line.startswith("{")]
+    assert states_of(lines) == ["begin", "present", "receive_callback", "accept_tokens"]
+    assert not (world.state / "audit.jsonl").exists()
+    assert [line.get("attempt") for line in lines] == [None, None, 3, 3]
+    world.run("refresh", "demo")
+    told = (world.state / "audit.jsonl").read_text().splitlines()
+    assert len(told) == len(events_of(world))
+    for line in told:
+        jsonschema.validate(json.loads(line), schema())
+
+
+def test_a_sink_that_is_not_there_fails_no_login(world: World) -> None:
+    """No syslog daemon: the login succeeds, and it is said what could not be told."""
+    env = {"HOLDFAST_AUDIT": f"syslog:{world.place}/nobody"}
+    done = world.run("login", "demo", "--via", "loopback", env=env)
+    assert done.code == 0
+    assert "holdfast audit show" in done.err
+    assert world.run("status", env={"HOLDFAST_AUDIT": "smoke"}).code != 0

@@ -15,7 +15,7 @@ from holdfast.engine.event_text import (
     text_of_line,
 )
 from holdfast.engine.events import Event, EventKind, Origin, Recorded
-from holdfast.interfaces.voice import _render, line_of
+from holdfast.interfaces.audit.lines import line_of, render
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +47,7 @@ def test_a_line_leads_back_to_the_text(event: Event) -> None:
     members = event.members()
     text = text_of(members)
     assert members_of_text(text) == members
-    told = _render(None, "", line_of(Recorded(7, members, b"p", b"m")))
+    told = render(None, "", line_of(Recorded(7, members, b"p", b"m")))
     assert text_of_line(json.loads(told)) == text
 
 

@@ -33,7 +33,7 @@ from logins import (
 WRITTEN = {
     "schema", "time", "event", "login", "provider", "account", "trigger", "from", "to", "reason",
     "transport", "outcome", "http_status", "oauth_error", "issuer", "scopes", "expires_in",
-    "version", "duration", "detail", "pid", "host", "user", "app_version",
+    "version", "attempt", "duration", "detail", "pid", "host", "user", "app_version",
     "access_token_fp", "refresh_token_fp", "client_fp", "subject_fp",
 }  # fmt: skip
 """Every name that may stand in an audit line, ``seq`` aside."""

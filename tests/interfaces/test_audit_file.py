@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from holdfast.engine.events import Event, EventKind, Origin, Recorded
-from holdfast.interfaces.voice import FIELDS, AuditFile, line_of
+from holdfast.interfaces.audit.file import AuditFile
+from holdfast.interfaces.audit.lines import FIELDS, line_of
 from holdfast.storage import MemoryStorage
 
 ORIGIN = Origin(pid=1, host="h", user="u", app_version="1")

@@ -15,7 +15,7 @@ import untold
 import wandering
 from holdfast.engine.log_lines import check_lines
 from holdfast.engine.table import TABLE
-from holdfast.interfaces.voice import AuditFile
+from holdfast.interfaces.audit.file import AuditFile
 from transitions_of import vault_in
 
 

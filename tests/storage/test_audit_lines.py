@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from holdfast.engine.finding import FindingCode
 from holdfast.engine.log_lines import check_lines
-from holdfast.interfaces.voice import AuditFile
+from holdfast.interfaces.audit.file import AuditFile
 from holdfast.storage.log_keys import LogKeys
 from holdfast.storage.sealing import Keys
 from transitions_of import vault_in

@@ -14,7 +14,7 @@ from holdfast.engine.events import EventKind
 from holdfast.engine.finding import FindingCode
 from holdfast.engine.log_lines import check_lines
 from holdfast.engine.table import State
-from holdfast.interfaces.voice import AuditFile
+from holdfast.interfaces.audit.file import AuditFile
 from holdfast.storage import Vault
 from transitions_of import vault_in
 from wandering import Wanderer

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from holdfast.engine.events import Recorded
 from holdfast.engine.record import Login
-from holdfast.interfaces.voice import AuditFile
+from holdfast.interfaces.audit.file import AuditFile
 from transitions_of import vault_in
 from wandering import Wanderer
 

@@ -9,47 +9,31 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from ..engine.errors import HoldfastError
-from ..engine.event_text import rfc3339
-from ..engine.events import FINGERPRINTS, Event, Origin, Scalar
-from ..storage.locks import locked
-from ..storage.private_file import ensure_directory, open_private, write_private
+from ...engine.errors import HoldfastError, LoginBusy
+from ...storage.locks import locked
+from ...storage.private_file import ensure_directory, open_private, write_private
+from .lines import AllowList, line_of, render
 
 if TYPE_CHECKING:
-    from ..engine.events import Recorded
-    from ..engine.ports import Storage
-    from ..engine.record import Login
+    from ...engine.events import Recorded
+    from ...engine.ports import Storage
+    from ...engine.record import Login
 
 AUDIT_FILE: Final = "audit.jsonl"
 _TAIL: Final = 64 * 1024  # longer than any line written here
 _BATCH: Final = 500
 _WAIT: Final = 2.0  # seconds; who tells next catches up with what could not be told now
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-
-_OURS: Final = {"source": "from", "dest": "to"}
-FIELDS: Final = frozenset(
-    {"schema", "seq", "prev", "mac"}
-    | {
-        _OURS.get(name, name)
-        for kind in (Event, Origin)
-        for name in kind.__dataclass_fields__
-        if name not in {"origin", "fingerprints"}
-    }
-    | {f"{name}_fp" for name in FINGERPRINTS}
-)
-"""Every field a line may have; another one is dropped and counted."""
 
 
 class AuditFile:
     """An observer that keeps a file of JSON lines in step with the vault.
 
     Attributes:
-        dropped: How many fields were not on the list.
         problem: Why the last telling failed, if it did; a login never fails for it.
     """
 
@@ -57,8 +41,13 @@ class AuditFile:
         """Tell what ``storage`` records, in the file ``path``."""
         self._path = path
         self._storage = storage
-        self.dropped = 0
+        self._listed = AllowList()
         self.problem: str | None = None
+
+    @property
+    def dropped(self) -> int:
+        """How many fields were not on the list."""
+        return self._listed.dropped
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
         """Tell everything that has not been told yet."""
@@ -66,6 +55,8 @@ class AuditFile:
         try:
             self.catch_up()
             self.problem = None
+        except LoginBusy:  # whoever has it tells this too, or the next does
+            pass
         except (HoldfastError, OSError) as error:
             self.problem = str(error)
 
@@ -85,7 +76,7 @@ class AuditFile:
                 after = _last_seq(file)
                 logger = structlog.wrap_logger(
                     structlog.BytesLogger(file),
-                    processors=[self._only_listed, _render],
+                    processors=[self._listed, render],
                     wrapper_class=structlog.BoundLogger,
                 )
                 while batch := self._storage.events(after=after, limit=_BATCH):
@@ -107,30 +98,6 @@ class AuditFile:
             with open(open_private(self._path), "rb") as file:
                 kept = [line for line in file if _seq_of(line) > through]
             write_private(self._path, b"".join(kept))
-
-    def _only_listed(
-        self, logger: Any, method: str, line: MutableMapping[str, Any]
-    ) -> MutableMapping[str, Any]:
-        del logger, method
-        listed = {name: value for name, value in line.items() if name in FIELDS}
-        self.dropped += len(line) - len(listed)
-        return listed
-
-
-def line_of(recorded: Recorded) -> dict[str, Scalar]:
-    """What is written of an event: its number, its fields, its time as RFC 3339, its links."""
-    line: dict[str, Scalar] = {"seq": recorded.seq, **recorded.members}
-    line["time"] = rfc3339(recorded.members.get("time"))
-    if recorded.mac:
-        line |= {"prev": recorded.prev.hex(), "mac": recorded.mac.hex()}
-    return line
-
-
-def _render(logger: Any, method: str, line: MutableMapping[str, Any]) -> bytes:
-    del logger, method
-    return _encode(dict(line)).encode(
-        "utf-8", "backslashreplace"
-    )  # half a character: as JSON writes it
 
 
 def _last_seq(file: Any) -> int:

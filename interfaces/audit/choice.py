@@ -1,0 +1,78 @@
+"""Which sinks the audit log is told to, as ``HOLDFAST_AUDIT`` says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from ...engine.errors import ConfigInvalid
+from ...storage.paths import state_dir
+from ...storage.vault import Vault
+from .file import AUDIT_FILE, AuditFile
+from .outbox import Outbox, Passage
+from .sinks import HostLogging, Journal, StandardError, Syslog
+
+if TYPE_CHECKING:
+    from ...engine.ports import Storage
+
+Telling: TypeAlias = AuditFile | Outbox | Passage
+KINDS: Final = ("file", "stderr", "syslog", "journald", "logging", "none")
+"""What ``HOLDFAST_AUDIT`` may name."""
+_OUTBOXES: Final[Mapping[str, Callable[..., Syslog | Journal]]] = {
+    "syslog": Syslog,
+    "journald": Journal,
+}
+
+
+def audit_sinks(
+    storage: Storage, environ: Mapping[str, str], wanted: str | None = None
+) -> list[Telling]:
+    """Observers that tell ``storage``'s audit log where it is wanted.
+
+    Args:
+        storage: Whose log.
+        environ: ``HOLDFAST_AUDIT`` names the sinks, with commas between; ``HOLDFAST_AUDIT_FILE`` is
+            where the file is, or ``off``.
+        wanted: Instead of ``HOLDFAST_AUDIT``. Each is a name of :data:`KINDS`, and may go on with a
+            colon and a place: a file, a socket, a logger's name.
+
+    Raises:
+        ConfigInvalid: There is no such sink.
+    """
+    named = wanted if wanted is not None else environ.get("HOLDFAST_AUDIT")
+    if not named:
+        named = "file"
+    sinks: list[Telling] = []
+    for one in named.split(","):
+        kind, _, place = one.strip().partition(":")
+        sinks += _made(kind, place, storage, environ)
+    return sinks
+
+
+def _made(kind: str, place: str, storage: Storage, environ: Mapping[str, str]) -> list[Telling]:
+    if kind == "none":
+        return []
+    if kind == "file":
+        return _file(place, storage, environ)
+    if kind == "stderr":
+        return [Passage(StandardError())]
+    if kind == "logging":
+        return [Passage(HostLogging(*[place] if place else []))]
+    if kind in _OUTBOXES:
+        sink = _OUTBOXES[kind](*[place] if place else [])
+        where = storage.directory if isinstance(storage, Vault) else state_dir(environ)
+        return [Outbox(sink, storage, os.path.join(where, f"audit.{kind}.cursor"))]
+    raise ConfigInvalid(
+        f"the audit log has no sink {kind[:40]!r}", hint=f"HOLDFAST_AUDIT={','.join(KINDS)}"
+    )
+
+
+def _file(place: str, storage: Storage, environ: Mapping[str, str]) -> list[Telling]:
+    """The audit file of a vault: beside it, at ``place``, or nowhere (``off``)."""
+    where = place or environ.get("HOLDFAST_AUDIT_FILE")
+    if where == "off" or (not where and not isinstance(storage, Vault)):
+        return []
+    if not where and isinstance(storage, Vault):
+        where = os.path.join(storage.directory, AUDIT_FILE)
+    return [AuditFile(os.path.abspath(where or AUDIT_FILE), storage)]

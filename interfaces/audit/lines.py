@@ -1,0 +1,65 @@
+"""A line of the audit log: its fields, by a closed list, and how it is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final
+
+from ...engine.event_text import rfc3339
+from ...engine.events import FINGERPRINTS, Event, Origin, Scalar
+
+if TYPE_CHECKING:
+    from ...engine.events import Recorded
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_OURS: Final = {"source": "from", "dest": "to"}
+FIELDS: Final = frozenset(
+    {"schema", "seq", "prev", "mac"}
+    | {
+        _OURS.get(name, name)
+        for kind in (Event, Origin)
+        for name in kind.__dataclass_fields__
+        if name not in {"origin", "fingerprints"}
+    }
+    | {f"{name}_fp" for name in FINGERPRINTS}
+)
+"""Every field a line may have; another one is dropped and counted."""
+
+
+class AllowList:
+    """A structlog processor that lets only the listed fields through.
+
+    Attributes:
+        dropped: How many were not on the list.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has been dropped yet."""
+        self.dropped = 0
+
+    def __call__(
+        self, logger: Any, method: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """``line`` without what is not on the list."""
+        del logger, method
+        listed = {name: value for name, value in line.items() if name in FIELDS}
+        self.dropped += len(line) - len(listed)
+        return listed
+
+
+def line_of(recorded: Recorded) -> dict[str, Scalar]:
+    """What is written of an event: its number, its fields, its time as RFC 3339, its links."""
+    line: dict[str, Scalar] = {"seq": recorded.seq, **recorded.members}
+    line["time"] = rfc3339(recorded.members.get("time"))
+    if recorded.mac:
+        line |= {"prev": recorded.prev.hex(), "mac": recorded.mac.hex()}
+    return line
+
+
+def render(logger: Any, method: str, line: Mapping[str, Any]) -> bytes:
+    """A structlog processor that makes one line of JSON, without its end."""
+    del logger, method
+    return _encode(dict(line)).encode(
+        "utf-8", "backslashreplace"
+    )  # half a character: as JSON writes it

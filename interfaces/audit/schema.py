@@ -1,0 +1,111 @@
+"""The published JSON Schema of a line, made from the list of fields.
+
+``audit-event.schema.json`` beside this module is what is published; a test holds it against this.
+``python -m holdfast.interfaces.audit.schema`` prints it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from ...engine.events import AUDIT_SCHEMA, FINGERPRINTS, EventKind, Outcome
+from ...engine.reasons import Reason, Refusal
+from ...engine.table import State, Trigger
+
+_TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
+_COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 1}
+_LINK: Final[dict[str, Any]] = {"type": "string", "pattern": "^([0-9a-f]{64})?$"}
+_STATE: Final[dict[str, Any]] = {"enum": [one.value for one in State]}
+
+_OF_EVERY: Final[dict[str, dict[str, Any]]] = {
+    "schema": {"const": AUDIT_SCHEMA},
+    "seq": _COUNT | {"description": "The number of the event; without gaps from 1 on."},
+    "time": {
+        "type": "string",
+        "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$",
+        "description": "When, in UTC (RFC 3339).",
+    },
+    "event": {"enum": [one.value for one in EventKind]},
+    "pid": {"type": "integer"},
+    "host": {"type": "string"},
+    "user": {"type": "string"},
+    "app_version": {"type": "string"},
+}
+_LINKS: Final[dict[str, dict[str, Any]]] = {
+    "prev": _LINK | {"description": "The link of the event before."},
+    "mac": _LINK | {"description": "Its own link: HMAC-SHA-256 over prev, seq and its text."},
+}
+_OF_A_LOGIN: Final[dict[str, dict[str, Any]]] = {
+    "login": _TEXT | {"description": "The login's id."},
+    "provider": _TEXT,
+    "account": {"type": "string"},
+    "version": _COUNT | {"description": "The version of the login after it."},
+    "transport": _TEXT,
+    "outcome": {"enum": [one.value for one in Outcome]},
+    "detail": {"type": "string"},
+}
+_OF_A_TRANSITION: Final[dict[str, dict[str, Any]]] = {
+    "trigger": {"enum": [one.value for one in Trigger]},
+    "from": _STATE,
+    "to": _STATE,
+    "reason": {"enum": [one.value for one in Reason]},
+    "attempt": _COUNT | {"description": "Ties a sending to its outcome, within a login."},
+    "http_status": {"type": "integer", "minimum": 100, "maximum": 599},
+    "oauth_error": _TEXT,
+    "issuer": _TEXT,
+    "scopes": {"type": "array", "items": {"type": "string"}},
+    "expires_in": {"type": "number"},
+    "duration": {"type": "number", "minimum": 0},
+    **{
+        f"{name}_fp": _TEXT | {"description": f"A keyed digest of the {name.replace('_', ' ')}."}
+        for name in FINGERPRINTS
+    },
+}
+_OF_A_REFUSAL: Final[dict[str, dict[str, Any]]] = {
+    "reason": {"enum": [one.value for one in Refusal]},
+}
+_ONLY_DETAIL: Final[dict[str, dict[str, Any]]] = {
+    "detail": {"type": "string"},
+    "outcome": {"enum": [one.value for one in Outcome]},
+}
+BY_EVENT: Final[dict[EventKind, tuple[dict[str, dict[str, Any]], tuple[str, ...]]]] = {
+    EventKind.TRANSITION: (
+        _OF_A_LOGIN | _OF_A_TRANSITION,
+        ("login", "provider", "account", "version", "outcome", "trigger", "from", "to"),
+    ),
+    EventKind.REFUSED: (_OF_A_LOGIN | _OF_A_REFUSAL, ("reason", "outcome")),
+    EventKind.STORAGE_CREATED: (_ONLY_DETAIL, ()),
+    EventKind.STORAGE_CHANGED: (_OF_A_LOGIN, ()),  # what befell the record of a login, too
+    EventKind.AUDIT_FORWARD_SECURE: (_ONLY_DETAIL, ()),
+    EventKind.AUDIT_PRUNED: (_ONLY_DETAIL, ("detail",)),
+    EventKind.AUDIT_SET_ASIDE: (_ONLY_DETAIL, ("detail",)),
+}
+"""The fields of each event besides those of every line, and which of them are always there."""
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of one line."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:holdfast:audit-event:{AUDIT_SCHEMA}",
+        "title": "An event of holdfast's audit log",
+        "description": "Words are only ever added to the lists of triggers, states and reasons.",
+        "type": "object",
+        "oneOf": [_of(kind) for kind in EventKind],
+    }
+
+
+def _of(kind: EventKind) -> dict[str, Any]:
+    own, needed = BY_EVENT[kind]
+    return {
+        "title": kind.value,
+        "properties": {**_OF_EVERY, **_LINKS, **own, "event": {"const": kind.value}},
+        "required": [*_OF_EVERY, *needed],
+        "dependentRequired": {"mac": ["prev"], "prev": ["mac"]},
+        "additionalProperties": False,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2))  # noqa: T201  what was asked for
