@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import click
 
 from ...engine.errors import StorageError
 from ...engine.finding import records
+from ...engine.ports import Storage
 from ...storage.vault import Vault
 from ..audit.file import AuditFile
 from .app import App, takes_app
 from .wording import Duration
 
 if TYPE_CHECKING:
-    from ...engine.ports import Storage
+    from ...engine.events import Recorded
+    from ...storage.segments import Pruned
 
 
 @click.command()
@@ -35,8 +37,8 @@ def prune(app: App, *, age: float) -> None:
     the lines of the audit file. A part that was set aside goes once that is old enough.
     """
     bench = app.bench()
-    vault = _vault(bench.storage)
-    done = vault.prune(bench.clock.now() - age)
+    storage = _segmented(bench.storage)
+    done = storage.prune(bench.clock.now() - age)
     if done is None:
         if app.terminal.json:
             app.terminal.answer_json("audit-prune/1", {"removed": None, "logins": 0, "note": None})
@@ -65,7 +67,7 @@ def set_aside(app: App) -> None:
     Nothing is removed: `holdfast audit verify` goes on telling of what was left behind, until it is
     pruned. A log whose end is damaged is set aside without being asked, since no login waits for it.
     """
-    recorded = _vault(app.bench().storage).set_aside()
+    recorded = _segmented(app.bench().storage).set_aside()
     if recorded is None:
         app.terminal.say("nothing has been recorded yet")
         return
@@ -96,10 +98,32 @@ def forward_secure(app: App) -> None:
     app.terminal.answer(shown)
 
 
+@runtime_checkable
+class Segmented(Storage, Protocol):
+    """A storage whose log can be cut where it is old, or damaged."""
+
+    def prune(self, before: float) -> Pruned | None:
+        """Remove what was recorded before ``before``, POSIX seconds."""
+        ...
+
+    def set_aside(self) -> Recorded | None:
+        """Leave a damaged log behind and begin a new segment."""
+        ...
+
+
+def _segmented(storage: Storage) -> Segmented:
+    if isinstance(storage, Segmented):
+        return storage
+    raise StorageError(
+        f"the audit log of {storage.description} has no end to cut", hint="unset HOLDFAST_STORE"
+    )
+
+
 def _vault(storage: Storage) -> Vault:
+    """``storage``, if what is erased there is gone: a database server keeps old rows for a while."""
     if isinstance(storage, Vault):
         return storage
     raise StorageError(
-        f"the audit log of {storage.description} is kept by its database",
+        f"what {storage.description} erases may remain in its database",
         hint="unset HOLDFAST_STORE",
     )

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from ...engine.errors import OutcomeUnknown, StorageConflict
+from ...engine.errors import Damaged, OutcomeUnknown, StorageConflict
 from ..audit_rows import append_event
 from ..host import SystemClock
 from ..manifest import read_head
 from ..rows import put_login
+from ..segments import prune, set_aside
 from .executor import Executor
 from .leases import fenced
 from .pg_errors import in_doubt, is_away
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ...engine.ports import Change
     from ..manifest import Head
     from ..sealing import Keys
+    from ..segments import Pruned
     from .connections import Connection, Connections
 
 _PAUSE: Final = 0.2
@@ -75,6 +77,37 @@ class Commits:
 
         return self._written(keys, write)[0]
 
+    def set_aside(self, keys: Keys) -> Recorded:
+        """Leave a damaged log behind and begin a new segment; gives the record of that."""
+
+        def write(connection: Connection, database: Executor, head: Head) -> _Written:
+            del connection
+            head, recorded = set_aside(database, keys, head)
+            return head, [recorded]
+
+        return self._written(keys, write)[0]
+
+    def prune(self, keys: Keys, before: float) -> Pruned | None:
+        """Remove what was recorded before ``before``; ``None`` if there is nothing.
+
+        Raises:
+            Damaged: The records that would go are not as they were written.
+        """
+        told: list[Pruned] = []
+
+        def write(connection: Connection, database: Executor, head: Head) -> _Written:
+            del connection
+            told.clear()
+            done = prune(database, keys, head, before)
+            if done is None:
+                return head, []
+            head, pruned, recorded = done
+            told.append(pruned)
+            return head, [recorded]
+
+        self._written(keys, write)
+        return told[0] if told else None
+
     def probe(self, keys: Keys) -> None:
         """Write the manifest as it is, and take it back."""
 
@@ -119,6 +152,10 @@ class Commits:
                 written = head, recorded
                 connection.execute("COMMIT")
         except psycopg.errors.UniqueViolation as error:
+            if error.diag.table_name == "audit":
+                raise Damaged(
+                    "the audit log goes on where it should end", hint="holdfast audit set-aside"
+                ) from error
             raise StorageConflict(
                 "another login of the same account was finished at the same time",
                 hint="holdfast status",

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import cache
 
+from ...engine.errors import StorageError
+from ..locks import locked
+from ..private_file import ensure_directory
 from ..sealing import hmac
 
 
@@ -19,6 +24,32 @@ def _boot() -> str | None:
             return file.read().strip()
     except OSError:
         return None
+
+
+@contextmanager
+def turn_of(
+    locks: str, login_id: str, *, wait: float, until: Callable[[], bool] | None
+) -> Generator[str | None]:
+    """Our turn among the processes of this host; gives the realm of the lock they share.
+
+    Args:
+        locks: The directory of the locks.
+        login_id: The login they are for.
+        wait: Seconds to wait for another process.
+        until: Asked while waiting; when true, waiting has no more point.
+
+    Raises:
+        LoginBusy: Another process of this host has it; the message names it.
+    """
+    try:
+        ensure_directory(os.path.dirname(locks))
+        ensure_directory(locks)
+    except StorageError:  # no home, or one that is read-only: as on many servers
+        yield None
+        return
+    path = os.path.join(locks, f"{login_id}.lock")
+    with locked(path, wait=wait, what=f"login {login_id[:4]}", until=until) as descriptor:
+        yield realm_of(descriptor)
 
 
 def realm_of(descriptor: int) -> str | None:

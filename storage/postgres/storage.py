@@ -8,16 +8,14 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.codec import decode_login, decode_summary
-from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
+from ...engine.errors import Damaged, LoginBusy, NewerFormat
 from ...engine.log_lines import check_lines
 from ..audit_check import check_log, file_keys
 from ..audit_rows import read_events
 from ..host import SystemClock
-from ..locks import locked
 from ..manifest import read_head
 from ..news import News
 from ..paths import state_dir as default_state_dir
-from ..private_file import ensure_directory
 from ..reader import open_secret, row_by_alias, row_by_id
 from ..signing import Signer, signed_head
 from ..watch import Watch, problems_of
@@ -27,7 +25,7 @@ from .connections import MOST, PATIENCE, Connections
 from .executor import Executor
 from .leases import TTL, LeaseRows
 from .opening import PostgresOpener
-from .realm import realm_of
+from .realm import turn_of
 
 if TYPE_CHECKING:
     from ...engine.chain import Verification
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from ...engine.record import Login, Summary
     from ..reader import Row
     from ..sealing import Keys
+    from ..segments import Pruned
     from .connections import Connection
 
 T = TypeVar("T")
@@ -228,6 +227,20 @@ class PostgresStorage:
         """See :meth:`holdfast.engine.ports.Storage.note`."""
         return self._commits.note(self._opener.keys(), event)
 
+    def set_aside(self) -> Recorded | None:
+        """Leave a damaged log behind and begin a new segment; gives the record of that."""
+        return self._commits.set_aside(self._opener.keys())
+
+    def prune(self, before: float) -> Pruned | None:
+        """Remove what was recorded before ``before``, POSIX seconds; ``None`` if there is nothing.
+
+        Its user needs more rights than others: ``DELETE`` on ``audit`` and ``login``.
+
+        Raises:
+            Damaged: The records that would go are not as they were written.
+        """
+        return self._commits.prune(self._opener.keys(), before)
+
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
     ) -> AbstractContextManager[Lease]:
@@ -243,7 +256,7 @@ class PostgresStorage:
         # each answer costs a look at the database, and a crowd may be asking
         sooner = None if until is None else News(lambda: None, until)
         process = os.getpid()
-        with self._turn(login_id, wait, sooner) as realm:
+        with turn_of(self._locks, login_id, wait=wait, until=sooner) as realm:
             waited = _clock.monotonic() - began
             if waited > _NOTICEABLE and until is not None and until():
                 raise LoginBusy(
@@ -257,21 +270,6 @@ class PostgresStorage:
             finally:
                 if process == os.getpid():  # not in a child that was forked meanwhile
                     lease.release()
-
-    @contextmanager
-    def _turn(
-        self, login_id: str, wait: float, until: Callable[[], bool] | None
-    ) -> Generator[str | None]:
-        """Our turn among the processes of this host; gives the realm of the lock they share."""
-        try:
-            ensure_directory(os.path.dirname(self._locks))
-            ensure_directory(self._locks)
-        except StorageError:  # no home, or one that is read-only: as on many servers
-            yield None
-            return
-        path = os.path.join(self._locks, f"{login_id}.lock")
-        with locked(path, wait=wait, what=f"login {login_id[:4]}", until=until) as descriptor:
-            yield realm_of(descriptor)
 
     def close(self) -> None:
         """Let go of the connections; new ones are made when they are needed."""

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 from holdfast.engine.errors import Damaged, NewerFormat, StorageError
+from holdfast.engine.events import Event, EventKind
+from holdfast.engine.provider import OAuthConfig
 from holdfast.engine.record import account_alias
 from holdfast.engine.table import State
+from holdfast.engine.tokens import OAuthTokens
 from holdfast.storage import open_storage
+from holdfast.storage.importing import forget_login, import_tokens
 from holdfast.storage.postgres import PostgresStorage
 from holdfast.storage.postgres.extra import GRANTS
 from holdfast.storage.postgres.schema import STEPS
-from holdfast.testing.storage_contract import complete, finished, further, pending, saved
+from holdfast.testing.sample_logins import ORIGIN
+from holdfast.testing.storage_contract import NOW, complete, finished, further, pending, saved
 from logins import CANARY, CHALLENGE, TOKENS, login_in
 from postgres_server import Host, PostgresServer
 
@@ -230,6 +236,45 @@ def test_what_is_changed_is_found(
         assert host().problems() != []
     except Damaged:
         assert "head" in statement
+
+
+def test_a_log_is_pruned_and_set_aside(host: Host, server: PostgresServer, database: str) -> None:
+    """Old records go and the rest is still proved; a log whose end is damaged can be gone on from."""
+    storage = host()
+    config = OAuthConfig(service_name="acme", client_id="client")
+    tokens = OAuthTokens(access_token="token", issued_at=NOW)
+    import_tokens(storage, config, tokens, "here")
+    forget_login(storage, import_tokens(storage, config, tokens, "gone"))
+    assert storage.prune(time.time() - 3600) is None
+    done = storage.prune(time.time() + 1)
+    assert done is not None
+    assert (done.first, done.last, done.logins) == (1, 9, 1)
+    assert storage.verify().findings == []
+    assert [event.seq for event in storage.events(after=9)] == [10]
+    server.execute(database, "INSERT INTO audit SELECT seq + 1, body, mac FROM audit")
+    with pytest.raises(Damaged):
+        import_tokens(storage, config, tokens, "late")
+    assert storage.set_aside() is not None
+    import_tokens(storage, config, tokens, "late")
+    assert [one.account for one in host().summaries()] == ["here", "late"]
+
+
+def test_hosts_write_one_chain(host: Host) -> None:
+    """Events of threads on two hosts are one log, without a gap and each linked to the one before."""
+    storages = [host("one"), host("two")]
+
+    def write(storage: PostgresStorage) -> None:
+        for number in range(10):
+            event = Event(time=NOW, event=EventKind.REFUSED, origin=ORIGIN, reason=f"r{number}")
+            storage.note(event)
+
+    threads = [threading.Thread(target=write, args=(one,)) for one in storages * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [event.seq for event in storages[0].events()] == list(range(1, 61))
+    assert storages[1].verify().findings == []
 
 
 def test_a_removed_login_is_missed(host: Host, server: PostgresServer, database: str) -> None:
