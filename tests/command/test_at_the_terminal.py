@@ -179,7 +179,7 @@ def test_sigterm_gives_the_terminal_back(seat: Seat) -> None:
     assert seat.waiting().state is State.AWAITING_CALLBACK
 
 
-@pytest.mark.parametrize("via", ["loopback", "manual", "device"])
+@pytest.mark.parametrize("via", ["loopback", "device"])
 def test_a_closed_terminal_loses_nothing(seat: Seat, via: str) -> None:
     """The window is closed, the process ends, and the login is finished from another place."""
     with seat.opens() as opened:
