@@ -93,7 +93,9 @@ class ChainWalk:
             mac: The link that stands with it.
             over: What the link is over, if that is not the text.
         """
-        self.arrive(seq)
+        if seq != self.last + 1:
+            self.arrive(seq)
+        self.last = seq
         if not self.records:
             self.first, self._first_text = seq, text
         self.records += 1
@@ -110,6 +112,10 @@ class ChainWalk:
         self._last_text = text
         if seq in self.wanted:
             self._marks[seq] = mac
+        self._hear(seq, text)
+
+    def _hear(self, seq: int, text: bytes) -> None:
+        """What a record tells of its login, if anything."""
         try:
             step = glance(text)
             if step is not None:

@@ -74,7 +74,9 @@ class Stories:
         """Follow one step, and keep in mind what is wrong with it."""
         login, version, trigger, source, dest = step
         before = self.logins.get(login)
-        self.logins[login] = Chapter(version, dest, seq, trigger)
+        self.logins[login] = Chapter._make(
+            (version, dest, seq, trigger)
+        )  # quicker than by its names
         if (
             before is not None
             and before.state == source

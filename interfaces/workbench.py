@@ -20,6 +20,7 @@ from ..storage.host import SystemClock, SystemRandomness, origin
 from ..storage.paths import config_dir as default_config_dir
 from ..storage.token_storage import StorageView
 from .audit.choice import Telling, audit_sinks
+from .audit.file import AuditFile
 from .catalogue import Catalogue
 from .couriers import Relay, choose_courier
 from .http import RequestsHttp
@@ -129,6 +130,9 @@ class Workbench:
         sinks = audit_sinks(storage, env, audit)
         bench = cls(storage, catalogue, observers=[*observers, *sinks], environ=env)
         bench.sinks = sinks
+        for sink in sinks:
+            if isinstance(sink, AuditFile):
+                sink.others = tuple(observers)
         return bench
 
     def config(

@@ -127,7 +127,8 @@ def _walk(connection: Database, audit: LogKeys, walk: ChainWalk, head: Head) -> 
             strange[seq] = sealed
             walk.skip(seq)
             continue
-        take(seq, text, mac if isinstance(mac, bytes) else b"", linked_text(text, sealed))
+        over = text if text[:1] == b"{" else linked_text(text, sealed)
+        take(seq, text, mac if isinstance(mac, bytes) else b"", over)
     return strange
 
 

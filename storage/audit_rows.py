@@ -34,11 +34,18 @@ def append_event(
     connection: Database, keys: Keys, head: Head, event: Event
 ) -> tuple[Head, Recorded]:
     """Write ``event`` as the next; gives the new head and the event with its number."""
-    return append_text(connection, keys, head, text_of(members_of(event, keys.fingerprint)))
+    members = members_of(event, keys.fingerprint)
+    return append_text(connection, keys, head, text_of(members), members)
 
 
-def append_text(connection: Database, keys: Keys, head: Head, text: bytes) -> tuple[Head, Recorded]:
-    """As :func:`append_event`, of an event whose text was made before."""
+def append_text(
+    connection: Database,
+    keys: Keys,
+    head: Head,
+    text: bytes,
+    members: dict[str, Scalar] | None = None,
+) -> tuple[Head, Recorded]:
+    """As :func:`append_event`, of an event whose text was made before; of ``members``, if known."""
     seq, before = head.seq + 1, head.mac
     if head.ratchet:
         key, head = take_key(keys, head)
@@ -46,7 +53,9 @@ def append_text(connection: Database, keys: Keys, head: Head, text: bytes) -> tu
     else:
         mac = keys.chain(head.mac, seq, text)
     connection.execute("INSERT INTO audit VALUES (?, ?, ?)", (seq, keys.seal_event(seq, text), mac))
-    return replace(head, seq=seq, mac=mac), Recorded(seq, members_of_text(text), before, mac)
+    return replace(head, seq=seq, mac=mac), Recorded(
+        seq, members_of_text(text) if members is None else members, before, mac
+    )
 
 
 def linked_text(text: bytes, sealed: bytes) -> bytes:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+
 from ..engine.errors import Damaged
 from .ratchet import step
 from .sealing import Aead, expand, hmac
@@ -34,7 +37,7 @@ class LogKeys:
         self._later = [entry for entry in keys.audit_keys if entry[0] > 0]
         self._first, self._end = 0, 0  # the records the present key is for
         self._decrypt = Aead(bytes(32)).decrypt
-        self._chain = b""
+        self._chain = HMAC(bytes(32), SHA256())
 
     def open(self, seq: int, sealed: Any) -> bytes:
         """The text of record ``seq``.
@@ -57,7 +60,9 @@ class LogKeys:
             return None if key is None else hmac(key, before + _NUMBER(seq) + text)
         if not self._first <= seq < self._end:
             self._turn_to(seq)
-        return hmac(self._chain, before + _NUMBER(seq) + text)
+        mac = self._chain.copy()  # a third of the time of setting a key up anew
+        mac.update(before + _NUMBER(seq) + text)
+        return mac.finalize()
 
     def erased(self, seq: int) -> bytes | None:
         """The key of record ``seq``, derived again; ``None`` without the one it follows from."""
@@ -76,7 +81,8 @@ class LogKeys:
         for first, key in reversed(self._later):
             if first <= seq:
                 self._first, self._end = first, end
-                self._decrypt, self._chain = Aead(expand(key, "event")).decrypt, key
+                self._decrypt = Aead(expand(key, "event")).decrypt
+                self._chain = HMAC(key, SHA256())
                 return
             end = first
         raise Damaged(f"there is no key for record {seq} of the audit log")

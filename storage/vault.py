@@ -177,12 +177,21 @@ class Vault(VaultReader):
         if self._session.header is not None:
             self._places.tidy(before, self._session.header)
 
-    def set_aside(self) -> Recorded | None:
-        """Leave a damaged log behind and begin a new segment; gives the record of that."""
+    def set_aside(self, beyond: int | None = None) -> Recorded | None:
+        """Leave a damaged log behind and begin a new segment; gives the record of that.
+
+        Args:
+            beyond: Do so only if the present segment has a record up to this number: for who finds
+                damage behind it, and may not be the first to.
+        """
         if not self.exists():
             return None
         with self._session.writing() as (connection, keys):
-            head, recorded = set_aside(connection, keys, read_head(connection, keys))
+            head = read_head(connection, keys)
+            if beyond is not None and head.first > beyond + 1:
+                connection.execute("ROLLBACK")
+                return None
+            head, recorded = set_aside(connection, keys, head)
             keep_head(connection, keys, head)
         return recorded
 

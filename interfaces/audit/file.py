@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from ...engine.errors import HoldfastError, LoginBusy
+from ...engine.errors import Damaged, HoldfastError, LoginBusy
 from ...storage.locks import locked
 from ...storage.private_file import ensure_directory, open_private, write_private
+from ...storage.vault import Vault
 from .lines import AllowList, line_of, render
 
 if TYPE_CHECKING:
     from ...engine.events import Recorded
-    from ...engine.ports import Storage
+    from ...engine.ports import Observer, Storage
     from ...engine.record import Login
 
 AUDIT_FILE: Final = "audit.jsonl"
@@ -35,6 +36,7 @@ class AuditFile:
 
     Attributes:
         problem: Why the last telling failed, if it did; a login never fails for it.
+        others: Who hears of damage that stood in the way.
     """
 
     def __init__(self, path: str, storage: Storage) -> None:
@@ -42,6 +44,7 @@ class AuditFile:
         self._path = path
         self._storage = storage
         self._listed = AllowList()
+        self.others: Sequence[Observer] = ()
         self.problem: str | None = None
 
     @property
@@ -79,12 +82,25 @@ class AuditFile:
                     processors=[self._listed, render],
                     wrapper_class=structlog.BoundLogger,
                 )
-                while batch := self._storage.events(after=after, limit=_BATCH):
+                while batch := self._next(after):
                     for recorded in batch:
                         logger.msg(**line_of(recorded))
                     after = batch[-1].seq
                     told += len(batch)
         return told
+
+    def _next(self, after: int) -> Sequence[Recorded]:
+        """The next events; a damaged part in their way is set aside, as far as the vault can."""
+        try:
+            return self._storage.events(after=after, limit=_BATCH)
+        except Damaged:
+            if not isinstance(self._storage, Vault):
+                raise
+            recorded = self._storage.set_aside(after)
+            if recorded is not None:
+                for other in self.others:
+                    other.observe([recorded], None)
+            return self._storage.events(after=after, limit=_BATCH)
 
     def forget(self, through: int) -> None:
         """Leave out the lines of records up to number ``through``: they were pruned in the vault.

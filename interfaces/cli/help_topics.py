@@ -70,6 +70,23 @@ _FILES = """\
 ~/.config/holdfast/config.toml         your providers
 ~/.config/holdfast/vault-*.key         the key file, where there is one
 """
+_AUDIT = """\
+Every change of a login is one record in the vault, saved together with it or not at all; so is
+every answer that was refused. Each record is linked to all before it with a key of the vault.
+
+holdfast audit show             what happened, a line each
+holdfast audit verify           no record was changed, moved, added or cut; every step was one the
+                                machine allows; every login stands where the log left it
+holdfast audit checkpoint       a signed note of how the log stands, to be kept elsewhere; verify
+                                --checkpoint shows what the vault alone cannot: that somebody who
+                                has its key cut the log or wrote it anew
+holdfast audit forward-secure   erases the key of every record behind it, so that nobody can
+holdfast audit prune            removes what is old; what remains can still be proved
+holdfast audit set-aside        leaves a damaged part behind; no login waits for a damaged log
+
+audit.jsonl in the state directory tells the same as JSON lines, and verify --file checks it.
+verify exits with 8 if anything is wrong, and names the record.
+"""
 _PROVIDERS = """\
 holdfast provider add NAME --issuer https://…   looks the endpoints up
 holdfast provider add NAME --auth-url … --token-url …   names them
@@ -122,6 +139,7 @@ def _machine() -> str:
 
 
 TOPICS: Final = {
+    "audit": lambda: _AUDIT,
     "environment": lambda: _ENVIRONMENT,
     "exit-codes": lambda: _EXIT_CODES,
     "files": lambda: _FILES,
@@ -136,7 +154,7 @@ TOPICS: Final = {
 @click.argument("topic", required=False)
 @takes_app
 def help_command(app: App, *, topic: str | None) -> None:
-    """Pages on environment, exit-codes, files, machine, providers, storage, transports."""
+    """Pages on audit, environment, exit-codes, files, machine, providers, storage, transports."""
     root = click.get_current_context().find_root()
     if topic is None:
         app.terminal.answer(root.get_help())

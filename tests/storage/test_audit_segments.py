@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from holdfast.engine.checkpoint import compare_head, parse
 from holdfast.engine.errors import Damaged
-from holdfast.engine.events import EventKind
+from holdfast.engine.events import EventKind, Recorded
 from holdfast.engine.finding import FindingCode
 from holdfast.engine.log_lines import check_lines
+from holdfast.engine.record import Login
 from holdfast.engine.table import State
 from holdfast.interfaces.audit.file import AuditFile
 from holdfast.storage import Vault
@@ -157,20 +160,38 @@ def test_a_damaged_end_stops_nobody(grown: Grown, deed: str) -> None:
 
 
 def test_damage_in_the_middle_is_set_aside_on_request(grown: Grown) -> None:
-    """Telling goes on behind it, and what still opens of it is told too; pruning clears it away."""
+    """Nobody who only goes on meets it; what still opens of it can be read, and pruning clears it."""
+    grown.file.catch_up()
     grown.do("UPDATE audit SET body = zeroblob(300) WHERE seq = 50")
-    grown.file.observe([], None)
-    assert grown.file.problem is not None
+    grown.wanderer.steps(10, at_once=10)
+    assert codes(grown.vault) == [(C.CHANGED, 50)]
     recorded = grown.vault.set_aside()
     assert recorded is not None
-    assert recorded.seq == 101
-    grown.file.observe([], None)
-    assert grown.file.problem is None
+    assert recorded.seq == 111
     told = [one.seq for one in grown.vault.events(limit=500)]
-    assert told == [seq for seq in range(1, 101) if seq != 50]
-    assert grown.vault.events(after=100)[0].seq == 101
+    assert told == [seq for seq in range(1, 111) if seq != 50]
+    assert grown.vault.events(after=110)[0].seq == 111
     assert codes(grown.vault) == [(C.SET_ASIDE, 1)]
-    grown.wanderer.steps(10)
+    grown.wanderer.steps(10, at_once=10)
     assert grown.vault.prune(time.time()) is not None
     assert codes(grown.vault) == []
     assert grown.vault.problems() == []
+
+
+def test_damage_in_the_way_of_the_audit_file_is_set_aside(grown: Grown) -> None:
+    """Telling goes on behind it, others hear of it, and only the first who finds it does so."""
+    heard: list[int] = []
+
+    class Ears:
+        def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+            heard.extend(one.seq for one in recorded)
+
+    grown.do("UPDATE audit SET body = zeroblob(300) WHERE seq = 50")
+    file = AuditFile(str(grown.place / "audit.jsonl"), grown.vault)
+    file.others = [Ears()]
+    file.observe([], None)
+    assert (file.problem, heard) == (None, [101])
+    assert grown.vault.set_aside(49) is None
+    lines = [json.loads(line) for line in (grown.place / "audit.jsonl").read_text().splitlines()]
+    assert [line["seq"] for line in lines] == [seq for seq in range(1, 102) if seq != 50]
+    assert codes(grown.vault) == [(C.SET_ASIDE, 1)]
