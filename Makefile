@@ -49,8 +49,9 @@ bench: setup
 	  PYTHONPATH=tests/support $(BIN)/python "$$figure"; \
 	done
 
+# -s: every campaign prints its figures
 soak: setup
-	$(BIN)/pytest -m soak $(ARGS)
+	$(BIN)/pytest -m soak -s $(ARGS)
 
 wire: tests/wire/node_modules/.installed
 

@@ -42,7 +42,7 @@ def refuse_network_fs(directory: str) -> None:
     Raises:
         StorageError: It is not: locks do not hold across machines there.
     """
-    kind = _file_system(os.path.realpath(directory))
+    kind = _file_system(directory)
     if kind in NETWORKED:
         raise StorageError(
             f"{directory} is on a network file system ({kind}), where locks do not hold",
@@ -54,7 +54,7 @@ def _file_system(path: str) -> str | None:
     """The type of the file system ``path`` is on, as Linux tells it; ``None`` elsewhere."""
     try:
         with open("/proc/self/mountinfo", "rb") as mounts:
-            return file_system_among(mounts, os.fsencode(path))
+            return file_system_among(mounts, os.fsencode(os.path.realpath(path)))
     except OSError:
         return None
 

@@ -1,0 +1,27 @@
+"""One refresh, or one exchange of a code, by a process of its own: ``sending.py PLACE [CALLBACK]``."""
+
+from __future__ import annotations
+
+import sys
+
+from holdfast.engine.errors import HoldfastError
+from holdfast.interfaces.workbench import Workbench
+
+
+def main(place: str, callback: str = "") -> int:
+    """Do it and say so, or say which error of ours it met."""
+    bench = Workbench.open(state_dir=f"{place}/s", config_dir=f"{place}/c", store="file")
+    try:
+        if callback:
+            bench.conductor.answer(callback)
+        else:
+            bench.conductor.renewal.valid("demo", "default", force=True)
+    except HoldfastError as error:
+        print("refused", error.code, flush=True)
+        return 0
+    print("done", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
