@@ -30,6 +30,7 @@ DATABASE = "vault.db"
 SECOND_HEADER = "vault.header"
 APPLICATION_ID = 0x484F4C44  # "HOLD"
 BUSY_MS = 5000
+_BESIDE = ("-journal", "-wal", "-shm")
 _HEADER_LIMIT = 64 * 1024
 
 
@@ -45,6 +46,11 @@ def open_database(directory: str) -> sqlite3.Connection | None:
     check_directory(directory)
     try:
         check_private(path)
+        for beside in _BESIDE:  # SQLite opens them too, and would wait for ever at a pipe
+            try:  # noqa: SIM105  contextlib is loaded for nothing else here
+                check_private(path + beside)
+            except FileNotFoundError:
+                pass
         connection = sqlite3.connect(
             path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
         )

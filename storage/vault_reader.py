@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..engine.events import Recorded
     from ..engine.record import Login, Summary
     from .header import Header
+    from .reader import Row
     from .sealing import Keys
 
 _HELP: Final = "holdfast help storage"
@@ -67,7 +68,7 @@ class VaultReader:
             if opened is None:
                 return None
             connection, keys = opened
-            row = row_by_alias(connection, keys, alias) or scan_for_alias(connection, keys, alias)
+            row = _by_alias(connection, keys, alias)
             self._watch.vouch(connection, keys, row)
             if row is None:
                 return None
@@ -177,7 +178,18 @@ def _torn_pages(connection: sqlite3.Connection) -> list[str]:
     """What SQLite itself finds wrong with its file: pages nobody asks for may be gone unnoticed."""
     try:
         with translated():
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()
+            found = connection.execute("PRAGMA integrity_check(1)").fetchone()
     except StorageError as error:
         return [error.message]
     return [] if found == ("ok",) else ["pages of the vault are torn"]
+
+
+def _by_alias(connection: sqlite3.Connection, keys: Keys, alias: str) -> Row | None:
+    """The row of ``alias``, also where SQLite's index of them is torn."""
+    try:
+        row = row_by_alias(connection, keys, alias)
+    except sqlite3.DatabaseError as error:
+        if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF != sqlite3.SQLITE_CORRUPT:
+            raise
+        row = None
+    return row or scan_for_alias(connection, keys, alias)
