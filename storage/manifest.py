@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MODULUS: Final = 1 << 256
 _READ: Final = "SELECT body, mac FROM head"
 _READ_TO_WRITE: Final = "SELECT body, mac FROM head FOR UPDATE"
-_HELP: Final = "holdfast help storage"
+_HELP: Final = "holdfast store mend"
 
 
 @dataclass(frozen=True, slots=True)

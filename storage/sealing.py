@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RECORD = 1
 KEY_OCTETS = 32
 _NONCE_OCTETS = 12
-_HELP = "holdfast help storage"
+_HELP = "holdfast store mend"
 
 
 def hmac(key: bytes, message: bytes) -> bytes:

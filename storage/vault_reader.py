@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .reader import Row
     from .sealing import Keys
 
-_HELP: Final = "holdfast help storage"
+_HELP: Final = "holdfast store mend"
 
 
 class VaultReader:

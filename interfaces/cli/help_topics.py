@@ -19,7 +19,9 @@ HOLDFAST_CONFIG_DIR    where providers are configured, and key files are kept
 HOLDFAST_STORE         auto, keyring, file or memory; heeded when the vault is made.
                        postgresql://USER@HOST/DATABASE keeps logins in a database
 HOLDFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals a new one
+HOLDFAST_KEY_COMMAND   a command that prints the key of a vault sealed with its output
 HOLDFAST_KEYRING       a keyring back end to use, as module:Class
+HOLDFAST_COURIER       auto, fork or inline: who sends what must not be lost (see storage)
 HOLDFAST_VIA           auto, loopback, manual, device, or an installed transport
 HOLDFAST_TOKEN         a token to use instead of any stored login; said when it is
 HOLDFAST_AUDIT         where the audit log is told: file (the default), stderr, syslog, journald,
@@ -49,9 +51,20 @@ keyring if one answered when the vault was made; else in a key file in the confi
 directory, or under a passphrase if HOLDFAST_PASSPHRASE was set. The choice is written in the
 vault and not made again. There is no plain storage.
 
+  holdfast store info               where the vault is, what opens it, whether it is in order
+  holdfast store rekey --to KIND    another key, kept in: keyring, passphrase, keyfile,
+                                    systemd-creds (credential `holdfast`), command
+  holdfast store mend               sets aside what does not open; deletes nothing
+  holdfast store migrate WHERE      moves finished logins to another directory or database
+
 A directory or file that others could read or write is refused, with the command that mends it.
 A record that was changed or put back is refused and named; the others stay readable.
-vault.header beside it is a copy of the vault's header: keep both.
+vault.header beside it is a copy of the vault's header: keep both. A vault that is put back from
+a backup is noticed and said: its refresh tokens may have been spent since.
+
+What is sent to a provider and must not be lost is sent by a child process, which saves the answer
+though its sender be killed. Tokens that find the disk full take the room that was kept free for
+them; if even that is gone they wait, sealed, in XDG_RUNTIME_DIR.
 
 For many users on many hosts, HOLDFAST_STORE=postgresql://USER@HOST/DATABASE keeps logins in a
 PostgreSQL database (pip install 'holdfast[postgres]'), sealed in the same way: it sees neither
@@ -68,7 +81,9 @@ _FILES = """\
 ~/.local/state/holdfast/audit.jsonl    the audit log told as JSON lines; holds no secret
 ~/.local/state/holdfast/locks/         one lock file per login; never removed while in use
 ~/.config/holdfast/config.toml         your providers
+~/.local/state/holdfast/vault.reserve  room kept free for tokens
 ~/.config/holdfast/vault-*.key         the key file, where there is one
+~/.config/holdfast/vault-*.generation  how far the vault has come
 """
 _AUDIT = """\
 Every change of a login is one record in the vault, saved together with it or not at all; so is

@@ -13,6 +13,7 @@ from ...engine.conductor import DEFAULT_TIMEOUT
 from ...engine.errors import (
     AuthRequired,
     ConfigMissing,
+    Damaged,
     HoldfastError,
     LoginPending,
     TokensNotSaved,
@@ -296,7 +297,7 @@ def _already(app: App, provider: str, account: str) -> bool:
     bench, terminal = app.bench(), app.terminal
     try:
         found = bench.conductor.renewal.find(provider, account)
-    except AuthRequired:
+    except (AuthRequired, Damaged):  # a damaged one is set aside when the new one begins
         return False
     summary = found.summary()
     if not bench.conductor.renewal.usable(summary):

@@ -1,0 +1,100 @@
+"""The written format and the code say the same: vectors made without any of our code."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from holdfast.engine import cbor
+from holdfast.storage.header import Header, Slot
+from holdfast.storage.sealing import Keys, expand
+from holdfast.storage.slots import unlock
+
+VECTORS = Path(__file__).parent / "vectors"
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    return json.loads((VECTORS / "format-2.json").read_text())
+
+
+@pytest.fixture
+def keys(told: dict[str, Any]) -> Keys:
+    return Keys(bytes.fromhex(told["root"]), bytes.fromhex(told["store"]), told["epoch"])
+
+
+def test_the_published_vectors_are_what_their_maker_makes(told: dict[str, Any]) -> None:
+    """Nobody edited one without the other."""
+    spec = importlib.util.spec_from_file_location("vector_maker", VECTORS / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    assert maker.vectors() == told
+
+
+def test_rows(told: dict[str, Any], keys: Keys) -> None:
+    """A row sealed elsewhere opens here, and its index is the same."""
+    for row in told["rows"]:
+        names = (row["kind"], told["login"], row["version"], row["state"])
+        assert keys.open_row(*names, bytes.fromhex(row["sealed"])).hex() == row["plain"]
+    assert keys.index(told["index"]["alias"]).hex() == told["index"]["value"]
+
+
+def test_the_log(told: dict[str, Any], keys: Keys) -> None:
+    """Its keys, its events, its links and its fingerprints."""
+    log = told["log"]
+    kept = [
+        (0, keys.open_audit_key(0, bytes.fromhex(log["fingerprint_key_sealed"]))),
+        (1, keys.open_audit_key(1, bytes.fromhex(log["key_sealed"]))),
+    ]
+    assert [key.hex() for _, key in kept] == [log["fingerprint_key"], log["key"]]
+    keys.take_audit_keys(kept)
+    link = b""
+    for seq, event in enumerate(log["events"], 1):
+        text = keys.open_event(seq, bytes.fromhex(event["sealed"]))
+        assert text.decode() == event["text"]
+        link = keys.chain(link, seq, text)
+        assert link.hex() == event["link"]
+    fingerprint = log["fingerprint"]
+    assert keys.fingerprint(fingerprint["name"], fingerprint["value"]) == fingerprint["digest"]
+
+
+def test_the_manifest(told: dict[str, Any], keys: Keys) -> None:
+    """What shows that a row vanished, or that the head or the header was edited."""
+    manifest = told["manifest"]
+    digest = keys.row_digest(told["login"], 7, "authenticated", bytes.fromhex(manifest["tags"]))
+    assert digest.to_bytes(32, "big").hex() == manifest["row_digest"]
+    assert keys.head_mac(bytes.fromhex(manifest["head"])).hex() == manifest["head_mac"]
+    assert keys.header_mac(bytes.fromhex(manifest["header"])).hex() == manifest["header_mac"]
+
+
+def test_slots(told: dict[str, Any]) -> None:
+    """A slot made elsewhere gives the root key."""
+    store, root = bytes.fromhex(told["store"]), bytes.fromhex(told["root"])
+    made = told["slots"]["keyfile"]
+    slot = Slot("keyfile", {}, bytes.fromhex(made["wrapped"]), bytes.fromhex(made["commitment"]))
+    assert slot.unwrap(expand(bytes.fromhex(made["key"]), "keyfile", store), store) == root
+
+    made = told["slots"]["passphrase"]
+    params: dict[str, cbor.Plain] = {
+        "salt": b"sixteen octets!!",
+        "memory_kib": 64,
+        "passes": 1,
+        "lanes": 1,
+    }
+    slot = Slot(
+        "passphrase", params, bytes.fromhex(made["wrapped"]), bytes.fromhex(made["commitment"])
+    )
+    header = Header(store=store, kind="file", reason="", epoch=1, created_at=0.0, slots=[slot])
+    opened = unlock(
+        header,
+        config_dir="",
+        passphrase=lambda: made["passphrase"],
+        keyring=lambda _store, _item: b"",
+        environ={},
+    )
+    assert opened == root
