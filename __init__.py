@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .engine.result import ErrorCode, Failure, Result, Success
     from .engine.table import TABLE, State, Trigger
     from .engine.tokens import OAuthTokens
+    from .interfaces.audit.processors import audit_processors
     from .interfaces.catalogue import OAUTH_PROVIDERS
     from .interfaces.sdk import OAuthClient, create_client
     from .interfaces.service import OAuthService
@@ -103,6 +104,7 @@ __all__ = [
     "TransportUnavailable",
     "Trigger",
     "__version__",
+    "audit_processors",
     "create_client",
 ]
 
@@ -112,6 +114,7 @@ _HOMES = {
     "engine.result": ("ErrorCode", "Failure", "Result", "Success"),
     "engine.table": ("TABLE", "State", "Trigger"),
     "engine.tokens": ("OAuthTokens",),
+    "interfaces.audit.processors": ("audit_processors",),
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
     "interfaces.sdk": ("OAuthClient", "create_client"),
     "interfaces.service": ("OAuthService",),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...engine.errors import NotFound
-from ...engine.login_id import normalise
-from ..audit.lines import line_of
+from ...engine.errors import Damaged, NotFound
+from ...engine.finding import records
+from ..audit.lines import line_of, render
+from ..audit.mappings import MAPPINGS
+from ..audit.reading import every_event
 from .app import App, takes_app
+from .log_filter import filter_of, filtering
+from .wording import span
 
 if TYPE_CHECKING:
     from ...engine.events import Recorded
-    from ...engine.ports import Storage
+    from .log_filter import Filter
 
 _DETAILS = ("reason", "transport", "oauth_error", "http_status", "expires_in", "detail")
 
@@ -25,36 +30,98 @@ def audit() -> None:
 
 
 @audit.command("show")
-@click.option("--login", "login_id", default=None, help="Only this login.")
+@filtering
+@click.option("--limit", type=click.IntRange(1), default=None, help="Only the last so many.")
 @takes_app
-def show(app: App, *, login_id: str | None) -> None:
-    """The log, one line per event."""
-    wanted = normalise(login_id) if login_id else ""
-    found = False
-    for recorded in every_event(app.bench().storage):
-        if not str(recorded.members.get("login", "")).startswith(wanted):
-            continue
-        found = True
+def show(app: App, /, *, limit: int | None, **given: Any) -> None:
+    """The log, one line per event; of one login, its whole story with durations.
+
+    What cannot be read is named, the rest is shown, and the exit code is 8.
+    """
+    wanted = filter_of(**given)
+    reader = _Reader(app, wanted)
+    events: Iterable[Recorded] = reader.events()
+    if limit is not None:
+        events = deque(events, maxlen=limit)
+    found: list[Recorded] = []
+    for recorded in events:
+        if not found or wanted.login:
+            found.append(recorded)
         if app.terminal.json:
             line = line_of(recorded)
             del line["schema"]  # that of the record; the answer names its own
             app.terminal.answer_json("audit/1", line)
         else:
-            app.terminal.tell(as_line(recorded))
-    if wanted and not found:
-        raise NotFound(f"the log knows no login {login_id!r}", hint="holdfast audit show")
+            app.terminal.tell(as_line(recorded, timed=bool(wanted.login)))
+    if wanted.login and not found:
+        raise NotFound(f"the log knows no login {given['login']!r}", hint="holdfast audit show")
+    if wanted.login and not app.terminal.json:
+        took = _time_of(found[-1]) - _time_of(found[0])
+        app.terminal.say(f"{len(found)} events in {span(took)}")
+    reader.finish()
 
 
-def every_event(storage: Storage) -> Iterator[Recorded]:
-    """Every event of ``storage``, in order."""
-    after = 0
-    while batch := storage.events(after=after):
-        yield from batch
-        after = batch[-1].seq
+@audit.command("export")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(MAPPINGS)),
+    default="jsonl",
+    show_default=True,
+    help="As they are, or in the words of ECS, OCSF or OpenTelemetry.",
+)
+@filtering
+@takes_app
+def export(app: App, /, *, form: str, **given: Any) -> None:
+    """The log for other programs, one JSON object a line.
+
+    jsonl is what `holdfast audit verify` checks with the key of this storage. What cannot be read is
+    named on standard error, the rest is exported, and the exit code is 8.
+    """
+    reader = _Reader(app, filter_of(**given))
+    mapped = MAPPINGS[form]
+    for recorded in reader.events():
+        app.terminal.answer(render(None, "", mapped(line_of(recorded))).decode())
+    reader.finish()
 
 
-def as_line(recorded: Recorded) -> str:
-    """An event as a person reads it."""
+class _Reader:
+    """Reads what is wanted, and remembers what could not be read."""
+
+    def __init__(self, app: App, wanted: Filter) -> None:
+        self._app = app
+        self._wanted = wanted
+        self._gaps: list[tuple[int, int]] = []
+
+    def events(self) -> Iterator[Recorded]:
+        """The events that are wanted, in order."""
+        bench = self._app.bench()
+        now = bench.clock.now()
+        for recorded in every_event(
+            bench.storage, after=self._wanted.after(), unreadable=self._unreadable
+        ):
+            if self._wanted.takes(recorded, now):
+                yield recorded
+
+    def _unreadable(self, first: int, last: int) -> None:
+        self._gaps.append((first, last))
+        self._app.terminal.say(f"{records(first, last)} cannot be read", mark="bad")
+
+    def finish(self) -> None:
+        """Say by the exit code whether everything could be read.
+
+        Raises:
+            Damaged: It could not.
+        """
+        if self._gaps:
+            count = sum(last - first + 1 for first, last in self._gaps)
+            raise Damaged(
+                f"{count} of the audit log's records cannot be read", hint="holdfast audit verify"
+            )
+
+
+def as_line(recorded: Recorded, *, timed: bool = False) -> str:
+    """An event as a person reads it; ``timed``, with how long the login had been in its state."""
     line = line_of(recorded)
     when = str(line["time"])[:19].replace("T", " ")
     if "trigger" in line:
@@ -63,4 +130,18 @@ def as_line(recorded: Recorded) -> str:
         what = f"{line['event']:<52}"
     details = " ".join(f"{name}={line[name]}" for name in _DETAILS if name in line)
     who = f"{str(line.get('login', ''))[:4]:<4} {line.get('provider', '')}"
-    return f"{recorded.seq:>5}  {when}  {who:<14} {what} {details}".rstrip()
+    took = f"{_lasted(line.get('duration')):>9}  " if timed else ""
+    return f"{recorded.seq:>5}  {when}  {took}{who:<14} {what} {details}".rstrip()
+
+
+def _lasted(seconds: object) -> str:
+    if not isinstance(seconds, int | float):
+        return ""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 90 else span(seconds)
+
+
+def _time_of(recorded: Recorded) -> float:
+    time = recorded.members.get("time")
+    return time if isinstance(time, int | float) else 0.0

@@ -12,10 +12,11 @@ import click
 from ...engine.errors import ConfigMissing
 from ...storage import EncryptedFileStorage
 from ...transports.loopback import LoopbackTransport
+from ..audit.reading import every_event
 from ..catalogue import Catalogue
 from ..workbench import Workbench
 from .app import App, takes_app
-from .audit_commands import as_line, every_event
+from .audit_commands import as_line
 from .wording import masked
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from ...diagrams import FORMATS, check, draw, format_of, path, steps_of
 from ...diagrams.text import ASCII
 from ...engine.errors import ConfigInvalid
 from ...engine.login_id import choose
+from ..audit.reading import every_event
 from .app import App, takes_app
-from .audit_commands import every_event
 
 
 @click.command()

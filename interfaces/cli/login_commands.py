@@ -28,6 +28,7 @@ from ...transports.choice import Choice, Environment, choose
 from ..couriers.signals import signals_as_interrupts
 from ..transport_maker import TransportMaker
 from .app import App, takes_app
+from .explain import Explainer
 from .follower import LoginFollower, StreamingConversation
 from .keys import LoginKeys
 from .outcome import keep_trying_to_save, login_members, tell_paused, tell_signed_in, tell_started
@@ -69,6 +70,7 @@ VIA = Via()
     "--start", is_flag=True, help="Begin, print what to do, and leave; finish with resume."
 )
 @click.option("--new", is_flag=True, help="Sign in anew even if already signed in.")
+@click.option("--explain", is_flag=True, help="Tell the protocol step by step, without secrets.")
 @takes_app
 def login(
     app: App,
@@ -83,6 +85,7 @@ def login(
     timeout: float,
     start: bool,
     new: bool,
+    explain: bool,
 ) -> None:
     """Sign in to PROVIDER: a name from `holdfast provider list`, or an issuer's address."""
     terminal = app.terminal
@@ -92,7 +95,7 @@ def login(
         stream=False,
         heading=lambda begun: _announce(app, begun, decided[0]),
     )
-    bench = app.bench([follower])
+    bench = app.bench([follower, *_explaining(app, explain)])
     if app.environ.get("HOLDFAST_TOKEN"):
         terminal.say("HOLDFAST_TOKEN is set in this shell and will be used instead", mark="warn")
     wanted = [scope for given in scopes for scope in given.split()] or None
@@ -145,6 +148,7 @@ def login(
     default=DEFAULT_TIMEOUT,
     help="How long to wait where it starts anew.",
 )
+@click.option("--explain", is_flag=True, help="Tell the protocol step by step, without secrets.")
 @takes_app
 def resume(
     app: App,
@@ -154,14 +158,18 @@ def resume(
     callback_url: str | None,
     no_browser: bool,
     timeout: float,
+    explain: bool,
 ) -> None:
     """Continue a saved login; LOGIN may be left out when only one is open."""
     terminal = app.terminal
     follower = LoginFollower(terminal, stream=False)
-    bench = app.bench([follower])
+    explaining = _explaining(app, explain)
+    bench = app.bench([follower, *explaining])
     summary = choose_login(bench.storage.summaries(), login_id)
     saved = bench.storage.read(summary.id)
     follower.login = saved
+    for explainer in explaining:
+        explainer.start_from(saved)
     before = summary.transport or (saved.config.via if saved else "auto")
     screen = LoginScreen(terminal, resumed_from=before)
     if callback_url is not None:
@@ -262,6 +270,15 @@ def _maker(
     )
     keys.make = maker.make
     return maker
+
+
+def _explaining(app: App, wanted: bool) -> list[Explainer]:  # noqa: FBT001  a flag as it was given
+    """What explains the login, if that is wanted; its last word comes when the command ends."""
+    if not wanted:
+        return []
+    explainer = Explainer(app.terminal)
+    click.get_current_context().call_on_close(explainer.finish)
+    return [explainer]
 
 
 class _Nobody:

@@ -1,0 +1,258 @@
+"""A line of the audit log in other logs' words: ECS, OCSF and OpenTelemetry.
+
+Pure functions from a line to an object; what has no field of its own there goes where each of them
+keeps what is a product's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from ...engine.events import Scalar
+
+Line = Mapping[str, "Scalar"]
+
+ECS_VERSION: Final = "8.11.0"
+OCSF_VERSION: Final = "1.3.0"
+_AUTHENTICATION: Final = 3002
+_IAM: Final = 3
+_LOGON, _LOGOFF, _OTHER = 1, 2, 99
+_TRANSITION: Final = "login.transition"
+_OPENS: Final = frozenset({"begin"})
+_CLOSES: Final = frozenset({"logout", "supersede", "cancel", "time_out", "deny", "fail"})
+_KIND_OF_CHANGE: Final = {
+    "storage.created": "creation",
+    "audit.pruned": "deletion",
+}
+_OAUTH: Final = 6
+
+
+def to_ecs(line: Line) -> dict[str, Any]:
+    """The Elastic Common Schema; our own fields under ``holdfast``."""
+    kind = str(line["event"])
+    told = _of_a_login(kind)
+    event: dict[str, Any] = {
+        "kind": "event",
+        "category": ["authentication"] if told else ["configuration"],
+        "type": [_ecs_type(line)],
+        "action": _action(line),
+        "outcome": line.get("outcome", "unknown"),
+        "sequence": line["seq"],
+        "dataset": "holdfast.audit",
+        "module": "holdfast",
+    }
+    if "reason" in line:
+        event["reason"] = line["reason"]
+    if "duration" in line:
+        event["duration"] = round(_number(line["duration"]) * 1e9)  # nanoseconds
+    made: dict[str, Any] = {
+        "@timestamp": line["time"],
+        "ecs": {"version": ECS_VERSION},
+        "event": event,
+        "host": {"hostname": line["host"]},
+        "process": {"pid": line["pid"]},
+        "user": {"name": line["user"]},
+        "service": {"type": "holdfast", "version": line["app_version"]},
+    }
+    if "http_status" in line:
+        made["http"] = {"response": {"status_code": line["http_status"]}}
+    if "oauth_error" in line:
+        made["error"] = {"code": line["oauth_error"]}
+    address = _server(line)
+    if address:
+        made["server"] = {"address": address}
+    own = _own(line, "login", "provider", "account", "trigger", "from", "to", "transport",
+               "version", "attempt", "scopes", "expires_in", "issuer", "detail", "prev", "mac")  # fmt: skip
+    if own:
+        made["holdfast"] = own
+    return made
+
+
+def to_ocsf(line: Line) -> dict[str, Any]:
+    """The Open Cybersecurity Schema Framework: Authentication (3002), or a base event."""
+    told = _of_a_login(str(line["event"]))
+    activity, name = _ocsf_activity(line) if told else (_OTHER, str(line["event"]))
+    class_uid = _AUTHENTICATION if told else 0
+    failed = line.get("outcome") == "failure"
+    made: dict[str, Any] = {
+        "activity_id": activity,
+        "activity_name": name,
+        "category_uid": _IAM if told else 0,
+        "class_uid": class_uid,
+        "type_uid": class_uid * 100 + activity,
+        "severity_id": 2 if failed else 1,
+        "time": _milliseconds(line),
+        "status_id": {"success": 1, "failure": 2}.get(str(line.get("outcome")), 0),
+        "metadata": {
+            "version": OCSF_VERSION,
+            "product": {
+                "name": "holdfast",
+                "vendor_name": "Holdfast",
+                "version": line["app_version"],
+            },
+            "log_name": "holdfast.audit",
+            "sequence": line["seq"],
+            "event_code": _action(line),
+            "original_time": line["time"],
+        },
+        "device": {"hostname": line["host"], "type_id": 0},
+    }
+    if "reason" in line:
+        made["status_detail"] = line["reason"]
+    if "oauth_error" in line:
+        made["status_code"] = line["oauth_error"]
+    if told:
+        made |= _ocsf_login(line)
+    unmapped = _own(line, "account", "trigger", "from", "to", "transport", "version", "attempt",
+                    "scopes", "expires_in", "issuer", "http_status", "detail", "prev", "mac")  # fmt: skip
+    if unmapped:
+        made["unmapped"] = unmapped
+    return made
+
+
+def to_otel(line: Line) -> dict[str, Any]:
+    """An OpenTelemetry log record, as OTLP has it in JSON: a complete export of one record.
+
+    A file of such lines is what the collector's OTLP file receiver reads.
+    """
+    failed = line.get("outcome") == "failure"
+    attributes: dict[str, Scalar] = {"log.record.uid": str(line.get("mac") or line["seq"])}
+    named = {"login": "session.id", "oauth_error": "error.type", "subject_fp": "user.id",
+             "http_status": "http.response.status_code"}  # fmt: skip
+    for name, value in line.items():
+        if name not in {"time", "event", "host", "pid", "user", "app_version", "schema"}:
+            attributes[named.get(name, f"holdfast.{name}")] = value
+    address = _server(line)
+    if address:
+        attributes["server.address"] = address
+    when = str(_nanoseconds(line))
+    record = {
+        "timeUnixNano": when,
+        "observedTimeUnixNano": when,
+        "severityNumber": 13 if failed else 9,
+        "severityText": "WARN" if failed else "INFO",
+        "eventName": f"holdfast.{line['event']}",
+        "body": {"stringValue": _action(line)},
+        "attributes": _attributes(attributes),
+    }
+    resource: dict[str, Scalar] = {
+        "service.name": "holdfast",
+        "service.version": line["app_version"],
+        "host.name": line["host"],
+        "process.pid": line["pid"],
+        "process.owner": line["user"],
+    }
+    scope = {"name": "holdfast.audit", "version": str(line["schema"])}
+    return {
+        "resourceLogs": [
+            {
+                "resource": {"attributes": _attributes(resource)},
+                "scopeLogs": [{"scope": scope, "logRecords": [record]}],
+            }
+        ]
+    }
+
+
+MAPPINGS: Final[Mapping[str, Callable[[Line], dict[str, Any]]]] = {
+    "jsonl": dict,
+    "ecs": to_ecs,
+    "ocsf": to_ocsf,
+    "otel": to_otel,
+}
+"""The formats of ``holdfast audit export``."""
+
+
+def _of_a_login(event: str) -> bool:
+    return event.startswith("login.")
+
+
+def _action(line: Line) -> str:
+    """What happened, in one word: ``login.refresh``, ``login.refused``, ``storage.created``."""
+    return f"login.{line['trigger']}" if "trigger" in line else str(line["event"])
+
+
+def _ecs_type(line: Line) -> str:
+    if not _of_a_login(str(line["event"])):
+        return _KIND_OF_CHANGE.get(str(line["event"]), "change")
+    trigger = line.get("trigger")
+    if trigger in _OPENS:
+        return "start"
+    return "end" if trigger in _CLOSES or line.get("to") == "idle" else "info"
+
+
+def _ocsf_activity(line: Line) -> tuple[int, str]:
+    """Only what opens or closes a session is a Logon or Logoff; the rest is named by itself."""
+    trigger = line.get("trigger")
+    fresh = line.get("from") == "awaiting_callback" or line.get("scopes") is not None
+    if trigger in {"deny", "reject_code"} or (trigger == "accept_tokens" and fresh):
+        return _LOGON, "Logon"
+    if trigger in {"logout", "supersede"}:
+        return _LOGOFF, "Logoff"
+    return _OTHER, _action(line)
+
+
+def _ocsf_login(line: Line) -> dict[str, Any]:
+    user: dict[str, Any] = {"name": line.get("account") or "unknown"}
+    if "subject_fp" in line:
+        user["uid"] = line["subject_fp"]
+    made: dict[str, Any] = {
+        "user": user,
+        "actor": {"user": {"name": line["user"]}, "process": {"pid": line["pid"]}},
+        "service": {"name": line.get("provider") or "unknown"},
+        "auth_protocol_id": _OAUTH,
+        "auth_protocol": "OAUTH 2.0",
+        "is_remote": True,
+    }
+    if "login" in line:
+        made["session"] = {"uid": line["login"]}
+    address = _server(line)
+    if address:
+        made["dst_endpoint"] = {"hostname": address}
+    return made
+
+
+def _server(line: Line) -> str | None:
+    return urlsplit(str(line["issuer"])).hostname if "issuer" in line else None
+
+
+def _own(line: Line, *names: str) -> dict[str, Any]:
+    """The named fields that are there, and every fingerprint."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in line.items()
+        if name in names or name.endswith("_fp")
+    }
+
+
+def _attributes(values: Mapping[str, Scalar]) -> list[dict[str, Any]]:
+    return [{"key": name, "value": _any_value(value)} for name, value in values.items()]
+
+
+def _any_value(value: Scalar) -> dict[str, Any]:
+    """A value as OTLP has it in JSON, where 64-bit integers are text."""
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": value}
+    if isinstance(value, tuple | list):
+        return {"arrayValue": {"values": [_any_value(one) for one in value]}}
+    return {"stringValue": str(value)}
+
+
+def _number(value: Scalar) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _nanoseconds(line: Line) -> int:
+    moment = datetime.fromisoformat(str(line["time"]))
+    return int(moment.replace(microsecond=0).timestamp()) * 10**9 + moment.microsecond * 1000
+
+
+def _milliseconds(line: Line) -> int:
+    return _nanoseconds(line) // 10**6

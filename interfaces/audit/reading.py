@@ -1,0 +1,55 @@
+"""Reading the whole log, also around what cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from ...engine.errors import Damaged
+
+if TYPE_CHECKING:
+    from ...engine.events import Recorded
+    from ...engine.ports import Storage
+
+_BATCH: Final = 1000
+_PAST_THE_END: Final = 2**62
+
+
+def every_event(
+    storage: Storage, *, after: int = 0, unreadable: Callable[[int, int], None] | None = None
+) -> Iterator[Recorded]:
+    """Every event of ``storage`` that can be read, in order.
+
+    Args:
+        storage: Whose log.
+        after: Begin behind this number.
+        unreadable: Told the first and last number of each stretch that cannot be read; without it
+            the first such record ends the reading.
+
+    Raises:
+        Damaged: A record cannot be read and ``unreadable`` was not given; or nothing can be.
+    """
+    gap: int | None = None
+    limit = _BATCH
+    while True:
+        try:
+            batch = storage.events(after=after, limit=limit)
+        except Damaged:
+            if unreadable is None:
+                raise
+            if limit == 1:  # this is the one
+                gap = gap or after + 1
+                after += 1
+            else:
+                storage.events(after=_PAST_THE_END, limit=1)  # is it only some records?
+                limit = limit // 2
+            continue
+        if gap is not None and unreadable is not None:
+            last = batch[0].seq - 1 if batch else after
+            unreadable(gap, last)
+            gap = None
+        if not batch:
+            return
+        yield from batch
+        after = batch[-1].seq
+        limit = min(_BATCH, limit * 2)

@@ -1,0 +1,191 @@
+"""``--explain``: the protocol of a login told step by step, from the events as they are recorded.
+
+Nothing secret is shown: of a code, a state or a verifier only its length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from ...engine.table import TABLE, State, Trigger
+
+if TYPE_CHECKING:
+    from ...engine.events import Recorded, Scalar
+    from ...engine.record import Login
+    from .terminal import Terminal
+
+_MEANING: Final = {(row.trigger.value, row.source.value): (row.meaning, row.rfc) for row in TABLE}
+_NAME: Final = 16  # columns of a fact's name
+
+
+class Explainer:
+    """An observer that explains each transition after it was saved."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        """Explain on ``terminal``."""
+        self._terminal = terminal
+        self._before: Login | None = None
+        self._step = 0
+        self._first: int | None = None
+        self._last = 0
+
+    def start_from(self, login: Login | None) -> None:
+        """Explain what follows on ``login``, which was saved earlier."""
+        self._before = login
+
+    def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+        """Explain what has just been saved."""
+        for one in recorded:
+            told = one.members
+            if login is not None and told.get("login") not in {login.id, None}:
+                continue
+            self._first = self._first or one.seq
+            self._last = one.seq
+            if "trigger" in told:
+                self._transition(told, login)
+            elif told.get("event") == "login.refused":
+                self._say(f" -  refused: {told.get('reason')}")
+                self._fact("changed", "nothing; the login goes on waiting")
+        if login is not None:
+            self._before = login
+
+    def finish(self) -> None:
+        """Say where in the audit log all of this stands."""
+        if self._first is not None:
+            said = f"--since {self._first} --until {self._last}"
+            self._terminal.suggest(f"holdfast audit show {said}")
+
+    def _transition(self, told: Mapping[str, Scalar], login: Login | None) -> None:
+        self._step += 1
+        line, arrow = ("─", "▶") if self._terminal.unicode else ("-", ">")
+        trigger = str(told["trigger"])
+        head = f"{told['from']} {line} {trigger} {line}{arrow} {told['to']}"
+        duration = told.get("duration")
+        took = f"after {_seconds(duration)}" if isinstance(duration, int | float) else ""
+        self._say(f"{self._step:>2}  {head:<56} {took}".rstrip())
+        meaning, rfc = _MEANING.get((trigger, str(told["from"])), ("", ""))
+        facts = _FACTS.get(trigger)
+        if facts is not None and login is not None:
+            for name, value in facts(told, self._before, login):
+                self._fact(name, value)
+        for name in ("reason", "http_status", "oauth_error", "detail"):
+            if name in told:
+                self._fact(name, str(told[name]))
+        self._fact("why", f"{meaning} ({rfc})" if rfc else meaning)
+        self._say("")
+
+    def _fact(self, name: str, value: str) -> None:
+        if value:
+            self._say(f"    {name:<{_NAME}} {value}")
+
+    def _say(self, line: str) -> None:
+        self._terminal.say(line, hang=5 + _NAME)
+
+
+Facts = list[tuple[str, str]]
+
+
+def _begin(told: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
+    del told, before
+    challenge = after.challenge
+    if challenge is None:
+        return []
+    facts = [
+        ("code_verifier", f"{len(challenge.verifier.reveal())} random characters, stays here"),
+        ("code_challenge", "BASE64URL(SHA-256(code_verifier)), method S256"),
+    ]
+    if challenge.state is not None:
+        facts.append(
+            ("state", f"{len(challenge.state.reveal())} random characters: ties the answer to it")
+        )
+    return facts
+
+
+def _present(told: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
+    del told, before
+    shown, config = after.presentation, after.config
+    if shown is None:
+        return []
+    scope = config.scope_separator.join(config.scopes)
+    if shown.device is not None:
+        left = shown.device.expires_at - after.changed_at
+        return [
+            ("transport", shown.transport),
+            ("POST", _bare(config.device_url)),
+            ("with", f"client_id={config.client_id}  scope={scope}"),
+            ("answered", "device_code=(hidden)  user_code=(shown to the user only)"),
+            ("verification", _bare(shown.device.verification_uri)),
+            ("polls", f"every {shown.device.interval:g} s, for {left:.0f} s"),
+        ]
+    return [
+        ("transport", shown.transport),
+        ("GET", _bare(config.auth_url)),
+        ("with", f"response_type=code  client_id={config.client_id}  scope={scope}"),
+        ("redirect_uri", _bare(shown.redirect_uri)),
+        ("and", "code_challenge=(hidden)  code_challenge_method=S256  state=(hidden)"),
+    ]
+
+
+def _receive(told: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
+    del told, before
+    config = after.config
+    checked = ["parameters once each", "state in constant time"]
+    if config.iss_required:
+        checked.insert(0, f"iss = {config.issuer}")
+    facts = [("checked", ", ".join(checked))]
+    code = after.exchange.code if after.exchange else None
+    if code is not None:
+        facts.append(("code", f"(hidden, {len(code.reveal())} characters, for one use)"))
+    return facts
+
+
+def _tokens(told: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
+    grant = "authorization_code"
+    if told.get("from") == State.AWAITING_CALLBACK.value:
+        grant = "device_code"
+    elif before is not None and before.exchange is not None and before.exchange.kind == "refresh":
+        grant = "refresh_token"
+    facts = [("POST", _bare(after.config.token_url)), ("with", f"grant_type={grant}")]
+    tokens = after.tokens
+    if tokens is None:
+        return facts
+    got = [f"token_type={tokens.token_type}"]
+    if "expires_in" in told:
+        got.append(f"expires_in={told['expires_in']:g}")
+    got.append("access_token=(hidden)")
+    got += ["refresh_token=(hidden)"] if tokens.refresh_token else []
+    facts.append(("answered", "  ".join(got)))
+    scopes = told.get("scopes")
+    if isinstance(scopes, tuple):
+        facts.append(("granted", " ".join(scopes)))
+    if tokens.id_token and after.identity is not None:
+        facts.append(
+            ("id_token", f"checked: signature, iss = {after.config.issuer}, aud, exp, nonce")
+        )
+    return facts
+
+
+def _sent(told: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
+    del told, before
+    return [("POST", _bare(after.config.token_url))]
+
+
+_FACTS: Final[Mapping[str, Callable[[Mapping[str, Scalar], Login | None, Login], Facts]]] = {
+    Trigger.BEGIN.value: _begin,
+    Trigger.RECHALLENGE.value: _begin,
+    Trigger.PRESENT.value: _present,
+    Trigger.RECEIVE_CALLBACK.value: _receive,
+    Trigger.ACCEPT_TOKENS.value: _tokens,
+    Trigger.REJECT_CODE.value: _sent,
+}
+
+
+def _bare(url: str | None) -> str:
+    """An address without its query: there a secret could stand."""
+    return urlunsplit(urlsplit(url or "")._replace(query="", fragment=""))
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
