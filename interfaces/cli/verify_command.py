@@ -173,6 +173,8 @@ def lines_of(app: App, found: Verification) -> list[str]:
         lines.append(f"  and {len(found.findings) - _SHOWN} more: holdfast audit verify --json")
     if any(one.code in CHAIN for one in found.findings):
         lines.append(_trust(found))
+        onward = f"{terminal.symbol('next')} holdfast audit set-aside"
+        lines.append(f"  {onward}     go on with a new segment; what is damaged stays")
     else:
         lines.append("  the records themselves are unbroken")
     return lines
@@ -188,13 +190,13 @@ def _sound(app: App, found: Verification) -> list[str]:
         f"{good} {many}, {_dates(found)}, {chain}, every transition allowed by the machine",
         f"  head {found.last} sha256:{found.head.hex()}",
     ]
-    if found.unkeyed:
-        many = f"{found.unkeyed:,} records are linked with keys that were erased"
-        lines.append(f"  {many}: --forward-key FILE checks them too")
     if found.keyed:
         lines.append("  keep that line elsewhere to detect truncation")
     else:
         lines.append("  the key of the vault is not here: a log rewritten as a whole would pass")
+    if found.unkeyed:
+        many = f"{found.unkeyed:,} records are linked with keys that were erased"
+        lines.append(f"  {many}: --forward-key FILE checks them too")
     return lines
 
 
