@@ -21,6 +21,8 @@ _COMING_BACK: Final = (
     "recovery mode",
     "not yet accepting",
     "too many",
+    "temporarily unavailable",  # a crowd at its door
+    "timeout expired",
 )
 
 
