@@ -175,6 +175,16 @@ def test_what_finds_no_room_is_counted() -> None:
     assert sink.told == [3, 4, 5, 6]
 
 
+def test_a_sink_at_rest_fills_no_memory() -> None:
+    """While a slow sink is left alone, no more waits for it than there is room."""
+    storage, sink = MemoryStorage(), Recorder()
+    passage = Passage(sink, room=3)
+    sink.slow = BUDGET * 1.2
+    for _ in range(6):
+        passage.observe([note(storage)], None)
+    assert (sink.told, passage.behind, passage.lost) == ([1], 3, 2)
+
+
 def test_a_full_pipe_on_standard_error_is_not_waited_for() -> None:
     """Nobody reads: the line waits. Somebody reads: all lines are there, whole."""
     storage = MemoryStorage()
