@@ -16,9 +16,10 @@ from ..engine.events import Event, EventKind
 from .audit_keys import write_audit_keys
 from .audit_rows import append_event
 from .host import SystemClock, origin
-from .manifest import Head, check_rows, keep_head, read_head, tags_of
+from .manifest import Head, check_rows, keep_head, tags_of
 from .schema import put_header
 from .sealing import KEY_OCTETS, Keys
+from .segments import ready
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,12 +42,17 @@ def rekey(connection: sqlite3.Connection, header: Header, keys: Keys, move: Move
     Raises:
         Damaged: Something in the vault does not open; ``store mend`` sets it aside first.
     """
-    head = read_head(connection, keys)
+    head, _ = ready(connection, keys)
     check_rows(connection, keys, head)
     root = os.urandom(KEY_OCTETS)
     after = move(header, root)
     fresh = Keys(root, header.store, after.epoch)
-    audit = [*keys.audit_keys, (head.seq + 1, os.urandom(KEY_OCTETS))]
+    audit = [  # all of them, or none: a part of the log would be lost with a key left out
+        (first, keys.open_audit_key(first, sealed))
+        for first, sealed in connection.execute("SELECT first_seq, sealed FROM audit_key")
+    ]
+    if all(first <= head.seq for first, _ in audit):
+        audit.append((head.seq + 1, os.urandom(KEY_OCTETS)))
     write_audit_keys(connection, fresh, audit)
     head = _reseal(connection, keys, fresh, head)
     event = Event(

@@ -115,6 +115,11 @@ class Session:
         except sqlite3.Error:
             return object()  # who looks properly will hear of it
 
+    def moved(self) -> bool:
+        """Whether the vault got another key, or format, since it was opened here."""
+        with self._guard:
+            return self._connection is not None and self._header_has_changed(self._connection)
+
     def forget_keys(self) -> None:
         """Find the keys anew when the vault is used next."""
         with self._guard:

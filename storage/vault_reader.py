@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..engine.codec import decode_login, decode_summary
 from ..engine.errors import Damaged, NewerFormat, StorageError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .reader import Row
     from .sealing import Keys
 
+T = TypeVar("T")
 _HELP: Final = "holdfast store mend"
 
 
@@ -52,6 +53,9 @@ class VaultReader:
 
     def read(self, login_id: str) -> Login | None:
         """See :meth:`holdfast.engine.ports.Storage.read`."""
+        return self._settled(lambda: self._read(login_id))
+
+    def _read(self, login_id: str) -> Login | None:
         with self._reading() as opened:
             if opened is None:
                 return None
@@ -64,6 +68,9 @@ class VaultReader:
 
     def find(self, alias: str) -> Login | None:
         """See :meth:`holdfast.engine.ports.Storage.find`."""
+        return self._settled(lambda: self._find(alias))
+
+    def _find(self, alias: str) -> Login | None:
         with self._reading() as opened:
             if opened is None:
                 return None
@@ -82,7 +89,8 @@ class VaultReader:
 
         What is left out is not silent: :attr:`damage` says so, and :meth:`problems` names it.
         """
-        return sorted(self._summaries(), key=lambda summary: summary.created_at)
+        found = self._settled(lambda: list(self._summaries()))
+        return sorted(found, key=lambda summary: summary.created_at)
 
     def _summaries(self) -> Iterator[Summary]:
         with self._reading() as opened:
@@ -165,6 +173,16 @@ class VaultReader:
         """Whether there is a vault already."""
         with self._reading(check=False) as opened:
             return opened is not None
+
+    def _settled(self, look: Callable[[], T]) -> T:
+        """What ``look`` gives; it looks again if the vault got another key under its eyes."""
+        try:
+            found = look()
+        except Damaged:
+            if not self._session.moved():
+                raise
+            return look()
+        return look() if self._session.moved() else found
 
     @contextmanager
     def _reading(self, *, check: bool = True) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
