@@ -174,6 +174,9 @@ def lines_of(app: App, found: Verification) -> list[str]:
     if any(one.code in CHAIN for one in found.findings):
         lines.append(_trust(found))
         onward = f"{terminal.symbol('next')} holdfast audit set-aside"
+        if found.intact >= found.first > 0:
+            kept = f"holdfast audit export --until {found.intact} > before.jsonl"
+            lines.append(f"  {terminal.symbol('next')} {kept}")
         lines.append(f"  {onward}     go on with a new segment; what is damaged stays")
     else:
         lines.append("  the records themselves are unbroken")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from holdfast.engine.errors import ConfigInvalid
 from holdfast.engine.finding import FindingCode
-from holdfast.interfaces.voice import AuditFile
+from holdfast.interfaces.audit.file import AuditFile
 from holdfast.storage import Vault
 from holdfast.storage.manifest import keep_head, read_head
 from holdfast.storage.ratchet import parse_key
