@@ -161,9 +161,9 @@ def _tokens(told: Mapping[str, Scalar], before: Login | None, after: Login) -> F
     if isinstance(scopes, tuple):
         facts.append(("granted", " ".join(scopes)))
     if tokens.id_token and after.identity is not None:
-        facts.append(
-            ("id_token", f"checked: signature, iss = {after.config.issuer}, aud, exp, nonce")
-        )
+        checked = ["signature", f"iss = {after.config.issuer}", "aud", "exp"]
+        checked += ["nonce"] if grant == "authorization_code" else []  # only that asked with one
+        facts.append(("id_token", f"checked: {', '.join(checked)}"))
     return facts
 
 

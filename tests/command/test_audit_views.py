@@ -150,6 +150,8 @@ def test_a_failure_and_the_device_flow_are_explained(world: World) -> None:
     user_agent.decide_device(url, shown["user_code"])
     _, err = device.communicate(timeout=20)
     assert "grant_type=device_code" in err
+    (checked,) = [line for line in err.splitlines() if line.split()[:1] == ["id_token"]]
+    assert "nonce" not in checked  # a device authorization carries none
     assert shown["user_code"] not in "".join(
         line for line in err.splitlines(keepends=True) if line.startswith("    ")
     )
