@@ -170,7 +170,10 @@ class KeyringKey:
                 continue
             self.name = module.rpartition(".")[2]
             return backend
-        raise _Absent(f"no system keyring answers here ({', '.join(reasons)})")
+        # RuntimeError is how a back end says that it is not for this machine
+        told = [reason for reason in dict.fromkeys(reasons) if reason != "RuntimeError"]
+        why = f" ({', '.join(told)})" if told else ""
+        raise _Absent(f"no system keyring answers here{why}")
 
 
 class _Absent(Exception):
