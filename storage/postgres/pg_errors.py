@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _HELP: Final = "holdfast help storage"
 _AWAY: Final = ("57P01", "57P02", "57P03", "08", "53300")  # shut down, starting, cut off, crowded
-_AGAIN: Final = ("40001", "40P01")  # it was undone by the server, and may be done again
+_AGAIN: Final = ("40001", "40P01", "25P03")  # undone by the server: it may be done again
 _SLOW: Final = ("57014", "55P03", "25P03")  # timed out: statement, lock, pause in a transaction
 _COMING_BACK: Final = (
     "starting up",

@@ -31,7 +31,6 @@ def provider() -> Iterator[AuthorizationServer]:
     [
         (8, 6),
         pytest.param(32, 100, marks=pytest.mark.soak),
-        pytest.param(128, 30, marks=pytest.mark.soak),
     ],
 )
 def test_two_hosts_send_one_request_per_expiry(
