@@ -174,8 +174,9 @@ class Vault(VaultReader):
             rekey(connection, before, keys, self._places.moving_to(kind, passphrase))
         self._session.forget_keys()
         self.probe()  # opened by its new key; the copy of the header follows
-        if self._session.header is not None:
-            self._places.tidy(before, self._session.header)
+        with self._session.writing():  # or the key another is about to seal with would go as well
+            if self._session.header is not None:
+                self._places.tidy(before, self._session.header)
 
     def set_aside(self, beyond: int | None = None) -> Recorded | None:
         """Leave a damaged log behind and begin a new segment; gives the record of that.

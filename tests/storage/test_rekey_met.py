@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
@@ -15,6 +17,7 @@ import pytest
 from holdfast.engine.errors import Damaged
 from holdfast.engine.record import account_alias
 from holdfast.storage import Vault, open_storage
+from holdfast.storage.header import Header
 from holdfast.testing.crash_driver import EIO, ENOSPC, KILL, CrashDriver, unavailable
 from holdfast.testing.sample_logins import finished, further, pending
 from holdfast.testing.storage_contract import saved
@@ -165,3 +168,40 @@ def test_killed_or_failed_at_every_call(place: Path, wrong: str, every: int) -> 
     print(f"\nrekey {wrong} at {len(points)} points: {dict(epochs)}")
     assert len(points) > 6
     assert set(epochs) == {1, 2}
+
+
+def test_a_crowd_that_changes_the_key_leaves_one_that_opens(place: Path) -> None:
+    """Who tidies up does not take away the key that another is just about to seal with."""
+    login = finished()
+    saved(vault(place), [login])
+    script = REKEY.replace('vault.rekey("keyfile")', 'for _ in range(6): vault.rekey("keyfile")')
+    crowd = [
+        subprocess.Popen([sys.executable, "-c", script, str(place)], stdout=subprocess.DEVNULL)
+        for _ in range(4)
+    ]
+    assert [one.wait(timeout=60) for one in crowd] == [0] * 4
+    again = vault(place)
+    assert again.read(login.id) == login
+    assert again.about().epoch == 25
+    assert len(list((place / "c").glob("*.key"))) == 1
+
+
+def test_keys_are_taken_away_where_nobody_makes_one(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old key files go while the vault is locked: a new one may be there that nothing names yet."""
+    mine, alone = vault(place), []
+    saved(mine, [finished()])
+    tidy = mine._places.tidy
+
+    def watched(before: Header, header: Header) -> None:
+        with (place / "s" / "vault.lock").open("rb+") as line:
+            try:
+                fcntl.flock(line, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                alone.append(True)
+        tidy(before, header)
+
+    monkeypatch.setattr(mine._places, "tidy", watched)
+    mine.rekey("keyfile")
+    assert alone == [True]
