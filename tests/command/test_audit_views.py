@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 
 import pytest
 from command import World, events_of, states_of
@@ -139,8 +140,8 @@ def test_an_explanation_follows_a_login_into_another_process(world: World) -> No
     assert f"{len(code)} characters" in done.err
 
 
-def test_a_failure_and_the_device_flow_are_explained(world: World) -> None:
-    """A refused code says what the provider said; a device login says how it polls."""
+def test_the_device_flow_is_explained(world: World) -> None:
+    """A device login says how it polls and by which grant; its codes are not in it."""
     device = world.start("login", "demo", "--via", "device", "--explain", "--json")
     assert device.stdout is not None
     shown = json.loads(device.stdout.readline())
@@ -155,6 +156,16 @@ def test_a_failure_and_the_device_flow_are_explained(world: World) -> None:
     assert shown["user_code"] not in "".join(
         line for line in err.splitlines(keepends=True) if line.startswith("    ")
     )
+
+
+def test_a_failure_is_explained(world: World) -> None:
+    """A user who says no: the last step is the denial, with its reason."""
+    browser = f"{sys.executable} -m holdfast.testing.user_agent deny %s"
+    done = world.run("login", "demo", "--via", "loopback", "--explain", env={"BROWSER": browser})
+    assert done.code == 5
+    steps = [line for line in done.err.splitlines() if line[:4].strip().isdigit()]
+    assert " deny " in steps[-1]
+    assert any(line.split() == ["reason", "access_denied"] for line in done.err.splitlines())
 
 
 def test_the_path_of_a_login_is_drawn(told: World) -> None:
