@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..engine.errors import StorageConflict, StorageError, StorageFull
+from ..engine.errors import Damaged, StorageConflict, StorageError, StorageFull
 from ..engine.event_text import text_of
 from ..engine.ports import Lease
 from ..engine.table import Trigger
@@ -85,8 +85,11 @@ class Vault(VaultReader):
 
         Room is set aside for what will come; and what does not open is, so that it stops nobody.
         """
-        with self._reading() as opened:
-            damaged = opened is not None and self._watch.suspicion is not None
+        try:
+            with self._reading() as opened:
+                damaged = opened is not None and self._watch.suspicion is not None
+        except Damaged:  # the manifest itself, which can be made again
+            damaged = True
         for mended in self.mend() if damaged else ():
             self._announce(f"{mended.message}; it was set aside or put right")
         with self._session.writing() as (connection, keys):

@@ -130,6 +130,20 @@ def test_damage_does_not_stop_a_new_login(place: Path) -> None:
     assert opened.problems() == []
 
 
+def test_a_torn_manifest_does_not_stop_a_new_login(place: Path) -> None:
+    """It follows from the rows and the log, so that the probe makes it again and says so."""
+    one = finished("one")
+    saved(vault(place), [one])
+    sql(place, "UPDATE head SET body = zeroblob(20)")
+    told: list[str] = []
+    opened = vault(place, told)
+    opened.probe()
+    saved(opened, [finished("two")])
+    assert opened.read(one.id) == one
+    assert len(told) == 1
+    assert vault(place).problems() == []
+
+
 def test_a_vanished_row_is_told_of(place: Path) -> None:
     """Nothing is there to set aside, but the log says that the manifest was put right."""
     one = finished("one")
