@@ -157,6 +157,8 @@ class VaultOpener:
         except NewerFormat:
             raise
         except StorageError:
+            if read_header(connection, self.state_dir).body != header.body:
+                return self.unlock(connection)  # it got another key meanwhile
             copy = read_second_header(self.state_dir)
             if copy is None or copy[0].body == header.body:
                 raise

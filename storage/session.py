@@ -191,6 +191,9 @@ class Session:
             if connection is None:
                 return None
             try:
+                seal = _seal_of(connection)  # before the keys: should they change now, it is seen
+                if seal not in {self._seal, None}:
+                    self._keys = None
                 if self._keys is None:
                     self.header, self._keys = self._unlock(connection)
                 set_pragmas(connection)
@@ -198,7 +201,7 @@ class Session:
                 connection.close()
                 raise
             self._connection = connection
-            self._seal = _seal_of(connection)
+            self._seal = seal
         if self._keys is None:  # unreachable: a connection is kept only with its keys
             return None
         return self._connection, self._keys
