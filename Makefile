@@ -4,6 +4,7 @@
 # Both need nothing but Python 3.11 or newer (PYTHON=python3.12 to choose one) and a package index.
 
 PYTHON ?= python3
+JOBS   ?= 3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -42,7 +43,7 @@ types: setup
 	$(BIN)/pyright
 
 pytest: setup
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 bench: setup
 	@set -e; for figure in tests/bench/*.py; do \

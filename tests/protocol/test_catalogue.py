@@ -168,7 +168,7 @@ def test_a_provider_of_the_users_own_is_found(folder):
         "[providers.github]\nscopes = 'x'\n",
         "[providers.github]\nclient_id = 7\n",
         "[providers.github]\nservice_name = 'x'\n",
-        "[providers.github]\nvia = 'pigeon'\n",
+        "[providers.github]\nvia = 'two birds'\n",
         "[providers.github]\nclient_secret_file = ['x']\n",
         "x = " + "[" * 2000,
     ],
