@@ -69,6 +69,17 @@ class RequestsHttp:
         self._session_of = 0
         self._last_use = 0.0
 
+    def settings(self) -> dict[str, Any]:
+        """What another process needs for a client that behaves like this one, by argument."""
+        trusted = self._trusted()
+        return {
+            "connect": self._timeout[0],
+            "read": self._timeout[1],
+            "total": self._total,
+            "limit": self._limit,
+            "certificates": os.path.abspath(trusted) if isinstance(trusted, str) else None,
+        }
+
     def send(self, request: HttpRequest) -> HttpResponse:
         """The answer to ``request``, whatever its status.
 

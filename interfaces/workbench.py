@@ -68,7 +68,7 @@ class Workbench:
         relay = Relay(observers)
         if courier is None:
             courier = choose_courier(
-                storage, self.http, relay, os.environ if environ is None else environ
+                storage, self.http, relay, os.environ if environ is None else environ, self.clock
             )
         self.conductor = Conductor(
             Parts(

@@ -65,7 +65,7 @@ else:
 
 _threads: dict[str, threading.Lock] = {}
 _threads_guard = threading.Lock()
-_held: set[int] = set()
+_held: dict[int, str] = {}
 
 
 def _forget_after_fork() -> None:
@@ -78,7 +78,7 @@ def _forget_after_fork() -> None:
     _threads.clear()
     _threads_guard = threading.Lock()
     while _held:
-        os.close(_held.pop())
+        os.close(_held.popitem()[0])
 
 
 if hasattr(os, "register_at_fork"):
@@ -98,6 +98,15 @@ def shared_with_child() -> Generator[list[int]]:
     finally:
         for copy in copies:
             os.close(copy)
+
+
+def held(path: str) -> int | None:
+    """The descriptor that holds the lock of the file ``path`` for this process, if one does.
+
+    Whoever else gets it, through a socket, holds the lock as well until it is closed there. Here it
+    stays open for as long as the caller's own :func:`locked` block.
+    """
+    return next((number for number, name in list(_held.items()) if name == path), None)
 
 
 @contextmanager
@@ -152,12 +161,12 @@ def _file(path: str) -> Generator[int]:
             f"cannot make the lock {path}: its directory has gone",
             hint="export HOLDFAST_STATE_DIR=…",
         ) from error
-    _held.add(descriptor)
+    _held[descriptor] = path
     try:
         yield descriptor
     finally:
         if descriptor in _held:  # else it was closed at a fork, and we are in the child
-            _held.discard(descriptor)
+            del _held[descriptor]
             os.close(descriptor)
 
 

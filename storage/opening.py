@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from ..engine.errors import ConfigInvalid, Damaged, NewerFormat, StorageError
 from .audit_keys import read_audit_keys
+from .handover import HandedPlaces
 from .header import FORMAT, Header, keys_of
 from .key_places import KeyPlaces
 from .keyring_key import KeyringKey
@@ -29,6 +30,7 @@ from .vault import Vault
 
 if TYPE_CHECKING:
     from ..engine.ports import Storage
+    from .handover import Handover
     from .header import Slot
 
 CHOICES: Final = ("auto", "keyring", "file", "memory")
@@ -98,6 +100,30 @@ def open_storage(
         environ=env,
     )
     return Vault(opener.state_dir, **opener.parts())
+
+
+def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault:
+    """The vault of ``handover``, for a process that was handed it; it is never made here.
+
+    Args:
+        handover: Where it is, and its root key.
+        environ: The environment.
+    """
+    opener = VaultOpener(
+        "auto",
+        state_dir=handover.directory,
+        config_dir=handover.config_dir,
+        passphrase=lambda: None,
+        environ=environ,
+    )
+    opener.places = HandedPlaces(handover, environ)
+    parts = opener.parts()
+    parts["create"] = _never_made
+    return Vault(handover.directory, **parts)
+
+
+def _never_made() -> None:
+    raise StorageError("the vault has gone", hint="holdfast status")
 
 
 class VaultParts(TypedDict):

@@ -19,7 +19,8 @@ from ..engine.ports import Lease
 from ..engine.table import Trigger
 from .anchor import Anchor
 from .audit_rows import append_event, append_text, members_of
-from .locks import locked
+from .handover import Handover, lock_path
+from .locks import held, locked
 from .manifest import Head, keep_head, read_head
 from .mending import ROLLED_BACK, Mended, mend, tell_of_rollback
 from .news import News
@@ -240,14 +241,28 @@ class Vault(VaultReader):
     def _lease(
         self, login_id: str, wait: float, until: Callable[[], bool] | None
     ) -> Generator[Lease]:
-        locks = os.path.join(self.directory, "locks")
+        path = lock_path(self.directory, login_id)
         ensure_directory(self.directory)
-        ensure_directory(locks)
-        path = os.path.join(locks, f"{login_id}.lock")
+        ensure_directory(os.path.dirname(path))
         sooner = None if until is None else News(self._session.changes, until)
         with locked(path, wait=wait, what=f"login {login_id[:4]}", until=sooner):
             self._absorb(login_id)
             yield Lease(login_id)
+
+    def held(self, lease: Lease) -> int | None:
+        """The descriptor that holds ``lease``: a process that gets it holds the lease as well."""
+        return held(lock_path(self.directory, lease.login_id))
+
+    def handover(self) -> Handover | None:
+        """What another process needs to work on this vault; ``None`` if there is none yet.
+
+        Raises:
+            StorageError: The vault cannot be opened.
+        """
+        with self._reading(check=False) as opened:
+            if opened is None:
+                return None
+            return Handover.from_keys(self.directory, self._places.config_dir, opened[1])
 
     def _spilled(self, changes: Sequence[Change]) -> str | None:
         with self._reading(check=False) as opened:

@@ -21,7 +21,8 @@ HOLDFAST_STORE         auto, keyring, file or memory; heeded when the vault is m
 HOLDFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals a new one
 HOLDFAST_KEY_COMMAND   a command that prints the key of a vault sealed with its output
 HOLDFAST_KEYRING       a keyring back end to use, as module:Class
-HOLDFAST_COURIER       auto, fork or inline: who sends what must not be lost (see storage)
+HOLDFAST_COURIER       auto, fork, spawn or inline: who sends what must not be lost (see
+                       storage)
 HOLDFAST_VIA           auto, loopback, manual, device, or an installed transport
 HOLDFAST_TOKEN         a token to use instead of any stored login; said when it is
 HOLDFAST_AUDIT         where the audit log is told: file (the default), stderr, syslog, journald,

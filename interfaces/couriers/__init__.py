@@ -6,31 +6,42 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import ConfigInvalid
+from ...storage.host import SystemClock
+from ...storage.vault import Vault
 from ..http import RequestsHttp
 from .fork import Forkable, ForkCourier, can_fork
 from .inline import InlineCourier
 from .relay import Relay
+from .spawn import SpawnCourier, can_spawn
 
 if TYPE_CHECKING:
     from ...engine.errand import Errand, ErrandOutcome
-    from ...engine.ports import Courier, Http, Storage
+    from ...engine.ports import Clock, Courier, Http, Storage
 
-CHOICES: Final = ("auto", "fork", "inline")
+CHOICES: Final = ("auto", "fork", "spawn", "inline")
 """What ``HOLDFAST_COURIER`` may say."""
 
-__all__ = ["CHOICES", "ForkCourier", "InlineCourier", "Relay", "choose_courier"]
+__all__ = ["CHOICES", "ForkCourier", "InlineCourier", "Relay", "SpawnCourier", "choose_courier"]
 
 
 def choose_courier(
-    storage: Storage, http: Http, relay: Relay, environ: Mapping[str, str]
+    storage: Storage,
+    http: Http,
+    relay: Relay,
+    environ: Mapping[str, str],
+    clock: Clock | None = None,
 ) -> Courier:
     """The courier for logins kept in ``storage``, as ``HOLDFAST_COURIER`` wants it.
+
+    ``auto`` forks where no other thread forbids it, else spawns. Where neither can be done, because
+    something lives only in the memory of this process, errands are run in it.
 
     Args:
         storage: What another process would have to save answers in.
         http: What it would have to send with.
         relay: Tells the observers.
         environ: The environment.
+        clock: What dates the answers; the system's clock if not given.
 
     Raises:
         ConfigInvalid: There is no such courier.
@@ -47,8 +58,24 @@ def choose_courier(
         or not isinstance(http, RequestsHttp)
     ):
         return InlineCourier()
+    spawned = _spawned(storage, http, relay, clock)
+    if chosen == "spawn":
+        return spawned or InlineCourier()
     forked = ForkCourier(relay, storage.close)
-    return forked if chosen == "fork" else _Fitting(forked, InlineCourier())
+    return forked if chosen == "fork" else _Fitting(forked, spawned or InlineCourier())
+
+
+def _spawned(
+    storage: Storage, http: RequestsHttp, relay: Relay, clock: Clock | None
+) -> Courier | None:
+    """A courier in a process of its own, if all that it takes can be had anew there."""
+    # exactly these: what a subclass adds is not known there
+    if not isinstance(storage, Vault) or type(storage) is not Vault:
+        return None
+    kinds = type(http), type(clock or SystemClock())
+    if kinds != (RequestsHttp, SystemClock) or not can_spawn():
+        return None
+    return SpawnCourier(relay, storage, http)
 
 
 class _Fitting:

@@ -12,10 +12,10 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, runtime_checkable
 
 from ...engine.errors import HoldfastError, StorageError, TokensNotSaved
 from ...storage.locks import shared_with_child, sign
@@ -140,10 +140,19 @@ def hear(line: Channel, relay: Relay) -> ErrandOutcome | None:
     Raises:
         HoldfastError: As the errand turned out.
     """
+    last = hear_last(line, relay)
+    return None if last is None else unpack_outcome(last)
+
+
+def hear_last(line: Channel, relay: Relay) -> Mapping[str, Any] | None:
+    """The message at ``line`` that has the outcome, once the observers were told what came before.
+
+    ``None`` if the courier at its other end is gone.
+    """
     while (arrived := line.receive()) is not None:
         message, _files = arrived
         if "told" not in message:
-            return unpack_outcome(message)
+            return message
         relay.observe(*unpack_told(message))
     return None
 

@@ -1,0 +1,212 @@
+"""The workers of one spawning courier: started, kept while idle, let go."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+from weakref import WeakSet
+
+from .channel import Channel
+
+_STARTING: Final = 20.0  # seconds a worker may take to be ready
+_KEPT_IDLE: Final = 1
+
+# signals first, since to import takes a while; sys.path comes through the socket, because what is
+# on the command line or in the environment can be read by others
+_BOOT: Final = """\
+import signal, socket, sys
+for name in ("SIGINT", "SIGTERM", "SIGHUP"): signal.signal(getattr(signal, name), signal.SIG_IGN)
+end = socket.socket(fileno=int(sys.argv[1]))
+size = int.from_bytes(end.recv(4, socket.MSG_WAITALL), "big")
+sys.path[:] = end.recv(size, socket.MSG_WAITALL).decode("utf-8", "surrogateescape").split("\\0")
+from importlib import import_module
+import_module(sys.argv[2]).serve(end)
+"""
+
+_WANTED: Final = frozenset(
+    [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "USERNAME",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "SYSTEMROOT",
+        "HOLDFAST_ALLOW_NETWORK_FS",
+        "HOLDFAST_KEYRING",
+        "CREDENTIALS_DIRECTORY",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "SSLKEYLOGFILE",
+        "__PYVENV_LAUNCHER__",
+    ]
+)
+_WANTED_BEGIN: Final = ("LC_", "XDG_", "LD_", "DYLD_", "SSL_CERT_", "OPENSSL_", "RES_")
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """As much of ``environ`` as a worker needs: no setting of ours or a host's that is a secret."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name.upper() in _WANTED or name.startswith(_WANTED_BEGIN)
+    }
+
+
+class Worker:
+    """One worker, as those who send it errands see it.
+
+    Attributes:
+        terms: What it knows; it is of no use to who has others.
+        line: Leads to it.
+        pid: Its process.
+    """
+
+    def __init__(self, terms: bytes) -> None:
+        """Start one.
+
+        Raises:
+            OSError: It cannot be started, or is not ready in time.
+        """
+        self.terms = terms
+        self._end, theirs = socket.socketpair()
+        self.line = Channel(self._end)
+        with theirs:
+            try:
+                self._process = _start(theirs)
+            except BaseException:
+                self._end.close()
+                raise
+        self.pid = self._process.pid
+        try:
+            self._greet()
+        except BaseException:
+            self.end()
+            raise
+
+    def _greet(self) -> None:
+        self._end.settimeout(_STARTING)
+        paths = "\0".join(os.path.abspath(path) for path in sys.path)
+        known = paths.encode("utf-8", "surrogateescape")
+        self._end.sendall(len(known).to_bytes(4, "big") + known)
+        self.line.send(self.terms)
+        if self.line.receive() is None:
+            raise ConnectionError
+        self._end.settimeout(None)
+
+    def take(self, parcel: bytes, lock: int) -> bool:
+        """Whether it has taken the errand; if not, it has not begun with it and never will."""
+        with suppress(OSError):
+            self.line.send(parcel, [lock])
+            return self.line.receive() is not None
+        return False
+
+    def end(self) -> None:
+        """Hang up, and wait until it has finished what it has in hand."""
+        self.line.close()
+        self._process.wait()
+
+    def forget(self) -> None:
+        """In a forked child: it is the parent's."""
+        self.line.close()
+        self._process.returncode = 0  # or its finaliser would look for a child we do not have
+
+
+def _start(theirs: socket.socket) -> subprocess.Popen[bytes]:
+    number = theirs.fileno()
+    package = __name__.rpartition(".")[0]
+    return subprocess.Popen(  # noqa: S603  this very Python, and words of our own
+        [sys.executable, "-I", "-c", _BOOT, str(number), f"{package}.worker"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(number,),
+        start_new_session=True,
+        env=environment(os.environ),
+    )
+
+
+class Crew:
+    """All workers of one courier; any number of threads may send errands to them."""
+
+    def __init__(self) -> None:
+        """Nobody yet."""
+        self._guard = threading.Lock()
+        self._idle: list[Worker] = []
+        self._all: set[Worker] = set()
+        _crews.add(self)
+
+    def send(self, terms: bytes, parcel: bytes, lock: int) -> Worker | None:
+        """The worker that has taken the errand and the lock; ``None`` if there is none to be had."""
+        while (worker := self._take_idle()) is not None:
+            if worker.terms == terms and worker.take(parcel, lock):
+                return worker
+            self.discharge(worker)
+        try:
+            worker = Worker(terms)
+        except OSError:
+            return None
+        with self._guard:
+            self._all.add(worker)
+        if worker.take(parcel, lock):
+            return worker
+        self.discharge(worker)
+        return None
+
+    def keep(self, worker: Worker) -> None:
+        """``worker`` is done; it waits for the next errand, unless another does already."""
+        with self._guard:
+            kept = len(self._idle) < _KEPT_IDLE and worker in self._all
+            if kept:
+                self._idle.append(worker)
+        if not kept:
+            self.discharge(worker)
+
+    def discharge(self, worker: Worker) -> None:
+        """Let ``worker`` finish what it has in hand, and end."""
+        worker.end()
+        with self._guard:
+            self._all.discard(worker)
+
+    def dismiss(self) -> None:
+        """Let all idle workers go."""
+        while (worker := self._take_idle()) is not None:
+            self.discharge(worker)
+
+    def forget(self) -> None:
+        """In a forked child: the workers are the parent's, and must see it end."""
+        self._guard = threading.Lock()
+        for worker in self._all:
+            worker.forget()
+        self._all.clear()
+        self._idle.clear()
+
+    def _take_idle(self) -> Worker | None:
+        with self._guard:
+            return self._idle.pop() if self._idle else None
+
+
+_crews: WeakSet[Crew] = WeakSet()
+
+
+def _after_fork() -> None:
+    for crew in list(_crews):
+        crew.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

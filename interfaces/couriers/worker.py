@@ -1,0 +1,73 @@
+"""What runs in a spawned courier: one errand after the other, for as long as somebody sends them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ...engine import cbor
+from ...engine.errands import Errands
+from ...engine.events import Origin
+from ...engine.ledger import Ledger
+from ...engine.parts import Parts
+from ...storage.handover import Handover
+from ...storage.host import SystemClock, SystemRandomness, app_version
+from ...storage.locks import sign
+from ...storage.opening import open_handed_over
+from ..http import RequestsHttp
+from .channel import Channel
+from .fork import run
+from .inline import InlineCourier
+from .parcel import unpack_errand
+from .relay import Relay
+
+_IDLE: Final = 300.0  # seconds without an errand, after which a worker is not worth its memory
+_YES: Final = cbor.encode({"ready": True})
+
+
+def serve(end: socket.socket) -> None:
+    """Perform what comes through ``end`` until it is closed, or nothing has come for long."""
+    home = Channel(end)
+    terms = home.receive()
+    # another version was installed meanwhile: it may not mean the same by the same words
+    if terms is None or terms[0]["version"] != app_version():
+        return
+    errands = _errands(terms[0], home)
+    home.send(_YES)
+    while True:
+        end.settimeout(_IDLE)
+        arrived = home.receive()
+        end.settimeout(None)
+        if arrived is None:
+            return
+        message, locks = arrived
+        try:
+            for lock in locks:
+                os.set_inheritable(lock, False)
+                sign(lock)
+            home.send(_YES)
+            run(home, unpack_errand(message), errands.perform)
+        except OSError:  # the sender died before it knew that we had its errand
+            return
+        finally:
+            for lock in locks:
+                os.close(lock)
+
+
+def _errands(terms: Mapping[str, Any], home: Channel) -> Errands:
+    storage = open_handed_over(Handover.of(terms["vault"]), os.environ)
+    relay = Relay()
+    relay.leave(home)
+    clock = SystemClock()
+    return Errands(
+        Parts(
+            storage=storage,
+            ledger=Ledger(storage, clock, Origin(**terms["origin"]), [relay]),
+            http=RequestsHttp(**terms["http"]),
+            clock=clock,
+            randomness=SystemRandomness(),
+            courier=InlineCourier(),
+        )
+    )
