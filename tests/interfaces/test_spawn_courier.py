@@ -1,0 +1,336 @@
+"""The courier in a program of its own: what it brings home, what it holds, what it never shows."""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import stampede
+import threaded_caller
+from command import World, until
+from holdfast.engine.errors import LoginBusy, NetworkError, TokenRefreshFailed
+from holdfast.engine.events import Recorded
+from holdfast.engine.record import Login
+from holdfast.engine.table import State
+from holdfast.interfaces.couriers import (
+    InlineCourier,
+    Relay,
+    SpawnCourier,
+    choose_courier,
+    crew,
+)
+from holdfast.interfaces.http import RequestsHttp
+from holdfast.interfaces.workbench import Workbench
+from holdfast.storage import MemoryStorage, Vault
+from holdfast.storage.host import SystemClock
+from holdfast.testing import user_agent
+from holdfast.testing.authorization_server import AuthorizationServer
+from holdfast.testing.misbehaviour import Fault, FaultKind
+from instant import InstantTransport, ManualClock
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+class Keeper:
+    """Remembers in which process and thread it was told what."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, Login | None]] = []
+
+    def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+        """See the port."""
+        self.told += [(one.seq, login) for one in recorded]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: AuthorizationServer) -> Iterator[AuthorizationServer]:
+    yield running
+    running.behave()
+
+
+@pytest.fixture
+def place(tmp_path: Path, server: AuthorizationServer) -> Path:
+    """A finished login in s, its provider in c."""
+    tmp_path.chmod(0o700)
+    World(tmp_path, server).config.rename(tmp_path / "c")
+    own = bench(tmp_path, "inline")
+    own.conductor.sign_in(
+        own.config("demo"), InstantTransport(lambda address: [user_agent.fetch_only(address)])
+    )
+    return tmp_path
+
+
+def bench(place: Path, courier: str = "spawn", keeper: Keeper | None = None) -> Workbench:
+    return Workbench.open(
+        state_dir=str(place / "s"),
+        config_dir=str(place / "c"),
+        store="file",
+        observers=[keeper] if keeper else [],
+        environ={"HOLDFAST_COURIER": courier, "HOLDFAST_AUDIT": "none"},
+    )
+
+
+def refresh(own: Workbench) -> Login:
+    return own.conductor.renewal.valid("demo", "default", force=True)
+
+
+def workers() -> dict[int, bytes]:
+    """The workers of this process, and the command line of each."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes()
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            except OSError:
+                continue
+            if b"couriers.worker" in line and int(parent) == os.getpid():
+                found[int(entry.name)] = line
+    return found
+
+
+def gone(pid: int) -> bool:
+    """Whether that process has ended, reaped or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def holder(own: Workbench, login_id: str) -> int | None:
+    """The process that has the login."""
+    try:
+        with own.storage.lease(login_id, wait=0):
+            return None
+    except LoginBusy as busy:
+        found = re.search(r"process (\d+) ", busy.message)
+        return int(found[1]) if found else None
+
+
+@linux
+def test_a_refresh_is_made_by_another_process_and_told_here(place: Path) -> None:
+    """Its login comes home, observers hear of it where they live, and the worker is used again."""
+    keeper = Keeper()
+    own = bench(place, keeper=keeper)
+    before = own.conductor.renewal.find("demo", "default")
+    first = refresh(own)
+    assert first.tokens != before.tokens
+    assert own.storage.read(first.id) == first
+    assert (keeper.told[-1][1], len(keeper.told)) == (first, first.version - before.version)
+    (worker,) = workers()
+    assert refresh(own).version > first.version
+    assert set(workers()) == {worker}
+
+
+@linux
+def test_a_worker_ends_with_its_courier_and_is_reaped(place: Path) -> None:
+    """Nobody stays behind, not even as a zombie, once the program has forgotten its service."""
+    own = bench(place)
+    refresh(own)
+    assert len(workers()) == 1
+    del own
+    gc.collect()
+    assert workers() == {}
+
+
+def test_an_error_comes_home(place: Path, server: AuthorizationServer) -> None:
+    """What the provider does wrong is raised where the refresh was asked for."""
+    server.misbehave("token", Fault(kind=FaultKind.DROP_BEFORE), times=None)
+    with pytest.raises(NetworkError):
+        refresh(bench(place))
+
+
+@linux
+def test_no_secret_can_be_seen_from_outside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the arguments nor the environment of a worker hold the key, a token or a setting."""
+    for name in ("HOLDFAST_PASSPHRASE", "HOLDFAST_TOKEN", "DEMO_CLIENT_SECRET", "SOME_API_KEY"):
+        monkeypatch.setenv(name, "canary-in-the-environment")
+    own = bench(place)
+    login = refresh(own)
+    assert login.tokens is not None
+    assert isinstance(own.storage, Vault)
+    handover = own.storage.handover()
+    assert handover is not None
+    assert repr(handover.root) not in repr(handover)
+    (worker, line), *_ = workers().items()
+    shown = line + Path(f"/proc/{worker}/environ").read_bytes()
+    assert b"PATH=" in shown
+    for secret in (
+        b"canary-in-the-environment",
+        handover.root,
+        handover.root.hex().encode(),
+        str(login.tokens.access_token).encode(),
+    ):
+        assert secret not in shown
+
+
+@linux
+@pytest.mark.parametrize("courier", ["auto", "inline"])
+def test_a_killed_program_with_threads_loses_no_login(
+    place: Path, server: AuthorizationServer, courier: str
+) -> None:
+    """The worker keeps the lock until the rotated token is saved; without one, the login is lost."""
+    server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=1.0), times=1)
+    rotated, reused = server.counts["tokens"], server.counts["refresh_reuse"]
+    caller = subprocess.Popen(
+        [sys.executable, threaded_caller.__file__, str(place)],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "HOLDFAST_COURIER": courier,
+        },
+    )
+    until(lambda: server.counts["tokens"], lambda seen: seen > rotated)
+    caller.kill()
+    caller.wait()
+    own = bench(place, "inline")
+    login_id = own.storage.summaries()[0].id
+    worker = holder(own, login_id)
+    if courier == "inline":
+        assert worker is None
+        with pytest.raises(TokenRefreshFailed):
+            refresh(own)
+        return
+    assert worker not in {None, caller.pid, os.getpid()}
+    with own.storage.lease(login_id, wait=10):
+        login = own.storage.read(login_id)
+    assert login is not None
+    assert login.state is State.AUTHENTICATED
+    assert refresh(own).state is State.AUTHENTICATED
+    assert server.counts["refresh_reuse"] == reused
+    until(lambda: gone(worker or 0), bool)
+
+
+@linux
+def test_a_worker_killed_at_work_is_replaced(place: Path, server: AuthorizationServer) -> None:
+    """What it may have sent is sent once more, by this process, which has kept the lock."""
+    own = bench(place)
+    refresh(own)
+    (worker,) = workers()
+    sent = server.counts["token:refresh_token"]
+    server.change(rotate=False)  # or the second sending would be a second use
+    server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=1.0), times=1)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            refreshed = pool.submit(refresh, own)
+            until(lambda: server.counts["token:refresh_token"], lambda seen: seen > sent)
+            os.kill(worker, signal.SIGKILL)
+            assert refreshed.result().state is State.AUTHENTICATED
+    finally:
+        server.change(rotate=True)
+    assert server.counts["token:refresh_token"] == sent + 2
+    assert workers() == {}
+
+
+@linux
+def test_an_idle_worker_that_was_killed_costs_nothing(
+    place: Path, server: AuthorizationServer
+) -> None:
+    """Nothing was sent, so another is started, and one request is made."""
+    own = bench(place)
+    refresh(own)
+    (worker,) = workers()
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: gone(worker), bool)
+    sent = server.counts["token:refresh_token"]
+    refresh(own)
+    assert server.counts["token:refresh_token"] == sent + 1
+    assert len(workers()) == 1
+    assert worker not in workers()
+
+
+@linux
+def test_many_threads_share_one_refresh(place: Path, server: AuthorizationServer) -> None:
+    """Threads that all want a fresh token at once get that of one request, from one worker."""
+    own = bench(place)
+    stampede.expire(own)
+    sent = server.counts["token:refresh_token"]
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(lambda _: own.conductor.renewal.valid("demo", "default"), range(12)))
+    assert len({login.tokens and login.tokens.access_token for login in found}) == 1
+    assert server.counts["token:refresh_token"] == sent + 1
+    assert len(workers()) == 1
+
+
+@linux
+def test_a_worker_that_cannot_start_is_done_without(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no program can be started, or it is not the same version, errands are run in process."""
+    own = bench(place)
+    monkeypatch.setattr(crew, "_BOOT", "raise SystemExit(1)")
+    before = own.conductor.renewal.find("demo", "default")
+    assert refresh(own).version > before.version
+    assert workers() == {}
+
+
+@linux
+def test_a_new_root_key_gets_a_new_worker(place: Path) -> None:
+    """A worker that was handed the former key is not asked again."""
+    own = bench(place)
+    refresh(own)
+    (former,) = workers()
+    assert isinstance(own.storage, Vault)
+    own.storage.rekey("keyfile")
+    refresh(own)
+    assert len(workers()) == 1
+    assert former not in workers()
+
+
+@linux
+def test_a_forked_child_leaves_the_worker_to_its_parent(place: Path) -> None:
+    """A worker sees its program end, though a child that was forked meanwhile lives on."""
+    own = bench(place)
+    refresh(own)
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the server's thread stays behind
+        child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    os.close(reading)
+    try:
+        del own
+        gc.collect()
+        assert workers() == {}
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    finally:
+        os.close(writing)
+        with suppress(ChildProcessError):
+            os.waitpid(child, 0)
+
+
+def test_who_is_chosen(place: Path) -> None:
+    """A worker for a vault over our own HTTP and clock; else this process, which alone has them."""
+    http, relay, vault = RequestsHttp(), Relay(), bench(place).storage
+    spawn = {"HOLDFAST_COURIER": "spawn"}
+
+    class OwnHttp(RequestsHttp):
+        """Another's."""
+
+    assert isinstance(choose_courier(vault, http, relay, spawn, SystemClock()), SpawnCourier)
+    for other in (
+        choose_courier(MemoryStorage(), http, relay, spawn),
+        choose_courier(vault, OwnHttp(), relay, spawn),
+        choose_courier(vault, http, relay, spawn, ManualClock()),
+    ):
+        assert isinstance(other, InlineCourier)
