@@ -60,6 +60,17 @@ def test_a_killed_caller_loses_nothing(
 
 
 @pytest.mark.parametrize("kills", [24, pytest.param(600, marks=pytest.mark.soak)])
+def test_a_killed_program_with_threads_loses_nothing(
+    tmp_path: Path, server: AuthorizationServer, kills: int
+) -> None:
+    """Nor is one with the courier of programs that must not fork."""
+    tmp_path.chmod(0o700)
+    found = kill_callers(tmp_path, server, kills, "spawn")
+    assert found["exchanges_caught"] + found["refreshes_caught"] > kills // 8
+    assert (found["exchanges_lost"], found["refreshes_lost"]) == (0, 0)
+
+
+@pytest.mark.parametrize("kills", [24, pytest.param(600, marks=pytest.mark.soak)])
 def test_without_a_courier_logins_are_lost(
     tmp_path: Path, server: AuthorizationServer, kills: int
 ) -> None:
