@@ -27,7 +27,7 @@ from holdfast.interfaces.couriers import (
     Relay,
     SpawnCourier,
     choose_courier,
-    crew,
+    spawn,
 )
 from holdfast.interfaces.http import RequestsHttp
 from holdfast.interfaces.workbench import Workbench
@@ -269,12 +269,16 @@ def test_many_threads_share_one_refresh(place: Path, server: AuthorizationServer
 
 
 @linux
+@pytest.mark.parametrize("trouble", ["start", "version"])
 def test_a_worker_that_cannot_start_is_done_without(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
-    """Where no program can be started, or it is not the same version, errands are run in process."""
+    """Where no program can be started, or it is another version, errands are run in process."""
     own = bench(place)
-    monkeypatch.setattr(crew, "_BOOT", "raise SystemExit(1)")
+    if trouble == "start":
+        monkeypatch.setattr(sys, "executable", str(place / "python-that-is-not-there"))
+    else:
+        monkeypatch.setattr(spawn, "app_version", lambda: "0.0.0-former")
     before = own.conductor.renewal.find("demo", "default")
     assert refresh(own).version > before.version
     assert workers() == {}
