@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import ConfigInvalid
 from ...storage.host import SystemClock
+from ...storage.user_storages import EncryptedFileStorage, KeyringStorage
 from ...storage.vault import Vault
 from ..http import RequestsHttp
 from .fork import Forkable, ForkCourier, can_fork
@@ -70,7 +71,8 @@ def _spawned(
 ) -> Courier | None:
     """A courier in a process of its own, if all that it takes can be had anew there."""
     # exactly these: what a subclass adds is not known there
-    if not isinstance(storage, Vault) or type(storage) is not Vault:
+    known = {Vault, KeyringStorage, EncryptedFileStorage}
+    if not isinstance(storage, Vault) or type(storage) not in known:
         return None
     kinds = type(http), type(clock or SystemClock())
     if kinds != (RequestsHttp, SystemClock) or not can_spawn():

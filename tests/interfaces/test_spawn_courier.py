@@ -31,7 +31,7 @@ from holdfast.interfaces.couriers import (
 )
 from holdfast.interfaces.http import RequestsHttp
 from holdfast.interfaces.workbench import Workbench
-from holdfast.storage import MemoryStorage, Vault
+from holdfast.storage import EncryptedFileStorage, KeyringStorage, MemoryStorage, Vault
 from holdfast.storage.host import SystemClock
 from holdfast.testing import user_agent
 from holdfast.testing.authorization_server import AuthorizationServer
@@ -338,3 +338,13 @@ def test_who_is_chosen(place: Path) -> None:
         choose_courier(vault, http, relay, spawn, ManualClock()),
     ):
         assert isinstance(other, InlineCourier)
+
+
+@pytest.mark.parametrize("kind", [EncryptedFileStorage, KeyringStorage])
+def test_the_storages_a_program_names_can_be_handed_over(
+    tmp_path: Path, kind: type[EncryptedFileStorage | KeyringStorage]
+) -> None:
+    """They are vaults like that of the command, and their errands outlive the program too."""
+    storage = kind(str(tmp_path / "s"), environ={})
+    spawn = {"HOLDFAST_COURIER": "spawn"}
+    assert isinstance(choose_courier(storage, RequestsHttp(), Relay(), spawn), SpawnCourier)
