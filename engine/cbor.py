@@ -105,8 +105,7 @@ def _write(value: Plain, out: list[bytes], depth: int) -> None:
     elif isinstance(value, bytes):
         out.extend((_head(2, len(value)), value))
     elif isinstance(value, str):
-        text = value.encode("utf-8", "surrogatepass")
-        out.extend((_head(3, len(text)), text))
+        out.append(_text(value))
     elif isinstance(value, list | tuple):
         out.append(_head(4, len(value)))
         for item in value:
@@ -125,7 +124,12 @@ def _key(name: object) -> bytes:
     if not isinstance(name, str):
         msg = "a map key is not text"
         raise CborError(msg)
-    return encode(name)
+    return _text(name)
+
+
+def _text(value: str) -> bytes:
+    data = value.encode("utf-8", "surrogatepass")
+    return _head(3, len(data)) + data
 
 
 def _count(data: bytes, at: int, info: int) -> tuple[int, int]:

@@ -79,20 +79,17 @@ class Session:
         line = os.path.join(self.directory, "vault.lock")
         try:
             with locked(line, wait=WRITE_WAIT, what="the vault"), self._guard, translated():
-                opened = self._open()
-                if opened is None:
-                    raise StorageError("the vault has gone", hint="holdfast status")
-                connection, keys = opened
-                self._allowed_to_write()
-                connection.execute("BEGIN IMMEDIATE")
+                connection, keys = self._begin()
                 try:
+                    self._allowed_to_write()
                     if self.header is not None and self.header.layout < FORMAT:
                         self.header = migrate(connection, self.header, keys)
                     yield connection, keys
+                    seal = _seal_of(connection)
                     if connection.in_transaction:
                         with translated(committing=True):
                             connection.execute("COMMIT")
-                    self._seal = _seal_of(connection)
+                    self._seal = seal
                 except BaseException:
                     self._undo(connection)
                     raise
@@ -133,6 +130,21 @@ class Session:
                 self._connection.close()
             self._connection = None
 
+    def _begin(self) -> tuple[sqlite3.Connection, Keys]:
+        """Begin a transaction under the keys that hold in it.
+
+        Whether they still do is asked inside: outside, the question costs locks of its own.
+        """
+        opened = self._kept() or self._open()
+        while opened is not None:
+            connection, keys = opened
+            connection.execute("BEGIN IMMEDIATE")
+            if not self._header_has_changed(connection):
+                return connection, keys
+            connection.execute("ROLLBACK")  # ends: whoever changes it holds the lock we hold
+            opened = self._open()
+        raise StorageError("the vault has gone", hint="holdfast status")
+
     def _second_header(self, keys: Keys) -> None:
         """Bring the copy of the header up to date, if this or a process that died changed it."""
         header = self.header
@@ -166,7 +178,7 @@ class Session:
     def _make_sure(self) -> None:
         """Make the vault if there is none yet."""
         with self._guard, translated():
-            if self._open() is not None:
+            if (self._kept() or self._open()) is not None:
                 return
         ensure_directory(self.directory)
         making = os.path.join(self.directory, "create.lock")
@@ -202,7 +214,11 @@ class Session:
                 raise
             self._connection = connection
             self._seal = seal
-        if self._keys is None:  # unreachable: a connection is kept only with its keys
+        return self._kept()
+
+    def _kept(self) -> tuple[sqlite3.Connection, Keys] | None:
+        """What is open already, be it still right or not."""
+        if self._connection is None or self._keys is None:
             return None
         return self._connection, self._keys
 
