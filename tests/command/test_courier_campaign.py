@@ -47,7 +47,7 @@ def kill_callers(
     return found
 
 
-@pytest.mark.parametrize("kills", [100, pytest.param(2000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [200, pytest.param(2000, marks=pytest.mark.soak)])
 def test_a_killed_caller_loses_nothing(
     tmp_path: Path, server: AuthorizationServer, kills: int
 ) -> None:

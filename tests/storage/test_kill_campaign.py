@@ -18,7 +18,7 @@ BETWEEN = 0.05
 @pytest.mark.parametrize(
     "kills",
     [
-        150,
+        500,
         pytest.param(
             int(os.environ.get("HOLDFAST_KILLS", "10000")), id="many", marks=pytest.mark.soak
         ),
