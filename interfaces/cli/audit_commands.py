@@ -128,10 +128,14 @@ def as_line(recorded: Recorded, *, timed: bool = False) -> str:
         what = f"{line['from']:<17} {line['trigger']:<16} {line['to']:<17}"
     else:
         what = f"{line['event']:<52}"
-    details = " ".join(f"{name}={line[name]}" for name in _DETAILS if name in line)
+    details = " ".join(f"{name}={_plainly(line[name])}" for name in _DETAILS if name in line)
     who = f"{str(line.get('login', ''))[:4]:<4} {line.get('provider', '')}"
     took = f"{_lasted(line.get('duration')):>9}  " if timed else ""
     return f"{recorded.seq:>5}  {when}  {took}{who:<14} {what} {details}".rstrip()
+
+
+def _plainly(value: object) -> object:
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _lasted(seconds: object) -> str:
