@@ -3,9 +3,10 @@
 ``null``, booleans, 64-bit integers, 64-bit floats, text, bytes, arrays and maps with text keys;
 definite lengths, shortest heads, map keys in the order of their encoded bytes (RFC 8949 §4.2.1).
 Any CBOR tool can read what is written here, but for text with lone surrogates: JSON and the
-operating system can hand us such text, and a token must not be lost over it. It is our own because this module is on the path of
-``holdfast token``: importing a library for it costs as much as the whole of that command. The
-tests hold it against one.
+operating system can hand us such text, and a token must not be lost over it.
+
+It is our own because this module is on the path of ``holdfast token``: importing a library for it
+costs as much as the whole of that command. The tests hold it against one.
 """
 
 from __future__ import annotations
