@@ -34,7 +34,7 @@ def audit() -> None:
 @click.option("--limit", type=click.IntRange(1), default=None, help="Only the last so many.")
 @takes_app
 def show(app: App, /, *, limit: int | None, **given: Any) -> None:
-    """The log, one line per event; of one login, its whole story with durations.
+    """The log, one line per event. Of one login, its whole story with durations.
 
     What cannot be read is named, the rest is shown, and the exit code is 8.
     """

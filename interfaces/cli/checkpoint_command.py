@@ -13,7 +13,7 @@ from .provable import provable
 @click.command()
 @takes_app
 def checkpoint(app: App) -> None:
-    """Print a signed note of how the log stands; keep it elsewhere.
+    """Print a signed note of how the log stands. Keep it elsewhere.
 
     Later, `holdfast audit verify --checkpoint FILE` shows whether what it tells of is still there and
     unchanged, also against somebody who has the key of the vault. The note says how many records there

@@ -67,7 +67,7 @@ class _Quiet:
 @click.command()
 @takes_app
 def demo(app: App) -> None:
-    """A whole login against an embedded authorization server; nothing is kept."""
+    """A whole login against a server of our own. Nothing is kept."""
     if find_spec("authlib") is None:
         raise ConfigMissing(
             "the demo needs its authorization server", hint="pip install 'holdfast[demo]'"

@@ -27,7 +27,7 @@ from .app import App, takes_app
 )
 @takes_app
 def diagram(app: App, *, form: str | None, login_id: str | None, checked: str | None) -> None:
-    """Draw the machine of a login; every arrow is a row of its table."""
+    """Draw the machine of a login. Every arrow is a row of its table."""
     if checked is not None:
         _check(app, checked, form)
         return

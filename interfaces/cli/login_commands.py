@@ -87,7 +87,7 @@ def login(
     new: bool,
     explain: bool,
 ) -> None:
-    """Sign in to PROVIDER: a name from `holdfast provider list`, or an issuer's address."""
+    """Sign in to PROVIDER. It is a name from `holdfast provider list`, or an issuer's address."""
     terminal = app.terminal
     decided: list[Choice] = []
     follower = LoginFollower(
@@ -160,7 +160,7 @@ def resume(
     timeout: float,
     explain: bool,
 ) -> None:
-    """Continue a saved login; LOGIN may be left out when only one is open."""
+    """Continue a saved login. LOGIN may be left out when only one is open."""
     terminal = app.terminal
     follower = LoginFollower(terminal, stream=False)
     explaining = _explaining(app, explain)

@@ -55,7 +55,7 @@ def cli(context: click.Context, /, **given: Any) -> None:
 @cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script of SHELL; add it to your shell's start-up file."""
+    """Print the completion script of SHELL. Add it to your shell's start-up file."""
     made = get_completion_class(shell)
     if made is not None:
         click.echo(made(cli, {}, "holdfast", "_HOLDFAST_COMPLETE").source())

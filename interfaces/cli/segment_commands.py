@@ -62,7 +62,7 @@ def prune(app: App, *, age: float) -> None:
 @click.command("set-aside")
 @takes_app
 def set_aside(app: App) -> None:
-    """Leave a damaged log behind, and go on with a new segment.
+    """Leave a damaged log behind. The next record begins a new segment.
 
     Nothing is removed: `holdfast audit verify` goes on telling of what was left behind, until it is
     pruned. A log whose end is damaged is set aside without being asked, since no login waits for it.
@@ -81,7 +81,7 @@ def set_aside(app: App) -> None:
 @click.command("forward-secure")
 @takes_app
 def forward_secure(app: App) -> None:
-    """Erase the key of every record once the next one is written; prints a verification key, once.
+    """Erase each record's key after it. Prints a verification key, once.
 
     From then on nobody who takes the vault, with its key, can make another past for the log: the keys
     of its records no longer exist. Keep the verification key where the vault is not; with it, and only

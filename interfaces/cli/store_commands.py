@@ -26,7 +26,7 @@ def store() -> None:
 @store.command("info")
 @takes_app
 def info(app: App) -> int:
-    """Where the vault is, what opens it, and whether it is as it was saved.
+    """Where the vault is, and what opens it. Also whether it is as it was saved.
 
     Exits with 8 if something in it is not.
     """
@@ -55,7 +55,7 @@ def info(app: App) -> int:
 @store.command("mend")
 @takes_app
 def mend(app: App) -> None:
-    """Set aside what does not open, so that everything else can be relied on. Deletes nothing."""
+    """Set aside what does not open. Nothing is deleted, and everything else can be relied on."""
     done = _vault(app).mend()
     if app.terminal.json:
         told = [{"login": one.login, "message": one.message} for one in done]

@@ -67,7 +67,7 @@ def verify(
     public_key: str | None,
     forward_key: IO[str] | None,
 ) -> None:
-    """Prove the audit log: every record follows, none is missing, all was allowed.
+    """Prove the audit log. Every record follows, none is missing, all was allowed.
 
     Checks the links between the records, their numbers, that the log ends where the vault says it
     does, that every transition is one of the machine and starts where its login was, and that every
