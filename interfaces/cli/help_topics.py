@@ -170,7 +170,7 @@ TOPICS: Final = {
 @click.argument("topic", required=False)
 @takes_app
 def help_command(app: App, *, topic: str | None) -> None:
-    """Pages on the audit log, exit codes, storage, transports and more."""
+    """Pages on storage, transports, exit codes and more."""
     root = click.get_current_context().find_root()
     if topic is None:
         app.terminal.answer(root.get_help())

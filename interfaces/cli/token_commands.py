@@ -225,7 +225,7 @@ def _still_valid(app: App, until: float | None, login: Login) -> None:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @takes_app
 def execute(app: App, *, provider: str, var: str, account: str, command: tuple[str, ...]) -> None:
-    """Run COMMAND with the token in its environment, and in nobody else's."""
+    """Run COMMAND with the token in its environment. No other program sees it."""
     if not var.isidentifier():
         raise ConfigInvalid(f"{var!r} is no name for a variable", hint="--var ACCESS_TOKEN")
     if command[0] == "--":
