@@ -24,9 +24,9 @@ help:
 	@echo "make clean     forget everything that was made"
 
 demo: $(VENV)/.demo
-	@$(BIN)/holdfast demo
+	@$(BIN)/stayfast demo
 
-setup: $(VENV)/.dev .dev/holdfast
+setup: $(VENV)/.dev .dev/stayfast
 
 test: lint types pytest
 
@@ -61,7 +61,7 @@ tests/wire/node_modules/.installed: tests/wire/package.json
 	@touch $@
 
 diagrams: setup
-	$(BIN)/python -m holdfast.diagrams diagrams
+	$(BIN)/python -m stayfast.diagrams diagrams
 
 wheel: setup
 	$(BIN)/python -m build --wheel --no-isolation
@@ -85,7 +85,7 @@ $(VENV)/bin/python:
 	  echo "hint: on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 
 # The repository is the package: this link lets tools find it under its own name.
-.dev/holdfast:
+.dev/stayfast:
 	@mkdir -p .dev && ln -sfn .. $@
 
 clean:

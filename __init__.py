@@ -1,7 +1,7 @@
 """OAuth sign-in for command-line programs that survives Ctrl-C, SSH, crashes and crowds.
 
 The public names, and nothing else. Each is loaded when it is first asked for, so that
-``import holdfast`` costs no more than this file.
+``import stayfast`` costs no more than this file.
 """
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         ConfigMissing,
         Damaged,
         Fenced,
-        HoldfastError,
+        StayfastError,
         IllegalTransition,
         LoginBusy,
         LoginPaused,
@@ -71,7 +71,7 @@ __all__ = [
     "Failure",
     "Fenced",
     "FileTokenStorage",
-    "HoldfastError",
+    "StayfastError",
     "IllegalTransition",
     "KeyringStorage",
     "LoginBusy",

@@ -1,6 +1,6 @@
 """The machine drawn from its table: as text, Mermaid, DOT, SVG and a Markdown table.
 
-Nothing is drawn that is not a row of :data:`holdfast.engine.table.TABLE`, and every row is drawn
+Nothing is drawn that is not a row of :data:`stayfast.engine.table.TABLE`, and every row is drawn
 once. :func:`draw` draws the machine, :func:`path` the same with the way of one login in bold, and
 :func:`check` says how a drawing made earlier differs from the table of today.
 """

@@ -1,4 +1,4 @@
-"""``python -m holdfast.diagrams FOLDER``: write the drawings that are kept in the repository."""
+"""``python -m stayfast.diagrams FOLDER``: write the drawings that are kept in the repository."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ END: Final = "```\n<!-- diagram: end -->"
 def main(arguments: Sequence[str]) -> int:
     """Write the kept drawings into a folder, and the Mermaid one into the README beside it."""
     if len(arguments) != 1 or not Path(arguments[0]).is_dir():
-        print("usage: python -m holdfast.diagrams FOLDER", file=sys.stderr)  # noqa: T201 - a command
+        print("usage: python -m stayfast.diagrams FOLDER", file=sys.stderr)  # noqa: T201 - a command
         return 2
     folder = Path(arguments[0])
     for name, format_ in KEPT.items():

@@ -36,7 +36,7 @@ def steps_of(events: Iterable[Recorded], login_id: str) -> list[Step]:
     """The transitions that ``events`` tell of the login ``login_id``, in their order.
 
     Args:
-        events: As :meth:`holdfast.engine.ports.Storage.events` gives them.
+        events: As :meth:`stayfast.engine.ports.Storage.events` gives them.
         login_id: The full id.
     """
     return [
@@ -111,7 +111,7 @@ def journey(steps: Iterable[Step], zone: tzinfo = UTC) -> Picture:
         if row is None:
             arrow = spelt(step.source, step.dest, step.trigger)
             msg = f"the audit log tells of a transition the machine does not have: {arrow}"
-            raise Damaged(msg, hint="holdfast diagram")
+            raise Damaged(msg, hint="stayfast diagram")
         clock = datetime.fromtimestamp(step.time, zone).strftime("%H:%M:%S")
         taken.setdefault(row, []).append(clock)
         now_in = step.dest

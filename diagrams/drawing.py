@@ -65,7 +65,7 @@ def path(
     """The machine, with the path of one login set off and timed.
 
     Args:
-        steps: The login's transitions, oldest first (:func:`holdfast.diagrams.steps_of`).
+        steps: The login's transitions, oldest first (:func:`stayfast.diagrams.steps_of`).
         format: One of :data:`FORMATS`.
         zone: The time zone the times are written in.
 

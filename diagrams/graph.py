@@ -37,7 +37,7 @@ def read_mermaid(text: str) -> list[str]:
 def dot(picture: Picture) -> str:
     """A Graphviz digraph; the arrows of a path are drawn thick."""
     lines = [
-        "digraph holdfast {",
+        "digraph stayfast {",
         "    rankdir=TB;",
         '    node [shape=box, style=rounded, fontname="monospace"];',
         '    edge [fontname="monospace", fontsize=10];',

@@ -34,7 +34,7 @@ def tree(picture: Picture) -> str:
 
 
 def read_tree(text: str) -> list[str]:
-    """The arrows a tree shows, as :func:`holdfast.diagrams.arrows.spelt` spells them."""
+    """The arrows a tree shows, as :func:`stayfast.diagrams.arrows.spelt` spells them."""
     arrows: list[str] = []
     source = ""
     for line in text.splitlines():

@@ -1,8 +1,8 @@
 """A provider's HTTP answer, read: members, or an error that says whether it settles the matter.
 
-:class:`~holdfast.engine.errors.ProviderError` is a definite no. Everything that does not settle
+:class:`~stayfast.engine.errors.ProviderError` is a definite no. Everything that does not settle
 the matter (no page of JSON, a proxy's HTML, 5xx, 429) is a
-:class:`~holdfast.engine.errors.NetworkError`: whatever was sent is as good as it was.
+:class:`~stayfast.engine.errors.NetworkError`: whatever was sent is as good as it was.
 """
 
 from __future__ import annotations

@@ -69,14 +69,14 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
     if not config.auth_url:
         raise ConfigMissing(
             f"{config.title} has no authorization endpoint",
-            hint=f"holdfast login {config.service_name} --via device",
+            hint=f"stayfast login {config.service_name} --via device",
         )
     if challenge.state is None:
-        raise IllegalTransition("this login has had its answer", hint="holdfast list")
+        raise IllegalTransition("this login has had its answer", hint="stayfast list")
     if not secure_address(config.auth_url):  # it is handed to a browser, and to the shell's opener
         raise ConfigInvalid(
             f"the authorization endpoint of {config.title} is not an https address",
-            hint=f"holdfast provider edit {config.service_name} --auth-url https://…",
+            hint=f"stayfast provider edit {config.service_name} --auth-url https://…",
         )
     parameters = {
         "response_type": "code",
@@ -99,7 +99,7 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
         if name in taken:
             raise ConfigInvalid(
                 f"the configuration of {config.title} must not set the parameter {name!r}",
-                hint=f"holdfast provider edit {config.service_name}",
+                hint=f"stayfast provider edit {config.service_name}",
             )
     query = [*registered, *parameters.items(), *config.extra_auth_params.items()]
     return urlunsplit(parts._replace(query=urlencode(query), fragment=""))

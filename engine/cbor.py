@@ -5,7 +5,7 @@ definite lengths, shortest heads, map keys in the order of their encoded bytes (
 Any CBOR tool can read what is written here, but for text with lone surrogates: JSON and the
 operating system can hand us such text, and a token must not be lost over it.
 
-It is our own because this module is on the path of ``holdfast token``: importing a library for it
+It is our own because this module is on the path of ``stayfast token``: importing a library for it
 costs as much as the whole of that command. The tests hold it against one.
 """
 

@@ -3,12 +3,12 @@
 The form is that of a signed note of transparency logs: what log, how many records, what it came
 to, a line of its own kind, and after an empty line the signature::
 
-    holdfast/5d0c…
+    stayfast/5d0c…
     1204
     mxxOTn…=
     chain hmac-sha256
 
-    — holdfast/5d0c… 4pGvx0…
+    — stayfast/5d0c… 4pGvx0…
 
 The line that says ``chain`` leaves room for another kind of head, such as the root of a tree.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 KIND: Final = "chain hmac-sha256"
 _ED25519: Final = b"\x01"
-_HELP: Final = "holdfast audit checkpoint"
+_HELP: Final = "stayfast audit checkpoint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Checkpoint:
     """A log as it was.
 
     Attributes:
-        origin: Which log: ``holdfast/`` and the random name of its vault.
+        origin: Which log: ``stayfast/`` and the random name of its vault.
         size: The number of its last record.
         head: The link of that record.
     """

@@ -42,7 +42,7 @@ def client_request(config: OAuthConfig, url: str, members: Mapping[str, str]) ->
         if not config.client_secret:
             raise ConfigMissing(
                 f"{config.title} wants a client secret and none is configured",
-                hint=f"holdfast provider edit {config.service_name} --client-secret-file FILE",
+                hint=f"stayfast provider edit {config.service_name} --client-secret-file FILE",
             )
         if method == "client_secret_basic":
             pair = f"{quote_plus(config.client_id)}:{quote_plus(config.client_secret)}"

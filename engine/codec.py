@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from . import cbor
-from .errors import Damaged, HoldfastError, NewerFormat
+from .errors import Damaged, StayfastError, NewerFormat
 from .provider import OAuthConfig
 from .record import Challenge, DeviceGrant, Exchange, Identity, Login, Presentation, Summary
 from .secret import Secret
@@ -52,16 +52,16 @@ def _decoded(data: bytes, build: Callable[[Mapping[str, Any]], T]) -> T:
         members = cast("dict[str, Any]", cbor.decode_map(data))
         if members["schema"] > SCHEMA:
             raise NewerFormat(
-                "this login was written by a newer version of Holdfast",
-                hint="pip install --upgrade holdfast",
+                "this login was written by a newer version of Stayfast",
+                hint="pip install --upgrade stayfast",
             )
         return build(members)
     except (cbor.CborError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Damaged("a login cannot be read", hint="holdfast list") from error
+        raise Damaged("a login cannot be read", hint="stayfast list") from error
     except NewerFormat:
         raise
-    except HoldfastError as error:  # a provider setting of the wrong type
-        raise Damaged("a login cannot be read", hint="holdfast list") from error
+    except StayfastError as error:  # a provider setting of the wrong type
+        raise Damaged("a login cannot be read", hint="stayfast list") from error
 
 
 def _present(**members: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from .errands import Errands
 from .errors import (
     AuthFailed,
     CallbackRefused,
-    HoldfastError,
+    StayfastError,
     LoginTimedOut,
     NotFound,
     TransportUnavailable,
@@ -87,7 +87,7 @@ class Conductor:
             taken: Ids of open logins, so that the new one's short form is unlike theirs.
 
         Raises:
-            HoldfastError: As :meth:`Inquiry.ask` and :meth:`Reception.wait` say.
+            StayfastError: As :meth:`Inquiry.ask` and :meth:`Reception.wait` say.
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
         """
         self._parts.storage.probe()
@@ -110,7 +110,7 @@ class Conductor:
         The second half is :meth:`complete`, or :meth:`resume`, in this process or another.
 
         Raises:
-            HoldfastError: As :meth:`Inquiry.ask` says.
+            StayfastError: As :meth:`Inquiry.ask` says.
         """
         self._parts.storage.probe()
         login = self._inquiry.new_login(config, account=account, timeout=timeout, taken=taken)
@@ -130,7 +130,7 @@ class Conductor:
         address = device.verification_uri if device else self._inquiry.address(login)
         if login.state is not State.AWAITING_CALLBACK or address is None:
             msg = f"login {login.short_id} is not waiting for its user"
-            raise NotFound(msg, hint=f"holdfast status {login.provider}")
+            raise NotFound(msg, hint=f"stayfast status {login.provider}")
         return address
 
     # --- go on -----------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ class Conductor:
             NotFound: There is no such login.
             LoginBusy: Another process has it in hand.
             LoginTimedOut: Its deadline has passed.
-            HoldfastError: As :meth:`sign_in` says.
+            StayfastError: As :meth:`sign_in` says.
         """
         with self._held(login_id) as (login, lease):
             done = self._recover(login, lease)
@@ -170,7 +170,7 @@ class Conductor:
             if session is None:
                 if not rechallenge:
                     msg = f"login {login.short_id} cannot go on the way it was begun"
-                    raise TransportUnavailable(msg, hint=f"holdfast resume {login.short_id}")
+                    raise TransportUnavailable(msg, hint=f"stayfast resume {login.short_id}")
                 session = self._inquiry.ready(login, transports[0], timeout=timeout)
                 anew = self._inquiry.ask_anew(login, session, lease, timeout=timeout)
                 return self._wait(anew, session, lease, timeout)
@@ -188,12 +188,12 @@ class Conductor:
 
         Args:
             parameters: The decoded callback parameters, duplicates kept
-                (:func:`holdfast.engine.pasted.parse_callback` reads them from an address).
+                (:func:`stayfast.engine.pasted.parse_callback` reads them from an address).
             login_id: The login they must belong to; found by their ``state`` if not given.
 
         Raises:
             CallbackRefused: They belong to no login that waits for them; nothing has changed.
-            HoldfastError: As :meth:`Reception.receive` and :meth:`Errands.send_code` say.
+            StayfastError: As :meth:`Reception.receive` and :meth:`Errands.send_code` say.
         """
         if login_id is None:
             login_id = self._by_state(parameters)
@@ -220,7 +220,7 @@ class Conductor:
 
         Raises:
             CallbackRefused: It answers no login that waits for it; nothing has changed.
-            HoldfastError: As :meth:`complete` says.
+            StayfastError: As :meth:`complete` says.
         """
         login = self._parts.storage.read(login_id) if login_id is not None else None
         presentation = login.presentation if login else None
@@ -245,7 +245,7 @@ class Conductor:
         with self._held(login_id) as (login, lease):
             if not login.pending:
                 msg = f"login {login.short_id} is {login.state.value}: there is nothing to cancel"
-                raise NotFound(msg, hint=f"holdfast status {login.provider}")
+                raise NotFound(msg, hint=f"stayfast status {login.provider}")
             return self._parts.ledger.advance(
                 login, Trigger.CANCEL, lease=lease, reason=Reason.USER_CANCELLED
             )
@@ -266,7 +266,7 @@ class Conductor:
             login = storage.read(login_id)
             if login is None:
                 msg = f"there is no login {login_id[:4]}"
-                raise NotFound(msg, hint="holdfast list")
+                raise NotFound(msg, hint="stayfast list")
             yield login, lease
 
     def _ask_and_wait(
@@ -284,7 +284,7 @@ class Conductor:
                 except TransportWanted as wanted:
                     try:
                         other = self._inquiry.ready(login, wanted.transport, timeout=timeout)
-                    except HoldfastError as error:  # it cannot work, and nothing has changed
+                    except StayfastError as error:  # it cannot work, and nothing has changed
                         wanted.refuse(error)
                         continue
                 session.close()
@@ -331,7 +331,7 @@ class Conductor:
         refused = CallbackRefused(
             "that answer belongs to no login that waits for one; nothing was sent",
             reason=Refusal.WRONG_STATE.value,
-            hint="holdfast list",
+            hint="stayfast list",
         )
         self._reception.refuse(None, refused, None)
         raise refused
@@ -340,7 +340,7 @@ class Conductor:
         refused = CallbackRefused(
             f"login {login.short_id} has not asked its user anything yet",
             reason=Refusal.NOT_WAITING.value,
-            hint=f"holdfast resume {login.short_id}",
+            hint=f"stayfast resume {login.short_id}",
         )
         self._reception.refuse(login, refused, None)
         return refused
@@ -350,9 +350,9 @@ def _transport_of(login: Login) -> str | None:
     return login.presentation.transport if login.presentation else None
 
 
-def _epitaph(login: Login) -> HoldfastError:
+def _epitaph(login: Login) -> StayfastError:
     """Why a login that is over cannot be resumed."""
-    hint = f"holdfast login {login.provider}"
+    hint = f"stayfast login {login.provider}"
     reason = login.reason or "unknown"
     if reason in {Reason.DEADLINE_PASSED, Reason.DEVICE_CODE_EXPIRED}:
         return LoginTimedOut(f"login {login.short_id} was not finished in time", hint=hint)

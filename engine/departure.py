@@ -11,7 +11,7 @@ from .revocation import judge_revocation, revocation_request
 from .table import State, Trigger
 
 if TYPE_CHECKING:
-    from .errors import HoldfastError
+    from .errors import StayfastError
     from .parts import Parts
     from .ports import Lease
     from .record import Login
@@ -34,7 +34,7 @@ class Departed:
 
     login: Login
     revoked: bool | None
-    problem: HoldfastError | None
+    problem: StayfastError | None
     refresh_token: bool
     valid_until: float | None
 
@@ -72,7 +72,7 @@ class Departure:
                 exchange=None,
             )
         revoked: bool | None = None
-        problem: HoldfastError | None = None
+        problem: StayfastError | None = None
         if revoke and tokens is not None and login.config.revocation_url:
             try:
                 self._revoke(login)

@@ -73,7 +73,7 @@ def device_request(config: OAuthConfig) -> HttpRequest:
     if not config.device_url:
         raise ConfigMissing(
             f"{config.title} has no device authorization endpoint",
-            hint=f"holdfast login {config.service_name} --via loopback",
+            hint=f"stayfast login {config.service_name} --via loopback",
         )
     members: dict[str, str] = {}
     if config.scopes:

@@ -45,7 +45,7 @@ class Errands:
         One that may have been run before is not run again if its answer was saved since.
 
         Raises:
-            HoldfastError: As the errand turns out.
+            StayfastError: As the errand turns out.
         """
         try:
             return self._perform(errand)
@@ -69,7 +69,7 @@ class Errands:
         outcome = self._carried(errand)
         if isinstance(outcome, Verdict):  # only a poll ends with one
             msg = f"the errand for login {errand.login.short_id} came back without a login"
-            raise StorageConflict(msg, hint="holdfast status")
+            raise StorageConflict(msg, hint="stayfast status")
         return outcome
 
     def _carried(self, errand: Errand) -> ErrandOutcome:
@@ -96,4 +96,4 @@ class Errands:
         if current.state is State.AUTHENTICATED:
             return current
         msg = f"login {login.short_id} has changed meanwhile: it is {current.state.value}"
-        raise StorageConflict(msg, hint=f"holdfast status {login.provider}")
+        raise StorageConflict(msg, hint=f"stayfast status {login.provider}")

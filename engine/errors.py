@@ -2,7 +2,7 @@
 
 ::
 
-    HoldfastError
+    StayfastError
     ├── AuthRequired           AUTH_REQUIRED           nobody is signed in
     ├── AuthFailed             AUTH_FAILED             the login came to a bad end
     ├── AuthCancelled          AUTH_CANCELLED          the user or the provider said no
@@ -32,8 +32,8 @@
 Every error carries what a person needs: the sentence, one ``hint`` (a command or a setting), the
 stable ``code`` and the exit status of the command. No message holds a secret or a response body.
 
-This module is on the path of ``holdfast token``, which is why it imports nothing: codes are plain
-strings here, and :class:`holdfast.engine.result.ErrorCode` lists them.
+This module is on the path of ``stayfast token``, which is why it imports nothing: codes are plain
+strings here, and :class:`stayfast.engine.result.ErrorCode` lists them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .record import Login
 
 
-class HoldfastError(Exception):
+class StayfastError(Exception):
     """The root of every error this library raises on purpose.
 
     Args:
@@ -66,41 +66,41 @@ class HoldfastError(Exception):
         self.why = why
 
 
-class AuthRequired(HoldfastError):
+class AuthRequired(StayfastError):
     """Nobody is signed in to this provider with this account."""
 
     code = "AUTH_REQUIRED"
     exit_code = 4
 
 
-class AuthFailed(HoldfastError):
+class AuthFailed(StayfastError):
     """The login came to an end without tokens, and not because anybody declined it."""
 
     code = "AUTH_FAILED"
 
 
-class AuthCancelled(HoldfastError):
+class AuthCancelled(StayfastError):
     """The user or the provider said no (``access_denied``), or the login was cancelled."""
 
     code = "AUTH_CANCELLED"
     exit_code = 5
 
 
-class LoginTimedOut(HoldfastError):
+class LoginTimedOut(StayfastError):
     """The deadline of the login passed before an answer came."""
 
     code = "TIMEOUT"
     exit_code = 6
 
 
-class LoginPending(HoldfastError):
+class LoginPending(StayfastError):
     """The login is saved and waits for the user; nothing failed."""
 
     code = "LOGIN_PENDING"
     exit_code = 3
 
 
-class LoginPaused(HoldfastError):
+class LoginPaused(StayfastError):
     """The user interrupted the wait; the login is saved and can be resumed."""
 
     code = "LOGIN_PAUSED"
@@ -112,17 +112,17 @@ class LoginPaused(HoldfastError):
         self.login_id = login_id
 
 
-class LoginBusy(HoldfastError):
+class LoginBusy(StayfastError):
     """Another process has this login in hand; the message names it."""
 
     code = "LOGIN_BUSY"
 
 
-class CallbackRefused(HoldfastError):
+class CallbackRefused(StayfastError):
     """An answer that is not this login's, or not an answer at all; the login goes on waiting.
 
     Attributes:
-        reason: One of :class:`holdfast.engine.reasons.Refusal`, as a string.
+        reason: One of :class:`stayfast.engine.reasons.Refusal`, as a string.
     """
 
     code = "CALLBACK_REFUSED"
@@ -133,45 +133,45 @@ class CallbackRefused(HoldfastError):
         self.reason = reason
 
 
-class IllegalTransition(HoldfastError):
+class IllegalTransition(StayfastError):
     """The table has no row for this trigger in this state, or its guard said no."""
 
     code = "ILLEGAL_TRANSITION"
 
 
-class TokenExpired(HoldfastError):
+class TokenExpired(StayfastError):
     """The access token has expired and there is no refresh token."""
 
     code = "TOKEN_EXPIRED"
     exit_code = 4
 
 
-class TokenRefreshFailed(HoldfastError):
+class TokenRefreshFailed(StayfastError):
     """The provider refused the refresh token; a new login is needed."""
 
     code = "TOKEN_REFRESH_FAILED"
     exit_code = 4
 
 
-class ConfigMissing(HoldfastError):
+class ConfigMissing(StayfastError):
     """A setting without which nothing can be sent is absent."""
 
     code = "CONFIG_MISSING"
 
 
-class ConfigInvalid(HoldfastError):
+class ConfigInvalid(StayfastError):
     """A setting is present and cannot be right."""
 
     code = "CONFIG_INVALID"
 
 
-class NotFound(HoldfastError):
+class NotFound(StayfastError):
     """There is no provider, account or login of that name."""
 
     code = "NOT_FOUND"
 
 
-class NetworkError(HoldfastError):
+class NetworkError(StayfastError):
     """No usable answer arrived: refused, reset, timed out, bad certificate, server error.
 
     The request may or may not have been acted upon.
@@ -180,7 +180,7 @@ class NetworkError(HoldfastError):
     code = "NETWORK_ERROR"
 
 
-class ProviderError(HoldfastError):
+class ProviderError(StayfastError):
     """The provider answered, and the answer says no or makes no sense.
 
     Attributes:
@@ -204,13 +204,13 @@ class ProviderError(HoldfastError):
         self.status = status
 
 
-class TransportUnavailable(HoldfastError):
+class TransportUnavailable(StayfastError):
     """This transport cannot work here: no free port, no terminal, no device endpoint."""
 
     code = "TRANSPORT_UNAVAILABLE"
 
 
-class StorageError(HoldfastError):
+class StorageError(StayfastError):
     """The storage cannot be used; what it holds was not touched."""
 
     code = "STORAGE_UNAVAILABLE"
@@ -283,6 +283,6 @@ class Damaged(StorageError):
 
 
 class NewerFormat(StorageError):
-    """Written by a newer version of Holdfast; refused rather than half-read."""
+    """Written by a newer version of Stayfast; refused rather than half-read."""
 
     code = "STORAGE_NEWER_FORMAT"

@@ -77,7 +77,7 @@ class Event:
         trigger: The trigger of a transition.
         source: The state before; written as ``from``.
         dest: The state after; written as ``to``.
-        reason: Machine-readable (:mod:`holdfast.engine.reasons`).
+        reason: Machine-readable (:mod:`stayfast.engine.reasons`).
         transport: How the user was asked.
         outcome: How it went.
         http_status: The provider's answer.

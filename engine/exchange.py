@@ -10,7 +10,7 @@ from .device import PollAnswer, PollKind, judge_poll, poll_request
 from .errors import (
     AuthCancelled,
     AuthFailed,
-    HoldfastError,
+    StayfastError,
     LoginTimedOut,
     NetworkError,
     ProviderError,
@@ -61,7 +61,7 @@ class Exchange:
         challenge = login.challenge
         if challenge is None or login.presentation is None:
             msg = f"login {login.short_id} has lost what its code belongs to"
-            raise AuthFailed(msg, hint=f"holdfast login {login.provider}")
+            raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
         request = code_request(
             login.config,
             saved_callback(login),
@@ -77,7 +77,7 @@ class Exchange:
         except ProviderError as error:
             raise self._reject(login, lease, error, again=again) from error
         except NetworkError as error:
-            error.hint = f"holdfast resume {login.short_id}"
+            error.hint = f"stayfast resume {login.short_id}"
             raise
         return self._accept(login, tokens, lease, identity)
 
@@ -99,9 +99,9 @@ class Exchange:
             return AuthFailed(
                 f"the one-time code was already spent when login {login.short_id} stopped",
                 why="tokens issued for it were never received; the provider revokes them",
-                hint=f"holdfast login {login.provider}",
+                hint=f"stayfast login {login.provider}",
             )
-        return AuthFailed(error.message, hint=error.hint or f"holdfast login {login.provider}")
+        return AuthFailed(error.message, hint=error.hint or f"stayfast login {login.provider}")
 
     def poll(self, login: Login, lease: Lease) -> Login | Verdict:
         """Ask once whether the device code of ``login`` has been approved (RFC 8628 §3.4).
@@ -119,7 +119,7 @@ class Exchange:
         grant = presentation.device if presentation else None
         if grant is None:
             msg = f"login {login.short_id} is not a device login"
-            raise AuthFailed(msg, hint=f"holdfast login {login.provider}")
+            raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
         try:
             keys = self._identification.keys(login.config)
             response = send_under(lease, self._parts.http, poll_request(login.config, grant))
@@ -145,7 +145,7 @@ class Exchange:
         kind = VerdictKind.SLOW_DOWN if slower else VerdictKind.PENDING
         return Verdict(kind=kind, interval=answer.interval)
 
-    def _denied(self, login: Login, lease: Lease, error: ProviderError) -> HoldfastError:
+    def _denied(self, login: Login, lease: Lease, error: ProviderError) -> StayfastError:
         declined = error.oauth_error == "access_denied"
         self._parts.ledger.advance(
             login,
@@ -154,7 +154,7 @@ class Exchange:
             reason=Reason.ACCESS_DENIED if declined else Reason.PROVIDER_ERROR,
             circumstances=Circumstances(http_status=error.status, oauth_error=error.oauth_error),
         )
-        hint = f"holdfast login {login.provider}"
+        hint = f"stayfast login {login.provider}"
         if declined:
             said = error.message or "the provider said no: access_denied (you declined the request)"
             return AuthCancelled(said, hint=error.hint or hint)
@@ -172,7 +172,7 @@ class Exchange:
             ),
         )
         msg = "the code expired before it was approved"
-        return LoginTimedOut(msg, hint=f"holdfast login {login.provider} --via device")
+        return LoginTimedOut(msg, hint=f"stayfast login {login.provider} --via device")
 
     def _accept(
         self, login: Login, tokens: OAuthTokens, lease: Lease, identity: Identity | None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .authorization import authorization_url, require_client
 from .errors import (
-    HoldfastError,
+    StayfastError,
     LoginTimedOut,
     NetworkError,
     ProviderError,
@@ -167,7 +167,7 @@ class Inquiry:
         )
         if session is not None:
             session.reply(Verdict(kind=VerdictKind.FAILED, message=msg, reason=reason.value))
-        again = f"holdfast login {login.provider}"
+        again = f"stayfast login {login.provider}"
         raise LoginTimedOut(msg, hint=f"{again} --via device" if device else again)
 
 
@@ -179,13 +179,13 @@ def _deadline(login: Login, session: Session) -> float | None:
     return min(login.deadline, device.expires_at)
 
 
-def _why_not(error: HoldfastError) -> Reason:
+def _why_not(error: StayfastError) -> Reason:
     if isinstance(error, ProviderError):
         return Reason.DEVICE_REFUSED
     return Reason.NETWORK if isinstance(error, NetworkError) else Reason.TRANSPORT_UNAVAILABLE
 
 
-def _as_circumstances(error: HoldfastError) -> Circumstances:
+def _as_circumstances(error: StayfastError) -> Circumstances:
     if isinstance(error, ProviderError):
         return Circumstances(http_status=error.status, oauth_error=error.oauth_error)
     return Circumstances()

@@ -1,6 +1,6 @@
 """How long an access token serves, by clocks that may be wrong, and when to look for the next.
 
-This module is on the path of ``holdfast token``, which is why it imports nothing.
+This module is on the path of ``stayfast token``, which is why it imports nothing.
 """
 
 from __future__ import annotations

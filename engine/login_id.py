@@ -57,7 +57,7 @@ def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
         chosen = [login for login in candidates if login.pending]
         if not chosen:
             msg = "no login is waiting to be resumed"
-            raise NotFound(msg, hint="holdfast login")
+            raise NotFound(msg, hint="stayfast login")
     else:
         beginning = normalise(typed)
         chosen = [login for login in candidates if beginning and login.id.startswith(beginning)]
@@ -65,9 +65,9 @@ def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
             chosen = [login for login in chosen if login.pending] or chosen
         if not chosen:
             msg = f"there is no login {typed[:40]!r}"
-            raise NotFound(msg, hint="holdfast list")
+            raise NotFound(msg, hint="stayfast list")
     if len(chosen) > 1:
         names = ", ".join(f"{login.short_id} ({login.provider})" for login in chosen[:5])
         msg = f"several logins match: {names}"
-        raise NotFound(msg, hint="holdfast list")
+        raise NotFound(msg, hint="stayfast list")
     return chosen[0]

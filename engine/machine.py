@@ -101,5 +101,5 @@ def next_state(login: Login, trigger: Trigger) -> State:
         moved = False
     if not moved:
         msg = f"a login that is {login.state.value} cannot {trigger.value.replace('_', ' ')}"
-        raise IllegalTransition(msg, hint=f"holdfast status {login.provider}")
+        raise IllegalTransition(msg, hint=f"stayfast status {login.provider}")
     return State(bearer.state)

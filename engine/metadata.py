@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from .addresses import secure_address
 from .answer import read_members
-from .errors import ConfigInvalid, HoldfastError, NetworkError, ProviderError
+from .errors import ConfigInvalid, StayfastError, NetworkError, ProviderError
 from .ports import HttpRequest
 from .provider import OAuthProvider
 
@@ -76,7 +76,7 @@ def metadata_requests(issuer: str) -> list[HttpRequest]:
     if parts is None or parts.query or parts.fragment:
         raise ConfigInvalid(
             "an issuer is an https address without query or fragment",
-            hint="holdfast provider add NAME --issuer https://…",
+            hint="stayfast provider add NAME --issuer https://…",
         )
     path = parts.path.rstrip("/")
     paths = [
@@ -130,7 +130,7 @@ def discover(http: Http, issuer: str) -> ServerMetadata:
         ProviderError: It publishes none, or offers no PKCE with S256.
         NetworkError: It cannot be reached.
     """
-    problem: HoldfastError | None = None
+    problem: StayfastError | None = None
     for request in metadata_requests(issuer):
         response = http.send(request)
         try:
@@ -149,7 +149,7 @@ def discover(http: Http, issuer: str) -> ServerMetadata:
     raise ProviderError(
         f"no usable metadata was found for {urlsplit(issuer).hostname}: "
         f"{problem.message if problem else 'no answer'}",
-        hint=(problem and problem.hint) or "holdfast provider add NAME --auth-url … --token-url …",
+        hint=(problem and problem.hint) or "stayfast provider add NAME --auth-url … --token-url …",
     ) from problem
 
 

@@ -78,7 +78,7 @@ def policy_refusal(
         f"{config.title} refused the device flow: {why}{number}",
         oauth_error=code,
         status=status,
-        hint=f"holdfast login {config.service_name} --via {other}",
+        hint=f"stayfast login {config.service_name} --via {other}",
     )
 
 

@@ -1,6 +1,6 @@
 """The small protocols through which effects reach the engine.
 
-Whoever puts the parts together (``holdfast.interfaces``) hands in the real ones; a test hands in
+Whoever puts the parts together (``stayfast.interfaces``) hands in the real ones; a test hands in
 others and runs a day of logins in a millisecond.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from .errand import Errand, ErrandOutcome
-    from .errors import HoldfastError
+    from .errors import StayfastError
     from .events import Event, Recorded
     from .provider import OAuthConfig
     from .record import Login, Presentation, Summary
@@ -108,7 +108,7 @@ class Courier(Protocol):
             perform: Does it, in the process it is called in.
 
         Raises:
-            HoldfastError: As the errand turns out, whichever process it was performed in.
+            StayfastError: As the errand turns out, whichever process it was performed in.
         """
         ...
 
@@ -195,7 +195,7 @@ class Storage(Protocol):
         ...
 
     def find(self, alias: str) -> Login | None:
-        """The login of that alias (:attr:`holdfast.engine.record.Login.alias`).
+        """The login of that alias (:attr:`stayfast.engine.record.Login.alias`).
 
         Raises:
             Damaged, NewerFormat: As for :meth:`read`.
@@ -404,7 +404,7 @@ class TransportWanted(Exception):
         refuse: Told why, if it cannot work; the wait then goes on as it was.
     """
 
-    def __init__(self, transport: Transport, refuse: Callable[[HoldfastError], None]) -> None:
+    def __init__(self, transport: Transport, refuse: Callable[[StayfastError], None]) -> None:
         """Ask for ``transport``."""
         super().__init__(transport.name)
         self.transport = transport

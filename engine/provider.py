@@ -145,9 +145,9 @@ class OAuthConfig(OAuthProvider):
         for name in data:
             if name not in known:
                 msg = f"unknown provider setting {name!r}"
-                raise ConfigInvalid(msg, hint="holdfast help providers")
+                raise ConfigInvalid(msg, hint="stayfast help providers")
         if "service_name" not in data:
-            raise ConfigInvalid("a provider without a name", hint="holdfast help providers")
+            raise ConfigInvalid("a provider without a name", hint="stayfast help providers")
         return cls(**{name: _frozen(value) for name, value in data.items()})
 
 
@@ -183,7 +183,7 @@ def _check(name: str, value: object) -> None:
         fine = fine and (name != "service_name" or value != "")
     if not fine:
         msg = f"the provider setting {name!r} has a value that cannot be right"
-        raise ConfigInvalid(msg, hint="holdfast help providers")
+        raise ConfigInvalid(msg, hint="stayfast help providers")
 
 
 def _port(value: object) -> bool:

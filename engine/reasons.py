@@ -21,7 +21,7 @@ class Reason(StrEnum):
     DEVICE_CODE_EXPIRED = "device_code_expired"
     """The device code ran out before it was approved."""
     USER_CANCELLED = "user_cancelled"
-    """``holdfast cancel``, or the program's equivalent."""
+    """``stayfast cancel``, or the program's equivalent."""
     CODE_REFUSED = "code_refused"
     """The provider refused the authorization code."""
     CODE_SPENT = "code_spent"
@@ -41,7 +41,7 @@ class Reason(StrEnum):
     BUFFER_REACHED = "buffer_reached"
     """The access token is within the expiry buffer."""
     SIGNED_OUT = "signed_out"
-    """``holdfast logout``."""
+    """``stayfast logout``."""
     NEWER_LOGIN = "newer_login"
     """Another login of the same account was finished."""
 

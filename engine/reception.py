@@ -13,7 +13,7 @@ from .errors import (
     AuthCancelled,
     AuthFailed,
     CallbackRefused,
-    HoldfastError,
+    StayfastError,
     NetworkError,
     StorageError,
 )
@@ -85,7 +85,7 @@ class Reception:
         except CallbackRefused as refused:
             self._refuse(login, session, refused)
             return login
-        except HoldfastError as error:
+        except StayfastError as error:
             session.reply(_bad_news(error))
             raise
         who = finished.identity.name if finished.identity else None
@@ -153,7 +153,7 @@ class Reception:
             ),
         )
 
-    def _deny(self, login: Login, denial: Denial, lease: Lease) -> HoldfastError:
+    def _deny(self, login: Login, denial: Denial, lease: Lease) -> StayfastError:
         declined = denial.error == "access_denied"
         self._parts.ledger.advance(
             login,
@@ -162,7 +162,7 @@ class Reception:
             reason=Reason.ACCESS_DENIED if declined else Reason.PROVIDER_ERROR,
             circumstances=Circumstances(oauth_error=denial.error),
         )
-        hint = f"holdfast login {login.provider}"
+        hint = f"stayfast login {login.provider}"
         why = denial.description
         if declined:
             return AuthCancelled("the provider said no: access_denied", hint=hint, why=why)
@@ -184,7 +184,7 @@ class Reception:
         )
 
 
-def _bad_news(error: HoldfastError) -> Verdict:
+def _bad_news(error: StayfastError) -> Verdict:
     """What the browser's page, or the terminal, is told of ``error``."""
     denied = isinstance(error, AuthCancelled)
     message = error.message

@@ -114,7 +114,7 @@ class Login:
         created_at: When it was begun, POSIX seconds.
         changed_at: When it last changed, POSIX seconds.
         deadline: When a pending login ends by itself, POSIX seconds.
-        reason: Why it is where it is (:class:`holdfast.engine.reasons.Reason`).
+        reason: Why it is where it is (:class:`stayfast.engine.reasons.Reason`).
         oauth_error: The provider's last error code, if that is why.
         challenge: The secrets of a pending login.
         presentation: How the user was asked.

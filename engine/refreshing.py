@@ -55,7 +55,7 @@ class Refreshing:
         tokens = login.tokens
         if tokens is None or tokens.refresh_token is None:
             msg = f"login {login.short_id} has no refresh token"
-            raise TokenExpired(msg, hint=f"holdfast login {login.provider}")
+            raise TokenExpired(msg, hint=f"stayfast login {login.provider}")
         request = refresh_request(login.config, tokens.refresh_token)
         try:
             response, again = send_twice(lease, self._parts.http, request, again=again)
@@ -113,7 +113,7 @@ class Refreshing:
         current = self._parts.storage.read(login.id)
         if current is None or current.version != login.version:
             msg = "another process has changed this login meanwhile"
-            raise StorageConflict(msg, hint=f"holdfast status {login.provider}")
+            raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
         said = Circumstances(http_status=error.status, oauth_error=error.oauth_error)
         if error.oauth_error in _CLIENT_ERRORS:
             self._postpone(login, lease, Reason.PROVIDER_ERROR, said)
@@ -133,5 +133,5 @@ class Refreshing:
             why="an earlier refresh was interrupted before its answer could be saved"
             if again
             else None,
-            hint=f"holdfast login {login.provider}",
+            hint=f"stayfast login {login.provider}",
         )

@@ -51,7 +51,7 @@ class Renewal:
         if login is None or login.tokens is None:
             which = "" if account == DEFAULT_ACCOUNT else f" --account {account}"
             raise AuthRequired(
-                f"not signed in to {provider}", hint=f"holdfast login {provider}{which}"
+                f"not signed in to {provider}", hint=f"stayfast login {provider}{which}"
             )
         return login
 
@@ -175,14 +175,14 @@ class Renewal:
             current = storage.read(login.id)
             if current is None or current.tokens is None:
                 msg = f"login {login.short_id} was replaced or ended meanwhile"
-                raise StorageConflict(msg, hint=f"holdfast status {login.provider}")
+                raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
             if self._serves(current, seen, buffer, force=force):
                 return current
             return self._refresh(current, lease, force=force)
 
     def _refresh(self, login: Login, lease: Lease, *, force: bool) -> Login:
         again = login.state is State.EXCHANGING  # its process stopped: the lease is ours
-        hint = f"holdfast login {login.provider}"
+        hint = f"stayfast login {login.provider}"
         if login.state is State.REFRESH_FAILED and not force:
             because = login.oauth_error or login.reason
             msg = (

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from .errors import HoldfastError
+    from .errors import StayfastError
 
 T = TypeVar("T")
 
@@ -58,16 +58,16 @@ class Failure:
         code: The same for programs.
         hint: The one thing to do about it, if there is one.
         cause: The exception behind it; a
-            :class:`~holdfast.engine.errors.TokensNotSaved` still holds the tokens.
+            :class:`~stayfast.engine.errors.TokensNotSaved` still holds the tokens.
     """
 
     error: str
     code: ErrorCode
     hint: str | None = None
-    cause: HoldfastError | None = field(default=None, repr=False, compare=False)
+    cause: StayfastError | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, error: HoldfastError) -> Failure:
+    def of(cls, error: StayfastError) -> Failure:
         """The failure that tells ``error`` to a caller who wants values, not exceptions."""
         return cls(error.message, ErrorCode(error.code), error.hint, error)
 

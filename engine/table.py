@@ -56,7 +56,7 @@ class Trigger(StrEnum):
 
 
 class Guard(StrEnum):
-    """A condition on the record; :mod:`holdfast.engine.machine` says what each one looks at."""
+    """A condition on the record; :mod:`stayfast.engine.machine` says what each one looks at."""
 
     POLLS = "polls"
     SENDS_CODE = "sends_code"

@@ -23,7 +23,7 @@ def token_endpoint(config: OAuthConfig) -> str:
     if not config.token_url:
         raise ConfigMissing(
             f"the token endpoint of {config.title} is not known",
-            hint=f"holdfast provider edit {config.service_name}",
+            hint=f"stayfast provider edit {config.service_name}",
         )
     return config.token_url
 

@@ -133,7 +133,7 @@ class Catalogue:
             similar = get_close_matches(name.lower(), {*self._providers, *tables}, n=1)
             raise NotFound(
                 f"there is no provider {name[:40]!r}",
-                hint=f"did you mean {similar[0]}?" if similar else "holdfast provider list",
+                hint=f"did you mean {similar[0]}?" if similar else "stayfast provider list",
             )
         members = {field: getattr(base, field) for field in _FIELDS} if base else {}
         try:
@@ -141,7 +141,7 @@ class Catalogue:
         except ConfigInvalid as error:
             raise ConfigInvalid(
                 f"{error.message} (provider {name[:40]!r})",
-                hint=f"holdfast provider edit {name}",
+                hint=f"stayfast provider edit {name}",
             ) from error
 
     def _sources(
@@ -175,7 +175,7 @@ class Catalogue:
             inline = table.get("client_secret")
             return inline if isinstance(inline, str) else None
         path = Path(self._directory or ".") / Path(str(named)).expanduser()
-        hint = f"holdfast provider edit {name} --client-secret-file FILE"
+        hint = f"stayfast provider edit {name} --client-secret-file FILE"
         try:
             with path.open("rb") as file:
                 secret = file.read(_SECRET_LIMIT + 1).decode("utf-8").strip()

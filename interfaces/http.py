@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..engine.addresses import loopback_host, secure_address
-from ..engine.errors import ConfigInvalid, HoldfastError, NetworkError
+from ..engine.errors import ConfigInvalid, StayfastError, NetworkError
 from ..engine.ports import HttpResponse
 from ..storage.host import SystemClock, app_version
 from .http_failure import explain
@@ -91,7 +91,7 @@ class RequestsHttp:
         if not secure_address(request.url):
             raise ConfigInvalid(
                 f"{_named(request.url)} is not an https address",
-                hint="holdfast provider list",
+                hint="stayfast provider list",
             )
         call = _Call(lambda gone: self._exchange(request, gone), self._total)
         return call.result(urlsplit(request.url).hostname or "")
@@ -101,7 +101,7 @@ class RequestsHttp:
 
         host = urlsplit(request.url).hostname or ""
         headers = {
-            "User-Agent": f"holdfast/{app_version()}",
+            "User-Agent": f"stayfast/{app_version()}",
             "Accept-Encoding": "identity",
             **request.headers,
         }
@@ -113,7 +113,7 @@ class RequestsHttp:
             ready = prepared.prepare()
         except (requests.RequestException, ValueError):
             raise ConfigInvalid(
-                f"{_named(request.url)} is not an address", hint="holdfast provider list"
+                f"{_named(request.url)} is not an address", hint="stayfast provider list"
             ) from None
         session = self._open_session()
         try:
@@ -127,7 +127,7 @@ class RequestsHttp:
             )
             with response:
                 return self._received(response, host, gone)
-        except HoldfastError:
+        except StayfastError:
             raise
         # an exception of requests carries its request: the secret in it must not travel on; and
         # whatever it is (requests, urllib3, OSError, ValueError), there is no answer
@@ -186,7 +186,7 @@ class _Call:
         self._answer: HttpResponse | None = None
         self._error: BaseException | None = None
         self._gone = False
-        self._thread = threading.Thread(target=self._run, name="holdfast-http", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="stayfast-http", daemon=True)
 
     def _run(self) -> None:
         try:
@@ -232,7 +232,7 @@ def _next_piece(raw: Any) -> bytes:
 def _too_large(host: str, limit: int) -> NetworkError:
     return NetworkError(
         f"the answer of {host} is larger than {limit // 1024} KiB, and was not read",
-        hint="holdfast provider list",
+        hint="stayfast provider list",
     )
 
 

@@ -94,11 +94,11 @@ _SENTENCES: Final[tuple[tuple[Callable[[list[BaseException], set[str]], bool], s
     (
         _of(socket.gaierror),
         "{host} was not found; is this machine on the network?",
-        "holdfast doctor",
+        "stayfast doctor",
     ),
-    (_named("NameResolutionError"), "{host} was not found", "holdfast doctor"),
+    (_named("NameResolutionError"), "{host} was not found", "stayfast doctor"),
     (_of(ConnectionRefusedError), "{host} refused the connection", _LATER),
-    (_unreachable, "{host} cannot be reached from this network", "holdfast doctor"),
+    (_unreachable, "{host} cannot be reached from this network", "stayfast doctor"),
     (
         _named("ConnectTimeout", "ConnectTimeoutError"),
         "{host} did not answer the connection in time",
@@ -113,7 +113,7 @@ _SENTENCES: Final[tuple[tuple[Callable[[list[BaseException], set[str]], bool], s
     (
         _named("SSLError"),
         "no secure connection to {host} could be made",
-        "holdfast doctor",
+        "stayfast doctor",
     ),
     (
         _named("ContentDecodingError", "DecodeError"),

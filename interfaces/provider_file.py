@@ -128,7 +128,7 @@ class ProviderFile:
         def add(tables: dict[str, Any]) -> None:
             if name in tables:
                 raise ConfigInvalid(
-                    f"there is a provider {name!r} already", hint=f"holdfast provider edit {name}"
+                    f"there is a provider {name!r} already", hint=f"stayfast provider edit {name}"
                 )
             tables[name] = _checked(name, members)
 
@@ -191,7 +191,7 @@ class ProviderFile:
 
     def _absent(self, name: str) -> NotFound:
         return NotFound(
-            f"provider {name[:40]!r} is not in {self.path}", hint="holdfast provider list"
+            f"provider {name[:40]!r} is not in {self.path}", hint="stayfast provider list"
         )
 
 
@@ -250,7 +250,7 @@ def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
         if member in plain and not secure_address(plain[member]):
             raise ConfigInvalid(
                 f"{member} of provider {name!r} is not an https address",
-                hint=f"holdfast provider edit {name} --{member.replace('_', '-')} https://…",
+                hint=f"stayfast provider edit {name} --{member.replace('_', '-')} https://…",
             )
     return plain
 
@@ -260,10 +260,10 @@ def _check_members(name: str, table: Mapping[str, object]) -> None:
         if member not in _KNOWN or member == "service_name":
             raise ConfigInvalid(
                 f"provider {name[:40]!r} has no setting {member[:40]!r}",
-                hint="holdfast help providers",
+                hint="stayfast help providers",
             )
     for member in CLIENT_MEMBERS & table.keys():
         if not isinstance(table[member], str):
             raise ConfigInvalid(
-                f"{member} of provider {name[:40]!r} is not a text", hint="holdfast help providers"
+                f"{member} of provider {name[:40]!r} is not a text", hint="stayfast help providers"
             )

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from ..engine.conductor import DEFAULT_TIMEOUT, Started
-from ..engine.errors import AuthRequired, HoldfastError
+from ..engine.errors import AuthRequired, StayfastError
 from ..engine.login_id import choose
 from ..engine.record import DEFAULT_ACCOUNT
 from ..engine.result import Failure, Result, Success
@@ -35,7 +35,7 @@ def _answered(
     def answer(self: OAuthService, /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
         try:
             return Success(method(self, *args, **kwargs))
-        except HoldfastError as error:
+        except StayfastError as error:
             return Failure.of(error)
 
     return answer
@@ -70,7 +70,7 @@ class OAuthService:
             conversation: Where the address to open is shown; standard error by default.
             browser: What opens it; the system's browser by default.
             audit: Where the audit log is told, such as ``file,logging:myprogram.audit``; by default
-                what ``HOLDFAST_AUDIT`` says.
+                what ``STAYFAST_AUDIT`` says.
         """
         self._token_storage = token_storage
         self._storage = storage
@@ -319,5 +319,5 @@ class OAuthService:
 def _tokens(login: Login) -> OAuthTokens:
     if login.tokens is None:
         msg = f"login {login.short_id} holds no tokens"
-        raise AuthRequired(msg, hint=f"holdfast login {login.provider}")
+        raise AuthRequired(msg, hint=f"stayfast login {login.provider}")
     return login.tokens

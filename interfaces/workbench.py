@@ -1,6 +1,6 @@
 """The parts put together: which storage, which providers, which HTTP, which conductor.
 
-The command and :class:`holdfast.OAuthService` both start here, so that a default is chosen once.
+The command and :class:`stayfast.OAuthService` both start here, so that a default is chosen once.
 """
 
 from __future__ import annotations
@@ -103,12 +103,12 @@ class Workbench:
             token_storage: Three methods to keep tokens in, instead of the user's own storage.
             state_dir: Instead of the user's state directory.
             config_dir: Instead of the user's configuration directory.
-            store: Which storage, instead of what ``HOLDFAST_STORE`` says.
+            store: Which storage, instead of what ``STAYFAST_STORE`` says.
             interactive: Whether somebody is there to answer a keyring's prompt.
             announce: Told in one line which storage was chosen, when one is made.
             observers: Hear of every event besides the sinks of the audit log.
-            audit: Where the audit log is told, instead of what ``HOLDFAST_AUDIT`` says
-                (:func:`holdfast.interfaces.audit.choice.audit_sinks`).
+            audit: Where the audit log is told, instead of what ``STAYFAST_AUDIT`` says
+                (:func:`stayfast.interfaces.audit.choice.audit_sinks`).
             environ: The environment.
 
         Raises:
@@ -183,7 +183,7 @@ class Workbench:
         if not config.token_url:
             raise ConfigMissing(
                 f"the token endpoint of {config.title} is not known",
-                hint=f"holdfast provider edit {config.service_name}",
+                hint=f"stayfast provider edit {config.service_name}",
             )
         return config
 

@@ -1,6 +1,6 @@
 """Where logins are kept and locked: the sealed vault, PostgreSQL, memory, and views for other contracts.
 
-Its names are loaded when they are asked for: ``holdfast token`` needs only the reading half.
+Its names are loaded when they are asked for: ``stayfast token`` needs only the reading half.
 """
 
 from __future__ import annotations

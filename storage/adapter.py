@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..engine.errors import HoldfastError, StorageError
+from ..engine.errors import StayfastError, StorageError
 from ..engine.record import DEFAULT_ACCOUNT, account_alias
 from ..engine.table import Trigger
 from ..engine.tokens import OAuthTokens
@@ -53,11 +53,11 @@ class TokenStorageAdapter:
         """Three methods offer no way to try."""
 
     def read(self, login_id: str) -> Login | None:
-        """See :meth:`holdfast.engine.ports.Storage.read`."""
+        """See :meth:`stayfast.engine.ports.Storage.read`."""
         return self._memory.read(login_id)
 
     def find(self, alias: str) -> Login | None:
-        """See :meth:`holdfast.engine.ports.Storage.find`; what is kept outside decides."""
+        """See :meth:`stayfast.engine.ports.Storage.find`; what is kept outside decides."""
         kind, _, rest = alias.partition("\0")
         if kind != "account":
             return self._memory.find(alias)
@@ -75,17 +75,17 @@ class TokenStorageAdapter:
             return import_tokens(self._memory, config, kept, account)
 
     def summaries(self) -> Iterable[Summary]:
-        """See :meth:`holdfast.engine.ports.Storage.summaries`: those this process has seen."""
+        """See :meth:`stayfast.engine.ports.Storage.summaries`: those this process has seen."""
         return self._memory.summaries()
 
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
     ) -> AbstractContextManager[Lease]:
-        """See :meth:`holdfast.engine.ports.Storage.lease`: among the threads of this process."""
+        """See :meth:`stayfast.engine.ports.Storage.lease`: among the threads of this process."""
         return self._memory.lease(login_id, wait=wait, until=until)
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.commit`; tokens are kept outside first."""
+        """See :meth:`stayfast.engine.ports.Storage.commit`; tokens are kept outside first."""
         with self._guard:
             return self._memory.commit(changes, first=lambda: self._pass_on(changes))
 
@@ -99,11 +99,11 @@ class TokenStorageAdapter:
                 self._outside(partial(self._tokens.delete_tokens, name))
 
     def note(self, event: Event) -> Recorded:
-        """See :meth:`holdfast.engine.ports.Storage.note`."""
+        """See :meth:`stayfast.engine.ports.Storage.note`."""
         return self._memory.note(event)
 
     def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.events`."""
+        """See :meth:`stayfast.engine.ports.Storage.events`."""
         return self._memory.events(after=after, limit=limit)
 
     def _load(self, provider: str, account: str) -> OAuthTokens | None:
@@ -118,7 +118,7 @@ class TokenStorageAdapter:
     def _outside(self, call: Callable[[], object]) -> object:
         try:
             return call()
-        except HoldfastError:
+        except StayfastError:
             raise
         except Exception as error:
             raise StorageError(

@@ -102,7 +102,7 @@ def _read_aside(
 
 def _not_as_written(seq: int) -> Damaged:
     return Damaged(
-        f"record {seq} of the audit log is not as it was written", hint="holdfast audit verify"
+        f"record {seq} of the audit log is not as it was written", hint="stayfast audit verify"
     )
 
 
@@ -138,7 +138,7 @@ def read_events(
             members = members_of_text(text)
         except (Damaged, NotAnEvent) as error:
             raise Damaged(
-                f"record {seq} of the audit log does not open", hint="holdfast audit verify"
+                f"record {seq} of the audit log does not open", hint="stayfast audit verify"
             ) from error
         found.append(Recorded(seq, members, link, mac))
         link = mac

@@ -80,7 +80,7 @@ class HandedPlaces(KeyPlaces):
             StorageError: It is another vault, or no slot of its new key opens here.
         """
         if header.store != self._handover.store:
-            raise StorageError("this is another vault than before", hint="holdfast status")
+            raise StorageError("this is another vault than before", hint="stayfast status")
         if header.epoch == self._handover.epoch:
             return self._handover.root
         return super().root_of(header)

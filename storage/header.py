@@ -198,8 +198,8 @@ def decode_header(data: bytes) -> Header:
         least = members["min_reader"]
         if isinstance(least, int) and least > FORMAT:
             raise NewerFormat(
-                "this vault was written by a newer version of Holdfast",
-                hint="pip install --upgrade holdfast",
+                "this vault was written by a newer version of Stayfast",
+                hint="pip install --upgrade stayfast",
             )
         slots = _sequence(members["slots"])[:_LIMIT]
         return Header(
@@ -218,7 +218,7 @@ def decode_header(data: bytes) -> Header:
         raise Damaged("the header of the vault cannot be read", hint=_MEND) from error
 
 
-_MEND = "holdfast help storage"
+_MEND = "stayfast help storage"
 
 
 def keys_of(header: Header, root: bytes) -> Keys:
@@ -236,11 +236,11 @@ def _slot(members: Mapping[str, cbor.Plain]) -> Slot:
 
 
 def _bound(kind: str, params: Mapping[str, cbor.Plain], store: bytes) -> bytes:
-    return b"holdfast/1/slot\0" + store + kind.encode() + b"\0" + cbor.encode(params)
+    return b"stayfast/1/slot\0" + store + kind.encode() + b"\0" + cbor.encode(params)
 
 
 def _commitment(key: bytes, store: bytes) -> bytes:
-    return hmac(key, b"holdfast/1/commitment\0" + store)
+    return hmac(key, b"stayfast/1/commitment\0" + store)
 
 
 def _octets(value: cbor.Plain) -> bytes:

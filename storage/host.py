@@ -49,7 +49,7 @@ class SystemRandomness:
 def app_version() -> str:
     """Our own version, as it is installed."""
     try:
-        return version("holdfast")
+        return version("stayfast")
     except PackageNotFoundError:  # copied somewhere rather than installed
         return "unknown"
 

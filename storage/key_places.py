@@ -84,7 +84,7 @@ class KeyPlaces:
         if kind == PASSPHRASE:
             given = self._passphrase()
             if not given:
-                raise ConfigInvalid("there is no passphrase", hint="export HOLDFAST_PASSPHRASE=…")
+                raise ConfigInvalid("there is no passphrase", hint="export STAYFAST_PASSPHRASE=…")
             return new_passphrase_slot(given, store, root)
         if kind in {CREDENTIALS, COMMAND}:
             key = expand(outside_key(kind, self._environ), kind, store)
@@ -113,7 +113,7 @@ class KeyPlaces:
             )
             if self.root_of(after) != root:  # before anything depends on it
                 raise StorageError(
-                    f"the new key cannot be had back from the {kind}", hint="holdfast store info"
+                    f"the new key cannot be had back from the {kind}", hint="stayfast store info"
                 )
             return after
 

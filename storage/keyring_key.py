@@ -28,7 +28,7 @@ PATIENCE: Final = 3.0
 PATIENCE_AT_TERMINAL: Final = 60.0
 """Seconds it may take when somebody is."""
 
-_WITHOUT: Final = "export HOLDFAST_STORE=file"
+_WITHOUT: Final = "export STAYFAST_STORE=file"
 _CHECK: Final = 4  # octets that tell our item from anything else under its name
 _ALLOWED: Final = {
     "linux": ("keyring.backends.SecretService:Keyring", "keyring.backends.kwallet:DBusKeyring"),
@@ -67,9 +67,9 @@ class KeyringKey:
 
         Args:
             interactive: Whether somebody is there to answer a prompt.
-            environ: Where ``HOLDFAST_KEYRING`` may name another class (``module:Class``).
+            environ: Where ``STAYFAST_KEYRING`` may name another class (``module:Class``).
         """
-        named = (os.environ if environ is None else environ).get("HOLDFAST_KEYRING")
+        named = (os.environ if environ is None else environ).get("STAYFAST_KEYRING")
         self._classes = (named,) if named else _ALLOWED.get(sys.platform, _ALLOWED["linux"])
         self._patience = PATIENCE_AT_TERMINAL if interactive else PATIENCE
         self._backend: Backend | None = None
@@ -186,13 +186,13 @@ _remembered: dict[tuple[str, ...], tuple[str, bytes]] = {}
 
 def _item(store: bytes, item: str) -> tuple[str, str]:
     """Service and user name of the item; a second user of one service is renamed on Windows."""
-    return f"holdfast vault {store.hex()}" + ("" if item == "key" else f" {item}"), "key"
+    return f"stayfast vault {store.hex()}" + ("" if item == "key" else f" {item}"), "key"
 
 
 def _decode(found: str | None) -> bytes:
     if found is None:
         raise StorageError(
-            "the system keyring has no key for this vault", hint="holdfast help storage"
+            "the system keyring has no key for this vault", hint="stayfast help storage"
         )
     try:
         octets = b64decode(found, validate=True)
@@ -201,6 +201,6 @@ def _decode(found: str | None) -> bytes:
     key, check = octets[:KEY_OCTETS], octets[KEY_OCTETS:]
     if len(key) != KEY_OCTETS or check != hmac(key, b"check")[:_CHECK]:
         raise StorageError(
-            "the item in the system keyring is not a key", hint="holdfast help storage"
+            "the item in the system keyring is not a key", hint="stayfast help storage"
         )
     return key

@@ -55,7 +55,7 @@ else:
         except OSError as error:  # no locks to be had, as on some network file systems
             raise StorageError(
                 f"cannot lock a file: {(error.strerror or 'unknown error').lower()}",
-                hint="export HOLDFAST_STATE_DIR=…",
+                hint="export STAYFAST_STATE_DIR=…",
             ) from error
         return True
 
@@ -159,7 +159,7 @@ def _file(path: str) -> Generator[int]:
     except FileNotFoundError as error:
         raise StorageError(
             f"cannot make the lock {path}: its directory has gone",
-            hint="export HOLDFAST_STATE_DIR=…",
+            hint="export STAYFAST_STATE_DIR=…",
         ) from error
     _held[descriptor] = path
     try:
@@ -182,7 +182,7 @@ def _wait_for(
         now = _clock.monotonic()
         left = deadline - now
         if left <= 0 or (until is not None and until()):
-            raise LoginBusy(f"{what} is being handled by {_holder(path)}", hint="holdfast status")
+            raise LoginBusy(f"{what} is being handled by {_holder(path)}", hint="stayfast status")
         # jittered, so that a crowd does not knock in step
         _clock.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
         pause = min(pause * 2, _LONGEST_PAUSE)

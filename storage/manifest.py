@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MODULUS: Final = 1 << 256
 _READ: Final = "SELECT body, mac FROM head"
 _READ_TO_WRITE: Final = "SELECT body, mac FROM head FOR UPDATE"
-_HELP: Final = "holdfast store mend"
+_HELP: Final = "stayfast store mend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Head:
         generation: Counts the commits.
         first: The record the log is followed from: those before were pruned, or set aside.
         link: The link before that record.
-        forward: The first record whose key was erased (:mod:`holdfast.storage.ratchet`); 0 if none.
+        forward: The first record whose key was erased (:mod:`stayfast.storage.ratchet`); 0 if none.
         ratchet: The key of the next record, sealed.
     """
 

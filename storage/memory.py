@@ -37,19 +37,19 @@ class MemoryStorage:
         """Memory is always there."""
 
     def read(self, login_id: str) -> Login | None:
-        """See :meth:`holdfast.engine.ports.Storage.read`."""
+        """See :meth:`stayfast.engine.ports.Storage.read`."""
         with self._guard:
             found = self._logins.get(login_id)
         return decode_login(found[2]) if found else None
 
     def find(self, alias: str) -> Login | None:
-        """See :meth:`holdfast.engine.ports.Storage.find`."""
+        """See :meth:`stayfast.engine.ports.Storage.find`."""
         with self._guard:  # one look: between two, the login could pass its alias on
             login_id = self._aliases.get(alias)
             return self.read(login_id) if login_id else None
 
     def summaries(self) -> Iterable[Summary]:
-        """See :meth:`holdfast.engine.ports.Storage.summaries`."""
+        """See :meth:`stayfast.engine.ports.Storage.summaries`."""
         with self._guard:
             kept = [secret for _, _, secret in self._logins.values()]
         return sorted(
@@ -59,7 +59,7 @@ class MemoryStorage:
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
     ) -> AbstractContextManager[Lease]:
-        """See :meth:`holdfast.engine.ports.Storage.lease`."""
+        """See :meth:`stayfast.engine.ports.Storage.lease`."""
         return self._lease(login_id, wait, until)
 
     @contextmanager
@@ -74,7 +74,7 @@ class MemoryStorage:
             if left <= 0 or (until is not None and until()):
                 raise LoginBusy(
                     f"login {login_id[:4]} is being handled by another thread of this process",
-                    hint="holdfast status",
+                    hint="stayfast status",
                 )
         try:
             yield Lease(login_id)
@@ -84,7 +84,7 @@ class MemoryStorage:
     def commit(
         self, changes: Sequence[Change], *, first: Callable[[], None] | None = None
     ) -> list[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.commit`.
+        """See :meth:`stayfast.engine.ports.Storage.commit`.
 
         Args:
             changes: See there.
@@ -111,7 +111,7 @@ class MemoryStorage:
             return [self._record(change.event) for change in changes]
 
     def note(self, event: Event) -> Recorded:
-        """See :meth:`holdfast.engine.ports.Storage.note`."""
+        """See :meth:`stayfast.engine.ports.Storage.note`."""
         with self._guard:
             return self._record(event)
 
@@ -121,6 +121,6 @@ class MemoryStorage:
         return recorded
 
     def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.events`."""
+        """See :meth:`stayfast.engine.ports.Storage.events`."""
         with self._guard:
             return self._events[after : after + limit]

@@ -46,7 +46,7 @@ def refuse_network_fs(directory: str) -> None:
     if kind in NETWORKED:
         raise StorageError(
             f"{directory} is on a network file system ({kind}), where locks do not hold",
-            hint="export HOLDFAST_STATE_DIR=… on a local disk, or HOLDFAST_ALLOW_NETWORK_FS=1",
+            hint="export STAYFAST_STATE_DIR=… on a local disk, or STAYFAST_ALLOW_NETWORK_FS=1",
         )
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .header import Slot
 
 CHOICES: Final = ("auto", "keyring", "file", "memory")
-"""What ``HOLDFAST_STORE`` may say, besides the address of a PostgreSQL database."""
+"""What ``STAYFAST_STORE`` may say, besides the address of a PostgreSQL database."""
 
 Announce = Callable[[str], None]
 
@@ -56,10 +56,10 @@ def open_storage(
     Args:
         choice: ``auto`` (a keyring if one answers, else a file), ``keyring``, ``file``,
             ``memory``, or the address of a PostgreSQL database (``postgresql://…``); from
-            ``HOLDFAST_STORE`` if not given.
+            ``STAYFAST_STORE`` if not given.
         state_dir: Where the vault is; the user's state directory if not given.
         config_dir: Where its key file is; the user's configuration directory if not given.
-        passphrase: Gives the passphrase, where one is needed; from ``HOLDFAST_PASSPHRASE`` if not
+        passphrase: Gives the passphrase, where one is needed; from ``STAYFAST_PASSPHRASE`` if not
             given.
         interactive: Whether somebody is there to answer a keyring's prompt.
         announce: Told in one line what was chosen and why, when a vault is made.
@@ -70,7 +70,7 @@ def open_storage(
         ConfigMissing: The driver of PostgreSQL is not installed.
     """
     env = os.environ if environ is None else environ
-    chosen = choice or env.get("HOLDFAST_STORE") or "auto"
+    chosen = choice or env.get("STAYFAST_STORE") or "auto"
     if is_address(chosen):
         from .postgres import PostgresStorage  # noqa: PLC0415  only those who have one need it
 
@@ -86,7 +86,7 @@ def open_storage(
     if chosen not in CHOICES:
         raise ConfigInvalid(
             f"there is no storage {chosen.partition(':')[0]!r}",
-            hint=f"HOLDFAST_STORE={'|'.join(CHOICES)}|postgresql://…",
+            hint=f"STAYFAST_STORE={'|'.join(CHOICES)}|postgresql://…",
         )
     if chosen == "memory":
         return MemoryStorage()
@@ -123,11 +123,11 @@ def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault:
 
 
 def _never_made() -> None:
-    raise StorageError("the vault has gone", hint="holdfast status")
+    raise StorageError("the vault has gone", hint="stayfast status")
 
 
 class VaultParts(TypedDict):
-    """The arguments of :class:`holdfast.storage.vault.Vault` by name."""
+    """The arguments of :class:`stayfast.storage.vault.Vault` by name."""
 
     unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]]
     create: Callable[[], None]
@@ -161,14 +161,14 @@ class VaultOpener:
         env = os.environ if environ is None else environ
         self.state_dir = state_dir or default_state_dir(env)
         self._choice = choice
-        self._passphrase = passphrase or (lambda: env.get("HOLDFAST_PASSPHRASE") or None)
+        self._passphrase = passphrase or (lambda: env.get("STAYFAST_PASSPHRASE") or None)
         self._keyring = KeyringKey(interactive=interactive, environ=env)
         self._environ = env
         self.places = KeyPlaces(
             config_dir or default_config_dir(env), self._passphrase, self._keyring, env
         )
         self.announce = announce or _say_nothing
-        self._allow_network = env.get("HOLDFAST_ALLOW_NETWORK_FS") == "1"
+        self._allow_network = env.get("STAYFAST_ALLOW_NETWORK_FS") == "1"
 
     def unlock(self, connection: sqlite3.Connection) -> tuple[Header, Keys]:
         """The header of the vault, and its keys.
@@ -198,8 +198,8 @@ class VaultOpener:
         if self._choice not in {"auto", header.kind}:
             raise StorageError(
                 f"the vault in {self.state_dir} has its key in a {header.kind}, "
-                f"and HOLDFAST_STORE asks for {self._choice}",
-                hint="unset HOLDFAST_STORE",
+                f"and STAYFAST_STORE asks for {self._choice}",
+                hint="unset STAYFAST_STORE",
             )
         keys = self.keys(header)
         try:
@@ -207,7 +207,7 @@ class VaultOpener:
         except sqlite3.Error:  # its table is gone, and this is the copy
             kept = None
         if kept is not None and kept[0] != keys.header_mac(header.body):
-            raise Damaged("the header of the vault was changed", hint="holdfast help storage")
+            raise Damaged("the header of the vault was changed", hint="stayfast help storage")
         if header.layout >= FORMAT:
             read_audit_keys(connection, keys)
         return keys
@@ -257,7 +257,7 @@ class VaultOpener:
             refuse_network_fs(self.state_dir)
 
     def _choose(self, store: bytes, root: bytes) -> tuple[str, Slot, str]:
-        why = "HOLDFAST_STORE=file"
+        why = "STAYFAST_STORE=file"
         if self._choice in {"auto", "keyring"}:
             try:
                 slot = self.places.new_slot(KEYRING, store, root)
@@ -273,7 +273,7 @@ class VaultOpener:
         slot = self.places.new_slot(kind, store, root)
         reason = self.places.reason_for(kind, why)
         if kind == KEYFILE:
-            reason += "; for a passphrase instead: holdfast store rekey --to passphrase"
+            reason += "; for a passphrase instead: stayfast store rekey --to passphrase"
         return "file", slot, reason
 
     def describe(self, header: Header | None) -> str:

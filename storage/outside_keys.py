@@ -11,9 +11,9 @@ from typing import Final
 from ..engine.errors import StorageError
 from .sealing import KEY_OCTETS, hmac
 
-CREDENTIAL: Final = "holdfast"
-"""The name of the credential, as in ``LoadCredentialEncrypted=holdfast:…`` of a unit."""
-KEY_COMMAND: Final = "HOLDFAST_KEY_COMMAND"
+CREDENTIAL: Final = "stayfast"
+"""The name of the credential, as in ``LoadCredentialEncrypted=stayfast:…`` of a unit."""
+KEY_COMMAND: Final = "STAYFAST_KEY_COMMAND"
 """The variable that names the command. The vault does not: what it says is not to be run."""
 _PATIENCE: Final = 30.0  # seconds
 _LIMIT: Final = 64 * 1024
@@ -49,7 +49,7 @@ def command_key(environ: Mapping[str, str]) -> bytes:
     Raises:
         StorageError: It is not named, fails, takes too long, or prints nothing.
     """
-    hint = f"export {KEY_COMMAND}='secret-tool lookup holdfast key'"
+    hint = f"export {KEY_COMMAND}='secret-tool lookup stayfast key'"
     try:
         words = shlex.split(environ.get(KEY_COMMAND, ""))
     except ValueError:
@@ -82,4 +82,4 @@ def _key(secret: bytes, what: str) -> bytes:
     """A key of the right length from a secret of any form."""
     if len(secret) < _LEAST:
         raise StorageError(f"{what} is too short for a key", hint=f"openssl rand -hex {KEY_OCTETS}")
-    return hmac(b"holdfast/1/outside-key", secret)
+    return hmac(b"stayfast/1/outside-key", secret)

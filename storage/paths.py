@@ -1,6 +1,6 @@
 """Where a user's state and configuration live.
 
-Our own few lines because this is on the path of ``holdfast token``; the tests hold them equal to
+Our own few lines because this is on the path of ``stayfast token``; the tests hold them equal to
 platformdirs. State is machine-bound and stays out of what gets synchronised between machines: two
 machines with one rotating refresh token sign each other out.
 """
@@ -14,17 +14,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-APP = "holdfast"
+APP = "stayfast"
 
 
 def state_dir(environ: Mapping[str, str] | None = None) -> str:
-    """The directory of the vault, its locks and its audit file; ``HOLDFAST_STATE_DIR`` wins."""
-    return _directory("HOLDFAST_STATE_DIR", "XDG_STATE_HOME", ".local/state", environ)
+    """The directory of the vault, its locks and its audit file; ``STAYFAST_STATE_DIR`` wins."""
+    return _directory("STAYFAST_STATE_DIR", "XDG_STATE_HOME", ".local/state", environ)
 
 
 def config_dir(environ: Mapping[str, str] | None = None) -> str:
-    """The directory of the provider file and of key files; ``HOLDFAST_CONFIG_DIR`` wins."""
-    return _directory("HOLDFAST_CONFIG_DIR", "XDG_CONFIG_HOME", ".config", environ)
+    """The directory of the provider file and of key files; ``STAYFAST_CONFIG_DIR`` wins."""
+    return _directory("STAYFAST_CONFIG_DIR", "XDG_CONFIG_HOME", ".config", environ)
 
 
 def _directory(own: str, xdg: str, below_home: str, environ: Mapping[str, str] | None) -> str:

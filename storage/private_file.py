@@ -49,7 +49,7 @@ def check_directory(path: str) -> None:
     except OSError as error:
         raise _mapped(error, f"cannot use the directory {path}") from error
     if not stat.S_ISDIR(found.st_mode):
-        raise StorageError(f"{path} is not a directory", hint="export HOLDFAST_STATE_DIR=…")
+        raise StorageError(f"{path} is not a directory", hint="export STAYFAST_STATE_DIR=…")
     _check_owner(path, found)
     if os.name == "posix" and found.st_mode & 0o077:
         raise StorageError(f"{path} is open to other users", hint=f"chmod 700 {path}")
@@ -63,7 +63,7 @@ def _check_parent(path: str) -> None:
     if found.st_uid not in {os.geteuid(), 0}:
         raise StorageError(
             f"{path} belongs to another user (uid {found.st_uid})",
-            hint="export HOLDFAST_STATE_DIR=…",
+            hint="export STAYFAST_STATE_DIR=…",
         )
     # sticky, as /tmp: others may add to it, and not replace what is there
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
@@ -201,4 +201,4 @@ def _mapped(error: OSError, what: str) -> StorageError:
     why = (error.strerror or "unknown error").lower()
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StorageFull(f"{what}: {why}", hint="df -h")
-    return StorageError(f"{what}: {why}", hint="export HOLDFAST_STATE_DIR=…")
+    return StorageError(f"{what}: {why}", hint="export STAYFAST_STATE_DIR=…")

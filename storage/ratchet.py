@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .manifest import Head
     from .sealing import Keys
 
-_PREFIX: Final = "holdfast-forward"
+_PREFIX: Final = "stayfast-forward"
 
 
 def step(key: bytes) -> bytes:
@@ -84,5 +84,5 @@ def parse_key(text: str) -> tuple[int, bytes]:
         return int(first), octets
     except ValueError as error:
         raise ConfigInvalid(
-            "this is not the verification key of a log", hint="holdfast audit forward-secure --help"
+            "this is not the verification key of a log", hint="stayfast audit forward-secure --help"
         ) from error

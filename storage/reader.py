@@ -1,6 +1,6 @@
 """Reading a vault: its header, and one row by its alias or id.
 
-Both the vault and ``holdfast token`` read through here; there is no second implementation.
+Both the vault and ``stayfast token`` read through here; there is no second implementation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DATABASE = "vault.db"
 SECOND_HEADER = "vault.header"
-APPLICATION_ID = 0x484F4C44  # "HOLD"
+APPLICATION_ID = 0x53544159  # "STAY"
 BUSY_MS = 5000
 _BESIDE = ("-journal", "-wal", "-shm")
 _HEADER_LIMIT = 64 * 1024
@@ -57,7 +57,7 @@ def open_database(directory: str) -> sqlite3.Connection | None:
     except FileNotFoundError:
         return None
     except sqlite3.Error as error:
-        raise StorageError(f"cannot open {path}: {error}", hint="holdfast help storage") from error
+        raise StorageError(f"cannot open {path}: {error}", hint="stayfast help storage") from error
     connection.text_factory = _text
     return connection
 
@@ -81,8 +81,8 @@ def read_header(connection: sqlite3.Connection, directory: str) -> Header:
         )
         if application == APPLICATION_ID and version > FORMAT:
             raise NewerFormat(
-                "this vault was written by a newer version of Holdfast",
-                hint="pip install --upgrade holdfast",
+                "this vault was written by a newer version of Stayfast",
+                hint="pip install --upgrade stayfast",
             )
         found = connection.execute("SELECT body FROM header").fetchone()
     # a torn schema makes SQLite quote what is no text
@@ -98,7 +98,7 @@ def _instead(directory: str, error: Exception) -> Header:
     copy = read_second_header(directory)
     if copy is None:
         raise Damaged(
-            "the header of the vault cannot be read", hint="holdfast help storage"
+            "the header of the vault cannot be read", hint="stayfast help storage"
         ) from error
     return copy[0]
 
@@ -141,7 +141,7 @@ def row_by_id(connection: Database, login_id: str) -> Row | None:
 
 
 def open_secret(keys: Keys, row: Row) -> bytes:
-    """The whole login of ``row``, as :mod:`holdfast.engine.codec` encodes it.
+    """The whole login of ``row``, as :mod:`stayfast.engine.codec` encodes it.
 
     Raises:
         Damaged: The row was changed or put elsewhere.

@@ -36,7 +36,7 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
     if (found[0] if found else 0) != login.version - 1:
         raise StorageConflict(
             f"login {login.short_id} has been changed by another process",
-            hint=f"holdfast status {login.provider}",
+            hint=f"stayfast status {login.provider}",
         )
     meta, secret = encode_login(login)
     names = (login.id, login.version, login.state.value)
@@ -55,7 +55,7 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
     except sqlite3.IntegrityError as error:
         raise StorageConflict(
             f"another login of {login.provider} was finished at the same time",
-            hint=f"holdfast status {login.provider}",
+            hint=f"stayfast status {login.provider}",
         ) from error
     after = keys.row_digest(*names, tags_of(index, meta, secret))
     if not found:
@@ -65,6 +65,6 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
         before = keys.row_digest(login.id, version, state, tags_of(old_index, old_meta, old_secret))
     except (TypeError, AttributeError) as error:  # SQLite keeps any type in any column
         raise Damaged(
-            "the login that was there is not one of ours", hint="holdfast list"
+            "the login that was there is not one of ours", hint="stayfast list"
         ) from error
     return head.moved(add=after, remove=before)

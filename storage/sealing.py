@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RECORD = 1
 KEY_OCTETS = 32
 _NONCE_OCTETS = 12
-_HELP = "holdfast store mend"
+_HELP = "stayfast store mend"
 
 
 def hmac(key: bytes, message: bytes) -> bytes:
@@ -43,7 +43,7 @@ def hmac(key: bytes, message: bytes) -> bytes:
 def expand(key: bytes, label: str, *context: bytes) -> bytes:
     """HKDF-Expand (RFC 5869 §2.3) to one block: the key for ``label`` in ``context``."""
     parts = b"".join(pack(">I", len(part)) + part for part in context)
-    return hmac(key, b"holdfast/1/" + label.encode("ascii") + b"\0" + parts + b"\x01")
+    return hmac(key, b"stayfast/1/" + label.encode("ascii") + b"\0" + parts + b"\x01")
 
 
 def seal(key: bytes, plain: bytes, bound: bytes) -> bytes:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .manifest import Head
     from .sealing import Keys
 
-_HELP: Final = "holdfast audit verify"
+_HELP: Final = "stayfast audit verify"
 
 
 def sound_end(connection: Database, head: Head) -> bool:
@@ -75,7 +75,7 @@ def go_forward_secure(connection: Database, keys: Keys, head: Head) -> tuple[Hea
     if head.forward:
         raise ConfigInvalid(
             f"the log is forward-secure since record {head.forward}",
-            hint="holdfast audit verify --forward-key FILE",
+            hint="stayfast audit verify --forward-key FILE",
         )
     head, key = begin(keys, head)
     event = Event(

@@ -143,7 +143,7 @@ class Session:
                 return connection, keys
             connection.execute("ROLLBACK")  # ends: whoever changes it holds the lock we hold
             opened = self._open()
-        raise StorageError("the vault has gone", hint="holdfast status")
+        raise StorageError("the vault has gone", hint="stayfast status")
 
     def _second_header(self, keys: Keys) -> None:
         """Bring the copy of the header up to date, if this or a process that died changed it."""
@@ -162,8 +162,8 @@ class Session:
     def _allowed_to_write(self) -> None:
         if self.header is not None and self.header.min_writer > FORMAT:
             raise NewerFormat(
-                "this vault may be read, but only a newer version of Holdfast may write to it",
-                hint="pip install --upgrade holdfast",
+                "this vault may be read, but only a newer version of Stayfast may write to it",
+                hint="pip install --upgrade stayfast",
             )
 
     def _undo(self, connection: sqlite3.Connection) -> None:

@@ -30,7 +30,7 @@ class Signer:
         )
 
         first = next(key for seq, key in keys.audit_keys if seq > 0)
-        self.origin = f"holdfast/{keys.store.hex()}"
+        self.origin = f"stayfast/{keys.store.hex()}"
         self._private = Ed25519PrivateKey.from_private_bytes(
             expand(first, "checkpoint", keys.store)
         )

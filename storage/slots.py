@@ -28,7 +28,7 @@ COMMAND = "command"
 # RFC 9106 §4, second recommended option: 64 MiB, 3 passes, 4 lanes; a sixth of a second
 _MEMORY_KIB, _PASSES, _LANES = 64 * 1024, 3, 4
 _MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = 1024 * 1024, 10, 16  # of a header we did not write
-_KEYFILE_HEAD = b"holdfast key 1\n"
+_KEYFILE_HEAD = b"stayfast key 1\n"
 
 
 def key_file_path(config_dir: str, store: bytes, name: object = None) -> str:
@@ -100,17 +100,17 @@ def unlock(
             if root is not None:
                 return root
             problem = problem or _wrong_key(slot)
-    raise problem or StorageError("this vault has no key slot", hint="holdfast help storage")
+    raise problem or StorageError("this vault has no key slot", hint="stayfast help storage")
 
 
 def _wrong_key(slot: Slot) -> StorageError:
     if slot.kind == PASSPHRASE:
         return StorageError(
-            "that is not the passphrase of this vault", hint="HOLDFAST_PASSPHRASE=…"
+            "that is not the passphrase of this vault", hint="STAYFAST_PASSPHRASE=…"
         )
     return StorageError(
         f"the key found in the {slot.kind} is not the key of this vault",
-        hint="holdfast help storage",
+        hint="stayfast help storage",
     )
 
 
@@ -134,7 +134,7 @@ def _slot_key(
         given = passphrase()
         if given is None:
             raise StorageError(
-                "this vault needs its passphrase", hint="export HOLDFAST_PASSPHRASE=…"
+                "this vault needs its passphrase", hint="export STAYFAST_PASSPHRASE=…"
             )
         return _stretch(given, slot.params)
     return None  # a kind of a newer version: another slot may do
@@ -157,7 +157,7 @@ def _read_key_file(path: str) -> bytes:
     except FileNotFoundError as error:
         raise StorageError(
             f"the key file of this vault is missing: {path}",
-            hint="export HOLDFAST_CONFIG_DIR=…",
+            hint="export STAYFAST_CONFIG_DIR=…",
         ) from error
     head, body = data[: len(_KEYFILE_HEAD)], data[len(_KEYFILE_HEAD) :]
     try:
@@ -165,7 +165,7 @@ def _read_key_file(path: str) -> bytes:
     except ValueError:
         octets = b""
     if head != _KEYFILE_HEAD or len(octets) != KEY_OCTETS:
-        raise Damaged(f"the key file cannot be read: {path}", hint="holdfast help storage")
+        raise Damaged(f"the key file cannot be read: {path}", hint="stayfast help storage")
     return octets
 
 
@@ -186,7 +186,7 @@ def _stretch(passphrase: str, params: Mapping[str, Plain]) -> bytes:
         or not 1 <= lanes <= _MOST_LANES
         or len(salt) < 8
     ):
-        raise Damaged("a passphrase slot asks for the impossible", hint="holdfast help storage")
+        raise Damaged("a passphrase slot asks for the impossible", hint="stayfast help storage")
     return Argon2id(
         salt=salt, length=KEY_OCTETS, iterations=passes, lanes=lanes, memory_cost=memory
     ).derive(passphrase.encode("utf-8", "surrogateescape"))  # as the environment gave it

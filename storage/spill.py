@@ -30,7 +30,7 @@ class Spill:
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Use the runtime directory that ``environ`` names; without one nothing can be kept."""
         above = environ.get("XDG_RUNTIME_DIR")
-        self.directory = os.path.join(above, "holdfast") if above else None
+        self.directory = os.path.join(above, "stayfast") if above else None
 
     def keep(self, keys: Keys, changes: Sequence[Change], texts: Sequence[bytes]) -> str | None:
         """Keep ``changes`` with the texts of their events; gives the place, if there is one."""

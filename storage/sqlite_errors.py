@@ -29,7 +29,7 @@ def translated(*, committing: bool = False) -> Generator[None]:
         raise _translate(error, committing=committing) from error
     except UnicodeDecodeError as error:  # a torn schema, which SQLite quotes in its message
         raise Damaged(
-            "the vault is not readable as a database", hint="holdfast help storage"
+            "the vault is not readable as a database", hint="stayfast help storage"
         ) from error
 
 
@@ -39,14 +39,14 @@ def _translate(error: sqlite3.Error, *, committing: bool) -> StorageError:
         return StorageFull("there is no space left for the vault", hint="df -h")
     undecodable = isinstance(error, sqlite3.OperationalError) and not code  # text that is none
     if code in _CORRUPT or undecodable:
-        return Damaged("the vault is not readable as a database", hint="holdfast help storage")
+        return Damaged("the vault is not readable as a database", hint="stayfast help storage")
     if code == _IOERR and committing:
         return OutcomeUnknown(
             "the disk failed while the vault was written; what is durable is unknown",
-            hint="holdfast status",
+            hint="stayfast status",
         )
     if code in _READONLY:
-        return StorageError("the vault cannot be written", hint="export HOLDFAST_STATE_DIR=…")
+        return StorageError("the vault cannot be written", hint="export STAYFAST_STATE_DIR=…")
     if code in _BUSY:
         return StorageError("another program holds the vault", hint="try again in a while")
-    return StorageError(f"the vault cannot be used: {error}", hint="holdfast help storage")
+    return StorageError(f"the vault cannot be used: {error}", hint="stayfast help storage")

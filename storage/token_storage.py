@@ -110,8 +110,8 @@ class FileTokenStorage(StorageView):
     The keyring is used wherever one answers; what was chosen is kept with the vault.
     """
 
-    SERVICE_PREFIX: ClassVar[str] = "holdfast"
-    TOKEN_DIR: ClassVar[str] = ".local/state/holdfast"
+    SERVICE_PREFIX: ClassVar[str] = "stayfast"
+    TOKEN_DIR: ClassVar[str] = ".local/state/stayfast"
 
     def __init__(self, token_dir: str | None = None) -> None:
         """A vault in ``token_dir``, or in the user's state directory (below ``~``)."""

@@ -82,7 +82,7 @@ class Vault(VaultReader):
     # --- writing ---------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """See :meth:`holdfast.engine.ports.Storage.probe`: a write, taken back.
+        """See :meth:`stayfast.engine.ports.Storage.probe`: a write, taken back.
 
         Room is set aside for what will come; and what does not open is, so that it stops nobody.
         """
@@ -101,7 +101,7 @@ class Vault(VaultReader):
         self._reserve.ensure()
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.commit`."""
+        """See :meth:`stayfast.engine.ports.Storage.commit`."""
         precious = any(change.event.trigger == Trigger.ACCEPT_TOKENS for change in changes)
         try:
             return self._commit(changes)
@@ -126,7 +126,7 @@ class Vault(VaultReader):
         return recorded
 
     def note(self, event: Event) -> Recorded:
-        """See :meth:`holdfast.engine.ports.Storage.note`."""
+        """See :meth:`stayfast.engine.ports.Storage.note`."""
         with self._changing() as (connection, keys, head, _):
             after, recorded = append_event(connection, keys, head, event)
             keep_head(connection, keys, after)
@@ -163,7 +163,7 @@ class Vault(VaultReader):
         """Seal everything under a new root key, whose own key is kept in another place.
 
         Args:
-            kind: One of :data:`holdfast.storage.key_places.KINDS`.
+            kind: One of :data:`stayfast.storage.key_places.KINDS`.
             passphrase: The new one, for ``passphrase``.
 
         Raises:
@@ -174,7 +174,7 @@ class Vault(VaultReader):
         with self._session.writing() as (connection, keys):
             before = self._session.header
             if before is None:
-                raise StorageError("there is no vault yet", hint="holdfast login")
+                raise StorageError("there is no vault yet", hint="stayfast login")
             rekey(connection, before, keys, self._places.moving_to(kind, passphrase))
         self._session.forget_keys()
         self.probe()  # opened by its new key; the copy of the header follows
@@ -234,7 +234,7 @@ class Vault(VaultReader):
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
     ) -> AbstractContextManager[Lease]:
-        """See :meth:`holdfast.engine.ports.Storage.lease`: an ``flock`` that ends with us."""
+        """See :meth:`stayfast.engine.ports.Storage.lease`: an ``flock`` that ends with us."""
         return self._lease(login_id, wait, until)
 
     @contextmanager

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .sealing import Keys
 
 T = TypeVar("T")
-_HELP: Final = "holdfast store mend"
+_HELP: Final = "stayfast store mend"
 
 
 class VaultReader:
@@ -52,7 +52,7 @@ class VaultReader:
         return self._session.directory
 
     def read(self, login_id: str) -> Login | None:
-        """See :meth:`holdfast.engine.ports.Storage.read`."""
+        """See :meth:`stayfast.engine.ports.Storage.read`."""
         return self._settled(lambda: self._read(login_id))
 
     def _read(self, login_id: str) -> Login | None:
@@ -67,7 +67,7 @@ class VaultReader:
             return decode_login(open_secret(keys, row))
 
     def find(self, alias: str) -> Login | None:
-        """See :meth:`holdfast.engine.ports.Storage.find`."""
+        """See :meth:`stayfast.engine.ports.Storage.find`."""
         return self._settled(lambda: self._find(alias))
 
     def _find(self, alias: str) -> Login | None:
@@ -85,7 +85,7 @@ class VaultReader:
         return login
 
     def summaries(self) -> Iterable[Summary]:
-        """See :meth:`holdfast.engine.ports.Storage.summaries`; rows that do not open are left out.
+        """See :meth:`stayfast.engine.ports.Storage.summaries`; rows that do not open are left out.
 
         What is left out is not silent: :attr:`damage` says so, and :meth:`problems` names it.
         """
@@ -109,7 +109,7 @@ class VaultReader:
                     continue
 
     def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.events`."""
+        """See :meth:`stayfast.engine.ports.Storage.events`."""
         with self._reading() as opened:
             if opened is None:
                 return []

@@ -31,7 +31,7 @@ from .misbehaviour import Fault
 from .request_handler import make_handler
 from .server_state import Client, Seen, ServerState
 
-CLIENT_ID: Final = "holdfast-demo"
+CLIENT_ID: Final = "stayfast-demo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class AuthorizationServer:
         """This server and its public client, ready to sign in with.
 
         Args:
-            overrides: Fields of :class:`~holdfast.OAuthConfig` to set otherwise.
+            overrides: Fields of :class:`~stayfast.OAuthConfig` to set otherwise.
         """
         fields: dict[str, Any] = {
             "service_name": "demo",

@@ -2,7 +2,7 @@
 
 As a library for tests, and as a command for the ``BROWSER`` variable::
 
-    BROWSER='python -m holdfast.testing.user_agent approve' holdfast login demo
+    BROWSER='python -m stayfast.testing.user_agent approve' stayfast login demo
 """
 
 from __future__ import annotations

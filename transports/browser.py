@@ -103,7 +103,7 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
         name: value
         for name, value in environ.items()
         if not name.endswith(("_CLIENT_SECRET", "_PASSPHRASE"))
-        and not name.startswith("HOLDFAST_TOKEN")
+        and not name.startswith("STAYFAST_TOKEN")
     }
 
 

@@ -53,7 +53,7 @@ class Environment:
     @classmethod
     def current(cls, config: OAuthConfig, via: str | None = None) -> Environment:
         """This machine, for a login at the provider of ``config``."""
-        named = via or os.environ.get("HOLDFAST_VIA") or config.via
+        named = via or os.environ.get("STAYFAST_VIA") or config.via
         return cls(
             variables=dict(os.environ),
             platform=sys.platform,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .http_message import Request
     from .listener import Caller, Listener
 
-DONE_PATH: Final = "/holdfast/done"
+DONE_PATH: Final = "/stayfast/done"
 """The last page is under it."""
 HOLD: Final = 10.0
 """Seconds a browser is kept waiting for the truth."""
@@ -69,7 +69,7 @@ class PageKeeper:
         self._sent_off = False
         self._bell, self._ring = socketpair()
         self._bell.setblocking(False)
-        self._thread = threading.Thread(target=self._run, name="holdfast-page")
+        self._thread = threading.Thread(target=self._run, name="stayfast-page")
         self.path = f"{DONE_PATH}/{urlsafe_b64encode(os.urandom(9)).decode()}"
 
     def start(self) -> None:

@@ -64,9 +64,9 @@ class Page:
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             '<meta name="robots" content="noindex">'
-            f"<title>{escape(self.title)} · Holdfast</title><style>{_STYLE}</style></head>"
+            f"<title>{escape(self.title)} · Stayfast</title><style>{_STYLE}</style></head>"
             f'<body><main class="{self.mood}"><h1>{escape(self.title)}</h1>{said}'
-            '<p class="dim">Holdfast, on this computer</p></main></body></html>\n'
+            '<p class="dim">Stayfast, on this computer</p></main></body></html>\n'
         )
 
 
@@ -111,7 +111,7 @@ def signed_in(provider: str, who: str | None) -> Page:
 def denied(provider: str, service: str) -> Page:
     """The user or the provider said no."""
     lines = (f"The request was declined, by you or by {provider}. Nothing was stored.",)
-    return Page("Not signed in", lines, "bad", f"holdfast login {service}")
+    return Page("Not signed in", lines, "bad", f"stayfast login {service}")
 
 
 def failed(provider: str, why: str) -> Page:

@@ -1,17 +1,17 @@
 """Transports of third parties, found by entry point.
 
-A package offers one in the group ``holdfast.transports``, under the name by which users ask for it::
+A package offers one in the group ``stayfast.transports``, under the name by which users ask for it::
 
-    [project.entry-points."holdfast.transports"]
-    drop = "holdfast_drop:DropTransport"
+    [project.entry-points."stayfast.transports"]
+    drop = "stayfast_drop:DropTransport"
 
 What is named is called with the :class:`TransportParts` of this process, and gives a
-:class:`~holdfast.engine.ports.Transport` of the same ``name``: one lower-case word, and none of
-:data:`RESERVED`. From then on ``--via NAME``, ``HOLDFAST_VIA``, the provider setting ``via``,
-``holdfast resume``, the library, help and shell completion know it. It never sees a token and never
+:class:`~stayfast.engine.ports.Transport` of the same ``name``: one lower-case word, and none of
+:data:`RESERVED`. From then on ``--via NAME``, ``STAYFAST_VIA``, the provider setting ``via``,
+``stayfast resume``, the library, help and shell completion know it. It never sees a token and never
 changes a state; what it tells its user goes through ``parts.conversation``, of
-:attr:`~holdfast.engine.ports.NoticeKind.ASK` kind where it asks for something of its own. Its
-author runs :class:`holdfast.testing.transport_contract.TransportContract` against it.
+:attr:`~stayfast.engine.ports.NoticeKind.ASK` kind where it asks for something of its own. Its
+author runs :class:`stayfast.testing.transport_contract.TransportContract` against it.
 
 Nothing of third parties is imported before its name is asked for.
 """
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from ..engine.ports import Answers, Browser, Clock, Conversation, Http, Transport
 
-GROUP: Final = "holdfast.transports"
+GROUP: Final = "stayfast.transports"
 """The group of the entry points."""
 BUILT_IN: Final = ("loopback", "manual", "device")
 """The transports of this package."""
 RESERVED: Final = frozenset({*BUILT_IN, "auto", "paste", "racing"})
 """Names that no third party can take."""
-_HINT: Final = "holdfast help transports"
+_HINT: Final = "stayfast help transports"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ if sys.platform == "win32":
             del descriptor, options
             raise TransportUnavailable(
                 "pasting at this terminal is not supported yet",
-                hint="holdfast resume LOGIN --callback-url -",
+                hint="stayfast resume LOGIN --callback-url -",
             )
 
         def ours(self) -> bool:

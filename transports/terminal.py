@@ -168,7 +168,7 @@ class StreamAnswers:
         text = stream.read(LIMIT) if stream is not None else b""
         if not text.strip():
             raise TransportUnavailable(
-                "nothing more came on standard input", hint="holdfast resume"
+                "nothing more came on standard input", hint="stayfast resume"
             )
         return Secret(text.decode("utf-8", "replace"))
 

@@ -1,4 +1,4 @@
-"""Which sinks the audit log is told to, as ``HOLDFAST_AUDIT`` says."""
+"""Which sinks the audit log is told to, as ``STAYFAST_AUDIT`` says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Telling: TypeAlias = AuditFile | Outbox | Passage
 KINDS: Final = ("file", "stderr", "syslog", "journald", "logging", "none")
-"""What ``HOLDFAST_AUDIT`` may name."""
+"""What ``STAYFAST_AUDIT`` may name."""
 _OUTBOXES: Final[Mapping[str, Callable[..., Syslog | Journal]]] = {
     "syslog": Syslog,
     "journald": Journal,
@@ -32,15 +32,15 @@ def audit_sinks(
 
     Args:
         storage: Whose log.
-        environ: ``HOLDFAST_AUDIT`` names the sinks, with commas between; ``HOLDFAST_AUDIT_FILE`` is
+        environ: ``STAYFAST_AUDIT`` names the sinks, with commas between; ``STAYFAST_AUDIT_FILE`` is
             where the file is, or ``off``.
-        wanted: Instead of ``HOLDFAST_AUDIT``. Each is a name of :data:`KINDS`, and may go on with a
+        wanted: Instead of ``STAYFAST_AUDIT``. Each is a name of :data:`KINDS`, and may go on with a
             colon and a place: a file, a socket, a logger's name.
 
     Raises:
         ConfigInvalid: There is no such sink.
     """
-    named = wanted if wanted is not None else environ.get("HOLDFAST_AUDIT")
+    named = wanted if wanted is not None else environ.get("STAYFAST_AUDIT")
     if not named:
         named = "file"
     sinks: list[Telling] = []
@@ -64,13 +64,13 @@ def _made(kind: str, place: str, storage: Storage, environ: Mapping[str, str]) -
         where = storage.directory if isinstance(storage, Vault) else state_dir(environ)
         return [Outbox(sink, storage, os.path.join(where, f"audit.{kind}.cursor"))]
     raise ConfigInvalid(
-        f"the audit log has no sink {kind[:40]!r}", hint=f"HOLDFAST_AUDIT={','.join(KINDS)}"
+        f"the audit log has no sink {kind[:40]!r}", hint=f"STAYFAST_AUDIT={','.join(KINDS)}"
     )
 
 
 def _file(place: str, storage: Storage, environ: Mapping[str, str]) -> list[Telling]:
     """The audit file of a vault: beside it, at ``place``, or nowhere (``off``)."""
-    where = place or environ.get("HOLDFAST_AUDIT_FILE")
+    where = place or environ.get("STAYFAST_AUDIT_FILE")
     if where == "off" or (not where and not isinstance(storage, Vault)):
         return []
     if not where and isinstance(storage, Vault):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from ...engine.errors import Damaged, HoldfastError, LoginBusy
+from ...engine.errors import Damaged, StayfastError, LoginBusy
 from ...storage.locks import locked
 from ...storage.private_file import ensure_directory, open_private, write_private
 from ...storage.vault import Vault
@@ -60,7 +60,7 @@ class AuditFile:
             self.problem = None
         except LoginBusy:  # whoever has it tells this too, or the next does
             pass
-        except (HoldfastError, OSError) as error:
+        except (StayfastError, OSError) as error:
             self.problem = str(error)
 
     def catch_up(self) -> int:

@@ -32,7 +32,7 @@ _OAUTH: Final = 6
 
 
 def to_ecs(line: Line) -> dict[str, Any]:
-    """The Elastic Common Schema; our own fields under ``holdfast``."""
+    """The Elastic Common Schema; our own fields under ``stayfast``."""
     kind = str(line["event"])
     told = _of_a_login(kind)
     event: dict[str, Any] = {
@@ -42,8 +42,8 @@ def to_ecs(line: Line) -> dict[str, Any]:
         "action": _action(line),
         "outcome": line.get("outcome", "unknown"),
         "sequence": line["seq"],
-        "dataset": "holdfast.audit",
-        "module": "holdfast",
+        "dataset": "stayfast.audit",
+        "module": "stayfast",
     }
     if "reason" in line:
         event["reason"] = line["reason"]
@@ -56,7 +56,7 @@ def to_ecs(line: Line) -> dict[str, Any]:
         "host": {"hostname": line["host"]},
         "process": {"pid": line["pid"]},
         "user": {"name": line["user"]},
-        "service": {"type": "holdfast", "version": line["app_version"]},
+        "service": {"type": "stayfast", "version": line["app_version"]},
     }
     if "http_status" in line:
         made["http"] = {"response": {"status_code": line["http_status"]}}
@@ -68,7 +68,7 @@ def to_ecs(line: Line) -> dict[str, Any]:
     own = _own(line, "login", "provider", "account", "trigger", "from", "to", "transport",
                "version", "attempt", "scopes", "expires_in", "issuer", "detail", "prev", "mac")  # fmt: skip
     if own:
-        made["holdfast"] = own
+        made["stayfast"] = own
     return made
 
 
@@ -90,11 +90,11 @@ def to_ocsf(line: Line) -> dict[str, Any]:
         "metadata": {
             "version": OCSF_VERSION,
             "product": {
-                "name": "holdfast",
-                "vendor_name": "Holdfast",
+                "name": "stayfast",
+                "vendor_name": "Stayfast",
                 "version": line["app_version"],
             },
-            "log_name": "holdfast.audit",
+            "log_name": "stayfast.audit",
             "sequence": line["seq"],
             "event_code": _action(line),
             "original_time": line["time"],
@@ -125,7 +125,7 @@ def to_otel(line: Line) -> dict[str, Any]:
              "http_status": "http.response.status_code"}  # fmt: skip
     for name, value in line.items():
         if name not in {"time", "event", "host", "pid", "user", "app_version", "schema"}:
-            attributes[named.get(name, f"holdfast.{name}")] = value
+            attributes[named.get(name, f"stayfast.{name}")] = value
     address = _server(line)
     if address:
         attributes["server.address"] = address
@@ -135,18 +135,18 @@ def to_otel(line: Line) -> dict[str, Any]:
         "observedTimeUnixNano": when,
         "severityNumber": 13 if failed else 9,
         "severityText": "WARN" if failed else "INFO",
-        "eventName": f"holdfast.{line['event']}",
+        "eventName": f"stayfast.{line['event']}",
         "body": {"stringValue": _action(line)},
         "attributes": _attributes(attributes),
     }
     resource: dict[str, Scalar] = {
-        "service.name": "holdfast",
+        "service.name": "stayfast",
         "service.version": line["app_version"],
         "host.name": line["host"],
         "process.pid": line["pid"],
         "process.owner": line["user"],
     }
-    scope = {"name": "holdfast.audit", "version": str(line["schema"])}
+    scope = {"name": "stayfast.audit", "version": str(line["schema"])}
     return {
         "resourceLogs": [
             {
@@ -163,7 +163,7 @@ MAPPINGS: Final[Mapping[str, Callable[[Line], dict[str, Any]]]] = {
     "ocsf": to_ocsf,
     "otel": to_otel,
 }
-"""The formats of ``holdfast audit export``."""
+"""The formats of ``stayfast audit export``."""
 
 
 def _of_a_login(event: str) -> bool:

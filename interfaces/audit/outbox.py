@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from ...engine.errors import HoldfastError, LoginBusy
+from ...engine.errors import StayfastError, LoginBusy
 from ...storage.locks import locked
 from ...storage.private_file import ensure_directory, open_private
 from .lines import AllowList, line_of
@@ -29,7 +29,7 @@ class Outbox:
 
     How far a sink has been told stands in a small file, so what a process that died could not tell
     is told by the next. A sink is told of what happens from its first event on; what lies before is
-    for ``holdfast audit export``.
+    for ``stayfast audit export``.
 
     Attributes:
         problem: Why the last telling failed, if it did; a login never fails for it.
@@ -62,7 +62,7 @@ class Outbox:
             self.problem = None
         except LoginBusy:  # whoever has it tells this too, or the next does
             self.behind += len(recorded)
-        except (HoldfastError, OSError, ValueError) as error:
+        except (StayfastError, OSError, ValueError) as error:
             self.problem = str(error)
 
     def catch_up(self, *, first: int | None = None) -> int:

@@ -5,7 +5,7 @@ text comes last, for what a message or a traceback carried along.
 
 Example:
     >>> import structlog
-    >>> from holdfast import audit_processors
+    >>> from stayfast import audit_processors
     >>> log = structlog.wrap_logger(
     ...     structlog.PrintLogger(),
     ...     processors=[

@@ -1,7 +1,7 @@
 """The published JSON Schema of a line, made from the list of fields.
 
 ``audit-event.schema.json`` beside this module is what is published; a test holds it against this.
-``python -m holdfast.interfaces.audit.schema`` prints it.
+``python -m stayfast.interfaces.audit.schema`` prints it.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of one line."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:holdfast:audit-event:{AUDIT_SCHEMA}",
-        "title": "An event of holdfast's audit log",
+        "$id": f"urn:stayfast:audit-event:{AUDIT_SCHEMA}",
+        "title": "An event of stayfast's audit log",
         "description": "Words are only ever added to the lists of triggers, states and reasons.",
         "type": "object",
         "oneOf": [_of(kind) for kind in EventKind],

@@ -133,12 +133,12 @@ class Syslog:
     def take(self, line: Mapping[str, Scalar]) -> None:
         """See :meth:`Sink.take`."""
         priority = _AUTHPRIV * 8 + _severity(line)
-        head = f"<{priority}>holdfast[{os.getpid()}]: ".encode()
+        head = f"<{priority}>stayfast[{os.getpid()}]: ".encode()
         self._socket.send(head + render(None, "", line))
 
 
 class Journal:
-    """Entries of the systemd journal, every field one of theirs (``HOLDFAST_SEQ=…``)."""
+    """Entries of the systemd journal, every field one of theirs (``STAYFAST_SEQ=…``)."""
 
     name = "journald"
 
@@ -152,31 +152,31 @@ class Journal:
             "MESSAGE": render(None, "", line).decode(),
             "PRIORITY": _severity(line),
             "SYSLOG_FACILITY": _AUTHPRIV,
-            "SYSLOG_IDENTIFIER": "holdfast",
+            "SYSLOG_IDENTIFIER": "stayfast",
         }
         for name, value in line.items():
             said = " ".join(value) if isinstance(value, tuple) else value
-            fields[f"HOLDFAST_{name.upper()}"] = said
+            fields[f"STAYFAST_{name.upper()}"] = said
         self._socket.send(b"".join(_journal_field(name, one) for name, one in fields.items()))
 
 
 class HostLogging:
     """The logging of the program we are part of, as :mod:`logging` knows it.
 
-    A record's message is the JSON line; its fields stand in ``record.holdfast``, for handlers and
+    A record's message is the JSON line; its fields stand in ``record.stayfast``, for handlers and
     structlog's ``ProcessorFormatter``.
     """
 
     name = "logging"
 
-    def __init__(self, logger: str = "holdfast.audit") -> None:
+    def __init__(self, logger: str = "stayfast.audit") -> None:
         """Tell the logger of that name."""
         self._logger = logging.getLogger(logger)
 
     def take(self, line: Mapping[str, Scalar]) -> None:
         """See :meth:`Sink.take`; how long a handler takes is the program's own choice."""
         level = logging.WARNING if line.get("outcome") == "failure" else logging.INFO
-        told: dict[str, Any] = {"holdfast": dict(line)}
+        told: dict[str, Any] = {"stayfast": dict(line)}
         self._logger.log(level, "%s", render(None, "", line).decode(), extra=told)
 
 

@@ -1,1 +1,1 @@
-"""The command ``holdfast``."""
+"""The command ``stayfast``."""

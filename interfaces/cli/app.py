@@ -71,13 +71,13 @@ class App:
                 self.terminal.say(
                     f"the audit log could not be told to {name}: {sink.problem}", mark="warn"
                 )
-                self.terminal.suggest("holdfast audit show")
+                self.terminal.suggest("stayfast audit show")
             if sink.dropped:
                 self.terminal.say(f"{sink.dropped} unlisted fields were left out", mark="warn")
 
     def settings(self) -> dict[str, str]:
         """The environment, with what the options say instead."""
-        named = {"state_dir": "HOLDFAST_STATE_DIR", "config_dir": "HOLDFAST_CONFIG_DIR"}
+        named = {"state_dir": "STAYFAST_STATE_DIR", "config_dir": "STAYFAST_CONFIG_DIR"}
         given = {
             variable: str(self.options[option])
             for option, variable in named.items()
@@ -98,7 +98,7 @@ class App:
         if len(names) == 1:
             return names.pop()
         if not names:
-            raise AuthRequired("nobody is signed in anywhere", hint="holdfast login PROVIDER")
+            raise AuthRequired("nobody is signed in anywhere", hint="stayfast login PROVIDER")
         raise NotFound(
             f"several providers are signed in: {', '.join(sorted(names))}",
             hint="name one of them",
@@ -118,21 +118,21 @@ def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--color",
                 type=click.Choice(["auto", "always", "never"]),
                 default=None,
-                envvar="HOLDFAST_COLOR",
+                envvar="STAYFAST_COLOR",
                 help="When to use colour.",
             ),
             click.option(
                 "--config-dir",
                 type=click.Path(file_okay=False),
                 default=None,
-                envvar="HOLDFAST_CONFIG_DIR",
+                envvar="STAYFAST_CONFIG_DIR",
                 help="Where providers are configured.",
             ),
             click.option(
                 "--state-dir",
                 type=click.Path(file_okay=False),
                 default=None,
-                envvar="HOLDFAST_STATE_DIR",
+                envvar="STAYFAST_STATE_DIR",
                 help="Where logins are kept.",
             ),
         )

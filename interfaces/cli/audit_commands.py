@@ -54,7 +54,7 @@ def show(app: App, /, *, limit: int | None, **given: Any) -> None:
         else:
             app.terminal.tell(as_line(recorded, timed=bool(wanted.login)))
     if wanted.login and not found:
-        raise NotFound(f"the log knows no login {given['login']!r}", hint="holdfast audit show")
+        raise NotFound(f"the log knows no login {given['login']!r}", hint="stayfast audit show")
     if wanted.login and not app.terminal.json:
         took = _time_of(found[-1]) - _time_of(found[0])
         app.terminal.say(f"{len(found)} events in {span(took)}")
@@ -75,7 +75,7 @@ def show(app: App, /, *, limit: int | None, **given: Any) -> None:
 def export(app: App, /, *, form: str, **given: Any) -> None:
     """The log for other programs, one JSON object a line.
 
-    jsonl is what `holdfast audit verify` checks with the key of this storage. What cannot be read is
+    jsonl is what `stayfast audit verify` checks with the key of this storage. What cannot be read is
     named on standard error, the rest is exported, and the exit code is 8.
     """
     reader = _Reader(app, filter_of(**given))
@@ -116,7 +116,7 @@ class _Reader:
         if self._gaps:
             count = sum(last - first + 1 for first, last in self._gaps)
             raise Damaged(
-                f"{count} of the audit log's records cannot be read", hint="holdfast audit verify"
+                f"{count} of the audit log's records cannot be read", hint="stayfast audit verify"
             )
 
 

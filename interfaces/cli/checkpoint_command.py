@@ -15,14 +15,14 @@ from .provable import provable
 def checkpoint(app: App) -> None:
     """Print a signed note of how the log stands. Keep it elsewhere.
 
-    Later, `holdfast audit verify --checkpoint FILE` shows whether what it tells of is still there and
+    Later, `stayfast audit verify --checkpoint FILE` shows whether what it tells of is still there and
     unchanged, also against somebody who has the key of the vault. The note says how many records there
     are and what they came to, signed with Ed25519 in the form of a transparency log's checkpoint.
     """
     storage = provable(app.bench().storage)
     note, signer = storage.checkpoint(), storage.signer()
     if note is None or signer is None:
-        raise NotFound("nothing has been recorded yet", hint="holdfast login PROVIDER")
+        raise NotFound("nothing has been recorded yet", hint="stayfast login PROVIDER")
     public = verifier_key(signer.origin, signer.public)
     if app.terminal.json:
         told = parse(note).checkpoint
@@ -39,4 +39,4 @@ def checkpoint(app: App) -> None:
         return
     app.terminal.answer(note.rstrip("\n"))
     app.terminal.say("whoever has no access to the vault can check it with")
-    app.terminal.suggest(f"holdfast audit verify --public-key {public}")
+    app.terminal.suggest(f"stayfast audit verify --public-key {public}")

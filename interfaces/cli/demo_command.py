@@ -70,13 +70,13 @@ def demo(app: App) -> None:
     """A whole login against a server of our own. Nothing is kept."""
     if find_spec("authlib") is None:
         raise ConfigMissing(
-            "the demo needs its authorization server", hint="pip install 'holdfast[demo]'"
+            "the demo needs its authorization server", hint="pip install 'stayfast[demo]'"
         )
     from ...testing.authorization_server import AuthorizationServer  # noqa: PLC0415  an extra
 
     terminal = app.terminal
     with (
-        tempfile.TemporaryDirectory(prefix="holdfast-demo-") as place,
+        tempfile.TemporaryDirectory(prefix="stayfast-demo-") as place,
         AuthorizationServer() as server,
     ):
         storage = EncryptedFileStorage(f"{place}/state", config_dir=f"{place}/config")
@@ -99,4 +99,4 @@ def demo(app: App) -> None:
         for event in every_event(storage):
             terminal.answer(as_line(event))
         storage.close()
-    terminal.answer("\nNothing was kept. Sign in somewhere real:  holdfast login github")
+    terminal.answer("\nNothing was kept. Sign in somewhere real:  stayfast login github")

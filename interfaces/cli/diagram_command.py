@@ -52,7 +52,7 @@ def _check(app: App, name: str, form: str | None) -> None:
     try:
         text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        raise ConfigInvalid(f"{name} cannot be read", hint="holdfast diagram --help") from error
+        raise ConfigInvalid(f"{name} cannot be read", hint="stayfast diagram --help") from error
     differences = check(text, drawn)
     if not differences:
         app.terminal.say(f"{name} is up to date", mark="good")
@@ -60,5 +60,5 @@ def _check(app: App, name: str, form: str | None) -> None:
     app.terminal.say(f"{name} is out of date: {len(differences)} differences", mark="bad")
     for line in differences:
         app.terminal.say(f"    {line}")
-    app.terminal.suggest(f"holdfast diagram --format {drawn} > {name}")
+    app.terminal.suggest(f"stayfast diagram --format {drawn} > {name}")
     sys.exit(1)

@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run ``holdfast``."""
+    """Run ``stayfast``."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["token"]:
         from .fast import cached_token, print_and_leave  # noqa: PLC0415  before anything heavy

@@ -55,7 +55,7 @@ class Explainer:
         """Say where in the audit log all of this stands."""
         if self._first is not None:
             said = f"--since {self._first} --until {self._last}"
-            self._terminal.suggest(f"holdfast audit show {said}")
+            self._terminal.suggest(f"stayfast audit show {said}")
 
     def _transition(self, told: Mapping[str, Scalar], login: Login | None) -> None:
         self._step += 1

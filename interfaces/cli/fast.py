@@ -1,4 +1,4 @@
-"""``holdfast token`` with a valid cached token: read, open, print, nothing else.
+"""``stayfast token`` with a valid cached token: read, open, print, nothing else.
 
 This path imports as little as Python allows; the rules for its modules are in the tests. It knows
 only how to say yes. Anything else (expired, absent, locked, damaged, a flag it does not know) it
@@ -53,12 +53,12 @@ def read_arguments(arguments: Sequence[str]) -> dict[str, str] | None:
 
 
 def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """What ``holdfast token`` prints for ``arguments``, if that needs no more than reading."""
+    """What ``stayfast token`` prints for ``arguments``, if that needs no more than reading."""
     given = read_arguments(arguments)
-    store = environ.get("HOLDFAST_STORE", "auto")
+    store = environ.get("STAYFAST_STORE", "auto")
     if given is None or sys.stdout is None or store not in {"auto", "file", "keyring"}:
         return None
-    if any(name.startswith("HOLDFAST_TOKEN") for name in environ):  # a token, or an option
+    if any(name.startswith("STAYFAST_TOKEN") for name in environ):  # a token, or an option
         return None
     least = seconds(given["min_ttl"])
     if least is None:
@@ -100,7 +100,7 @@ def _keys(header: Header, environ: Mapping[str, str]) -> Keys:
     root = unlock(
         header,
         config_dir=config_dir(environ),
-        passphrase=lambda: environ.get("HOLDFAST_PASSPHRASE") or None,
+        passphrase=lambda: environ.get("STAYFAST_PASSPHRASE") or None,
         keyring=keyring,
         environ=environ,
     )

@@ -120,7 +120,7 @@ class StreamingConversation:
                     "url": notice.url,
                     "user_code": notice.user_code,
                     "expires_at": rfc3339(notice.expires_at),
-                    "resume": ["holdfast", "resume", login.short_id],
+                    "resume": ["stayfast", "resume", login.short_id],
                 },
             )
         self._screen.tell(notice)

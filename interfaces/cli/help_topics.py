@@ -14,25 +14,25 @@ from ...transports.plugins import installed
 from .app import App, takes_app
 
 _ENVIRONMENT = """\
-HOLDFAST_STATE_DIR     where logins are kept
-HOLDFAST_CONFIG_DIR    where providers are configured, and key files are kept
-HOLDFAST_STORE         auto, keyring, file or memory; heeded when the vault is made.
+STAYFAST_STATE_DIR     where logins are kept
+STAYFAST_CONFIG_DIR    where providers are configured, and key files are kept
+STAYFAST_STORE         auto, keyring, file or memory; heeded when the vault is made.
                        postgresql://USER@HOST/DATABASE keeps logins in a database
-HOLDFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals a new one
-HOLDFAST_KEY_COMMAND   a command that prints the key of a vault sealed with its output
-HOLDFAST_KEYRING       a keyring back end to use, as module:Class
-HOLDFAST_COURIER       auto, fork, spawn or inline: who sends what must not be lost (see
+STAYFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals a new one
+STAYFAST_KEY_COMMAND   a command that prints the key of a vault sealed with its output
+STAYFAST_KEYRING       a keyring back end to use, as module:Class
+STAYFAST_COURIER       auto, fork, spawn or inline: who sends what must not be lost (see
                        storage)
-HOLDFAST_VIA           auto, loopback, manual, device, or an installed transport
-HOLDFAST_TOKEN         a token to use instead of any stored login; said when it is
-HOLDFAST_AUDIT         where the audit log is told: file (the default), stderr, syslog, journald,
+STAYFAST_VIA           auto, loopback, manual, device, or an installed transport
+STAYFAST_TOKEN         a token to use instead of any stored login; said when it is
+STAYFAST_AUDIT         where the audit log is told: file (the default), stderr, syslog, journald,
                        logging or none; several with commas, each with a place after a colon
-HOLDFAST_AUDIT_FILE    where the audit log is told as JSON lines; off tells it nowhere
-HOLDFAST_COLOR         auto, always or never
-HOLDFAST_ALLOW_NETWORK_FS   1 allows a vault on a network file system
+STAYFAST_AUDIT_FILE    where the audit log is told as JSON lines; off tells it nowhere
+STAYFAST_COLOR         auto, always or never
+STAYFAST_ALLOW_NETWORK_FS   1 allows a vault on a network file system
 <PROVIDER>_CLIENT_ID, <PROVIDER>_CLIENT_SECRET   the client of a provider
 BROWSER, NO_COLOR, FORCE_COLOR, HTTPS_PROXY, REQUESTS_CA_BUNDLE   as everywhere
-Every other option has a variable too: HOLDFAST_COMMAND_OPTION.
+Every other option has a variable too: STAYFAST_COMMAND_OPTION.
 """
 _EXIT_CODES = """\
 0    done
@@ -49,14 +49,14 @@ _EXIT_CODES = """\
 _STORAGE = """\
 Logins are kept sealed in one file, vault.db, in the state directory. Its key is in the system
 keyring if one answered when the vault was made; else in a key file in the configuration
-directory, or under a passphrase if HOLDFAST_PASSPHRASE was set. The choice is written in the
+directory, or under a passphrase if STAYFAST_PASSPHRASE was set. The choice is written in the
 vault and not made again. There is no plain storage.
 
-  holdfast store info               where the vault is, what opens it, whether it is in order
-  holdfast store rekey --to KIND    another key, kept in: keyring, passphrase, keyfile,
-                                    systemd-creds (credential `holdfast`), command
-  holdfast store mend               sets aside what does not open; deletes nothing
-  holdfast store migrate WHERE      moves finished logins to another directory or database
+  stayfast store info               where the vault is, what opens it, whether it is in order
+  stayfast store rekey --to KIND    another key, kept in: keyring, passphrase, keyfile,
+                                    systemd-creds (credential `stayfast`), command
+  stayfast store mend               sets aside what does not open; deletes nothing
+  stayfast store migrate WHERE      moves finished logins to another directory or database
 
 A directory or file that others could read or write is refused, with the command that mends it.
 A record that was changed or put back is refused and named; the others stay readable.
@@ -67,46 +67,46 @@ What is sent to a provider and must not be lost is sent by a child process, whic
 though its sender be killed. Tokens that find the disk full take the room that was kept free for
 them; if even that is gone they wait, sealed, in XDG_RUNTIME_DIR.
 
-For many users on many hosts, HOLDFAST_STORE=postgresql://USER@HOST/DATABASE keeps logins in a
-PostgreSQL database (pip install 'holdfast[postgres]'), sealed in the same way: it sees neither
-tokens nor names. Who comes first makes the tables, in schema holdfast or the one that ?schema=NAME
+For many users on many hosts, STAYFAST_STORE=postgresql://USER@HOST/DATABASE keeps logins in a
+PostgreSQL database (pip install 'stayfast[postgres]'), sealed in the same way: it sees neither
+tokens nor names. Who comes first makes the tables, in schema stayfast or the one that ?schema=NAME
 in the address names, and the key: a key file, to be copied to every other host, or a passphrase
 they all know. A password is best kept in PGPASSFILE. A line to another machine is encrypted;
 sslmode=verify-full in the address also proves whose server is at its end.
 A role that is not to make the tables, but to use them, needs:
 
-""" + GRANTS.format(schema="holdfast", role="the_user")
+""" + GRANTS.format(schema="stayfast", role="the_user")
 _FILES = """\
-~/.local/state/holdfast/vault.db       logins and their audit log, sealed
-~/.local/state/holdfast/vault.header   a second copy of the vault's header
-~/.local/state/holdfast/audit.jsonl    the audit log told as JSON lines; holds no secret
-~/.local/state/holdfast/locks/         one lock file per login; never removed while in use
-~/.config/holdfast/config.toml         your providers
-~/.local/state/holdfast/vault.reserve  room kept free for tokens
-~/.config/holdfast/vault-*.key         the key file, where there is one
-~/.config/holdfast/vault-*.generation  how far the vault has come
+~/.local/state/stayfast/vault.db       logins and their audit log, sealed
+~/.local/state/stayfast/vault.header   a second copy of the vault's header
+~/.local/state/stayfast/audit.jsonl    the audit log told as JSON lines; holds no secret
+~/.local/state/stayfast/locks/         one lock file per login; never removed while in use
+~/.config/stayfast/config.toml         your providers
+~/.local/state/stayfast/vault.reserve  room kept free for tokens
+~/.config/stayfast/vault-*.key         the key file, where there is one
+~/.config/stayfast/vault-*.generation  how far the vault has come
 """
 _AUDIT = """\
 Every change of a login is one record in the vault, saved together with it or not at all; so is
 every answer that was refused. Each record is linked to all before it with a key of the vault.
 
-holdfast audit show             what happened, a line each
-holdfast audit verify           no record was changed, moved, added or cut; every step was one the
+stayfast audit show             what happened, a line each
+stayfast audit verify           no record was changed, moved, added or cut; every step was one the
                                 machine allows; every login stands where the log left it
-holdfast audit checkpoint       a signed note of how the log stands, to be kept elsewhere; verify
+stayfast audit checkpoint       a signed note of how the log stands, to be kept elsewhere; verify
                                 --checkpoint shows what the vault alone cannot: that somebody who
                                 has its key cut the log or wrote it anew
-holdfast audit forward-secure   erases the key of every record behind it, so that nobody can
-holdfast audit prune            removes what is old; what remains can still be proved
-holdfast audit set-aside        leaves a damaged part behind; no login waits for a damaged log
+stayfast audit forward-secure   erases the key of every record behind it, so that nobody can
+stayfast audit prune            removes what is old; what remains can still be proved
+stayfast audit set-aside        leaves a damaged part behind; no login waits for a damaged log
 
 audit.jsonl in the state directory tells the same as JSON lines, and verify --file checks it.
 verify exits with 8 if anything is wrong, and names the record.
 """
 _PROVIDERS = """\
-holdfast provider add NAME --issuer https://…   looks the endpoints up
-holdfast provider add NAME --auth-url … --token-url …   names them
-holdfast provider edit NAME --redirect-uri http://127.0.0.1:8765/callback   fixes the port
+stayfast provider add NAME --issuer https://…   looks the endpoints up
+stayfast provider add NAME --auth-url … --token-url …   names them
+stayfast provider edit NAME --redirect-uri http://127.0.0.1:8765/callback   fixes the port
 
 The client id and secret come from --client-id, from <NAME>_CLIENT_ID and <NAME>_CLIENT_SECRET,
 or from config.toml. Settings stand in [providers.NAME]; every field of OAuthProvider is one.
@@ -126,17 +126,17 @@ def _transports() -> str:
         "manual    you paste the address the browser ends on; also called paste",
         "device    you enter a code on any other device",
         *_installed(),
-        "Packages can bring others: an entry point in the group holdfast.transports.",
+        "Packages can bring others: an entry point in the group stayfast.transports.",
         "",
         "While a login waits at a terminal, single keys change how it goes on, in place:",
         "",
         "  c  copies the address, or the code, to the clipboard of the terminal you sit at",
         "  p  takes a pasted address instead        d  shows a code for a phone instead",
-        "  o  opens a browser here for the code     Ctrl-C  pauses; holdfast resume goes on",
+        "  o  opens a browser here for the code     Ctrl-C  pauses; stayfast resume goes on",
         "",
         "What is pasted is never shown, only counted. Ctrl-Z and fg work as everywhere.",
         "",
-        "Without --via or HOLDFAST_VIA the first row that fits decides; login -v names it:",
+        "Without --via or STAYFAST_VIA the first row that fits decides; login -v names it:",
     ]
     lines += [f"  {row.number:>2}  {row.reason}" for row in CHOICES]
     return "\n".join(lines) + "\n"
@@ -174,7 +174,7 @@ def help_command(app: App, *, topic: str | None) -> None:
     root = click.get_current_context().find_root()
     if topic is None:
         app.terminal.answer(root.get_help())
-        app.terminal.answer(f"\nPages: holdfast help {' | '.join(TOPICS)}")
+        app.terminal.answer(f"\nPages: stayfast help {' | '.join(TOPICS)}")
     elif topic in TOPICS:
         app.terminal.answer(TOPICS[topic]().rstrip("\n"))
     elif isinstance(root.command, click.Group) and topic in root.command.commands:
@@ -182,4 +182,4 @@ def help_command(app: App, *, topic: str | None) -> None:
         with click.Context(command, info_name=topic, parent=root) as context:
             app.terminal.answer(command.get_help(context))
     else:
-        raise NotFound(f"there is no page {topic[:40]!r}", hint="holdfast help")
+        raise NotFound(f"there is no page {topic[:40]!r}", hint="stayfast help")

@@ -13,7 +13,7 @@ from .clipboard import copy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...engine.errors import HoldfastError
+    from ...engine.errors import StayfastError
     from ...engine.ports import Answers, Browser, Notice, Transport
     from .follower import LoginFollower
     from .screens import LoginScreen
@@ -117,5 +117,5 @@ class LoginKeys:
         if self.make is not None:
             raise TransportWanted(self.make(name), self._refused)
 
-    def _refused(self, error: HoldfastError) -> None:
+    def _refused(self, error: StayfastError) -> None:
         self._screen.remark(f"not possible: {error.message}")

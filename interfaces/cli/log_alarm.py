@@ -29,4 +29,4 @@ class LogAlarm:
                 self._terminal.say(
                     f"the audit log was damaged: records {told} were set aside", mark="warn"
                 )
-                self._terminal.suggest("holdfast audit verify")
+                self._terminal.suggest("stayfast audit verify")

@@ -14,7 +14,7 @@ from ...engine.errors import (
     AuthRequired,
     ConfigMissing,
     Damaged,
-    HoldfastError,
+    StayfastError,
     LoginPending,
     TokensNotSaved,
     TransportUnavailable,
@@ -47,7 +47,7 @@ VIA = Via()
 @click.command()
 @click.argument("provider")
 @click.option(
-    "--via", type=VIA, default=None, envvar="HOLDFAST_VIA", help="How the answer comes back."
+    "--via", type=VIA, default=None, envvar="STAYFAST_VIA", help="How the answer comes back."
 )
 @click.option(
     "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
@@ -87,7 +87,7 @@ def login(
     new: bool,
     explain: bool,
 ) -> None:
-    """Sign in to PROVIDER. It is a name from `holdfast provider list`, or an issuer's address."""
+    """Sign in to PROVIDER. It is a name from `stayfast provider list`, or an issuer's address."""
     terminal = app.terminal
     decided: list[Choice] = []
     follower = LoginFollower(
@@ -96,8 +96,8 @@ def login(
         heading=lambda begun: _announce(app, begun, decided[0]),
     )
     bench = app.bench([follower, *_explaining(app, explain)])
-    if app.environ.get("HOLDFAST_TOKEN"):
-        terminal.say("HOLDFAST_TOKEN is set in this shell and will be used instead", mark="warn")
+    if app.environ.get("STAYFAST_TOKEN"):
+        terminal.say("STAYFAST_TOKEN is set in this shell and will be used instead", mark="warn")
     wanted = [scope for given in scopes for scope in given.split()] or None
     config = _config(app, provider, client_id, wanted, via or "auto")
     if not new and not start and _already(app, config.service_name, account):
@@ -224,7 +224,7 @@ def finish(
     except KeyboardInterrupt:
         screen.close()
         _pause(app, follower)
-    except HoldfastError as error:
+    except StayfastError as error:
         screen.close()
         follower.finished(error.exit_code)
         raise
@@ -296,7 +296,7 @@ def _config(
         if not client_id:
             raise ConfigMissing(
                 "an issuer needs a client that is registered there",
-                hint=f"holdfast login {provider} --client-id ID",
+                hint=f"stayfast login {provider} --client-id ID",
             )
         name = urlsplit(provider).hostname or "provider"
         config = OAuthConfig(
@@ -323,7 +323,7 @@ def _already(app: App, provider: str, account: str) -> bool:
     end = summary.expires_at
     left = f" ({span(end - bench.clock.now())} left)" if end is not None else ""
     terminal.say(f"{provider} is already signed in{who}{left}.")
-    terminal.suggest(f"holdfast login {provider} --new", "to sign in anew")
+    terminal.suggest(f"stayfast login {provider} --new", "to sign in anew")
     if terminal.json:
         terminal.answer_json("login/1", login_members(found))
     return True
@@ -355,7 +355,7 @@ def _ways_on(login: Summary, name: str, *, asked: bool) -> list[str]:
     if name == "manual" and not terminal and not asked and waits:
         raise LoginPending(
             f"login {login.short_id} waits for the address its user lands on",
-            hint=f"holdfast resume {login.short_id} --callback-url -",
+            hint=f"stayfast resume {login.short_id} --callback-url -",
         )
     return [name]
 
@@ -367,6 +367,6 @@ def _callback_text(app: App, callback_url: str) -> str:
     text = sys.stdin.read(64 * 1024)
     if not text.strip():
         raise TransportUnavailable(
-            "nothing came on standard input", hint='printf %s "$CALLBACK" | holdfast resume …'
+            "nothing came on standard input", hint='printf %s "$CALLBACK" | stayfast resume …'
         )
     return text

@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 from click.shell_completion import get_completion_class
 
-from ...engine.errors import HoldfastError
+from ...engine.errors import StayfastError
 from ...storage.host import app_version
 from .app import App, global_options
 from .audit_commands import audit
@@ -28,20 +28,20 @@ from .token_commands import execute, logout, refresh, token
 from .verify_command import verify
 
 _FIRST_CONTACT: Final = """\
-holdfast signs command-line programs in, and remembers exactly how.
+stayfast signs command-line programs in, and remembers exactly how.
 
-  holdfast login      sign in              holdfast token     print a token
-  holdfast status     where things are     holdfast demo      watch a whole login
-  holdfast resume     continue a login     holdfast logout    sign out
+  stayfast login      sign in              stayfast token     print a token
+  stayfast status     where things are     stayfast demo      watch a whole login
+  stayfast resume     continue a login     stayfast logout    sign out
 
-holdfast help for everything else"""
+stayfast help for everything else"""
 
 
 @click.group(
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "HOLDFAST"},
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "STAYFAST"},
 )
-@click.version_option(app_version(), "--version", message="holdfast %(version)s")
+@click.version_option(app_version(), "--version", message="stayfast %(version)s")
 @global_options
 @click.pass_context
 def cli(context: click.Context, /, **given: Any) -> None:
@@ -58,7 +58,7 @@ def completion(shell: str) -> None:
     """Print the completion script of SHELL. Add it to your shell's start-up file."""
     made = get_completion_class(shell)
     if made is not None:
-        click.echo(made(cli, {}, "holdfast", "_HOLDFAST_COMPLETE").source())
+        click.echo(made(cli, {}, "stayfast", "_STAYFAST_COMPLETE").source())
 
 
 audit.add_command(verify)
@@ -92,19 +92,19 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a command can end
-    """The exit code of ``holdfast`` with ``arguments``."""
+    """The exit code of ``stayfast`` with ``arguments``."""
     app = App()
     problem = _open_streams()
     before_command = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--json" in before_command:  # so that even a wrong usage is answered in JSON
         app.options["as_json"] = True
     try:
-        outcome = cli.main(args=arguments, prog_name="holdfast", standalone_mode=False, obj=app)
-    except HoldfastError as error:
+        outcome = cli.main(args=arguments, prog_name="stayfast", standalone_mode=False, obj=app)
+    except StayfastError as error:
         app.terminal.error(error)
         return error.exit_code
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "holdfast"
+        path = error.ctx.command_path if error.ctx else "stayfast"
         app.terminal.error(_Usage(error.format_message().rstrip("."), hint=f"{path} --help"))
         return 2
     except (click.Abort, KeyboardInterrupt):
@@ -135,12 +135,12 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
     return outcome if isinstance(outcome, int) else 0
 
 
-def _open_streams() -> HoldfastError | None:
+def _open_streams() -> StayfastError | None:
     """Give every command streams it can write to; what is wrong with them, if anything."""
-    problem: HoldfastError | None = None
+    problem: StayfastError | None = None
     if sys.stdout is None:  # closed by the caller: `>&-`
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as we live
-        problem = _Unexpected("standard output is closed", hint="holdfast --help")
+        problem = _Unexpected("standard output is closed", hint="stayfast --help")
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as we live
     for stream in (sys.stdout, sys.stderr):
@@ -149,13 +149,13 @@ def _open_streams() -> HoldfastError | None:
     return problem
 
 
-class _Unexpected(HoldfastError):
+class _Unexpected(StayfastError):
     """What no error of ours describes."""
 
     code = "UNEXPECTED"
 
 
-class _Usage(HoldfastError):
+class _Usage(StayfastError):
     """The command was called wrongly."""
 
     code = "USAGE"

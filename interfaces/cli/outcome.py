@@ -51,7 +51,7 @@ def tell_signed_in(app: App, login: Login) -> None:
     if off is not None:
         terminal.say(f"the clock of this machine is {off}", mark="warn")
     terminal.say("")
-    terminal.suggest(f"holdfast token {login.provider}{_account(login)}")
+    terminal.suggest(f"stayfast token {login.provider}{_account(login)}")
 
 
 def tell_paused(app: App, login: Login) -> None:
@@ -62,15 +62,15 @@ def tell_paused(app: App, login: Login) -> None:
         return
     left = (login.deadline or 0) - app.bench().clock.now()
     terminal.say(f"Paused. Login {login.short_id} is saved and valid for {more(left)}.")
-    terminal.suggest(f"holdfast resume {login.short_id}", "continue")
-    terminal.suggest(f"holdfast cancel {login.short_id}", "forget it")
+    terminal.suggest(f"stayfast resume {login.short_id}", "continue")
+    terminal.suggest(f"stayfast cancel {login.short_id}", "forget it")
 
 
 def tell_started(app: App, started: Started, via: str) -> None:
     """Say what the user has to do for a login that another command will finish."""
     terminal, login = app.terminal, started.login
     device = login.presentation.device if login.presentation else None
-    resume = ["holdfast", "resume", login.short_id]
+    resume = ["stayfast", "resume", login.short_id]
     if device is None:
         resume += ["--callback-url", "-"]
     if terminal.json:
@@ -121,10 +121,10 @@ def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
         except StorageError as again:
             error.message = again.message
     if error.kept:
-        error.hint = f"holdfast refresh {error.login.provider}"
+        error.hint = f"stayfast refresh {error.login.provider}"
         error.why = f"they are kept, sealed, in {error.kept} until this machine restarts"
     else:
-        error.hint = f"holdfast login {error.login.provider}"
+        error.hint = f"stayfast login {error.login.provider}"
         error.why = "the tokens were in memory only, and are gone"
     raise error
 

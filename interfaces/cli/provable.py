@@ -50,5 +50,5 @@ def provable(storage: Storage) -> Provable:
     if isinstance(storage, Provable):
         return storage
     raise StorageError(
-        f"the audit log of {storage.description} has no links to check", hint="unset HOLDFAST_STORE"
+        f"the audit log of {storage.description} has no links to check", hint="unset STAYFAST_STORE"
     )

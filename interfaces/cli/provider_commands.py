@@ -94,7 +94,7 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
     elif "token_url" not in members:
         raise ConfigMissing(
             "an issuer, or a token endpoint, is needed",
-            hint=f"holdfast provider add {name} --issuer https://…",
+            hint=f"stayfast provider add {name} --issuer https://…",
         )
     if "client_id" not in members and terminal.interactive:
         members["client_id"] = click.prompt("  client id (not a secret)", err=True)
@@ -109,7 +109,7 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
     elif shown != redirect:
         terminal.say("  with any port")
     terminal.say(f"provider {name} saved", mark="good")
-    terminal.suggest(f"holdfast login {name}")
+    terminal.suggest(f"stayfast login {name}")
 
 
 @provider.command("edit")
@@ -120,7 +120,7 @@ def edit_provider(app: App, /, *, name: str, **given: Any) -> None:
     """Change settings of NAME; what is not named stays."""
     changes = _members(given)
     if not changes:
-        raise ConfigMissing("nothing to change was named", hint="holdfast provider edit --help")
+        raise ConfigMissing("nothing to change was named", hint="stayfast provider edit --help")
     _file(app).edit(name, changes)
     app.terminal.say(f"provider {name} saved", mark="good")
 

@@ -64,7 +64,7 @@ def prune(app: App, *, age: float) -> None:
 def set_aside(app: App) -> None:
     """Leave a damaged log behind. The next record begins a new segment.
 
-    Nothing is removed: `holdfast audit verify` goes on telling of what was left behind, until it is
+    Nothing is removed: `stayfast audit verify` goes on telling of what was left behind, until it is
     pruned. A log whose end is damaged is set aside without being asked, since no login waits for it.
     """
     recorded = _segmented(app.bench().storage).set_aside()
@@ -85,7 +85,7 @@ def forward_secure(app: App) -> None:
 
     From then on nobody who takes the vault, with its key, can make another past for the log: the keys
     of its records no longer exist. Keep the verification key where the vault is not; with it, and only
-    with it, `holdfast audit verify --forward-key FILE` derives them again. It stays so for this vault.
+    with it, `stayfast audit verify --forward-key FILE` derives them again. It stays so for this vault.
 
     What is erased is erased from the vault's file. Copies that a file system, an SSD or a backup made
     of it may remain.
@@ -115,7 +115,7 @@ def _segmented(storage: Storage) -> Segmented:
     if isinstance(storage, Segmented):
         return storage
     raise StorageError(
-        f"the audit log of {storage.description} has no end to cut", hint="unset HOLDFAST_STORE"
+        f"the audit log of {storage.description} has no end to cut", hint="unset STAYFAST_STORE"
     )
 
 
@@ -125,5 +125,5 @@ def _vault(storage: Storage) -> Vault:
         return storage
     raise StorageError(
         f"what {storage.description} erases may remain in its database",
-        hint="unset HOLDFAST_STORE",
+        hint="unset STAYFAST_STORE",
     )

@@ -36,7 +36,7 @@ def status(app: App, *, provider: str | None, check: bool) -> None:
     finished, pending = _collect(app, provider)
     if provider is not None and not finished and not pending:
         app.bench().catalogue.provider(provider)
-        raise AuthRequired(f"not signed in to {provider}", hint=f"holdfast login {provider}")
+        raise AuthRequired(f"not signed in to {provider}", hint=f"stayfast login {provider}")
     active = {one.id: _asked(app, one) for one in finished} if check else {}
     _show(app, finished, pending, active, detailed=provider is not None)
     if _damaged(app):
@@ -103,7 +103,7 @@ def _damaged(app: App) -> bool:
     if damage is None:
         return False
     app.terminal.say(f"something is missing here: {damage.message}", mark="warn")
-    app.terminal.suggest("holdfast store mend")
+    app.terminal.suggest("stayfast store mend")
     return True
 
 
@@ -153,9 +153,9 @@ def _serves(app: App, one: Summary) -> bool:
 
 def _next(app: App, one: Summary) -> str:
     if one.pending:
-        return f"holdfast resume {one.short_id}"
+        return f"stayfast resume {one.short_id}"
     which = "" if one.account == "default" else f" --account {one.account}"
-    return f"holdfast {'token' if _serves(app, one) else 'login'} {one.provider}{which}"
+    return f"stayfast {'token' if _serves(app, one) else 'login'} {one.provider}{which}"
 
 
 def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def _table(app: App, logins: list[Summary]) -> None:
     terminal = app.terminal
     if not logins:
         terminal.say("nobody is signed in")
-        terminal.suggest("holdfast login PROVIDER")
+        terminal.suggest("stayfast login PROVIDER")
         return
     rows = [_row(app, one) for one in logins]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...engine.errors import ConfigInvalid, Damaged, HoldfastError, StorageError
+from ...engine.errors import ConfigInvalid, Damaged, StayfastError, StorageError
 from ...storage import open_storage
 from ...storage.key_places import KINDS
 from ...storage.migrating import migrate
@@ -48,7 +48,7 @@ def info(app: App) -> int:
         for problem in problems:
             app.terminal.say(problem, mark="bad")
         if problems:
-            app.terminal.suggest("holdfast store mend", "set aside what does not open")
+            app.terminal.suggest("stayfast store mend", "set aside what does not open")
     return Damaged.exit_code if problems else 0
 
 
@@ -86,7 +86,7 @@ def rekey(app: App, *, kind: str | None) -> None:
     present = vault.about().key
     chosen = kind or present
     if present is None or chosen is None:
-        raise StorageError("there is no vault yet", hint="holdfast login")
+        raise StorageError("there is no vault yet", hint="stayfast login")
     secret = _new_passphrase(app) if chosen == "passphrase" else None
     vault.rekey(chosen, secret)
     after = vault.about()
@@ -94,10 +94,10 @@ def rekey(app: App, *, kind: str | None) -> None:
         app.terminal.answer_json("store/1", _members(vault, after, []))
         return
     app.terminal.say(after.reason or "", mark="good")
-    asked = app.environ.get("HOLDFAST_STORE")
+    asked = app.environ.get("STAYFAST_STORE")
     if asked not in {None, "auto", vault.description.partition(":")[0]}:
-        app.terminal.say(f"HOLDFAST_STORE still asks for {asked}", mark="warn")
-        app.terminal.suggest("unset HOLDFAST_STORE")
+        app.terminal.say(f"STAYFAST_STORE still asks for {asked}", mark="warn")
+        app.terminal.suggest("unset STAYFAST_STORE")
 
 
 @store.command("migrate")
@@ -117,7 +117,7 @@ def migrate_command(app: App, *, destination: str) -> None:
     else:
         other = open_storage(state_dir=destination, announce=app.terminal.say, environ=app.environ)
         if isinstance(bench.storage, Vault) and destination == bench.storage.directory:
-            raise ConfigInvalid("that is where the logins are", hint="holdfast store rekey --to …")
+            raise ConfigInvalid("that is where the logins are", hint="stayfast store rekey --to …")
     moved, left = migrate(bench.storage, other)
     if app.terminal.json:
         told = [{"provider": one.provider, "account": one.account} for one in moved]
@@ -135,23 +135,23 @@ def _vault(app: App) -> Vault:
     storage = app.bench().storage
     if not isinstance(storage, Vault):
         raise ConfigInvalid(
-            f"logins are kept in {storage.description}, not in a vault", hint="unset HOLDFAST_STORE"
+            f"logins are kept in {storage.description}, not in a vault", hint="unset STAYFAST_STORE"
         )
     return storage
 
 
 def _new_passphrase(app: App) -> str:
-    given = app.environ.get("HOLDFAST_NEW_PASSPHRASE")
+    given = app.environ.get("STAYFAST_NEW_PASSPHRASE")
     if given:
         return given
     if not app.terminal.interactive:
-        raise ConfigInvalid("there is no new passphrase", hint="export HOLDFAST_NEW_PASSPHRASE=…")
+        raise ConfigInvalid("there is no new passphrase", hint="export STAYFAST_NEW_PASSPHRASE=…")
     try:
         entered: str = click.prompt(
             "New passphrase", hide_input=True, confirmation_prompt=True, err=True
         )
     except click.Abort as error:
-        raise HoldfastError("nothing was changed", hint="holdfast store rekey") from error
+        raise StayfastError("nothing was changed", hint="stayfast store rekey") from error
     return entered
 
 

@@ -5,7 +5,7 @@
   error, where it does not end up in somebody's variable.
 - Colour never carries a meaning alone: every symbol has its word beside it.
 - Nothing is redrawn where there is no terminal to redraw it on.
-- No secret is shown, with one exception: ``holdfast token`` prints the token it was asked for.
+- No secret is shown, with one exception: ``stayfast token`` prints the token it was asked for.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich.text import Text
 from .wording import broken
 
 if TYPE_CHECKING:
-    from ...engine.errors import HoldfastError
+    from ...engine.errors import StayfastError
 
 _SYMBOLS: Final = {
     "good": "✓", "warn": "!", "bad": "✗", "wait": "…",
@@ -184,10 +184,10 @@ class Terminal:
 
     def answer_json(self, schema: str, members: Mapping[str, Any]) -> None:
         """Print the answer as one line of JSON, its schema first."""
-        told = {"schema": f"holdfast.{schema}", **members}
+        told = {"schema": f"stayfast.{schema}", **members}
         self.answer(json.dumps(told, ensure_ascii=False, separators=(",", ":")))
 
-    def error(self, error: HoldfastError) -> None:
+    def error(self, error: StayfastError) -> None:
         """Say what went wrong and what to do; for programs too, if they asked for JSON."""
         if self.json:
             members = {"code": error.code, "error": error.message, "hint": error.hint}

@@ -75,7 +75,7 @@ def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) 
     if not renewal.usable(found.summary(), min_ttl):
         raise TokenExpired(
             f"the access token for {name} does not last {span(min_ttl)} more",
-            hint=f"holdfast refresh {name}",
+            hint=f"stayfast refresh {name}",
         )
     return found
 
@@ -89,10 +89,10 @@ def _renewed(app: App, name: str, account: str, min_ttl: float, *, force: bool) 
 
 
 def _from_environment(app: App) -> str | None:
-    """The token of ``HOLDFAST_TOKEN``, announced."""
-    given = app.environ.get("HOLDFAST_TOKEN")
+    """The token of ``STAYFAST_TOKEN``, announced."""
+    given = app.environ.get("STAYFAST_TOKEN")
     if given:
-        app.terminal.say("HOLDFAST_TOKEN is set and used instead of a stored login", mark="warn")
+        app.terminal.say("STAYFAST_TOKEN is set and used instead of a stored login", mark="warn")
     return given or None
 
 
@@ -100,7 +100,7 @@ def _print(app: App, login: Login, form: str) -> None:
     tokens = login.tokens
     if tokens is None:
         raise AuthRequired(
-            f"not signed in to {login.provider}", hint=f"holdfast login {login.provider}"
+            f"not signed in to {login.provider}", hint=f"stayfast login {login.provider}"
         )
     members = {
         "provider": login.provider,
@@ -169,9 +169,9 @@ def logout(
     else:
         who = [(app.only_provider(provider), account)]
     results = [_sign_out(app, name, which, revoke=not no_revoke) for name, which in who]
-    if app.environ.get("HOLDFAST_TOKEN"):
+    if app.environ.get("STAYFAST_TOKEN"):
         terminal.say(
-            "HOLDFAST_TOKEN is still set in this shell and will keep being used", mark="warn"
+            "STAYFAST_TOKEN is still set in this shell and will keep being used", mark="warn"
         )
     if not results:
         terminal.say("nobody was signed in")
@@ -231,7 +231,7 @@ def execute(app: App, *, provider: str, var: str, account: str, command: tuple[s
     if command[0] == "--":
         command = command[1:]
     if not command:
-        raise ConfigInvalid("no command was named", hint=f"holdfast exec {provider} -- COMMAND")
+        raise ConfigInvalid("no command was named", hint=f"stayfast exec {provider} -- COMMAND")
     secret = _from_environment(app)
     if secret is None:
         found = _renewed(app, provider, account, 60.0, force=False)
@@ -241,5 +241,5 @@ def execute(app: App, *, provider: str, var: str, account: str, command: tuple[s
     except OSError as error:
         raise ConfigInvalid(
             f"{command[0]} cannot be run: {(error.strerror or '').lower()}",
-            hint=f"holdfast exec {provider} -- COMMAND",
+            hint=f"stayfast exec {provider} -- COMMAND",
         ) from error

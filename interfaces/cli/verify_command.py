@@ -118,7 +118,7 @@ def _signer(storage: Provable, public_key: str | None) -> tuple[str, bytes]:
     if signer is None:
         raise ConfigMissing(
             "the vault is not here, so the key of the checkpoint is not known",
-            hint="holdfast audit verify --public-key KEY",
+            hint="stayfast audit verify --public-key KEY",
         )
     return signer.origin, signer.public
 
@@ -170,12 +170,12 @@ def lines_of(app: App, found: Verification) -> list[str]:
     for one in found.findings[:_SHOWN]:
         lines += _finding(terminal.symbol("bad"), one)
     if len(found.findings) > _SHOWN:
-        lines.append(f"  and {len(found.findings) - _SHOWN} more: holdfast audit verify --json")
+        lines.append(f"  and {len(found.findings) - _SHOWN} more: stayfast audit verify --json")
     if any(one.code in CHAIN for one in found.findings):
         lines.append(_trust(found))
-        onward = f"{terminal.symbol('next')} holdfast audit set-aside"
+        onward = f"{terminal.symbol('next')} stayfast audit set-aside"
         if found.intact >= found.first > 0:
-            kept = f"holdfast audit export --until {found.intact} > before.jsonl"
+            kept = f"stayfast audit export --until {found.intact} > before.jsonl"
             lines.append(f"  {terminal.symbol('next')} {kept}")
         lines.append(f"  {onward}     go on with a new segment; what is damaged stays")
     else:

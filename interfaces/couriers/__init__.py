@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...engine.ports import Clock, Courier, Http, Storage
 
 CHOICES: Final = ("auto", "fork", "spawn", "inline")
-"""What ``HOLDFAST_COURIER`` may say."""
+"""What ``STAYFAST_COURIER`` may say."""
 
 __all__ = ["CHOICES", "ForkCourier", "InlineCourier", "Relay", "SpawnCourier", "choose_courier"]
 
@@ -32,7 +32,7 @@ def choose_courier(
     environ: Mapping[str, str],
     clock: Clock | None = None,
 ) -> Courier:
-    """The courier for logins kept in ``storage``, as ``HOLDFAST_COURIER`` wants it.
+    """The courier for logins kept in ``storage``, as ``STAYFAST_COURIER`` wants it.
 
     ``auto`` forks where no other thread forbids it, else spawns. Where neither can be done, because
     something lives only in the memory of this process, errands are run in it.
@@ -47,10 +47,10 @@ def choose_courier(
     Raises:
         ConfigInvalid: There is no such courier.
     """
-    chosen = environ.get("HOLDFAST_COURIER") or "auto"
+    chosen = environ.get("STAYFAST_COURIER") or "auto"
     if chosen not in CHOICES:
         raise ConfigInvalid(
-            f"there is no courier {chosen!r}", hint=f"HOLDFAST_COURIER={'|'.join(CHOICES)}"
+            f"there is no courier {chosen!r}", hint=f"STAYFAST_COURIER={'|'.join(CHOICES)}"
         )
     # another process can only take over what is not in this one's memory
     if (
@@ -88,6 +88,6 @@ class _Fitting:
         self._otherwise = otherwise
 
     def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
-        """See :meth:`holdfast.engine.ports.Courier.carry`."""
+        """See :meth:`stayfast.engine.ports.Courier.carry`."""
         courier = self._forked if can_fork() else self._otherwise
         return courier.carry(errand, perform)

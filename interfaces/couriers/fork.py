@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, runtime_checkable
 
-from ...engine.errors import HoldfastError, StorageError, TokensNotSaved
+from ...engine.errors import StayfastError, StorageError, TokensNotSaved
 from ...storage.locks import shared_with_child, sign
 from .channel import Channel
 from .parcel import pack_outcome, unpack_outcome, unpack_told
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ...engine.errand import Errand, ErrandOutcome
     from .relay import Relay
 
-_HARMLESS: Final = frozenset({"holdfast-page"})
+_HARMLESS: Final = frozenset({"stayfast-page"})
 """Threads of ours that hold nothing a child could miss."""
 _KEEP_TRYING: Final = 300.0  # seconds an orphan tries to save what it has in its hands
 _BETWEEN: Final = 1.0  # seconds
@@ -77,7 +77,7 @@ class ForkCourier:
         self._let_go = let_go
 
     def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
-        """See :meth:`holdfast.engine.ports.Courier.carry`."""
+        """See :meth:`stayfast.engine.ports.Courier.carry`."""
         with deferred_signals():
             return self._carry(errand, perform)
 
@@ -121,10 +121,10 @@ class ForkCourier:
 
 def run(home: Channel, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> None:
     """Perform ``errand`` and send its outcome home; what nobody takes is saved, if it can be."""
-    outcome: ErrandOutcome | HoldfastError
+    outcome: ErrandOutcome | StayfastError
     try:
         outcome = perform(errand)
-    except HoldfastError as error:
+    except StayfastError as error:
         outcome = error
     try:
         home.send(pack_outcome(outcome))
@@ -138,7 +138,7 @@ def hear(line: Channel, relay: Relay) -> ErrandOutcome | None:
     """What a courier at the other end of ``line`` has to tell; ``None`` if it is gone.
 
     Raises:
-        HoldfastError: As the errand turned out.
+        StayfastError: As the errand turned out.
     """
     last = hear_last(line, relay)
     return None if last is None else unpack_outcome(last)

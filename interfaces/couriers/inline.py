@@ -18,6 +18,6 @@ class InlineCourier:
     """
 
     def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
-        """See :meth:`holdfast.engine.ports.Courier.carry`."""
+        """See :meth:`stayfast.engine.ports.Courier.carry`."""
         with deferred_signals():
             return perform(errand)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ...engine import cbor, errors
 from ...engine.codec import decode_login, encode_login
 from ...engine.errand import Errand, ErrandKind
-from ...engine.errors import HoldfastError
+from ...engine.errors import StayfastError
 from ...engine.events import Recorded
 from ...engine.ports import Lease, Verdict, VerdictKind
 from ...engine.record import Login
@@ -61,9 +61,9 @@ def unpack_told(members: Mapping[str, Any]) -> tuple[list[Recorded], Login | Non
     return recorded, decode_login(members["login"]) if members["login"] else None
 
 
-def pack_outcome(outcome: ErrandOutcome | HoldfastError) -> bytes:
+def pack_outcome(outcome: ErrandOutcome | StayfastError) -> bytes:
     """How an errand turned out."""
-    if isinstance(outcome, HoldfastError):
+    if isinstance(outcome, StayfastError):
         return cbor.encode({"error": _error_members(outcome)})
     if isinstance(outcome, Login):
         return cbor.encode({"done": _bytes_of(outcome)})
@@ -84,7 +84,7 @@ def unpack_outcome(members: Mapping[str, Any]) -> ErrandOutcome:
     """How an errand turned out.
 
     Raises:
-        HoldfastError: That is how.
+        StayfastError: That is how.
     """
     if "error" in members:
         raise _error(members["error"])
@@ -112,7 +112,7 @@ def _scalars(members: Mapping[str, Any]) -> dict[str, Scalar]:
     }
 
 
-def _error_members(error: HoldfastError) -> dict[str, Any]:
+def _error_members(error: StayfastError) -> dict[str, Any]:
     # one of a class we do not know (a third party's) arrives as the nearest we do
     kind = next(k for k in type(error).__mro__ if getattr(errors, k.__name__, None) is k)
     members: dict[str, Any] = {"class": kind.__name__, "message": error.message}
@@ -126,11 +126,11 @@ def _error_members(error: HoldfastError) -> dict[str, Any]:
     return members
 
 
-def _error(members: Mapping[str, Any]) -> HoldfastError:
+def _error(members: Mapping[str, Any]) -> StayfastError:
     kind = getattr(errors, members["class"])
     besides = {name: members[name] for name in ("hint", *_BESIDES) if name in members}
     if "login" in members:
         besides["login"] = decode_login(members["login"])
-    error: HoldfastError = kind(members["message"], **besides)
+    error: StayfastError = kind(members["message"], **besides)
     error.why = members.get("why")
     return error

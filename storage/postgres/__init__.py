@@ -1,4 +1,4 @@
-"""Logins of many hosts in one PostgreSQL database, sealed as in the vault (``holdfast[postgres]``)."""
+"""Logins of many hosts in one PostgreSQL database, sealed as in the vault (``stayfast[postgres]``)."""
 
 from __future__ import annotations
 

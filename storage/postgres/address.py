@@ -14,13 +14,13 @@ from psycopg.conninfo import conninfo_to_dict
 from ...engine.errors import ConfigInvalid
 from .extra import SCHEMES
 
-DEFAULT_SCHEMA: Final = "holdfast"
+DEFAULT_SCHEMA: Final = "stayfast"
 CONNECT_TIMEOUT: Final = 5
 """Seconds to reach the server."""
 STATEMENT_TIMEOUT: Final = 15
 """Seconds a statement may take, the wait for other writers included."""
 _PAUSED: Final = 10  # seconds a process may stand still inside a commit, which all others wait for
-_FORM: Final = "HOLDFAST_STORE=postgresql://USER@HOST/DATABASE"
+_FORM: Final = "STAYFAST_STORE=postgresql://USER@HOST/DATABASE"
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -43,8 +43,8 @@ class Address:
         What it does not say comes from ``PGHOST``, ``PGPASSFILE`` and their like.
 
         Args:
-            url: Such as ``postgresql://holdfast@db.example.com/logins?schema=cli``.
-            schema: Instead of what ``url`` says; ``holdfast`` by default.
+            url: Such as ``postgresql://stayfast@db.example.com/logins?schema=cli``.
+            schema: Instead of what ``url`` says; ``stayfast`` by default.
             environ: The environment.
 
         Raises:
@@ -56,7 +56,7 @@ class Address:
         if not _SCHEMA.fullmatch(self.schema):
             raise ConfigInvalid(
                 f"{self.schema!r} is no name for a schema: lower-case letters, digits and _",
-                hint=f"{_FORM}?schema=holdfast",
+                hint=f"{_FORM}?schema=stayfast",
             )
         try:
             self._settings = conninfo_to_dict(bare)
@@ -80,7 +80,7 @@ class Address:
             f" -c idle_in_transaction_session_timeout={_PAUSED}s"
         )
         defaults: dict[str, Any] = {
-            "application_name": "holdfast",
+            "application_name": "stayfast",
             "connect_timeout": CONNECT_TIMEOUT,
             "keepalives_idle": 15,
             "keepalives_interval": 5,

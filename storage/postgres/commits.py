@@ -54,7 +54,7 @@ class Commits:
         self._connections = connections
 
     def changes(self, keys: Keys, changes: Sequence[Change]) -> list[Recorded]:
-        """Commit ``changes`` and their events; see :meth:`holdfast.engine.ports.Storage.commit`."""
+        """Commit ``changes`` and their events; see :meth:`stayfast.engine.ports.Storage.commit`."""
 
         def write(connection: Connection, database: Executor, head: Head) -> _Written:
             recorded: list[Recorded] = []
@@ -154,11 +154,11 @@ class Commits:
         except psycopg.errors.UniqueViolation as error:
             if error.diag.table_name == "audit":
                 raise Damaged(
-                    "the audit log goes on where it should end", hint="holdfast audit set-aside"
+                    "the audit log goes on where it should end", hint="stayfast audit set-aside"
                 ) from error
             raise StorageConflict(
                 "another login of the same account was finished at the same time",
-                hint="holdfast status",
+                hint="stayfast status",
             ) from error
         except psycopg.Error as error:
             if written is not None and in_doubt(error):
@@ -189,7 +189,7 @@ class Commits:
             raise OutcomeUnknown(
                 "the PostgreSQL server went away while it was written to; "
                 "what is durable is unknown",
-                hint="holdfast status",
+                hint="stayfast status",
             ) from error
 
 

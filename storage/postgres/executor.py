@@ -16,7 +16,7 @@ _WORDS: Final = {
 
 
 class Executor:
-    """A connection as a :class:`holdfast.storage.database.Database`."""
+    """A connection as a :class:`stayfast.storage.database.Database`."""
 
     __slots__ = ("_connection",)
 

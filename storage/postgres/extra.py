@@ -1,4 +1,4 @@
-"""What is known of PostgreSQL without its driver, which only ``holdfast[postgres]`` brings along."""
+"""What is known of PostgreSQL without its driver, which only ``stayfast[postgres]`` brings along."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def require_psycopg() -> None:
     except ImportError as error:  # absent, or without a libpq to speak through
         raise ConfigMissing(
             "logins in PostgreSQL need psycopg, which is not installed",
-            hint="pip install 'holdfast[postgres]'",
+            hint="pip install 'stayfast[postgres]'",
         ) from error

@@ -75,11 +75,11 @@ class LentLease(Lease):
     term: _Term = field(kw_only=True, repr=False)
 
     def keep(self) -> None:
-        """See :meth:`holdfast.engine.ports.Lease.keep`; asks the database only when it must."""
+        """See :meth:`stayfast.engine.ports.Lease.keep`; asks the database only when it must."""
         self.rows.keep(self)
 
     def release(self) -> None:
-        """See :meth:`holdfast.engine.ports.Lease.release`; where it fails, it ends by itself."""
+        """See :meth:`stayfast.engine.ports.Lease.release`; where it fails, it ends by itself."""
         with suppress(StorageError):
             self.rows.release(self)
 
@@ -133,7 +133,7 @@ class LeaseRows:
             free = holder is None or bool(holder[0])
             left = deadline - _clock.monotonic()
             if left <= 0 or (not free and until is not None and until()):
-                raise LoginBusy(f"login {login_id[:4]} {_handled(holder)}", hint="holdfast status")
+                raise LoginBusy(f"login {login_id[:4]} {_handled(holder)}", hint="stayfast status")
             if not free:  # jittered, so that hosts do not knock in step
                 _clock.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
                 pause = min(pause * 2, longest)
@@ -172,7 +172,7 @@ def fenced(login_id: str) -> Fenced:
     """That the lease of ``login_id`` is another process's by now."""
     return Fenced(
         f"login {login_id[:4]} has been taken over by another process meanwhile",
-        hint="holdfast status",
+        hint="stayfast status",
     )
 
 

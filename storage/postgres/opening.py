@@ -36,7 +36,7 @@ class PostgresOpener:
         announce: Callable[[str], None] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """As for :class:`holdfast.storage.opening.VaultOpener`."""
+        """As for :class:`stayfast.storage.opening.VaultOpener`."""
         self._connections = connections
         self._schema = schema
         self._slots = VaultOpener(
@@ -69,12 +69,12 @@ class PostgresOpener:
             self._slots.announce(header.reason)
         found = connection.execute("SELECT body, mac FROM header").fetchone()
         if found is None:
-            raise Damaged("the header of the database is gone", hint="holdfast help storage")
+            raise Damaged("the header of the database is gone", hint="stayfast help storage")
         header = decode_header(bytes(found[0]))
         keys = self._slots.keys(header)
         read_audit_keys(Executor(connection), keys)
         if bytes(found[1]) != keys.header_mac(header.body):
-            raise Damaged("the header of the database was changed", hint="holdfast help storage")
+            raise Damaged("the header of the database was changed", hint="stayfast help storage")
         return keys
 
     def _create(self, connection: Connection) -> list[Header]:

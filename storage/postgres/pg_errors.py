@@ -11,7 +11,7 @@ from ...engine.errors import Damaged, StorageError, StorageFull
 if TYPE_CHECKING:
     from .address import Address
 
-_HELP: Final = "holdfast help storage"
+_HELP: Final = "stayfast help storage"
 _AWAY: Final = ("57P01", "57P02", "57P03", "08", "53300")  # shut down, starting, cut off, crowded
 _AGAIN: Final = ("40001", "40P01", "25P03")  # undone by the server: it may be done again
 _SLOW: Final = ("57014", "55P03", "25P03")  # timed out: statement, lock, pause in a transaction

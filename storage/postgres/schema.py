@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .connections import Connection
 
-_LOCK: Final = 0x484F4C44  # "HOLD"
+_LOCK: Final = 0x53544159  # "STAY"
 
 # asked of the catalogue's rows: to_regclass() may still answer from before we waited for the lock
 _SCHEMA_IS_THERE: Final = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)"
@@ -86,8 +86,8 @@ def prepare(connection: Connection, schema: str, finish: Callable[[], None]) -> 
             finish()
     except psycopg.errors.InsufficientPrivilege as error:
         raise StorageError(
-            f"the tables of Holdfast are not in schema {schema}, and this user may not make them",
-            hint="holdfast help storage",
+            f"the tables of Stayfast are not in schema {schema}, and this user may not make them",
+            hint="stayfast help storage",
         ) from error
 
 
@@ -102,8 +102,8 @@ def _version(connection: Connection, schema: str) -> int | None:
     found = _one(connection, "SELECT coalesce(max(version), 0) FROM migration")
     if found > len(STEPS):
         raise NewerFormat(
-            "the tables of this database were changed by a newer version of Holdfast",
-            hint="pip install --upgrade holdfast",
+            "the tables of this database were changed by a newer version of Stayfast",
+            hint="pip install --upgrade stayfast",
         )
     return int(found)
 

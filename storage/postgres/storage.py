@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _LOOK_EVERY: Final = 5.0  # seconds between comparisons of rows with the manifest, which all pay for
 _NOTICEABLE: Final = 0.005  # seconds of waiting after which somebody may have answered us
-_HELP: Final = "holdfast help storage"
+_HELP: Final = "stayfast help storage"
 _clock: Final = SystemClock()
 
 
@@ -49,7 +49,7 @@ class PostgresStorage:
 
     The database sees neither tokens nor the names of providers and accounts: rows are sealed as
     in the vault, under a root key whose slots are opened on each host by a key file, a passphrase
-    (``HOLDFAST_PASSPHRASE``) or a keyring.
+    (``STAYFAST_PASSPHRASE``) or a keyring.
 
     Attributes:
         forkable: A forked child may go on with it, once it was closed here.
@@ -75,11 +75,11 @@ class PostgresStorage:
         """The logins at ``url``; nothing is opened, or made, before it is needed.
 
         Args:
-            url: A libpq URI, such as ``postgresql://holdfast@db.example.com/logins``; a password
+            url: A libpq URI, such as ``postgresql://stayfast@db.example.com/logins``; a password
                 is better kept in ``PGPASSFILE``.
-            schema: The schema of the tables; ``holdfast`` by default, or ``?schema=`` in ``url``.
+            schema: The schema of the tables; ``stayfast`` by default, or ``?schema=`` in ``url``.
             config_dir: Where this host's key file is; the user's configuration directory.
-            passphrase: Gives the passphrase, where one is needed; ``HOLDFAST_PASSPHRASE``.
+            passphrase: Gives the passphrase, where one is needed; ``STAYFAST_PASSPHRASE``.
             state_dir: Where the locks of this host's processes are; the user's state directory.
                 Where none can be made, the database alone keeps them apart.
             most_connections: How many this process may have open at once.
@@ -121,13 +121,13 @@ class PostgresStorage:
     # --- reading ---------------------------------------------------------------------------------
 
     def read(self, login_id: str) -> Login | None:
-        """See :meth:`holdfast.engine.ports.Storage.read`."""
+        """See :meth:`stayfast.engine.ports.Storage.read`."""
         return self._reading(
             lambda database, keys: self._opened(database, keys, row_by_id(database, login_id))
         )
 
     def find(self, alias: str) -> Login | None:
-        """See :meth:`holdfast.engine.ports.Storage.find`."""
+        """See :meth:`stayfast.engine.ports.Storage.find`."""
         login = self._reading(
             lambda database, keys: self._opened(database, keys, row_by_alias(database, keys, alias))
         )
@@ -148,7 +148,7 @@ class PostgresStorage:
             self._looked_at = now
 
     def summaries(self) -> Iterable[Summary]:
-        """See :meth:`holdfast.engine.ports.Storage.summaries`; rows that do not open are left out.
+        """See :meth:`stayfast.engine.ports.Storage.summaries`; rows that do not open are left out.
 
         What is left out is not silent: :meth:`problems` names it, and reading it says why.
         """
@@ -161,7 +161,7 @@ class PostgresStorage:
         return sorted(self._reading(work), key=lambda one: one.created_at)
 
     def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.events`."""
+        """See :meth:`stayfast.engine.ports.Storage.events`."""
 
         def work(database: Executor, keys: Keys) -> Sequence[Recorded]:
             database.execute("BEGIN")  # the manifest and the log of one moment
@@ -216,15 +216,15 @@ class PostgresStorage:
     # --- writing ---------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """See :meth:`holdfast.engine.ports.Storage.probe`: a write, taken back."""
+        """See :meth:`stayfast.engine.ports.Storage.probe`: a write, taken back."""
         self._commits.probe(self._opener.keys())
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
-        """See :meth:`holdfast.engine.ports.Storage.commit`."""
+        """See :meth:`stayfast.engine.ports.Storage.commit`."""
         return self._commits.changes(self._opener.keys(), changes)
 
     def note(self, event: Event) -> Recorded:
-        """See :meth:`holdfast.engine.ports.Storage.note`."""
+        """See :meth:`stayfast.engine.ports.Storage.note`."""
         return self._commits.note(self._opener.keys(), event)
 
     def set_aside(self) -> Recorded | None:
@@ -244,7 +244,7 @@ class PostgresStorage:
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
     ) -> AbstractContextManager[Lease]:
-        """See :meth:`holdfast.engine.ports.Storage.lease`: a row, behind this host's own lock."""
+        """See :meth:`stayfast.engine.ports.Storage.lease`: a row, behind this host's own lock."""
         return self._lease(login_id, wait, until)
 
     @contextmanager
@@ -261,7 +261,7 @@ class PostgresStorage:
             if waited > _NOTICEABLE and until is not None and until():
                 raise LoginBusy(
                     f"login {login_id[:4]} was handled by another process meanwhile",
-                    hint="holdfast status",
+                    hint="stayfast status",
                 )
             left = max(0.0, wait - waited)
             lease = self._leases.acquire(login_id, wait=left, realm=realm, until=sooner)

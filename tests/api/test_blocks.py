@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import holdfast
+import stayfast
 import pytest
 from command import World
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer, Settings
-from holdfast.testing.server_state import Client
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer, Settings
+from stayfast.testing.server_state import Client
 
 BLOCKS = Path(__file__).with_name("blocks")
 SIGNED_IN = {"06", "07", "15", "16", "17"}
@@ -41,7 +41,7 @@ def world(tmp_path: Path, server: AuthorizationServer, monkeypatch: pytest.Monke
         redirect_uri="http://localhost:0/callback",
         scopes=["read:jira-work", "offline_access"],
     )
-    for name in ("HOLDFAST_STATE_DIR", "HOLDFAST_CONFIG_DIR", "HOLDFAST_STORE", "BROWSER"):
+    for name in ("STAYFAST_STATE_DIR", "STAYFAST_CONFIG_DIR", "STAYFAST_STORE", "BROWSER"):
         monkeypatch.setenv(name, made.environ[name])
     monkeypatch.setenv("ATLASSIAN_CLIENT_ID", "your-client-id")
     return made
@@ -58,9 +58,9 @@ def run(name: str, **given: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", sorted(path.name[:2] for path in BLOCKS.glob("*.py")))
 def test_a_block_runs(name: str, world: World) -> None:
     """The block runs as it stands."""
-    service = holdfast.OAuthService()
+    service = stayfast.OAuthService()
     if name in SIGNED_IN:
-        assert isinstance(service.authenticate("atlassian"), holdfast.Success)
+        assert isinstance(service.authenticate("atlassian"), stayfast.Success)
     used: list[Any] = []
     names = run(
         name,
@@ -70,24 +70,24 @@ def test_a_block_runs(name: str, world: World) -> None:
         handle_error=lambda *told: pytest.fail(str(told)),
     )
     if "result" in names and name != "07":
-        assert isinstance(names["result"], holdfast.Success)
+        assert isinstance(names["result"], stayfast.Success)
 
 
 def test_the_blocks_tell_one_story(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """Signed out, signed in, valid, refreshed, signed out: the values are those of the page."""
     names = run("05")
-    assert names["status"].value is holdfast.AuthStatus.NOT_AUTHENTICATED
+    assert names["status"].value is stayfast.AuthStatus.NOT_AUTHENTICATED
     assert "Authenticated! Token: " in capsys.readouterr().out
     service = names["service"]
-    assert service.get_status("atlassian").value is holdfast.AuthStatus.AUTHENTICATED
+    assert service.get_status("atlassian").value is stayfast.AuthStatus.AUTHENTICATED
 
     bearer = run("06", service=service)["headers"]["Authorization"]
     assert run("07", service=service)["result"].value.access_token not in bearer
 
     names = run("08")
-    assert isinstance(names["result"], holdfast.Success)
-    assert service.get_status("atlassian").value is holdfast.AuthStatus.NOT_AUTHENTICATED
-    assert service.get_tokens("atlassian").code is holdfast.ErrorCode.AUTH_REQUIRED
+    assert isinstance(names["result"], stayfast.Success)
+    assert service.get_status("atlassian").value is stayfast.AuthStatus.NOT_AUTHENTICATED
+    assert service.get_tokens("atlassian").code is stayfast.ErrorCode.AUTH_REQUIRED
 
 
 def test_tokens_and_challenges_are_values(world: World) -> None:
@@ -96,7 +96,7 @@ def test_tokens_and_challenges_are_values(world: World) -> None:
     assert names["restored"].to_dict() == names["token_dict"]
     assert names["tokens"].is_expired(buffer_seconds=60)
     challenge = run("01")["challenge"]
-    assert holdfast.PKCEChallenge.from_verifier(challenge.code_verifier) == challenge
+    assert stayfast.PKCEChallenge.from_verifier(challenge.code_verifier) == challenge
     assert challenge.code_verifier not in repr(challenge)
     config = run("03")["config"]
     assert "your-client-secret" not in repr(config)
@@ -106,54 +106,54 @@ def test_the_situations_behind_the_error_codes(
     world: World, server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each code comes from the situation its users know it by."""
-    service = holdfast.OAuthService()
-    assert service.authenticate("nobody").code is holdfast.ErrorCode.NOT_FOUND
-    assert service.ensure_valid_token("atlassian").code is holdfast.ErrorCode.AUTH_REQUIRED
+    service = stayfast.OAuthService()
+    assert service.authenticate("nobody").code is stayfast.ErrorCode.NOT_FOUND
+    assert service.ensure_valid_token("atlassian").code is stayfast.ErrorCode.AUTH_REQUIRED
     monkeypatch.delenv("ATLASSIAN_CLIENT_ID")
-    assert service.authenticate("atlassian").code is holdfast.ErrorCode.CONFIG_MISSING
-    monkeypatch.setenv("BROWSER", f"{sys.executable} -m holdfast.testing.user_agent deny %s")
+    assert service.authenticate("atlassian").code is stayfast.ErrorCode.CONFIG_MISSING
+    monkeypatch.setenv("BROWSER", f"{sys.executable} -m stayfast.testing.user_agent deny %s")
     denied = service.authenticate("atlassian", client_id="your-client-id")
-    assert denied.code is holdfast.ErrorCode.AUTH_CANCELLED
+    assert denied.code is stayfast.ErrorCode.AUTH_CANCELLED
     late = service.authenticate(
         "atlassian", client_id="your-client-id", open_browser=False, timeout=0.1
     )
-    assert late.code is holdfast.ErrorCode.TIMEOUT
+    assert late.code is stayfast.ErrorCode.TIMEOUT
 
     server.change(token_lifetime=30)
     server.state.clients["your-client-id"].refreshable = False
     monkeypatch.setenv("BROWSER", world.environ["BROWSER"])
     assert isinstance(
-        service.authenticate("atlassian", client_id="your-client-id"), holdfast.Success
+        service.authenticate("atlassian", client_id="your-client-id"), stayfast.Success
     )
-    assert service.ensure_valid_token("atlassian").code is holdfast.ErrorCode.TOKEN_EXPIRED
-    assert service.get_status("atlassian").value is holdfast.AuthStatus.TOKEN_EXPIRED
+    assert service.ensure_valid_token("atlassian").code is stayfast.ErrorCode.TOKEN_EXPIRED
+    assert service.get_status("atlassian").value is stayfast.AuthStatus.TOKEN_EXPIRED
     server.state.clients["your-client-id"].refreshable = True
     server.change(token_lifetime=3600)
 
     assert isinstance(
-        service.authenticate("atlassian", client_id="your-client-id"), holdfast.Success
+        service.authenticate("atlassian", client_id="your-client-id"), stayfast.Success
     )
     server.state.revoke_family(server.state.tokens[-1].family)
-    assert service.refresh_tokens("atlassian").code is holdfast.ErrorCode.TOKEN_REFRESH_FAILED
-    assert service.get_status("atlassian").value is holdfast.AuthStatus.TOKEN_REFRESH_FAILED
+    assert service.refresh_tokens("atlassian").code is stayfast.ErrorCode.TOKEN_REFRESH_FAILED
+    assert service.get_status("atlassian").value is stayfast.AuthStatus.TOKEN_REFRESH_FAILED
 
 
 def test_a_program_owns_the_conversation(world: World) -> None:
     """begin, complete, resume and cancel serve a program that shows the address itself."""
-    service = holdfast.OAuthService()
+    service = stayfast.OAuthService()
     begun = service.begin("atlassian", redirect_uri="https://app.example/callback")
-    assert isinstance(begun, holdfast.Failure) or "app.example" in begun.value.address
+    assert isinstance(begun, stayfast.Failure) or "app.example" in begun.value.address
     begun = service.begin("atlassian")
-    assert isinstance(begun, holdfast.Success)
+    assert isinstance(begun, stayfast.Success)
     callback = user_agent.fetch_only(begun.value.address)
     wrong = service.complete(user_agent.tampered(callback, state="x"))
-    assert wrong.code is holdfast.ErrorCode.CALLBACK_REFUSED
-    done = holdfast.OAuthService().complete(callback)
-    assert isinstance(done, holdfast.Success)
+    assert wrong.code is stayfast.ErrorCode.CALLBACK_REFUSED
+    done = stayfast.OAuthService().complete(callback)
+    assert isinstance(done, stayfast.Success)
 
     begun = service.begin("atlassian")
-    assert isinstance(service.cancel(begun.value.login.short_id), holdfast.Success)
-    assert isinstance(service.resume(begun.value.login.id), holdfast.Failure)
+    assert isinstance(service.cancel(begun.value.login.short_id), stayfast.Success)
+    assert isinstance(service.resume(begun.value.login.id), stayfast.Failure)
 
 
 def test_three_methods_are_enough(world: World) -> None:
@@ -161,26 +161,26 @@ def test_three_methods_are_enough(world: World) -> None:
 
     class Own:
         def __init__(self) -> None:
-            self.kept: dict[str, holdfast.OAuthTokens] = {}
+            self.kept: dict[str, stayfast.OAuthTokens] = {}
 
-        def save_tokens(self, service: str, tokens: holdfast.OAuthTokens) -> None:
+        def save_tokens(self, service: str, tokens: stayfast.OAuthTokens) -> None:
             self.kept[service] = tokens
 
-        def load_tokens(self, service: str) -> holdfast.OAuthTokens | None:
+        def load_tokens(self, service: str) -> stayfast.OAuthTokens | None:
             return self.kept.get(service)
 
         def delete_tokens(self, service: str) -> bool:
             return self.kept.pop(service, None) is not None
 
     own = Own()
-    assert isinstance(own, holdfast.TokenStorageProtocol)
-    service = holdfast.OAuthService(token_storage=own)
-    assert isinstance(service.authenticate("atlassian"), holdfast.Success)
+    assert isinstance(own, stayfast.TokenStorageProtocol)
+    service = stayfast.OAuthService(token_storage=own)
+    assert isinstance(service.authenticate("atlassian"), stayfast.Success)
     first = own.kept["atlassian"]
 
-    again = holdfast.OAuthService(token_storage=own)
+    again = stayfast.OAuthService(token_storage=own)
     assert again.get_tokens("atlassian").value.access_token == first.access_token
-    assert isinstance(again.refresh_tokens("atlassian"), holdfast.Success)
+    assert isinstance(again.refresh_tokens("atlassian"), stayfast.Success)
     assert own.kept["atlassian"].access_token != first.access_token
     assert again.logout("atlassian").value
     assert not own.kept
@@ -189,9 +189,9 @@ def test_three_methods_are_enough(world: World) -> None:
 
 def test_a_program_may_add_providers(world: World, server: AuthorizationServer) -> None:
     """What a program puts into OAUTH_PROVIDERS can be signed in to."""
-    holdfast.OAUTH_PROVIDERS["mine"] = server.config(service_name="mine")
+    stayfast.OAUTH_PROVIDERS["mine"] = server.config(service_name="mine")
     try:
-        service = holdfast.OAuthService(holdfast.MemoryTokenStorage())
-        assert isinstance(service.authenticate("mine"), holdfast.Success)
+        service = stayfast.OAuthService(stayfast.MemoryTokenStorage())
+        assert isinstance(service.authenticate("mine"), stayfast.Success)
     finally:
-        del holdfast.OAUTH_PROVIDERS["mine"]
+        del stayfast.OAUTH_PROVIDERS["mine"]

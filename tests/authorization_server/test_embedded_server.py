@@ -11,13 +11,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import requests
-from holdfast.engine.device import GRANT_TYPE
-from holdfast.engine.metadata import discover
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.testing.authorization_server import CLIENT_ID, AuthorizationServer, Settings
-from holdfast.testing.misbehaviour import Fault, FaultKind
-from holdfast.testing.server_state import Client
-from holdfast.testing.user_agent import decide_device, fetch_only
+from stayfast.engine.device import GRANT_TYPE
+from stayfast.engine.metadata import discover
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.testing.authorization_server import CLIENT_ID, AuthorizationServer, Settings
+from stayfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.testing.server_state import Client
+from stayfast.testing.user_agent import decide_device, fetch_only
 from instant import ManualClock
 
 REDIRECT = "http://127.0.0.1:4711/callback"

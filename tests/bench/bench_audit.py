@@ -5,14 +5,14 @@ import sqlite3
 import tempfile
 import time
 
-from holdfast.engine.event_text import text_of
-from holdfast.interfaces.audit.lines import AllowList, line_of, render
-from holdfast.storage import EncryptedFileStorage, MemoryStorage
-from holdfast.storage.audit_check import check_log
-from holdfast.storage.audit_rows import append_event
-from holdfast.storage.manifest import Head
-from holdfast.storage.schema import TABLES
-from holdfast.storage.sealing import Keys
+from stayfast.engine.event_text import text_of
+from stayfast.interfaces.audit.lines import AllowList, line_of, render
+from stayfast.storage import EncryptedFileStorage, MemoryStorage
+from stayfast.storage.audit_check import check_log
+from stayfast.storage.audit_rows import append_event
+from stayfast.storage.manifest import Head
+from stayfast.storage.schema import TABLES
+from stayfast.storage.sealing import Keys
 from ratios import row
 from wandering import Wanderer
 

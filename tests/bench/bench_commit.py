@@ -4,10 +4,10 @@ import os
 import sqlite3
 import tempfile
 
-from holdfast.engine.codec import encode_login
-from holdfast.storage import EncryptedFileStorage
-from holdfast.storage.schema import TABLES, set_pragmas
-from holdfast.testing.storage_contract import change, finished, further, saved
+from stayfast.engine.codec import encode_login
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.schema import TABLES, set_pragmas
+from stayfast.testing.storage_contract import change, finished, further, saved
 from ratios import row
 
 with tempfile.TemporaryDirectory() as place:

@@ -6,10 +6,10 @@ import socket
 import time
 from urllib.parse import parse_qsl
 
-from holdfast.engine.ports import Verdict, VerdictKind
-from holdfast.engine.provider import OAuthConfig
-from holdfast.storage.host import SystemClock
-from holdfast.transports.loopback import LoopbackSession, LoopbackTransport
+from stayfast.engine.ports import Verdict, VerdictKind
+from stayfast.engine.provider import OAuthConfig
+from stayfast.storage.host import SystemClock
+from stayfast.transports.loopback import LoopbackSession, LoopbackTransport
 from ratios import measured
 from wire_talk import NoBrowser, Notices, asking
 

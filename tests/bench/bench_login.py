@@ -6,12 +6,12 @@ import threading
 from urllib.parse import urlencode, urlsplit
 
 from bench_parts import conductor_over
-from holdfast.engine.pkce import PKCEChallenge
-from holdfast.storage import EncryptedFileStorage
-from holdfast.storage.host import SystemClock
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.transports.loopback import LoopbackTransport
+from stayfast.engine.pkce import PKCEChallenge
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.host import SystemClock
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.transports.loopback import LoopbackTransport
 from ratios import row
 
 VERIFIER = "v" * 43

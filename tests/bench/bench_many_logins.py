@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from holdfast.engine.record import Login, account_alias
-from holdfast.engine.table import State
-from holdfast.storage import Vault
-from holdfast.testing.crash_driver import CrashDriver, unavailable
-from holdfast.testing.storage_contract import finished, further, saved
+from stayfast.engine.record import Login, account_alias
+from stayfast.engine.table import State
+from stayfast.storage import Vault
+from stayfast.testing.crash_driver import CrashDriver, unavailable
+from stayfast.testing.storage_contract import finished, further, saved
 from ratios import row
 from transitions_of import vault_in
 
@@ -57,10 +57,10 @@ def listed(storage: Vault) -> float:
 def syncs(place: str, *, wal: bool) -> int:
     """How often one transition asks the disk to be done."""
     script = (
-        "import sys; from holdfast.storage import schema\n"
+        "import sys; from stayfast.storage import schema\n"
         f"schema._WAL_SAFE = {(0,) if wal else (9,)}\n"
         "from transitions_of import vault_in\n"
-        "from holdfast.testing.storage_contract import finished, further, saved\n"
+        "from stayfast.testing.storage_contract import finished, further, saved\n"
         "storage = vault_in(sys.argv[1])\n"
         "login = next(iter(storage.summaries()))\n"
         "login = storage.read(login.id)\n"

@@ -12,11 +12,11 @@ from multiprocessing.synchronize import Barrier
 import psycopg
 import two_hosts
 from caller_kills import approve
-from holdfast.engine.codec import encode_login
-from holdfast.storage.postgres import PostgresStorage
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
-from holdfast.testing.storage_contract import change, finished, further, saved
+from stayfast.engine.codec import encode_login
+from stayfast.storage.postgres import PostgresStorage
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.testing.storage_contract import change, finished, further, saved
 from instant import InstantTransport
 from postgres_server import PostgresServer
 from ratios import row

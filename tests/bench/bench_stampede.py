@@ -11,8 +11,8 @@ from pathlib import Path
 import stampede
 from caller_kills import approve
 from command import World
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 from instant import InstantTransport
 
 ROUNDS = 9

@@ -1,4 +1,4 @@
-"""`holdfast token` with a valid token in a sealed vault, against a Python that does nothing."""
+"""`stayfast token` with a valid token in a sealed vault, against a Python that does nothing."""
 
 import os
 import subprocess
@@ -8,27 +8,27 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from holdfast.storage import EncryptedFileStorage
-from holdfast.testing.storage_contract import finished, saved
+from stayfast.storage import EncryptedFileStorage
+from stayfast.testing.storage_contract import finished, saved
 from ratios import row
 
 with tempfile.TemporaryDirectory() as place:
     environ = {
         "PATH": os.environ["PATH"],
-        "HOLDFAST_STATE_DIR": f"{place}/state",
-        "HOLDFAST_CONFIG_DIR": f"{place}/config",
+        "STAYFAST_STATE_DIR": f"{place}/state",
+        "STAYFAST_CONFIG_DIR": f"{place}/config",
     }
     login = finished("demo")
     assert login.tokens is not None
     fresh = replace(login.tokens, issued_at=time.time())
     saved(EncryptedFileStorage(environ=environ), [replace(login, tokens=fresh)])
-    command = str(Path(sys.executable).with_name("holdfast"))
+    command = str(Path(sys.executable).with_name("stayfast"))
 
     def run(*words: str) -> None:
         subprocess.run(words, env=environ, stdout=subprocess.DEVNULL, check=True)
 
     row(
-        "holdfast token, against python -c pass",
+        "stayfast token, against python -c pass",
         lambda: run(sys.executable, "-c", "pass"),
         lambda: run(command, "token", "demo"),
         40,

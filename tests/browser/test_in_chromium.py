@@ -14,13 +14,13 @@ import requests
 import wire_provider
 from chromium import LOOKS, Chromium
 from command import World, kill, until
-from holdfast.engine.ports import Verdict, VerdictKind
-from holdfast.engine.provider import OAuthConfig
-from holdfast.engine.table import State
-from holdfast.storage.host import SystemClock
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.transports import last_page
-from holdfast.transports.loopback import LoopbackSession, LoopbackTransport
+from stayfast.engine.ports import Verdict, VerdictKind
+from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.table import State
+from stayfast.storage.host import SystemClock
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.transports import last_page
+from stayfast.transports.loopback import LoopbackSession, LoopbackTransport
 from wire_talk import Background, NoBrowser, Notices, asking
 
 pytestmark = pytest.mark.wire
@@ -67,7 +67,7 @@ def world(tmp_path: Path, issuer: str) -> World:
 
 
 class Login:
-    """`holdfast login`, whose launcher tells a browser that is open already where to go."""
+    """`stayfast login`, whose launcher tells a browser that is open already where to go."""
 
     def __init__(self, world: World, provider: str) -> None:
         told = world.place / f"{provider}.address"
@@ -148,7 +148,7 @@ def test_a_user_says_no(browser: Chromium, world: World) -> None:
     browser.press("a[href$=abort]")
     browser.wait_for("main.bad")
     assert login.exit_code() == 5
-    assert "holdfast login wire" in browser.run("return document.querySelector('code').innerText")
+    assert "stayfast login wire" in browser.run("return document.querySelector('code').innerText")
     assert no_code_left(browser)
     judge(browser, "denied")
 

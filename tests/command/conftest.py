@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command import World
-from holdfast.testing.authorization_server import AuthorizationServer, Settings
+from stayfast.testing.authorization_server import AuthorizationServer, Settings
 
 
 @pytest.fixture(scope="session")

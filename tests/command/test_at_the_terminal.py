@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from command import World, events_of, until
-from holdfast.engine.table import State
-from holdfast.testing import user_agent
+from stayfast.engine.table import State
+from stayfast.testing import user_agent
 from seat import WAITS, Seat
 from tmux import Window
 
@@ -45,7 +45,7 @@ def story(world: World) -> list[tuple[object, ...]]:
 def test_one_key_goes_on_by_phone_and_another_by_paste(seat: Seat) -> None:
     """From the browser to the device flow and on to a paste, in place; each lost way is closed."""
     with seat.opens() as opened:
-        opened.type("holdfast login demo --via loopback")
+        opened.type("stayfast login demo --via loopback")
         opened.seen(WAITS)
         opened.press("d")
         opened.seen(r"(?s)Code .*Ctrl-C")
@@ -69,7 +69,7 @@ def test_one_key_goes_on_by_phone_and_another_by_paste(seat: Seat) -> None:
 def test_a_paste_that_wins_closes_the_port(seat: Seat) -> None:
     """Both are waited for at once; the log says which one answered, and which was closed."""
     with seat.opens() as opened:
-        opened.type("holdfast login demo --via loopback")
+        opened.type("stayfast login demo --via loopback")
         opened.seen(WAITS)
         opened.press("p")
         opened.seen(r"callback\?\n")
@@ -86,7 +86,7 @@ def test_c_copies_the_address_and_nothing_else(seat: Seat, inside: bool) -> None
     with seat.opens(**environ) as opened:
         if not inside:
             opened.tell("set-option", "-g", "set-clipboard", "on")
-        opened.type("holdfast login demo --via manual")
+        opened.type("stayfast login demo --via manual")
         opened.seen(WAITS)
         opened.press("c")
         opened.seen("if it did not")
@@ -100,7 +100,7 @@ def test_o_opens_the_page_of_the_code_here(seat: Seat) -> None:
     """The browser of this machine gets the address with the code in it, and nothing of ours."""
     told = seat.world.place / "opened"
     with seat.opens(BROWSER=f"/bin/sh -c 'echo $0 > {told}' %s") as opened:
-        opened.type("holdfast login demo --via device --qr never")
+        opened.type("stayfast login demo --via device --qr never")
         opened.seen(r"(?s)Code .*Ctrl-C")
         opened.press("o")
         until(told.exists, bool)
@@ -116,7 +116,7 @@ def test_o_opens_the_page_of_the_code_here(seat: Seat) -> None:
 def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back(seat: Seat) -> None:
     """Stopped in the middle of a paste; the shell's terminal is whole, and then the paste is."""
     with seat.opens() as opened:
-        opened.type("holdfast login demo --via manual")
+        opened.type("stayfast login demo --via manual")
         opened.seen(WAITS)
         address = seat.answer(6000)
         opened.paste(address[:3000])
@@ -137,7 +137,7 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back(seat: Seat)
 def test_in_the_background_it_goes_on_by_browser(seat: Seat) -> None:
     """Put aside with Ctrl-Z and bg it takes no key from the shell, and still hears the browser."""
     with seat.opens() as opened:
-        opened.type("holdfast login demo --via loopback --no-browser")
+        opened.type("stayfast login demo --via loopback --no-browser")
         opened.seen(WAITS)
         opened.press("C-z")
         opened.prompted(148)
@@ -153,7 +153,7 @@ def test_in_the_background_it_goes_on_by_browser(seat: Seat) -> None:
 def test_frozen_from_outside_and_going_on(seat: Seat) -> None:
     """SIGSTOP cannot be seen coming: the terminal that the shell mended is made quiet again."""
     with seat.opens() as opened:
-        opened.type("holdfast login demo --via loopback --no-browser")
+        opened.type("stayfast login demo --via loopback --no-browser")
         opened.seen(WAITS)
         os.kill(process_in(opened), signal.SIGSTOP)
         opened.prompted(147)
@@ -168,14 +168,14 @@ def test_frozen_from_outside_and_going_on(seat: Seat) -> None:
 def test_sigterm_gives_the_terminal_back(seat: Seat) -> None:
     """Ended politely in the middle of a paste: saved, said, and half a code reaches no shell."""
     with seat.opens() as opened:
-        opened.type("holdfast login demo --via manual")
+        opened.type("stayfast login demo --via manual")
         opened.seen(WAITS)
         opened.paste(seat.answer()[:700])
         opened.seen("700 characters")
         os.kill(process_in(opened), signal.SIGTERM)
         opened.prompted(130)
         as_before(opened)
-        assert "holdfast resume" in opened.screen
+        assert "stayfast resume" in opened.screen
     assert seat.waiting().state is State.AWAITING_CALLBACK
 
 
@@ -183,7 +183,7 @@ def test_sigterm_gives_the_terminal_back(seat: Seat) -> None:
 def test_a_closed_terminal_loses_nothing(seat: Seat, via: str) -> None:
     """The window is closed, the process ends, and the login is finished from another place."""
     with seat.opens() as opened:
-        opened.type(f"holdfast login demo --via {via} --no-browser")
+        opened.type(f"stayfast login demo --via {via} --no-browser")
         opened.seen(r"(?s)\d left\n.*Ctrl-C")
         process = process_in(opened)
         opened.tell("kill-server")

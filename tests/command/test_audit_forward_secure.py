@@ -1,4 +1,4 @@
-"""``holdfast audit forward-secure`` as its user meets it."""
+"""``stayfast audit forward-secure`` as its user meets it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``holdfast audit verify`` as its user meets it."""
+"""``stayfast audit verify`` as its user meets it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from command import World
-from holdfast.engine.events import Event, EventKind, Origin
-from holdfast.engine.table import State
+from stayfast.engine.events import Event, EventKind, Origin
+from stayfast.engine.table import State
 from transitions_of import vault_in
 from wandering import Wanderer
 
@@ -33,7 +33,7 @@ def test_a_log_proves_itself(signed_in: World) -> None:
     assert done.code == 0
     told = done.json
     assert (told["schema"], told["sound"], told["findings"]) == (
-        "holdfast.audit-verify/1",
+        "stayfast.audit-verify/1",
         True,
         [],
     )
@@ -84,7 +84,7 @@ def test_what_was_done_is_named(signed_in: World, deed: str, code: str, seq: int
     if code == "changed":
         in_words = signed_in.run("audit", "verify")
         assert in_words.code == 8
-        assert f"holdfast audit export --until {intact} " in in_words.out
+        assert f"stayfast audit export --until {intact} " in in_words.out
 
 
 def test_an_illegal_transition_is_found_behind_a_correct_chain(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_damage_stops_no_refresh_and_is_said(signed_in: World) -> None:
     tamper(signed_in, "DELETE FROM audit WHERE seq = 4")
     done = signed_in.run("refresh", "demo")
     assert done.code == 0
-    assert "holdfast audit verify" in done.err
+    assert "stayfast audit verify" in done.err
     told = signed_in.run("audit", "verify", "--json")
     assert (told.code, [one["code"] for one in told.json["findings"]]) == (8, ["set_aside"])
     pruned = signed_in.run("audit", "prune", "--before", "0s", "--json")

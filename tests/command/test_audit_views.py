@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from command import World, events_of, states_of
-from holdfast.testing import user_agent
+from stayfast.testing import user_agent
 
 
 def seqs(world: World, *arguments: str) -> list[int]:
@@ -160,7 +160,7 @@ def test_the_device_flow_is_explained(world: World) -> None:
 
 def test_a_failure_is_explained(world: World) -> None:
     """A user who says no: the last step is the denial, with its reason."""
-    browser = f"{sys.executable} -m holdfast.testing.user_agent deny %s"
+    browser = f"{sys.executable} -m stayfast.testing.user_agent deny %s"
     done = world.run("login", "demo", "--via", "loopback", "--explain", env={"BROWSER": browser})
     assert done.code == 5
     steps = [line for line in done.err.splitlines() if line[:4].strip().isdigit()]

@@ -9,15 +9,15 @@ from contextlib import closing
 
 import pytest
 from command import Done, World
-from holdfast.engine.table import State
-from holdfast.testing import user_agent
-from holdfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.engine.table import State
+from stayfast.testing import user_agent
+from stayfast.testing.misbehaviour import Fault, FaultKind
 
 
 def answered(done: Done, exit_code: int, code: str) -> None:
     """The run failed as it should: this exit status, this code, a hint, and a sentence for people."""
     told = done.json
-    assert (done.code, told["schema"], told["code"]) == (exit_code, "holdfast.error/1", code)
+    assert (done.code, told["schema"], told["code"]) == (exit_code, "stayfast.error/1", code)
     assert told["hint"]
     assert told["error"] in done.err
     assert "Traceback" not in done.err
@@ -127,7 +127,7 @@ def test_no_network(world: World, started: dict[str, str]) -> None:
     world.server.misbehave("token", Fault(kind=FaultKind.DROP_BEFORE), times=2)
     done = answer(world, started, good)
     answered(done, 1, "NETWORK_ERROR")
-    assert done.json["hint"] == f"holdfast resume {started['login']}"
+    assert done.json["hint"] == f"stayfast resume {started['login']}"
     assert world.logins()[0].state is State.EXCHANGING
     assert world.run("resume", started["login"]).code == 0
 
@@ -189,11 +189,11 @@ def test_a_changed_vault_is_named(world: World) -> None:
 def test_no_refresh_token(world: World) -> None:
     """An expired token that cannot be refreshed asks for a new login."""
     world.server.change(token_lifetime=30)
-    world.server.state.clients["holdfast-demo"].refreshable = False
+    world.server.state.clients["stayfast-demo"].refreshable = False
     try:
         assert world.run("login", "demo", "--via", "loopback").code == 0
     finally:
-        world.server.state.clients["holdfast-demo"].refreshable = True
+        world.server.state.clients["stayfast-demo"].refreshable = True
     answered(world.run("token", "demo", "--json"), 4, "TOKEN_EXPIRED")
     assert world.logins()[0].state is State.EXPIRED
 

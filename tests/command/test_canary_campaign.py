@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 from canaries import Secrets, found_in, spellings, watching_children
-from command import HOLDFAST, PATIENCE, World
-from holdfast.engine.errors import HoldfastError
-from holdfast.engine.result import Failure
-from holdfast.interfaces.service import OAuthService
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
-from holdfast.testing.server_state import Client
+from command import STAYFAST, PATIENCE, World
+from stayfast.engine.errors import StayfastError
+from stayfast.engine.result import Failure
+from stayfast.interfaces.service import OAuthService
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.testing.server_state import Client
 
 CLIENT_SECRET = "canary/client+secret=0123456789"
 HOW_MUCH = [pytest.param(False, id="some"), pytest.param(True, id="all", marks=pytest.mark.soak)]
@@ -42,9 +42,9 @@ class Day:
     def learn(self) -> None:
         """Find out what is secret now."""
         logins = []
-        with suppress(HoldfastError):  # a vault that was torn says nothing
+        with suppress(StayfastError):  # a vault that was torn says nothing
             for summary in self.world.bench.storage.summaries():
-                with suppress(HoldfastError):
+                with suppress(StayfastError):
                     login = self.world.bench.storage.read(summary.id)
                     logins += [login] if login else []
         self.secrets.learn(self.server, logins)
@@ -53,7 +53,7 @@ class Day:
         self, *arguments: str, stdin: str = "", answers: bool = False, blocks: int | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run the command and listen; ``answers`` says that standard output is a token's place."""
-        argv = [HOLDFAST, *arguments]
+        argv = [STAYFAST, *arguments]
         if blocks is not None:
             argv = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(blocks), *argv]
         with watching_children() as children:
@@ -215,7 +215,7 @@ def embed(day: Day) -> None:
                     day.hear("a failure", f"{told} {told!r}")
             try:
                 day.world.bench.conductor.renewal.valid("secretive", "default", force=True)
-            except HoldfastError as error:
+            except StayfastError as error:
                 text = "".join(traceback.format_exception(error))
                 day.hear("a traceback", f"{text} {error!r} {error} {error.__dict__}")
         for login in day.world.logins():

@@ -10,15 +10,15 @@ import subprocess
 import sys
 
 import pytest
-from command import HOLDFAST, World, until
-from holdfast.engine.table import State
-from holdfast.testing.user_agent import approve
+from command import STAYFAST, World, until
+from stayfast.engine.table import State
+from stayfast.testing.user_agent import approve
 from wire_talk import keyboard
 
 SCREEN = {"DISPLAY": ":0"}
 VSCODE = {"VSCODE_IPC_HOOK_CLI": "x", "BROWSER": "x"}
 ROWS = [
-    (1, [], {"HOLDFAST_VIA": "device"}, "device"),
+    (1, [], {"STAYFAST_VIA": "device"}, "device"),
     (2, [], {"CI": "true"}, "device"),
     (6, [], {**VSCODE, "SSH_CONNECTION": "x"}, "loopback"),
     (8, [], {"container": "podman"}, "device"),
@@ -33,7 +33,7 @@ def test_the_row_is_named(world: World) -> None:
     for row, arguments, environ, transport in ROWS:
         with keyboard() as keys:
             done = subprocess.run(
-                [HOLDFAST, "login", "demo", "--start", "-v", *arguments],
+                [STAYFAST, "login", "demo", "--start", "-v", *arguments],
                 stdin=keys.slave,
                 capture_output=True,
                 text=True,
@@ -101,7 +101,7 @@ def test_a_launcher_that_hangs_is_left_alone(world: World) -> None:
 
 def test_the_next_browser_in_the_list_is_taken(world: World) -> None:
     """Of several, those that are not there or draw in the terminal are passed by."""
-    user = f"{sys.executable} -m holdfast.testing.user_agent approve %s"
+    user = f"{sys.executable} -m stayfast.testing.user_agent approve %s"
     done = world.run(
         "login", "demo", "--via", "loopback",
         env={"BROWSER": os.pathsep.join(["w3m", "/nowhere/at/all", "'", user])},

@@ -12,8 +12,8 @@ from pathlib import Path
 import caller_kills
 import pytest
 from command import World
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 
 AT_ONCE = 4
 """Vaults on which callers are killed at the same time; each mostly waits for the server."""
@@ -34,7 +34,7 @@ def kill_callers(
             subprocess.Popen(
                 [sys.executable, str(caller_kills.__file__), str(own), str(kills // AT_ONCE)],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                     "HOLDFAST_COURIER": courier},
+                     "STAYFAST_COURIER": courier},
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )
         )  # fmt: skip

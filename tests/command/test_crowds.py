@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from command import World
-from holdfast.engine.result import Success
-from holdfast.interfaces.service import OAuthService
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.engine.result import Success
+from stayfast.interfaces.service import OAuthService
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 
 
 @pytest.fixture

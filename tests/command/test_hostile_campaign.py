@@ -9,8 +9,8 @@ import hostile
 import pytest
 import requests
 from command import World, events_of
-from holdfast.engine.table import State
-from holdfast.testing.user_agent import UserAgent
+from stayfast.engine.table import State
+from stayfast.testing.user_agent import UserAgent
 from wire_talk import Background
 
 

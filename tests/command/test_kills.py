@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from command import World, events_of, kill, states_of, until
-from holdfast.engine.table import State
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.engine.table import State
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 
 
 def test_killed_at_its_challenge(world: World, server: AuthorizationServer) -> None:
@@ -94,7 +94,7 @@ def test_killed_without_a_courier(
     world: World, server: AuthorizationServer, moment: FaultKind, ends: State
 ) -> None:
     """The saved code is sent once more: it works, or the provider's no is told for what it is."""
-    world.extra["HOLDFAST_COURIER"] = "inline"
+    world.extra["STAYFAST_COURIER"] = "inline"
     server.misbehave("token", Fault(kind=moment, seconds=1.5))
     waiting = world.start("login", "demo", "--via", "loopback")
     (login,) = world.wait_for(lambda logins: logins[:1] and logins[0].state is State.EXCHANGING)
@@ -134,7 +134,7 @@ def test_killed_between_two_polls(world: World, server: AuthorizationServer) -> 
 @pytest.mark.parametrize("courier", ["fork", "inline"])
 def test_killed_while_refreshing(world: World, server: AuthorizationServer, courier: str) -> None:
     """An interrupted refresh is finished by its courier, or tried once more without one."""
-    world.extra["HOLDFAST_COURIER"] = courier
+    world.extra["STAYFAST_COURIER"] = courier
     assert world.run("login", "demo", "--via", "loopback").code == 0
     moment = FaultKind.SLOW if courier == "fork" else FaultKind.HANG
     server.misbehave("token", Fault(kind=moment, seconds=1.5))

@@ -7,10 +7,10 @@ import os
 
 import pytest
 from command import World, events_of, states_of, until
-from holdfast.engine.table import State
-from holdfast.interfaces.audit.schema import schema
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
+from stayfast.engine.table import State
+from stayfast.interfaces.audit.schema import schema
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
 
 
 def test_a_login_by_the_browser_and_all_that_follows(world: World) -> None:
@@ -24,7 +24,7 @@ def test_a_login_by_the_browser_and_all_that_follows(world: World) -> None:
         world.run("token", "demo", "--format", "header").out == f"Authorization: Bearer {token}\n"
     )
     told = world.run("token", "demo", "--json").json
-    assert (told["schema"], told["access_token"]) == ("holdfast.token/1", token)
+    assert (told["schema"], told["access_token"]) == ("stayfast.token/1", token)
     ran = world.run("exec", "demo", "--", "sh", "-c", "printf %s $ACCESS_TOKEN")
     assert ran.out == token
 
@@ -35,7 +35,7 @@ def test_a_login_by_the_browser_and_all_that_follows(world: World) -> None:
     assert status.code == 0
     (login,) = status.json["logins"]
     assert (login["state"], login["identity"]) == ("authenticated", "ada@demo.test")
-    assert login["next"] == "holdfast token demo"
+    assert login["next"] == "stayfast token demo"
 
     out = world.run("logout", "demo", "--json")
     assert (out.code, out.json["logouts"][0]["revoked"]) == (0, True)
@@ -52,8 +52,8 @@ def test_two_processes_finish_one_login(world: World) -> None:
     started = world.run("login", "demo", "--start", "--json", "--via", "manual")
     assert started.code == 3
     told = started.json
-    assert (told["schema"], told["state"]) == ("holdfast.login/1", "awaiting_callback")
-    assert told["resume"] == ["holdfast", "resume", told["login"], "--callback-url", "-"]
+    assert (told["schema"], told["state"]) == ("stayfast.login/1", "awaiting_callback")
+    assert told["resume"] == ["stayfast", "resume", told["login"], "--callback-url", "-"]
 
     callback = user_agent.fetch_only(told["url"])
     done = world.run(*told["resume"][1:], "--json", stdin=callback + "\n")
@@ -101,7 +101,7 @@ def test_the_event_stream_tells_every_transition(world: World) -> None:
     assert done.code == 0
     assert told[0]["event"] == "login.started"
     assert told[-1] | {"login": ""} == {
-        "schema": "holdfast.event/1", "event": "login.finished", "login": "",
+        "schema": "stayfast.event/1", "event": "login.finished", "login": "",
         "state": "authenticated", "exit_code": 0,
     }  # fmt: skip
     assert [one["trigger"] for one in told if one["event"] == "login.transition"] == [
@@ -197,7 +197,7 @@ def test_a_login_is_visible_while_it_waits(world: World) -> None:
     started = world.run("login", "demo", "--start", "--json", "--via", "manual").json
     status = world.run("status", "--json")
     (pending,) = status.json["pending"]
-    assert (status.code, pending["next"]) == (4, f"holdfast resume {started['login']}")
+    assert (status.code, pending["next"]) == (4, f"stayfast resume {started['login']}")
     assert started["login"] in world.run("list").out
     drawn = world.run("diagram", "--login", started["login"])
     assert drawn.code == 0
@@ -218,7 +218,7 @@ def test_the_provider_can_be_asked(world: World) -> None:
 def test_the_audit_log_is_told_where_it_is_wanted(world: World) -> None:
     """Standard error holds one JSON line per event; each line is as its schema says."""
     jsonschema = pytest.importorskip("jsonschema")
-    signed_in = world.run("login", "demo", "--via", "loopback", env={"HOLDFAST_AUDIT": "stderr"})
+    signed_in = world.run("login", "demo", "--via", "loopback", env={"STAYFAST_AUDIT": "stderr"})
     lines = [json.loads(line) for line in signed_in.err.splitlines() if line.startswith("{")]
     assert states_of(lines) == ["begin", "present", "receive_callback", "accept_tokens"]
     assert not (world.state / "audit.jsonl").exists()
@@ -232,8 +232,8 @@ def test_the_audit_log_is_told_where_it_is_wanted(world: World) -> None:
 
 def test_a_sink_that_is_not_there_fails_no_login(world: World) -> None:
     """No syslog daemon: the login succeeds, and it is said what could not be told."""
-    env = {"HOLDFAST_AUDIT": f"syslog:{world.place}/nobody"}
+    env = {"STAYFAST_AUDIT": f"syslog:{world.place}/nobody"}
     done = world.run("login", "demo", "--via", "loopback", env=env)
     assert done.code == 0
-    assert "holdfast audit show" in done.err
-    assert world.run("status", env={"HOLDFAST_AUDIT": "smoke"}).code != 0
+    assert "stayfast audit show" in done.err
+    assert world.run("status", env={"STAYFAST_AUDIT": "smoke"}).code != 0

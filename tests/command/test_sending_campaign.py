@@ -14,13 +14,13 @@ import sending
 import stampede
 from caller_kills import approve, patiently
 from command import World
-from holdfast.engine.errors import AuthFailed, TokenRefreshFailed
-from holdfast.engine.record import Login
-from holdfast.engine.table import TABLE, State
-from holdfast.interfaces.workbench import Workbench
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.crash_driver import EINTR, EIO, KILL, CrashDriver, Outcome, Point, unavailable
+from stayfast.engine.errors import AuthFailed, TokenRefreshFailed
+from stayfast.engine.record import Login
+from stayfast.engine.table import TABLE, State
+from stayfast.interfaces.workbench import Workbench
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.crash_driver import EINTR, EIO, KILL, CrashDriver, Outcome, Point, unavailable
 from instant import InstantTransport
 
 ROWS = {(row.trigger.value, row.source.value, row.dest.value) for row in TABLE}
@@ -98,7 +98,7 @@ class Sending:
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     missing = unavailable()
-    if missing and os.environ.get("HOLDFAST_REQUIRE_ALL"):
+    if missing and os.environ.get("STAYFAST_REQUIRE_ALL"):
         pytest.fail(missing)
     if missing:
         pytest.skip(missing)

@@ -12,9 +12,9 @@ import pytest
 import stampede
 from caller_kills import approve
 from command import World
-from holdfast.engine.table import State
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.engine.table import State
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 from instant import InstantTransport
 
 

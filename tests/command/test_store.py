@@ -1,4 +1,4 @@
-"""``holdfast store``: where logins are, another key for them, what does not open."""
+"""``stayfast store``: where logins are, another key for them, what does not open."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_info_of_nothing_and_of_a_vault(world: World) -> None:
     signed_in(world)
     done = world.run("store", "info", "--json")
     told = done.json
-    assert (done.code, told["schema"], told["key"]) == (0, "holdfast.store/1", "keyfile")
+    assert (done.code, told["schema"], told["key"]) == (0, "stayfast.store/1", "keyfile")
     assert (told["logins"], told["epoch"], told["problems"], told["set_aside"]) == (1, 1, [], [])
     assert told["records"] == 4
     assert world.run("store", "info").code == 0
@@ -30,16 +30,16 @@ def test_another_key_and_back(world: World) -> None:
     """The token is the same under each of them; the old key opens nothing."""
     token = signed_in(world)
     done = world.run(
-        "store", "rekey", "--to", "passphrase", env={"HOLDFAST_NEW_PASSPHRASE": "one and two"}
+        "store", "rekey", "--to", "passphrase", env={"STAYFAST_NEW_PASSPHRASE": "one and two"}
     )
     assert done.code == 0, done.err
     assert list(world.config.glob("*.key")) == []
     locked = world.run("token", "demo", "--json")
     assert (locked.code, locked.json["code"]) == (7, "STORAGE_UNAVAILABLE")
-    world.extra["HOLDFAST_PASSPHRASE"] = "one and two"
+    world.extra["STAYFAST_PASSPHRASE"] = "one and two"
     assert world.run("token", "demo").out == token
     assert world.run("store", "rekey", "--to", "keyfile").code == 0
-    del world.extra["HOLDFAST_PASSPHRASE"]
+    del world.extra["STAYFAST_PASSPHRASE"]
     assert world.run("token", "demo").out == token
     told = world.run("store", "info", "--json").json
     assert (told["key"], told["epoch"], told["problems"]) == ("keyfile", 3, [])
@@ -89,7 +89,7 @@ def test_logins_move_to_another_directory(world: World) -> None:
     done = world.run("store", "migrate", there, "--json")
     assert done.json["moved"] == [{"provider": "demo", "account": "default"}]
     assert world.run("token", "demo").code == 4
-    assert world.run("token", "demo", env={"HOLDFAST_STATE_DIR": there}).out == token
+    assert world.run("token", "demo", env={"STAYFAST_STATE_DIR": there}).out == token
     assert world.run("store", "migrate", there, "--json").json["moved"] == []
     same = world.run("store", "migrate", str(world.state), "--json")
     assert (same.code, same.json["code"]) == (1, "CONFIG_INVALID")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from command import World
-from holdfast.testing import user_agent
+from stayfast.testing import user_agent
 from seat import WAITS, Seat
 from tmux import Window
 from transcripts import compare
@@ -27,7 +27,7 @@ def unbroken(opened: Window) -> None:
 def test_by_browser(seat: Seat) -> None:
     """The address, the wait with its keys; then what the login amounts to, and the next command."""
     with seat.opens() as opened:
-        opened.type("holdfast login demo --via loopback")
+        opened.type("stayfast login demo --via loopback")
         asked = opened.seen(WAITS)
         login = seat.waiting()
         assert user_agent.approve(seat.address).status_code == 200
@@ -38,7 +38,7 @@ def test_by_browser(seat: Seat) -> None:
 def test_by_paste(seat: Seat) -> None:
     """A mistake, six thousand characters that nobody sees, and the right login."""
     with seat.opens() as opened:
-        opened.type("holdfast login demo --via manual")
+        opened.type("stayfast login demo --via manual")
         opened.seen(WAITS)
         login = seat.waiting()
         opened.paste(seat.address)
@@ -58,7 +58,7 @@ def test_by_paste(seat: Seat) -> None:
 def test_by_device(seat: Seat) -> None:
     """The code, where it is entered, the picture, the warning; keys type nothing."""
     with seat.opens(rows=34) as opened:
-        opened.type("holdfast login demo --via device")
+        opened.type("stayfast login demo --via device")
         opened.seen(WAITS)
         login = seat.waiting()
         opened.press("x", "y", "Left", "z", "Enter")
@@ -72,12 +72,12 @@ def test_by_device(seat: Seat) -> None:
 def test_interrupted_and_resumed(seat: Seat) -> None:
     """Ctrl-C names the command that goes on; it listens again, and takes a paste meanwhile."""
     with seat.opens() as opened:
-        opened.type("holdfast login demo --via loopback --no-browser")
+        opened.type("stayfast login demo --via loopback --no-browser")
         opened.seen(WAITS)
         login = seat.waiting()
         opened.press("C-c")
         opened.prompted(130)
-        opened.type("holdfast resume")
+        opened.type("stayfast resume")
         again = opened.seen(r"(?s)Resuming.*\d left\n.*Ctrl-C")
         opened.paste(seat.answer() + "\n")
         done = opened.prompted(0, times=2)
@@ -87,11 +87,11 @@ def test_interrupted_and_resumed(seat: Seat) -> None:
 def test_for_scripts(seat: Seat) -> None:
     """Begun by one command, finished by another; one line of JSON each, and no screen."""
     with seat.opens() as opened:
-        opened.type("holdfast login demo --via manual --start --json")
+        opened.type("stayfast login demo --via manual --start --json")
         opened.prompted(3)
         login = seat.waiting()
         (seat.world.place / "callback").write_text(seat.answer())
-        opened.type("holdfast resume --callback-url - --json < $HOME/callback")
+        opened.type("stayfast resume --callback-url - --json < $HOME/callback")
         done = opened.prompted(0, times=2)
     last = [line for line in done.splitlines() if line.startswith("{")][-1]
     assert json.loads(last)["state"] == "authenticated"
@@ -109,7 +109,7 @@ def test_for_scripts(seat: Seat) -> None:
 def test_at_lesser_terminals(seat: Seat, name: str, columns: int, environ: dict[str, str]) -> None:
     """Forty columns, no characters but ASCII, nothing that can be redrawn: all stays readable."""
     with seat.opens(columns=columns, rows=50, **environ) as opened:
-        opened.type("holdfast login demo --via manual")
+        opened.type("stayfast login demo --via manual")
         opened.seen(WAITS)
         login = seat.waiting()
         opened.paste("hello")
@@ -119,7 +119,7 @@ def test_at_lesser_terminals(seat: Seat, name: str, columns: int, environ: dict[
         opened.seen(r"(?s)Code .*\d left\n.*Ctrl-C")
         opened.press("C-c")
         opened.prompted(130)
-        opened.type("holdfast resume")
+        opened.type("stayfast resume")
         opened.seen(r"(?s)Resuming.*\d left\n.*Ctrl-C")
         unbroken(opened)
         seat.approve_device()

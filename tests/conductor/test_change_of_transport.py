@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
-from holdfast.engine.errors import CallbackRefused, TransportUnavailable
-from holdfast.engine.ports import Arrival, Asking, Session, TransportWanted
-from holdfast.engine.table import State
-from holdfast.storage import MemoryStorage
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
+from stayfast.engine.errors import CallbackRefused, TransportUnavailable
+from stayfast.engine.ports import Arrival, Asking, Session, TransportWanted
+from stayfast.engine.table import State
+from stayfast.storage import MemoryStorage
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
 from instant import InstantTransport
 
 

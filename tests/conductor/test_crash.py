@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
-from holdfast.engine.errors import AuthFailed, HoldfastError, TokenRefreshFailed
-from holdfast.engine.ports import Change
-from holdfast.engine.record import Login
-from holdfast.engine.table import TABLE, State
-from holdfast.storage import MemoryStorage
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.engine.errors import AuthFailed, StayfastError, TokenRefreshFailed
+from stayfast.engine.ports import Change
+from stayfast.engine.record import Login
+from stayfast.engine.table import TABLE, State
+from stayfast.storage import MemoryStorage
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 from instant import InstantTransport
 
 
@@ -135,7 +135,7 @@ def assert_story(storage: MemoryStorage, login_id: str) -> None:
 
 def test_errors_of_a_resume_are_typed(server: AuthorizationServer) -> None:
     """Resuming what does not exist is a typed error, not a crash."""
-    with pytest.raises(HoldfastError) as caught:
+    with pytest.raises(StayfastError) as caught:
         conductor_over(MemoryStorage()).resume("0" * 26, [InstantTransport(approve)])
 
     assert caught.value.code == "NOT_FOUND"

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 from bench_parts import conductor_over
-from holdfast.engine.lifetime import clock_error, eagerness
-from holdfast.engine.record import Login
-from holdfast.engine.table import State
-from holdfast.engine.tokens import OAuthTokens
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.storage import MemoryStorage
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.engine.lifetime import clock_error, eagerness
+from stayfast.engine.record import Login
+from stayfast.engine.table import State
+from stayfast.engine.tokens import OAuthTokens
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.storage import MemoryStorage
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 from instant import InstantTransport, ManualClock
 
 LIFETIME = 3600

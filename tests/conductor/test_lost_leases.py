@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
-from holdfast.engine.errors import Fenced, NetworkError, StorageError
-from holdfast.engine.ports import HttpRequest, HttpResponse, Lease
-from holdfast.engine.table import State
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.storage import MemoryStorage
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
+from stayfast.engine.errors import Fenced, NetworkError, StorageError
+from stayfast.engine.ports import HttpRequest, HttpResponse, Lease
+from stayfast.engine.table import State
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.storage import MemoryStorage
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
 from instant import InstantTransport
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 from explorer import Findings, Scenario, World, explore
-from holdfast.engine.table import State
+from stayfast.engine.table import State
 
 
 def nobody_fails(world: World, last: str) -> None:

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
-from holdfast.engine.errors import NetworkError, ProviderError, TokenRefreshFailed
-from holdfast.engine.ports import HttpRequest, HttpResponse, Lease
-from holdfast.engine.record import Login
-from holdfast.engine.table import State
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.storage import MemoryStorage
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.engine.errors import NetworkError, ProviderError, TokenRefreshFailed
+from stayfast.engine.ports import HttpRequest, HttpResponse, Lease
+from stayfast.engine.record import Login
+from stayfast.engine.table import State
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.storage import MemoryStorage
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 from instant import InstantTransport
 
 

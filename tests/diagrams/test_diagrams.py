@@ -8,15 +8,15 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from holdfast import diagrams
-from holdfast.diagrams import Step
-from holdfast.diagrams.__main__ import BEGIN, END, KEPT
-from holdfast.diagrams.__main__ import main as write_kept
-from holdfast.diagrams.arrows import Picture, in_order
-from holdfast.diagrams.svg import read_svg, svg
-from holdfast.engine.errors import ConfigInvalid, Damaged
-from holdfast.engine.events import Recorded
-from holdfast.engine.table import TABLE, Row, State, Trigger
+from stayfast import diagrams
+from stayfast.diagrams import Step
+from stayfast.diagrams.__main__ import BEGIN, END, KEPT
+from stayfast.diagrams.__main__ import main as write_kept
+from stayfast.diagrams.arrows import Picture, in_order
+from stayfast.diagrams.svg import read_svg, svg
+from stayfast.engine.errors import ConfigInvalid, Damaged
+from stayfast.engine.events import Recorded
+from stayfast.engine.table import TABLE, Row, State, Trigger
 
 ROOT = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -52,7 +52,7 @@ def test_every_row_once_and_nothing_else(format_):
 def test_a_missing_row_is_named(format_, row, monkeypatch):
     """A drawing made before a row was added is told apart, and the row is named."""
     rows = [other for other in TABLE if other is not row]
-    monkeypatch.setattr("holdfast.diagrams.arrows.TABLE", tuple(rows))
+    monkeypatch.setattr("stayfast.diagrams.arrows.TABLE", tuple(rows))
     older = diagrams.draw(format_)
     monkeypatch.undo()
 
@@ -63,7 +63,7 @@ def test_a_missing_row_is_named(format_, row, monkeypatch):
 def test_an_arrow_that_is_no_row_is_named(format_, monkeypatch):
     """A drawing with an arrow the table does not have is told apart, and the arrow is named."""
     extra = Row(Trigger.LOGOUT, State.EXCHANGING, State.IDLE, "never")
-    monkeypatch.setattr("holdfast.diagrams.arrows.TABLE", (*TABLE, extra))
+    monkeypatch.setattr("stayfast.diagrams.arrows.TABLE", (*TABLE, extra))
     drawn = diagrams.draw(format_)
     monkeypatch.undo()
 
@@ -73,7 +73,7 @@ def test_an_arrow_that_is_no_row_is_named(format_, monkeypatch):
 @pytest.mark.parametrize("format_", diagrams.FORMATS)
 def test_an_arrow_drawn_twice_is_named(format_, monkeypatch):
     """The same arrow twice is one too many."""
-    monkeypatch.setattr("holdfast.diagrams.arrows.TABLE", (*TABLE, TABLE[0]))
+    monkeypatch.setattr("stayfast.diagrams.arrows.TABLE", (*TABLE, TABLE[0]))
     drawn = diagrams.draw(format_)
     monkeypatch.undo()
 
@@ -115,7 +115,7 @@ def test_what_is_no_drawing_lacks_every_row(format_, text):
 def test_the_order_of_the_table_does_not_matter(monkeypatch):
     """Rows may be moved about in the table; the drawings stay as they are."""
     before = {format_: diagrams.draw(format_) for format_ in diagrams.FORMATS}
-    monkeypatch.setattr("holdfast.diagrams.arrows.TABLE", tuple(reversed(TABLE)))
+    monkeypatch.setattr("stayfast.diagrams.arrows.TABLE", tuple(reversed(TABLE)))
 
     assert {format_: diagrams.draw(format_) for format_ in diagrams.FORMATS} == before
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import cbor2
 import pytest
-from holdfast.engine import cbor
-from holdfast.engine.cbor import CborError, decode, decode_map, encode
+from stayfast.engine import cbor
+from stayfast.engine.cbor import CborError, decode, decode_map, encode
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,21 +5,21 @@ import re
 
 import pytest
 from errors_at_hand import make_error
-from holdfast.engine import errors
-from holdfast.engine.errors import HoldfastError
-from holdfast.engine.result import ErrorCode, Failure, Success
+from stayfast.engine import errors
+from stayfast.engine.errors import StayfastError
+from stayfast.engine.result import ErrorCode, Failure, Success
 
 CLASSES = [
     value
     for value in vars(errors).values()
-    if inspect.isclass(value) and issubclass(value, HoldfastError)
+    if inspect.isclass(value) and issubclass(value, StayfastError)
 ]
 
 
 def tree() -> dict[str, tuple[str, str]]:
     """The tree of the docstring: class, code, parent."""
     found: dict[str, tuple[str, str]] = {}
-    parents = ["HoldfastError"]
+    parents = ["StayfastError"]
     for line in (errors.__doc__ or "").splitlines():
         branch = re.match(r"\s*(?:│ +)?( *)[├└]── (\w+)\s+([A-Z_]+)\s", line)
         if branch:  # four columns a level
@@ -50,7 +50,7 @@ def test_the_tree_in_the_docstring_is_the_tree():
     real = {
         kind.__name__: (kind.code, kind.__mro__[1].__name__)
         for kind in CLASSES
-        if kind is not HoldfastError
+        if kind is not StayfastError
     }
 
     assert tree() == real
@@ -59,12 +59,12 @@ def test_the_tree_in_the_docstring_is_the_tree():
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_every_error_says_what_to_do(kind):
     """Message, hint and exit status are there for whoever shows it; `str` is the message."""
-    error = make_error(kind, hint="holdfast list")
+    error = make_error(kind, hint="stayfast list")
 
     assert (str(error), error.message, error.hint) == (
         "it went wrong",
         "it went wrong",
-        "holdfast list",
+        "stayfast list",
     )
     assert 1 <= error.exit_code <= 130
     assert inspect.getdoc(kind)
@@ -73,9 +73,9 @@ def test_every_error_says_what_to_do(kind):
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_every_error_becomes_a_failure(kind):
     """A caller who wants values gets the same three things."""
-    failure = Failure.of(make_error(kind, hint="holdfast list"))
+    failure = Failure.of(make_error(kind, hint="stayfast list"))
 
-    assert failure == Failure("it went wrong", ErrorCode(kind.code), "holdfast list")
+    assert failure == Failure("it went wrong", ErrorCode(kind.code), "stayfast list")
 
 
 def test_results_are_told_apart_by_their_class():

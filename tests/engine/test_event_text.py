@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from holdfast.engine.event_text import (
+from stayfast.engine.event_text import (
     NotAnEvent,
     Step,
     glance,
@@ -14,8 +14,8 @@ from holdfast.engine.event_text import (
     text_of,
     text_of_line,
 )
-from holdfast.engine.events import Event, EventKind, Origin, Recorded
-from holdfast.interfaces.audit.lines import line_of, render
+from stayfast.engine.events import Event, EventKind, Origin, Recorded
+from stayfast.interfaces.audit.lines import line_of, render
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

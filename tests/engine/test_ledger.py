@@ -5,14 +5,14 @@ from dataclasses import fields, replace
 from typing import get_type_hints
 
 import pytest
-from holdfast.engine.errors import IllegalTransition, StorageConflict
-from holdfast.engine.events import Event, Origin, Recorded
-from holdfast.engine.ledger import Amendment, Circumstances, Ledger
-from holdfast.engine.ports import Change
-from holdfast.engine.reasons import Reason, Refusal
-from holdfast.engine.record import Identity, Login
-from holdfast.engine.table import TABLE, State, Trigger
-from holdfast.storage.memory import MemoryStorage
+from stayfast.engine.errors import IllegalTransition, StorageConflict
+from stayfast.engine.events import Event, Origin, Recorded
+from stayfast.engine.ledger import Amendment, Circumstances, Ledger
+from stayfast.engine.ports import Change
+from stayfast.engine.reasons import Reason, Refusal
+from stayfast.engine.record import Identity, Login
+from stayfast.engine.table import TABLE, State, Trigger
+from stayfast.storage.memory import MemoryStorage
 from instant import ManualClock
 from logins import (
     BY_BROWSER,

@@ -5,10 +5,10 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from holdfast.engine import machine
-from holdfast.engine.errors import IllegalTransition
-from holdfast.engine.machine import next_state
-from holdfast.engine.table import TABLE, State, Trigger
+from stayfast.engine import machine
+from stayfast.engine.errors import IllegalTransition
+from stayfast.engine.machine import next_state
+from stayfast.engine.table import TABLE, State, Trigger
 from logins import BY_DEVICE, CODE_EXCHANGE, FULFILLED, REFRESH_EXCHANGE, TOKENS, VIOLATED, login_in
 
 ROWS = {(row.source, row.trigger): row for row in TABLE}

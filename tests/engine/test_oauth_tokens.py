@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 from freezegun import freeze_time
-from holdfast.engine import cbor
-from holdfast.engine.errors import ProviderError
-from holdfast.engine.tokens import OAuthTokens
+from stayfast.engine import cbor
+from stayfast.engine.errors import ProviderError
+from stayfast.engine.tokens import OAuthTokens
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from holdfast.engine import cbor
-from holdfast.engine.errors import ConfigInvalid
-from holdfast.engine.provider import OAuthConfig, OAuthProvider
+from stayfast.engine import cbor
+from stayfast.engine.errors import ConfigInvalid
+from stayfast.engine.provider import OAuthConfig, OAuthProvider
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ import pickle
 import traceback
 
 import pytest
-from holdfast.engine.secret import HIDDEN, Secret
+from stayfast.engine.secret import HIDDEN, Secret
 
 VALUE = "canary-4711"
 

@@ -6,10 +6,10 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from holdfast.engine.event_text import Step
-from holdfast.engine.finding import FindingCode
-from holdfast.engine.story import Stories
-from holdfast.engine.table import TABLE, State, Trigger
+from stayfast.engine.event_text import Step
+from stayfast.engine.finding import FindingCode
+from stayfast.engine.story import Stories
+from stayfast.engine.table import TABLE, State, Trigger
 
 C = FindingCode
 BEGUN = [("begin", "idle", "challenge"), ("present", "challenge", "awaiting_callback")]

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from holdfast.engine.machine import GUARDS
-from holdfast.engine.table import PENDING, TABLE, Guard, Row, State, Trigger
+from stayfast.engine.machine import GUARDS
+from stayfast.engine.table import PENDING, TABLE, Guard, Row, State, Trigger
 from logins import FULFILLED, VIOLATED
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.engine.errors import IllegalTransition, StorageConflict
-from holdfast.engine.ledger import Ledger
-from holdfast.engine.table import TABLE, Guard, State, Trigger
-from holdfast.storage.memory import MemoryStorage
+from stayfast.engine.errors import IllegalTransition, StorageConflict
+from stayfast.engine.ledger import Ledger
+from stayfast.engine.table import TABLE, Guard, State, Trigger
+from stayfast.storage.memory import MemoryStorage
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule

@@ -1,4 +1,4 @@
-"""What `holdfast token` and `import holdfast` cost: the modules they load, and no more."""
+"""What `stayfast token` and `import stayfast` cost: the modules they load, and no more."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 import platformdirs
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from holdfast.engine.record import Login
-from holdfast.engine.table import State
-from holdfast.interfaces.cli.fast import cached_token, read_arguments, seconds
-from holdfast.storage import EncryptedFileStorage, sealing
-from holdfast.storage.paths import config_dir, state_dir
-from holdfast.testing.storage_contract import finished, saved
+from stayfast.engine.record import Login
+from stayfast.engine.table import State
+from stayfast.interfaces.cli.fast import cached_token, read_arguments, seconds
+from stayfast.storage import EncryptedFileStorage, sealing
+from stayfast.storage.paths import config_dir, state_dir
+from stayfast.testing.storage_contract import finished, saved
 
 HEAVY = {
     "transitions", "requests", "urllib3", "keyring", "structlog", "click", "rich", "joserfc",
@@ -37,8 +37,8 @@ def environ(tmp_path: Path) -> dict[str, str]:
     """A vault with one good token in it."""
     tmp_path.chmod(0o700)
     place = {
-        "HOLDFAST_STATE_DIR": str(tmp_path / "s"),
-        "HOLDFAST_CONFIG_DIR": str(tmp_path / "c"),
+        "STAYFAST_STATE_DIR": str(tmp_path / "s"),
+        "STAYFAST_CONFIG_DIR": str(tmp_path / "c"),
     }
     vault = EncryptedFileStorage(environ=place)
     saved(vault, [_lasting("demo")])
@@ -71,7 +71,7 @@ PATHS = f"import sys; sys.path[:0] = {[p for p in sys.path if p and 'support' no
 def test_a_cached_token_loads_next_to_nothing(environ: dict[str, str]) -> None:
     """Printing a valid token from a vault with a key file loads none of the heavy modules."""
     code = (
-        "import os\nfrom holdfast.interfaces.cli.fast import cached_token\n"
+        "import os\nfrom stayfast.interfaces.cli.fast import cached_token\n"
         "assert cached_token(['demo'], os.environ) == 'the-token'"
     )
     found = modules(code, environ)
@@ -80,8 +80,8 @@ def test_a_cached_token_loads_next_to_nothing(environ: dict[str, str]) -> None:
 
 
 def test_the_package_loads_next_to_nothing(environ: dict[str, str]) -> None:
-    """`import holdfast` loads no library."""
-    found = modules("import holdfast", environ)
+    """`import stayfast` loads no library."""
+    found = modules("import stayfast", environ)
     assert not {name for name in found if name.partition(".")[0] in HEAVY | {"cryptography"}}
 
 
@@ -99,8 +99,8 @@ def test_directories_are_where_they_belong(monkeypatch: pytest.MonkeyPatch) -> N
                 monkeypatch.delenv(variable, raising=False)
             if value and value != "relative":
                 monkeypatch.setenv(name, value)
-            assert state_dir(environ) == platformdirs.user_state_dir("holdfast", appauthor=False)
-            assert config_dir(environ) == platformdirs.user_config_dir("holdfast", appauthor=False)
+            assert state_dir(environ) == platformdirs.user_state_dir("stayfast", appauthor=False)
+            assert config_dir(environ) == platformdirs.user_config_dir("stayfast", appauthor=False)
 
 
 def test_it_answers_only_what_it_is_sure_of(environ: dict[str, str]) -> None:
@@ -115,8 +115,8 @@ def test_it_answers_only_what_it_is_sure_of(environ: dict[str, str]) -> None:
     ):  # fmt: skip
         assert cached_token(arguments, environ) is None
     for variable, value in [
-        ("HOLDFAST_TOKEN", "x"), ("HOLDFAST_TOKEN_ACCOUNT", "work"), ("HOLDFAST_STORE", "memory"),
-        ("HOLDFAST_STORE", "keyring"), ("HOLDFAST_CONFIG_DIR", "/nowhere"),
+        ("STAYFAST_TOKEN", "x"), ("STAYFAST_TOKEN_ACCOUNT", "work"), ("STAYFAST_STORE", "memory"),
+        ("STAYFAST_STORE", "keyring"), ("STAYFAST_CONFIG_DIR", "/nowhere"),
     ]:  # fmt: skip
         assert cached_token(["demo"], {**environ, variable: value}) is None
 
@@ -140,7 +140,7 @@ def test_durations() -> None:
 
 def test_what_does_not_open_is_left_to_the_whole_command(environ: dict[str, str]) -> None:
     """A torn row, a torn database and one open to others are nobody's token, and no traceback."""
-    database = Path(environ["HOLDFAST_STATE_DIR"]) / "vault.db"
+    database = Path(environ["STAYFAST_STATE_DIR"]) / "vault.db"
     whole = database.read_bytes()
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE login SET secret = zeroblob(length(secret))")
@@ -156,7 +156,7 @@ def test_what_does_not_open_is_left_to_the_whole_command(environ: dict[str, str]
 
 def test_both_ways_print_the_same(environ: dict[str, str]) -> None:
     """The installed command prints what the whole command prints, whichever way it took."""
-    command = str(Path(sys.executable).with_name("holdfast"))
+    command = str(Path(sys.executable).with_name("stayfast"))
     outputs = {
         subprocess.run(
             [command, "token", "demo", *options], env=environ, capture_output=True, check=True

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from audit_samples import sample_lines
-from holdfast.engine.events import EventKind
-from holdfast.engine.reasons import Refusal
-from holdfast.engine.table import TABLE
-from holdfast.interfaces.audit.mappings import MAPPINGS, to_ecs, to_ocsf, to_otel
+from stayfast.engine.events import EventKind
+from stayfast.engine.reasons import Refusal
+from stayfast.engine.table import TABLE
+from stayfast.interfaces.audit.mappings import MAPPINGS, to_ecs, to_ocsf, to_otel
 
 GOLDEN = Path(__file__).parent / "golden"
 LINES = sample_lines()
@@ -64,7 +64,7 @@ def test_ecs_keeps_to_its_allowed_values(line: dict[str, Any]) -> None:
 
 def test_opentelemetry_records_are_as_its_schema_says() -> None:
     """Each line is what the published protocol buffers take, every name of it known there."""
-    if os.environ.get("HOLDFAST_REQUIRE_ALL") != "1":
+    if os.environ.get("STAYFAST_REQUIRE_ALL") != "1":
         pytest.importorskip("opentelemetry.proto.logs.v1.logs_pb2", reason="opentelemetry-proto")
     from google.protobuf import json_format  # noqa: PLC0415  only where it is installed
     from opentelemetry.proto.logs.v1 import logs_pb2  # noqa: PLC0415
@@ -72,6 +72,6 @@ def test_opentelemetry_records_are_as_its_schema_says() -> None:
     for line in LINES:
         data = json_format.Parse(json.dumps(to_otel(line)), logs_pb2.LogsData())
         (record,) = data.resource_logs[0].scope_logs[0].log_records
-        assert record.event_name == f"holdfast.{line['event']}"
+        assert record.event_name == f"stayfast.{line['event']}"
         names = [one.key for one in record.attributes]
         assert len(names) == len(set(names))

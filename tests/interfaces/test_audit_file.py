@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from holdfast.engine.events import Event, EventKind, Origin, Recorded
-from holdfast.interfaces.audit.file import AuditFile
-from holdfast.interfaces.audit.lines import FIELDS, line_of
-from holdfast.storage import MemoryStorage
+from stayfast.engine.events import Event, EventKind, Origin, Recorded
+from stayfast.interfaces.audit.file import AuditFile
+from stayfast.interfaces.audit.lines import FIELDS, line_of
+from stayfast.storage import MemoryStorage
 
 ORIGIN = Origin(pid=1, host="h", user="u", app_version="1")
 

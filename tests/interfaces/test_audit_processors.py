@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 import structlog
-from holdfast import OAuthTokens, audit_processors
-from holdfast.engine.secret import Secret
+from stayfast import OAuthTokens, audit_processors
+from stayfast.engine.secret import Secret
 
 KEY = b"k" * 32
 CANARY = "canary-3f9a8b7c6d5e"
@@ -91,7 +91,7 @@ def test_what_is_no_secret_is_left_alone() -> None:
         "event": "refreshed in 12 ms",
         "count": 3,
         "ok": True,
-        "path": "/home/ada/.local/state/holdfast/vault.db",
+        "path": "/home/ada/.local/state/stayfast/vault.db",
         "url": "https://login.acme.example/authorize",
         "login": "01J9ZK4Q0V7F3KTWX2A8B5C6DE",
         "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from holdfast.engine.events import EventKind
-from holdfast.interfaces.audit import schema as module
-from holdfast.interfaces.audit.lines import FIELDS
-from holdfast.interfaces.audit.schema import schema
+from stayfast.engine.events import EventKind
+from stayfast.interfaces.audit import schema as module
+from stayfast.interfaces.audit.lines import FIELDS
+from stayfast.interfaces.audit.schema import schema
 
-if os.environ.get("HOLDFAST_REQUIRE_ALL") == "1":
+if os.environ.get("STAYFAST_REQUIRE_ALL") == "1":
     import jsonschema
 else:
     jsonschema = pytest.importorskip("jsonschema", reason="pip install jsonschema")

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from holdfast import OAuthService
-from holdfast.engine.errors import ConfigInvalid
-from holdfast.engine.events import Event, EventKind, Origin, Outcome, Recorded, Scalar
-from holdfast.engine.ledger import Ledger
-from holdfast.engine.table import Trigger
-from holdfast.interfaces.audit.choice import audit_sinks
-from holdfast.interfaces.audit.outbox import BUDGET, Outbox, Passage
-from holdfast.interfaces.audit.sinks import HostLogging, Journal, StandardError, Syslog
-from holdfast.storage import MemoryStorage
+from stayfast import OAuthService
+from stayfast.engine.errors import ConfigInvalid
+from stayfast.engine.events import Event, EventKind, Origin, Outcome, Recorded, Scalar
+from stayfast.engine.ledger import Ledger
+from stayfast.engine.table import Trigger
+from stayfast.interfaces.audit.choice import audit_sinks
+from stayfast.interfaces.audit.outbox import BUDGET, Outbox, Passage
+from stayfast.interfaces.audit.sinks import HostLogging, Journal, StandardError, Syslog
+from stayfast.storage import MemoryStorage
 from logins import BY_BROWSER, CANARY, CHALLENGE, CODE_EXCHANGE, ORIGIN, TOKENS, fresh_login
 
 HERE = Origin(pid=1, host="h", user="u", app_version="1")
@@ -82,7 +82,7 @@ def test_syslog_is_told_in_its_own_form(place: Path, listener: socket.socket) ->
     assert int(priority[1:]) == 10 * 8 + 5
     line = json.loads(rest.partition(": ")[2])
     assert (line["seq"], line["reason"]) == (1, "wrong_state")
-    assert rest.startswith(f"holdfast[{os.getpid()}]: ")
+    assert rest.startswith(f"stayfast[{os.getpid()}]: ")
 
 
 def fields_of(datagram: bytes) -> dict[str, str]:
@@ -104,9 +104,9 @@ def test_the_journal_is_told_field_by_field(place: Path, listener: socket.socket
     outbox = Outbox(Journal(str(place / "log")), storage, str(place / "cursor"))
     outbox.observe([note(storage, provider="a\nPRIORITY=0", scopes=("r", "w"))], None)
     fields = fields_of(listener.recv(65536))
-    assert fields["HOLDFAST_PROVIDER"] == "a\nPRIORITY=0"
-    assert (fields["PRIORITY"], fields["SYSLOG_IDENTIFIER"]) == ("5", "holdfast")
-    assert (fields["HOLDFAST_SEQ"], fields["HOLDFAST_SCOPES"]) == ("1", "r w")
+    assert fields["STAYFAST_PROVIDER"] == "a\nPRIORITY=0"
+    assert (fields["PRIORITY"], fields["SYSLOG_IDENTIFIER"]) == ("5", "stayfast")
+    assert (fields["STAYFAST_SEQ"], fields["STAYFAST_SCOPES"]) == ("1", "r w")
     assert json.loads(fields["MESSAGE"])["seq"] == 1
 
 
@@ -215,7 +215,7 @@ def test_the_programs_own_logging_is_told(caplog: pytest.LogCaptureFixture) -> N
         Passage(HostLogging("mine.audit")).observe([note(storage)], None)
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("mine.audit", "WARNING")
-    assert record.holdfast["reason"] == "wrong_state"
+    assert record.stayfast["reason"] == "wrong_state"
     assert json.loads(record.getMessage())["seq"] == 1
 
 
@@ -240,8 +240,8 @@ def test_a_handler_that_raises_ends_no_login() -> None:
 def test_sinks_are_chosen_by_name_and_place(place: Path) -> None:
     """Several may be named; what is not known is refused with the list."""
     storage = MemoryStorage()
-    environ = {"HOLDFAST_AUDIT": f"file:{place}/a.jsonl, stderr,logging:x"}
-    environ["HOLDFAST_STATE_DIR"] = str(place)
+    environ = {"STAYFAST_AUDIT": f"file:{place}/a.jsonl, stderr,logging:x"}
+    environ["STAYFAST_STATE_DIR"] = str(place)
     assert len(audit_sinks(storage, environ)) == 3
     assert audit_sinks(storage, environ, "none") == []
     assert [one.sink.name for one in audit_sinks(storage, environ, "syslog,journald")] == [

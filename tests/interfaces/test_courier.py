@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
-from holdfast.engine.errand import Errand, ErrandKind
-from holdfast.engine.errors import NetworkError, StorageFull, TokensNotSaved
-from holdfast.engine.ports import (
+from stayfast.engine.errand import Errand, ErrandKind
+from stayfast.engine.errors import NetworkError, StorageFull, TokensNotSaved
+from stayfast.engine.ports import (
     Change,
     HttpRequest,
     HttpResponse,
@@ -19,13 +19,13 @@ from holdfast.engine.ports import (
     Verdict,
     VerdictKind,
 )
-from holdfast.engine.table import State
-from holdfast.interfaces.couriers import InlineCourier
-from holdfast.interfaces.couriers.signals import signals_as_interrupts
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.storage import MemoryStorage
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
+from stayfast.engine.table import State
+from stayfast.interfaces.couriers import InlineCourier
+from stayfast.interfaces.couriers.signals import signals_as_interrupts
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.storage import MemoryStorage
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
 from instant import InstantTransport
 from logins import fresh_login
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 from command import until
 from errors_at_hand import make_error
-from holdfast.engine import cbor, errors
-from holdfast.engine.errand import Errand, ErrandKind
-from holdfast.engine.errors import ConfigInvalid, HoldfastError, NetworkError, TokensNotSaved
-from holdfast.engine.events import Recorded
-from holdfast.engine.ports import Lease, Verdict, VerdictKind
-from holdfast.engine.record import Login
-from holdfast.interfaces.couriers import ForkCourier, InlineCourier, Relay, choose_courier
-from holdfast.interfaces.couriers.fork import can_fork
-from holdfast.interfaces.couriers.parcel import pack_outcome, unpack_outcome
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.storage import MemoryStorage, open_storage
-from holdfast.storage.locks import locked
+from stayfast.engine import cbor, errors
+from stayfast.engine.errand import Errand, ErrandKind
+from stayfast.engine.errors import ConfigInvalid, StayfastError, NetworkError, TokensNotSaved
+from stayfast.engine.events import Recorded
+from stayfast.engine.ports import Lease, Verdict, VerdictKind
+from stayfast.engine.record import Login
+from stayfast.interfaces.couriers import ForkCourier, InlineCourier, Relay, choose_courier
+from stayfast.interfaces.couriers.fork import can_fork
+from stayfast.interfaces.couriers.parcel import pack_outcome, unpack_outcome
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.storage import MemoryStorage, open_storage
+from stayfast.storage.locks import locked
 from logins import fresh_login
 
 ERRAND = Errand(kind=ErrandKind.REFRESH, login=fresh_login(), lease=Lease("any"))
@@ -54,13 +54,13 @@ def test_a_verdict_comes_home() -> None:
     [
         kind
         for kind in vars(errors).values()
-        if isinstance(kind, type) and issubclass(kind, HoldfastError)
+        if isinstance(kind, type) and issubclass(kind, StayfastError)
     ],
 )
-def test_every_error_comes_home_whole(kind: type[HoldfastError]) -> None:
+def test_every_error_comes_home_whole(kind: type[StayfastError]) -> None:
     """An error keeps its class, its sentences, and what else it remembers."""
     sent = make_error(kind)
-    sent.hint, sent.why = "holdfast list", "because"
+    sent.hint, sent.why = "stayfast list", "because"
     with pytest.raises(kind) as caught:
         unpack_outcome(cbor.decode_map(pack_outcome(sent)))
     ignored = {"save_again"}
@@ -206,9 +206,9 @@ def test_what_only_this_process_has_stays_in_it(tmp_path: Path) -> None:
     http, relay = RequestsHttp(), Relay()
     vault = open_storage("file", state_dir=str(tmp_path / "s"), config_dir=str(tmp_path / "c"))
     assert isinstance(choose_courier(MemoryStorage(), http, relay, {}), InlineCourier)
-    inline = {"HOLDFAST_COURIER": "inline"}
+    inline = {"STAYFAST_COURIER": "inline"}
     assert isinstance(choose_courier(vault, http, relay, inline), InlineCourier)
-    forked = {"HOLDFAST_COURIER": "fork"}
+    forked = {"STAYFAST_COURIER": "fork"}
     assert isinstance(choose_courier(vault, http, relay, forked), ForkCourier)
     with pytest.raises(ConfigInvalid):
-        choose_courier(vault, http, relay, {"HOLDFAST_COURIER": "pigeon"})
+        choose_courier(vault, http, relay, {"STAYFAST_COURIER": "pigeon"})

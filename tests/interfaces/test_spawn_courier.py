@@ -18,24 +18,24 @@ import pytest
 import stampede
 import threaded_caller
 from command import World, until
-from holdfast.engine.errors import LoginBusy, NetworkError, TokenRefreshFailed
-from holdfast.engine.events import Recorded
-from holdfast.engine.record import Login
-from holdfast.engine.table import State
-from holdfast.interfaces.couriers import (
+from stayfast.engine.errors import LoginBusy, NetworkError, TokenRefreshFailed
+from stayfast.engine.events import Recorded
+from stayfast.engine.record import Login
+from stayfast.engine.table import State
+from stayfast.interfaces.couriers import (
     InlineCourier,
     Relay,
     SpawnCourier,
     choose_courier,
     spawn,
 )
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.interfaces.workbench import Workbench
-from holdfast.storage import EncryptedFileStorage, KeyringStorage, MemoryStorage, Vault
-from holdfast.storage.host import SystemClock
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.interfaces.workbench import Workbench
+from stayfast.storage import EncryptedFileStorage, KeyringStorage, MemoryStorage, Vault
+from stayfast.storage.host import SystemClock
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 from instant import InstantTransport, ManualClock
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -82,7 +82,7 @@ def bench(place: Path, courier: str = "spawn", keeper: Keeper | None = None) -> 
         config_dir=str(place / "c"),
         store="file",
         observers=[keeper] if keeper else [],
-        environ={"HOLDFAST_COURIER": courier, "HOLDFAST_AUDIT": "none"},
+        environ={"STAYFAST_COURIER": courier, "STAYFAST_AUDIT": "none"},
     )
 
 
@@ -159,7 +159,7 @@ def test_an_error_comes_home(place: Path, server: AuthorizationServer) -> None:
 @linux
 def test_no_secret_can_be_seen_from_outside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the arguments nor the environment of a worker hold the key, a token or a setting."""
-    for name in ("HOLDFAST_PASSPHRASE", "HOLDFAST_TOKEN", "DEMO_CLIENT_SECRET", "SOME_API_KEY"):
+    for name in ("STAYFAST_PASSPHRASE", "STAYFAST_TOKEN", "DEMO_CLIENT_SECRET", "SOME_API_KEY"):
         monkeypatch.setenv(name, "canary-in-the-environment")
     own = bench(place)
     login = refresh(own)
@@ -193,7 +193,7 @@ def test_a_killed_program_with_threads_loses_no_login(
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            "HOLDFAST_COURIER": courier,
+            "STAYFAST_COURIER": courier,
         },
     )
     until(lambda: server.counts["tokens"], lambda seen: seen > rotated)
@@ -326,7 +326,7 @@ def test_a_forked_child_leaves_the_worker_to_its_parent(place: Path) -> None:
 def test_who_is_chosen(place: Path) -> None:
     """A worker for a vault over our own HTTP and clock; else this process, which alone has them."""
     http, relay, vault = RequestsHttp(), Relay(), bench(place).storage
-    spawn = {"HOLDFAST_COURIER": "spawn"}
+    spawn = {"STAYFAST_COURIER": "spawn"}
 
     class OwnHttp(RequestsHttp):
         """Another's."""
@@ -346,5 +346,5 @@ def test_the_storages_a_program_names_can_be_handed_over(
 ) -> None:
     """They are vaults like that of the command, and their errands outlive the program too."""
     storage = kind(str(tmp_path / "s"), environ={})
-    spawn = {"HOLDFAST_COURIER": "spawn"}
+    spawn = {"STAYFAST_COURIER": "spawn"}
     assert isinstance(choose_courier(storage, RequestsHttp(), Relay(), spawn), SpawnCourier)

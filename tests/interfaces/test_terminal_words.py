@@ -8,10 +8,10 @@ import re
 
 import pytest
 import segno
-from holdfast.interfaces.cli.clipboard import copy, copy_sequence
-from holdfast.interfaces.cli.qr import QUIET_ZONE, draw_qr
-from holdfast.interfaces.cli.terminal import utf8_locale
-from holdfast.interfaces.cli.wording import broken, flowed, more, sentence
+from stayfast.interfaces.cli.clipboard import copy, copy_sequence
+from stayfast.interfaces.cli.qr import QUIET_ZONE, draw_qr
+from stayfast.interfaces.cli.terminal import utf8_locale
+from stayfast.interfaces.cli.wording import broken, flowed, more, sentence
 from hypothesis import given
 from hypothesis import strategies as st
 

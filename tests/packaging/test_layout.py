@@ -35,7 +35,7 @@ def name(path: Path) -> str:
 def test_the_package_list_equals_the_folders():
     """Every folder with an `__init__.py` is in the package list, and no other name is."""
     folders = {
-        ".".join(["holdfast", *path.parent.relative_to(ROOT).parts])
+        ".".join(["stayfast", *path.parent.relative_to(ROOT).parts])
         for path in ROOT.rglob("__init__.py")
         if not {"tests", "node_modules", "build", "dist"} & set(path.relative_to(ROOT).parts)
         and not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
@@ -75,19 +75,19 @@ def test_reasons_are_for_modules_that_exist():
 
 @pytest.mark.parametrize("path", IN_THE_PACKAGE, ids=name)
 def test_folders_import_one_another_by_path(path):
-    """Relative imports only: `import holdfast` inside would hide an arrow from whoever reads paths."""
+    """Relative imports only: `import stayfast` inside would hide an arrow from whoever reads paths."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     absolute = [
         node.lineno
         for node in ast.walk(tree)
         if (
             isinstance(node, ast.Import)
-            and any(a.name.split(".")[0] == "holdfast" for a in node.names)
+            and any(a.name.split(".")[0] == "stayfast" for a in node.names)
         )
         or (
             isinstance(node, ast.ImportFrom)
             and node.level == 0
-            and (node.module or "").split(".")[0] == "holdfast"
+            and (node.module or "").split(".")[0] == "stayfast"
         )
     ]
 
@@ -150,7 +150,7 @@ def test_the_arrows_between_the_folders_point_one_way():
 )
 def test_an_arrow_the_other_way_is_noticed(module, line, tmp_path):
     """The contracts see what they are there to see, inside functions too."""
-    package = tmp_path / "holdfast"
+    package = tmp_path / "stayfast"
     for path in IN_THE_PACKAGE:
         copy = package / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)

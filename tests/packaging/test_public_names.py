@@ -7,30 +7,30 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import holdfast
+import stayfast
 import pytest
-from holdfast.engine import errors
-from holdfast.engine.errors import HoldfastError
+from stayfast.engine import errors
+from stayfast.engine.errors import StayfastError
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTANTS = {"OAUTH_PROVIDERS", "TABLE", "Result", "__version__"}
 """Public names that are values; what they are is said where they are defined."""
 
 
-@pytest.mark.parametrize("name", holdfast.__all__)
+@pytest.mark.parametrize("name", stayfast.__all__)
 def test_every_public_name_is_there_and_documented(name):
     """Each name can be had, and `help()` has something to say of it."""
-    value = getattr(holdfast, name)
+    value = getattr(stayfast, name)
 
     if name not in CONSTANTS:
         assert inspect.getdoc(value)
         assert value.__name__ == name
 
 
-@pytest.mark.parametrize("name", sorted(set(holdfast.__all__) - CONSTANTS))
+@pytest.mark.parametrize("name", sorted(set(stayfast.__all__) - CONSTANTS))
 def test_a_class_says_all_of_its_methods(name):
     """No public method of a public class goes without a docstring."""
-    value = getattr(holdfast, name)
+    value = getattr(stayfast, name)
     if inspect.isclass(value):
         silent = [
             attribute
@@ -53,41 +53,41 @@ def test_type_checkers_see_the_same_names():
         for alias in node.names
     }
 
-    assert {*seen, "__version__"} == set(holdfast.__all__)
+    assert {*seen, "__version__"} == set(stayfast.__all__)
     for name, module in seen.items():
         home = next(
-            (home for home, names in holdfast._HOMES.items() if name in names), "engine.errors"
+            (home for home, names in stayfast._HOMES.items() if name in names), "engine.errors"
         )
         assert module == home
 
 
 def test_every_error_is_public():
-    """Whatever can be raised can be caught by a name from `holdfast`."""
+    """Whatever can be raised can be caught by a name from `stayfast`."""
     raised = {
         name
         for name, value in vars(errors).items()
-        if inspect.isclass(value) and issubclass(value, HoldfastError)
+        if inspect.isclass(value) and issubclass(value, StayfastError)
     }
 
-    assert raised <= set(holdfast.__all__)
+    assert raised <= set(stayfast.__all__)
 
 
 def test_names_are_listed_and_sorted():
     """`dir()` shows the names before they are loaded, and no name stands twice."""
-    assert set(holdfast.__all__) <= set(dir(holdfast))
-    assert len(holdfast.__all__) == len(set(holdfast.__all__))
+    assert set(stayfast.__all__) <= set(dir(stayfast))
+    assert len(stayfast.__all__) == len(set(stayfast.__all__))
 
 
 def test_a_name_there_is_not_is_an_attribute_error():
     """Asking for something else fails as with any module."""
-    assert not hasattr(holdfast, "TABEL")
+    assert not hasattr(stayfast, "TABEL")
     with pytest.raises(ImportError):
-        exec("from holdfast import TABEL", {})
+        exec("from stayfast import TABEL", {})
 
 
 def test_the_version_is_the_installed_one():
     """There is one version number, in pyproject.toml."""
-    assert holdfast.__version__ == version("holdfast")
+    assert stayfast.__version__ == version("stayfast")
 
 
 HEAVY = [
@@ -96,14 +96,14 @@ HEAVY = [
 ]  # fmt: skip
 
 
-def test_importing_holdfast_loads_nothing():
-    """`import holdfast` costs no more than its own file."""
+def test_importing_stayfast_loads_nothing():
+    """`import stayfast` costs no more than its own file."""
     code = f"""
 import sys
 before = set(sys.modules)
 sys.path.insert(0, {str(ROOT / ".dev")!r})
-import holdfast
-assert holdfast.__name__ == "holdfast"
+import stayfast
+assert stayfast.__name__ == "stayfast"
 print(*sorted(set(sys.modules) - before))
 print(*[name for name in {HEAVY} if name in sys.modules])
 """
@@ -116,5 +116,5 @@ print(*[name for name in {HEAVY} if name in sys.modules])
     )
     loaded, heavy = told.stdout.split("\n")[:2]
 
-    assert loaded.split() == ["holdfast"]
+    assert loaded.split() == ["stayfast"]
     assert heavy.split() == []

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import click
-import holdfast
+import stayfast
 import pytest
-from holdfast.interfaces.cli.main import cli
+from stayfast.interfaces.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
@@ -21,7 +21,7 @@ def text_of(page: str) -> str:
 def commands_in(page: str) -> list[list[str]]:
     """Every call of the command that a page shows, as words."""
     text = text_of(page)
-    shown = re.findall(r"(?:\$ |→ |`|\$\()(holdfast [^`\n#)]+)", text)
+    shown = re.findall(r"(?:\$ |→ |`|\$\()(stayfast [^`\n#)]+)", text)
     return [re.split(r"  +| \(", call)[0].split()[1:] for call in shown]
 
 
@@ -79,7 +79,7 @@ def test_the_python_in_the_readme_names_what_there_is(block):
     names = [
         alias.name
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "holdfast"
+        if isinstance(node, ast.ImportFrom) and node.module == "stayfast"
         for alias in node.names
     ]
     methods = {
@@ -92,8 +92,8 @@ def test_the_python_in_the_readme_names_what_there_is(block):
     }
 
     assert names
-    assert set(names) <= set(holdfast.__all__)
-    assert all(hasattr(holdfast.OAuthService, method) for method in methods)
+    assert set(names) <= set(stayfast.__all__)
+    assert all(hasattr(stayfast.OAuthService, method) for method in methods)
 
 
 def test_the_changelog_starts_with_what_is_not_released():

@@ -61,7 +61,7 @@ def run(
     python: Path, *arguments: str, home: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the clean Python, away from the repository."""
-    env = {"PATH": os.environ["PATH"], "HOME": str(home or python.parent), "HOLDFAST_STORE": "file"}
+    env = {"PATH": os.environ["PATH"], "HOME": str(home or python.parent), "STAYFAST_STORE": "file"}
     return subprocess.run(
         [str(python), *arguments],
         cwd=home or python.parent,
@@ -77,25 +77,25 @@ def test_the_wheel_holds_one_package_and_its_description(inside):
     """One name lands in site-packages."""
     roots = {name.split("/")[0] for name in inside}
 
-    assert roots == {"holdfast", f"holdfast-{PROJECT['project']['version']}.dist-info"}
+    assert roots == {"stayfast", f"stayfast-{PROJECT['project']['version']}.dist-info"}
 
 
 def test_the_wheel_holds_every_module_and_datum(inside):
     """All that is in the package's folders is in the wheel: modules, the catalogue, the marker."""
     data = PROJECT["tool"]["setuptools"]["package-data"]
-    wanted = {"holdfast/py.typed"}
+    wanted = {"stayfast/py.typed"}
     for package in PROJECT["tool"]["setuptools"]["packages"]:
         folder = ROOT.joinpath(*package.split(".")[1:])
         below = folder.relative_to(ROOT)
         patterns = ["*.py", *data.get(package, [])]
         wanted |= {
-            Path("holdfast", below, path.name).as_posix()
+            Path("stayfast", below, path.name).as_posix()
             for path in folder.iterdir()
             if path.is_file() and any(fnmatch(path.name, pattern) for pattern in patterns)
         }
 
-    assert {name for name in inside if name.startswith("holdfast/")} == wanted
-    assert "holdfast/interfaces/catalogue.toml" in wanted
+    assert {name for name in inside if name.startswith("stayfast/")} == wanted
+    assert "stayfast/interfaces/catalogue.toml" in wanted
 
 
 def test_no_data_file_is_forgotten():
@@ -118,16 +118,16 @@ def test_no_data_file_is_forgotten():
 def test_the_wheel_says_what_it_is(wheel):
     """Name, version, licence and the command are in the metadata."""
     with ZipFile(wheel) as archive:
-        info = f"holdfast-{PROJECT['project']['version']}.dist-info"
+        info = f"stayfast-{PROJECT['project']['version']}.dist-info"
         told = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
         entries = configparser.ConfigParser()
         entries.read_string(archive.read(f"{info}/entry_points.txt").decode())
         licence = archive.read(f"{info}/licenses/LICENSE")
 
-    assert (told["Name"], told["Version"]) == ("holdfast", PROJECT["project"]["version"])
+    assert (told["Name"], told["Version"]) == ("stayfast", PROJECT["project"]["version"])
     assert told["License-Expression"] == "Apache-2.0"
     assert told["Requires-Python"] == ">=3.11"
-    assert dict(entries["console_scripts"]) == {"holdfast": "holdfast.interfaces.cli.entry:main"}
+    assert dict(entries["console_scripts"]) == {"stayfast": "stayfast.interfaces.cli.entry:main"}
     assert licence == (ROOT / "LICENSE").read_bytes()
 
 
@@ -151,15 +151,15 @@ def test_every_module_of_the_wheel_can_be_imported(installed, inside):
     told = run(
         installed,
         "-c",
-        f"import importlib, holdfast\nfor name in {modules}: importlib.import_module(name)\n"
-        "print(holdfast.__file__)",
+        f"import importlib, stayfast\nfor name in {modules}: importlib.import_module(name)\n"
+        "print(stayfast.__file__)",
     )
 
     assert told.returncode == 0, told.stderr
     assert Path(told.stdout.strip()).is_relative_to(installed.parent.parent)
 
 
-ENTRY = "from holdfast.interfaces.cli.entry import main; main()"
+ENTRY = "from stayfast.interfaces.cli.entry import main; main()"
 
 
 def test_the_command_runs_from_the_wheel_alone(installed, tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from holdfast.storage.postgres import PostgresStorage
+from stayfast.storage.postgres import PostgresStorage
 from postgres_server import Host, PostgresServer
 
 

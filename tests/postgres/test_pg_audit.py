@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import psycopg
-from holdfast.engine.finding import FindingCode
-from holdfast.storage.postgres import PostgresStorage
+from stayfast.engine.finding import FindingCode
+from stayfast.storage.postgres import PostgresStorage
 from postgres_server import Host, PostgresServer
 from wandering import Wanderer
 
@@ -19,6 +19,6 @@ def test_it_verifies_and_names_what_was_done(
     found = hosts[0].verify()
     assert (found.findings, found.records, found.logins) == ([], 40, 6)
     with psycopg.connect(server.url(database), autocommit=True) as owner:
-        owner.execute("DELETE FROM holdfast.audit WHERE seq = 7")
+        owner.execute("DELETE FROM stayfast.audit WHERE seq = 7")
     named = hosts[1].verify().findings
     assert [(one.code, one.seq) for one in named] == [(FindingCode.MISSING, 7)]

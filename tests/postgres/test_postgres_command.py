@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import HOLDFAST, World, kill, until
-from holdfast.engine.result import Success
-from holdfast.interfaces.service import OAuthService
-from holdfast.interfaces.workbench import Workbench
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
+from command import STAYFAST, World, kill, until
+from stayfast.engine.result import Success
+from stayfast.interfaces.service import OAuthService
+from stayfast.interfaces.workbench import Workbench
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
 from postgres_server import PostgresServer
 
 
@@ -29,7 +29,7 @@ def world(
     tmp_path: Path, provider: AuthorizationServer, server: PostgresServer, database: str
 ) -> World:
     tmp_path.chmod(0o700)
-    return World(tmp_path, provider, {"HOLDFAST_STORE": server.url(database)})
+    return World(tmp_path, provider, {"STAYFAST_STORE": server.url(database)})
 
 
 def test_the_command_works_whole(world: World, server: PostgresServer, database: str) -> None:
@@ -51,8 +51,8 @@ def test_the_command_works_whole(world: World, server: PostgresServer, database:
 
 def test_a_login_begun_on_one_host_is_finished_on_another(world: World) -> None:
     """What one host began and did not live to finish, another resumes."""
-    here = {"HOLDFAST_STATE_DIR": str(world.place / "here")}
-    there = {"HOLDFAST_STATE_DIR": str(world.place / "there")}
+    here = {"STAYFAST_STATE_DIR": str(world.place / "here")}
+    there = {"STAYFAST_STATE_DIR": str(world.place / "there")}
     started = world.run("login", "demo", "--start", "--via", "manual", "--json", env=here)
     assert started.code == 3
     landed = user_agent.fetch_only(started.json["url"])
@@ -89,7 +89,7 @@ def test_the_service_works_on_it(world: World) -> None:
 def bench_of(world: World) -> Workbench:
     return Workbench.open(
         config_dir=str(world.config),
-        environ={**world.extra, "HOLDFAST_STATE_DIR": str(world.state)},
+        environ={**world.extra, "STAYFAST_STATE_DIR": str(world.state)},
     )
 
 
@@ -99,14 +99,14 @@ def test_without_the_driver_one_command_is_named(world: World, tmp_path: Path) -
     absent.mkdir(parents=True)
     (absent / "__init__.py").write_text("raise ImportError('absent')")
     done = subprocess.run(
-        [sys.executable, HOLDFAST, "status", "--json"],
+        [sys.executable, STAYFAST, "status", "--json"],
         env={**world.environ, "PYTHONPATH": str(absent.parent)},
         capture_output=True, text=True, check=False, timeout=30,
     )  # fmt: skip
     assert done.returncode == 1
     told = json.loads(done.stdout)
     assert told["code"] == "CONFIG_MISSING"
-    assert "holdfast[postgres]" in told["hint"]
+    assert "stayfast[postgres]" in told["hint"]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_without_the_driver_one_command_is_named(world: World, tmp_path: Path) -
 )
 def test_a_password_in_the_address_is_never_told(world: World, address: str) -> None:
     """Neither a wrong address nor an unreachable server has its password printed."""
-    done = world.run("status", "-vv", env={"HOLDFAST_STORE": address})
+    done = world.run("status", "-vv", env={"STAYFAST_STORE": address})
     assert done.code in {1, 7}
     assert "hunter2" not in done.out + done.err
     assert "Traceback" not in done.err

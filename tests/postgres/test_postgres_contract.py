@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from holdfast.engine.ports import Storage
-from holdfast.testing.storage_contract import StorageContract
+from stayfast.engine.ports import Storage
+from stayfast.testing.storage_contract import StorageContract
 from postgres_server import Host
 
 

@@ -13,26 +13,26 @@ from pathlib import Path
 
 import pytest
 from command import kill
-from holdfast.engine.conductor import Conductor
-from holdfast.engine.errand import Errand, ErrandOutcome
-from holdfast.engine.errors import Fenced, LoginBusy
-from holdfast.engine.ledger import Ledger
-from holdfast.engine.parts import Parts
-from holdfast.engine.ports import Change
-from holdfast.engine.table import State
-from holdfast.interfaces.couriers import InlineCourier
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.storage.host import SystemClock, SystemRandomness, origin
-from holdfast.storage.postgres import PostgresStorage
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.storage_contract import change, further, pending, saved
+from stayfast.engine.conductor import Conductor
+from stayfast.engine.errand import Errand, ErrandOutcome
+from stayfast.engine.errors import Fenced, LoginBusy
+from stayfast.engine.ledger import Ledger
+from stayfast.engine.parts import Parts
+from stayfast.engine.ports import Change
+from stayfast.engine.table import State
+from stayfast.interfaces.couriers import InlineCourier
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.storage.host import SystemClock, SystemRandomness, origin
+from stayfast.storage.postgres import PostgresStorage
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.storage_contract import change, further, pending, saved
 from instant import InstantTransport
 from postgres_server import Host, PostgresServer
 
 HOLD = """
 import sys, time
-from holdfast.storage.postgres import PostgresStorage
+from stayfast.storage.postgres import PostgresStorage
 url, config, state, login, seconds = sys.argv[1:]
 storage = PostgresStorage(url, config_dir=config, state_dir=state, lease_seconds=float(seconds))
 with storage.lease(login, wait=0):
@@ -161,7 +161,7 @@ def test_no_connection_waits_for_the_length_of_a_lease(
     saved(storage, [pending()])
     with storage.lease("0" * 26, wait=0), storage.lease("1" * 26, wait=0):
         states = server.execute(
-            database, "SELECT state FROM pg_stat_activity WHERE application_name = 'holdfast'"
+            database, "SELECT state FROM pg_stat_activity WHERE application_name = 'stayfast'"
         )
     assert states == [("idle",)]
 
@@ -243,7 +243,7 @@ def test_a_forked_child_uses_connections_of_its_own(
     host: Host, server: PostgresServer, database: str
 ) -> None:
     """A child neither talks over its parent's connections nor ends its lease."""
-    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'holdfast'"
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stayfast'"
     login = pending()
     storage = host()
     saved(storage, [login])

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from bench_parts import conductor_over
 from cutting_proxy import CuttingProxy
-from holdfast.engine.errors import OutcomeUnknown, StorageError
-from holdfast.engine.table import State
-from holdfast.storage.postgres import PostgresStorage, connections
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.storage_contract import change, finished, further, pending, saved
+from stayfast.engine.errors import OutcomeUnknown, StorageError
+from stayfast.engine.table import State
+from stayfast.storage.postgres import PostgresStorage, connections
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.storage_contract import change, finished, further, pending, saved
 from instant import InstantTransport
 from postgres_server import Host, PostgresServer
 
@@ -175,7 +175,7 @@ def test_a_frozen_server_is_not_waited_for(
     pids = [
         pid
         for (pid,) in server.execute(
-            database, "SELECT pid FROM pg_stat_activity WHERE application_name = 'holdfast'"
+            database, "SELECT pid FROM pg_stat_activity WHERE application_name = 'stayfast'"
         )
     ]
     assert pids

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from holdfast.engine.errors import Damaged, NewerFormat, StorageError
-from holdfast.engine.events import Event, EventKind
-from holdfast.engine.provider import OAuthConfig
-from holdfast.engine.record import account_alias
-from holdfast.engine.table import State
-from holdfast.engine.tokens import OAuthTokens
-from holdfast.storage import open_storage
-from holdfast.storage.importing import forget_login, import_tokens
-from holdfast.storage.postgres import PostgresStorage
-from holdfast.storage.postgres.extra import GRANTS
-from holdfast.storage.postgres.schema import STEPS
-from holdfast.testing.sample_logins import ORIGIN
-from holdfast.testing.storage_contract import NOW, complete, finished, further, pending, saved
+from stayfast.engine.errors import Damaged, NewerFormat, StorageError
+from stayfast.engine.events import Event, EventKind
+from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.record import account_alias
+from stayfast.engine.table import State
+from stayfast.engine.tokens import OAuthTokens
+from stayfast.storage import open_storage
+from stayfast.storage.importing import forget_login, import_tokens
+from stayfast.storage.postgres import PostgresStorage
+from stayfast.storage.postgres.extra import GRANTS
+from stayfast.storage.postgres.schema import STEPS
+from stayfast.testing.sample_logins import ORIGIN
+from stayfast.testing.storage_contract import NOW, complete, finished, further, pending, saved
 from logins import CANARY, CHALLENGE, TOKENS, login_in
 from postgres_server import Host, PostgresServer
 
@@ -39,7 +39,7 @@ def test_the_database_sees_no_secret_and_no_name(
     with storage.lease(login.id, wait=0):
         pass
     tables = [name for (name,) in server.execute(
-        database, "SELECT tablename FROM pg_tables WHERE schemaname = 'holdfast'"
+        database, "SELECT tablename FROM pg_tables WHERE schemaname = 'stayfast'"
     )]  # fmt: skip
     assert {"login", "audit", "head", "header", "lease"} <= set(tables)
     kept = b"".join(
@@ -59,7 +59,7 @@ def user(server: PostgresServer, database: str, storage: PostgresStorage) -> str
     storage.probe()  # the tables are made, by their owner
     name = f"user_of_{database}"
     server.execute(database, f"CREATE ROLE {name} LOGIN")
-    for grant in GRANTS.format(schema="holdfast", role=name).splitlines():
+    for grant in GRANTS.format(schema="stayfast", role=name).splitlines():
         server.execute(database, grant)
     return name
 
@@ -116,7 +116,7 @@ def test_missing_rights_are_said(
     with pytest.raises(StorageError):
         stranger.probe()
     host().probe()
-    server.execute(database, f"GRANT USAGE ON SCHEMA holdfast TO stranger_{database}")
+    server.execute(database, f"GRANT USAGE ON SCHEMA stayfast TO stranger_{database}")
     with pytest.raises(StorageError) as caught:
         stranger.find("anybody")
     assert caught.value.exit_code == 7

@@ -6,9 +6,9 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from holdfast.engine.authorization import authorization_url, client_variable
-from holdfast.engine.errors import ConfigInvalid, ConfigMissing, IllegalTransition
-from holdfast.engine.pkce import PKCEChallenge
+from stayfast.engine.authorization import authorization_url, client_variable
+from stayfast.engine.errors import ConfigInvalid, ConfigMissing, IllegalTransition
+from stayfast.engine.pkce import PKCEChallenge
 from logins import CHALLENGE, CONFIG
 
 REDIRECT = "http://127.0.0.1:8080/callback"

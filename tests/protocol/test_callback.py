@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from holdfast.engine.callback import (
+from stayfast.engine.callback import (
     Denial,
     ValidatedCallback,
     presentable,
@@ -13,11 +13,11 @@ from holdfast.engine.callback import (
     saved_callback,
     validate_callback,
 )
-from holdfast.engine.errors import CallbackRefused, IllegalTransition
-from holdfast.engine.reasons import Refusal
-from holdfast.engine.record import Login, Presentation
-from holdfast.engine.secret import Secret
-from holdfast.engine.table import State
+from stayfast.engine.errors import CallbackRefused, IllegalTransition
+from stayfast.engine.reasons import Refusal
+from stayfast.engine.record import Login, Presentation
+from stayfast.engine.secret import Secret
+from stayfast.engine.table import State
 from logins import BY_BROWSER, CHALLENGE, CODE_EXCHANGE, CONFIG, NOW
 
 ISSUER = "https://login.acme.example"

@@ -9,14 +9,14 @@ from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
-from holdfast.engine.addresses import secure_address
-from holdfast.engine.authorization import authorization_url
-from holdfast.engine.device import device_request
-from holdfast.engine.errors import ConfigInvalid, ConfigMissing, NotFound, ProviderError
-from holdfast.engine.provider import OAuthConfig, OAuthProvider
-from holdfast.engine.token_request import refresh_request
-from holdfast.engine.token_response import judge_token_response
-from holdfast.interfaces.catalogue import OAUTH_PROVIDERS, Catalogue
+from stayfast.engine.addresses import secure_address
+from stayfast.engine.authorization import authorization_url
+from stayfast.engine.device import device_request
+from stayfast.engine.errors import ConfigInvalid, ConfigMissing, NotFound, ProviderError
+from stayfast.engine.provider import OAuthConfig, OAuthProvider
+from stayfast.engine.token_request import refresh_request
+from stayfast.engine.token_response import judge_token_response
+from stayfast.interfaces.catalogue import OAUTH_PROVIDERS, Catalogue
 from logins import CHALLENGE, NOW, TOKENS
 from recorded import names, recorded
 
@@ -80,7 +80,7 @@ def test_a_name_that_is_almost_right_gets_a_suggestion():
             catalogue.lookup(name)
         hints.append(caught.value.hint)
 
-    assert hints == ["did you mean github?", "did you mean github?", "holdfast provider list"]
+    assert hints == ["did you mean github?", "did you mean github?", "stayfast provider list"]
 
 
 def test_a_missing_client_id_names_its_variable():

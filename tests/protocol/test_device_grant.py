@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
-from holdfast.engine.device import (
+from stayfast.engine.device import (
     DEFAULT_INTERVAL,
     GRANT_TYPE,
     PollAnswer,
@@ -17,9 +17,9 @@ from holdfast.engine.device import (
     judge_poll,
     poll_request,
 )
-from holdfast.engine.errors import ConfigMissing, NetworkError, ProviderError
-from holdfast.engine.secret import Secret
-from holdfast.engine.tokens import OAuthTokens
+from stayfast.engine.errors import ConfigMissing, NetworkError, ProviderError
+from stayfast.engine.secret import Secret
+from stayfast.engine.tokens import OAuthTokens
 from logins import BY_DEVICE, CONFIG, NOW
 from recorded import answer, recorded
 

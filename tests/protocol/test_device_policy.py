@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from holdfast.engine.device import PollAnswer, PollKind, judge_device_response, judge_poll
-from holdfast.engine.errors import NetworkError, ProviderError
-from holdfast.engine.ports import HttpResponse
-from holdfast.engine.provider import OAuthConfig
+from stayfast.engine.device import PollAnswer, PollKind, judge_device_response, judge_poll
+from stayfast.engine.errors import NetworkError, ProviderError
+from stayfast.engine.ports import HttpResponse
+from stayfast.engine.provider import OAuthConfig
 
 CONFIG = OAuthConfig(
     service_name="acme",
@@ -56,7 +56,7 @@ def test_a_policy_is_said_with_the_way_that_may_work(
         with pytest.raises(ProviderError) as caught:
             judged(CONFIG, answer(error, description))
         assert caught.value.oauth_error == error
-        assert caught.value.hint == "holdfast login acme --via loopback"
+        assert caught.value.hint == "stayfast login acme --via loopback"
         assert number in caught.value.message
         for private in (TRACE, "ada@", "canary", "Canary"):
             assert private not in caught.value.message

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from certificates import server_context
 from freezegun import freeze_time
-from holdfast.engine.errors import ConfigInvalid, NetworkError
-from holdfast.engine.ports import HttpRequest
-from holdfast.interfaces.http import BODY_LIMIT, RequestsHttp
+from stayfast.engine.errors import ConfigInvalid, NetworkError
+from stayfast.engine.ports import HttpRequest
+from stayfast.interfaces.http import BODY_LIMIT, RequestsHttp
 from misbehaving import drip, echo, hang_up, misbehaving, raw, reply, reset, silence
 
 SECRET = "canary-code"
@@ -63,7 +63,7 @@ def test_a_request_arrives_as_it_was_built():
     assert "Accept: application/json" in lines
     assert "Authorization: Basic eDp5" in lines
     assert "Accept-Encoding: identity" in lines
-    assert any(line.startswith("User-Agent: holdfast/") for line in lines)
+    assert any(line.startswith("User-Agent: stayfast/") for line in lines)
     assert body == f"code={SECRET}".encode()
 
 
@@ -368,8 +368,8 @@ def test_a_fork_does_not_share_a_connection():
     with misbehaving(reply(b"{}")) as server:
         script = (
             "import os, sys\n"
-            "from holdfast.engine.ports import HttpRequest\n"
-            "from holdfast.interfaces.http import RequestsHttp\n"
+            "from stayfast.engine.ports import HttpRequest\n"
+            "from stayfast.interfaces.http import RequestsHttp\n"
             "http = RequestsHttp()\n"
             f"request = HttpRequest(method='GET', url={server.url()!r})\n"
             "assert http.send(request).status == 200\n"
@@ -390,7 +390,7 @@ def test_abandoned_work_ends_by_itself():
     others = set(threading.enumerate())
     with misbehaving(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n")) as server:
         fails(RequestsHttp(total=0.2), post(server.url()))
-        workers = [t for t in set(threading.enumerate()) - others if t.name == "holdfast-http"]
+        workers = [t for t in set(threading.enumerate()) - others if t.name == "stayfast-http"]
         for worker in workers:
             worker.join(2)
         assert not any(worker.is_alive() for worker in workers)
@@ -398,7 +398,7 @@ def test_abandoned_work_ends_by_itself():
 
 def test_requests_is_imported_only_when_something_is_sent():
     """A cached token is printed without it."""
-    script = "import sys, holdfast.interfaces.http; sys.exit('requests' in sys.modules)"
+    script = "import sys, stayfast.interfaces.http; sys.exit('requests' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], check=False, timeout=30, env={**os.environ}
     )

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from holdfast.engine.errors import ConfigInvalid, NetworkError, ProviderError
-from holdfast.engine.metadata import (
+from stayfast.engine.errors import ConfigInvalid, NetworkError, ProviderError
+from stayfast.engine.metadata import (
     apply_metadata,
     discover,
     judge_metadata,
     metadata_requests,
 )
-from holdfast.engine.ports import HttpRequest, HttpResponse
-from holdfast.engine.provider import OAuthProvider
+from stayfast.engine.ports import HttpRequest, HttpResponse
+from stayfast.engine.provider import OAuthProvider
 from logins import CONFIG
 from recorded import answer
 

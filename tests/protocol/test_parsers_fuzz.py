@@ -7,24 +7,24 @@ import json
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
-from holdfast.engine.answer import read_members
-from holdfast.engine.callback import Denial, ValidatedCallback, validate_callback
-from holdfast.engine.cbor import encode
-from holdfast.engine.device import PollAnswer, judge_device_response, judge_poll
-from holdfast.engine.errors import CallbackRefused, ConfigInvalid, NetworkError, ProviderError
-from holdfast.engine.id_token import judge_id_token, judge_keys
-from holdfast.engine.introspection import judge_introspection
-from holdfast.engine.metadata import judge_metadata, metadata_requests
-from holdfast.engine.pasted import parse_callback
-from holdfast.engine.ports import HttpResponse
-from holdfast.engine.reasons import Refusal
-from holdfast.engine.record import Login
-from holdfast.engine.revocation import judge_revocation
-from holdfast.engine.secret import Secret
-from holdfast.engine.table import State
-from holdfast.engine.token_response import judge_token_response
-from holdfast.engine.tokens import OAuthTokens
-from holdfast.interfaces.catalogue import Catalogue
+from stayfast.engine.answer import read_members
+from stayfast.engine.callback import Denial, ValidatedCallback, validate_callback
+from stayfast.engine.cbor import encode
+from stayfast.engine.device import PollAnswer, judge_device_response, judge_poll
+from stayfast.engine.errors import CallbackRefused, ConfigInvalid, NetworkError, ProviderError
+from stayfast.engine.id_token import judge_id_token, judge_keys
+from stayfast.engine.introspection import judge_introspection
+from stayfast.engine.metadata import judge_metadata, metadata_requests
+from stayfast.engine.pasted import parse_callback
+from stayfast.engine.ports import HttpResponse
+from stayfast.engine.reasons import Refusal
+from stayfast.engine.record import Login
+from stayfast.engine.revocation import judge_revocation
+from stayfast.engine.secret import Secret
+from stayfast.engine.table import State
+from stayfast.engine.token_response import judge_token_response
+from stayfast.engine.tokens import OAuthTokens
+from stayfast.interfaces.catalogue import Catalogue
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from logins import BY_BROWSER, CHALLENGE, CONFIG, NOW

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from holdfast.engine.errors import CallbackRefused
-from holdfast.engine.pasted import parse_callback
-from holdfast.engine.reasons import Refusal
+from stayfast.engine.errors import CallbackRefused
+from stayfast.engine.pasted import parse_callback
+from stayfast.engine.reasons import Refusal
 
 REDIRECT = "http://127.0.0.1:8080/callback"
 WHOLE = f"{REDIRECT}?code=4/0Ab_c.d-e~f&state=s-1"

@@ -8,9 +8,9 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from holdfast.engine.errors import ConfigInvalid, NotFound, StorageError
-from holdfast.interfaces.catalogue import Catalogue
-from holdfast.interfaces.provider_file import ProviderFile, provider_tables
+from stayfast.engine.errors import ConfigInvalid, NotFound, StorageError
+from stayfast.interfaces.catalogue import Catalogue
+from stayfast.interfaces.provider_file import ProviderFile, provider_tables
 
 ACME = {"issuer": "https://login.acme.example", "client_id": "acme-cli"}
 
@@ -110,7 +110,7 @@ def test_a_name_is_taken_once(file):
     with pytest.raises(ConfigInvalid) as caught:
         file.add("acme", {})
 
-    assert caught.value.hint == "holdfast provider edit acme"
+    assert caught.value.hint == "stayfast provider edit acme"
     assert file.members("acme") == ACME
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from holdfast.engine.errors import NetworkError, ProviderError
-from holdfast.engine.introspection import Introspection, judge_introspection
-from holdfast.engine.provider import OAuthConfig
-from holdfast.engine.revocation import judge_revocation
-from holdfast.engine.token_response import judge_token_response
+from stayfast.engine.errors import NetworkError, ProviderError
+from stayfast.engine.introspection import Introspection, judge_introspection
+from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.revocation import judge_revocation
+from stayfast.engine.token_response import judge_token_response
 from logins import CONFIG, NOW, TOKENS
 from recorded import answer, recorded
 

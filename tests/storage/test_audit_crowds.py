@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import untold
 import wandering
-from holdfast.engine.log_lines import check_lines
-from holdfast.engine.table import TABLE
-from holdfast.interfaces.audit.file import AuditFile
+from stayfast.engine.log_lines import check_lines
+from stayfast.engine.table import TABLE
+from stayfast.interfaces.audit.file import AuditFile
 from transitions_of import vault_in
 
 

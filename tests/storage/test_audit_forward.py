@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import ConfigInvalid
-from holdfast.engine.finding import FindingCode
-from holdfast.interfaces.audit.file import AuditFile
-from holdfast.storage import Vault
-from holdfast.storage.manifest import keep_head, read_head
-from holdfast.storage.ratchet import parse_key
+from stayfast.engine.errors import ConfigInvalid
+from stayfast.engine.finding import FindingCode
+from stayfast.interfaces.audit.file import AuditFile
+from stayfast.storage import Vault
+from stayfast.storage.manifest import keep_head, read_head
+from stayfast.storage.ratchet import parse_key
 from insider import rewrite
 from transitions_of import vault_in
 from wandering import Wanderer
@@ -106,7 +106,7 @@ def test_no_old_key_is_left_in_the_vault(forward) -> None:
     """Nothing that is sealed in the file opens to the key of a record that was written."""
     vault, _, (first, key) = forward
     with vault._session.writing() as (connection, keys):
-        from holdfast.storage.ratchet import present_key, step  # noqa: PLC0415  beside its use
+        from stayfast.storage.ratchet import present_key, step  # noqa: PLC0415  beside its use
 
         head = read_head(connection, keys)
         expected = key
@@ -147,7 +147,7 @@ def test_it_can_be_pruned_and_set_aside(forward) -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", ["", "x", "holdfast-forward:1:00", "holdfast-forward:0:" + "00" * 32]
+    "odd", ["", "x", "stayfast-forward:1:00", "stayfast-forward:0:" + "00" * 32]
 )
 def test_what_is_no_key_is_refused(odd: str) -> None:
     """Text that is no verification key is not taken for one."""

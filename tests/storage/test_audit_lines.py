@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from holdfast.engine.finding import FindingCode
-from holdfast.engine.log_lines import check_lines
-from holdfast.interfaces.audit.file import AuditFile
-from holdfast.storage.log_keys import LogKeys
-from holdfast.storage.sealing import Keys
+from stayfast.engine.finding import FindingCode
+from stayfast.engine.log_lines import check_lines
+from stayfast.interfaces.audit.file import AuditFile
+from stayfast.storage.log_keys import LogKeys
+from stayfast.storage.sealing import Keys
 from transitions_of import vault_in
 from wandering import Wanderer
 

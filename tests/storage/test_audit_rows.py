@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import Damaged
-from holdfast.storage import EncryptedFileStorage
-from holdfast.storage.sealing import Keys
-from holdfast.testing.storage_contract import finished, further, saved
+from stayfast.engine.errors import Damaged
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.sealing import Keys
+from stayfast.testing.storage_contract import finished, further, saved
 
 
 def vault(place: Path) -> EncryptedFileStorage:

@@ -10,15 +10,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from holdfast.engine.checkpoint import compare_head, parse
-from holdfast.engine.errors import Damaged
-from holdfast.engine.events import EventKind, Recorded
-from holdfast.engine.finding import FindingCode
-from holdfast.engine.log_lines import check_lines
-from holdfast.engine.record import Login
-from holdfast.engine.table import State
-from holdfast.interfaces.audit.file import AuditFile
-from holdfast.storage import Vault
+from stayfast.engine.checkpoint import compare_head, parse
+from stayfast.engine.errors import Damaged
+from stayfast.engine.events import EventKind, Recorded
+from stayfast.engine.finding import FindingCode
+from stayfast.engine.log_lines import check_lines
+from stayfast.engine.record import Login
+from stayfast.engine.table import State
+from stayfast.interfaces.audit.file import AuditFile
+from stayfast.storage import Vault
 from transitions_of import vault_in
 from wandering import Wanderer
 

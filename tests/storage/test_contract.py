@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from holdfast.engine.ports import Storage
-from holdfast.storage import EncryptedFileStorage, MemoryStorage
-from holdfast.testing.storage_contract import StorageContract
+from stayfast.engine.ports import Storage
+from stayfast.storage import EncryptedFileStorage, MemoryStorage
+from stayfast.testing.storage_contract import StorageContract
 
 
 class TestMemory(StorageContract):

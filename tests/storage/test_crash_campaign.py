@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import transitions_of
-from holdfast.engine.errors import IllegalTransition
-from holdfast.engine.machine import next_state
-from holdfast.engine.record import Login
-from holdfast.engine.table import TABLE, Row, Trigger
-from holdfast.storage import Vault
-from holdfast.testing.crash_driver import (
+from stayfast.engine.errors import IllegalTransition
+from stayfast.engine.machine import next_state
+from stayfast.engine.record import Login
+from stayfast.engine.table import TABLE, Row, Trigger
+from stayfast.storage import Vault
+from stayfast.testing.crash_driver import (
     EINTR,
     EIO,
     ENOSPC,
@@ -27,7 +27,7 @@ from holdfast.testing.crash_driver import (
     Point,
     unavailable,
 )
-from holdfast.testing.storage_contract import finished, saved
+from stayfast.testing.storage_contract import finished, saved
 from transitions_of import LOGIN, before, step, vault_in
 
 FAILURES = [ENOSPC, EIO, EINTR, NOTHING_WRITTEN]
@@ -42,7 +42,7 @@ _QUICKLY = {
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     missing = unavailable()
-    if missing and os.environ.get("HOLDFAST_REQUIRE_ALL"):
+    if missing and os.environ.get("STAYFAST_REQUIRE_ALL"):
         pytest.fail(missing)
     if missing:
         pytest.skip(missing)

@@ -12,11 +12,11 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import Damaged, HoldfastError
-from holdfast.engine.record import Login, account_alias
-from holdfast.storage import Vault
-from holdfast.storage.reader import row_by_id
-from holdfast.testing.storage_contract import finished, further, saved
+from stayfast.engine.errors import Damaged, StayfastError
+from stayfast.engine.record import Login, account_alias
+from stayfast.storage import Vault
+from stayfast.storage.reader import row_by_id
+from stayfast.testing.storage_contract import finished, further, saved
 from transitions_of import vault_in
 
 MANY = 10
@@ -72,14 +72,14 @@ class TenLogins:
                 lambda one=login: storage.read(one.id),
                 lambda one=login: storage.find(account_alias(one.provider, one.account)),
             ):
-                with suppress(HoldfastError):
+                with suppress(StayfastError):
                     found.append(ask())
             assert all(one == login for one in found), "wrong, or gone without a word"
             whole.append(len(found) == 2)
         said = True
-        with suppress(HoldfastError):
+        with suppress(StayfastError):
             said = bool(storage.problems())
-        with suppress(HoldfastError):
+        with suppress(StayfastError):
             known = {login.summary() for login in self.logins}
             assert set(storage.summaries()) <= known
         storage.close()

@@ -12,16 +12,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import LoginBusy, StorageError
-from holdfast.storage import EncryptedFileStorage
-from holdfast.storage.locks import locked
-from holdfast.testing.storage_contract import change, finished, further, saved
+from stayfast.engine.errors import LoginBusy, StorageError
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.locks import locked
+from stayfast.testing.storage_contract import change, finished, further, saved
 
 ID = "0" * 26
 ASK = """
 import sys
-from holdfast.engine.errors import LoginBusy
-from holdfast.storage import EncryptedFileStorage
+from stayfast.engine.errors import LoginBusy
+from stayfast.storage import EncryptedFileStorage
 v = EncryptedFileStorage(sys.argv[1] + "/s", config_dir=sys.argv[1] + "/c", environ={})
 try:
     with v.lease("0" * 26, wait=float(sys.argv[2])): print("free")
@@ -29,7 +29,7 @@ except LoginBusy as error: print(error.message)
 """
 HOLD = """
 import sys
-from holdfast.storage import EncryptedFileStorage
+from stayfast.storage import EncryptedFileStorage
 v = EncryptedFileStorage(sys.argv[1] + "/s", config_dir=sys.argv[1] + "/c", environ={})
 with v.lease("0" * 26, wait=0):
     print("held", flush=True)
@@ -92,7 +92,7 @@ def test_a_child_does_not_keep_its_parents_lease(place: Path) -> None:
     """A lease ends with its holder even if a child that was forked meanwhile lives on."""
     script = (
         "import os, sys\n"
-        "from holdfast.storage import EncryptedFileStorage\n"
+        "from stayfast.storage import EncryptedFileStorage\n"
         "v = EncryptedFileStorage(sys.argv[1] + '/s', config_dir=sys.argv[1] + '/c', environ={})\n"
         "with v.lease('0' * 26, wait=0):\n"
         "    if os.fork() == 0: sys.stdin.read(); os._exit(0)\n"

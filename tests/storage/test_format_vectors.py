@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from holdfast.engine import cbor
-from holdfast.storage.header import Header, Slot
-from holdfast.storage.sealing import Keys, expand
-from holdfast.storage.slots import unlock
+from stayfast.engine import cbor
+from stayfast.storage.header import Header, Slot
+from stayfast.storage.sealing import Keys, expand
+from stayfast.storage.slots import unlock
 
 VECTORS = Path(__file__).parent / "vectors"
 

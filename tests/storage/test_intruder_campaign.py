@@ -15,11 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import HoldfastError
-from holdfast.engine.record import Login
-from holdfast.interfaces.cli.fast import cached_token
-from holdfast.storage import open_storage
-from holdfast.testing.storage_contract import finished, saved
+from stayfast.engine.errors import StayfastError
+from stayfast.engine.record import Login
+from stayfast.interfaces.cli.fast import cached_token
+from stayfast.storage import open_storage
+from stayfast.testing.storage_contract import finished, saved
 from transitions_of import vault_in
 
 NOBODY = 65534
@@ -54,7 +54,7 @@ def use(place: Path, login: Login) -> Counter[str]:
         with storage.lease(login.id, wait=0):
             pass
 
-    environ = {"HOLDFAST_STATE_DIR": f"{place}/s", "HOLDFAST_CONFIG_DIR": f"{place}/c"}
+    environ = {"STAYFAST_STATE_DIR": f"{place}/s", "STAYFAST_CONFIG_DIR": f"{place}/c"}
     deeds: tuple[Callable[[], object], ...] = (
         lambda: storage.read(login.id),
         lambda: saved(storage, [login]),
@@ -65,7 +65,7 @@ def use(place: Path, login: Login) -> Counter[str]:
     for deed in deeds:
         try:
             deed()
-        except HoldfastError as error:
+        except StayfastError as error:
             refused[error.code] += 1
     storage.close()
     return refused
@@ -193,7 +193,7 @@ def test_a_stranger_in_a_shared_directory_gets_nothing(
             )
             try:
                 saved(storage, [finished()])
-            except HoldfastError as error:
+            except StayfastError as error:
                 ends[error.code] += 1
             else:
                 ends["ours"] += 1

@@ -11,9 +11,9 @@ import types
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import StorageError
-from holdfast.storage import KeyringStorage, keyring_key, open_storage
-from holdfast.storage.keyring_key import KeyringKey
+from stayfast.engine.errors import StorageError
+from stayfast.storage import KeyringStorage, keyring_key, open_storage
+from stayfast.storage.keyring_key import KeyringKey
 
 SESSION = """
 printf '%s' "${KR_PASSWORD-secret}" | gnome-keyring-daemon --unlock --components=secrets >/dev/null
@@ -22,9 +22,9 @@ exec "$@"
 
 MAKE = """
 import sys
-from holdfast.storage import open_storage
-from holdfast.testing.storage_contract import finished, saved
-from holdfast.engine.record import account_alias
+from stayfast.storage import open_storage
+from stayfast.testing.storage_contract import finished, saved
+from stayfast.engine.record import account_alias
 said = []
 storage = open_storage(announce=said.append)
 if "make" in sys.argv: saved(storage, [finished()])
@@ -33,8 +33,8 @@ print(storage.find(account_alias("acme", "default")).provider, storage.descripti
 
 FREEZE = """
 import os, pathlib, signal, time
-from holdfast.storage.keyring_key import KeyringKey
-from holdfast.engine.errors import StorageError
+from stayfast.storage.keyring_key import KeyringKey
+from stayfast.engine.errors import StorageError
 
 def ours():  # the daemon of this home, and no other of this machine
     for process in pathlib.Path("/proc").glob("[0-9]*"):
@@ -60,7 +60,7 @@ def require() -> None:
     missing = [
         name for name in ("gnome-keyring-daemon", "dbus-run-session") if not shutil.which(name)
     ]
-    if missing and os.environ.get("HOLDFAST_REQUIRE_ALL"):
+    if missing and os.environ.get("STAYFAST_REQUIRE_ALL"):
         pytest.fail(f"not installed: {missing}")
     if missing:
         pytest.skip(f"not installed: {missing}")
@@ -77,14 +77,14 @@ def environ(tmp_path: Path) -> dict[str, str]:
         name: value
         for name, value in os.environ.items()
         if name not in {"DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY"}
-        and not name.startswith("HOLDFAST_")
+        and not name.startswith("STAYFAST_")
     }
     return {
         **kept,
         "HOME": str(tmp_path / "home"),
         "XDG_RUNTIME_DIR": str(tmp_path / "run"),
-        "HOLDFAST_STATE_DIR": str(tmp_path / "s"),
-        "HOLDFAST_CONFIG_DIR": str(tmp_path / "c"),
+        "STAYFAST_STATE_DIR": str(tmp_path / "s"),
+        "STAYFAST_CONFIG_DIR": str(tmp_path / "c"),
     }
 
 
@@ -102,7 +102,7 @@ def test_a_key_in_the_keyring_serves_every_process(environ: dict[str, str]) -> N
     """Where a keyring answers, it holds the key: made once, said once, found by the next process."""
     assert in_session(environ, MAKE, "make") == "acme keyring:SecretService 1"
     assert in_session(environ, MAKE) == "acme keyring:SecretService 0"
-    assert list(Path(environ["HOLDFAST_CONFIG_DIR"]).glob("*.key")) == []
+    assert list(Path(environ["STAYFAST_CONFIG_DIR"]).glob("*.key")) == []
 
 
 @pytest.mark.keyring
@@ -110,7 +110,7 @@ def test_a_locked_or_absent_keyring_is_said(environ: dict[str, str]) -> None:
     """A vault whose key is out of reach is refused in time, and never remade beside its key."""
     assert in_session(environ, MAKE, "make").startswith("acme")
     assert "StorageError" in in_session({**environ, "KR_PASSWORD": "wrong"}, MAKE)
-    before = {name: environ[name] for name in ("HOLDFAST_STATE_DIR", "HOLDFAST_CONFIG_DIR")}
+    before = {name: environ[name] for name in ("STAYFAST_STATE_DIR", "STAYFAST_CONFIG_DIR")}
     began = time.monotonic()
     with pytest.raises(StorageError) as caught:
         open_storage(environ=before).find("x")
@@ -156,13 +156,13 @@ def test_what_a_keyring_claims_is_checked(monkeypatch: pytest.MonkeyPatch) -> No
     module = types.ModuleType("planted_for_a_test")
     module.Planted, module.Forgetful = Planted, Forgetful  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "planted_for_a_test", module)
-    good = KeyringKey(environ={"HOLDFAST_KEYRING": "planted_for_a_test:Planted"})
+    good = KeyringKey(environ={"STAYFAST_KEYRING": "planted_for_a_test:Planted"})
     key = good.create(b"a" * 16)
-    again = KeyringKey(environ={"HOLDFAST_KEYRING": "planted_for_a_test:Planted"})
+    again = KeyringKey(environ={"STAYFAST_KEYRING": "planted_for_a_test:Planted"})
     assert again.read(b"a" * 16) == key
     Planted.kept = dict.fromkeys(Planted.kept, "AAAA")
     keyring_key._remembered.clear()  # as another process
     with pytest.raises(StorageError):
-        KeyringKey(environ={"HOLDFAST_KEYRING": "planted_for_a_test:Planted"}).read(b"a" * 16)
+        KeyringKey(environ={"STAYFAST_KEYRING": "planted_for_a_test:Planted"}).read(b"a" * 16)
     with pytest.raises(StorageError):
-        KeyringKey(environ={"HOLDFAST_KEYRING": "planted_for_a_test:Forgetful"}).create(b"b" * 16)
+        KeyringKey(environ={"STAYFAST_KEYRING": "planted_for_a_test:Forgetful"}).create(b"b" * 16)

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import StorageError
-from holdfast.storage import EncryptedFileStorage, KeyringStorage, keyring_key, open_storage
-from holdfast.storage.keyring_key import KeyringKey
-from holdfast.testing.storage_contract import finished, saved
+from stayfast.engine.errors import StorageError
+from stayfast.storage import EncryptedFileStorage, KeyringStorage, keyring_key, open_storage
+from stayfast.storage.keyring_key import KeyringKey
+from stayfast.testing.storage_contract import finished, saved
 
-HERE = {"HOLDFAST_KEYRING": "a_keyring_for_a_test:Keyring"}
+HERE = {"STAYFAST_KEYRING": "a_keyring_for_a_test:Keyring"}
 STORE = b"s" * 16
 
 
@@ -121,7 +121,7 @@ def test_whatever_a_keyring_raises_is_a_storage_error(place: Path, problem: Exce
         vault(place).read(login.id)
     assert caught.value.exit_code == 7
     assert "secret" not in caught.value.message
-    assert "HOLDFAST_STORE" not in str(caught.value.hint)  # that would only be refused as well
+    assert "STAYFAST_STORE" not in str(caught.value.hint)  # that would only be refused as well
     for choice in ("auto", "keyring"):
         with pytest.raises(StorageError):
             open_storage(choice, state_dir=str(place / "s"), environ=HERE).read(login.id)

@@ -20,7 +20,7 @@ BETWEEN = 0.05
     [
         500,
         pytest.param(
-            int(os.environ.get("HOLDFAST_KILLS", "10000")), id="many", marks=pytest.mark.soak
+            int(os.environ.get("STAYFAST_KILLS", "10000")), id="many", marks=pytest.mark.soak
         ),
     ],
 )

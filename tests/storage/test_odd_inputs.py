@@ -12,18 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from holdfast.engine import cbor
-from holdfast.engine.codec import SCHEMA, encode_login
-from holdfast.engine.errors import NewerFormat, StorageError
-from holdfast.engine.record import state_alias
-from holdfast.engine.secret import Secret
-from holdfast.interfaces.cli.fast import cached_token, seconds
-from holdfast.storage import EncryptedFileStorage, MemoryStorage
-from holdfast.storage.header import FORMAT, decode_header
-from holdfast.storage.manifest import check_rows, read_head, tags_of
-from holdfast.storage.private_file import check_directory
-from holdfast.storage.rows import put_login
-from holdfast.testing.storage_contract import change, finished, further, pending, saved
+from stayfast.engine import cbor
+from stayfast.engine.codec import SCHEMA, encode_login
+from stayfast.engine.errors import NewerFormat, StorageError
+from stayfast.engine.record import state_alias
+from stayfast.engine.secret import Secret
+from stayfast.interfaces.cli.fast import cached_token, seconds
+from stayfast.storage import EncryptedFileStorage, MemoryStorage
+from stayfast.storage.header import FORMAT, decode_header
+from stayfast.storage.manifest import check_rows, read_head, tags_of
+from stayfast.storage.private_file import check_directory
+from stayfast.storage.rows import put_login
+from stayfast.testing.storage_contract import change, finished, further, pending, saved
 
 HALF = "\udc80"
 
@@ -41,7 +41,7 @@ def vault(place: Path, **options: object) -> EncryptedFileStorage:
 
 
 def environ(place: Path) -> dict[str, str]:
-    return {"HOLDFAST_STATE_DIR": str(place / "s"), "HOLDFAST_CONFIG_DIR": str(place / "c")}
+    return {"STAYFAST_STATE_DIR": str(place / "s"), "STAYFAST_CONFIG_DIR": str(place / "c")}
 
 
 def test_half_a_character_is_wrong_and_no_more(place: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_token_nobody_can_spell_is_left_to_the_whole_command(place: Path) -> N
     saved(vault(place), [replace(login, tokens=replace(login.tokens, issued_at=time.time()))])
     script = (
         "import os, sys\n"
-        "from holdfast.interfaces.cli.fast import cached_token, print_and_leave\n"
+        "from stayfast.interfaces.cli.fast import cached_token, print_and_leave\n"
         "print_and_leave(cached_token(['one'], os.environ))\n"
         "print('stepped back')\n"
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from holdfast.engine import cbor
-from holdfast.engine.codec import SCHEMA, decode_login, decode_summary, encode_login
-from holdfast.engine.errors import Damaged, NewerFormat
-from holdfast.engine.record import DeviceGrant, Exchange, Identity, Presentation
-from holdfast.engine.secret import Secret
-from holdfast.engine.tokens import OAuthTokens
-from holdfast.storage import MemoryTokenStorage, TokenStorageProtocol
-from holdfast.testing.storage_contract import finished, pending
+from stayfast.engine import cbor
+from stayfast.engine.codec import SCHEMA, decode_login, decode_summary, encode_login
+from stayfast.engine.errors import Damaged, NewerFormat
+from stayfast.engine.record import DeviceGrant, Exchange, Identity, Presentation
+from stayfast.engine.secret import Secret
+from stayfast.engine.tokens import OAuthTokens
+from stayfast.storage import MemoryTokenStorage, TokenStorageProtocol
+from stayfast.testing.storage_contract import finished, pending
 from hypothesis import given
 from hypothesis import strategies as st
 

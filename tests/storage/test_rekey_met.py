@@ -14,17 +14,17 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import Damaged
-from holdfast.engine.record import account_alias
-from holdfast.storage import Vault, open_storage
-from holdfast.storage.header import Header
-from holdfast.testing.crash_driver import EIO, ENOSPC, KILL, CrashDriver, unavailable
-from holdfast.testing.sample_logins import finished, further, pending
-from holdfast.testing.storage_contract import saved
+from stayfast.engine.errors import Damaged
+from stayfast.engine.record import account_alias
+from stayfast.storage import Vault, open_storage
+from stayfast.storage.header import Header
+from stayfast.testing.crash_driver import EIO, ENOSPC, KILL, CrashDriver, unavailable
+from stayfast.testing.sample_logins import finished, further, pending
+from stayfast.testing.storage_contract import saved
 
 REKEY = """
 import sys
-from holdfast.storage import open_storage
+from stayfast.storage import open_storage
 place = sys.argv[1]
 vault = open_storage("file", state_dir=place + "/s", config_dir=place + "/c", environ={})
 vault.rekey("keyfile")
@@ -121,7 +121,7 @@ def test_a_vault_that_holds_nothing_gets_another_key(place: Path) -> None:
 def test_killed_or_failed_at_every_call(place: Path, wrong: str, every: int) -> None:
     """Either the old vault or the new one, whole, whose key is there; and it can be done again."""
     missing = unavailable()
-    if missing and os.environ.get("HOLDFAST_REQUIRE_ALL"):
+    if missing and os.environ.get("STAYFAST_REQUIRE_ALL"):
         pytest.fail(missing)
     if missing:
         pytest.skip(missing)

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import StorageError
-from holdfast.storage import EncryptedFileStorage, network_fs
-from holdfast.storage.network_fs import file_system_among
-from holdfast.testing.storage_contract import finished, saved
+from stayfast.engine.errors import StorageError
+from stayfast.storage import EncryptedFileStorage, network_fs
+from stayfast.storage.network_fs import file_system_among
+from stayfast.testing.storage_contract import finished, saved
 
 MOUNTS = rb"""21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw
 22 21 0:5 / /proc rw - proc proc rw
@@ -30,7 +30,7 @@ torn line
     [
         ("/var/lib/x", "ext4"),
         ("/home", "nfs4"),
-        ("/home/ada/.local/state/holdfast", "nfs4"),
+        ("/home/ada/.local/state/stayfast", "nfs4"),
         ("/home/ada/local/x", "ext4"),
         ("/homely", "ext4"),
         ("/mnt/two words/x", "cifs"),
@@ -69,7 +69,7 @@ def test_a_vault_is_kept_off_network_file_systems(
         patched.setattr(network_fs, "NETWORKED", {here})
         with pytest.raises(StorageError):
             vault().read(login.id)
-        assert vault(HOLDFAST_ALLOW_NETWORK_FS="1").read(login.id) == login
+        assert vault(STAYFAST_ALLOW_NETWORK_FS="1").read(login.id) == login
 
 
 def test_a_clock_made_in_frozen_time_still_runs() -> None:
@@ -77,7 +77,7 @@ def test_a_clock_made_in_frozen_time_still_runs() -> None:
     script = (
         "from freezegun import freeze_time\n"
         "with freeze_time('2030-01-01'):\n"
-        "    from holdfast.storage.host import SystemClock\n"
+        "    from stayfast.storage.host import SystemClock\n"
         "    clock = SystemClock()\n"
         "    before = clock.monotonic()\n"
         "    clock.sleep(0.01)\n"

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from holdfast.engine.errors import StorageConflict, StorageError
-from holdfast.engine.events import Event, EventKind
-from holdfast.engine.machine import next_state
-from holdfast.engine.ports import Change, Storage
-from holdfast.engine.provider import OAuthConfig
-from holdfast.engine.record import Exchange, Login, account_alias
-from holdfast.engine.table import TABLE, State, Trigger
-from holdfast.engine.tokens import OAuthTokens
-from holdfast.storage import (
+from stayfast.engine.errors import StorageConflict, StorageError
+from stayfast.engine.events import Event, EventKind
+from stayfast.engine.machine import next_state
+from stayfast.engine.ports import Change, Storage
+from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.record import Exchange, Login, account_alias
+from stayfast.engine.table import TABLE, State, Trigger
+from stayfast.engine.tokens import OAuthTokens
+from stayfast.storage import (
     FileTokenStorage,
     MemoryStorage,
     MemoryTokenStorage,
     TokenStorageAdapter,
     TokenStorageProtocol,
 )
-from holdfast.storage.token_storage import StorageView
-from holdfast.testing.storage_contract import (
+from stayfast.storage.token_storage import StorageView
+from stayfast.testing.storage_contract import (
     NOW,
     StorageContract,
     change,
@@ -173,8 +173,8 @@ def views(tmp_path: Path) -> list[StorageView]:
 
 @pytest.fixture
 def _file_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOLDFAST_STORE", "file")
-    monkeypatch.setenv("HOLDFAST_CONFIG_DIR", str(tmp_path / "c"))
+    monkeypatch.setenv("STAYFAST_STORE", "file")
+    monkeypatch.setenv("STAYFAST_CONFIG_DIR", str(tmp_path / "c"))
 
 
 @pytest.mark.usefixtures("_file_store")

@@ -13,17 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import ConfigInvalid, Damaged, StorageError, StorageFull
-from holdfast.engine.events import EventKind, Recorded
-from holdfast.engine.ports import Change
-from holdfast.engine.record import Login, account_alias
-from holdfast.engine.table import Trigger
-from holdfast.storage import EncryptedFileStorage
-from holdfast.storage.importing import import_tokens, ledger_over
-from holdfast.storage.key_places import KINDS
-from holdfast.storage.migrating import migrate
-from holdfast.testing.sample_logins import change, further, pending
-from holdfast.testing.storage_contract import finished, saved
+from stayfast.engine.errors import ConfigInvalid, Damaged, StorageError, StorageFull
+from stayfast.engine.events import EventKind, Recorded
+from stayfast.engine.ports import Change
+from stayfast.engine.record import Login, account_alias
+from stayfast.engine.table import Trigger
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.importing import import_tokens, ledger_over
+from stayfast.storage.key_places import KINDS
+from stayfast.storage.migrating import migrate
+from stayfast.testing.sample_logins import change, further, pending
+from stayfast.testing.storage_contract import finished, saved
 from logins import fresh_login
 
 
@@ -166,7 +166,7 @@ def fingerprint(opened: EncryptedFileStorage) -> str:
 # --- keys ----------------------------------------------------------------------------------------
 
 GIVEN = {
-    "HOLDFAST_KEY_COMMAND": f"{sys.executable} -c \"print('k' * 40)\"",
+    "STAYFAST_KEY_COMMAND": f"{sys.executable} -c \"print('k' * 40)\"",
     "CREDENTIALS_DIRECTORY": "",
 }
 
@@ -175,11 +175,11 @@ GIVEN = {
 def test_everything_moves_under_a_new_key(place: Path, kind: str) -> None:
     """Logins, log and fingerprints go on; the old key file is gone and an old copy stays shut."""
     (place / "credentials").mkdir()
-    (place / "credentials" / "holdfast").write_bytes(os.urandom(32))
+    (place / "credentials" / "stayfast").write_bytes(os.urandom(32))
     environ = {**GIVEN, "CREDENTIALS_DIRECTORY": str(place / "credentials")}
     one, two = finished("one"), pending("two")
     opened = vault(place, **environ)
-    other = vault(place, **environ, HOLDFAST_PASSPHRASE="correct horse")
+    other = vault(place, **environ, STAYFAST_PASSPHRASE="correct horse")
     saved(vault(place), [one, two])
     assert other.read(one.id) == one
     old_keys = {path.name: path.read_bytes() for path in (place / "c").glob("*.key")}
@@ -190,7 +190,7 @@ def test_everything_moves_under_a_new_key(place: Path, kind: str) -> None:
     assert opened.about().key == kind
     assert opened.about().epoch == 2
     # who had it open meanwhile goes on, with the key of another place
-    for again in (opened, other, vault(place, **environ, HOLDFAST_PASSPHRASE="correct horse")):
+    for again in (opened, other, vault(place, **environ, STAYFAST_PASSPHRASE="correct horse")):
         assert again.read(one.id) == one
         assert again.find(account_alias("one", "default")) == one
         assert again.problems() == []
@@ -223,11 +223,11 @@ def test_a_key_that_cannot_be_had_changes_nothing(place: Path) -> None:
     one = finished("one")
     saved(vault(place), [one])
     for kind, environ in (
-        ("command", {"HOLDFAST_KEY_COMMAND": "false"}),
-        ("command", {"HOLDFAST_KEY_COMMAND": "echo short"}),
+        ("command", {"STAYFAST_KEY_COMMAND": "false"}),
+        ("command", {"STAYFAST_KEY_COMMAND": "echo short"}),
         ("command", {}),
         ("systemd-creds", {"CREDENTIALS_DIRECTORY": str(place)}),
-        ("keyring", {"HOLDFAST_KEYRING": "no.such:Keyring"}),
+        ("keyring", {"STAYFAST_KEYRING": "no.such:Keyring"}),
     ):
         with pytest.raises(StorageError):
             vault(place, **environ).rekey(kind)
@@ -251,16 +251,16 @@ def test_a_damaged_vault_is_mended_before_its_key_is_changed(place: Path) -> Non
 
 KILLED = """
 import os, signal, sys
-from holdfast.storage import EncryptedFileStorage
-from holdfast.storage import rekeying, schema
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage import rekeying, schema
 step, place = sys.argv[1:]
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 if step == "sealing": rekeying.put_header = die
 if step == "copying":
-    import holdfast.storage.session as session
+    import stayfast.storage.session as session
     session.write_copy = die
 if step == "forgetting":
-    from holdfast.storage.key_places import KeyPlaces
+    from stayfast.storage.key_places import KeyPlaces
     KeyPlaces.tidy = die
 EncryptedFileStorage(place + "/s", config_dir=place + "/c", environ={}).rekey("keyfile")
 """
@@ -370,8 +370,8 @@ def test_tokens_without_room_wait_in_memory_and_are_saved_by_whoever_comes_next(
     login, saving = arrival()
     with pytest.raises(StorageFull) as caught:
         opened.commit([saving])
-    assert caught.value.kept == str(run / "holdfast")
-    (spilled,) = (run / "holdfast").iterdir()
+    assert caught.value.kept == str(run / "stayfast")
+    (spilled,) = (run / "stayfast").iterdir()
     assert spilled.stat().st_mode & 0o077 == 0
     assert b"token" not in spilled.read_bytes()
     assert opened.read(login.id) is None
@@ -399,7 +399,7 @@ def test_kept_tokens_do_not_write_over_a_newer_login(place: Path) -> None:
     saved(later, [newer])
     with later.lease(login.id, wait=0):
         assert later.read(login.id) == newer
-    assert list((run / "holdfast").iterdir()) == []
+    assert list((run / "stayfast").iterdir()) == []
 
 
 # --- moving --------------------------------------------------------------------------------------

@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 from freezegun import freeze_time
-from holdfast.engine.errors import (
+from stayfast.engine.errors import (
     Damaged,
     LoginBusy,
     NewerFormat,
     StorageError,
     StorageFull,
 )
-from holdfast.engine.record import account_alias
-from holdfast.storage import EncryptedFileStorage, open_storage
-from holdfast.storage.header import FORMAT
-from holdfast.testing.storage_contract import change, finished, further, pending, saved
+from stayfast.engine.record import account_alias
+from stayfast.storage import EncryptedFileStorage, open_storage
+from stayfast.storage.header import FORMAT
+from stayfast.testing.storage_contract import change, finished, further, pending, saved
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_what_others_could_touch_is_refused(place: Path, deed: object) -> None:
 def test_the_choice_is_made_once_and_said(place: Path) -> None:
     """A vault says how its key is kept when it is made, and is opened that way from then on."""
     said: list[str] = []
-    environ = {"HOLDFAST_KEYRING": "nowhere:Nothing"}
+    environ = {"STAYFAST_KEYRING": "nowhere:Nothing"}
     options = {
         "state_dir": str(place / "s"),
         "config_dir": str(place / "c"),
@@ -262,9 +262,9 @@ def test_a_full_disk_is_said_and_costs_nothing(place: Path) -> None:
     """When there is no space left the change is refused, and what was there is still there."""
     script = (
         "import resource, sys; sys.path[:0] = sys.argv[3:]\n"
-        "from holdfast.storage import EncryptedFileStorage\n"
-        "from holdfast.engine.errors import StorageError\n"
-        "from holdfast.testing.storage_contract import saved, pending\n"
+        "from stayfast.storage import EncryptedFileStorage\n"
+        "from stayfast.engine.errors import StorageError\n"
+        "from stayfast.testing.storage_contract import saved, pending\n"
         "v = EncryptedFileStorage(sys.argv[1], config_dir=sys.argv[2], environ={})\n"
         "saved(v, [pending(state='first')])\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (49152, 49152))\n"
@@ -288,9 +288,9 @@ def test_a_full_disk_is_said_and_costs_nothing(place: Path) -> None:
 
 _COUNTER = """
 import sys
-from holdfast.engine.errors import StorageConflict
-from holdfast.storage import EncryptedFileStorage
-from holdfast.testing.storage_contract import change, further
+from stayfast.engine.errors import StorageConflict
+from stayfast.storage import EncryptedFileStorage
+from stayfast.testing.storage_contract import change, further
 v = EncryptedFileStorage(sys.argv[1] + "/s", config_dir=sys.argv[1] + "/c", environ={})
 done = 0
 while done < 25:
@@ -316,8 +316,8 @@ def test_processes_never_lose_an_update(place: Path) -> None:
 
 _WRITER = """
 import sys
-from holdfast.storage import EncryptedFileStorage
-from holdfast.testing.storage_contract import change, further
+from stayfast.storage import EncryptedFileStorage
+from stayfast.testing.storage_contract import change, further
 v = EncryptedFileStorage(sys.argv[1] + "/s", config_dir=sys.argv[1] + "/c", environ={})
 login = v.read(sys.argv[2])
 with v.lease(login.id, wait=5):

@@ -11,13 +11,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import Damaged, HoldfastError, StorageError
-from holdfast.engine.record import account_alias
-from holdfast.interfaces.cli.fast import cached_token
-from holdfast.storage import EncryptedFileStorage
-from holdfast.storage.header import decode_copy, encode_copy
-from holdfast.storage.private_file import ensure_directory, write_private
-from holdfast.testing.storage_contract import finished, further, pending, saved
+from stayfast.engine.errors import Damaged, StayfastError, StorageError
+from stayfast.engine.record import account_alias
+from stayfast.interfaces.cli.fast import cached_token
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.header import decode_copy, encode_copy
+from stayfast.storage.private_file import ensure_directory, write_private
+from stayfast.testing.storage_contract import finished, further, pending, saved
 
 
 @pytest.fixture
@@ -166,8 +166,8 @@ def looked_at(place: Path) -> list[object]:
     opened = vault(place)
     alias = account_alias("one", "default")
     environ = {
-        "HOLDFAST_STATE_DIR": str(place / "s"),
-        "HOLDFAST_CONFIG_DIR": str(place / "c"),
+        "STAYFAST_STATE_DIR": str(place / "s"),
+        "STAYFAST_CONFIG_DIR": str(place / "c"),
     }
     answers: list[object] = []
     for ask in (
@@ -179,7 +179,7 @@ def looked_at(place: Path) -> list[object]:
     ):
         try:
             answers.append(ask())
-        except HoldfastError as error:
+        except StayfastError as error:
             answers.append(error.code)
     opened.close()
     return answers
@@ -303,5 +303,5 @@ def test_values_of_other_types_are_damage(place: Path, column: str, value: str) 
             return
     found, *_ = looked_at(place)
     assert found in (login, "STORAGE_DAMAGED")
-    with suppress(HoldfastError):
+    with suppress(StayfastError):
         saved(vault(place), [further(login)])

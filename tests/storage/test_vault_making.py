@@ -12,17 +12,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from holdfast.engine import cbor
-from holdfast.engine.errors import Damaged, LoginBusy, NewerFormat
-from holdfast.engine.record import account_alias
-from holdfast.storage import EncryptedFileStorage
-from holdfast.storage.header import FORMAT, Header, decode_copy, encode_copy
-from holdfast.testing.storage_contract import finished, saved
+from stayfast.engine import cbor
+from stayfast.engine.errors import Damaged, LoginBusy, NewerFormat
+from stayfast.engine.record import account_alias
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.header import FORMAT, Header, decode_copy, encode_copy
+from stayfast.testing.storage_contract import finished, saved
 
 _SAVE = """
 import sys
-from holdfast.storage import EncryptedFileStorage
-from holdfast.testing.storage_contract import pending, saved
+from stayfast.storage import EncryptedFileStorage
+from stayfast.testing.storage_contract import pending, saved
 v = EncryptedFileStorage(sys.argv[1] + "/s", config_dir=sys.argv[1] + "/c", environ={})
 sys.stdin.read(1)
 saved(v, [pending(state=sys.argv[2])])
@@ -78,7 +78,7 @@ _CALLS = ("openat", "write", "pwrite64", "fsync", "fdatasync", "rename", "unlink
 def points(place: Path) -> list[tuple[str, int]]:
     """Every call by which making a vault and saving in it changes the disk, and which it is."""
     if not shutil.which("strace"):
-        if os.environ.get("HOLDFAST_REQUIRE_ALL"):
+        if os.environ.get("STAYFAST_REQUIRE_ALL"):
             pytest.fail("strace is not installed")
         pytest.skip("strace is not installed")
     (place / "first").mkdir(mode=0o700)
@@ -130,7 +130,7 @@ def test_a_failing_disk_is_never_taken_for_a_good_one(place: Path, errno: str, s
     """Whichever call fails: it is saved, or an error of ours says that it is not."""
     for name, occurrence in every(points(place), soak):
         said = go_wrong(place / f"{name}{occurrence}", f"error={errno}", name, occurrence)
-        assert said == "saved" or said.startswith("holdfast.engine.errors."), (name, occurrence)
+        assert said == "saved" or said.startswith("stayfast.engine.errors."), (name, occurrence)
 
 
 def test_the_busy_are_named(place: Path) -> None:

@@ -11,17 +11,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from holdfast.engine.errors import Damaged, IllegalTransition, StorageConflict
-from holdfast.engine.events import Event, EventKind
-from holdfast.engine.ledger import Ledger
-from holdfast.engine.machine import next_state
-from holdfast.engine.record import Login, account_alias, state_alias
-from holdfast.engine.secret import Secret
-from holdfast.engine.table import State, Trigger
-from holdfast.storage import EncryptedFileStorage
-from holdfast.storage.manifest import read_head
-from holdfast.storage.rows import put_login
-from holdfast.testing.storage_contract import NOW, change, finished, further, pending, saved
+from stayfast.engine.errors import Damaged, IllegalTransition, StorageConflict
+from stayfast.engine.events import Event, EventKind
+from stayfast.engine.ledger import Ledger
+from stayfast.engine.machine import next_state
+from stayfast.engine.record import Login, account_alias, state_alias
+from stayfast.engine.secret import Secret
+from stayfast.engine.table import State, Trigger
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.manifest import read_head
+from stayfast.storage.rows import put_login
+from stayfast.testing.storage_contract import NOW, change, finished, further, pending, saved
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -237,8 +237,8 @@ TestVaults.settings = settings(max_examples=60, stateful_step_count=30, deadline
 
 @pytest.mark.soak
 def test_vaults_for_long() -> None:
-    """The same, thousands of times (``HOLDFAST_EXAMPLES``) and a hundred steps each."""
-    examples = int(os.environ.get("HOLDFAST_EXAMPLES", "5000"))
+    """The same, thousands of times (``STAYFAST_EXAMPLES``) and a hundred steps each."""
+    examples = int(os.environ.get("STAYFAST_EXAMPLES", "5000"))
     run_state_machine_as_test(
         Vaults, settings=settings(max_examples=examples, stateful_step_count=100, deadline=None)
     )

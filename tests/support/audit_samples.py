@@ -6,13 +6,13 @@ import json
 import sys
 from typing import Any
 
-from holdfast.engine.events import Event, EventKind, Outcome
-from holdfast.engine.reasons import Reason, Refusal
-from holdfast.engine.secret import Secret
-from holdfast.engine.table import TABLE
-from holdfast.interfaces.audit.lines import line_of
-from holdfast.interfaces.audit.mappings import MAPPINGS
-from holdfast.storage import MemoryStorage
+from stayfast.engine.events import Event, EventKind, Outcome
+from stayfast.engine.reasons import Reason, Refusal
+from stayfast.engine.secret import Secret
+from stayfast.engine.table import TABLE
+from stayfast.interfaces.audit.lines import line_of
+from stayfast.interfaces.audit.mappings import MAPPINGS
+from stayfast.storage import MemoryStorage
 from logins import CANARY, NOW, ORIGIN
 
 LOGIN = "01J9ZK4Q0V7F3KTWX2A8B5C6DE"

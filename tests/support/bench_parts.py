@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from holdfast.engine.conductor import Conductor
-from holdfast.engine.ledger import Ledger
-from holdfast.engine.parts import Parts
-from holdfast.engine.ports import Clock, Http, Observer
-from holdfast.interfaces.couriers import InlineCourier
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.storage.host import SystemClock, SystemRandomness, origin
+from stayfast.engine.conductor import Conductor
+from stayfast.engine.ledger import Ledger
+from stayfast.engine.parts import Parts
+from stayfast.engine.ports import Clock, Http, Observer
+from stayfast.interfaces.couriers import InlineCourier
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.storage.host import SystemClock, SystemRandomness, origin
 
 
 def conductor_over(

@@ -1,7 +1,7 @@
 """Callers that are killed while a code or a refresh token of theirs is under way.
 
 A program, since it forks: ``caller_kills.py PLACE KILLS``, with the provider in PLACE/c. The
-courier is the one the environment names (``HOLDFAST_COURIER``). Its last line is what came of it.
+courier is the one the environment names (``STAYFAST_COURIER``). Its last line is what came of it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from holdfast.engine.errors import AuthFailed, LoginBusy, TokenRefreshFailed
-from holdfast.engine.record import Login
-from holdfast.engine.table import State
-from holdfast.interfaces.workbench import Workbench
-from holdfast.testing import user_agent
+from stayfast.engine.errors import AuthFailed, LoginBusy, TokenRefreshFailed
+from stayfast.engine.record import Login
+from stayfast.engine.table import State
+from stayfast.interfaces.workbench import Workbench
+from stayfast.testing import user_agent
 from instant import InstantTransport
 
-SPAN = 0.6 if os.environ.get("HOLDFAST_COURIER") == "spawn" else 0.11
+SPAN = 0.6 if os.environ.get("STAYFAST_COURIER") == "spawn" else 0.11
 """Seconds within which a caller is killed: somewhat more than an undisturbed one takes."""
 
 

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
-from holdfast.engine.record import Login
-from holdfast.testing.authorization_server import AuthorizationServer
+from stayfast.engine.record import Login
+from stayfast.testing.authorization_server import AuthorizationServer
 
 SHORTEST = 8
 """Characters; anything shorter would be found everywhere."""

@@ -37,7 +37,7 @@ def require() -> tuple[str, str]:
         missing = "axe-core is not installed: make wire"
     if missing is None:
         return str(found[0]), str(found[1])
-    if os.environ.get("HOLDFAST_REQUIRE_ALL"):
+    if os.environ.get("STAYFAST_REQUIRE_ALL"):
         pytest.fail(missing)
     pytest.skip(missing)
 
@@ -130,9 +130,9 @@ class Chromium:
 
 @contextlib.contextmanager
 def running(place: Path) -> Iterator[Chromium]:
-    """A window for as long as the block; pictures go to HOLDFAST_ARTIFACTS, or to ``place``."""
+    """A window for as long as the block; pictures go to STAYFAST_ARTIFACTS, or to ``place``."""
     chromium, driver_path = require()
-    pictures = Path(os.environ.get("HOLDFAST_ARTIFACTS") or place)
+    pictures = Path(os.environ.get("STAYFAST_ARTIFACTS") or place)
     pictures.mkdir(parents=True, exist_ok=True)
     options = webdriver.ChromeOptions()
     options.binary_location = chromium

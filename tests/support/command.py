@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from holdfast.engine.record import Login
-from holdfast.interfaces.workbench import Workbench
-from holdfast.testing.authorization_server import CLIENT_ID, AuthorizationServer
+from stayfast.engine.record import Login
+from stayfast.interfaces.workbench import Workbench
+from stayfast.testing.authorization_server import CLIENT_ID, AuthorizationServer
 
-HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
+STAYFAST = str(Path(sys.executable).with_name("stayfast"))
 PATIENCE = 20.0
 
 
@@ -66,14 +66,14 @@ class World:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("HOLDFAST_", "SSH_", "DISPLAY", "WAYLAND", "CI", "DEBIAN_"))
+            if not name.startswith(("STAYFAST_", "SSH_", "DISPLAY", "WAYLAND", "CI", "DEBIAN_"))
         }
         return {
             **kept,
-            "HOLDFAST_STATE_DIR": str(self.state),
-            "HOLDFAST_CONFIG_DIR": str(self.config),
-            "HOLDFAST_STORE": "file",
-            "BROWSER": f"{sys.executable} -m holdfast.testing.user_agent approve %s",
+            "STAYFAST_STATE_DIR": str(self.state),
+            "STAYFAST_CONFIG_DIR": str(self.config),
+            "STAYFAST_STORE": "file",
+            "BROWSER": f"{sys.executable} -m stayfast.testing.user_agent approve %s",
             "LANG": "C.UTF-8",
             **self.extra,
         }
@@ -102,9 +102,9 @@ class World:
         path.write_text(before + "\n".join(lines) + "\n")
 
     def run(self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Done:
-        """Run ``holdfast`` to its end."""
+        """Run ``stayfast`` to its end."""
         done = subprocess.run(
-            [HOLDFAST, *arguments],
+            [STAYFAST, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
@@ -115,9 +115,9 @@ class World:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Run ``holdfast`` in the background."""
+        """Run ``stayfast`` in the background."""
         return subprocess.Popen(
-            [HOLDFAST, *arguments],
+            [STAYFAST, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

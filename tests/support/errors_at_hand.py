@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from holdfast.engine.errors import HoldfastError
+from stayfast.engine.errors import StayfastError
 from logins import fresh_login
 
 EXTRA = {
@@ -16,8 +16,8 @@ EXTRA = {
 
 
 def make_error(
-    kind: type[HoldfastError], message: str = "it went wrong", **named: str
-) -> HoldfastError:
+    kind: type[StayfastError], message: str = "it went wrong", **named: str
+) -> StayfastError:
     """An error of a class, with the further arguments that class asks for."""
     asked = inspect.signature(kind).parameters
     return kind(

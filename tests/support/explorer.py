@@ -14,16 +14,16 @@ from dataclasses import dataclass, field, replace
 from threading import Semaphore, Thread
 from typing import Any
 
-from holdfast.engine.conductor import Conductor
-from holdfast.engine.errand import Errand, ErrandOutcome
-from holdfast.engine.errors import HoldfastError, LoginBusy, NetworkError, StorageConflict
-from holdfast.engine.events import Recorded
-from holdfast.engine.ledger import Ledger
-from holdfast.engine.parts import Parts
-from holdfast.engine.ports import Change, HttpRequest, HttpResponse, Lease
-from holdfast.engine.record import Login
-from holdfast.engine.table import State
-from holdfast.storage.host import SystemRandomness
+from stayfast.engine.conductor import Conductor
+from stayfast.engine.errand import Errand, ErrandOutcome
+from stayfast.engine.errors import StayfastError, LoginBusy, NetworkError, StorageConflict
+from stayfast.engine.events import Recorded
+from stayfast.engine.ledger import Ledger
+from stayfast.engine.parts import Parts
+from stayfast.engine.ports import Change, HttpRequest, HttpResponse, Lease
+from stayfast.engine.record import Login
+from stayfast.engine.table import State
+from stayfast.storage.host import SystemRandomness
 from instant import ManualClock
 from logins import CONFIG, NOW, ORIGIN, TOKENS, login_in
 
@@ -160,7 +160,7 @@ class Process:
             self.ended = "served"
         except Killed:
             self.ended = "killed"
-        except HoldfastError as error:
+        except StayfastError as error:
             self.ended = type(error).__name__
         except BaseException as error:  # noqa: BLE001  shown by the search, in its own thread
             self._world.broken = error

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from holdfast.engine.event_text import members_of_text, text_of
-from holdfast.engine.events import Scalar
-from holdfast.storage import Vault
-from holdfast.storage.manifest import read_head
+from stayfast.engine.event_text import members_of_text, text_of
+from stayfast.engine.events import Scalar
+from stayfast.storage import Vault
+from stayfast.storage.manifest import read_head
 
 Members = dict[str, Scalar]
 

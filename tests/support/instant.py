@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
-from holdfast.engine.errors import TransportUnavailable
-from holdfast.engine.ports import Arrival, Asking, Verdict
-from holdfast.engine.record import Presentation
+from stayfast.engine.errors import TransportUnavailable
+from stayfast.engine.ports import Arrival, Asking, Verdict
+from stayfast.engine.record import Presentation
 
 Answer = Callable[[str], Sequence[str]]
 """From the authorization URL to the callback addresses it leads to, in order of delivery."""

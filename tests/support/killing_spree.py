@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from holdfast.engine.ledger import Ledger
-from holdfast.engine.record import Exchange, Login
-from holdfast.engine.table import State, Trigger
-from holdfast.storage.host import SystemClock, origin
-from holdfast.testing.storage_contract import finished, saved
+from stayfast.engine.ledger import Ledger
+from stayfast.engine.record import Exchange, Login
+from stayfast.engine.table import State, Trigger
+from stayfast.storage.host import SystemClock, origin
+from stayfast.testing.storage_contract import finished, saved
 from transitions_of import vault_in
 
 WORKERS = 16

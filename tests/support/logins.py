@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from holdfast.engine.events import Origin
-from holdfast.engine.provider import OAuthConfig
-from holdfast.engine.record import (
+from stayfast.engine.events import Origin
+from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.record import (
     Challenge,
     DeviceGrant,
     Exchange,
     Login,
     Presentation,
 )
-from holdfast.engine.secret import Secret
-from holdfast.engine.table import Guard, State
-from holdfast.engine.tokens import OAuthTokens
+from stayfast.engine.secret import Secret
+from stayfast.engine.table import Guard, State
+from stayfast.engine.tokens import OAuthTokens
 
 NOW = 1_800_000_000.0
 CANARY = "canary"

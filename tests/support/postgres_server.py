@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from holdfast.storage.postgres import PostgresStorage
+from stayfast.storage.postgres import PostgresStorage
 
 Host = Callable[..., PostgresStorage]
 PATIENCE = 30.0
@@ -46,7 +46,7 @@ def _release(place: Path) -> float:
 def require() -> Path:
     """The binaries; where there are none the test is skipped, or fails if all are required."""
     place = binaries()
-    if place is None and os.environ.get("HOLDFAST_REQUIRE_ALL"):
+    if place is None and os.environ.get("STAYFAST_REQUIRE_ALL"):
         pytest.fail("not installed: postgresql")
     if place is None:
         pytest.skip("not installed: postgresql")
@@ -141,7 +141,7 @@ class PostgresServer:
 
     def execute(self, database: str, sql: str, *, user: str = "owner") -> list[tuple]:
         """What ``sql`` finds, in our schema."""
-        settings = {"options": "-c search_path=holdfast", "autocommit": True}
+        settings = {"options": "-c search_path=stayfast", "autocommit": True}
         with psycopg.connect(self.url(database, user=user), **settings) as connection:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from holdfast.engine.ports import HttpResponse
+from stayfast.engine.ports import HttpResponse
 from logins import NOW
 
 _FOLDER = Path(__file__).parent.parent / "protocol" / "recorded"

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from command import World
-from holdfast.engine.record import Login
-from holdfast.engine.table import State
-from holdfast.testing import user_agent
+from stayfast.engine.record import Login
+from stayfast.engine.table import State
+from stayfast.testing import user_agent
 from tmux import Window, window
 
 WAITS = r"\d left\n(.*\n)*.*Ctrl-C"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from holdfast.engine.errors import HoldfastError
-from holdfast.interfaces.workbench import Workbench
+from stayfast.engine.errors import StayfastError
+from stayfast.interfaces.workbench import Workbench
 
 
 def main(place: str, callback: str = "") -> int:
@@ -16,7 +16,7 @@ def main(place: str, callback: str = "") -> int:
             bench.conductor.answer(callback)
         else:
             bench.conductor.renewal.valid("demo", "default", force=True)
-    except HoldfastError as error:
+    except StayfastError as error:
         print("refused", error.code, flush=True)
         return 0
     print("done", flush=True)

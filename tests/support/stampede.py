@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from holdfast.engine.ledger import Ledger
-from holdfast.engine.table import Trigger
-from holdfast.interfaces.workbench import Workbench
-from holdfast.storage.host import SystemClock, origin
+from stayfast.engine.ledger import Ledger
+from stayfast.engine.table import Trigger
+from stayfast.interfaces.workbench import Workbench
+from stayfast.storage.host import SystemClock, origin
 
 _ANSWER = struct.Struct("=d16s")  # seconds it took; the end of the token
 

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from command import HOLDFAST, until
+from command import STAYFAST, until
 
 
 def require() -> str:
     """The path of tmux; skips, or fails where everything is required."""
     found = shutil.which("tmux")
     if found is None:
-        if os.environ.get("HOLDFAST_REQUIRE_ALL"):
+        if os.environ.get("STAYFAST_REQUIRE_ALL"):
             pytest.fail("tmux is not installed")
         pytest.skip("tmux is not installed")
     return found
@@ -95,10 +95,10 @@ def window(
     rows: int = 24,
     options: Callable[[Window], object] = lambda opened: None,
 ) -> Iterator[Window]:
-    """A window for as long as the block, with ``holdfast`` on its path."""
+    """A window for as long as the block, with ``stayfast`` on its path."""
     tmux = require()
     opened = Window(tmux, place / "tmux.sock")
-    path = f"{Path(HOLDFAST).parent}:{environ['PATH']}"
+    path = f"{Path(STAYFAST).parent}:{environ['PATH']}"
     environ = {name: value for name, value in environ.items() if name != "TMUX"}
     if "TMUX_WANTED" in environ:  # as tmux sets it for whoever runs inside
         environ["TMUX"] = f"{place / 'tmux.sock'},0,0"

@@ -1,6 +1,6 @@
 """What a terminal showed, compared with what it showed when somebody last looked at it.
 
-``HOLDFAST_RENEW_TRANSCRIPTS=1 .venv/bin/pytest tests/command/test_transcripts.py`` writes the files
+``STAYFAST_RENEW_TRANSCRIPTS=1 .venv/bin/pytest tests/command/test_transcripts.py`` writes the files
 anew; read the difference before committing it.
 """
 
@@ -41,6 +41,6 @@ def compare(name: str, login_id: str, *moments: str) -> None:
     shown = "=" * 40 + "\n"
     shown = shown.join(normalized(moment, login_id) for moment in moments)
     path = FOLDER / f"{name}.txt"
-    if os.environ.get("HOLDFAST_RENEW_TRANSCRIPTS"):
+    if os.environ.get("STAYFAST_RENEW_TRANSCRIPTS"):
         path.write_text(shown, encoding="utf-8")
     assert shown == path.read_text(encoding="utf-8")

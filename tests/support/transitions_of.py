@@ -9,14 +9,14 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from holdfast.engine.errors import HoldfastError
-from holdfast.engine.ledger import Ledger
-from holdfast.engine.ports import Storage
-from holdfast.engine.record import Login
-from holdfast.engine.secret import Secret
-from holdfast.engine.table import TABLE, Row, State, Trigger
-from holdfast.storage import Vault, open_storage
-from holdfast.storage.host import SystemClock, origin
+from stayfast.engine.errors import StayfastError
+from stayfast.engine.ledger import Ledger
+from stayfast.engine.ports import Storage
+from stayfast.engine.record import Login
+from stayfast.engine.secret import Secret
+from stayfast.engine.table import TABLE, Row, State, Trigger
+from stayfast.storage import Vault, open_storage
+from stayfast.storage.host import SystemClock, origin
 from logins import (
     BY_BROWSER,
     CHALLENGE,
@@ -90,7 +90,7 @@ def main(place: str, number: str) -> int:
     try:
         login = storage.read(LOGIN) or before(row)
         done = step(storage, login, row.trigger)
-    except HoldfastError as error:
+    except StayfastError as error:
         print("refused", error.code, flush=True)
         return 0
     print("saved", done.version, flush=True)

@@ -15,9 +15,9 @@ import sys
 import time
 from typing import Any
 
-from holdfast.engine.table import State
-from holdfast.interfaces.workbench import Workbench
-from holdfast.storage.postgres import PostgresStorage
+from stayfast.engine.table import State
+from stayfast.interfaces.workbench import Workbench
+from stayfast.storage.postgres import PostgresStorage
 from stampede import Crowd, expire
 
 HOSTS = ("one", "two")

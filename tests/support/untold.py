@@ -12,9 +12,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from holdfast.engine.events import Recorded
-from holdfast.engine.record import Login
-from holdfast.interfaces.audit.file import AuditFile
+from stayfast.engine.events import Recorded
+from stayfast.engine.record import Login
+from stayfast.interfaces.audit.file import AuditFile
 from transitions_of import vault_in
 from wandering import Wanderer
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from holdfast.engine.ledger import Ledger
-from holdfast.engine.ports import Change, Observer, Storage
-from holdfast.engine.record import Challenge, Exchange, Login
-from holdfast.engine.secret import Secret
-from holdfast.engine.table import TABLE, Guard, State, Trigger
-from holdfast.storage.host import SystemClock, origin
+from stayfast.engine.ledger import Ledger
+from stayfast.engine.ports import Change, Observer, Storage
+from stayfast.engine.record import Challenge, Exchange, Login
+from stayfast.engine.secret import Secret
+from stayfast.engine.table import TABLE, Guard, State, Trigger
+from stayfast.storage.host import SystemClock, origin
 from logins import BY_BROWSER, BY_DEVICE, NOW, TOKENS, login_in
 from transitions_of import vault_in
 

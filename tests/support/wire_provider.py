@@ -26,7 +26,7 @@ def require() -> str:
     if missing is None:
         assert node is not None
         return node
-    if os.environ.get("HOLDFAST_REQUIRE_ALL"):
+    if os.environ.get("STAYFAST_REQUIRE_ALL"):
         pytest.fail(missing)
     pytest.skip(missing)
 

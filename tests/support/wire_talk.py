@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from holdfast.engine.ports import Asking, Notice, NoticeKind
-from holdfast.transports.terminal import TerminalAnswers
+from stayfast.engine.ports import Asking, Notice, NoticeKind
+from stayfast.transports.terminal import TerminalAnswers
 
 PATIENCE = 20.0
 

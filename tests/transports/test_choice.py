@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from holdfast.engine.provider import OAuthConfig
-from holdfast.transports.choice import TABLE, Environment, choose
+from stayfast.engine.provider import OAuthConfig
+from stayfast.transports.choice import TABLE, Environment, choose
 
 CONFIG = OAuthConfig(service_name="x", client_id="y", auth_url="https://x.test/a")
 VSCODE = {"VSCODE_IPC_HOOK_CLI": "/run/vscode.sock", "BROWSER": "/vscode/bin/browser.sh"}
@@ -100,9 +100,9 @@ def test_a_link_to_a_text_browser_is_one(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_is_asked_for_has_an_order(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The flag stands above the variable, and that above the provider's setting."""
     config = OAuthConfig(service_name="x", client_id="y", auth_url="https://x.test/a", via="device")
-    monkeypatch.delenv("HOLDFAST_VIA", raising=False)
+    monkeypatch.delenv("STAYFAST_VIA", raising=False)
     if named != "setting":
-        monkeypatch.setenv("HOLDFAST_VIA", "loopback")
+        monkeypatch.setenv("STAYFAST_VIA", "loopback")
     flag = "paste" if named == "flag" else None
     chosen = choose(Environment.current(config, flag))
     wanted = {"flag": "manual", "variable": "loopback", "setting": "device"}[named]

@@ -12,27 +12,27 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
-from holdfast.engine.device import GRANT_TYPE, PollSchedule
-from holdfast.engine.errors import (
+from stayfast.engine.device import GRANT_TYPE, PollSchedule
+from stayfast.engine.errors import (
     AuthCancelled,
     AuthFailed,
     LoginTimedOut,
     ProviderError,
     TransportUnavailable,
 )
-from holdfast.engine.ports import HttpRequest, HttpResponse, NoticeKind
-from holdfast.engine.provider import OAuthConfig
-from holdfast.engine.record import DeviceGrant, Presentation
-from holdfast.engine.secret import Secret
-from holdfast.engine.table import State
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.storage import MemoryStorage
-from holdfast.testing.authorization_server import AuthorizationServer, Settings
-from holdfast.testing.misbehaviour import Fault, FaultKind
-from holdfast.testing.user_agent import decide_device
-from holdfast.transports.browser import SystemBrowser
-from holdfast.transports.device import DeviceTransport
-from holdfast.transports.redirect import parse_redirect
+from stayfast.engine.ports import HttpRequest, HttpResponse, NoticeKind
+from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.record import DeviceGrant, Presentation
+from stayfast.engine.secret import Secret
+from stayfast.engine.table import State
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.storage import MemoryStorage
+from stayfast.testing.authorization_server import AuthorizationServer, Settings
+from stayfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.testing.user_agent import decide_device
+from stayfast.transports.browser import SystemBrowser
+from stayfast.transports.device import DeviceTransport
+from stayfast.transports.redirect import parse_redirect
 from instant import ManualClock
 from wire_talk import Notices, asking
 
@@ -200,7 +200,7 @@ def test_a_policy_against_the_device_flow_offers_another_way(
     flow.goes_wrong(error(said, error_description=described))
     with pytest.raises(raised) as caught:
         flow.sign_in()
-    assert caught.value.hint == "holdfast login demo --via loopback"
+    assert caught.value.hint == "stayfast login demo --via loopback"
     assert "AADSTS53003" in caught.value.message
     assert "canary" not in caught.value.message
     (login,) = flow.storage.summaries()
@@ -352,8 +352,8 @@ def test_a_launcher_gets_the_address_and_no_secret(tmp_path: Path) -> None:
         "BROWSER": f"{launcher(tmp_path / 'launcher', script)} --new-window=%s --last",
         "PATH": os.environ["PATH"],
         "DISPLAY": ":0",
-        "HOLDFAST_PASSPHRASE": "secret",
-        "HOLDFAST_TOKEN": "secret",
+        "STAYFAST_PASSPHRASE": "secret",
+        "STAYFAST_TOKEN": "secret",
         "DEMO_CLIENT_SECRET": "secret",
         "DEMO_CLIENT_ID": "public",
     }
@@ -362,7 +362,7 @@ def test_a_launcher_gets_the_address_and_no_secret(tmp_path: Path) -> None:
     seen = told.read_text().splitlines()
     assert seen[:2] == [f"--new-window={address}", "--last"]
     assert {"BROWSER", "DISPLAY", "DEMO_CLIENT_ID"} <= set(seen)
-    assert not {"HOLDFAST_PASSPHRASE", "HOLDFAST_TOKEN", "DEMO_CLIENT_SECRET"} & set(seen)
+    assert not {"STAYFAST_PASSPHRASE", "STAYFAST_TOKEN", "DEMO_CLIENT_SECRET"} & set(seen)
 
 
 def test_a_launcher_that_stays_is_not_waited_for(tmp_path: Path) -> None:

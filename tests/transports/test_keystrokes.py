@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from holdfast.transports.keystrokes import End, Key, Keystrokes, Line
+from stayfast.transports.keystrokes import End, Key, Keystrokes, Line
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,18 +10,18 @@ from contextlib import closing
 import pytest
 import requests
 from bench_parts import conductor_over
-from holdfast.engine.errors import HoldfastError, TransportUnavailable
-from holdfast.engine.ports import Asking, Notice, NoticeKind, Verdict, VerdictKind
-from holdfast.engine.provider import OAuthConfig
-from holdfast.engine.record import Login
-from holdfast.engine.table import State
-from holdfast.storage import MemoryStorage
-from holdfast.storage.host import SystemClock
-from holdfast.testing import user_agent
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.misbehaviour import Fault, FaultKind
-from holdfast.transports import page
-from holdfast.transports.loopback import LoopbackSession, LoopbackTransport
+from stayfast.engine.errors import StayfastError, TransportUnavailable
+from stayfast.engine.ports import Asking, Notice, NoticeKind, Verdict, VerdictKind
+from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.record import Login
+from stayfast.engine.table import State
+from stayfast.storage import MemoryStorage
+from stayfast.storage.host import SystemClock
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.transports import page
+from stayfast.transports.loopback import LoopbackSession, LoopbackTransport
 
 
 class Shown:
@@ -48,14 +48,14 @@ class Waiting:
         self.storage = MemoryStorage()
         self.conductor = conductor_over(self.storage)
         self.login: Login | None = None
-        self.error: HoldfastError | None = None
+        self.error: StayfastError | None = None
         transport = LoopbackTransport(self.shown, self.shown, SystemClock())
         config = server.config(display_name="De<mo>", **settings)
 
         def run() -> None:
             try:
                 self.login = self.conductor.sign_in(config, transport, timeout=30)
-            except HoldfastError as error:
+            except StayfastError as error:
                 self.error = error
 
         self.thread = threading.Thread(target=run, daemon=True)
@@ -306,8 +306,8 @@ def _has_loopback6() -> bool:
 
 def test_a_long_exchange_gets_an_honest_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser is not held for ever: after a while it is told that the rest happens elsewhere."""
-    monkeypatch.setattr("holdfast.transports.last_page.HOLD", 0.05)
-    monkeypatch.setattr("holdfast.transports.last_page.LINGER", 60.0)
+    monkeypatch.setattr("stayfast.transports.last_page.HOLD", 0.05)
+    monkeypatch.setattr("stayfast.transports.last_page.LINGER", 60.0)
     session = transport().prepare(asking("http://127.0.0.1:0/cb"))
     told: list[str] = []
 

@@ -12,20 +12,20 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from holdfast.engine.device import PollSchedule
-from holdfast.engine.errors import CallbackRefused, TransportUnavailable
-from holdfast.engine.ports import Asking, Notice, Verdict, VerdictKind
-from holdfast.engine.provider import OAuthConfig
-from holdfast.engine.record import DeviceGrant, Presentation
-from holdfast.engine.secret import Secret
-from holdfast.storage.host import SystemClock
-from holdfast.transports.browser import SystemBrowser
-from holdfast.transports.device import DeviceSession
-from holdfast.transports.http_message import Request, RequestReader
-from holdfast.transports.loopback import LoopbackTransport
-from holdfast.transports.manual import ManualTransport
-from holdfast.transports.racing import RacingTransport
-from holdfast.transports.terminal import StreamAnswers, TerminalAnswers
+from stayfast.engine.device import PollSchedule
+from stayfast.engine.errors import CallbackRefused, TransportUnavailable
+from stayfast.engine.ports import Asking, Notice, Verdict, VerdictKind
+from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.record import DeviceGrant, Presentation
+from stayfast.engine.secret import Secret
+from stayfast.storage.host import SystemClock
+from stayfast.transports.browser import SystemBrowser
+from stayfast.transports.device import DeviceSession
+from stayfast.transports.http_message import Request, RequestReader
+from stayfast.transports.loopback import LoopbackTransport
+from stayfast.transports.manual import ManualTransport
+from stayfast.transports.racing import RacingTransport
+from stayfast.transports.terminal import StreamAnswers, TerminalAnswers
 from hypothesis import given
 from hypothesis import strategies as st
 from instant import ManualClock

@@ -14,19 +14,19 @@ from urllib.parse import urlencode
 
 import pytest
 from command import World, events_of, until
-from holdfast.engine.errors import ConfigInvalid
-from holdfast.engine.ports import Conversation, Session, Transport
-from holdfast.engine.provider import OAuthConfig
-from holdfast.engine.table import State
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.interfaces.transport_maker import TransportMaker
-from holdfast.interfaces.workbench import Workbench
-from holdfast.storage import MemoryStorage
-from holdfast.storage.host import SystemClock
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.testing.transport_contract import TransportCase, TransportContract
-from holdfast.testing.user_agent import fetch_only, tampered
-from holdfast.transports import plugins
+from stayfast.engine.errors import ConfigInvalid
+from stayfast.engine.ports import Conversation, Session, Transport
+from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.table import State
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.interfaces.transport_maker import TransportMaker
+from stayfast.interfaces.workbench import Workbench
+from stayfast.storage import MemoryStorage
+from stayfast.storage.host import SystemClock
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.transport_contract import TransportCase, TransportContract
+from stayfast.testing.user_agent import fetch_only, tampered
+from stayfast.transports import plugins
 from wire_talk import NoBrowser, Notices
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "drop-transport"
@@ -59,7 +59,7 @@ def put(site: Path, package: str, name: str, module: str) -> None:
     (told / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {package}\nVersion: 2.1\nSummary: a test\n"
     )
-    (told / "entry_points.txt").write_text(f"[holdfast.transports]\n{name} = {python}:Made\n")
+    (told / "entry_points.txt").write_text(f"[stayfast.transports]\n{name} = {python}:Made\n")
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +67,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the example, and with some that went wrong."""
     site = tmp_path_factory.mktemp("plugins") / "site"
     install(EXAMPLE, site)
-    put(site, "holdfast-broken", "broken", "import a_module_that_is_not_there")
-    put(site, "holdfast-hasty", "hasty", "class Made:\n    def __init__(self, parts): 1 / 0")
-    put(site, "holdfast-nothing", "nothing", "class Made:\n    def __init__(self, parts): pass")
-    put(site, "holdfast-first", "twice", "Made = None")
-    put(site, "holdfast-second", "twice", "Made = None")
-    put(site, "holdfast-thief", "loopback", "raise SystemExit('stolen')")
+    put(site, "stayfast-broken", "broken", "import a_module_that_is_not_there")
+    put(site, "stayfast-hasty", "hasty", "class Made:\n    def __init__(self, parts): 1 / 0")
+    put(site, "stayfast-nothing", "nothing", "class Made:\n    def __init__(self, parts): pass")
+    put(site, "stayfast-first", "twice", "Made = None")
+    put(site, "stayfast-second", "twice", "Made = None")
+    put(site, "stayfast-thief", "loopback", "raise SystemExit('stolen')")
     return site
 
 
@@ -81,7 +81,7 @@ def found(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """This process sees what is installed there."""
     monkeypatch.syspath_prepend(str(site))
     yield site
-    sys.modules.pop("holdfast_drop", None)
+    sys.modules.pop("stayfast_drop", None)
 
 
 def parts(talk: Conversation) -> plugins.TransportParts:
@@ -104,7 +104,7 @@ def drop(session: Session, parameters: Sequence[tuple[str, str]], folder: Path) 
 class TestTheExample(TransportContract):
     @pytest.fixture
     def case(self, found: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransportCase:
-        monkeypatch.setenv("HOLDFAST_DROP_DIR", str(tmp_path))
+        monkeypatch.setenv("STAYFAST_DROP_DIR", str(tmp_path))
 
         def make(talk: Conversation) -> Transport:
             return plugins.make("drop", parts(talk))
@@ -125,7 +125,7 @@ def server() -> Iterator[AuthorizationServer]:
 @pytest.fixture
 def world(tmp_path: Path, server: AuthorizationServer, site: Path) -> World:
     tmp_path.chmod(0o700)
-    extra = {"PYTHONPATH": str(site), "HOLDFAST_DROP_DIR": str(tmp_path / "drop")}
+    extra = {"PYTHONPATH": str(site), "STAYFAST_DROP_DIR": str(tmp_path / "drop")}
     return World(tmp_path, server, extra)
 
 
@@ -162,7 +162,7 @@ def test_a_whole_login_by_the_command(world: World) -> None:
 
 
 def test_a_killed_login_is_resumed_by_the_same_transport(world: World) -> None:
-    """`holdfast resume` finds the plug-in by the name that was saved."""
+    """`stayfast resume` finds the plug-in by the name that was saved."""
     first = world.start("login", "demo", "--via", "drop", "--json")
     callback = fetch_only(asked(first))
     first.send_signal(signal.SIGKILL)
@@ -193,9 +193,9 @@ def test_it_is_listed_and_completed(world: World) -> None:
     """Help names it with its package; the shell completes it; nothing of it is loaded for that."""
     page = world.run("help", "transports")
     assert page.code == 0
-    assert "holdfast-drop 1.0" in page.out
-    assert "holdfast-broken 2.1" in page.out
-    completing = {"_HOLDFAST_COMPLETE": "bash_complete", "COMP_WORDS": "holdfast login --via d"}
+    assert "stayfast-drop 1.0" in page.out
+    assert "stayfast-broken 2.1" in page.out
+    completing = {"_STAYFAST_COMPLETE": "bash_complete", "COMP_WORDS": "stayfast login --via d"}
     told = world.run(env={**completing, "COMP_CWORD": "3"}).out.split()
     assert told == ["plain,device", "plain,drop"]
 
@@ -214,13 +214,13 @@ def test_whose_fault_it_is_is_said(found: Path, name: str) -> None:
     """The package is named, and what to do about it, however it goes wrong."""
     with pytest.raises(ConfigInvalid) as raised:
         plugins.make(name, parts(Notices()))
-    assert "holdfast-" in raised.value.message
+    assert "stayfast-" in raised.value.message
     assert (raised.value.hint or "").startswith("pip ")
 
 
 def test_nobody_takes_a_name_of_ours(found: Path) -> None:
     """A package that calls its transport as one of ours is neither listed nor loaded."""
-    assert "holdfast-thief 2.1" not in {one.package for one in plugins.installed()}
+    assert "stayfast-thief 2.1" not in {one.package for one in plugins.installed()}
     with pytest.raises(ConfigInvalid):
         plugins.make("loopback", parts(Notices()))
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
-from holdfast.engine.ports import NoticeKind
-from holdfast.engine.table import State
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.storage import MemoryStorage
-from holdfast.testing.authorization_server import AuthorizationServer
-from holdfast.transports.device import DeviceTransport
-from holdfast.transports.manual import ManualTransport
-from holdfast.transports.quiet_terminal import QuietTerminal
-from holdfast.transports.terminal import TerminalAnswers
+from stayfast.engine.ports import NoticeKind
+from stayfast.engine.table import State
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.storage import MemoryStorage
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.transports.device import DeviceTransport
+from stayfast.transports.manual import ManualTransport
+from stayfast.transports.quiet_terminal import QuietTerminal
+from stayfast.transports.terminal import TerminalAnswers
 from instant import ManualClock
 from wire_talk import Background, Keyboard, Notices, asking, keyboard
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import wire_provider
 from command import World
-from holdfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.authorization_server import AuthorizationServer
 
 
 @pytest.fixture(scope="session")

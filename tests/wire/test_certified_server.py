@@ -8,10 +8,10 @@ from contextlib import closing
 
 import pytest
 from command import World, events_of, states_of
-from holdfast.engine.table import State
-from holdfast.engine.token_request import refresh_request
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.testing import user_agent
+from stayfast.engine.table import State
+from stayfast.engine.token_request import refresh_request
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.testing import user_agent
 
 pytestmark = pytest.mark.wire
 
@@ -91,7 +91,7 @@ def test_by_device_code(world: World) -> None:
 
 def test_denied(world: World) -> None:
     """The user's no at the provider's own page ends the login as a no."""
-    no = f"{sys.executable} -m holdfast.testing.user_agent deny %s"
+    no = f"{sys.executable} -m stayfast.testing.user_agent deny %s"
     done = world.run("login", "wire", "--via", "loopback", env={"BROWSER": no})
     assert done.code == 5
     assert (world.logins()[0].state, world.logins()[0].reason) == (State.IDLE, "access_denied")

@@ -11,23 +11,23 @@ from typing import Any
 import pytest
 import requests
 from bench_parts import conductor_over
-from holdfast.engine.conductor import Conductor
-from holdfast.engine.device import device_request
-from holdfast.engine.errors import AuthCancelled, LoginTimedOut, TokenRefreshFailed
-from holdfast.engine.introspection import introspection_request, judge_introspection
-from holdfast.engine.metadata import apply_metadata, discover
-from holdfast.engine.ports import HttpRequest, HttpResponse, NoticeKind
-from holdfast.engine.provider import OAuthConfig, OAuthProvider
-from holdfast.engine.record import DEFAULT_ACCOUNT, Login
-from holdfast.engine.table import State
-from holdfast.engine.token_request import refresh_request
-from holdfast.interfaces.http import RequestsHttp
-from holdfast.storage import EncryptedFileStorage
-from holdfast.storage.host import SystemClock
-from holdfast.testing.user_agent import UserAgent, decide_device, fetch_only, tampered
-from holdfast.transports.device import DeviceTransport
-from holdfast.transports.loopback import LoopbackTransport
-from holdfast.transports.manual import ManualTransport
+from stayfast.engine.conductor import Conductor
+from stayfast.engine.device import device_request
+from stayfast.engine.errors import AuthCancelled, LoginTimedOut, TokenRefreshFailed
+from stayfast.engine.introspection import introspection_request, judge_introspection
+from stayfast.engine.metadata import apply_metadata, discover
+from stayfast.engine.ports import HttpRequest, HttpResponse, NoticeKind
+from stayfast.engine.provider import OAuthConfig, OAuthProvider
+from stayfast.engine.record import DEFAULT_ACCOUNT, Login
+from stayfast.engine.table import State
+from stayfast.engine.token_request import refresh_request
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.host import SystemClock
+from stayfast.testing.user_agent import UserAgent, decide_device, fetch_only, tampered
+from stayfast.transports.device import DeviceTransport
+from stayfast.transports.loopback import LoopbackTransport
+from stayfast.transports.manual import ManualTransport
 from wire_talk import BackgroundBrowser, NoBrowser, Notices, QuickClock, typing
 
 pytestmark = pytest.mark.wire

@@ -1,4 +1,4 @@
-from holdfast import PKCEChallenge
+from stayfast import PKCEChallenge
 
 # Created by OAuthService internally
 challenge = PKCEChallenge(

@@ -1,4 +1,4 @@
-from holdfast import OAuthTokens
+from stayfast import OAuthTokens
 import time
 
 tokens = OAuthTokens(

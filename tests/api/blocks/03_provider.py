@@ -1,4 +1,4 @@
-from holdfast import OAuthConfig, OAuthProvider
+from stayfast import OAuthConfig, OAuthProvider
 
 # OAuthProvider: Template without credentials
 GITHUB_PROVIDER = OAuthProvider(

@@ -1,4 +1,4 @@
-from holdfast import AuthStatus
+from stayfast import AuthStatus
 
 # Possible states
 AuthStatus.NOT_AUTHENTICATED  # No tokens stored

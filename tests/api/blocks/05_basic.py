@@ -1,5 +1,5 @@
-from holdfast import OAuthService
-from holdfast import AuthStatus, Success, Failure
+from stayfast import OAuthService
+from stayfast import AuthStatus, Success, Failure
 
 service = OAuthService()
 

@@ -1,4 +1,4 @@
-from holdfast import ErrorCode, Success
+from stayfast import ErrorCode, Success
 
 # Ensure valid token (auto-refreshes if expired)
 result = service.ensure_valid_token("atlassian")

@@ -1,4 +1,4 @@
-from holdfast import ErrorCode, Failure
+from stayfast import ErrorCode, Failure
 
 # Manual refresh
 result = service.refresh_tokens("atlassian")

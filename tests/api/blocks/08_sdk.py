@@ -1,5 +1,5 @@
-from holdfast import create_client
-from holdfast import AuthStatus, Success
+from stayfast import create_client
+from stayfast import AuthStatus, Success
 
 client = create_client()
 

@@ -1,6 +1,6 @@
 from typing import Dict
 
-from holdfast import OAuthConfig
+from stayfast import OAuthConfig
 
 OAUTH_PROVIDERS: Dict[str, OAuthConfig] = {
     # Existing providers...

@@ -1,4 +1,4 @@
-from holdfast import OAuthConfig
+from stayfast import OAuthConfig
 
 MORE_PROVIDERS = {
 # Provider with audience (like Atlassian)

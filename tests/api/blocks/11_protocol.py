@@ -1,6 +1,6 @@
 from typing import Optional, Protocol
 
-from holdfast import OAuthTokens
+from stayfast import OAuthTokens
 
 class TokenStorageProtocol(Protocol):
     """Protocol for OAuth token storage backends."""

@@ -1,5 +1,5 @@
-from holdfast import MemoryTokenStorage
-from holdfast import OAuthService
+from stayfast import MemoryTokenStorage
+from stayfast import OAuthService
 
 # Use for testing without file I/O
 storage = MemoryTokenStorage()

@@ -1,4 +1,4 @@
-from holdfast import OAuthTokens
+from stayfast import OAuthTokens
 
 # WRONG - hardcoded tokens
 tokens = OAuthTokens(access_token="eyJhbG...")

@@ -1,4 +1,4 @@
-from holdfast import Success
+from stayfast import Success
 
 # CORRECT - auto-refreshes if needed
 result = service.ensure_valid_token("atlassian")

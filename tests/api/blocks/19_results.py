@@ -1,4 +1,4 @@
-from holdfast import Success
+from stayfast import Success
 
 # CORRECT - explicit error handling
 result = service.authenticate("atlassian")

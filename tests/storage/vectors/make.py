@@ -1,4 +1,4 @@
-"""Makes the test vectors of the vault's format, with nothing of Holdfast's own.
+"""Makes the test vectors of the vault's format, with nothing of Stayfast's own.
 
 Run it to see that ``format-2.json`` is what it says: ``python make.py > format-2.json``. It is written
 from ``storage/FORMAT.md`` alone, with fixed keys and nonces, so that another implementation can be
@@ -28,7 +28,7 @@ def mac(key: bytes, message: bytes) -> bytes:
 
 def expand(key: bytes, label: str, *context: bytes) -> bytes:
     parts = b"".join(pack(">I", len(part)) + part for part in context)
-    return mac(key, b"holdfast/1/" + label.encode() + b"\0" + parts + b"\x01")
+    return mac(key, b"stayfast/1/" + label.encode() + b"\0" + parts + b"\x01")
 
 
 def seal(key: bytes, plain: bytes, bound: bytes) -> bytes:
@@ -108,17 +108,17 @@ def slots() -> dict[str, object]:
         b"\xa4" + b"\x64salt" + b"\x50sixteen octets!!" + b"\x65lanes\x01"
         + b"\x66passes\x01" + b"\x6amemory_kib\x18\x40"
     )  # fmt: skip
-    head = b"holdfast/1/slot\0" + STORE
+    head = b"stayfast/1/slot\0" + STORE
     return {
         "keyfile": {
             "key": file_key.hex(),
             "wrapped": seal(opened, ROOT, head + b"keyfile\0" + nothing).hex(),
-            "commitment": mac(opened, b"holdfast/1/commitment\0" + STORE).hex(),
+            "commitment": mac(opened, b"stayfast/1/commitment\0" + STORE).hex(),
         },
         "passphrase": {
             "passphrase": "correct horse",
             "wrapped": seal(stretched, ROOT, head + b"passphrase\0" + parameters).hex(),
-            "commitment": mac(stretched, b"holdfast/1/commitment\0" + STORE).hex(),
+            "commitment": mac(stretched, b"stayfast/1/commitment\0" + STORE).hex(),
         },
     }
 

@@ -3,8 +3,8 @@
 For a container, a sandbox or a remote machine that shares a folder, or SSH, with the machine where
 the browser is, and has no terminal to paste at. On the remote machine, and then on the laptop::
 
-    holdfast login github --via drop
-    pbpaste | ssh build-host 'cat > .holdfast-drop/01j9zk4q'
+    stayfast login github --via drop
+    pbpaste | ssh build-host 'cat > .stayfast-drop/01j9zk4q'
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import os
 import time
 from contextlib import suppress
 
-from holdfast.engine.errors import TransportUnavailable
-from holdfast.engine.pasted import parse_callback
-from holdfast.engine.ports import Arrival, Asking, Notice, NoticeKind, Verdict, VerdictKind
-from holdfast.engine.record import Presentation
-from holdfast.transports.plugins import TransportParts
-from holdfast.transports.redirect import address_without_listener
+from stayfast.engine.errors import TransportUnavailable
+from stayfast.engine.pasted import parse_callback
+from stayfast.engine.ports import Arrival, Asking, Notice, NoticeKind, Verdict, VerdictKind
+from stayfast.engine.record import Presentation
+from stayfast.transports.plugins import TransportParts
+from stayfast.transports.redirect import address_without_listener
 
 
 class DropTransport:
-    """Waits for a file in ``HOLDFAST_DROP_DIR``, or in ``~/.holdfast-drop``."""
+    """Waits for a file in ``STAYFAST_DROP_DIR``, or in ``~/.stayfast-drop``."""
 
     name = "drop"
 
@@ -36,7 +36,7 @@ class DropTransport:
     def reopen(self, asking: Asking, presentation: Presentation) -> DropSession:
         if presentation.redirect_uri is None:
             raise TransportUnavailable("this login has no redirect address")
-        place = os.path.expanduser(os.environ.get("HOLDFAST_DROP_DIR", "~/.holdfast-drop"))
+        place = os.path.expanduser(os.environ.get("STAYFAST_DROP_DIR", "~/.stayfast-drop"))
         try:
             os.makedirs(place, mode=0o700, exist_ok=True)
         except OSError as error:
