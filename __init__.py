@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         ConfigMissing,
         Damaged,
         Fenced,
-        StayfastError,
         IllegalTransition,
         LoginBusy,
         LoginPaused,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
         NotFound,
         OutcomeUnknown,
         ProviderError,
+        StayfastError,
         StorageConflict,
         StorageError,
         StorageFull,
@@ -34,16 +34,14 @@ if TYPE_CHECKING:
         TokensNotSaved,
         TransportUnavailable,
     )
-    from .engine.pkce import PKCEChallenge
-    from .engine.provider import OAuthConfig, OAuthProvider
+    from .engine.oauth.pkce import PKCEChallenge
+    from .engine.oauth.provider import OAuthConfig, OAuthProvider
+    from .engine.oauth.tokens import OAuthTokens
     from .engine.result import ErrorCode, Failure, Result, Success
     from .engine.table import TABLE, State, Trigger
-    from .engine.tokens import OAuthTokens
     from .interfaces.audit.processors import audit_processors
     from .interfaces.catalogue import OAUTH_PROVIDERS
-    from .interfaces.sdk import OAuthClient, create_client
-    from .interfaces.service import OAuthService
-    from .interfaces.status import AuthStatus
+    from .interfaces.service import AuthStatus, OAuthClient, OAuthService, create_client
     from .storage import (
         EncryptedFileStorage,
         FileTokenStorage,
@@ -71,7 +69,6 @@ __all__ = [
     "Failure",
     "Fenced",
     "FileTokenStorage",
-    "StayfastError",
     "IllegalTransition",
     "KeyringStorage",
     "LoginBusy",
@@ -93,6 +90,7 @@ __all__ = [
     "ProviderError",
     "Result",
     "State",
+    "StayfastError",
     "StorageConflict",
     "StorageError",
     "StorageFull",
@@ -109,16 +107,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "engine.pkce": ("PKCEChallenge",),
-    "engine.provider": ("OAuthConfig", "OAuthProvider"),
+    "engine.oauth.pkce": ("PKCEChallenge",),
+    "engine.oauth.provider": ("OAuthConfig", "OAuthProvider"),
     "engine.result": ("ErrorCode", "Failure", "Result", "Success"),
     "engine.table": ("TABLE", "State", "Trigger"),
-    "engine.tokens": ("OAuthTokens",),
+    "engine.oauth.tokens": ("OAuthTokens",),
     "interfaces.audit.processors": ("audit_processors",),
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
-    "interfaces.sdk": ("OAuthClient", "create_client"),
-    "interfaces.service": ("OAuthService",),
-    "interfaces.status": ("AuthStatus",),
+    "interfaces.service": ("AuthStatus", "OAuthClient", "OAuthService", "create_client"),
     "storage": (
         "EncryptedFileStorage",
         "FileTokenStorage",

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
+from ..engine.audit.events import EventKind
 from ..engine.errors import Damaged
-from ..engine.events import EventKind
 from ..engine.table import TABLE, Row, State, Trigger
 
 if TYPE_CHECKING:
-    from ..engine.events import Recorded
+    from ..engine.audit.events import Recorded
 
 
 @dataclass(frozen=True, slots=True)

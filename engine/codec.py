@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from . import cbor
-from .errors import Damaged, StayfastError, NewerFormat
-from .provider import OAuthConfig
+from .errors import Damaged, NewerFormat, StayfastError
+from .oauth.provider import OAuthConfig
+from .oauth.tokens import OAuthTokens
 from .record import Challenge, DeviceGrant, Exchange, Identity, Login, Presentation, Summary
 from .secret import Secret
 from .table import State
-from .tokens import OAuthTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable

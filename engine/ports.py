@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from .errand import Errand, ErrandOutcome
+    from .audit.events import Event, Recorded
     from .errors import StayfastError
-    from .events import Event, Recorded
-    from .provider import OAuthConfig
+    from .flows.job import Errand, ErrandOutcome
+    from .oauth.provider import OAuthConfig
     from .record import Login, Presentation, Summary
     from .secret import Secret
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from .table import PENDING, State
 
 if TYPE_CHECKING:
-    from .provider import OAuthConfig
+    from .oauth.provider import OAuthConfig
+    from .oauth.tokens import OAuthTokens
     from .secret import Secret
-    from .tokens import OAuthTokens
 
 DEFAULT_ACCOUNT: Final = "default"
 SHORT_ID: Final = 4

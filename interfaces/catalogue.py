@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ..engine.authorization import client_variable, require_client
 from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound
-from ..engine.provider import OAuthConfig, OAuthProvider
+from ..engine.oauth.authorization_request import client_variable, require_client
+from ..engine.oauth.provider import OAuthConfig, OAuthProvider
 from .provider_file import CLIENT_MEMBERS, parse_toml, provider_tables
 
 _FIELDS: Final = tuple(f.name for f in fields(OAuthProvider))

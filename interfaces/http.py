@@ -13,8 +13,8 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from ..engine.addresses import loopback_host, secure_address
-from ..engine.errors import ConfigInvalid, StayfastError, NetworkError
+from ..engine.errors import ConfigInvalid, NetworkError, StayfastError
+from ..engine.oauth.addresses import loopback_host, secure_address
 from ..engine.ports import HttpResponse
 from ..storage.host import SystemClock, app_version
 from .http_failure import explain

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ..engine.addresses import secure_address
 from ..engine.errors import ConfigInvalid, NotFound
-from ..engine.provider import OAuthConfig
+from ..engine.oauth.addresses import secure_address
+from ..engine.oauth.provider import OAuthConfig
 from ..storage.locks import locked
 from ..storage.private_file import ensure_directory, write_private
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from ..engine.conductor import DEFAULT_TIMEOUT, Started
 from ..engine.errors import AuthRequired, StayfastError
+from ..engine.flows.logins import DEFAULT_TIMEOUT, Started
 from ..engine.login_id import choose
+from ..engine.oauth.tokens import DEFAULT_BUFFER, OAuthTokens
 from ..engine.record import DEFAULT_ACCOUNT
 from ..engine.result import Failure, Result, Success
-from ..engine.tokens import DEFAULT_BUFFER, OAuthTokens
-from .plain import PlainConversation
-from .status import AuthStatus, status_of
-from .transport_maker import TransportMaker
-from .workbench import Workbench
+from ..engine.table import State
+from .assembly import Workbench
+from .transport_maker import PlainConversation, TransportMaker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..engine.oauth.tokens import OAuthTokens
     from ..engine.ports import Browser, Conversation, Storage
-    from ..engine.record import Login
+    from ..engine.record import Login, Summary
+    from ..engine.result import Result
     from ..storage import TokenStorageProtocol
+
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -321,3 +327,92 @@ def _tokens(login: Login) -> OAuthTokens:
         msg = f"login {login.short_id} holds no tokens"
         raise AuthRequired(msg, hint=f"stayfast login {login.provider}")
     return login.tokens
+
+
+# The SDK face of the service: ``create_client().oauth``.
+
+
+class OAuthClient:
+    """What most programs need of :class:`OAuthService`, in fewer words.
+
+    Every method answers as the one of the service it stands for.
+    """
+
+    def __init__(self, service: OAuthService) -> None:
+        """A client of ``service``."""
+        self._service = service
+
+    def get_status(self, service: str) -> Result[AuthStatus]:
+        """Whether there are tokens: :meth:`OAuthService.get_status`."""
+        return self._service.get_status(service)
+
+    def get_tokens(self, service: str) -> Result[OAuthTokens]:
+        """The tokens as stored: :meth:`OAuthService.get_tokens`."""
+        return self._service.get_tokens(service)
+
+    def ensure_valid(self, service: str) -> Result[OAuthTokens]:
+        """Valid tokens: :meth:`OAuthService.ensure_valid_token`."""
+        return self._service.ensure_valid_token(service)
+
+    def authenticate(
+        self,
+        service: str,
+        *,
+        client_id: str | None = None,
+        scopes: Sequence[str] | None = None,
+        open_browser: bool = True,
+    ) -> Result[OAuthTokens]:
+        """A whole login: :meth:`OAuthService.authenticate`."""
+        return self._service.authenticate(
+            service, client_id=client_id, scopes=scopes, open_browser=open_browser
+        )
+
+    def logout(self, service: str) -> Result[bool]:
+        """Sign out: :meth:`OAuthService.logout`."""
+        return self._service.logout(service)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The entry of the SDK.
+
+    Attributes:
+        oauth: Sign in, tokens, sign out.
+    """
+
+    oauth: OAuthClient
+
+
+def create_client(service: OAuthService | None = None) -> Client:
+    """A client over ``service``, or over one with every default."""
+    return Client(OAuthClient(service or OAuthService()))
+
+
+# The status of a provider, as the public API spells it.
+
+
+class AuthStatus(StrEnum):
+    """Whether there are tokens for a provider, and whether they are of use."""
+
+    NOT_AUTHENTICATED = "not_authenticated"
+    """No tokens are stored."""
+    AUTHENTICATED = "authenticated"
+    """Valid tokens are at hand."""
+    TOKEN_EXPIRED = "token_expired"
+    """The tokens have expired and need a refresh."""
+    TOKEN_REFRESH_FAILED = "token_refresh_failed"
+    """A refresh was tried and refused; a new login is needed."""
+
+
+def status_of(login: Summary | None, *, usable: bool) -> AuthStatus:
+    """The status that ``login`` amounts to.
+
+    Args:
+        login: The login, if there is one.
+        usable: Whether its access token is good by the clock.
+    """
+    if login is None or not login.holds_tokens:
+        return AuthStatus.NOT_AUTHENTICATED
+    if login.state is State.REFRESH_FAILED:
+        return AuthStatus.TOKEN_REFRESH_FAILED
+    return AuthStatus.AUTHENTICATED if usable else AuthStatus.TOKEN_EXPIRED

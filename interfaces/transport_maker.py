@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
+from ..engine.ports import Notice, NoticeKind
 from ..transports import plugins
 from ..transports.browser import SystemBrowser
 from ..transports.device import DeviceTransport
-from ..transports.loopback import LoopbackTransport
+from ..transports.loopback.transport import LoopbackTransport
 from ..transports.manual import ManualTransport
 from ..transports.racing import RacingTransport
-from ..transports.terminal import StreamAnswers, TerminalAnswers
+from ..transports.terminal.answers import StreamAnswers, TerminalAnswers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from ..engine.ports import Answers, Browser, Conversation, Transport
-    from .workbench import Workbench
+    from .assembly import Workbench
+
 
 ALIASES: Final = {"paste": "manual", "auto": "loopback"}
 """Other names for transports; a command that can look around decides ``auto`` itself."""
@@ -106,3 +110,50 @@ class _NoBrowser:
 
 def _standard_input() -> Answers:
     return TerminalAnswers() if sys.stdin.isatty() else StreamAnswers(sys.stdin.buffer)
+
+
+# What a program without screens of its own shows its user: plain lines on standard error.
+
+
+class PlainConversation:
+    """Writes a line or two per notice; repeats nothing."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        """Write to ``out``, or to whatever standard error is at the time."""
+        self._out = out
+
+    def tell(self, notice: Notice) -> None:
+        """Show ``notice``."""
+        lines = _LINES.get(notice.kind)
+        if lines is not None:
+            print(lines(notice), file=self._out or sys.stderr, flush=True)
+
+
+def _open(notice: Notice) -> str:
+    doing = "Opening your browser. If nothing happens, open" if notice.opened else "Open"
+    return f"{doing} this address:\n{notice.url}"
+
+
+def _paste(notice: Notice) -> str:
+    return f"Open this address, then paste the one you land on:\n{notice.url}"
+
+
+def _ask(notice: Notice) -> str:
+    return f"Open this address:\n{notice.url}\n{notice.message}"
+
+
+def _code(notice: Notice) -> str:
+    return f"Open {notice.url} and enter the code {notice.user_code}"
+
+
+def _mistake(notice: Notice) -> str:
+    return notice.message
+
+
+_LINES: Mapping[NoticeKind, Callable[[Notice], str]] = {
+    NoticeKind.OPEN: _open,
+    NoticeKind.PASTE: _paste,
+    NoticeKind.CODE: _code,
+    NoticeKind.ASK: _ask,
+    NoticeKind.MISTAKE: _mistake,
+}

@@ -11,11 +11,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .adapter import TokenStorageAdapter
     from .memory import MemoryStorage
-    from .opening import open_storage
+    from .opening import EncryptedFileStorage, KeyringStorage, open_storage
     from .postgres import PostgresStorage
     from .token_storage import FileTokenStorage, MemoryTokenStorage, TokenStorageProtocol
-    from .user_storages import EncryptedFileStorage, KeyringStorage
-    from .vault import Vault
+    from .vault.vault import Vault
 
 __all__ = [
     "EncryptedFileStorage",
@@ -31,15 +30,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EncryptedFileStorage": "user_storages",
+    "EncryptedFileStorage": "opening",
     "FileTokenStorage": "token_storage",
-    "KeyringStorage": "user_storages",
+    "KeyringStorage": "opening",
     "MemoryStorage": "memory",
     "MemoryTokenStorage": "token_storage",
     "PostgresStorage": "postgres",
     "TokenStorageAdapter": "adapter",
     "TokenStorageProtocol": "token_storage",
-    "Vault": "vault",
+    "Vault": "vault.vault",
     "open_storage": "opening",
 }
 

@@ -9,16 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..engine.errors import StayfastError, StorageError
+from ..engine.oauth.tokens import OAuthTokens
 from ..engine.record import DEFAULT_ACCOUNT, account_alias
 from ..engine.table import Trigger
-from ..engine.tokens import OAuthTokens
-from .importing import forget_login, import_tokens
 from .memory import MemoryStorage
+from .migrating import forget_login, import_tokens
 
 if TYPE_CHECKING:
-    from ..engine.events import Event, Recorded
+    from ..engine.audit.events import Event, Recorded
+    from ..engine.oauth.provider import OAuthConfig
     from ..engine.ports import Change, Lease
-    from ..engine.provider import OAuthConfig
     from ..engine.record import Login, Summary
     from .token_storage import TokenStorageProtocol
 

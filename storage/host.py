@@ -10,7 +10,7 @@ import time
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 
-from ..engine.events import Origin
+from ..engine.audit.events import Origin
 
 
 class SystemClock:

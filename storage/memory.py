@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
+from ..engine.audit.events import Event, Recorded
 from ..engine.codec import decode_login, encode_login
 from ..engine.errors import LoginBusy, StorageConflict
-from ..engine.events import Event, Recorded
 from ..engine.ports import Change, Lease
 from ..engine.record import Login, Summary
-from .audit_rows import members_of
-from .sealing import Keys
+from .audit.rows import members_of
+from .keys.sealing import Keys
 
 
 class MemoryStorage:

@@ -9,29 +9,29 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from ..engine.errors import ConfigInvalid, Damaged, NewerFormat, StorageError
-from .audit_keys import read_audit_keys
-from .handover import HandedPlaces
-from .header import FORMAT, Header, keys_of
-from .key_places import KeyPlaces
-from .keyring_key import KeyringKey
-from .manifest import Head
+from .audit.kept_keys import read_audit_keys
+from .keys.keyring import KeyringKey
+from .keys.outside import KEY_COMMAND
+from .keys.sealing import KEY_OCTETS, Keys
+from .keys.slots import COMMAND, KEYFILE, KEYRING, PASSPHRASE
+from .keys.sources import KeyPlaces
 from .memory import MemoryStorage
-from .network_fs import refuse_network_fs
-from .outside_keys import KEY_COMMAND
 from .paths import config_dir as default_config_dir
 from .paths import state_dir as default_state_dir
-from .postgres.extra import is_address
-from .private_file import check_directory
-from .reader import read_header, read_second_header
-from .schema import create_database
-from .sealing import KEY_OCTETS, Keys
-from .slots import COMMAND, KEYFILE, KEYRING, PASSPHRASE
-from .vault import Vault
+from .postgres.driver import is_address
+from .private_file import check_directory, refuse_network_fs
+from .vault.file import read_header, read_second_header
+from .vault.handover import HandedPlaces
+from .vault.header import FORMAT, Header, keys_of
+from .vault.integrity import Head
+from .vault.schema import create_database
+from .vault.vault import Vault
 
 if TYPE_CHECKING:
     from ..engine.ports import Storage
-    from .handover import Handover
-    from .header import Slot
+    from .vault.handover import Handover
+    from .vault.header import Slot
+
 
 CHOICES: Final = ("auto", "keyring", "file", "memory")
 """What ``STAYFAST_STORE`` may say, besides the address of a PostgreSQL database."""
@@ -127,7 +127,7 @@ def _never_made() -> None:
 
 
 class VaultParts(TypedDict):
-    """The arguments of :class:`stayfast.storage.vault.Vault` by name."""
+    """The arguments of :class:`stayfast.storage.vault.vault.Vault` by name."""
 
     unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]]
     create: Callable[[], None]
@@ -291,3 +291,67 @@ _SAID: Final = {KEYFILE: "key file"}
 
 def _say_nothing(line: str) -> None:
     del line
+
+
+# The two storages a user can name: one vault, with its key in the keyring or in a file.
+
+
+class KeyringStorage(Vault):
+    """A vault whose key is in the system keyring; refused where no keyring answers."""
+
+    def __init__(
+        self,
+        directory: str | None = None,
+        *,
+        interactive: bool = False,
+        announce: Announce | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """A vault in ``directory``, or in the user's state directory.
+
+        Args:
+            directory: Where it is.
+            interactive: Whether somebody is there to answer a keyring's prompt.
+            announce: Told in one line what was chosen, when the vault is made.
+            environ: The environment.
+        """
+        opener = VaultOpener(
+            "keyring",
+            state_dir=directory,
+            interactive=interactive,
+            announce=announce,
+            environ=environ,
+        )
+        super().__init__(opener.state_dir, **opener.parts())
+
+
+class EncryptedFileStorage(Vault):
+    """A vault whose key comes from a passphrase, or else from a key file."""
+
+    def __init__(
+        self,
+        directory: str | None = None,
+        *,
+        config_dir: str | None = None,
+        passphrase: Callable[[], str | None] | None = None,
+        announce: Announce | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """A vault in ``directory``, or in the user's state directory.
+
+        Args:
+            directory: Where it is.
+            config_dir: Where its key file is, if it has one.
+            passphrase: Gives the passphrase; with none, a new vault gets a key file.
+            announce: Told in one line what was chosen, when the vault is made.
+            environ: The environment.
+        """
+        opener = VaultOpener(
+            "file",
+            state_dir=directory,
+            config_dir=config_dir,
+            passphrase=passphrase,
+            announce=announce,
+            environ=environ,
+        )
+        super().__init__(opener.state_dir, **opener.parts())

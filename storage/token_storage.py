@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar, runtime_checkable
 
 from ..engine.errors import StorageConflict
-from ..engine.provider import OAuthConfig
+from ..engine.oauth.provider import OAuthConfig
 from ..engine.record import DEFAULT_ACCOUNT, account_alias
-from .importing import forget_login, import_tokens
 from .memory import MemoryStorage
+from .migrating import forget_login, import_tokens
 from .opening import open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..engine.oauth.tokens import OAuthTokens
     from ..engine.ports import Storage
     from ..engine.record import Login
-    from ..engine.tokens import OAuthTokens
 
 T = TypeVar("T")
 

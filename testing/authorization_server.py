@@ -25,7 +25,7 @@ from typing import Any, Final, Self
 
 from joserfc.jwk import ECKey, KeySet
 
-from ..engine.provider import OAuthConfig
+from ..engine.oauth.provider import OAuthConfig
 from .endpoints import Endpoints
 from .misbehaviour import Fault
 from .request_handler import make_handler

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from ..engine.events import Event, EventKind, Origin
+from ..engine.audit.events import Event, EventKind, Origin
 from ..engine.login_id import new_login_id
+from ..engine.oauth.provider import OAuthConfig
+from ..engine.oauth.tokens import OAuthTokens
 from ..engine.ports import Change
-from ..engine.provider import OAuthConfig
 from ..engine.record import Challenge, DeviceGrant, Exchange, Identity, Login, Presentation
 from ..engine.secret import Secret
 from ..engine.table import State
-from ..engine.tokens import OAuthTokens
 
 NOW = 1_800_000_000.0
 ORIGIN = Origin(pid=1, host="host", user="user", app_version="1")

@@ -18,8 +18,8 @@ from dataclasses import replace
 
 import pytest
 
+from ..engine.audit.events import Event, EventKind
 from ..engine.errors import LoginBusy, StorageConflict
-from ..engine.events import Event, EventKind
 from ..engine.ports import Storage
 from ..engine.record import Login, account_alias, state_alias
 from ..engine.secret import Secret

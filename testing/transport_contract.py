@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ..engine.errors import TransportUnavailable
+from ..engine.oauth.provider import OAuthConfig
 from ..engine.ports import (
     Arrival,
     Asking,
@@ -34,7 +35,6 @@ from ..engine.ports import (
     Verdict,
     VerdictKind,
 )
-from ..engine.provider import OAuthConfig
 from ..engine.record import Presentation
 
 Answer = Callable[[Session, Sequence[tuple[str, str]]], None]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from .browser import is_text_browser, launchers, named_browsers
 
 if TYPE_CHECKING:
-    from ..engine.provider import OAuthConfig
+    from ..engine.oauth.provider import OAuthConfig
 
 _CONTAINER_MARKS: Final = ("/.dockerenv", "/run/.containerenv")
 _CONTROL_GROUPS: Final = "/proc/1/cgroup"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from ..engine.device import PollSchedule, device_request, judge_device_response
 from ..engine.errors import ConfigMissing, TransportUnavailable
+from ..engine.oauth.device import PollSchedule, device_request, judge_device_response
 from ..engine.ports import Arrival, Notice, NoticeKind, Verdict, VerdictKind
 from ..engine.record import Presentation
 

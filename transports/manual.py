@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..engine.errors import TransportUnavailable
-from ..engine.pasted import parse_callback
+from ..engine.oauth.pasted import parse_callback
 from ..engine.ports import Arrival, Notice, NoticeKind, Verdict, VerdictKind
 from ..engine.record import Presentation
-from .redirect import address_without_listener
+from .loopback.redirect import address_without_listener
 
 if TYPE_CHECKING:
     from ..engine.ports import Answers, Asking, Conversation

@@ -12,7 +12,7 @@ from ..engine.ports import VerdictKind
 if TYPE_CHECKING:
     from ..engine.ports import Answers, Arrival, Asking, Verdict
     from ..engine.record import Presentation
-    from .loopback import LoopbackSession, LoopbackTransport
+    from .loopback.transport import LoopbackSession, LoopbackTransport
     from .manual import ManualSession, ManualTransport
 
 

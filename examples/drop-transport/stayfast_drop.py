@@ -14,11 +14,11 @@ import time
 from contextlib import suppress
 
 from stayfast.engine.errors import TransportUnavailable
-from stayfast.engine.pasted import parse_callback
+from stayfast.engine.oauth.pasted import parse_callback
 from stayfast.engine.ports import Arrival, Asking, Notice, NoticeKind, Verdict, VerdictKind
 from stayfast.engine.record import Presentation
+from stayfast.transports.loopback.redirect import address_without_listener
 from stayfast.transports.plugins import TransportParts
-from stayfast.transports.redirect import address_without_listener
 
 
 class DropTransport:

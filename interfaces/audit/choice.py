@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ...engine.errors import ConfigInvalid
 from ...storage.paths import state_dir
-from ...storage.vault import Vault
+from ...storage.vault.vault import Vault
 from .file import AUDIT_FILE, AuditFile
 from .outbox import Outbox, Passage
 from .sinks import HostLogging, Journal, StandardError, Syslog

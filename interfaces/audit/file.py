@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from ...engine.errors import Damaged, StayfastError, LoginBusy
+from ...engine.errors import Damaged, LoginBusy, StayfastError
 from ...storage.locks import locked
 from ...storage.private_file import ensure_directory, open_private, write_private
-from ...storage.vault import Vault
+from ...storage.vault.vault import Vault
 from .lines import AllowList, line_of, render
 
 if TYPE_CHECKING:
-    from ...engine.events import Recorded
+    from ...engine.audit.events import Recorded
     from ...engine.ports import Observer, Storage
     from ...engine.record import Login
 

@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ...engine.event_text import rfc3339
-from ...engine.events import FINGERPRINTS, Event, Origin, Scalar
+from ...engine.audit.events import FINGERPRINTS, Event, Origin, Scalar, rfc3339
 
 if TYPE_CHECKING:
-    from ...engine.events import Recorded
+    from ...engine.audit.events import Recorded
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _OURS: Final = {"source": "from", "dest": "to"}

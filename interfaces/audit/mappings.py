@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from ...engine.events import Scalar
+    from ...engine.audit.events import Scalar
 
 Line = Mapping[str, "Scalar"]
 

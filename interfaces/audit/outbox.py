@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from ...engine.errors import StayfastError, LoginBusy
+from ...engine.errors import LoginBusy, StayfastError
 from ...storage.locks import locked
 from ...storage.private_file import ensure_directory, open_private
 from .lines import AllowList, line_of
 
 if TYPE_CHECKING:
-    from ...engine.events import Recorded
+    from ...engine.audit.events import Recorded
     from ...engine.ports import Storage
     from ...engine.record import Login
     from .sinks import Sink

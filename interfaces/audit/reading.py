@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ...engine.errors import Damaged
 
 if TYPE_CHECKING:
-    from ...engine.events import Recorded
+    from ...engine.audit.events import Recorded
     from ...engine.ports import Storage
 
 _BATCH: Final = 1000

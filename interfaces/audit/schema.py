@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from ...engine.events import AUDIT_SCHEMA, FINGERPRINTS, EventKind, Outcome
+from ...engine.audit.events import AUDIT_SCHEMA, FINGERPRINTS, EventKind, Outcome
 from ...engine.reasons import Reason, Refusal
 from ...engine.table import State, Trigger
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from .lines import render
 
 if TYPE_CHECKING:
-    from ...engine.events import Scalar
+    from ...engine.audit.events import Scalar
 
 SYSLOG_SOCKET: Final = "/dev/log"
 JOURNAL_SOCKET: Final = "/run/systemd/journal/socket"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from ...engine.errors import AuthRequired, NotFound
+from ..assembly import Workbench
 from ..audit.file import AuditFile
-from ..workbench import Workbench
-from .log_alarm import LogAlarm
-from .terminal import Terminal
+from .follower import LogAlarm
+from .terminal.tty import Terminal
 
 if TYPE_CHECKING:
     from ...engine.ports import Observer

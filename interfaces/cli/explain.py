@@ -12,9 +12,9 @@ from urllib.parse import urlsplit, urlunsplit
 from ...engine.table import TABLE, State, Trigger
 
 if TYPE_CHECKING:
-    from ...engine.events import Recorded, Scalar
+    from ...engine.audit.events import Recorded, Scalar
     from ...engine.record import Login
-    from .terminal import Terminal
+    from .terminal.tty import Terminal
 
 _MEANING: Final = {(row.trigger.value, row.source.value): (row.meaning, row.rfc) for row in TABLE}
 _NAME: Final = 16  # columns of a fact's name

@@ -13,17 +13,17 @@ import time
 
 from ...engine import cbor
 from ...engine.lifetime import eagerness, serves
-from ...storage.header import keys_of
+from ...storage.keys.slots import unlock
 from ...storage.paths import config_dir, state_dir
-from ...storage.reader import open_database, open_secret, read_header, row_by_alias
-from ...storage.slots import unlock
+from ...storage.vault.file import open_database, open_secret, read_header, row_by_alias
+from ...storage.vault.header import keys_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ...storage.header import Header
-    from ...storage.sealing import Keys
+    from ...storage.keys.sealing import Keys
+    from ...storage.vault.header import Header
 
 SCROLLBACK_NOTE = "note: this is a secret; it is now in your scrollback\n"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -93,7 +93,7 @@ def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
 
 def _keys(header: Header, environ: Mapping[str, str]) -> Keys:
     def keyring(store: bytes, item: str) -> bytes:
-        from ...storage.keyring_key import KeyringKey  # noqa: PLC0415  100 ms, only if it is there
+        from ...storage.keys.keyring import KeyringKey  # noqa: PLC0415  100 ms, only if it is there
 
         return KeyringKey(environ=environ).read(store, item)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ...engine.audit.events import EventKind
 from ...engine.ports import ASKING, Notice
-from .wording import rfc3339
+from .terminal.formatting import rfc3339
 
 if TYPE_CHECKING:
-    from ...engine.events import Recorded
+    from ...engine.audit.events import Recorded
     from ...engine.ports import Conversation
     from ...engine.record import Login
-    from .terminal import Terminal
+    from .terminal.tty import Terminal
 
 
 class LoginFollower:
@@ -124,3 +125,25 @@ class StreamingConversation:
                 },
             )
         self._screen.tell(notice)
+
+
+# An observer that says so when the audit log was found damaged.
+
+
+class LogAlarm:
+    """Says that a part of the log was set aside; the command goes on."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        """Say it on ``terminal``."""
+        self._terminal = terminal
+
+    def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+        """Look for a record of damage among those that were just saved."""
+        del login
+        for one in recorded:
+            if one.members.get("event") == EventKind.AUDIT_SET_ASIDE:
+                told = str(one.members.get("detail", "")).partition("=")[2]
+                self._terminal.say(
+                    f"the audit log was damaged: records {told} were set aside", mark="warn"
+                )
+                self._terminal.suggest("stayfast audit verify")

@@ -8,7 +8,7 @@ import click
 
 from ...engine.errors import NotFound
 from ...engine.table import TABLE, State
-from ...storage.postgres.extra import GRANTS
+from ...storage.postgres.driver import GRANTS
 from ...transports.choice import TABLE as CHOICES
 from ...transports.plugins import installed
 from .app import App, takes_app

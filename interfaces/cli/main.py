@@ -14,18 +14,17 @@ from click.shell_completion import get_completion_class
 from ...engine.errors import StayfastError
 from ...storage.host import app_version
 from .app import App, global_options
-from .audit_commands import audit
-from .checkpoint_command import checkpoint
-from .demo_command import demo
-from .diagram_command import diagram
+from .commands.audit import audit
+from .commands.demo import demo
+from .commands.diagram import diagram
+from .commands.login import cancel, login, resume
+from .commands.provider import provider
+from .commands.segments import forward_secure, prune, set_aside
+from .commands.status import list_logins, status
+from .commands.store import store
+from .commands.token import execute, logout, refresh, token
+from .commands.verify import checkpoint, verify
 from .help_topics import help_command
-from .login_commands import cancel, login, resume
-from .provider_commands import provider
-from .segment_commands import forward_secure, prune, set_aside
-from .status_commands import list_logins, status
-from .store_commands import store
-from .token_commands import execute, logout, refresh, token
-from .verify_command import verify
 
 _FIRST_CONTACT: Final = """\
 stayfast signs command-line programs in, and remembers exactly how.

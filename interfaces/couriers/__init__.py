@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import ConfigInvalid
 from ...storage.host import SystemClock
-from ...storage.user_storages import EncryptedFileStorage, KeyringStorage
-from ...storage.vault import Vault
+from ...storage.opening import EncryptedFileStorage, KeyringStorage
+from ...storage.vault.vault import Vault
 from ..http import RequestsHttp
+from .channel import Relay
 from .fork import Forkable, ForkCourier, can_fork
-from .inline import InlineCourier
-from .relay import Relay
+from .signals import deferred_signals
 from .spawn import SpawnCourier, can_spawn
 
 if TYPE_CHECKING:
-    from ...engine.errand import Errand, ErrandOutcome
+    from ...engine.flows.job import Errand, ErrandOutcome
     from ...engine.ports import Clock, Courier, Http, Storage
+
 
 CHOICES: Final = ("auto", "fork", "spawn", "inline")
 """What ``STAYFAST_COURIER`` may say."""
@@ -91,3 +92,18 @@ class _Fitting:
         """See :meth:`stayfast.engine.ports.Courier.carry`."""
         courier = self._forked if can_fork() else self._otherwise
         return courier.carry(errand, perform)
+
+
+# The courier that runs errands where they are asked for.
+
+
+class InlineCourier:
+    """Runs errands in this process; Ctrl-C, SIGTERM and SIGHUP wait until they are done.
+
+    What cannot wait (``kill -9``) may cost an answer that was on its way.
+    """
+
+    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+        """See :meth:`stayfast.engine.ports.Courier.carry`."""
+        with deferred_signals():
+            return perform(errand)

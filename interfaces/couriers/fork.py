@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, runtime_checka
 from ...engine.errors import StayfastError, StorageError, TokensNotSaved
 from ...storage.locks import shared_with_child, sign
 from .channel import Channel
-from .parcel import pack_outcome, unpack_outcome, unpack_told
 from .signals import DEFERRED, deferred_signals
+from .wire import pack_outcome, unpack_outcome, unpack_told
 
 if TYPE_CHECKING:
-    from ...engine.errand import Errand, ErrandOutcome
-    from .relay import Relay
+    from ...engine.flows.job import Errand, ErrandOutcome
+    from .channel import Relay
 
 _HARMLESS: Final = frozenset({"stayfast-page"})
 """Threads of ours that hold nothing a child could miss."""

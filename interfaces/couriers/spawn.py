@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 
 from ...engine import cbor
 from ...storage.host import app_version, origin
-from .crew import Crew
 from .fork import hear_last
-from .parcel import pack_errand, unpack_outcome
+from .pool import Crew
 from .signals import deferred_signals
+from .wire import pack_errand, unpack_outcome
 
 if TYPE_CHECKING:
-    from ...engine.errand import Errand, ErrandOutcome
-    from ...storage.vault import Vault
+    from ...engine.flows.job import Errand, ErrandOutcome
+    from ...storage.vault.vault import Vault
     from ..http import RequestsHttp
-    from .relay import Relay
+    from .channel import Relay
 
 
 def can_spawn() -> bool:

@@ -8,20 +8,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ...engine import cbor
-from ...engine.errands import Errands
-from ...engine.events import Origin
-from ...engine.ledger import Ledger
-from ...engine.parts import Parts
-from ...storage.handover import Handover
+from ...engine.audit.events import Origin
+from ...engine.flows.dependencies import Parts
+from ...engine.flows.jobs import Errands
+from ...engine.flows.ledger import Ledger
 from ...storage.host import SystemClock, SystemRandomness, app_version
 from ...storage.locks import sign
 from ...storage.opening import open_handed_over
+from ...storage.vault.handover import Handover
 from ..http import RequestsHttp
-from .channel import Channel
+from . import InlineCourier
+from .channel import Channel, Relay
 from .fork import run
-from .inline import InlineCourier
-from .parcel import unpack_errand
-from .relay import Relay
+from .wire import unpack_errand
 
 _IDLE: Final = 300.0  # seconds without an errand, after which a worker is not worth its memory
 _YES: Final = cbor.encode({"ready": True})

@@ -12,7 +12,7 @@ __all__ = ["PostgresStorage"]
 def __getattr__(name: str) -> object:
     if name != "PostgresStorage":
         raise AttributeError(name)
-    from .extra import require_psycopg  # noqa: PLC0415  the driver is loaded for those who need it
+    from .driver import require_psycopg  # noqa: PLC0415  the driver is loaded for those who need it
 
     require_psycopg()
     from .storage import PostgresStorage  # noqa: PLC0415  see above

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from ...engine.errors import ConfigInvalid
-from .extra import SCHEMES
+from .driver import SCHEMES
 
 DEFAULT_SCHEMA: Final = "stayfast"
 CONNECT_TIMEOUT: Final = 5

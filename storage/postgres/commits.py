@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from ...engine.errors import Damaged, OutcomeUnknown, StorageConflict
-from ..audit_rows import append_event
+from ..audit.rows import append_event
+from ..audit.segments import prune, set_aside
 from ..host import SystemClock
-from ..manifest import read_head
-from ..rows import put_login
-from ..segments import prune, set_aside
-from .executor import Executor
+from ..vault.integrity import read_head
+from ..vault.login_rows import put_login
+from .connections import Executor
 from .leases import fenced
 from .pg_errors import in_doubt, is_away
 
 if TYPE_CHECKING:
-    from ...engine.events import Event, Recorded
+    from ...engine.audit.events import Event, Recorded
     from ...engine.ports import Change
-    from ..manifest import Head
-    from ..sealing import Keys
-    from ..segments import Pruned
+    from ..audit.segments import Pruned
+    from ..keys.sealing import Keys
+    from ..vault.integrity import Head
     from .connections import Connection, Connections
 
 _PAUSE: Final = 0.2

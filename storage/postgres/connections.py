@@ -10,9 +10,10 @@ import os
 import random
 import select
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
 
 import psycopg
@@ -22,6 +23,10 @@ from ...engine.errors import StorageError
 from ..host import SystemClock
 from .address import STATEMENT_TIMEOUT, Address
 from .pg_errors import CannotConnect, is_away, translate
+
+if TYPE_CHECKING:
+    from ..vault.database import Rows
+
 
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
@@ -216,3 +221,31 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+# The SQL that the vault speaks, said to PostgreSQL.
+
+
+_WORDS: Final = {
+    "BEGIN": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",  # one moment, as in SQLite
+}
+
+
+class Executor:
+    """A connection as a :class:`stayfast.storage.vault.database.Database`."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        """Speak over ``connection``."""
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
+        """Run one statement."""
+        return self._connection.execute(_said(sql), parameters or None, binary=True)
+
+
+@cache
+def _said(sql: str) -> bytes:
+    """``sql`` with psycopg's marks; as octets, since it is not a literal of this module."""
+    return _WORDS.get(sql, sql).replace("?", "%s").replace(" AS BLOB", " AS BYTEA").encode()

@@ -7,35 +7,38 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from ...engine.audit.verifier import check_lines
 from ...engine.codec import decode_login, decode_summary
 from ...engine.errors import Damaged, LoginBusy, NewerFormat
-from ...engine.log_lines import check_lines
-from ..audit_check import check_log, file_keys
-from ..audit_rows import read_events
+from ..audit.check import check_log, file_keys
+from ..audit.kept_keys import new_audit_keys, read_audit_keys, write_audit_keys
+from ..audit.rows import read_events
+from ..audit.signing import Signer, signed_head
 from ..host import SystemClock
-from ..manifest import read_head
-from ..news import News
+from ..locks import News
+from ..opening import VaultOpener
 from ..paths import state_dir as default_state_dir
-from ..reader import open_secret, row_by_alias, row_by_id
-from ..signing import Signer, signed_head
-from ..watch import Watch, problems_of
+from ..vault.file import open_secret, row_by_alias, row_by_id
+from ..vault.header import Header, decode_header
+from ..vault.integrity import Head, read_head
+from ..vault.tamper_check import Watch, problems_of
 from .address import Address
 from .commits import Commits
-from .connections import MOST, PATIENCE, Connections
-from .executor import Executor
+from .connections import MOST, PATIENCE, Connections, Executor
+from .host_lock import turn_of
 from .leases import TTL, LeaseRows
-from .opening import PostgresOpener
-from .realm import turn_of
+from .schema import prepare
 
 if TYPE_CHECKING:
-    from ...engine.chain import Verification
-    from ...engine.events import Event, Recorded
+    from ...engine.audit.events import Event, Recorded
+    from ...engine.audit.verifier import Verification
     from ...engine.ports import Change, Lease
     from ...engine.record import Login, Summary
-    from ..reader import Row
-    from ..sealing import Keys
-    from ..segments import Pruned
+    from ..audit.segments import Pruned
+    from ..keys.sealing import Keys
+    from ..vault.file import Row
     from .connections import Connection
+
 
 T = TypeVar("T")
 _LOOK_EVERY: Final = 5.0  # seconds between comparisons of rows with the manifest, which all pay for
@@ -284,3 +287,78 @@ def _summaries(database: Executor, keys: Keys) -> Iterator[Summary]:
             yield decode_summary(keys.open_row("meta", login, version, state, meta))
         except (Damaged, NewerFormat):
             continue
+
+
+# A database opened: its tables made sure of, its header read, its keys found on this host.
+
+
+class PostgresOpener:
+    """Opens the database once per process; whoever comes first also makes what is missing.
+
+    The root key is wrapped in the slots of the header, which is in the database. What opens them
+    is on each host: a key file, a passphrase, a keyring.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        schema: str,
+        *,
+        config_dir: str | None = None,
+        passphrase: Callable[[], str | None] | None = None,
+        interactive: bool = False,
+        announce: Callable[[str], None] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """As for :class:`stayfast.storage.opening.VaultOpener`."""
+        self._connections = connections
+        self._schema = schema
+        self._slots = VaultOpener(
+            "file",  # a new one: hosts have a key file or a passphrase in common, but no keyring
+            config_dir=config_dir,
+            passphrase=passphrase,
+            interactive=interactive,
+            announce=announce,
+            environ=environ,
+        )
+        self._opened: Keys | None = None
+
+    def keys(self) -> Keys:
+        """The keys of the logins.
+
+        Raises:
+            StorageError: The server cannot be reached, or no slot opens here.
+            NewerFormat: A newer version has changed the tables, or the header.
+        """
+        if self._opened is None:
+            with self._connections.opening:
+                if self._opened is None:
+                    self._opened = self._connections.run(self._open)
+        return self._opened
+
+    def _open(self, connection: Connection) -> Keys:
+        made: list[Header] = []
+        prepare(connection, self._schema, lambda: made.extend(self._create(connection)))
+        for header in made:
+            self._slots.announce(header.reason)
+        found = connection.execute("SELECT body, mac FROM header").fetchone()
+        if found is None:
+            raise Damaged("the header of the database is gone", hint="stayfast help storage")
+        header = decode_header(bytes(found[0]))
+        keys = self._slots.keys(header)
+        read_audit_keys(Executor(connection), keys)
+        if bytes(found[1]) != keys.header_mac(header.body):
+            raise Damaged("the header of the database was changed", hint="stayfast help storage")
+        return keys
+
+    def _create(self, connection: Connection) -> list[Header]:
+        """Make the header, in the transaction that makes the tables; gives it if it is new."""
+        if connection.execute("SELECT one FROM header").fetchone() is not None:
+            return []
+        header, keys = self._slots.new_header()
+        body = header.encode()
+        database = Executor(connection)
+        write_audit_keys(database, keys, new_audit_keys())
+        database.execute("INSERT INTO header VALUES (1, ?, ?)", (body, keys.header_mac(body)))
+        database.execute("INSERT INTO head VALUES (1, ?, ?)", Head().encode(keys))
+        return [header]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import stayfast
 import pytest
+import stayfast
 from command import World
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer, Settings

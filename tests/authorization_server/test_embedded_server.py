@@ -11,14 +11,14 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import requests
-from stayfast.engine.device import GRANT_TYPE
-from stayfast.engine.metadata import discover
+from instant import ManualClock
+from stayfast.engine.oauth.device import GRANT_TYPE
+from stayfast.engine.oauth.metadata import discover
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.testing.authorization_server import CLIENT_ID, AuthorizationServer, Settings
 from stayfast.testing.misbehaviour import Fault, FaultKind
 from stayfast.testing.server_state import Client
 from stayfast.testing.user_agent import decide_device, fetch_only
-from instant import ManualClock
 
 REDIRECT = "http://127.0.0.1:4711/callback"
 VERIFIER = "a-verifier-that-is-long-enough-for-anybody-1234"

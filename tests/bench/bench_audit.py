@@ -5,15 +5,15 @@ import sqlite3
 import tempfile
 import time
 
-from stayfast.engine.event_text import text_of
+from ratios import row
+from stayfast.engine.audit.events import text_of
 from stayfast.interfaces.audit.lines import AllowList, line_of, render
 from stayfast.storage import EncryptedFileStorage, MemoryStorage
-from stayfast.storage.audit_check import check_log
-from stayfast.storage.audit_rows import append_event
-from stayfast.storage.manifest import Head
-from stayfast.storage.schema import TABLES
-from stayfast.storage.sealing import Keys
-from ratios import row
+from stayfast.storage.audit.check import check_log
+from stayfast.storage.audit.rows import append_event
+from stayfast.storage.keys.sealing import Keys
+from stayfast.storage.vault.integrity import Head
+from stayfast.storage.vault.schema import TABLES
 from wandering import Wanderer
 
 EVENTS = 200_000

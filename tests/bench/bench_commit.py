@@ -4,11 +4,11 @@ import os
 import sqlite3
 import tempfile
 
+from ratios import row
 from stayfast.engine.codec import encode_login
 from stayfast.storage import EncryptedFileStorage
-from stayfast.storage.schema import TABLES, set_pragmas
+from stayfast.storage.vault.schema import TABLES, set_pragmas
 from stayfast.testing.storage_contract import change, finished, further, saved
-from ratios import row
 
 with tempfile.TemporaryDirectory() as place:
     vault = EncryptedFileStorage(f"{place}/s", config_dir=f"{place}/c", environ={})

@@ -6,11 +6,11 @@ import socket
 import time
 from urllib.parse import parse_qsl
 
-from stayfast.engine.ports import Verdict, VerdictKind
-from stayfast.engine.provider import OAuthConfig
-from stayfast.storage.host import SystemClock
-from stayfast.transports.loopback import LoopbackSession, LoopbackTransport
 from ratios import measured
+from stayfast.engine.oauth.provider import OAuthConfig
+from stayfast.engine.ports import Verdict, VerdictKind
+from stayfast.storage.host import SystemClock
+from stayfast.transports.loopback.transport import LoopbackSession, LoopbackTransport
 from wire_talk import NoBrowser, Notices, asking
 
 CONFIG = OAuthConfig(service_name="x", client_id="y", redirect_uri="http://127.0.0.1:0/callback")

@@ -6,13 +6,13 @@ import threading
 from urllib.parse import urlencode, urlsplit
 
 from bench_parts import conductor_over
-from stayfast.engine.pkce import PKCEChallenge
+from ratios import row
+from stayfast.engine.oauth.pkce import PKCEChallenge
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.host import SystemClock
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
-from stayfast.transports.loopback import LoopbackTransport
-from ratios import row
+from stayfast.transports.loopback.transport import LoopbackTransport
 
 VERIFIER = "v" * 43
 

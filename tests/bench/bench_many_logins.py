@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ratios import row
 from stayfast.engine.record import Login, account_alias
 from stayfast.engine.table import State
 from stayfast.storage import Vault
 from stayfast.testing.crash_driver import CrashDriver, unavailable
 from stayfast.testing.storage_contract import finished, further, saved
-from ratios import row
 from transitions_of import vault_in
 
 MANY = 100_000

@@ -12,14 +12,14 @@ from multiprocessing.synchronize import Barrier
 import psycopg
 import two_hosts
 from caller_kills import approve
+from instant import InstantTransport
+from postgres_server import PostgresServer
+from ratios import row
 from stayfast.engine.codec import encode_login
 from stayfast.storage.postgres import PostgresStorage
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
 from stayfast.testing.storage_contract import change, finished, further, saved
-from instant import InstantTransport
-from postgres_server import PostgresServer
-from ratios import row
 
 BARE = """
 CREATE TABLE login (id TEXT PRIMARY KEY, version BIGINT, meta BYTEA, secret BYTEA);

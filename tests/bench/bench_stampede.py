@@ -11,9 +11,9 @@ from pathlib import Path
 import stampede
 from caller_kills import approve
 from command import World
+from instant import InstantTransport
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
-from instant import InstantTransport
 
 ROUNDS = 9
 ENVIRON = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

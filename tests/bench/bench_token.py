@@ -8,9 +8,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from ratios import row
 from stayfast.storage import EncryptedFileStorage
 from stayfast.testing.storage_contract import finished, saved
-from ratios import row
 
 with tempfile.TemporaryDirectory() as place:
     environ = {

@@ -14,13 +14,13 @@ import requests
 import wire_provider
 from chromium import LOOKS, Chromium
 from command import World, kill, until
+from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import Verdict, VerdictKind
-from stayfast.engine.provider import OAuthConfig
 from stayfast.engine.table import State
 from stayfast.storage.host import SystemClock
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.transports import last_page
-from stayfast.transports.loopback import LoopbackSession, LoopbackTransport
+from stayfast.transports.loopback.transport import LoopbackSession, LoopbackTransport
 from wire_talk import Background, NoBrowser, Notices, asking
 
 pytestmark = pytest.mark.wire

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from command import World, events_of, until
+from seat import WAITS, Seat
 from stayfast.engine.table import State
 from stayfast.testing import user_agent
-from seat import WAITS, Seat
 from tmux import Window
 
 

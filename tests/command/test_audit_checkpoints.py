@@ -9,11 +9,11 @@ import pytest
 from command import World
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from stayfast.engine.checkpoint import kept_head, parse, parse_verifier_key
-from stayfast.engine.errors import ConfigInvalid
-from stayfast.engine.finding import FindingCode
-from stayfast.storage import Vault
 from insider import rewrite
+from stayfast.engine.audit.checkpoint import kept_head, parse, parse_verifier_key
+from stayfast.engine.audit.findings import FindingCode
+from stayfast.engine.errors import ConfigInvalid
+from stayfast.storage import Vault
 
 
 @pytest.fixture
@@ -125,8 +125,8 @@ def test_every_changed_octet_of_a_note_is_noticed(kept: tuple[World, str]) -> No
     world, note = kept
     signer = vault_of(world).signer()
     assert signer is not None
-    from stayfast.engine.checkpoint import check_signature  # noqa: PLC0415  beside its one use
-    from stayfast.storage.signing import signed_by  # noqa: PLC0415  the same
+    from stayfast.engine.audit.checkpoint import check_signature  # noqa: PLC0415  beside its one use
+    from stayfast.storage.audit.signing import signed_by  # noqa: PLC0415  the same
 
     sound = parse(note)
     assert check_signature(sound, signer.origin, signer.public, signed_by) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command import World
-from stayfast.engine.events import Event, EventKind, Origin
+from stayfast.engine.audit.events import Event, EventKind, Origin
 from stayfast.engine.table import State
 from transitions_of import vault_in
 from wandering import Wanderer

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from canaries import Secrets, found_in, spellings, watching_children
-from command import STAYFAST, PATIENCE, World
+from command import PATIENCE, STAYFAST, World
 from stayfast.engine.errors import StayfastError
 from stayfast.engine.result import Failure
 from stayfast.interfaces.service import OAuthService

@@ -14,14 +14,14 @@ import sending
 import stampede
 from caller_kills import approve, patiently
 from command import World
+from instant import InstantTransport
 from stayfast.engine.errors import AuthFailed, TokenRefreshFailed
 from stayfast.engine.record import Login
 from stayfast.engine.table import TABLE, State
-from stayfast.interfaces.workbench import Workbench
+from stayfast.interfaces.assembly import Workbench
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.crash_driver import EINTR, EIO, KILL, CrashDriver, Outcome, Point, unavailable
-from instant import InstantTransport
 
 ROWS = {(row.trigger.value, row.source.value, row.dest.value) for row in TABLE}
 

@@ -12,10 +12,10 @@ import pytest
 import stampede
 from caller_kills import approve
 from command import World
+from instant import InstantTransport
 from stayfast.engine.table import State
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
-from instant import InstantTransport
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import json
 
 import pytest
 from command import World
-from stayfast.testing import user_agent
 from seat import WAITS, Seat
+from stayfast.testing import user_agent
 from tmux import Window
 from transcripts import compare
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
+from instant import InstantTransport
 from stayfast.engine.errors import CallbackRefused, TransportUnavailable
 from stayfast.engine.ports import Arrival, Asking, Session, TransportWanted
 from stayfast.engine.table import State
 from stayfast.storage import MemoryStorage
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
-from instant import InstantTransport
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import pytest
 from bench_parts import conductor_over
+from instant import InstantTransport, ManualClock
 from stayfast.engine.lifetime import clock_error, eagerness
+from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
-from stayfast.engine.tokens import OAuthTokens
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
-from instant import InstantTransport, ManualClock
 
 LIFETIME = 3600
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
+from instant import InstantTransport
 from stayfast.engine.errors import Fenced, NetworkError, StorageError
 from stayfast.engine.ports import HttpRequest, HttpResponse, Lease
 from stayfast.engine.table import State
@@ -15,7 +16,6 @@ from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
-from instant import InstantTransport
 
 
 @pytest.fixture(scope="module")

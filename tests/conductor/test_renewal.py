@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
+from instant import InstantTransport
 from stayfast.engine.errors import NetworkError, ProviderError, TokenRefreshFailed
 from stayfast.engine.ports import HttpRequest, HttpResponse, Lease
 from stayfast.engine.record import Login
@@ -17,7 +18,6 @@ from stayfast.storage import MemoryStorage
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
-from instant import InstantTransport
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from stayfast.diagrams.__main__ import BEGIN, END, KEPT
 from stayfast.diagrams.__main__ import main as write_kept
 from stayfast.diagrams.arrows import Picture, in_order
 from stayfast.diagrams.svg import read_svg, svg
+from stayfast.engine.audit.events import Recorded
 from stayfast.engine.errors import ConfigInvalid, Damaged
-from stayfast.engine.events import Recorded
 from stayfast.engine.table import TABLE, Row, State, Trigger
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,10 +6,10 @@ from contextlib import suppress
 
 import cbor2
 import pytest
-from stayfast.engine import cbor
-from stayfast.engine.cbor import CborError, decode, decode_map, encode
 from hypothesis import given
 from hypothesis import strategies as st
+from stayfast.engine import cbor
+from stayfast.engine.cbor import CborError, decode, decode_map, encode
 
 SCALARS = (
     st.none()

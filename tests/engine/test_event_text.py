@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from stayfast.engine.event_text import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stayfast.engine.audit.events import (
+    Event,
+    EventKind,
     NotAnEvent,
+    Origin,
+    Recorded,
     Step,
     glance,
     members_of_text,
@@ -14,10 +20,7 @@ from stayfast.engine.event_text import (
     text_of,
     text_of_line,
 )
-from stayfast.engine.events import Event, EventKind, Origin, Recorded
 from stayfast.interfaces.audit.lines import line_of, render
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 _TEXT = st.text(st.characters(), max_size=12)  # lone surrogates too
 _EVENTS = st.builds(

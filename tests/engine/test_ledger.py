@@ -5,14 +5,6 @@ from dataclasses import fields, replace
 from typing import get_type_hints
 
 import pytest
-from stayfast.engine.errors import IllegalTransition, StorageConflict
-from stayfast.engine.events import Event, Origin, Recorded
-from stayfast.engine.ledger import Amendment, Circumstances, Ledger
-from stayfast.engine.ports import Change
-from stayfast.engine.reasons import Reason, Refusal
-from stayfast.engine.record import Identity, Login
-from stayfast.engine.table import TABLE, State, Trigger
-from stayfast.storage.memory import MemoryStorage
 from instant import ManualClock
 from logins import (
     BY_BROWSER,
@@ -29,6 +21,14 @@ from logins import (
     fresh_login,
     login_in,
 )
+from stayfast.engine.audit.events import Event, Origin, Recorded
+from stayfast.engine.errors import IllegalTransition, StorageConflict
+from stayfast.engine.flows.ledger import Amendment, Circumstances, Ledger
+from stayfast.engine.ports import Change
+from stayfast.engine.reasons import Reason, Refusal
+from stayfast.engine.record import Identity, Login
+from stayfast.engine.table import TABLE, State, Trigger
+from stayfast.storage.memory import MemoryStorage
 
 WRITTEN = {
     "schema", "time", "event", "login", "provider", "account", "trigger", "from", "to", "reason",

@@ -5,11 +5,11 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
+from logins import BY_DEVICE, CODE_EXCHANGE, FULFILLED, REFRESH_EXCHANGE, TOKENS, VIOLATED, login_in
 from stayfast.engine import machine
 from stayfast.engine.errors import IllegalTransition
 from stayfast.engine.machine import next_state
 from stayfast.engine.table import TABLE, State, Trigger
-from logins import BY_DEVICE, CODE_EXCHANGE, FULFILLED, REFRESH_EXCHANGE, TOKENS, VIOLATED, login_in
 
 ROWS = {(row.source, row.trigger): row for row in TABLE}
 EVERYTHING = {"presentation": BY_DEVICE, "exchange": CODE_EXCHANGE, "tokens": TOKENS}

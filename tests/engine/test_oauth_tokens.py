@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 from freezegun import freeze_time
-from stayfast.engine import cbor
-from stayfast.engine.errors import ProviderError
-from stayfast.engine.tokens import OAuthTokens
 from hypothesis import given
 from hypothesis import strategies as st
+from stayfast.engine import cbor
+from stayfast.engine.errors import ProviderError
+from stayfast.engine.oauth.tokens import OAuthTokens
 
 NOW = 1_800_000_000.0
 TOKENS = OAuthTokens(

@@ -3,11 +3,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from stayfast.engine import cbor
-from stayfast.engine.errors import ConfigInvalid
-from stayfast.engine.provider import OAuthConfig, OAuthProvider
 from hypothesis import given
 from hypothesis import strategies as st
+from stayfast.engine import cbor
+from stayfast.engine.errors import ConfigInvalid
+from stayfast.engine.oauth.provider import OAuthConfig, OAuthProvider
 
 TEXTS = st.lists(st.text(max_size=8), max_size=3)
 SETTINGS = st.fixed_dictionaries(

@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from stayfast.engine.event_text import Step
-from stayfast.engine.finding import FindingCode
-from stayfast.engine.story import Stories
+from stayfast.engine.audit.events import Step
+from stayfast.engine.audit.findings import FindingCode
+from stayfast.engine.audit.histories import Stories
 from stayfast.engine.table import TABLE, State, Trigger
 
 C = FindingCode

@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from logins import FULFILLED, VIOLATED
 from stayfast.engine.machine import GUARDS
 from stayfast.engine.table import PENDING, TABLE, Guard, Row, State, Trigger
-from logins import FULFILLED, VIOLATED
 
 
 def test_trigger_and_source_are_unique():

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stayfast.engine.errors import IllegalTransition, StorageConflict
-from stayfast.engine.ledger import Ledger
-from stayfast.engine.table import TABLE, Guard, State, Trigger
-from stayfast.storage.memory import MemoryStorage
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
@@ -22,6 +18,10 @@ from logins import (
     TOKENS,
     fresh_login,
 )
+from stayfast.engine.errors import IllegalTransition, StorageConflict
+from stayfast.engine.flows.ledger import Ledger
+from stayfast.engine.table import TABLE, Guard, State, Trigger
+from stayfast.storage.memory import MemoryStorage
 
 MODEL = {(str(row.source), str(row.trigger)): (str(row.dest), row.guard) for row in TABLE}
 """The table once more, as plain data."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from audit_samples import sample_lines
-from stayfast.engine.events import EventKind
+from stayfast.engine.audit.events import EventKind
 from stayfast.engine.reasons import Refusal
 from stayfast.engine.table import TABLE
 from stayfast.interfaces.audit.mappings import MAPPINGS, to_ecs, to_ocsf, to_otel

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stayfast.engine.events import Event, EventKind, Origin, Recorded
+from stayfast.engine.audit.events import Event, EventKind, Origin, Recorded
 from stayfast.interfaces.audit.file import AuditFile
 from stayfast.interfaces.audit.lines import FIELDS, line_of
 from stayfast.storage import MemoryStorage

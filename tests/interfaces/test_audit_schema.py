@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stayfast.engine.events import EventKind
+from stayfast.engine.audit.events import EventKind
 from stayfast.interfaces.audit import schema as module
 from stayfast.interfaces.audit.lines import FIELDS
 from stayfast.interfaces.audit.schema import schema

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from logins import BY_BROWSER, CANARY, CHALLENGE, CODE_EXCHANGE, ORIGIN, TOKENS, fresh_login
 from stayfast import OAuthService
+from stayfast.engine.audit.events import Event, EventKind, Origin, Outcome, Recorded, Scalar
 from stayfast.engine.errors import ConfigInvalid
-from stayfast.engine.events import Event, EventKind, Origin, Outcome, Recorded, Scalar
-from stayfast.engine.ledger import Ledger
+from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.table import Trigger
 from stayfast.interfaces.audit.choice import audit_sinks
 from stayfast.interfaces.audit.outbox import BUDGET, Outbox, Passage
 from stayfast.interfaces.audit.sinks import HostLogging, Journal, StandardError, Syslog
 from stayfast.storage import MemoryStorage
-from logins import BY_BROWSER, CANARY, CHALLENGE, CODE_EXCHANGE, ORIGIN, TOKENS, fresh_login
 
 HERE = Origin(pid=1, host="h", user="u", app_version="1")
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
-from stayfast.engine.errand import Errand, ErrandKind
+from instant import InstantTransport
+from logins import fresh_login
 from stayfast.engine.errors import NetworkError, StorageFull, TokensNotSaved
+from stayfast.engine.flows.job import Errand, ErrandKind
 from stayfast.engine.ports import (
     Change,
     HttpRequest,
@@ -26,8 +28,6 @@ from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
-from instant import InstantTransport
-from logins import fresh_login
 
 POLL = Errand(kind=ErrandKind.POLL, login=fresh_login(), lease=Lease("any"))
 NOT_YET = Verdict(kind=VerdictKind.PENDING)

@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 from command import until
 from errors_at_hand import make_error
+from logins import fresh_login
 from stayfast.engine import cbor, errors
-from stayfast.engine.errand import Errand, ErrandKind
-from stayfast.engine.errors import ConfigInvalid, StayfastError, NetworkError, TokensNotSaved
-from stayfast.engine.events import Recorded
+from stayfast.engine.audit.events import Recorded
+from stayfast.engine.errors import ConfigInvalid, NetworkError, StayfastError, TokensNotSaved
+from stayfast.engine.flows.job import Errand, ErrandKind
 from stayfast.engine.ports import Lease, Verdict, VerdictKind
 from stayfast.engine.record import Login
 from stayfast.interfaces.couriers import ForkCourier, InlineCourier, Relay, choose_courier
 from stayfast.interfaces.couriers.fork import can_fork
-from stayfast.interfaces.couriers.parcel import pack_outcome, unpack_outcome
+from stayfast.interfaces.couriers.wire import pack_outcome, unpack_outcome
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage, open_storage
 from stayfast.storage.locks import locked
-from logins import fresh_login
 
 ERRAND = Errand(kind=ErrandKind.REFRESH, login=fresh_login(), lease=Lease("any"))
 

@@ -18,10 +18,12 @@ import pytest
 import stampede
 import threaded_caller
 from command import World, until
+from instant import InstantTransport, ManualClock
+from stayfast.engine.audit.events import Recorded
 from stayfast.engine.errors import LoginBusy, NetworkError, TokenRefreshFailed
-from stayfast.engine.events import Recorded
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
+from stayfast.interfaces.assembly import Workbench
 from stayfast.interfaces.couriers import (
     InlineCourier,
     Relay,
@@ -30,13 +32,11 @@ from stayfast.interfaces.couriers import (
     spawn,
 )
 from stayfast.interfaces.http import RequestsHttp
-from stayfast.interfaces.workbench import Workbench
 from stayfast.storage import EncryptedFileStorage, KeyringStorage, MemoryStorage, Vault
 from stayfast.storage.host import SystemClock
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
-from instant import InstantTransport, ManualClock
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 

@@ -8,12 +8,12 @@ import re
 
 import pytest
 import segno
-from stayfast.interfaces.cli.clipboard import copy, copy_sequence
-from stayfast.interfaces.cli.qr import QUIET_ZONE, draw_qr
-from stayfast.interfaces.cli.terminal import utf8_locale
-from stayfast.interfaces.cli.wording import broken, flowed, more, sentence
 from hypothesis import given
 from hypothesis import strategies as st
+from stayfast.interfaces.cli.terminal.clipboard import copy, copy_sequence
+from stayfast.interfaces.cli.terminal.formatting import broken, flowed, more, sentence
+from stayfast.interfaces.cli.terminal.screens import QUIET_ZONE, draw_qr
+from stayfast.interfaces.cli.terminal.tty import utf8_locale
 
 WORDS = st.lists(st.text("abcdefgh", min_size=1, max_size=12), min_size=1, max_size=30)
 

@@ -7,8 +7,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import stayfast
 import pytest
+import stayfast
 from stayfast.engine import errors
 from stayfast.engine.errors import StayfastError
 

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import click
-import stayfast
 import pytest
+import stayfast
 from stayfast.interfaces.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[2]

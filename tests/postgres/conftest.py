@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stayfast.storage.postgres import PostgresStorage
 from postgres_server import Host, PostgresServer
+from stayfast.storage.postgres import PostgresStorage
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import psycopg
-from stayfast.engine.finding import FindingCode
-from stayfast.storage.postgres import PostgresStorage
 from postgres_server import Host, PostgresServer
+from stayfast.engine.audit.findings import FindingCode
+from stayfast.storage.postgres import PostgresStorage
 from wandering import Wanderer
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from command import STAYFAST, World, kill, until
+from postgres_server import PostgresServer
 from stayfast.engine.result import Success
+from stayfast.interfaces.assembly import Workbench
 from stayfast.interfaces.service import OAuthService
-from stayfast.interfaces.workbench import Workbench
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
-from postgres_server import PostgresServer
 
 
 @pytest.fixture(scope="module")

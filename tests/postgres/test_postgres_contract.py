@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from postgres_server import Host
 from stayfast.engine.ports import Storage
 from stayfast.testing.storage_contract import StorageContract
-from postgres_server import Host
 
 
 class TestPostgres(StorageContract):

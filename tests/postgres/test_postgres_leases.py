@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 from command import kill
-from stayfast.engine.conductor import Conductor
-from stayfast.engine.errand import Errand, ErrandOutcome
+from instant import InstantTransport
+from postgres_server import Host, PostgresServer
 from stayfast.engine.errors import Fenced, LoginBusy
-from stayfast.engine.ledger import Ledger
-from stayfast.engine.parts import Parts
+from stayfast.engine.flows.dependencies import Parts
+from stayfast.engine.flows.job import Errand, ErrandOutcome
+from stayfast.engine.flows.ledger import Ledger
+from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.ports import Change
 from stayfast.engine.table import State
 from stayfast.interfaces.couriers import InlineCourier
@@ -27,8 +29,6 @@ from stayfast.storage.postgres import PostgresStorage
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.storage_contract import change, further, pending, saved
-from instant import InstantTransport
-from postgres_server import Host, PostgresServer
 
 HOLD = """
 import sys, time

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from bench_parts import conductor_over
 from cutting_proxy import CuttingProxy
+from instant import InstantTransport
+from postgres_server import Host, PostgresServer
 from stayfast.engine.errors import OutcomeUnknown, StorageError
 from stayfast.engine.table import State
 from stayfast.storage.postgres import PostgresStorage, connections
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.storage_contract import change, finished, further, pending, saved
-from instant import InstantTransport
-from postgres_server import Host, PostgresServer
 
 
 @pytest.fixture(scope="module")

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from logins import CANARY, CHALLENGE, TOKENS, login_in
+from postgres_server import Host, PostgresServer
+from stayfast.engine.audit.events import Event, EventKind
 from stayfast.engine.errors import Damaged, NewerFormat, StorageError
-from stayfast.engine.events import Event, EventKind
-from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.oauth.provider import OAuthConfig
+from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.record import account_alias
 from stayfast.engine.table import State
-from stayfast.engine.tokens import OAuthTokens
 from stayfast.storage import open_storage
-from stayfast.storage.importing import forget_login, import_tokens
+from stayfast.storage.migrating import forget_login, import_tokens
 from stayfast.storage.postgres import PostgresStorage
-from stayfast.storage.postgres.extra import GRANTS
+from stayfast.storage.postgres.driver import GRANTS
 from stayfast.storage.postgres.schema import STEPS
 from stayfast.testing.sample_logins import ORIGIN
 from stayfast.testing.storage_contract import NOW, complete, finished, further, pending, saved
-from logins import CANARY, CHALLENGE, TOKENS, login_in
-from postgres_server import Host, PostgresServer
 
 
 def test_the_database_sees_no_secret_and_no_name(

@@ -13,11 +13,11 @@ import pytest
 import two_hosts
 from caller_kills import approve
 from command import World
+from instant import InstantTransport
+from postgres_server import PostgresServer
 from stayfast.engine.table import State
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
-from instant import InstantTransport
-from postgres_server import PostgresServer
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from stayfast.engine.authorization import authorization_url, client_variable
-from stayfast.engine.errors import ConfigInvalid, ConfigMissing, IllegalTransition
-from stayfast.engine.pkce import PKCEChallenge
 from logins import CHALLENGE, CONFIG
+from stayfast.engine.errors import ConfigInvalid, ConfigMissing, IllegalTransition
+from stayfast.engine.oauth.authorization_request import authorization_url, client_variable
+from stayfast.engine.oauth.pkce import PKCEChallenge
 
 REDIRECT = "http://127.0.0.1:8080/callback"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from stayfast.engine.callback import (
+from logins import BY_BROWSER, CHALLENGE, CODE_EXCHANGE, CONFIG, NOW
+from stayfast.engine.errors import CallbackRefused, IllegalTransition
+from stayfast.engine.oauth.callback import (
     Denial,
     ValidatedCallback,
     presentable,
@@ -13,12 +15,10 @@ from stayfast.engine.callback import (
     saved_callback,
     validate_callback,
 )
-from stayfast.engine.errors import CallbackRefused, IllegalTransition
 from stayfast.engine.reasons import Refusal
 from stayfast.engine.record import Login, Presentation
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import State
-from logins import BY_BROWSER, CHALLENGE, CODE_EXCHANGE, CONFIG, NOW
 
 ISSUER = "https://login.acme.example"
 LOGIN = Login(

@@ -9,16 +9,15 @@ from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
-from stayfast.engine.addresses import secure_address
-from stayfast.engine.authorization import authorization_url
-from stayfast.engine.device import device_request
-from stayfast.engine.errors import ConfigInvalid, ConfigMissing, NotFound, ProviderError
-from stayfast.engine.provider import OAuthConfig, OAuthProvider
-from stayfast.engine.token_request import refresh_request
-from stayfast.engine.token_response import judge_token_response
-from stayfast.interfaces.catalogue import OAUTH_PROVIDERS, Catalogue
 from logins import CHALLENGE, NOW, TOKENS
 from recorded import names, recorded
+from stayfast.engine.errors import ConfigInvalid, ConfigMissing, NotFound, ProviderError
+from stayfast.engine.oauth.addresses import secure_address
+from stayfast.engine.oauth.authorization_request import authorization_url
+from stayfast.engine.oauth.device import device_request
+from stayfast.engine.oauth.provider import OAuthConfig, OAuthProvider
+from stayfast.engine.oauth.token_endpoint import judge_token_response, refresh_request
+from stayfast.interfaces.catalogue import OAUTH_PROVIDERS, Catalogue
 
 SHIPPED = ["atlassian", "discord", "github", "gitlab", "google", "linear", "microsoft", "notion",
            "slack"]  # fmt: skip

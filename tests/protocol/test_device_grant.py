@@ -6,7 +6,10 @@ from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
-from stayfast.engine.device import (
+from logins import BY_DEVICE, CONFIG, NOW
+from recorded import answer, recorded
+from stayfast.engine.errors import ConfigMissing, NetworkError, ProviderError
+from stayfast.engine.oauth.device import (
     DEFAULT_INTERVAL,
     GRANT_TYPE,
     PollAnswer,
@@ -17,11 +20,8 @@ from stayfast.engine.device import (
     judge_poll,
     poll_request,
 )
-from stayfast.engine.errors import ConfigMissing, NetworkError, ProviderError
+from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.secret import Secret
-from stayfast.engine.tokens import OAuthTokens
-from logins import BY_DEVICE, CONFIG, NOW
-from recorded import answer, recorded
 
 DEVICE = replace(CONFIG, device_url="https://login.acme.example/device", client_secret=None)
 GRANT = BY_DEVICE.device

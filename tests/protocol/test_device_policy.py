@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from stayfast.engine.device import PollAnswer, PollKind, judge_device_response, judge_poll
 from stayfast.engine.errors import NetworkError, ProviderError
+from stayfast.engine.oauth.device import PollAnswer, PollKind, judge_device_response, judge_poll
+from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import HttpResponse
-from stayfast.engine.provider import OAuthConfig
 
 CONFIG = OAuthConfig(
     service_name="acme",

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from certificates import server_context
 from freezegun import freeze_time
+from misbehaving import drip, echo, hang_up, misbehaving, raw, reply, reset, silence
 from stayfast.engine.errors import ConfigInvalid, NetworkError
 from stayfast.engine.ports import HttpRequest
 from stayfast.interfaces.http import BODY_LIMIT, RequestsHttp
-from misbehaving import drip, echo, hang_up, misbehaving, raw, reply, reset, silence
 
 SECRET = "canary-code"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

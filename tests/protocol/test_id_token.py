@@ -11,14 +11,14 @@ from hashlib import sha256, sha512
 from typing import Any
 
 import pytest
-from stayfast.engine.errors import NetworkError, ProviderError
-from stayfast.engine.id_token import UnknownKey, judge_id_token, judge_keys, keys_request
-from stayfast.engine.record import Identity
-from stayfast.engine.secret import Secret
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from logins import CONFIG, NOW
 from recorded import answer
+from stayfast.engine.errors import NetworkError, ProviderError
+from stayfast.engine.oauth.id_token import UnknownKey, judge_id_token, judge_keys, keys_request
+from stayfast.engine.record import Identity
+from stayfast.engine.secret import Secret
 
 CLIENT = replace(
     CONFIG,

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from logins import CONFIG
+from recorded import answer
 from stayfast.engine.errors import ConfigInvalid, NetworkError, ProviderError
-from stayfast.engine.metadata import (
+from stayfast.engine.oauth.metadata import (
     apply_metadata,
     discover,
     judge_metadata,
     metadata_requests,
 )
+from stayfast.engine.oauth.provider import OAuthProvider
 from stayfast.engine.ports import HttpRequest, HttpResponse
-from stayfast.engine.provider import OAuthProvider
-from logins import CONFIG
-from recorded import answer
 
 ISSUER = "https://login.acme.example/tenant"
 OIDC = "https://login.acme.example/tenant/.well-known/openid-configuration"

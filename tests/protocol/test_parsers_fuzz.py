@@ -7,27 +7,26 @@ import json
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
-from stayfast.engine.answer import read_members
-from stayfast.engine.callback import Denial, ValidatedCallback, validate_callback
-from stayfast.engine.cbor import encode
-from stayfast.engine.device import PollAnswer, judge_device_response, judge_poll
-from stayfast.engine.errors import CallbackRefused, ConfigInvalid, NetworkError, ProviderError
-from stayfast.engine.id_token import judge_id_token, judge_keys
-from stayfast.engine.introspection import judge_introspection
-from stayfast.engine.metadata import judge_metadata, metadata_requests
-from stayfast.engine.pasted import parse_callback
-from stayfast.engine.ports import HttpResponse
-from stayfast.engine.reasons import Refusal
-from stayfast.engine.record import Login
-from stayfast.engine.revocation import judge_revocation
-from stayfast.engine.secret import Secret
-from stayfast.engine.table import State
-from stayfast.engine.token_response import judge_token_response
-from stayfast.engine.tokens import OAuthTokens
-from stayfast.interfaces.catalogue import Catalogue
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from logins import BY_BROWSER, CHALLENGE, CONFIG, NOW
+from stayfast.engine.cbor import encode
+from stayfast.engine.errors import CallbackRefused, ConfigInvalid, NetworkError, ProviderError
+from stayfast.engine.oauth.callback import Denial, ValidatedCallback, validate_callback
+from stayfast.engine.oauth.device import PollAnswer, judge_device_response, judge_poll
+from stayfast.engine.oauth.id_token import judge_id_token, judge_keys
+from stayfast.engine.oauth.metadata import judge_metadata, metadata_requests
+from stayfast.engine.oauth.pasted import parse_callback
+from stayfast.engine.oauth.provider_response import read_members
+from stayfast.engine.oauth.token_endpoint import judge_token_response
+from stayfast.engine.oauth.token_status import judge_introspection, judge_revocation
+from stayfast.engine.oauth.tokens import OAuthTokens
+from stayfast.engine.ports import HttpResponse
+from stayfast.engine.reasons import Refusal
+from stayfast.engine.record import Login
+from stayfast.engine.secret import Secret
+from stayfast.engine.table import State
+from stayfast.interfaces.catalogue import Catalogue
 
 few = settings(max_examples=150, deadline=None)
 LOGIN = Login(

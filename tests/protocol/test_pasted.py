@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from stayfast.engine.errors import CallbackRefused
-from stayfast.engine.pasted import parse_callback
+from stayfast.engine.oauth.pasted import parse_callback
 from stayfast.engine.reasons import Refusal
 
 REDIRECT = "http://127.0.0.1:8080/callback"

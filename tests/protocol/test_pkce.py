@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from stayfast.engine.pkce import PKCEChallenge, new_nonce, new_state, new_verifier
+from stayfast.engine.oauth.pkce import PKCEChallenge, new_nonce, new_state, new_verifier
 
 # RFC 7636, appendix B
 OCTETS = bytes([116, 24, 223, 180, 151, 153, 224, 37, 79, 250, 96, 125, 216, 173, 187, 186,

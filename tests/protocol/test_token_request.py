@@ -8,15 +8,14 @@ from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
-from stayfast.engine.callback import saved_callback
+from logins import BY_BROWSER, CHALLENGE, CODE_EXCHANGE, CONFIG, NOW
 from stayfast.engine.errors import ConfigMissing
-from stayfast.engine.introspection import introspection_request
+from stayfast.engine.oauth.callback import saved_callback
+from stayfast.engine.oauth.token_endpoint import code_request, refresh_request
+from stayfast.engine.oauth.token_status import introspection_request, revocation_request
 from stayfast.engine.record import Login
-from stayfast.engine.revocation import revocation_request
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import State
-from stayfast.engine.token_request import code_request, refresh_request
-from logins import BY_BROWSER, CHALLENGE, CODE_EXCHANGE, CONFIG, NOW
 
 CALLBACK = saved_callback(
     Login(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from stayfast.engine.errors import NetworkError, ProviderError
-from stayfast.engine.introspection import Introspection, judge_introspection
-from stayfast.engine.provider import OAuthConfig
-from stayfast.engine.revocation import judge_revocation
-from stayfast.engine.token_response import judge_token_response
 from logins import CONFIG, NOW, TOKENS
 from recorded import answer, recorded
+from stayfast.engine.errors import NetworkError, ProviderError
+from stayfast.engine.oauth.provider import OAuthConfig
+from stayfast.engine.oauth.token_endpoint import judge_token_response
+from stayfast.engine.oauth.token_status import Introspection, judge_introspection, judge_revocation
 
 HTML = "<!DOCTYPE html><html><body>token=secret-in-a-page</body></html>"
 

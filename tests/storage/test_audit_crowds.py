@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import untold
 import wandering
-from stayfast.engine.log_lines import check_lines
+from stayfast.engine.audit.verifier import check_lines
 from stayfast.engine.table import TABLE
 from stayfast.interfaces.audit.file import AuditFile
 from transitions_of import vault_in

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from insider import rewrite
+from stayfast.engine.audit.findings import FindingCode
 from stayfast.engine.errors import ConfigInvalid
-from stayfast.engine.finding import FindingCode
 from stayfast.interfaces.audit.file import AuditFile
 from stayfast.storage import Vault
-from stayfast.storage.manifest import keep_head, read_head
-from stayfast.storage.ratchet import parse_key
-from insider import rewrite
+from stayfast.storage.audit.forward_keys import parse_key
+from stayfast.storage.vault.integrity import keep_head, read_head
 from transitions_of import vault_in
 from wandering import Wanderer
 
@@ -106,7 +106,7 @@ def test_no_old_key_is_left_in_the_vault(forward) -> None:
     """Nothing that is sealed in the file opens to the key of a record that was written."""
     vault, _, (first, key) = forward
     with vault._session.writing() as (connection, keys):
-        from stayfast.storage.ratchet import present_key, step  # noqa: PLC0415  beside its use
+        from stayfast.storage.audit.forward_keys import present_key, step  # noqa: PLC0415  beside its use
 
         head = read_head(connection, keys)
         expected = key

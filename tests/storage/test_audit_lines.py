@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from stayfast.engine.finding import FindingCode
-from stayfast.engine.log_lines import check_lines
+from stayfast.engine.audit.findings import FindingCode
+from stayfast.engine.audit.verifier import check_lines
 from stayfast.interfaces.audit.file import AuditFile
-from stayfast.storage.log_keys import LogKeys
-from stayfast.storage.sealing import Keys
+from stayfast.storage.audit.keys import LogKeys
+from stayfast.storage.keys.sealing import Keys
 from transitions_of import vault_in
 from wandering import Wanderer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stayfast.engine.errors import Damaged
 from stayfast.storage import EncryptedFileStorage
-from stayfast.storage.sealing import Keys
+from stayfast.storage.keys.sealing import Keys
 from stayfast.testing.storage_contract import finished, further, saved
 
 

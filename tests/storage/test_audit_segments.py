@@ -10,11 +10,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from stayfast.engine.checkpoint import compare_head, parse
+from stayfast.engine.audit.checkpoint import compare_head, parse
+from stayfast.engine.audit.events import EventKind, Recorded
+from stayfast.engine.audit.findings import FindingCode
+from stayfast.engine.audit.verifier import check_lines
 from stayfast.engine.errors import Damaged
-from stayfast.engine.events import EventKind, Recorded
-from stayfast.engine.finding import FindingCode
-from stayfast.engine.log_lines import check_lines
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.interfaces.audit.file import AuditFile

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from stayfast.engine.chain import Verification
-from stayfast.engine.finding import CHAIN, FindingCode
+from stayfast.engine.audit.findings import CHAIN, FindingCode
+from stayfast.engine.audit.verifier import Verification
 from stayfast.storage import Vault
-from stayfast.storage.audit_check import check_log
+from stayfast.storage.audit.check import check_log
 from transitions_of import vault_in
 from wandering import Wanderer
 

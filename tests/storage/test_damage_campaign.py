@@ -15,7 +15,7 @@ import pytest
 from stayfast.engine.errors import Damaged, StayfastError
 from stayfast.engine.record import Login, account_alias
 from stayfast.storage import Vault
-from stayfast.storage.reader import row_by_id
+from stayfast.storage.vault.file import row_by_id
 from stayfast.testing.storage_contract import finished, further, saved
 from transitions_of import vault_in
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from stayfast.engine import cbor
-from stayfast.storage.header import Header, Slot
-from stayfast.storage.sealing import Keys, expand
-from stayfast.storage.slots import unlock
+from stayfast.storage.keys.sealing import Keys, expand
+from stayfast.storage.keys.slots import unlock
+from stayfast.storage.vault.header import Header, Slot
 
 VECTORS = Path(__file__).parent / "vectors"
 

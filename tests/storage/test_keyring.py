@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from stayfast.engine.errors import StorageError
 from stayfast.storage import KeyringStorage, keyring_key, open_storage
-from stayfast.storage.keyring_key import KeyringKey
+from stayfast.storage.keys.keyring import KeyringKey
 
 SESSION = """
 printf '%s' "${KR_PASSWORD-secret}" | gnome-keyring-daemon --unlock --components=secrets >/dev/null
@@ -33,7 +33,7 @@ print(storage.find(account_alias("acme", "default")).provider, storage.descripti
 
 FREEZE = """
 import os, pathlib, signal, time
-from stayfast.storage.keyring_key import KeyringKey
+from stayfast.storage.keys.keyring import KeyringKey
 from stayfast.engine.errors import StorageError
 
 def ours():  # the daemon of this home, and no other of this machine

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from stayfast.engine.errors import StorageError
 from stayfast.storage import EncryptedFileStorage, KeyringStorage, keyring_key, open_storage
-from stayfast.storage.keyring_key import KeyringKey
+from stayfast.storage.keys.keyring import KeyringKey
 from stayfast.testing.storage_contract import finished, saved
 
 HERE = {"STAYFAST_KEYRING": "a_keyring_for_a_test:Keyring"}

@@ -19,10 +19,10 @@ from stayfast.engine.record import state_alias
 from stayfast.engine.secret import Secret
 from stayfast.interfaces.cli.fast import cached_token, seconds
 from stayfast.storage import EncryptedFileStorage, MemoryStorage
-from stayfast.storage.header import FORMAT, decode_header
-from stayfast.storage.manifest import check_rows, read_head, tags_of
 from stayfast.storage.private_file import check_directory
-from stayfast.storage.rows import put_login
+from stayfast.storage.vault.header import FORMAT, decode_header
+from stayfast.storage.vault.integrity import check_rows, read_head, tags_of
+from stayfast.storage.vault.login_rows import put_login
 from stayfast.testing.storage_contract import change, finished, further, pending, saved
 
 HALF = "\udc80"

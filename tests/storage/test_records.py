@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from stayfast.engine import cbor
 from stayfast.engine.codec import SCHEMA, decode_login, decode_summary, encode_login
 from stayfast.engine.errors import Damaged, NewerFormat
+from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.record import DeviceGrant, Exchange, Identity, Presentation
 from stayfast.engine.secret import Secret
-from stayfast.engine.tokens import OAuthTokens
 from stayfast.storage import MemoryTokenStorage, TokenStorageProtocol
 from stayfast.testing.storage_contract import finished, pending
-from hypothesis import given
-from hypothesis import strategies as st
 
 grants = st.builds(
     DeviceGrant,

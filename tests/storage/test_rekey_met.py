@@ -17,7 +17,7 @@ import pytest
 from stayfast.engine.errors import Damaged
 from stayfast.engine.record import account_alias
 from stayfast.storage import Vault, open_storage
-from stayfast.storage.header import Header
+from stayfast.storage.vault.header import Header
 from stayfast.testing.crash_driver import EIO, ENOSPC, KILL, CrashDriver, unavailable
 from stayfast.testing.sample_logins import finished, further, pending
 from stayfast.testing.storage_contract import saved

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stayfast.engine.errors import StorageError
 from stayfast.storage import EncryptedFileStorage, network_fs
-from stayfast.storage.network_fs import file_system_among
+from stayfast.storage.private_file import file_system_among
 from stayfast.testing.storage_contract import finished, saved
 
 MOUNTS = rb"""21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw

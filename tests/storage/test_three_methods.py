@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from logins import ORIGIN
+from stayfast.engine.audit.events import Event, EventKind
 from stayfast.engine.errors import StorageConflict, StorageError
-from stayfast.engine.events import Event, EventKind
 from stayfast.engine.machine import next_state
+from stayfast.engine.oauth.provider import OAuthConfig
+from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.ports import Change, Storage
-from stayfast.engine.provider import OAuthConfig
 from stayfast.engine.record import Exchange, Login, account_alias
 from stayfast.engine.table import TABLE, State, Trigger
-from stayfast.engine.tokens import OAuthTokens
 from stayfast.storage import (
     FileTokenStorage,
     MemoryStorage,
@@ -34,7 +35,6 @@ from stayfast.testing.storage_contract import (
     pending,
     saved,
 )
-from logins import ORIGIN
 
 FIRST = OAuthTokens(access_token="first", refresh_token="r", issued_at=NOW, extra={"a": {"b": [1]}})
 SECOND = replace(FIRST, access_token="second", extra={})

@@ -13,18 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from logins import fresh_login
+from stayfast.engine.audit.events import EventKind, Recorded
 from stayfast.engine.errors import ConfigInvalid, Damaged, StorageError, StorageFull
-from stayfast.engine.events import EventKind, Recorded
 from stayfast.engine.ports import Change
 from stayfast.engine.record import Login, account_alias
 from stayfast.engine.table import Trigger
 from stayfast.storage import EncryptedFileStorage
-from stayfast.storage.importing import import_tokens, ledger_over
-from stayfast.storage.key_places import KINDS
-from stayfast.storage.migrating import migrate
+from stayfast.storage.keys.sources import KINDS
+from stayfast.storage.migrating import import_tokens, ledger_over, migrate
 from stayfast.testing.sample_logins import change, further, pending
 from stayfast.testing.storage_contract import finished, saved
-from logins import fresh_login
 
 
 @pytest.fixture
@@ -257,10 +256,10 @@ step, place = sys.argv[1:]
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 if step == "sealing": rekeying.put_header = die
 if step == "copying":
-    import stayfast.storage.session as session
+    import stayfast.storage.vault.connection as session
     session.write_copy = die
 if step == "forgetting":
-    from stayfast.storage.key_places import KeyPlaces
+    from stayfast.storage.keys.sources import KeyPlaces
     KeyPlaces.tidy = die
 EncryptedFileStorage(place + "/s", config_dir=place + "/c", environ={}).rekey("keyfile")
 """

@@ -22,7 +22,7 @@ from stayfast.engine.errors import (
 )
 from stayfast.engine.record import account_alias
 from stayfast.storage import EncryptedFileStorage, open_storage
-from stayfast.storage.header import FORMAT
+from stayfast.storage.vault.header import FORMAT
 from stayfast.testing.storage_contract import change, finished, further, pending, saved
 
 

@@ -15,8 +15,8 @@ from stayfast.engine.errors import Damaged, StayfastError, StorageError
 from stayfast.engine.record import account_alias
 from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
-from stayfast.storage.header import decode_copy, encode_copy
 from stayfast.storage.private_file import ensure_directory, write_private
+from stayfast.storage.vault.header import decode_copy, encode_copy
 from stayfast.testing.storage_contract import finished, further, pending, saved
 
 

@@ -16,7 +16,7 @@ from stayfast.engine import cbor
 from stayfast.engine.errors import Damaged, LoginBusy, NewerFormat
 from stayfast.engine.record import account_alias
 from stayfast.storage import EncryptedFileStorage
-from stayfast.storage.header import FORMAT, Header, decode_copy, encode_copy
+from stayfast.storage.vault.header import FORMAT, Header, decode_copy, encode_copy
 from stayfast.testing.storage_contract import finished, saved
 
 _SAVE = """

@@ -11,17 +11,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from stayfast.engine.errors import Damaged, IllegalTransition, StorageConflict
-from stayfast.engine.events import Event, EventKind
-from stayfast.engine.ledger import Ledger
-from stayfast.engine.machine import next_state
-from stayfast.engine.record import Login, account_alias, state_alias
-from stayfast.engine.secret import Secret
-from stayfast.engine.table import State, Trigger
-from stayfast.storage import EncryptedFileStorage
-from stayfast.storage.manifest import read_head
-from stayfast.storage.rows import put_login
-from stayfast.testing.storage_contract import NOW, change, finished, further, pending, saved
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -33,6 +22,17 @@ from hypothesis.stateful import (
 )
 from instant import ManualClock
 from logins import ORIGIN
+from stayfast.engine.audit.events import Event, EventKind
+from stayfast.engine.errors import Damaged, IllegalTransition, StorageConflict
+from stayfast.engine.flows.ledger import Ledger
+from stayfast.engine.machine import next_state
+from stayfast.engine.record import Login, account_alias, state_alias
+from stayfast.engine.secret import Secret
+from stayfast.engine.table import State, Trigger
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.vault.integrity import read_head
+from stayfast.storage.vault.login_rows import put_login
+from stayfast.testing.storage_contract import NOW, change, finished, further, pending, saved
 
 which = st.integers(0, 1)
 number = st.integers(0, 5)

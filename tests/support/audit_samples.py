@@ -6,14 +6,14 @@ import json
 import sys
 from typing import Any
 
-from stayfast.engine.events import Event, EventKind, Outcome
+from logins import CANARY, NOW, ORIGIN
+from stayfast.engine.audit.events import Event, EventKind, Outcome
 from stayfast.engine.reasons import Reason, Refusal
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import TABLE
 from stayfast.interfaces.audit.lines import line_of
 from stayfast.interfaces.audit.mappings import MAPPINGS
 from stayfast.storage import MemoryStorage
-from logins import CANARY, NOW, ORIGIN
 
 LOGIN = "01J9ZK4Q0V7F3KTWX2A8B5C6DE"
 

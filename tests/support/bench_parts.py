@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stayfast.engine.conductor import Conductor
-from stayfast.engine.ledger import Ledger
-from stayfast.engine.parts import Parts
+from stayfast.engine.flows.dependencies import Parts
+from stayfast.engine.flows.ledger import Ledger
+from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.ports import Clock, Http, Observer
 from stayfast.interfaces.couriers import InlineCourier
 from stayfast.interfaces.http import RequestsHttp

@@ -15,12 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from instant import InstantTransport
 from stayfast.engine.errors import AuthFailed, LoginBusy, TokenRefreshFailed
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
-from stayfast.interfaces.workbench import Workbench
+from stayfast.interfaces.assembly import Workbench
 from stayfast.testing import user_agent
-from instant import InstantTransport
 
 SPAN = 0.6 if os.environ.get("STAYFAST_COURIER") == "spawn" else 0.11
 """Seconds within which a caller is killed: somewhat more than an undisturbed one takes."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stayfast.engine.record import Login
-from stayfast.interfaces.workbench import Workbench
+from stayfast.interfaces.assembly import Workbench
 from stayfast.testing.authorization_server import CLIENT_ID, AuthorizationServer
 
 STAYFAST = str(Path(sys.executable).with_name("stayfast"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from stayfast.engine.errors import StayfastError
 from logins import fresh_login
+from stayfast.engine.errors import StayfastError
 
 EXTRA = {
     "reason": "wrong_state",

@@ -14,18 +14,18 @@ from dataclasses import dataclass, field, replace
 from threading import Semaphore, Thread
 from typing import Any
 
-from stayfast.engine.conductor import Conductor
-from stayfast.engine.errand import Errand, ErrandOutcome
-from stayfast.engine.errors import StayfastError, LoginBusy, NetworkError, StorageConflict
-from stayfast.engine.events import Recorded
-from stayfast.engine.ledger import Ledger
-from stayfast.engine.parts import Parts
+from instant import ManualClock
+from logins import CONFIG, NOW, ORIGIN, TOKENS, login_in
+from stayfast.engine.audit.events import Recorded
+from stayfast.engine.errors import LoginBusy, NetworkError, StayfastError, StorageConflict
+from stayfast.engine.flows.dependencies import Parts
+from stayfast.engine.flows.job import Errand, ErrandOutcome
+from stayfast.engine.flows.ledger import Ledger
+from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.ports import Change, HttpRequest, HttpResponse, Lease
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.storage.host import SystemRandomness
-from instant import ManualClock
-from logins import CONFIG, NOW, ORIGIN, TOKENS, login_in
 
 ID = "01J9ZK4Q0V7F3KTWX2A8B5C6DE"
 Move = tuple[int, str]

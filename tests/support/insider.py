@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from stayfast.engine.event_text import members_of_text, text_of
-from stayfast.engine.events import Scalar
+from stayfast.engine.audit.events import Scalar, members_of_text, text_of
 from stayfast.storage import Vault
-from stayfast.storage.manifest import read_head
+from stayfast.storage.vault.integrity import read_head
 
 Members = dict[str, Scalar]
 

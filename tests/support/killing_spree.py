@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from stayfast.engine.ledger import Ledger
+from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.record import Exchange, Login
 from stayfast.engine.table import State, Trigger
 from stayfast.storage.host import SystemClock, origin

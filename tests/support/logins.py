@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from stayfast.engine.events import Origin
-from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.audit.events import Origin
+from stayfast.engine.oauth.provider import OAuthConfig
+from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.record import (
     Challenge,
     DeviceGrant,
@@ -16,7 +17,6 @@ from stayfast.engine.record import (
 )
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import Guard, State
-from stayfast.engine.tokens import OAuthTokens
 
 NOW = 1_800_000_000.0
 CANARY = "canary"

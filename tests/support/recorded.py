@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stayfast.engine.ports import HttpResponse
 from logins import NOW
+from stayfast.engine.ports import HttpResponse
 
 _FOLDER = Path(__file__).parent.parent / "protocol" / "recorded"
 

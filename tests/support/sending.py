@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from stayfast.engine.errors import StayfastError
-from stayfast.interfaces.workbench import Workbench
+from stayfast.interfaces.assembly import Workbench
 
 
 def main(place: str, callback: str = "") -> int:

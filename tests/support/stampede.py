@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from stayfast.engine.ledger import Ledger
+from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.table import Trigger
-from stayfast.interfaces.workbench import Workbench
+from stayfast.interfaces.assembly import Workbench
 from stayfast.storage.host import SystemClock, origin
 
 _ANSWER = struct.Struct("=d16s")  # seconds it took; the end of the token

@@ -9,14 +9,6 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from stayfast.engine.errors import StayfastError
-from stayfast.engine.ledger import Ledger
-from stayfast.engine.ports import Storage
-from stayfast.engine.record import Login
-from stayfast.engine.secret import Secret
-from stayfast.engine.table import TABLE, Row, State, Trigger
-from stayfast.storage import Vault, open_storage
-from stayfast.storage.host import SystemClock, origin
 from logins import (
     BY_BROWSER,
     CHALLENGE,
@@ -27,6 +19,14 @@ from logins import (
     TOKENS,
     login_in,
 )
+from stayfast.engine.errors import StayfastError
+from stayfast.engine.flows.ledger import Ledger
+from stayfast.engine.ports import Storage
+from stayfast.engine.record import Login
+from stayfast.engine.secret import Secret
+from stayfast.engine.table import TABLE, Row, State, Trigger
+from stayfast.storage import Vault, open_storage
+from stayfast.storage.host import SystemClock, origin
 
 LOGIN = "01J9ZK4Q0V7F3KTWX2A8B5C6DE"
 

@@ -15,10 +15,10 @@ import sys
 import time
 from typing import Any
 
-from stayfast.engine.table import State
-from stayfast.interfaces.workbench import Workbench
-from stayfast.storage.postgres import PostgresStorage
 from stampede import Crowd, expire
+from stayfast.engine.table import State
+from stayfast.interfaces.assembly import Workbench
+from stayfast.storage.postgres import PostgresStorage
 
 HOSTS = ("one", "two")
 

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from stayfast.engine.events import Recorded
+from stayfast.engine.audit.events import Recorded
 from stayfast.engine.record import Login
 from stayfast.interfaces.audit.file import AuditFile
 from transitions_of import vault_in

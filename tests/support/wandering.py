@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from stayfast.engine.ledger import Ledger
+from logins import BY_BROWSER, BY_DEVICE, NOW, TOKENS, login_in
+from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.ports import Change, Observer, Storage
 from stayfast.engine.record import Challenge, Exchange, Login
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import TABLE, Guard, State, Trigger
 from stayfast.storage.host import SystemClock, origin
-from logins import BY_BROWSER, BY_DEVICE, NOW, TOKENS, login_in
 from transitions_of import vault_in
 
 _OVER = {"challenge": None, "presentation": None, "exchange": None}

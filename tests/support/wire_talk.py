@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from stayfast.engine.ports import Asking, Notice, NoticeKind
-from stayfast.transports.terminal import TerminalAnswers
+from stayfast.transports.terminal.answers import TerminalAnswers
 
 PATIENCE = 20.0
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from stayfast.engine.provider import OAuthConfig
+from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.transports.choice import TABLE, Environment, choose
 
 CONFIG = OAuthConfig(service_name="x", client_id="y", auth_url="https://x.test/a")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
-from stayfast.engine.device import GRANT_TYPE, PollSchedule
+from instant import ManualClock
 from stayfast.engine.errors import (
     AuthCancelled,
     AuthFailed,
@@ -20,8 +20,9 @@ from stayfast.engine.errors import (
     ProviderError,
     TransportUnavailable,
 )
+from stayfast.engine.oauth.device import GRANT_TYPE, PollSchedule
+from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import HttpRequest, HttpResponse, NoticeKind
-from stayfast.engine.provider import OAuthConfig
 from stayfast.engine.record import DeviceGrant, Presentation
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import State
@@ -32,8 +33,7 @@ from stayfast.testing.misbehaviour import Fault, FaultKind
 from stayfast.testing.user_agent import decide_device
 from stayfast.transports.browser import SystemBrowser
 from stayfast.transports.device import DeviceTransport
-from stayfast.transports.redirect import parse_redirect
-from instant import ManualClock
+from stayfast.transports.loopback.redirect import parse_redirect
 from wire_talk import Notices, asking
 
 

@@ -18,9 +18,11 @@ import pytest
 import requests
 from bench_parts import conductor_over
 from command import until
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from stayfast.engine.errors import AuthFailed, StorageFull, TransportUnavailable
+from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import Change, NoticeKind, Verdict, VerdictKind
-from stayfast.engine.provider import OAuthConfig
 from stayfast.engine.table import State
 from stayfast.storage import MemoryStorage
 from stayfast.storage.host import SystemClock
@@ -28,11 +30,9 @@ from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
 from stayfast.testing.user_agent import UserAgent, approve, fetch_only, tampered
 from stayfast.transports import page
-from stayfast.transports.http_message import Request, RequestReader
-from stayfast.transports.last_page import DONE_PATH, LINGER
-from stayfast.transports.loopback import LoopbackSession, LoopbackTransport
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from stayfast.transports.loopback.http_message import Request, RequestReader
+from stayfast.transports.loopback.last_page import DONE_PATH, LINGER
+from stayfast.transports.loopback.transport import LoopbackSession, LoopbackTransport
 from wire_talk import Background, NoBrowser, Notices, asking
 
 CONFIG = OAuthConfig(
@@ -393,7 +393,7 @@ def test_slow_clients_are_told_that_they_are_late(
     session: LoopbackSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that is never finished ends after its time; it cannot be dragged out."""
-    monkeypatch.setattr("stayfast.transports.listener._PATIENCE", 0.05)
+    monkeypatch.setattr("stayfast.transports.loopback.listener._PATIENCE", 0.05)
     assert answered(session, b"GET /callback?code=a HTTP/1.1\r\nHo") == 408
 
 
@@ -414,7 +414,7 @@ def test_a_crowd_is_bounded_and_the_oldest_goes_first(
         with pytest.raises(TimeoutError):
             patient.recv(1)
         patient.settimeout(5)
-    monkeypatch.setattr("stayfast.transports.listener._GRACE", 0.0)
+    monkeypatch.setattr("stayfast.transports.loopback.listener._GRACE", 0.0)
     assert session.receive(0.05) is None
     assert [one.recv(1) for one in crowd[:2]] == [b"", b""]
     crowd[2].settimeout(0.01)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from stayfast.transports.keystrokes import End, Key, Keystrokes, Line
 from hypothesis import given
 from hypothesis import strategies as st
+from stayfast.transports.terminal.keystrokes import End, Key, Keystrokes, Line
 
 BEGIN, END = b"\x1b[200~", b"\x1b[201~"
 NOISE = [

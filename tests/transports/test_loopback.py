@@ -11,8 +11,8 @@ import pytest
 import requests
 from bench_parts import conductor_over
 from stayfast.engine.errors import StayfastError, TransportUnavailable
+from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import Asking, Notice, NoticeKind, Verdict, VerdictKind
-from stayfast.engine.provider import OAuthConfig
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.storage import MemoryStorage
@@ -21,7 +21,7 @@ from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
 from stayfast.transports import page
-from stayfast.transports.loopback import LoopbackSession, LoopbackTransport
+from stayfast.transports.loopback.transport import LoopbackSession, LoopbackTransport
 
 
 class Shown:
@@ -306,8 +306,8 @@ def _has_loopback6() -> bool:
 
 def test_a_long_exchange_gets_an_honest_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser is not held for ever: after a while it is told that the rest happens elsewhere."""
-    monkeypatch.setattr("stayfast.transports.last_page.HOLD", 0.05)
-    monkeypatch.setattr("stayfast.transports.last_page.LINGER", 60.0)
+    monkeypatch.setattr("stayfast.transports.loopback.last_page.HOLD", 0.05)
+    monkeypatch.setattr("stayfast.transports.loopback.last_page.LINGER", 60.0)
     session = transport().prepare(asking("http://127.0.0.1:0/cb"))
     told: list[str] = []
 

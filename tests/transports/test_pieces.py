@@ -12,23 +12,23 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from stayfast.engine.device import PollSchedule
+from hypothesis import given
+from hypothesis import strategies as st
+from instant import ManualClock
 from stayfast.engine.errors import CallbackRefused, TransportUnavailable
+from stayfast.engine.oauth.device import PollSchedule
+from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import Asking, Notice, Verdict, VerdictKind
-from stayfast.engine.provider import OAuthConfig
 from stayfast.engine.record import DeviceGrant, Presentation
 from stayfast.engine.secret import Secret
 from stayfast.storage.host import SystemClock
 from stayfast.transports.browser import SystemBrowser
 from stayfast.transports.device import DeviceSession
-from stayfast.transports.http_message import Request, RequestReader
-from stayfast.transports.loopback import LoopbackTransport
+from stayfast.transports.loopback.http_message import Request, RequestReader
+from stayfast.transports.loopback.transport import LoopbackTransport
 from stayfast.transports.manual import ManualTransport
 from stayfast.transports.racing import RacingTransport
-from stayfast.transports.terminal import StreamAnswers, TerminalAnswers
-from hypothesis import given
-from hypothesis import strategies as st
-from instant import ManualClock
+from stayfast.transports.terminal.answers import StreamAnswers, TerminalAnswers
 
 GOOD = b"POST /cb?a=1 HTTP/1.1\r\nHost: h:1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 11\r\n\r\ncode=x&st=y"
 

@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 import pytest
 from command import World, events_of, until
 from stayfast.engine.errors import ConfigInvalid
+from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import Conversation, Session, Transport
-from stayfast.engine.provider import OAuthConfig
 from stayfast.engine.table import State
+from stayfast.interfaces.assembly import Workbench
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.interfaces.transport_maker import TransportMaker
-from stayfast.interfaces.workbench import Workbench
 from stayfast.storage import MemoryStorage
 from stayfast.storage.host import SystemClock
 from stayfast.testing.authorization_server import AuthorizationServer

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from bench_parts import conductor_over
+from instant import ManualClock
 from stayfast.engine.ports import NoticeKind
 from stayfast.engine.table import State
 from stayfast.interfaces.http import RequestsHttp
@@ -18,9 +19,8 @@ from stayfast.storage import MemoryStorage
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.transports.device import DeviceTransport
 from stayfast.transports.manual import ManualTransport
-from stayfast.transports.quiet_terminal import QuietTerminal
-from stayfast.transports.terminal import TerminalAnswers
-from instant import ManualClock
+from stayfast.transports.terminal.answers import TerminalAnswers
+from stayfast.transports.terminal.quiet import QuietTerminal
 from wire_talk import Background, Keyboard, Notices, asking, keyboard
 
 

@@ -8,18 +8,18 @@ from urllib.parse import urlencode
 
 import pytest
 import requests
+from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import Arrival, Asking, Notice, NoticeKind, Session
-from stayfast.engine.provider import OAuthConfig
 from stayfast.engine.record import Presentation
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage.host import SystemClock
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.transport_contract import TransportCase, TransportContract
 from stayfast.transports.device import DeviceTransport
-from stayfast.transports.loopback import LoopbackTransport
+from stayfast.transports.loopback.transport import LoopbackTransport
 from stayfast.transports.manual import ManualSession, ManualTransport
 from stayfast.transports.racing import RacingTransport
-from stayfast.transports.terminal import TerminalAnswers
+from stayfast.transports.terminal.answers import TerminalAnswers
 from wire_talk import Background, Keyboard, NoBrowser, keyboard
 
 CONFIG = OAuthConfig(service_name="x", client_id="y", redirect_uri="http://127.0.0.1:0/callback")

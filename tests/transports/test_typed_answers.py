@@ -18,17 +18,17 @@ import pytest
 import requests
 from bench_parts import conductor_over
 from stayfast.engine.errors import CallbackRefused, TransportUnavailable
+from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import NoticeKind, Verdict, VerdictKind
-from stayfast.engine.provider import OAuthConfig
 from stayfast.engine.table import State
 from stayfast.storage import MemoryStorage
 from stayfast.storage.host import SystemClock
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.user_agent import approve, fetch_only, tampered
-from stayfast.transports.loopback import LoopbackTransport
+from stayfast.transports.loopback.transport import LoopbackTransport
 from stayfast.transports.manual import ManualTransport
 from stayfast.transports.racing import RacingSession, RacingTransport
-from stayfast.transports.terminal import StreamAnswers, TerminalAnswers
+from stayfast.transports.terminal.answers import StreamAnswers, TerminalAnswers
 from wire_talk import Background, Keyboard, NoBrowser, Notices, asking, keyboard
 
 CONFIG = OAuthConfig(service_name="x", client_id="y", redirect_uri="http://127.0.0.1:0/callback")
@@ -143,7 +143,7 @@ def test_the_terminal_is_given_back(keys: Keyboard) -> None:
 
 INTERRUPTED = """
 import signal, sys, termios
-from stayfast.transports.terminal import TerminalAnswers
+from stayfast.transports.terminal.answers import TerminalAnswers
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a job in the background
 before = termios.tcgetattr(0)
 answers = TerminalAnswers()

@@ -8,8 +8,8 @@ from contextlib import closing
 
 import pytest
 from command import World, events_of, states_of
+from stayfast.engine.oauth.token_endpoint import refresh_request
 from stayfast.engine.table import State
-from stayfast.engine.token_request import refresh_request
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.testing import user_agent
 

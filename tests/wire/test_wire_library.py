@@ -11,22 +11,22 @@ from typing import Any
 import pytest
 import requests
 from bench_parts import conductor_over
-from stayfast.engine.conductor import Conductor
-from stayfast.engine.device import device_request
 from stayfast.engine.errors import AuthCancelled, LoginTimedOut, TokenRefreshFailed
-from stayfast.engine.introspection import introspection_request, judge_introspection
-from stayfast.engine.metadata import apply_metadata, discover
+from stayfast.engine.flows.logins import Conductor
+from stayfast.engine.oauth.device import device_request
+from stayfast.engine.oauth.metadata import apply_metadata, discover
+from stayfast.engine.oauth.provider import OAuthConfig, OAuthProvider
+from stayfast.engine.oauth.token_endpoint import refresh_request
+from stayfast.engine.oauth.token_status import introspection_request, judge_introspection
 from stayfast.engine.ports import HttpRequest, HttpResponse, NoticeKind
-from stayfast.engine.provider import OAuthConfig, OAuthProvider
 from stayfast.engine.record import DEFAULT_ACCOUNT, Login
 from stayfast.engine.table import State
-from stayfast.engine.token_request import refresh_request
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.host import SystemClock
 from stayfast.testing.user_agent import UserAgent, decide_device, fetch_only, tampered
 from stayfast.transports.device import DeviceTransport
-from stayfast.transports.loopback import LoopbackTransport
+from stayfast.transports.loopback.transport import LoopbackTransport
 from stayfast.transports.manual import ManualTransport
 from wire_talk import BackgroundBrowser, NoBrowser, Notices, QuickClock, typing
 

@@ -1,0 +1,1 @@
+"""What an audit log says, and how it is proved complete."""

@@ -1,0 +1,302 @@
+"""Walking an audit log from record to record: what follows, what does not, and what it tells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from .events import GONE, SET_ASIDE, NotAnEvent, glance, members_of_text, text_of_line
+from .findings import CHAIN, Finding, FindingCode, records
+from .histories import Stories
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    Link: TypeAlias = Callable[[bytes, int, bytes], bytes | None]
+    from .events import Scalar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What a check of a log came to.
+
+    Attributes:
+        findings: What is not as it should be, by record.
+        records: How many records were seen.
+        first: The number of the first record.
+        last: The number of the last one.
+        head: The link of the last one.
+        since: When the first was written, POSIX seconds.
+        until: When the last was written.
+        logins: How many logins the log tells of.
+        keyed: Whether the links were checked, which takes the key of the vault.
+        unkeyed: How many records' links could not be checked for want of a key.
+        marks: The links of the records that were asked for.
+    """
+
+    findings: Sequence[Finding]
+    records: int
+    first: int
+    last: int
+    head: bytes
+    since: float | None
+    until: float | None
+    logins: int
+    keyed: bool
+    unkeyed: int = 0
+    marks: Mapping[int, bytes] = field(default_factory=dict[int, bytes])
+
+    @property
+    def intact(self) -> int:
+        """The last record up to which the log can be trusted; 0 if none can."""
+        broken = [found.seq for found in self.findings if found.code in CHAIN and found.seq]
+        return min(broken) - 1 if broken else self.last
+
+
+@dataclass(slots=True)
+class ChainWalk:
+    """Follows the links of a log, and the stories it tells.
+
+    Attributes:
+        link: Computes the link of a record from the link before it, its number and its text;
+            ``None`` without the key, and gives ``None`` for a record whose key was erased.
+        stories: What is told.
+        last: The number of the record before the next one.
+        before: The link of that record; ``None`` if it is not known.
+        findings: What does not follow.
+        records: How many records were taken.
+        first: The number of the first of them.
+        unkeyed: How many of them could not be checked for want of a key.
+        wanted: The records whose links are to be kept.
+    """
+
+    link: Link | None
+    stories: Stories
+    last: int = 0
+    before: bytes | None = b""
+    findings: list[Finding] = field(default_factory=list[Finding])
+    records: int = 0
+    first: int = 0
+    unkeyed: int = 0
+    wanted: Collection[int] = ()
+    _marks: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    _computed: bytes | None = None  # the last link, as it should be, where another one stands
+    _first_text: bytes = b""
+    _last_text: bytes = b""
+
+    def take(self, seq: int, text: bytes, mac: bytes, over: bytes | None = None) -> None:
+        """Take the next record.
+
+        Args:
+            seq: Its number.
+            text: Its text.
+            mac: The link that stands with it.
+            over: What the link is over, if that is not the text.
+        """
+        if seq != self.last + 1:
+            self.arrive(seq)
+        self.last = seq
+        if not self.records:
+            self.first, self._first_text = seq, text
+        self.records += 1
+        if self.before is not None and self.link is not None:
+            expected = self.link(self.before, seq, over or text)
+            if expected is None:
+                self.unkeyed += 1
+                self._computed = None
+            elif expected != mac:
+                self._mismatch(seq, over or text, mac, expected)
+            elif self._computed is not None:
+                self._computed = None
+        self.before = mac
+        self._last_text = text
+        if seq in self.wanted:
+            self._marks[seq] = mac
+        self._hear(seq, text)
+
+    def _hear(self, seq: int, text: bytes) -> None:
+        """What a record tells of its login, if anything."""
+        try:
+            step = glance(text)
+            if step is not None:
+                self.stories.take(seq, step)
+            elif b'"event":"storage.changed"' in text:
+                self._storage_changed(text)
+        except NotAnEvent as error:
+            self.say(FindingCode.UNREADABLE, seq, f"record {seq} is {error}")
+
+    def _mismatch(self, seq: int, text: bytes, mac: bytes, expected: bytes) -> None:
+        """The link of ``seq`` is not what follows; only the one before it may have been edited."""
+        if self._computed is not None and self.link is not None:
+            again = self.link(self._computed, seq, text)
+            self._computed = None
+            if again == mac:
+                return
+        self._computed = expected
+        message = f"record {seq} does not follow record {seq - 1}"
+        self.findings.append(
+            Finding(
+                code=FindingCode.CHANGED,
+                message=message,
+                seq=seq,
+                last=seq,
+                expected=expected.hex(),
+                found=mac.hex(),
+            )
+        )
+
+    def _storage_changed(self, text: bytes) -> None:
+        members = members_of_text(text)
+        login = members.get("login")
+        if members.get("detail") in {SET_ASIDE, GONE} and isinstance(login, str):
+            self.stories.end(login)
+
+    def skip(self, seq: int) -> None:
+        """Take note of a record that cannot be read; why is for the caller to find out."""
+        self.arrive(seq)
+        if not self.records:
+            self.first = seq
+        self.records += 1
+        self.before = self._computed = None
+        self.stories.interrupted(seq)
+
+    def arrive(self, seq: int) -> None:
+        """Come to record ``seq``; if it is not the next one, say which are missing."""
+        if seq > self.last + 1:
+            self.say(
+                FindingCode.MISSING,
+                self.last + 1,
+                f"{_are(self.last + 1, seq - 1)} missing",
+                last=seq - 1,
+            )
+            self.before = self._computed = None
+            self.stories.interrupted(seq - 1)
+        self.last = seq
+
+    def finish(self, seq: int, mac: bytes) -> None:
+        """Compare the end of the log with what is kept of it: the number and link of the last."""
+        if self.last < seq:
+            self.say(
+                FindingCode.TRUNCATED,
+                self.last + 1,
+                f"{_are(self.last + 1, seq)} cut off the end",
+                last=seq,
+            )
+            self.stories.interrupted(seq)
+        elif self.last == seq and self.before not in {None, mac} and not self._suspects(seq):
+            self.say(FindingCode.HEAD, seq, f"the vault ends its log with another record {seq}")
+
+    def _suspects(self, seq: int) -> bool:
+        return any(found.seq == seq and found.code in CHAIN for found in self.findings)
+
+    def say(self, code: FindingCode, seq: int, message: str, *, last: int | None = None) -> None:
+        """Keep in mind something that is wrong."""
+        self.findings.append(Finding(code=code, message=message, seq=seq, last=last or seq))
+
+    def verification(self) -> Verification:
+        """What the walk came to."""
+        found = [*self.findings, *self.stories.findings]
+        return Verification(
+            findings=sorted(found, key=lambda one: one.seq or self.last + 1),
+            records=self.records,
+            first=self.first,
+            last=self.last,
+            head=self.before or b"",
+            since=_time_of(self._first_text),
+            until=_time_of(self._last_text),
+            logins=len(self.stories.logins),
+            keyed=self.link is not None,
+            unkeyed=self.unkeyed,
+            marks=self._marks,
+        )
+
+
+def _are(first: int, last: int) -> str:
+    return f"{records(first, last)} {'is' if first == last else 'are'}"
+
+
+def _time_of(text: bytes) -> float | None:
+    try:
+        told = members_of_text(text).get("time")
+    except NotAnEvent:
+        return None
+    return float(told) if isinstance(told, int | float) else None
+
+
+# An exported log, one JSON object per line, checked with the vault's key or without.
+
+
+def check_lines(
+    lines: Iterable[bytes], link: Link | None, marks: Collection[int] = ()
+) -> Verification:
+    """Check the records of an exported log.
+
+    A file is told at least once, so the same record may come again, and a line may be torn if the
+    record comes after it. It may begin anywhere: files are rotated.
+
+    Args:
+        lines: The file.
+        link: Computes links with the key of the vault; without it, the numbers, the links between
+            lines and the stories are checked, and a record could still have been rewritten
+            together with all behind it.
+        marks: The records whose links are to be kept.
+    """
+    walk: ChainWalk | None = None
+    macs: dict[int, bytes] = {}
+    for raw in lines:
+        line = _line(raw)
+        if line is None:
+            continue
+        seq, prev, mac = line.seq, line.prev, line.mac
+        if walk is None:
+            walk = ChainWalk(
+                link, Stories(from_the_start=seq == 1), last=seq - 1, before=prev, wanted=marks
+            )
+        if seq <= walk.last:
+            if seq not in macs:
+                walk.say(FindingCode.MOVED, seq, f"record {seq} stands after record {walk.last}")
+            elif macs[seq] != mac:
+                walk.say(FindingCode.CHANGED, seq, f"record {seq} is told twice, and differently")
+            continue
+        follows = seq == walk.last + 1
+        if follows and walk.before not in {None, prev}:
+            walk.say(FindingCode.CHANGED, seq, f"record {seq} does not follow record {seq - 1}")
+            walk.before = prev
+        macs[seq] = mac
+        if line.text is None:
+            walk.skip(seq)
+            walk.say(FindingCode.CHANGED, seq, f"record {seq} is not as it was written")
+            continue
+        if not follows:
+            walk.arrive(seq)
+            walk.before = prev
+        walk.take(seq, line.text, mac)
+    return (walk or ChainWalk(link, Stories())).verification()
+
+
+class _Line:
+    """One line that names a record."""
+
+    __slots__ = ("mac", "prev", "seq", "text")
+
+    def __init__(self, members: Mapping[str, Scalar]) -> None:
+        seq, prev, mac = members["seq"], members["prev"], members["mac"]
+        if not isinstance(seq, int) or isinstance(seq, bool) or seq < 1:
+            raise ValueError
+        self.seq = seq
+        self.prev = bytes.fromhex(str(prev))
+        self.mac = bytes.fromhex(str(mac))
+        try:
+            self.text: bytes | None = text_of_line(members)
+        except NotAnEvent:
+            self.text = None
+
+
+def _line(raw: bytes) -> _Line | None:
+    try:
+        members = json.loads(raw)
+        return _Line(cast("Mapping[str, Scalar]", members)) if isinstance(members, dict) else None
+    except (ValueError, KeyError, RecursionError):
+        return None

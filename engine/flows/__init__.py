@@ -1,0 +1,1 @@
+"""How a login flows: from begin to saved tokens, refreshed and ended."""

@@ -1,0 +1,185 @@
+"""From a wish to a question: a login is begun, and its user is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..errors import LoginTimedOut, NetworkError, ProviderError, StayfastError, TransportUnavailable
+from ..login_id import new_login_id
+from ..oauth.authorization_request import authorization_url, require_client
+from ..oauth.pkce import new_nonce, new_state, new_verifier
+from ..ports import Asking, Verdict, VerdictKind
+from ..reasons import Reason
+from ..record import Challenge, Login
+from ..table import State, Trigger
+from .ledger import Circumstances
+
+if TYPE_CHECKING:
+    from ..oauth.provider import OAuthConfig
+    from ..ports import Lease, Session, Transport
+    from .dependencies import Parts
+
+
+class Inquiry:
+    """Begins logins and asks their users."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with ``parts``."""
+        self._parts = parts
+
+    def new_login(
+        self, config: OAuthConfig, *, account: str, timeout: float, taken: Collection[str] = ()
+    ) -> Login:
+        """A login that has not begun; nothing is saved yet.
+
+        Raises:
+            ConfigMissing: There is no client id, without which nobody can be asked.
+        """
+        require_client(config)
+        now = self._parts.clock.now()
+        return Login(
+            id=new_login_id(self._parts.randomness, taken),
+            version=0,
+            state=State.IDLE,
+            config=config,
+            account=account,
+            created_at=now,
+            changed_at=now,
+            deadline=now + timeout,
+        )
+
+    def begin(self, login: Login, lease: Lease | None = None) -> Login:
+        """Mint the secrets of ``login`` and save them."""
+        return self._parts.ledger.advance(
+            login, Trigger.BEGIN, lease=lease, challenge=self._mint(), deadline=login.deadline
+        )
+
+    def ready(self, login: Login, transport: Transport, *, timeout: float) -> Session:
+        """Make ``transport`` ready for a ``login`` that waits by another one; nothing is saved.
+
+        Raises:
+            TransportUnavailable, ProviderError, NetworkError: It cannot work, which costs nothing.
+        """
+        anew = self._parts.clock.now() + timeout
+        return transport.prepare(self.asking(replace(login, deadline=anew)))
+
+    def ask_anew(self, login: Login, session: Session, lease: Lease, *, timeout: float) -> Login:
+        """Ask the user of ``login``, who waits, by ``session`` and with new secrets.
+
+        Whatever answers the old secrets is refused from the moment the new ones are saved.
+        """
+        try:
+            login = self._parts.ledger.advance(
+                login,
+                Trigger.RECHALLENGE,
+                lease=lease,
+                reason=Reason.TRANSPORT_CHANGED,
+                challenge=self._mint(),
+                presentation=None,
+                deadline=self._parts.clock.now() + timeout,
+            )
+        except BaseException:
+            session.close()
+            raise
+        return self._present(login, session, lease)
+
+    def _mint(self) -> Challenge:
+        randomness = self._parts.randomness
+        return Challenge(
+            verifier=new_verifier(randomness),
+            state=new_state(randomness),
+            nonce=new_nonce(randomness),
+        )
+
+    def ask(self, login: Login, transport: Transport, lease: Lease) -> tuple[Login, Session]:
+        """Ready ``transport`` for ``login``, which is at its challenge, save that, and ask.
+
+        Raises:
+            TransportUnavailable, ProviderError, NetworkError: The login is idle again.
+        """
+        self.check_deadline(login, lease)
+        try:
+            session = transport.prepare(self.asking(login))
+        except (TransportUnavailable, ProviderError, NetworkError) as error:
+            self._parts.ledger.advance(
+                login,
+                Trigger.FAIL,
+                lease=lease,
+                reason=_why_not(error),
+                circumstances=_as_circumstances(error),
+            )
+            raise
+        return self._present(login, session, lease), session
+
+    def _present(self, login: Login, session: Session, lease: Lease) -> Login:
+        """Save what ``session`` is ready with, then tell the user."""
+        try:
+            login = self._parts.ledger.advance(
+                login,
+                Trigger.PRESENT,
+                lease=lease,
+                presentation=session.presentation,
+                deadline=_deadline(login, session),
+            )
+            session.present(self.address(login))
+        except BaseException:
+            session.close()
+            raise
+        return login
+
+    def asking(self, login: Login) -> Asking:
+        """What a transport may know of ``login``."""
+        deadline = login.deadline or self._parts.clock.now()
+        return Asking(login_id=login.id, config=login.config, deadline=deadline)
+
+    def address(self, login: Login) -> str | None:
+        """The address ``login`` waits for the user to open; ``None`` for the device flow."""
+        presentation = login.presentation
+        if presentation is None or presentation.redirect_uri is None or login.challenge is None:
+            return None
+        return authorization_url(login.config, login.challenge, presentation.redirect_uri)
+
+    def check_deadline(self, login: Login, lease: Lease, session: Session | None = None) -> float:
+        """Seconds until the deadline of ``login``.
+
+        Raises:
+            LoginTimedOut: It has passed; the login is idle.
+        """
+        now = self._parts.clock.now()
+        deadline = login.deadline or now
+        if now < deadline:
+            return deadline - now
+        device = login.presentation.device if login.presentation else None
+        reason = Reason.DEVICE_CODE_EXPIRED if device else Reason.DEADLINE_PASSED
+        self._parts.ledger.advance(login, Trigger.TIME_OUT, lease=lease, reason=reason)
+        msg = (
+            "the code expired before it was approved"
+            if device
+            else f"login {login.short_id} was not finished in time"
+        )
+        if session is not None:
+            session.reply(Verdict(kind=VerdictKind.FAILED, message=msg, reason=reason.value))
+        again = f"stayfast login {login.provider}"
+        raise LoginTimedOut(msg, hint=f"{again} --via device" if device else again)
+
+
+def _deadline(login: Login, session: Session) -> float | None:
+    """The sooner of the login's own deadline and the end of a device code."""
+    device = session.presentation.device
+    if device is None or login.deadline is None:
+        return login.deadline
+    return min(login.deadline, device.expires_at)
+
+
+def _why_not(error: StayfastError) -> Reason:
+    if isinstance(error, ProviderError):
+        return Reason.DEVICE_REFUSED
+    return Reason.NETWORK if isinstance(error, NetworkError) else Reason.TRANSPORT_UNAVAILABLE
+
+
+def _as_circumstances(error: StayfastError) -> Circumstances:
+    if isinstance(error, ProviderError):
+        return Circumstances(http_status=error.status, oauth_error=error.oauth_error)
+    return Circumstances()

@@ -1,0 +1,31 @@
+"""Everything the conductor of logins was handed, in one bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..ports import Clock, Courier, Http, Randomness, Storage
+    from .ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The effects of one conductor.
+
+    Attributes:
+        storage: Where logins are kept.
+        ledger: What changes them there.
+        http: What speaks to providers.
+        clock: What time it is.
+        randomness: Where secrets come from.
+        courier: What carries the stretch that must not be broken.
+    """
+
+    storage: Storage
+    ledger: Ledger
+    http: Http
+    clock: Clock
+    randomness: Randomness
+    courier: Courier

@@ -1,0 +1,409 @@
+"""From a code, or an approved device code, to saved tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from ..errors import (
+    AuthCancelled,
+    AuthFailed,
+    Fenced,
+    LoginTimedOut,
+    NetworkError,
+    ProviderError,
+    StayfastError,
+    StorageConflict,
+    StorageError,
+    TokenExpired,
+    TokenRefreshFailed,
+    TokensNotSaved,
+)
+from ..oauth.callback import saved_callback
+from ..oauth.device import PollAnswer, PollKind, judge_poll, poll_request
+from ..oauth.id_token import Identification
+from ..oauth.token_endpoint import code_request, judge_token_response, refresh_request
+from ..ports import Verdict, VerdictKind
+from ..reasons import Reason
+from ..record import account_alias
+from ..table import State, Trigger
+from .ledger import Circumstances
+
+if TYPE_CHECKING:
+    from ..oauth.tokens import OAuthTokens
+    from ..ports import Change, Http, HttpRequest, HttpResponse, Lease
+    from ..record import Identity, Login
+    from .dependencies import Parts
+
+
+_ATTEMPTS: Final = 5  # commits tried when other processes finish logins of the same account
+
+
+class Exchange:
+    """Sends what the user's consent earned, and keeps what comes back."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with ``parts``."""
+        self._parts = parts
+        self._identification = Identification(parts.http, parts.clock)
+
+    def send_code(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
+        """Exchange the saved code of ``login``, which is exchanging, for tokens.
+
+        Args:
+            login: As it was just saved.
+            lease: The lease it is held under.
+            again: Whether a process that stopped may have sent the code before.
+
+        Raises:
+            AuthFailed: The provider refused the code; the login is idle.
+            NetworkError: No answer; the login is still exchanging and can be resumed.
+            TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
+        """
+        challenge = login.challenge
+        if challenge is None or login.presentation is None:
+            msg = f"login {login.short_id} has lost what its code belongs to"
+            raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
+        request = code_request(
+            login.config,
+            saved_callback(login),
+            verifier=challenge.verifier,
+            redirect_uri=login.presentation.redirect_uri,
+        )
+        try:
+            # fetched first: once the code is spent, nothing but saving may stand in the way
+            keys = self._identification.keys(login.config)
+            response, again = send_twice(lease, self._parts.http, request, again=again)
+            tokens = judge_token_response(login.config, response)
+            tokens, identity = self._identification.identify(login, tokens, keys)
+        except ProviderError as error:
+            raise self._reject(login, lease, error, again=again) from error
+        except NetworkError as error:
+            error.hint = f"stayfast resume {login.short_id}"
+            raise
+        return self._accept(login, tokens, lease, identity)
+
+    def _reject(
+        self, login: Login, lease: Lease, error: ProviderError, *, again: bool
+    ) -> AuthFailed:
+        reason = Reason.CODE_SPENT if again else Reason.CODE_REFUSED
+        if error.oauth_error is None and error.status in {None, 200}:
+            reason = Reason.BAD_TOKEN_RESPONSE
+        self._parts.ledger.advance(
+            login,
+            Trigger.REJECT_CODE,
+            lease=lease,
+            reason=reason,
+            circumstances=Circumstances(http_status=error.status, oauth_error=error.oauth_error),
+            exchange=None,
+        )
+        if reason is Reason.CODE_SPENT:
+            return AuthFailed(
+                f"the one-time code was already spent when login {login.short_id} stopped",
+                why="tokens issued for it were never received; the provider revokes them",
+                hint=f"stayfast login {login.provider}",
+            )
+        return AuthFailed(error.message, hint=error.hint or f"stayfast login {login.provider}")
+
+    def poll(self, login: Login, lease: Lease) -> Login | Verdict:
+        """Ask once whether the device code of ``login`` has been approved (RFC 8628 §3.4).
+
+        Returns:
+            The authenticated login, or what to tell the transport while it is not yet one.
+
+        Raises:
+            AuthCancelled: The user declined; the login is idle.
+            AuthFailed: The provider answered with another error; the login is idle.
+            LoginTimedOut: The code has expired; the login is idle.
+            TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
+        """
+        presentation = login.presentation
+        grant = presentation.device if presentation else None
+        if grant is None:
+            msg = f"login {login.short_id} is not a device login"
+            raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
+        try:
+            keys = self._identification.keys(login.config)
+            response = send_under(lease, self._parts.http, poll_request(login.config, grant))
+            answer = judge_poll(login.config, response)
+        except NetworkError as error:
+            return Verdict(kind=VerdictKind.UNANSWERED, message=error.message)
+        except ProviderError as error:
+            if self._parts.clock.now() >= grant.expires_at:  # some say invalid_grant for expired
+                raise self._expired(login, lease, error) from error
+            raise self._denied(login, lease, error) from error
+        if not isinstance(answer, PollAnswer):
+            try:
+                tokens, identity = self._identification.identify(login, answer, keys)
+            except ProviderError as error:
+                raise self._denied(login, lease, error) from error
+            return self._accept(login, tokens, lease, identity)
+        if answer.kind is PollKind.DENIED:
+            no = ProviderError("", oauth_error="access_denied", status=response.status)
+            raise self._denied(login, lease, no)
+        if answer.kind is PollKind.EXPIRED:
+            raise self._expired(login, lease, None)
+        slower = answer.kind is PollKind.SLOW_DOWN
+        kind = VerdictKind.SLOW_DOWN if slower else VerdictKind.PENDING
+        return Verdict(kind=kind, interval=answer.interval)
+
+    def _denied(self, login: Login, lease: Lease, error: ProviderError) -> StayfastError:
+        declined = error.oauth_error == "access_denied"
+        self._parts.ledger.advance(
+            login,
+            Trigger.DENY,
+            lease=lease,
+            reason=Reason.ACCESS_DENIED if declined else Reason.PROVIDER_ERROR,
+            circumstances=Circumstances(http_status=error.status, oauth_error=error.oauth_error),
+        )
+        hint = f"stayfast login {login.provider}"
+        if declined:
+            said = error.message or "the provider said no: access_denied (you declined the request)"
+            return AuthCancelled(said, hint=error.hint or hint)
+        return AuthFailed(error.message, hint=error.hint or hint)
+
+    def _expired(self, login: Login, lease: Lease, error: ProviderError | None) -> LoginTimedOut:
+        self._parts.ledger.advance(
+            login,
+            Trigger.TIME_OUT,
+            lease=lease,
+            reason=Reason.DEVICE_CODE_EXPIRED,
+            circumstances=Circumstances(
+                http_status=error.status if error else None,
+                oauth_error=error.oauth_error if error else "expired_token",
+            ),
+        )
+        msg = "the code expired before it was approved"
+        return LoginTimedOut(msg, hint=f"stayfast login {login.provider} --via device")
+
+    def _accept(
+        self, login: Login, tokens: OAuthTokens, lease: Lease, identity: Identity | None
+    ) -> Login:
+        if tokens.scope is None:  # RFC 6749 §5.1: left out when it is what was asked for
+            tokens = replace(tokens, scope=" ".join(login.config.scopes))
+        arrived = replace(login, tokens=tokens, identity=identity)
+        try:
+            return self.save(login, arrived, lease)
+        except StorageError as error:
+            raise TokensNotSaved(
+                f"signed in, but the tokens could not be saved: {error.message}",
+                hint=error.hint,
+                login=arrived,
+                kept=getattr(error, "kept", None),
+            ) from error
+
+    def save(self, login: Login, arrived: Login, lease: Lease) -> Login:
+        """Save the tokens of ``arrived`` as those of ``login``.
+
+        An older login of the account makes room.
+
+        Raises:
+            StorageError: It could not be done.
+        """
+        storage, ledger = self._parts.storage, self._parts.ledger
+        arrival = ledger.draft(
+            login,
+            Trigger.ACCEPT_TOKENS,
+            lease=lease,
+            tokens=arrived.tokens,
+            identity=arrived.identity,
+            challenge=None,
+            presentation=None,
+            exchange=None,
+            deadline=None,
+        )
+        for attempt in range(_ATTEMPTS):
+            older = storage.find(account_alias(login.provider, login.account))
+            changes = self._step_aside(older) if older else []
+            try:
+                ledger.commit([*changes, arrival])
+            except StorageConflict:
+                if attempt == _ATTEMPTS - 1 or self._changed(login):
+                    raise
+            else:
+                break
+        return arrival.login
+
+    def _step_aside(self, older: Login) -> list[Change]:
+        """The changes that end ``older``; what it may have with the provider is abandoned.
+
+        No lease is needed: a process that is refreshing it right now will find that its version
+        is gone, and use the newer login instead.
+        """
+        ledger = self._parts.ledger
+        changes: list[Change] = []
+        if older.state is State.EXCHANGING:
+            changes.append(
+                ledger.draft(
+                    older, Trigger.POSTPONE_REFRESH, reason=Reason.NEWER_LOGIN, exchange=None
+                )
+            )
+            older = changes[-1].login
+        changes.append(ledger.draft(older, Trigger.SUPERSEDE, reason=Reason.NEWER_LOGIN))
+        return changes
+
+    def _changed(self, login: Login) -> bool:
+        current = self._parts.storage.read(login.id)
+        return current is None or current.version != login.version
+
+
+# One refresh, from the refresh token sent to the new tokens saved (RFC 6749 §6).
+
+
+_CLIENT_ERRORS: Final = frozenset({"invalid_client", "invalid_request", "unsupported_grant_type"})
+"""Errors about us, not about the refresh token: it stays as good as it was (RFC 6749 §5.2)."""
+
+
+class Refreshing:
+    """Sends refresh tokens and keeps what comes back."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with ``parts``."""
+        self._parts = parts
+
+    def send(self, login: Login, lease: Lease, *, again: bool) -> Login:
+        """Send the refresh token of ``login``, which is exchanging, and save the answer.
+
+        Args:
+            login: As it was just saved.
+            lease: The lease it is held under.
+            again: Whether a process that stopped may have sent it before.
+
+        Raises:
+            TokenRefreshFailed: The provider refused the refresh token.
+            NetworkError: No usable answer; the refresh token is untouched.
+            ProviderError: The provider refused this client; the refresh token is untouched.
+            StorageConflict: Somebody else has changed the login meanwhile.
+            TokensNotSaved: New tokens arrived and could not be saved; they are in the error.
+        """
+        tokens = login.tokens
+        if tokens is None or tokens.refresh_token is None:
+            msg = f"login {login.short_id} has no refresh token"
+            raise TokenExpired(msg, hint=f"stayfast login {login.provider}")
+        request = refresh_request(login.config, tokens.refresh_token)
+        try:
+            response, again = send_twice(lease, self._parts.http, request, again=again)
+        except NetworkError:
+            self._postpone(login, lease, Reason.NETWORK)
+            raise
+        try:
+            fresh = judge_token_response(login.config, response, previous=tokens)
+        except NetworkError:
+            self._postpone(
+                login, lease, Reason.PROVIDER_BUSY, Circumstances(http_status=response.status)
+            )
+            raise
+        except ProviderError as error:
+            raise self._refused(login, lease, error, again=again) from error
+        arrived = replace(login, tokens=fresh)
+        try:
+            return self.save(login, arrived, lease)
+        except StorageConflict:
+            raise  # a newer login took this one's place: its tokens are the ones to use
+        except StorageError as error:
+            raise TokensNotSaved(
+                f"refreshed, but the new tokens could not be saved: {error.message}",
+                hint=error.hint,
+                login=arrived,
+                kept=getattr(error, "kept", None),
+            ) from error
+
+    def save(self, login: Login, arrived: Login, lease: Lease) -> Login:
+        """Save the tokens of ``arrived`` as those of ``login``.
+
+        Raises:
+            StorageError: It could not be done.
+        """
+        return self._parts.ledger.advance(
+            login, Trigger.ACCEPT_TOKENS, lease=lease, tokens=arrived.tokens, exchange=None
+        )
+
+    def _postpone(
+        self, login: Login, lease: Lease, reason: Reason, circumstances: Circumstances | None = None
+    ) -> None:
+        self._parts.ledger.advance(
+            login,
+            Trigger.POSTPONE_REFRESH,
+            lease=lease,
+            reason=reason,
+            circumstances=circumstances or Circumstances(),
+            exchange=None,
+        )
+
+    def _refused(
+        self, login: Login, lease: Lease, error: ProviderError, *, again: bool
+    ) -> ProviderError | TokenRefreshFailed:
+        """What to raise for a refusal, once it is saved; nobody's newer tokens are touched."""
+        current = self._parts.storage.read(login.id)
+        if current is None or current.version != login.version:
+            msg = "another process has changed this login meanwhile"
+            raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
+        said = Circumstances(http_status=error.status, oauth_error=error.oauth_error)
+        if error.oauth_error in _CLIENT_ERRORS:
+            self._postpone(login, lease, Reason.PROVIDER_ERROR, said)
+            return error
+        self._parts.ledger.advance(
+            login,
+            Trigger.REJECT_REFRESH,
+            lease=lease,
+            reason=Reason.OUTCOME_UNKNOWN if again else Reason.REFRESH_REFUSED,
+            circumstances=said,
+            exchange=None,
+        )
+        because = error.oauth_error or f"HTTP {error.status}"
+        return TokenRefreshFailed(
+            f"{login.provider} needs a new sign-in: "
+            f"the provider rejected the refresh token ({because})",
+            why="an earlier refresh was interrupted before its answer could be saved"
+            if again
+            else None,
+            hint=f"stayfast login {login.provider}",
+        )
+
+
+# What is done under a lease: a request sent while it is sure to last, a user waited for.
+
+
+def send_under(lease: Lease, http: Http, request: HttpRequest) -> HttpResponse:
+    """The answer to ``request``, sent only if ``lease`` outlasts it.
+
+    Raises:
+        Fenced, StorageError: The lease does not; nothing was sent.
+        NetworkError: No usable answer.
+    """
+    lease.keep()
+    return http.send(request)
+
+
+def send_twice(
+    lease: Lease, http: Http, request: HttpRequest, *, again: bool
+) -> tuple[HttpResponse, bool]:
+    """The answer, asking once more at once when none came; and whether it was asked before.
+
+    Inside any grace period the provider may have, the second request brings the answer of the
+    first; where it has none, an answer that was lost on the way cannot be had back anyway.
+
+    Raises:
+        Fenced, StorageError: As for :func:`send_under`.
+        NetworkError: No usable answer to either.
+    """
+    try:
+        return send_under(lease, http, request), again
+    except NetworkError:
+        return send_under(lease, http, request), True
+
+
+def keep_waiting(lease: Lease) -> None:
+    """Keep ``lease`` while its user is waited for.
+
+    A storage that does not answer for a moment must not end a login that needs nothing of it yet.
+
+    Raises:
+        Fenced: Another process has gone on with this login.
+    """
+    try:
+        lease.keep()
+    except Fenced:
+        raise
+    except StorageError:
+        return

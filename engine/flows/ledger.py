@@ -1,0 +1,218 @@
+"""The one place where a login changes: through the table, into the storage, then told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from ..audit.events import Event, EventKind, Outcome
+from ..machine import next_state
+from ..ports import Change
+from ..secret import Secret
+from ..table import State, Trigger
+
+if TYPE_CHECKING:
+    from ..audit.events import Origin, Recorded
+    from ..oauth.tokens import OAuthTokens
+    from ..ports import Clock, Lease, Observer, Storage
+    from ..reasons import Reason, Refusal
+    from ..record import Challenge, Exchange, Identity, Login, Presentation
+
+
+class Amendment(TypedDict, total=False):
+    """The fields of a record a transition may set; what it does not name stays."""
+
+    challenge: Challenge | None
+    presentation: Presentation | None
+    exchange: Exchange | None
+    tokens: OAuthTokens | None
+    identity: Identity | None
+    deadline: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What the audit log adds to a transition.
+
+    Attributes:
+        http_status: The provider's answer.
+        oauth_error: The provider's error code; kept in the record too.
+        detail: A word or a figure.
+    """
+
+    http_status: int | None = None
+    oauth_error: str | None = None
+    detail: str | None = None
+
+
+_PLAIN = Circumstances()
+_FAILURES = frozenset(
+    {
+        Trigger.FAIL,
+        Trigger.DENY,
+        Trigger.REJECT_CODE,
+        Trigger.TIME_OUT,
+        Trigger.POSTPONE_REFRESH,
+        Trigger.REJECT_REFRESH,
+    }
+)
+
+
+class Ledger:
+    """Turns decisions into saved transitions, and tells observers after they are durable."""
+
+    def __init__(
+        self, storage: Storage, clock: Clock, origin: Origin, observers: Sequence[Observer] = ()
+    ) -> None:
+        """Write to ``storage``, with the time of ``clock``, on behalf of ``origin``."""
+        self.storage = storage
+        self._clock = clock
+        self._origin = origin
+        self._observers = tuple(observers)
+
+    def advance(
+        self,
+        login: Login,
+        trigger: Trigger,
+        *,
+        lease: Lease | None = None,
+        reason: Reason | None = None,
+        circumstances: Circumstances = _PLAIN,
+        **amendment: Unpack[Amendment],
+    ) -> Login:
+        """Move ``login`` along the row of ``trigger``, save it, tell it, and return it.
+
+        Raises:
+            IllegalTransition: The table says no; nothing was saved.
+            StorageError: It could not be saved; ``login`` is still what it was.
+        """
+        change = self.draft(
+            login,
+            trigger,
+            lease=lease,
+            reason=reason,
+            circumstances=circumstances,
+            **amendment,
+        )
+        self.commit([change])
+        return change.login
+
+    def draft(
+        self,
+        login: Login,
+        trigger: Trigger,
+        *,
+        lease: Lease | None = None,
+        reason: Reason | None = None,
+        circumstances: Circumstances = _PLAIN,
+        **amendment: Unpack[Amendment],
+    ) -> Change:
+        """The change :meth:`advance` would commit, for commits of several.
+
+        Raises:
+            IllegalTransition: The table says no.
+        """
+        state = next_state(login, trigger)
+        now = self._clock.now()
+        after = replace(
+            login,
+            version=login.version + 1,
+            state=state,
+            changed_at=now,
+            reason=reason.value if reason else None,
+            oauth_error=circumstances.oauth_error,
+            **amendment,
+        )
+        if state is State.IDLE:  # whatever ended: no secret outlives it
+            after = replace(
+                after,
+                challenge=None,
+                presentation=None,
+                exchange=None,
+                tokens=None,
+                deadline=None,
+            )
+        event = self._event(login, after, trigger, now, circumstances)
+        return Change(login=after, event=event, fence=lease.fence if lease else 0)
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Save ``changes`` as one and tell the observers.
+
+        Raises:
+            StorageError: Nothing was saved.
+        """
+        recorded = self.storage.commit(changes)
+        self._tell(recorded, changes[-1].login)
+
+    def refuse(self, login: Login | None, refusal: Refusal, *, transport: str | None) -> None:
+        """Log an input that was refused and changed nothing."""
+        event = Event(
+            time=self._clock.now(),
+            event=EventKind.REFUSED,
+            origin=self._origin,
+            login=login.id if login else None,
+            provider=login.provider if login else None,
+            account=login.account if login else None,
+            version=login.version if login else None,
+            reason=refusal.value,
+            transport=transport,
+            outcome=Outcome.FAILURE,
+        )
+        self._tell([self.storage.note(event)], login)
+
+    def _tell(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+        for observer in self._observers:
+            observer.observe(recorded, login)
+
+    def _event(
+        self,
+        before: Login,
+        after: Login,
+        trigger: Trigger,
+        now: float,
+        circumstances: Circumstances,
+    ) -> Event:
+        fingerprints = {"client": Secret(after.config.client_id)} if after.config.client_id else {}
+        # the tokens a login had are named when they go, those it has when they come
+        tokens = after.tokens or before.tokens
+        if tokens is not None:
+            fingerprints["access_token"] = Secret(tokens.access_token)
+            if tokens.refresh_token:
+                fingerprints["refresh_token"] = Secret(tokens.refresh_token)
+        identity = after.identity
+        if identity is not None:
+            fingerprints["subject"] = Secret(identity.subject)
+        presentation = after.presentation or before.presentation
+        arrived = after.tokens if trigger is Trigger.ACCEPT_TOKENS else None
+        return Event(
+            time=now,
+            event=EventKind.TRANSITION,
+            origin=self._origin,
+            login=after.id,
+            provider=after.provider,
+            account=after.account,
+            trigger=trigger.value,
+            source=before.state.value,
+            dest=after.state.value,
+            reason=after.reason,
+            transport=presentation.transport if presentation else None,
+            outcome=Outcome.FAILURE if trigger in _FAILURES else Outcome.SUCCESS,
+            http_status=circumstances.http_status,
+            oauth_error=circumstances.oauth_error,
+            issuer=after.config.issuer,
+            scopes=arrived.scopes if arrived else None,
+            expires_in=arrived.expires_in if arrived else None,
+            version=after.version,
+            attempt=_attempt(before, after),
+            duration=max(0.0, now - before.changed_at) if before.version else None,
+            detail=circumstances.detail,
+            fingerprints=fingerprints,
+        )
+
+
+def _attempt(before: Login, after: Login) -> int | None:
+    """The version at which the exchange began that a transition begins or ends."""
+    if after.state is State.EXCHANGING:
+        return after.version
+    return before.version if before.state is State.EXCHANGING else None

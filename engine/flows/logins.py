@@ -1,0 +1,359 @@
+"""The conductor of logins: what a program can do with one, in the words of the design."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..errors import (
+    AuthFailed,
+    CallbackRefused,
+    LoginTimedOut,
+    NotFound,
+    StayfastError,
+    TransportUnavailable,
+)
+from ..oauth.pasted import parse_callback
+from ..ports import TransportWanted
+from ..reasons import Reason, Refusal
+from ..record import DEFAULT_ACCOUNT, Login, state_alias
+from ..secret import Secret
+from ..table import State, Trigger
+from .begin import Inquiry
+from .jobs import Errands
+from .logout import Departure
+from .refresh import LEASE_WAIT, Renewal
+from .wait import Reception
+
+if TYPE_CHECKING:
+    from ..oauth.provider import OAuthConfig
+    from ..ports import Lease, Session, Transport
+    from .dependencies import Parts
+
+DEFAULT_TIMEOUT: Final = 600.0
+"""Seconds a login waits for its user."""
+_PATIENCE: Final = 1.0  # seconds; a poll that a dead process had begun is over by then
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A login that waits for its user, begun by a program that will not wait itself.
+
+    Attributes:
+        login: The login, awaiting its callback.
+        address: What the user has to open: the authorization URL, or where the code is entered.
+    """
+
+    login: Login
+    address: str
+
+
+class Conductor:
+    """Takes logins through the table, with the effects it was handed.
+
+    Every method that waits can be interrupted, in this process or by ending it; whatever was
+    reached is saved and :meth:`resume` goes on from there.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with ``parts``."""
+        self._parts = parts
+        self.errands: Final = Errands(parts)
+        self._inquiry = Inquiry(parts)
+        self._reception = Reception(parts, self._inquiry, self.errands)
+        self.renewal: Final = Renewal(parts, self.errands)
+        self.departure: Final = Departure(parts)
+
+    # --- begin -----------------------------------------------------------------------------------
+
+    def sign_in(
+        self,
+        config: OAuthConfig,
+        transport: Transport,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        timeout: float = DEFAULT_TIMEOUT,
+        taken: Collection[str] = (),
+    ) -> Login:
+        """A whole login: asked, answered, exchanged, saved.
+
+        Args:
+            config: The provider and client.
+            transport: How the answer comes back.
+            account: The name to keep it under.
+            timeout: Seconds until the login ends by itself.
+            taken: Ids of open logins, so that the new one's short form is unlike theirs.
+
+        Raises:
+            StayfastError: As :meth:`Inquiry.ask` and :meth:`Reception.wait` say.
+            KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
+        """
+        self._parts.storage.probe()
+        login = self._inquiry.new_login(config, account=account, timeout=timeout, taken=taken)
+        with self._parts.storage.lease(login.id, wait=0) as lease:
+            login = self._inquiry.begin(login, lease)
+            return self._ask_and_wait(login, transport, lease, timeout)
+
+    def start(
+        self,
+        config: OAuthConfig,
+        transport: Transport,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        timeout: float = DEFAULT_TIMEOUT,
+        taken: Collection[str] = (),
+    ) -> Started:
+        """The first half of a login, for a program that owns the conversation with the user.
+
+        The second half is :meth:`complete`, or :meth:`resume`, in this process or another.
+
+        Raises:
+            StayfastError: As :meth:`Inquiry.ask` says.
+        """
+        self._parts.storage.probe()
+        login = self._inquiry.new_login(config, account=account, timeout=timeout, taken=taken)
+        with self._parts.storage.lease(login.id, wait=0) as lease:
+            login = self._inquiry.begin(login, lease)
+            login, session = self._inquiry.ask(login, transport, lease)
+            session.close()
+        return Started(login=login, address=self.address(login))
+
+    def address(self, login: Login) -> str:
+        """What the user of a waiting ``login`` has to open.
+
+        Raises:
+            NotFound: It is not waiting for anybody.
+        """
+        device = login.presentation.device if login.presentation else None
+        address = device.verification_uri if device else self._inquiry.address(login)
+        if login.state is not State.AWAITING_CALLBACK or address is None:
+            msg = f"login {login.short_id} is not waiting for its user"
+            raise NotFound(msg, hint=f"stayfast status {login.provider}")
+        return address
+
+    # --- go on -----------------------------------------------------------------------------------
+
+    def resume(
+        self,
+        login_id: str,
+        transports: Sequence[Transport],
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        rechallenge: bool = True,
+    ) -> Login:
+        """Go on with a login another process, or this one, has begun.
+
+        Args:
+            login_id: The full id.
+            transports: The ways the answer may come back now, most welcome first. The first that
+                can go on with the same address or device code does; if none can, the first
+                starts anew with new secrets.
+            timeout: Seconds a login that has to start anew waits for its user.
+            rechallenge: Whether starting anew is allowed.
+
+        Raises:
+            NotFound: There is no such login.
+            LoginBusy: Another process has it in hand.
+            LoginTimedOut: Its deadline has passed.
+            StayfastError: As :meth:`sign_in` says.
+        """
+        with self._held(login_id) as (login, lease):
+            done = self._recover(login, lease)
+            if done is not None:
+                return done
+            if login.state is State.CHALLENGE:
+                return self._ask_and_wait(login, transports[0], lease, timeout)
+            self._inquiry.check_deadline(login, lease)
+            session = self._reopen(login, transports)
+            if session is None:
+                if not rechallenge:
+                    msg = f"login {login.short_id} cannot go on the way it was begun"
+                    raise TransportUnavailable(msg, hint=f"stayfast resume {login.short_id}")
+                session = self._inquiry.ready(login, transports[0], timeout=timeout)
+                anew = self._inquiry.ask_anew(login, session, lease, timeout=timeout)
+                return self._wait(anew, session, lease, timeout)
+            try:
+                session.present(self._inquiry.address(login))
+            except BaseException:
+                session.close()
+                raise
+            return self._wait(login, session, lease, timeout)
+
+    def complete(
+        self, parameters: Sequence[tuple[str, str]], *, login_id: str | None = None
+    ) -> Login:
+        """Finish the login that ``parameters`` answer.
+
+        Args:
+            parameters: The decoded callback parameters, duplicates kept
+                (:func:`stayfast.engine.oauth.pasted.parse_callback` reads them from an address).
+            login_id: The login they must belong to; found by their ``state`` if not given.
+
+        Raises:
+            CallbackRefused: They belong to no login that waits for them; nothing has changed.
+            StayfastError: As :meth:`Reception.receive` and :meth:`Errands.send_code` say.
+        """
+        if login_id is None:
+            login_id = self._by_state(parameters)
+        with self._held(login_id) as (login, lease):
+            done = self._recover(login, lease)
+            if done is not None:
+                return done
+            if login.state is State.CHALLENGE:
+                raise self._not_waiting(login)
+            self._inquiry.check_deadline(login, lease)
+            try:
+                exchanging = self._reception.receive(login, parameters, lease)
+            except CallbackRefused as refused:
+                self._reception.refuse(login, refused, _transport_of(login))
+                raise
+            return self.errands.send_code(exchanging, lease)
+
+    def answer(self, text: str, *, login_id: str | None = None) -> Login:
+        """Finish the login that ``text`` answers: an address, its query, or what a person pasted.
+
+        Args:
+            text: What came back.
+            login_id: The login it must belong to; found by its ``state`` if not given.
+
+        Raises:
+            CallbackRefused: It answers no login that waits for it; nothing has changed.
+            StayfastError: As :meth:`complete` says.
+        """
+        login = self._parts.storage.read(login_id) if login_id is not None else None
+        presentation = login.presentation if login else None
+        try:
+            parameters = parse_callback(
+                text,
+                redirect_uri=presentation.redirect_uri if presentation else None,
+                shows_code=login is not None and login.config.shows_code,
+            )
+        except CallbackRefused as refused:
+            self._reception.refuse(login, refused, _transport_of(login) if login else None)
+            raise
+        return self.complete(parameters, login_id=login_id)
+
+    def cancel(self, login_id: str) -> Login:
+        """Forget a login that has not been finished.
+
+        Raises:
+            NotFound: There is no such login, or it is finished already.
+            LoginBusy: Another process has it in hand.
+        """
+        with self._held(login_id) as (login, lease):
+            if not login.pending:
+                msg = f"login {login.short_id} is {login.state.value}: there is nothing to cancel"
+                raise NotFound(msg, hint=f"stayfast status {login.provider}")
+            return self._parts.ledger.advance(
+                login, Trigger.CANCEL, lease=lease, reason=Reason.USER_CANCELLED
+            )
+
+    # --- how -------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _held(self, login_id: str) -> Generator[tuple[Login, Lease]]:
+        """The login under its lease, as it is now.
+
+        Whose process died while exchanging may still have its courier at work, which is waited for.
+        """
+        storage = self._parts.storage
+        found = storage.read(login_id)
+        exchanging = found is not None and found.state is State.EXCHANGING
+        wait = LEASE_WAIT if exchanging else _PATIENCE
+        with storage.lease(login_id, wait=wait) as lease:
+            login = storage.read(login_id)
+            if login is None:
+                msg = f"there is no login {login_id[:4]}"
+                raise NotFound(msg, hint="stayfast list")
+            yield login, lease
+
+    def _ask_and_wait(
+        self, login: Login, transport: Transport, lease: Lease, timeout: float
+    ) -> Login:
+        login, session = self._inquiry.ask(login, transport, lease)
+        return self._wait(login, session, lease, timeout)
+
+    def _wait(self, login: Login, session: Session, lease: Lease, timeout: float) -> Login:
+        """Wait for the answer, changing the transport as often as the user asks for another."""
+        try:
+            while True:
+                try:
+                    return self._reception.wait(login, session, lease)
+                except TransportWanted as wanted:
+                    try:
+                        other = self._inquiry.ready(login, wanted.transport, timeout=timeout)
+                    except StayfastError as error:  # it cannot work, and nothing has changed
+                        wanted.refuse(error)
+                        continue
+                session.close()
+                session = other
+                login = self._inquiry.ask_anew(login, session, lease, timeout=timeout)
+        finally:
+            session.close()
+
+    def _recover(self, login: Login, lease: Lease) -> Login | None:
+        """The outcome of ``login`` if it needs no more answer from its user, else ``None``.
+
+        Raises:
+            AuthFailed, LoginTimedOut, NotFound: It is over; the message says why.
+            NetworkError, TokenRefreshFailed: As the interrupted exchange turns out.
+        """
+        if login.state is State.IDLE:
+            raise _epitaph(login)
+        if login.tokens is not None:
+            if login.state is State.EXCHANGING:
+                return self.renewal.recover(login, lease)
+            return login
+        if login.state is State.EXCHANGING:
+            self._inquiry.check_deadline(login, lease)
+            return self.errands.send_code(login, lease, again=True)
+        return None
+
+    def _reopen(self, login: Login, transports: Sequence[Transport]) -> Session | None:
+        presentation = login.presentation
+        if presentation is None:
+            return None
+        for transport in transports:
+            try:
+                return transport.reopen(self._inquiry.asking(login), presentation)
+            except TransportUnavailable:
+                continue
+        return None
+
+    def _by_state(self, parameters: Sequence[tuple[str, str]]) -> str:
+        for name, value in parameters:
+            if name == "state":
+                login = self._parts.storage.find(state_alias(Secret(value)))
+                if login is not None:
+                    return login.id
+        refused = CallbackRefused(
+            "that answer belongs to no login that waits for one; nothing was sent",
+            reason=Refusal.WRONG_STATE.value,
+            hint="stayfast list",
+        )
+        self._reception.refuse(None, refused, None)
+        raise refused
+
+    def _not_waiting(self, login: Login) -> CallbackRefused:
+        refused = CallbackRefused(
+            f"login {login.short_id} has not asked its user anything yet",
+            reason=Refusal.NOT_WAITING.value,
+            hint=f"stayfast resume {login.short_id}",
+        )
+        self._reception.refuse(login, refused, None)
+        return refused
+
+
+def _transport_of(login: Login) -> str | None:
+    return login.presentation.transport if login.presentation else None
+
+
+def _epitaph(login: Login) -> StayfastError:
+    """Why a login that is over cannot be resumed."""
+    hint = f"stayfast login {login.provider}"
+    reason = login.reason or "unknown"
+    if reason in {Reason.DEADLINE_PASSED, Reason.DEVICE_CODE_EXPIRED}:
+        return LoginTimedOut(f"login {login.short_id} was not finished in time", hint=hint)
+    return AuthFailed(f"login {login.short_id} is over: {reason.replace('_', ' ')}", hint=hint)

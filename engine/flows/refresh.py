@@ -1,0 +1,203 @@
+"""Keeping an access token good: one refresh per expiry, whoever asks (RFC 6749 §6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..errors import (
+    AuthRequired,
+    LoginBusy,
+    NetworkError,
+    ProviderError,
+    StorageConflict,
+    StorageError,
+    TokenExpired,
+    TokenRefreshFailed,
+    TokensNotSaved,
+)
+from ..lifetime import eagerness, serves
+from ..oauth.tokens import DEFAULT_BUFFER
+from ..reasons import Reason
+from ..record import DEFAULT_ACCOUNT, Exchange, account_alias
+from ..table import State, Trigger
+
+if TYPE_CHECKING:
+    from ..ports import Lease
+    from ..record import Login, Summary
+    from .dependencies import Parts
+    from .jobs import Errands
+
+LEASE_WAIT: Final = 60.0
+"""Seconds to wait for another process's refresh: longer than its two requests can take."""
+
+_ROUNDS: Final = 4  # a login may be replaced by a newer one while we wait for it
+
+
+class Renewal:
+    """Finds usable tokens, and refreshes them when there are none."""
+
+    def __init__(self, parts: Parts, errands: Errands) -> None:
+        """Work with ``parts``; what must not be lost is sent by ``errands``."""
+        self._parts = parts
+        self._errands = errands
+
+    def find(self, provider: str, account: str) -> Login:
+        """The finished login of ``account`` at ``provider``.
+
+        Raises:
+            AuthRequired: There is none.
+        """
+        login = self._parts.storage.find(account_alias(provider, account))
+        if login is None or login.tokens is None:
+            which = "" if account == DEFAULT_ACCOUNT else f" --account {account}"
+            raise AuthRequired(
+                f"not signed in to {provider}", hint=f"stayfast login {provider}{which}"
+            )
+        return login
+
+    def usable(self, login: Summary, buffer: float = DEFAULT_BUFFER) -> bool:
+        """Whether the access token of ``login`` is good for more than ``buffer`` seconds.
+
+        One of unknown lifetime is taken to be good while the login is ``authenticated``.
+        """
+        if not login.holds_tokens or login.state in {State.IDLE, State.REFRESH_FAILED}:
+            return False
+        if login.expires_at is None:
+            return login.state is State.AUTHENTICATED
+        issued_at = login.created_at if login.issued_at is None else login.issued_at
+        return serves(
+            now=self._parts.clock.now(),
+            issued_at=issued_at,
+            expires_in=login.expires_at - issued_at,
+            buffer=buffer,
+        )
+
+    def due(self, login: Login, buffer: float = DEFAULT_BUFFER) -> bool:
+        """Whether it is time to look for the next token, though the present one still serves.
+
+        One try is made: after a network error the present token is used up first.
+        """
+        tokens = login.tokens
+        if login.state is not State.AUTHENTICATED or tokens is None or not tokens.refresh_token:
+            return False
+        if tokens.expires_in is None:
+            return False
+        early = eagerness(login.id, tokens.expires_in)
+        return not self.usable(login.summary(), buffer + early)
+
+    def observe(self, login: Login, buffer: float = DEFAULT_BUFFER) -> Login:
+        """``login``, moved to ``expired`` if its token is seen to be within ``buffer``.
+
+        Where that cannot be saved (somebody else is changing it, the disk is full) the login is
+        returned as it was read: looking must not fail.
+        """
+        if login.state is not State.AUTHENTICATED or self.usable(login.summary(), buffer):
+            return login
+        try:
+            return self._parts.ledger.advance(login, Trigger.EXPIRE, reason=Reason.BUFFER_REACHED)
+        except StorageError:
+            return login
+
+    def valid(
+        self, provider: str, account: str, *, buffer: float = DEFAULT_BUFFER, force: bool = False
+    ) -> Login:
+        """The login of ``account`` with an access token good for more than ``buffer`` seconds.
+
+        Any number of threads and processes may ask at once; one of them refreshes.
+
+        Args:
+            provider: The provider's name.
+            account: The account's name.
+            buffer: Seconds.
+            force: Refresh even a token that is still good, or a login whose refresh had failed.
+
+        Raises:
+            AuthRequired: Nobody is signed in.
+            TokenExpired: Expired, and there is no refresh token.
+            TokenRefreshFailed: The provider refused the refresh token, now or earlier.
+            NetworkError: No usable answer; the refresh token is untouched.
+            ProviderError: The provider refused this client; the refresh token is untouched.
+            LoginBusy: Another process holds the login and did not finish in time.
+            StorageConflict: Other processes have kept changing the login.
+            TokensNotSaved: New tokens arrived and could not be saved; they are in the error.
+        """
+        seen = self.find(provider, account)
+        login = seen
+        rounds = 0
+        while not self._serves(login, seen, buffer, force=force):
+            rounds += 1
+            try:
+                return self._under_lease(login, seen, buffer, force=force)
+            except (StorageConflict, LoginBusy) as error:
+                login = self.find(provider, account)
+                last = isinstance(error, LoginBusy) or rounds == _ROUNDS
+                if last and not self._serves(login, seen, buffer, force=force):
+                    raise
+        return login if force else self._early(login, buffer)
+
+    def _early(self, login: Login, buffer: float) -> Login:
+        """``login``, refreshed if that is due, nobody else does it, and it can be done."""
+        if not self.due(login, buffer):
+            return login
+        try:
+            with self._parts.storage.lease(login.id, wait=0) as lease:
+                current = self._parts.storage.read(login.id)
+                if current is None or not self.due(current, buffer):
+                    return login if current is None or current.tokens is None else current
+                return self._refresh(current, lease, force=False)
+        except (TokensNotSaved, TokenRefreshFailed):
+            raise  # what we have is spent, or refused
+        except (LoginBusy, NetworkError, ProviderError, StorageError):
+            return login
+
+    def recover(self, login: Login, lease: Lease) -> Login:
+        """Finish the refresh of ``login`` that a process began and did not live to finish.
+
+        Raises:
+            TokenRefreshFailed, NetworkError, ProviderError, TokensNotSaved: As for :meth:`valid`.
+        """
+        return self._refresh(login, lease, force=True)
+
+    def _serves(self, login: Login, seen: Login, buffer: float, *, force: bool) -> bool:
+        """Whether ``login`` answers the question asked when ``seen`` was read."""
+        if force and (login.id, login.tokens) == (seen.id, seen.tokens):
+            return False
+        return self.usable(login.summary(), buffer)
+
+    def _under_lease(self, login: Login, seen: Login, buffer: float, *, force: bool) -> Login:
+        storage = self._parts.storage
+
+        def answered() -> bool:
+            current = storage.read(login.id)
+            return current is not None and self._serves(current, seen, buffer, force=force)
+
+        with storage.lease(login.id, wait=LEASE_WAIT, until=answered) as lease:
+            current = storage.read(login.id)
+            if current is None or current.tokens is None:
+                msg = f"login {login.short_id} was replaced or ended meanwhile"
+                raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
+            if self._serves(current, seen, buffer, force=force):
+                return current
+            return self._refresh(current, lease, force=force)
+
+    def _refresh(self, login: Login, lease: Lease, *, force: bool) -> Login:
+        again = login.state is State.EXCHANGING  # its process stopped: the lease is ours
+        hint = f"stayfast login {login.provider}"
+        if login.state is State.REFRESH_FAILED and not force:
+            because = login.oauth_error or login.reason
+            msg = (
+                f"{login.provider} needs a new sign-in: "
+                f"the provider rejected the refresh token ({because})"
+            )
+            raise TokenRefreshFailed(msg, hint=hint)
+        tokens = login.tokens
+        if tokens is None or tokens.refresh_token is None:
+            self.observe(login)
+            msg = f"the access token for {login.provider} has expired and cannot be refreshed"
+            raise TokenExpired(msg, hint=hint)
+        if not again:
+            sending = Exchange(kind="refresh", started_at=self._parts.clock.now())
+            login = self._parts.ledger.advance(
+                login, Trigger.REFRESH, lease=lease, exchange=sending
+            )
+        return self._errands.refresh(login, lease, again=again)

@@ -1,0 +1,194 @@
+"""From a question to an answer: a user is waited for, and what comes back is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from ..errors import (
+    AuthCancelled,
+    AuthFailed,
+    CallbackRefused,
+    NetworkError,
+    StayfastError,
+    StorageError,
+)
+from ..oauth.callback import Denial, validate_callback
+from ..oauth.device import slower
+from ..ports import Verdict, VerdictKind
+from ..reasons import Reason, Refusal
+from ..record import Exchange as Exchanging
+from ..table import State, Trigger
+from .exchange import keep_waiting
+from .ledger import Circumstances
+
+if TYPE_CHECKING:
+    from ..ports import Arrival, Lease, Session
+    from ..record import Login
+    from .begin import Inquiry
+    from .dependencies import Parts
+    from .jobs import Errands
+
+SLICE: Final = 5.0  # seconds between looks at the wall clock while waiting: a laptop may sleep
+
+
+class Reception:
+    """Waits for users, and judges what comes back."""
+
+    def __init__(self, parts: Parts, inquiry: Inquiry, errands: Errands) -> None:
+        """Work with ``parts``; hand valid answers to ``errands``."""
+        self._parts = parts
+        self._inquiry = inquiry
+        self._errands = errands
+
+    def wait(self, login: Login, session: Session, lease: Lease) -> Login:
+        """Wait for the answer to ``login`` until its deadline, and see it through.
+
+        Raises:
+            LoginTimedOut: No answer came in time.
+            AuthCancelled, AuthFailed: The answer was no; the login is idle.
+            NetworkError, StorageError: The login can be resumed.
+            TransportUnavailable: Nothing can arrive any more; the login can be resumed.
+            TransportWanted: The user asks for another transport; nothing has changed.
+            KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
+        """
+        while True:
+            keep_waiting(lease)
+            remaining = self._inquiry.check_deadline(login, lease, session)
+            try:
+                arrival = session.receive(min(remaining, SLICE))
+            except CallbackRefused as refused:
+                self._refuse(login, session, refused)
+                continue
+            if arrival is None:
+                continue
+            login = self._hear(login, arrival, session, lease)
+            if login.state is not State.AWAITING_CALLBACK:
+                return login
+
+    def _hear(self, login: Login, arrival: Arrival, session: Session, lease: Lease) -> Login:
+        """The login, finished or waiting on; ``session`` is told either way."""
+        try:
+            if arrival.parameters is None:
+                answer = self._errands.poll(login, lease)
+                if isinstance(answer, Verdict):
+                    return self._not_yet(login, answer, session, lease)
+                finished = answer
+            else:
+                login = self.receive(
+                    login, arrival.parameters, lease, session, beaten=arrival.beaten
+                )
+                session.reply(Verdict(kind=VerdictKind.ACCEPTED))
+                finished = self._errands.send_code(login, lease)
+        except CallbackRefused as refused:
+            self._refuse(login, session, refused)
+            return login
+        except StayfastError as error:
+            session.reply(_bad_news(error))
+            raise
+        who = finished.identity.name if finished.identity else None
+        session.reply(Verdict(kind=VerdictKind.SIGNED_IN, who=who))
+        return finished
+
+    def _not_yet(self, login: Login, verdict: Verdict, session: Session, lease: Lease) -> Login:
+        """The login after a poll without tokens; a new interval is saved, for whoever goes on.
+
+        Where it cannot be saved the wait goes on all the same, at the new interval.
+        """
+        presentation = login.presentation
+        device = presentation.device if presentation else None
+        if verdict.kind is VerdictKind.SLOW_DOWN and presentation and device:
+            interval = slower(device.interval, verdict.interval)
+            verdict = replace(verdict, interval=interval)
+            with suppress(StorageError):
+                login = self._parts.ledger.advance(
+                    login,
+                    Trigger.SLOW_DOWN,
+                    lease=lease,
+                    presentation=replace(presentation, device=replace(device, interval=interval)),
+                    circumstances=Circumstances(detail=f"interval={interval:g}"),
+                )
+        session.reply(verdict)
+        return login
+
+    def receive(
+        self,
+        login: Login,
+        parameters: Sequence[tuple[str, str]],
+        lease: Lease,
+        session: Session | None = None,
+        *,
+        beaten: Sequence[str] = (),
+    ) -> Login:
+        """Judge callback ``parameters`` and save the code they carry, before it is sent.
+
+        Args:
+            login: The login that waits.
+            parameters: Decoded, in order, duplicates kept.
+            lease: The lease it is held under.
+            session: What they came by, if anything waited for them.
+            beaten: The transports that waited too, and are closed with this answer.
+
+        Raises:
+            CallbackRefused: They are not the answer ``login`` waits for; nothing has changed.
+            AuthCancelled, AuthFailed: They are, and say no; the login is idle.
+        """
+        callback = validate_callback(parameters, login)
+        if isinstance(callback, Denial):
+            raise self._deny(login, callback, lease)
+        challenge = login.challenge
+        return self._parts.ledger.advance(
+            login,
+            Trigger.RECEIVE_CALLBACK,
+            lease=lease,
+            challenge=replace(challenge, state=None) if challenge else None,
+            presentation=session.presentation if session else login.presentation,
+            exchange=Exchanging(
+                kind="code", started_at=self._parts.clock.now(), code=callback.code
+            ),
+            circumstances=Circumstances(
+                detail=f"closed={','.join(beaten)}" if beaten else None,
+            ),
+        )
+
+    def _deny(self, login: Login, denial: Denial, lease: Lease) -> StayfastError:
+        declined = denial.error == "access_denied"
+        self._parts.ledger.advance(
+            login,
+            Trigger.DENY,
+            lease=lease,
+            reason=Reason.ACCESS_DENIED if declined else Reason.PROVIDER_ERROR,
+            circumstances=Circumstances(oauth_error=denial.error),
+        )
+        hint = f"stayfast login {login.provider}"
+        why = denial.description
+        if declined:
+            return AuthCancelled("the provider said no: access_denied", hint=hint, why=why)
+        return AuthFailed(f"the provider said no: {denial.error}", hint=hint, why=why)
+
+    def refuse(self, login: Login | None, refused: CallbackRefused, transport: str | None) -> None:
+        """Log an answer that was refused.
+
+        Where that cannot be done the wait goes on all the same: a hostile request at a moment
+        when the disk is full must not end somebody's login.
+        """
+        with suppress(StorageError):
+            self._parts.ledger.refuse(login, Refusal(refused.reason), transport=transport)
+
+    def _refuse(self, login: Login, session: Session, refused: CallbackRefused) -> None:
+        self.refuse(login, refused, session.presentation.transport)
+        session.reply(
+            Verdict(kind=VerdictKind.REFUSED, message=refused.message, reason=refused.reason)
+        )
+
+
+def _bad_news(error: StayfastError) -> Verdict:
+    """What the browser's page, or the terminal, is told of ``error``."""
+    denied = isinstance(error, AuthCancelled)
+    message = error.message
+    if isinstance(error, StorageError | NetworkError):  # not over: the login can be resumed
+        message = f"{error.message}; look at your terminal for how to go on"
+    kind = VerdictKind.DENIED if denied else VerdictKind.FAILED
+    return Verdict(kind=kind, message=message, reason=error.code.lower())

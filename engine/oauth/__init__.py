@@ -1,0 +1,1 @@
+"""What is sent to a provider and how its answers are judged, one module a specification."""

@@ -1,0 +1,105 @@
+"""The authorization request: the address a user opens (RFC 6749 §4.1.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from ..errors import ConfigInvalid, ConfigMissing, IllegalTransition
+from .addresses import secure_address
+from .pkce import PKCEChallenge
+
+if TYPE_CHECKING:
+    from ..record import Challenge
+    from .provider import OAuthConfig
+
+OURS: Final = frozenset(
+    {
+        "response_type",
+        "client_id",
+        "redirect_uri",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+        "request",
+        "request_uri",
+    }
+)
+"""Parameters no configuration may set: the checks of the callback rest on them.
+
+A request object (RFC 9101 §6.3) would replace every other parameter.
+"""
+
+
+def require_client(config: OAuthConfig) -> None:
+    """Make sure there is a client id.
+
+    Raises:
+        ConfigMissing: There is none.
+    """
+    if not config.client_id:
+        variable = client_variable(config.service_name)
+        raise ConfigMissing(
+            f"no client id is configured for {config.title}", hint=f"export {variable}=…"
+        )
+
+
+def client_variable(service_name: str, suffix: str = "CLIENT_ID") -> str:
+    """The environment variable a provider's client id, or secret, is read from."""
+    name = "".join(c if c.isalnum() and c.isascii() else "_" for c in service_name.upper())
+    return f"{name}_{suffix}"
+
+
+def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: str) -> str:
+    """The authorization URL of a login.
+
+    Args:
+        config: The provider and client.
+        challenge: The login's one-time values; ``state`` must not have been spent.
+        redirect_uri: Where the answer is to come back to.
+
+    Raises:
+        ConfigMissing: No client id, or no authorization endpoint.
+        ConfigInvalid: ``extra_auth_params`` or the query of the endpoint tries to set one of our
+            own parameters, or the endpoint is no ``https`` address.
+        IllegalTransition: The answer to this challenge has already come.
+    """
+    require_client(config)
+    if not config.auth_url:
+        raise ConfigMissing(
+            f"{config.title} has no authorization endpoint",
+            hint=f"stayfast login {config.service_name} --via device",
+        )
+    if challenge.state is None:
+        raise IllegalTransition("this login has had its answer", hint="stayfast list")
+    if not secure_address(config.auth_url):  # it is handed to a browser, and to the shell's opener
+        raise ConfigInvalid(
+            f"the authorization endpoint of {config.title} is not an https address",
+            hint=f"stayfast provider edit {config.service_name} --auth-url https://…",
+        )
+    parameters = {
+        "response_type": "code",
+        "client_id": config.client_id,
+        "redirect_uri": redirect_uri,
+        "state": challenge.state.reveal(),
+        "code_challenge": PKCEChallenge.from_verifier(challenge.verifier.reveal()).code_challenge,
+        "code_challenge_method": "S256",
+    }
+    if config.scopes:
+        parameters[config.scope_parameter] = config.scope_separator.join(config.scopes)
+    if "openid" in config.scopes:
+        parameters["nonce"] = challenge.nonce.reveal()
+    if config.audience:
+        parameters["audience"] = config.audience
+    parts = urlsplit(config.auth_url)
+    registered = parse_qsl(parts.query, keep_blank_values=True)
+    taken = OURS | parameters.keys()
+    for name in (*config.extra_auth_params, *(name for name, _ in registered)):
+        if name in taken:
+            raise ConfigInvalid(
+                f"the configuration of {config.title} must not set the parameter {name!r}",
+                hint=f"stayfast provider edit {config.service_name}",
+            )
+    query = [*registered, *parameters.items(), *config.extra_auth_params.items()]
+    return urlunsplit(parts._replace(query=urlencode(query), fragment=""))

@@ -1,0 +1,165 @@
+"""The answer to an authorization request: whether it is this login's, and what it says.
+
+The order of the checks is the point (RFC 9207 §2.4, RFC 9700 §4.4): who sent it, then whether it
+answers our question, and only then what it says. An ``error`` that anybody could have sent to the
+port must not end a login.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..errors import CallbackRefused, IllegalTransition
+from ..reasons import Refusal
+from ..secret import Secret
+from ..table import State
+
+if TYPE_CHECKING:
+    from ..record import Login
+
+_TOKEN_LIKE: Final = re.compile(r"(?=[A-Za-z_~+=.-]*[0-9])[A-Za-z0-9_~+=.-]{20,}")
+"""A long word with a digit in it: no code of an error, and no word of a sentence."""
+_WATCHED: Final = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
+_IMPLICIT: Final = frozenset({"access_token", "id_token", "token_type", "refresh_token"})
+_ERROR: Final = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]{1,100}\Z")  # RFC 6749 §4.1.2.1
+_DESCRIPTION_LENGTH: Final = 300
+_SEAL: Final = object()
+
+
+class ValidatedCallback:
+    """A code that passed every check; only this module can make one.
+
+    Attributes:
+        code: The authorization code.
+    """
+
+    __slots__ = ("code",)
+
+    def __init__(self, seal: object, code: Secret) -> None:
+        """Only for :func:`validate_callback` and :func:`saved_callback`."""
+        if seal is not _SEAL:
+            raise TypeError("a callback is validated by validate_callback()")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A valid answer that says no.
+
+    Attributes:
+        error: The error code (RFC 6749 §4.1.2.1).
+        description: What the provider says about it, fit to be shown.
+    """
+
+    error: str
+    description: str | None = None
+
+
+def validate_callback(
+    parameters: Sequence[tuple[str, str]], login: Login
+) -> ValidatedCallback | Denial:
+    """The code in ``parameters``, or the provider's no, if they answer ``login``.
+
+    Args:
+        parameters: Decoded, in order, duplicates kept.
+        login: A login that awaits its callback.
+
+    Raises:
+        CallbackRefused: They do not; ``reason`` says why, and nothing may change for it.
+    """
+    values: dict[str, str] = {}
+    for name, value in parameters:
+        if name in _WATCHED and name in values:
+            raise _refused(Refusal.DUPLICATE_PARAMETER, f"that answer says {name!r} twice")
+        values.setdefault(name, value)
+    _check_issuer(values.get("iss"), login)
+    _check_state(values.get("state"), login)
+    if "error" in values:
+        return _denial(values["error"], values.get("error_description"))
+    if _IMPLICIT & values.keys():
+        raise _refused(
+            Refusal.IMPLICIT_RESPONSE, "that answer carries tokens, which were not asked for here"
+        )
+    code = values.get("code")
+    if not code:
+        raise _refused(Refusal.MISSING_CODE, "that answer carries no code")
+    return ValidatedCallback(_SEAL, Secret(code))
+
+
+def saved_callback(login: Login) -> ValidatedCallback:
+    """The code of a ``login`` that is exchanging: it was validated before it was saved.
+
+    Raises:
+        IllegalTransition: There is no such code.
+    """
+    exchange = login.exchange
+    if login.state is not State.EXCHANGING or exchange is None or exchange.code is None:
+        raise IllegalTransition(f"login {login.short_id} has no code to send")
+    return ValidatedCallback(_SEAL, exchange.code)
+
+
+def _check_issuer(issuer: str | None, login: Login) -> None:
+    expected = login.config.issuer
+    if issuer is None:
+        if expected and login.config.iss_required:
+            raise _refused(
+                Refusal.MISSING_ISSUER, "that answer does not say which provider it is from"
+            )
+    elif expected and issuer != expected:  # simple string comparison: RFC 9207 §2.4
+        raise _refused(Refusal.WRONG_ISSUER, "that answer is from another provider")
+
+
+def _check_state(state: str | None, login: Login) -> None:
+    challenge = login.challenge
+    if login.state is not State.AWAITING_CALLBACK or challenge is None or challenge.state is None:
+        raise _refused(Refusal.NOT_WAITING, "this login is not waiting for an answer")
+    if not state:
+        if _shows_code(login):
+            return
+        raise _refused(
+            Refusal.MISSING_STATE,
+            "the address is cut off (no state in it); copy it from the address bar",
+        )
+    if Secret(state) != challenge.state:
+        raise _refused(
+            Refusal.WRONG_STATE, "that answer belongs to another login; nothing was sent"
+        )
+
+
+def _shows_code(login: Login) -> bool:
+    """Whether ``login`` may be answered by a code alone, which a person copied.
+
+    Only from a person: anybody on this machine can send a code to a port. And only because PKCE
+    ties the code to this login (RFC 9700 §2.1.1); another login's is refused by the provider.
+    """
+    presentation = login.presentation
+    return (
+        login.config.shows_code and presentation is not None and presentation.transport == "manual"
+    )
+
+
+def _denial(error: str, description: str | None) -> Denial:
+    if not _ERROR.match(error):
+        raise _refused(Refusal.MALFORMED_ERROR, "that answer carries an error that is none")
+    return Denial(error, quotable(description))
+
+
+def presentable(text: str | None) -> str | None:
+    """``text`` of a provider with nothing in it that a terminal would act upon, and not long."""
+    if not text:
+        return None
+    shown = "".join(c if c.isprintable() else " " for c in text[:_DESCRIPTION_LENGTH])
+    return " ".join(shown.split()) or None
+
+
+def quotable(text: str | None) -> str | None:
+    """As :func:`presentable`, with whatever may be a secret hidden: some providers quote ours."""
+    shown = presentable(text)
+    return shown and _TOKEN_LIKE.sub(str(Secret("")), shown)
+
+
+def _refused(refusal: Refusal, message: str) -> CallbackRefused:
+    return CallbackRefused(message, reason=refusal.value)

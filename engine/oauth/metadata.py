@@ -1,0 +1,191 @@
+"""Authorization server metadata (RFC 8414; OpenID Connect Discovery §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit, urlunsplit
+
+from ..errors import ConfigInvalid, NetworkError, ProviderError, StayfastError
+from ..ports import HttpRequest
+from .addresses import secure_address
+from .provider import OAuthProvider
+from .provider_response import read_members
+
+if TYPE_CHECKING:
+    from ..ports import Http, HttpResponse
+
+P = TypeVar("P", bound=OAuthProvider)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerMetadata:
+    """What a provider publishes about itself, as far as it is used here.
+
+    Attributes:
+        issuer: Identical to the issuer that was asked.
+        authorization_endpoint: RFC 6749 §3.1.
+        token_endpoint: RFC 6749 §3.2.
+        device_authorization_endpoint: RFC 8628 §4.
+        revocation_endpoint: RFC 7009.
+        introspection_endpoint: RFC 7662.
+        jwks_uri: Signing keys.
+        userinfo_endpoint: OpenID Connect Core §5.3.
+        end_session_endpoint: OpenID Connect RP-Initiated Logout §2.1.
+        iss_supported: ``authorization_response_iss_parameter_supported`` (RFC 9207 §3).
+        pkce_methods: ``code_challenge_methods_supported``; ``None`` if it does not say.
+        auth_methods: ``token_endpoint_auth_methods_supported``; ``None`` if it does not say.
+    """
+
+    issuer: str
+    authorization_endpoint: str | None = None
+    token_endpoint: str | None = None
+    device_authorization_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+    introspection_endpoint: str | None = None
+    jwks_uri: str | None = None
+    userinfo_endpoint: str | None = None
+    end_session_endpoint: str | None = None
+    iss_supported: bool = False
+    pkce_methods: tuple[str, ...] | None = None
+    auth_methods: tuple[str, ...] | None = None
+
+
+_ENDPOINTS = {
+    "auth_url": "authorization_endpoint",
+    "token_url": "token_endpoint",
+    "device_url": "device_authorization_endpoint",
+    "revocation_url": "revocation_endpoint",
+    "introspection_url": "introspection_endpoint",
+    "jwks_url": "jwks_uri",
+    "userinfo_url": "userinfo_endpoint",
+    "end_session_url": "end_session_endpoint",
+}
+
+
+def metadata_requests(issuer: str) -> list[HttpRequest]:
+    """Where ``issuer`` may publish its metadata, most usual first.
+
+    OpenID Connect appends the well-known path, RFC 8414 inserts it between host and path.
+
+    Raises:
+        ConfigInvalid: ``issuer`` is no issuer identifier.
+    """
+    parts = urlsplit(issuer) if secure_address(issuer) else None
+    if parts is None or parts.query or parts.fragment:
+        raise ConfigInvalid(
+            "an issuer is an https address without query or fragment",
+            hint="stayfast provider add NAME --issuer https://…",
+        )
+    path = parts.path.rstrip("/")
+    paths = [
+        f"{path}/.well-known/openid-configuration",
+        f"/.well-known/oauth-authorization-server{path}",
+    ]
+    headers = {"Accept": "application/json"}
+    return [
+        HttpRequest(method="GET", url=urlunsplit(parts._replace(path=where)), headers=headers)
+        for where in paths
+    ]
+
+
+def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
+    """The metadata in ``response``.
+
+    Raises:
+        ProviderError: There is none, or it is another issuer's (RFC 8414 §3.3).
+        NetworkError: The provider is having trouble.
+    """
+    if response.status >= 500 or response.status == 429:
+        raise NetworkError(f"the provider is having trouble (HTTP {response.status})")
+    members = read_members(response) if response.status == 200 else None
+    if members is None or "issuer" not in members:
+        raise ProviderError(
+            f"no metadata is published there (HTTP {response.status})", status=response.status
+        )
+    if members["issuer"] != issuer:
+        found = members["issuer"]
+        slash = isinstance(found, str) and found.rstrip("/") == issuer.rstrip("/")
+        raise ProviderError(
+            "the metadata found there is another issuer's",
+            status=200,
+            hint=f"--issuer {found}" if slash else None,
+        )
+    named = {name: _address(members, name) for name in _ENDPOINTS.values()}
+    return ServerMetadata(
+        issuer=issuer,
+        iss_supported=members.get("authorization_response_iss_parameter_supported") is True,
+        pkce_methods=_texts(members, "code_challenge_methods_supported"),
+        auth_methods=_texts(members, "token_endpoint_auth_methods_supported"),
+        **named,
+    )
+
+
+def discover(http: Http, issuer: str) -> ServerMetadata:
+    """The metadata of ``issuer``, wherever of the two places it is.
+
+    Raises:
+        ConfigInvalid: ``issuer`` is no issuer identifier.
+        ProviderError: It publishes none, or offers no PKCE with S256.
+        NetworkError: It cannot be reached.
+    """
+    problem: StayfastError | None = None
+    for request in metadata_requests(issuer):
+        response = http.send(request)
+        try:
+            metadata = judge_metadata(issuer, response)
+        except NetworkError as error:  # some say 500 for a path they do not know
+            problem = error
+            continue
+        except ProviderError as error:
+            problem = problem or error
+            continue
+        if metadata.pkce_methods is not None and "S256" not in metadata.pkce_methods:
+            raise ProviderError("this provider does not offer PKCE with S256 (RFC 7636)")
+        return metadata
+    if isinstance(problem, NetworkError):
+        raise problem
+    raise ProviderError(
+        f"no usable metadata was found for {urlsplit(issuer).hostname}: "
+        f"{problem.message if problem else 'no answer'}",
+        hint=(problem and problem.hint) or "stayfast provider add NAME --auth-url … --token-url …",
+    ) from problem
+
+
+def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
+    """``provider`` with the endpoints it does not name itself.
+
+    Where it leaves client authentication open and the server takes a secret in the body only,
+    that is filled in too.
+    """
+    found: dict[str, Any] = {
+        field: getattr(metadata, name)
+        for field, name in _ENDPOINTS.items()
+        if not getattr(provider, field) and getattr(metadata, name)
+    }
+    methods = metadata.auth_methods or ()
+    if (
+        provider.token_endpoint_auth_method == "auto"
+        and "client_secret_post" in methods
+        and "client_secret_basic" not in methods
+    ):
+        found["token_endpoint_auth_method"] = "auto_post"
+    return replace(
+        provider,
+        issuer=metadata.issuer,
+        iss_required=provider.iss_required or metadata.iss_supported,
+        **found,
+    )
+
+
+def _address(members: Mapping[str, Any], name: str) -> str | None:
+    value = members.get(name)
+    return value if secure_address(value) else None
+
+
+def _texts(members: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    value = members.get(name)
+    if not isinstance(value, list):
+        return None
+    return tuple(text for text in cast("list[object]", value) if isinstance(text, str))

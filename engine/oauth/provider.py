@@ -1,0 +1,202 @@
+"""A provider as configured, and the same with a client's credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
+
+from ..errors import ConfigInvalid
+
+ClientAuthentication: TypeAlias = Literal[
+    "auto", "auto_post", "none", "client_secret_basic", "client_secret_post"
+]
+"""How the client proves itself at the token endpoint (RFC 6749 §2.3; OpenID Connect Core §9).
+
+``auto``: ``client_secret_basic`` with a secret, ``none`` without. ``auto_post``: likewise with
+``client_secret_post``.
+"""
+
+BodyFormat: TypeAlias = Literal["form", "json"]
+
+DEFAULT_REDIRECT_URI: Final = "http://127.0.0.1/callback"
+DEFAULT_PORTS: Final = (8080, 3000, 57548)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuthProvider:
+    """An authorization server, without anybody's credentials.
+
+    Attributes:
+        service_name: The name logins are kept under.
+        auth_url: Authorization endpoint (RFC 6749 §3.1).
+        token_url: Token endpoint (RFC 6749 §3.2).
+        scopes: What a login asks for unless told otherwise.
+        display_name: What a person reads.
+        setup_url: Where a client is registered.
+        issuer: Issuer identifier; with it the endpoints can be discovered
+            (OpenID Connect Discovery §4, RFC 8414 §3), and ``iss`` is checked (RFC 9207).
+        device_url: Device authorization endpoint (RFC 8628 §3.1).
+        revocation_url: Revocation endpoint (RFC 7009).
+        introspection_url: Introspection endpoint (RFC 7662).
+        jwks_url: The provider's signing keys, for ID tokens.
+        userinfo_url: UserInfo endpoint (OpenID Connect Core §5.3).
+        end_session_url: Where a browser session is ended.
+        audience: Sent as ``audience`` with the authorization request.
+        resources_url: An API address that lists what the token reaches, for callers.
+        extra_auth_params: Further authorization request parameters.
+        redirect_uri: The registered redirect address. Its host and path are fixed; a port in it is
+            fixed too, ``:0`` means any free one, and without a port :attr:`ports` are tried.
+        ports: Loopback ports to try, in order.
+        iss_required: Whether a callback must carry ``iss``
+            (``authorization_response_iss_parameter_supported``, RFC 9207 §3).
+        token_endpoint_auth_method: How the client proves itself.
+        token_request_format: ``form`` as in RFC 6749, or ``json`` for those who want that.
+        token_request_headers: Further headers for the token endpoint, such as an API version.
+        token_response_path: Members to descend into before the tokens are found.
+        scope_separator: What joins scopes in a request.
+        scope_parameter: The name scopes go by in the authorization request.
+        via: The transport to prefer: ``auto``, ``loopback``, ``manual``, ``device``, or an
+            installed one by its name.
+        shows_code: Whether the provider shows the bare code for the user to copy.
+        id_token_algorithms: JWS algorithms accepted for ID tokens.
+    """
+
+    service_name: str
+    auth_url: str = ""
+    token_url: str = ""
+    scopes: Sequence[str] = ()
+    display_name: str = ""
+    setup_url: str = ""
+    issuer: str | None = None
+    device_url: str | None = None
+    revocation_url: str | None = None
+    introspection_url: str | None = None
+    jwks_url: str | None = None
+    userinfo_url: str | None = None
+    end_session_url: str | None = None
+    audience: str | None = None
+    resources_url: str | None = None
+    extra_auth_params: Mapping[str, str] = field(default_factory=dict[str, str])
+    redirect_uri: str = DEFAULT_REDIRECT_URI
+    ports: Sequence[int] = DEFAULT_PORTS
+    iss_required: bool = False
+    token_endpoint_auth_method: ClientAuthentication = "auto"
+    token_request_format: BodyFormat = "form"
+    token_request_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    token_response_path: Sequence[str] = ()
+    scope_separator: str = " "
+    scope_parameter: str = "scope"
+    via: str = "auto"
+    shows_code: bool = False
+    id_token_algorithms: Sequence[str] = ("RS256", "ES256", "PS256", "EdDSA")
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be right, so that whatever is saved can be read again.
+
+        Raises:
+            ConfigInvalid: A field has the wrong type or a value outside its choices.
+        """
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value is not None or f.default is not None:
+                _check(f.name, value)
+
+    @property
+    def title(self) -> str:
+        """What a person reads: the display name, or else the service name."""
+        return self.display_name or self.service_name
+
+    def to_config(self, client_id: str, client_secret: str | None = None) -> OAuthConfig:
+        """This provider as seen by one registered client."""
+        shared = {f.name: getattr(self, f.name) for f in fields(OAuthProvider)}
+        return OAuthConfig(**shared, client_id=client_id, client_secret=client_secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuthConfig(OAuthProvider):
+    """A provider together with a client's credentials (RFC 6749 §2).
+
+    Attributes:
+        client_id: The client identifier; not a secret.
+        client_secret: For confidential clients; ``repr`` does not show it.
+    """
+
+    client_id: str = ""
+    client_secret: str | None = field(default=None, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field that differs from its default, secrets included, as plain data."""
+        plain: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name == "service_name" or value not in (_DEFAULTS.get(f.name), {}):
+                plain[f.name] = _plain(value)
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> OAuthConfig:
+        """The configuration :meth:`to_dict` wrote, or the members of a provider file.
+
+        Raises:
+            ConfigInvalid: A member is unknown or cannot be right, or there is no ``service_name``.
+        """
+        known = {f.name for f in fields(cls)}
+        for name in data:
+            if name not in known:
+                msg = f"unknown provider setting {name!r}"
+                raise ConfigInvalid(msg, hint="stayfast help providers")
+        if "service_name" not in data:
+            raise ConfigInvalid("a provider without a name", hint="stayfast help providers")
+        return cls(**{name: _frozen(value) for name, value in data.items()})
+
+
+_DEFAULTS: Final[Mapping[str, object]] = {
+    f.name: f.default for f in fields(OAuthConfig) if f.default is not MISSING
+}
+
+_LISTS: Final = frozenset({"scopes", "ports", "token_response_path", "id_token_algorithms"})
+_CHOICES: Final = {
+    "token_endpoint_auth_method": get_args(ClientAuthentication),
+    "token_request_format": get_args(BodyFormat),
+}
+
+
+def _check(name: str, value: object) -> None:
+    if name in _LISTS:
+        fine = isinstance(value, list | tuple) and all(
+            _port(part) if name == "ports" else isinstance(part, str)
+            for part in cast("Sequence[object]", value)
+        )
+    elif name in {"extra_auth_params", "token_request_headers"}:
+        fine = isinstance(value, Mapping) and all(
+            isinstance(part, str)
+            for pair in cast("Mapping[object, object]", value).items()
+            for part in pair
+        )
+    elif name in {"iss_required", "shows_code"}:
+        fine = isinstance(value, bool)
+    elif name == "via":  # which transports there are, only those know who can load them
+        fine = isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum()
+    else:
+        fine = isinstance(value, str) and value in _CHOICES.get(name, (value,))
+        fine = fine and (name != "service_name" or value != "")
+    if not fine:
+        msg = f"the provider setting {name!r} has a value that cannot be right"
+        raise ConfigInvalid(msg, hint="stayfast help providers")
+
+
+def _port(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 16
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[str, str]", value))
+    if isinstance(value, list | tuple):
+        return list(cast("Sequence[str | int]", value))
+    return value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value

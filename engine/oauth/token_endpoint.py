@@ -1,0 +1,124 @@
+"""Requests to the token endpoint (RFC 6749 §4.1.3, §6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import ConfigMissing, ProviderError
+from .client_authentication import client_request
+from .provider_response import error_code, judge, server_date
+from .tokens import OAuthTokens
+
+if TYPE_CHECKING:
+    from ..ports import HttpRequest, HttpResponse
+    from ..secret import Secret
+    from .callback import ValidatedCallback
+    from .provider import OAuthConfig
+
+
+def token_endpoint(config: OAuthConfig) -> str:
+    """The token endpoint.
+
+    Raises:
+        ConfigMissing: It is not known.
+    """
+    if not config.token_url:
+        raise ConfigMissing(
+            f"the token endpoint of {config.title} is not known",
+            hint=f"stayfast provider edit {config.service_name}",
+        )
+    return config.token_url
+
+
+def code_request(
+    config: OAuthConfig, callback: ValidatedCallback, *, verifier: Secret, redirect_uri: str | None
+) -> HttpRequest:
+    """The exchange of an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
+
+    Args:
+        config: The provider and client.
+        callback: What the validator returned; nothing else holds a code.
+        verifier: The code verifier of the login.
+        redirect_uri: The redirect address of its authorization request.
+
+    Raises:
+        ConfigMissing: The token endpoint, client id or client secret is absent.
+    """
+    members = {
+        "grant_type": "authorization_code",
+        "code": callback.code.reveal(),
+        "code_verifier": verifier.reveal(),
+    }
+    if redirect_uri is not None:
+        members["redirect_uri"] = redirect_uri
+    return client_request(config, token_endpoint(config), members)
+
+
+def refresh_request(config: OAuthConfig, refresh_token: str) -> HttpRequest:
+    """The use of a refresh token (RFC 6749 §6); the scope is left as it was granted.
+
+    Raises:
+        ConfigMissing: The token endpoint, client id or client secret is absent.
+    """
+    members = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    return client_request(config, token_endpoint(config), members)
+
+
+# Answers of the token endpoint (RFC 6749 §5.1, §5.2).
+
+
+def judge_token_response(
+    config: OAuthConfig, response: HttpResponse, *, previous: OAuthTokens | None = None
+) -> OAuthTokens:
+    """The tokens in ``response``.
+
+    Args:
+        config: The provider, which says where in the answer they are.
+        response: The answer of the token endpoint.
+        previous: The tokens that are being refreshed. A refresh token, an ID token or a scope
+            that the answer leaves out, or leaves empty, stays what it was (RFC 6749 §6).
+
+    Raises:
+        ProviderError: A definite no, or a readable answer that holds no tokens.
+        NetworkError: The matter is not settled; what was sent is untouched.
+    """
+    members = judge(response, "token request")
+    found: dict[str, Any] = members
+    for name in config.token_response_path:
+        inner = found.get(name)
+        if not isinstance(inner, dict):
+            break
+        found = cast("dict[str, Any]", inner)
+    if previous is not None and "access_token" not in found:
+        found = members  # Slack nests a user's token at first, and not when it is refreshed
+    if found is not members:
+        code = error_code(found)
+        if code is not None:
+            raise ProviderError(
+                f"the provider refused the token request: {code}",
+                oauth_error=code,
+                status=response.status,
+            )
+        found = {**{k: v for k, v in members.items() if k not in _TOKEN_MEMBERS}, **found}
+    try:
+        tokens = OAuthTokens.from_response(
+            found, received_at=response.received_at, server_date=server_date(response)
+        )
+    except ProviderError as error:
+        error.status = response.status
+        raise
+    if previous is None:
+        return tokens
+    return replace(
+        tokens,
+        refresh_token=tokens.refresh_token or previous.refresh_token,
+        id_token=tokens.id_token or previous.id_token,
+        scope=tokens.scope if tokens.scope is not None else previous.scope,
+        extra={**previous.extra, **tokens.extra},
+    )
+
+
+_TOKEN_MEMBERS = frozenset(
+    {"access_token", "token_type", "expires_in", "refresh_token", "scope", "id_token"}
+)

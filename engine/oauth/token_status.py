@@ -1,0 +1,108 @@
+"""Token revocation (RFC 7009)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import NetworkError
+from .callback import presentable
+from .client_authentication import client_request
+from .provider_response import judge
+from .tokens import lifetime
+
+if TYPE_CHECKING:
+    from ..ports import HttpRequest, HttpResponse
+    from .provider import OAuthConfig
+
+
+def revocation_request(config: OAuthConfig, token: str, token_type_hint: str) -> HttpRequest | None:
+    """The request that ends ``token`` (RFC 7009 §2.1); ``None`` without a revocation endpoint.
+
+    Args:
+        config: The provider and client.
+        token: The token.
+        token_type_hint: ``refresh_token`` or ``access_token``.
+
+    Raises:
+        ConfigMissing: The client id or client secret is absent.
+    """
+    if not config.revocation_url:
+        return None
+    members = {"token": token, "token_type_hint": token_type_hint}
+    return client_request(config, config.revocation_url, members)
+
+
+def judge_revocation(response: HttpResponse) -> None:
+    """Make sure ``response`` confirms a revocation: any 2xx does, whatever its body.
+
+    Raises:
+        ProviderError: The provider refused.
+        NetworkError: It may or may not have happened (503: RFC 7009 §2.2.1).
+    """
+    if not 200 <= response.status < 300:
+        judge(response, "revocation")
+
+
+# Token introspection (RFC 7662): what the provider itself says of a token.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introspection:
+    """What the provider says of a token (RFC 7662 §2.2).
+
+    Attributes:
+        active: Whether it may be used now. ``False`` is an ordinary answer, and no error.
+        scopes: What it is good for.
+        expires_at: When it ends, POSIX seconds on the provider's clock, if it says so.
+        subject: Whose it is, as the provider identifies people.
+        username: Whose it is, in a form people recognise.
+    """
+
+    active: bool
+    scopes: tuple[str, ...] = ()
+    expires_at: float | None = None
+    subject: str | None = None
+    username: str | None = None
+
+
+def introspection_request(
+    config: OAuthConfig, token: str, token_type_hint: str
+) -> HttpRequest | None:
+    """The question about ``token`` (RFC 7662 §2.1); ``None`` without an endpoint.
+
+    Args:
+        config: The provider and client.
+        token: The token.
+        token_type_hint: ``refresh_token`` or ``access_token``.
+
+    Raises:
+        ConfigMissing: The client id or client secret is absent.
+    """
+    if not config.introspection_url:
+        return None
+    members = {"token": token, "token_type_hint": token_type_hint}
+    return client_request(config, config.introspection_url, members)
+
+
+def judge_introspection(response: HttpResponse) -> Introspection:
+    """The answer in ``response``.
+
+    Raises:
+        ProviderError: This client may not ask.
+        NetworkError: The matter is not settled, or the answer does not say.
+    """
+    members = judge(response, "introspection")
+    active = members.get("active")
+    if not isinstance(active, bool):
+        raise NetworkError("the answer to the introspection does not say whether the token is good")
+    if not active:  # nothing else may be concluded from it (RFC 7662 §2.2)
+        return Introspection(active=False)
+    scope, subject, username = (members.get(name) for name in ("scope", "sub", "username"))
+    return Introspection(
+        active=True,
+        scopes=tuple(scope.split()) if isinstance(scope, str) else (),
+        expires_at=lifetime(members.get("exp")),
+        subject=subject if isinstance(subject, str) and subject else None,
+        username=presentable(username) if isinstance(username, str) else None,
+    )

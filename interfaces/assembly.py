@@ -1,0 +1,203 @@
+"""The parts put together: which storage, which providers, which HTTP, which conductor.
+
+The command and :class:`stayfast.OAuthService` both start here, so that a default is chosen once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..engine.errors import ConfigMissing
+from ..engine.flows.dependencies import Parts
+from ..engine.flows.ledger import Ledger
+from ..engine.flows.logins import Conductor
+from ..engine.oauth.metadata import apply_metadata, discover
+from ..storage import TokenStorageAdapter, open_storage
+from ..storage.host import SystemClock, SystemRandomness, origin
+from ..storage.paths import config_dir as default_config_dir
+from ..storage.token_storage import StorageView
+from .audit.choice import Telling, audit_sinks
+from .audit.file import AuditFile
+from .catalogue import Catalogue
+from .couriers import Relay, choose_courier
+from .http import RequestsHttp
+
+if TYPE_CHECKING:
+    from ..engine.oauth.provider import OAuthConfig
+    from ..engine.ports import Clock, Courier, Http, Observer, Storage
+    from ..engine.record import Summary
+    from ..storage import TokenStorageProtocol
+
+
+class Workbench:
+    """One storage, one set of providers, and the conductor that works with them.
+
+    Attributes:
+        storage: Where logins are kept.
+        catalogue: The providers known here.
+        http: What speaks to them.
+        clock: What time it is.
+        conductor: What takes logins through the table.
+        sinks: Where the audit log is told.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        catalogue: Catalogue,
+        *,
+        http: Http | None = None,
+        clock: Clock | None = None,
+        courier: Courier | None = None,
+        observers: Sequence[Observer] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Put the parts together; what is not given is the real thing.
+
+        Raises:
+            ConfigInvalid: The environment names a courier there is not.
+        """
+        self.storage = storage
+        self.sinks: Sequence[Telling] = ()
+        self.catalogue = catalogue
+        self.http: Http = http or RequestsHttp()
+        self.clock: Clock = clock or SystemClock()
+        relay = Relay(observers)
+        if courier is None:
+            courier = choose_courier(
+                storage, self.http, relay, os.environ if environ is None else environ, self.clock
+            )
+        self.conductor = Conductor(
+            Parts(
+                storage=storage,
+                ledger=Ledger(storage, self.clock, origin(), [relay]),
+                http=self.http,
+                clock=self.clock,
+                randomness=SystemRandomness(),
+                courier=courier,
+            )
+        )
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        storage: Storage | None = None,
+        token_storage: TokenStorageProtocol | None = None,
+        state_dir: str | None = None,
+        config_dir: str | None = None,
+        store: str | None = None,
+        interactive: bool = False,
+        announce: Callable[[str], None] | None = None,
+        observers: Sequence[Observer] = (),
+        audit: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Workbench:
+        """The parts as this user has them.
+
+        Args:
+            storage: A complete storage, instead of the user's own.
+            token_storage: Three methods to keep tokens in, instead of the user's own storage.
+            state_dir: Instead of the user's state directory.
+            config_dir: Instead of the user's configuration directory.
+            store: Which storage, instead of what ``STAYFAST_STORE`` says.
+            interactive: Whether somebody is there to answer a keyring's prompt.
+            announce: Told in one line which storage was chosen, when one is made.
+            observers: Hear of every event besides the sinks of the audit log.
+            audit: Where the audit log is told, instead of what ``STAYFAST_AUDIT`` says
+                (:func:`stayfast.interfaces.audit.choice.audit_sinks`).
+            environ: The environment.
+
+        Raises:
+            ConfigInvalid: A setting that cannot be right.
+        """
+        env = os.environ if environ is None else environ
+        catalogue = Catalogue(config_dir or default_config_dir(env), environ=env)
+        if storage is None:
+            storage = _storage_behind(token_storage, catalogue)
+        if storage is None:
+            storage = open_storage(
+                store,
+                state_dir=state_dir,
+                config_dir=config_dir,
+                interactive=interactive,
+                announce=announce,
+                environ=env,
+            )
+        sinks = audit_sinks(storage, env, audit)
+        bench = cls(storage, catalogue, observers=[*observers, *sinks], environ=env)
+        bench.sinks = sinks
+        for sink in sinks:
+            if isinstance(sink, AuditFile):
+                sink.others = tuple(observers)
+        return bench
+
+    def config(
+        self,
+        provider: str,
+        *,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        scopes: Sequence[str] | None = None,
+        via: str = "auto",
+        redirect_uri: str | None = None,
+    ) -> OAuthConfig:
+        """The provider of that name with its client, endpoints discovered where they are missing.
+
+        Args:
+            provider: A name of the catalogue or of the user's file.
+            client_id: Instead of the configured one.
+            client_secret: Instead of the configured one.
+            scopes: Instead of the configured ones.
+            via: The transport that is meant to be used, which decides the endpoints needed.
+            redirect_uri: Instead of the configured one.
+
+        Raises:
+            NotFound: No provider has that name.
+            ConfigMissing: No client id, or no endpoint and no issuer to ask for it.
+            NetworkError, ProviderError: The issuer's metadata could not be had.
+        """
+        config = self.catalogue.lookup(provider, client_id=client_id, client_secret=client_secret)
+        changed: dict[str, Any] = {}
+        if scopes is not None:
+            changed["scopes"] = tuple(scopes)
+        if redirect_uri is not None:
+            changed["redirect_uri"] = redirect_uri
+        return self.discovered(replace(config, **changed), via=via)
+
+    def discovered(self, config: OAuthConfig, *, via: str = "auto") -> OAuthConfig:
+        """``config`` with the endpoints its issuer publishes, where it names none itself.
+
+        Raises:
+            ConfigMissing: An endpoint is missing and there is no issuer to ask.
+            NetworkError, ProviderError: The metadata could not be had.
+        """
+        asked = config.device_url if via == "device" else config.auth_url
+        if config.token_url and asked:
+            return config
+        if config.issuer:
+            config = apply_metadata(config, discover(self.http, config.issuer))
+        if not config.token_url:
+            raise ConfigMissing(
+                f"the token endpoint of {config.title} is not known",
+                hint=f"stayfast provider edit {config.service_name}",
+            )
+        return config
+
+    def open_logins(self) -> list[Summary]:
+        """The logins that wait for their user or their tokens."""
+        return [login for login in self.storage.summaries() if login.pending]
+
+
+def _storage_behind(
+    token_storage: TokenStorageProtocol | None, catalogue: Catalogue
+) -> Storage | None:
+    """The complete storage behind three methods: the one they are a view of, or an adapter."""
+    if token_storage is None:
+        return None
+    if isinstance(token_storage, StorageView):
+        return token_storage.storage
+    return TokenStorageAdapter(token_storage, catalogue.lookup)

@@ -1,0 +1,263 @@
+"""Which events of the log are wanted: the filters of ``audit show`` and ``audit export``."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ....engine.audit.findings import records
+from ....engine.errors import Damaged, NotFound
+from ....engine.login_id import normalise
+from ...audit.lines import line_of, render
+from ...audit.mappings import MAPPINGS
+from ...audit.reading import every_event
+from ..app import App, takes_app
+from ..terminal.formatting import Duration, span
+
+if TYPE_CHECKING:
+    from ....engine.audit.events import Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the log: a number, a moment, or so long ago."""
+
+    seq: int | None = None
+    time: float | None = None
+    ago: float | None = None
+
+    def moment(self, now: float) -> float | None:
+        """The moment, if it is not a number."""
+        return now - self.ago if self.ago is not None else self.time
+
+
+class MarkParam(click.ParamType[Mark]):
+    """``730``, ``7d``, ``2026-03-04``, ``2026-03-04T14:00:00Z``."""
+
+    name = "mark"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Mark:
+        """A place in the log."""
+        if isinstance(value, Mark):
+            return value
+        text = str(value).strip()
+        if text.isascii() and text.isdigit():
+            return Mark(seq=int(text[:18]))
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return Mark(ago=Duration().convert(text, param, ctx))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return Mark(time=moment.timestamp())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What an event must be like to be wanted; what is not set lets all pass."""
+
+    login: str = ""
+    provider: str | None = None
+    account: str | None = None
+    event: str | None = None
+    failures: bool = False
+    since: Mark | None = None
+    until: Mark | None = None
+
+    def after(self) -> int:
+        """The number behind which to begin reading."""
+        return self.since.seq - 1 if self.since is not None and self.since.seq else 0
+
+    def takes(self, recorded: Recorded, now: float) -> bool:
+        """Whether ``recorded`` is wanted, at the time ``now``."""
+        told = recorded.members
+        return (
+            str(told.get("login") or "").startswith(self.login)
+            and (self.provider is None or told.get("provider") == self.provider)
+            and (self.account is None or told.get("account") == self.account)
+            and (self.event is None or self.event in {told.get("event"), told.get("trigger")})
+            and (not self.failures or told.get("outcome") == "failure")
+            and (self.since is None or _place(recorded, self.since, now) >= 0)
+            and (self.until is None or _place(recorded, self.until, now) <= 0)
+        )
+
+
+def _place(recorded: Recorded, mark: Mark, now: float) -> float:
+    """Where an event lies as seen from ``mark``: negative before it."""
+    if mark.seq is not None:
+        return recorded.seq - mark.seq
+    time = recorded.members.get("time")
+    return (time if isinstance(time, int | float) else 0.0) - (mark.moment(now) or 0.0)
+
+
+def filtering(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a :class:`Filter`."""
+    for option in reversed(
+        (
+            click.option("--login", default="", help="Only this login."),
+            click.option("--provider", default=None, help="Only this provider."),
+            click.option("--account", default=None, help="Only this account."),
+            click.option("--event", "--trigger", default=None, help="Only this event or trigger."),
+            click.option("--failures", is_flag=True, help="Only what failed or was refused."),
+            click.option(
+                "--since",
+                type=MarkParam(),
+                default=None,
+                help="From this number, age or date on: 118, 7d, 2026-03-04.",
+            ),
+            click.option(
+                "--until",
+                type=MarkParam(),
+                default=None,
+                help="Up to this number, age or date.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def filter_of(**given: Any) -> Filter:
+    """The filter that options ask for."""
+    login = given.pop("login") or ""
+    return Filter(login=normalise(login) if login else "", **given)
+
+
+# ``audit``: what happened, as the vault recorded it.
+
+
+_DETAILS = ("reason", "transport", "oauth_error", "http_status", "expires_in", "detail")
+
+
+@click.group()
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command("show")
+@filtering
+@click.option("--limit", type=click.IntRange(1), default=None, help="Only the last so many.")
+@takes_app
+def show(app: App, /, *, limit: int | None, **given: Any) -> None:
+    """The log, one line per event. Of one login, its whole story with durations.
+
+    What cannot be read is named, the rest is shown, and the exit code is 8.
+    """
+    wanted = filter_of(**given)
+    reader = _Reader(app, wanted)
+    events: Iterable[Recorded] = reader.events()
+    if limit is not None:
+        events = deque(events, maxlen=limit)
+    found: list[Recorded] = []
+    for recorded in events:
+        if not found or wanted.login:
+            found.append(recorded)
+        if app.terminal.json:
+            line = line_of(recorded)
+            del line["schema"]  # that of the record; the answer names its own
+            app.terminal.answer_json("audit/1", line)
+        else:
+            app.terminal.tell(as_line(recorded, timed=bool(wanted.login)))
+    if wanted.login and not found:
+        raise NotFound(f"the log knows no login {given['login']!r}", hint="stayfast audit show")
+    if wanted.login and not app.terminal.json:
+        took = _time_of(found[-1]) - _time_of(found[0])
+        app.terminal.say(f"{len(found)} events in {span(took)}")
+    reader.finish()
+
+
+@audit.command("export")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(MAPPINGS)),
+    default="jsonl",
+    show_default=True,
+    help="As they are, or in the words of ECS, OCSF or OpenTelemetry.",
+)
+@filtering
+@takes_app
+def export(app: App, /, *, form: str, **given: Any) -> None:
+    """The log for other programs, one JSON object a line.
+
+    jsonl is what `stayfast audit verify` checks with the key of this storage. What cannot be read is
+    named on standard error, the rest is exported, and the exit code is 8.
+    """
+    reader = _Reader(app, filter_of(**given))
+    mapped = MAPPINGS[form]
+    for recorded in reader.events():
+        app.terminal.answer(render(None, "", mapped(line_of(recorded))).decode())
+    reader.finish()
+
+
+class _Reader:
+    """Reads what is wanted, and remembers what could not be read."""
+
+    def __init__(self, app: App, wanted: Filter) -> None:
+        self._app = app
+        self._wanted = wanted
+        self._gaps: list[tuple[int, int]] = []
+
+    def events(self) -> Iterator[Recorded]:
+        """The events that are wanted, in order."""
+        bench = self._app.bench()
+        now = bench.clock.now()
+        for recorded in every_event(
+            bench.storage, after=self._wanted.after(), unreadable=self._unreadable
+        ):
+            if self._wanted.takes(recorded, now):
+                yield recorded
+
+    def _unreadable(self, first: int, last: int) -> None:
+        self._gaps.append((first, last))
+        self._app.terminal.say(f"{records(first, last)} cannot be read", mark="bad")
+
+    def finish(self) -> None:
+        """Say by the exit code whether everything could be read.
+
+        Raises:
+            Damaged: It could not.
+        """
+        if self._gaps:
+            count = sum(last - first + 1 for first, last in self._gaps)
+            raise Damaged(
+                f"{count} of the audit log's records cannot be read", hint="stayfast audit verify"
+            )
+
+
+def as_line(recorded: Recorded, *, timed: bool = False) -> str:
+    """An event as a person reads it; ``timed``, with how long the login had been in its state."""
+    line = line_of(recorded)
+    when = str(line["time"])[:19].replace("T", " ")
+    if "trigger" in line:
+        what = f"{line['from']:<17} {line['trigger']:<16} {line['to']:<17}"
+    else:
+        what = f"{line['event']:<52}"
+    details = " ".join(f"{name}={_plainly(line[name])}" for name in _DETAILS if name in line)
+    who = f"{str(line.get('login', ''))[:4]:<4} {line.get('provider', '')}"
+    took = f"{_lasted(line.get('duration')):>9}  " if timed else ""
+    return f"{recorded.seq:>5}  {when}  {took}{who:<14} {what} {details}".rstrip()
+
+
+def _plainly(value: object) -> object:
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+def _lasted(seconds: object) -> str:
+    if not isinstance(seconds, int | float):
+        return ""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 90 else span(seconds)
+
+
+def _time_of(recorded: Recorded) -> float:
+    time = recorded.members.get("time")
+    return time if isinstance(time, int | float) else 0.0

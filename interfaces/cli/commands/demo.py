@@ -1,0 +1,102 @@
+"""``demo``: a whole login against an authorization server of our own, nothing kept."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import click
+
+from ....engine.errors import ConfigMissing
+from ....storage import EncryptedFileStorage
+from ....transports.loopback.transport import LoopbackTransport
+from ...assembly import Workbench
+from ...audit.reading import every_event
+from ...catalogue import Catalogue
+from ..app import App, takes_app
+from ..terminal.formatting import masked
+from .audit import as_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ....engine.audit.events import Recorded
+    from ....engine.ports import Notice
+    from ....engine.record import Login
+    from ..terminal.tty import Terminal
+
+
+class _States:
+    """Says every state as it is saved."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+        del login
+        arrow = self._terminal.symbol("next")
+        for event in recorded:
+            told = event.members
+            line = f"{told['from']:>17} {arrow} {told['to']:<17} {told['trigger']}"
+            self._terminal.answer(f"  {line}")
+
+
+class _ScriptedBrowser:
+    """Walks the sign-in pages by itself, in a thread of its own, as a browser would."""
+
+    def __init__(self) -> None:
+        self.page = ""
+
+    def open(self, url: str) -> str | None:
+        from ....testing import user_agent  # noqa: PLC0415  only where the demo is run
+
+        def walk() -> None:
+            self.page = user_agent.approve(url).text
+
+        threading.Thread(target=walk, name="browser", daemon=True).start()
+        return None
+
+
+class _Quiet:
+    def tell(self, notice: Notice) -> None:
+        """The states tell the story."""
+
+
+@click.command()
+@takes_app
+def demo(app: App) -> None:
+    """A whole login against a server of our own. Nothing is kept."""
+    if find_spec("authlib") is None:
+        raise ConfigMissing(
+            "the demo needs its authorization server", hint="pip install 'stayfast[demo]'"
+        )
+    from ....testing.authorization_server import AuthorizationServer  # noqa: PLC0415  an extra
+
+    terminal = app.terminal
+    with (
+        tempfile.TemporaryDirectory(prefix="stayfast-demo-") as place,
+        AuthorizationServer() as server,
+    ):
+        storage = EncryptedFileStorage(f"{place}/state", config_dir=f"{place}/config")
+        bench = Workbench(storage, Catalogue(None), observers=[_States(terminal)])
+        terminal.answer(f"An authorization server is running at {server.issuer}.")
+        terminal.answer("Signing in; a scripted browser approves.\n")
+        browser = _ScriptedBrowser()
+        transport = LoopbackTransport(_Quiet(), browser, bench.clock)
+        login = bench.conductor.sign_in(server.config(), transport)
+        tokens = login.tokens
+        who = login.identity.name if login.identity else "nobody"
+        terminal.answer(f"\nSigned in as {who}.")
+        if tokens is not None:
+            terminal.answer(f"  access token   {masked(tokens.access_token)}")
+            terminal.answer(f"  scopes         {' '.join(tokens.scopes)}")
+        terminal.answer("\nRefreshing, then signing out:\n")
+        login = bench.conductor.renewal.valid(login.provider, login.account, force=True)
+        bench.conductor.departure.sign_out(login)
+        terminal.answer("\nThe audit log of it, from the vault:\n")
+        for event in every_event(storage):
+            terminal.answer(as_line(event))
+        storage.close()
+    terminal.answer("\nNothing was kept. Sign in somewhere real:  stayfast login github")

@@ -1,0 +1,378 @@
+"""``login``, ``resume``, ``cancel``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
+
+import click
+
+from ....engine.errors import (
+    AuthRequired,
+    ConfigMissing,
+    Damaged,
+    LoginPending,
+    StayfastError,
+    TokensNotSaved,
+    TransportUnavailable,
+)
+from ....engine.flows.logins import DEFAULT_TIMEOUT
+from ....engine.login_id import choose as choose_login
+from ....engine.oauth.provider import OAuthConfig
+from ....engine.record import DEFAULT_ACCOUNT
+from ....engine.table import State
+from ....transports.browser import SystemBrowser
+from ....transports.choice import Choice, Environment, choose
+from ...couriers.signals import signals_as_interrupts
+from ...transport_maker import TransportMaker
+from ..app import App, takes_app
+from ..explain import Explainer
+from ..follower import LoginFollower, StreamingConversation
+from ..login_messages import (
+    keep_trying_to_save,
+    login_members,
+    tell_paused,
+    tell_signed_in,
+    tell_started,
+)
+from ..options import Via
+from ..terminal.formatting import Duration, span
+from ..terminal.keys import LoginKeys
+from ..terminal.screens import LoginScreen
+
+if TYPE_CHECKING:
+    from ....engine.ports import Conversation, Notice
+    from ....engine.record import Login, Summary
+    from ...assembly import Workbench
+
+VIA = Via()
+
+
+@click.command()
+@click.argument("provider")
+@click.option(
+    "--via", type=VIA, default=None, envvar="STAYFAST_VIA", help="How the answer comes back."
+)
+@click.option(
+    "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
+)
+@click.option("--scope", "scopes", multiple=True, help="Ask for these instead; may be repeated.")
+@click.option("--client-id", default=None, help="The registered client, if not configured.")
+@click.option("--no-browser", is_flag=True, help="Show the address, open nothing.")
+@click.option(
+    "--qr",
+    type=click.Choice(["auto", "always", "never"]),
+    is_flag=False,
+    flag_value="always",
+    default="auto",
+    help="Show a QR code with the device flow.",
+)
+@click.option(
+    "--timeout", type=Duration(), default=DEFAULT_TIMEOUT, help="How long to wait, such as 10m."
+)
+@click.option(
+    "--start", is_flag=True, help="Begin, print what to do, and leave; finish with resume."
+)
+@click.option("--new", is_flag=True, help="Sign in anew even if already signed in.")
+@click.option("--explain", is_flag=True, help="Tell the protocol step by step, without secrets.")
+@takes_app
+def login(
+    app: App,
+    *,
+    provider: str,
+    via: str | None,
+    account: str,
+    scopes: tuple[str, ...],
+    client_id: str | None,
+    no_browser: bool,
+    qr: str,
+    timeout: float,
+    start: bool,
+    new: bool,
+    explain: bool,
+) -> None:
+    """Sign in to PROVIDER. It is a name from `stayfast provider list`, or an issuer's address."""
+    terminal = app.terminal
+    decided: list[Choice] = []
+    follower = LoginFollower(
+        terminal,
+        stream=False,
+        heading=lambda begun: _announce(app, begun, decided[0]),
+    )
+    bench = app.bench([follower, *_explaining(app, explain)])
+    if app.environ.get("STAYFAST_TOKEN"):
+        terminal.say("STAYFAST_TOKEN is set in this shell and will be used instead", mark="warn")
+    wanted = [scope for given in scopes for scope in given.split()] or None
+    config = _config(app, provider, client_id, wanted, via or "auto")
+    if not new and not start and _already(app, config.service_name, account):
+        return
+    choice = choose(Environment.current(config, via))
+    decided.append(choice)
+    pastes = choice.transport == "manual" and not sys.stdin.isatty()
+    in_two_steps = start or choice.two_step or pastes
+    follower.streams = terminal.json and not in_two_steps
+    terminal.detail(f"  via {choice.transport}: {choice.reason} (row {choice.row})")
+    screen = LoginScreen(terminal, qr=qr)
+    conversation: Conversation = screen
+    if terminal.json:
+        conversation = StreamingConversation(screen, follower, terminal)
+    maker = _maker(app, bench, screen, follower, conversation, open_browser=not no_browser)
+    taken = [one.id for one in bench.open_logins()]
+    if in_two_steps:
+        via_name = "manual" if choice.transport == "loopback" else choice.transport
+        quiet = TransportMaker(bench, _Nobody(), open_browser=False)
+        started = bench.conductor.start(
+            config, quiet.make(via_name), account=account, timeout=timeout, taken=taken
+        )
+        tell_started(app, started, via_name)
+        sys.exit(LoginPending.exit_code)
+    transport = maker.make(_at_terminal(choice.transport))
+    finish(
+        app,
+        follower,
+        screen,
+        lambda: bench.conductor.sign_in(
+            config, transport, account=account, timeout=timeout, taken=taken
+        ),
+    )
+
+
+@click.command()
+@click.argument("login_id", metavar="[LOGIN]", required=False)
+@click.option("--via", type=VIA, default=None, help="Another way for the answer to come back.")
+@click.option(
+    "--callback-url",
+    default=None,
+    help="The address you landed on; - reads it from standard input.",
+)
+@click.option("--no-browser", is_flag=True, help="Show the address, open nothing.")
+@click.option(
+    "--timeout",
+    type=Duration(),
+    default=DEFAULT_TIMEOUT,
+    help="How long to wait where it starts anew.",
+)
+@click.option("--explain", is_flag=True, help="Tell the protocol step by step, without secrets.")
+@takes_app
+def resume(
+    app: App,
+    *,
+    login_id: str | None,
+    via: str | None,
+    callback_url: str | None,
+    no_browser: bool,
+    timeout: float,
+    explain: bool,
+) -> None:
+    """Continue a saved login. LOGIN may be left out when only one is open."""
+    terminal = app.terminal
+    follower = LoginFollower(terminal, stream=False)
+    explaining = _explaining(app, explain)
+    bench = app.bench([follower, *explaining])
+    summary = choose_login(bench.storage.summaries(), login_id)
+    saved = bench.storage.read(summary.id)
+    follower.login = saved
+    for explainer in explaining:
+        explainer.start_from(saved)
+    before = summary.transport or (saved.config.via if saved else "auto")
+    screen = LoginScreen(terminal, resumed_from=before)
+    if callback_url is not None:
+        text = _callback_text(app, callback_url)
+        finish(app, follower, screen, lambda: bench.conductor.answer(text, login_id=summary.id))
+        return
+    ago = span(bench.clock.now() - summary.created_at)
+    dot = terminal.symbol("dot")
+    terminal.say(
+        f"Resuming login {summary.short_id} {dot} {summary.provider} {dot} {summary.state.value} "
+        f"{dot} started {ago} ago"
+    )
+    terminal.say("")
+    maker = _maker(app, bench, screen, follower, screen, open_browser=not no_browser)
+    names = _ways_on(summary, via or before, asked=via is not None)
+    transports = [maker.make(name) for name in names]
+    finish(
+        app,
+        follower,
+        screen,
+        lambda: bench.conductor.resume(summary.id, transports, timeout=timeout),
+    )
+
+
+@click.command()
+@click.argument("login_id", metavar="[LOGIN]", required=False)
+@takes_app
+def cancel(app: App, *, login_id: str | None) -> None:
+    """Forget a saved login that was not finished."""
+    bench = app.bench()
+    chosen = choose_login(bench.storage.summaries(), login_id)
+    cancelled = bench.conductor.cancel(chosen.id)
+    if app.terminal.json:
+        app.terminal.answer_json("login/1", login_members(cancelled))
+    app.terminal.say(
+        f"Login {cancelled.short_id} to {cancelled.provider} is forgotten", mark="good"
+    )
+
+
+def finish(
+    app: App, follower: LoginFollower, screen: LoginScreen, work: Callable[[], Login]
+) -> None:
+    """See a login through to its end, or to a pause that can be resumed."""
+    terminal = app.terminal
+    try:
+        with signals_as_interrupts():
+            try:
+                done = work()
+            except TokensNotSaved as error:
+                screen.close()
+                done = keep_trying_to_save(app, error)
+    except KeyboardInterrupt:
+        screen.close()
+        _pause(app, follower)
+    except StayfastError as error:
+        screen.close()
+        follower.finished(error.exit_code)
+        raise
+    finally:
+        screen.close()
+    tell_signed_in(app, done)
+    if terminal.json:
+        if follower.streams:
+            follower.finished(0)
+        else:
+            terminal.answer_json("login/1", login_members(done))
+
+
+def _pause(app: App, follower: LoginFollower) -> NoReturn:
+    saved = app.bench().storage.read(follower.login.id) if follower.login else None
+    if saved is not None:
+        tell_paused(app, saved)
+    else:
+        app.terminal.say("interrupted before anything was begun", mark="warn")
+    follower.finished(130)
+    sys.exit(130)
+
+
+def _maker(
+    app: App,
+    bench: Workbench,
+    screen: LoginScreen,
+    follower: LoginFollower,
+    conversation: Conversation,
+    *,
+    open_browser: bool,
+) -> TransportMaker:
+    """Transports whose waits heed the keys of this terminal."""
+    browser = SystemBrowser(app.environ)
+    keys = LoginKeys(app.terminal, screen, follower, browser, app.environ)
+    maker = TransportMaker(
+        bench,
+        conversation,
+        answers=keys.answers,
+        keys=keys.heeded,
+        browser=browser,
+        open_browser=open_browser,
+    )
+    keys.make = maker.make
+    return maker
+
+
+def _explaining(app: App, wanted: bool) -> list[Explainer]:  # noqa: FBT001  a flag as it was given
+    """What explains the login, if that is wanted; its last word comes when the command ends."""
+    if not wanted:
+        return []
+    explainer = Explainer(app.terminal)
+    click.get_current_context().call_on_close(explainer.finish)
+    return [explainer]
+
+
+class _Nobody:
+    """Shows nothing: what a started login asks for is printed once, as the answer."""
+
+    def tell(self, notice: Notice) -> None:
+        del notice
+
+
+def _config(
+    app: App, provider: str, client_id: str | None, scopes: list[str] | None, via: str
+) -> OAuthConfig:
+    bench = app.bench()
+    if provider.startswith(("https://", "http://")):
+        if not client_id:
+            raise ConfigMissing(
+                "an issuer needs a client that is registered there",
+                hint=f"stayfast login {provider} --client-id ID",
+            )
+        name = urlsplit(provider).hostname or "provider"
+        config = OAuthConfig(
+            service_name=name,
+            issuer=provider,
+            client_id=client_id or "",
+            scopes=tuple(scopes or ("openid",)),
+        )
+        return bench.discovered(config, via=via)
+    return bench.config(provider, client_id=client_id, scopes=scopes, via=via)
+
+
+def _already(app: App, provider: str, account: str) -> bool:
+    """Whether a usable login is there already; said, if so."""
+    bench, terminal = app.bench(), app.terminal
+    try:
+        found = bench.conductor.renewal.find(provider, account)
+    except (AuthRequired, Damaged):  # a damaged one is set aside when the new one begins
+        return False
+    summary = found.summary()
+    if not bench.conductor.renewal.usable(summary):
+        return False
+    who = f" as {found.identity.name}" if found.identity and found.identity.name else ""
+    end = summary.expires_at
+    left = f" ({span(end - bench.clock.now())} left)" if end is not None else ""
+    terminal.say(f"{provider} is already signed in{who}{left}.")
+    terminal.suggest(f"stayfast login {provider} --new", "to sign in anew")
+    if terminal.json:
+        terminal.answer_json("login/1", login_members(found))
+    return True
+
+
+def _announce(app: App, login: Login, choice: Choice) -> None:
+    """Say which login has begun, and why this way where it is not the obvious one."""
+    terminal = app.terminal
+    host = urlsplit(login.config.auth_url or login.config.token_url).hostname
+    dot = terminal.symbol("dot")
+    terminal.say(f"Signing in to {login.provider} ({host}) {dot} login {login.short_id}")
+    if choice.transport != "loopback" and choice.row > 1:
+        terminal.say(f"{choice.reason[:1].upper()}{choice.reason[1:]}.")
+    terminal.say("")
+
+
+def _at_terminal(name: str) -> str:
+    """At a terminal a listener also takes a paste."""
+    return "racing" if name == "loopback" and sys.stdin.isatty() else name
+
+
+def _ways_on(login: Summary, name: str, *, asked: bool) -> list[str]:
+    """The transports to go on with, most welcome first."""
+    name = {"paste": "manual", "auto": "loopback"}.get(name, name)
+    terminal = sys.stdin.isatty()
+    if name == "loopback":
+        return ["racing", "manual"] if terminal else ["loopback"]
+    waits = login.state is not State.EXCHANGING
+    if name == "manual" and not terminal and not asked and waits:
+        raise LoginPending(
+            f"login {login.short_id} waits for the address its user lands on",
+            hint=f"stayfast resume {login.short_id} --callback-url -",
+        )
+    return [name]
+
+
+def _callback_text(app: App, callback_url: str) -> str:
+    if callback_url != "-":
+        app.terminal.say("other users can see arguments with ps; - reads the address", mark="warn")
+        return callback_url
+    text = sys.stdin.read(64 * 1024)
+    if not text.strip():
+        raise TransportUnavailable(
+            "nothing came on standard input", hint='printf %s "$CALLBACK" | stayfast resume …'
+        )
+    return text

@@ -1,0 +1,167 @@
+"""``provider``: who can be signed in to."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import click
+
+from ....engine.errors import ConfigMissing
+from ....engine.oauth.metadata import discover
+from ....engine.oauth.provider import DEFAULT_REDIRECT_URI, OAuthProvider
+from ....storage.paths import config_dir
+from ....storage.private_file import ensure_directory
+from ...provider_file import ProviderFile
+from ..app import App, takes_app
+
+_SETTINGS = (
+    click.option(
+        "--issuer", default=None, help="The provider's issuer; its endpoints are looked up."
+    ),
+    click.option("--client-id", default=None, help="The client you registered; not a secret."),
+    click.option(
+        "--client-secret-file",
+        type=click.Path(dir_okay=False, resolve_path=True),
+        default=None,
+        help="A file that holds the client secret.",
+    ),
+    click.option("--scope", "scopes", multiple=True, help="Scopes to ask for; may be repeated."),
+    click.option("--redirect-uri", default=None, help="The registered redirect address."),
+    click.option("--audience", default=None, help="The API the tokens are for."),
+    click.option("--param", "params", multiple=True, help="A further request parameter, as k=v."),
+    click.option("--auth-url", default=None, help="Authorization endpoint."),
+    click.option("--token-url", default=None, help="Token endpoint."),
+    click.option("--device-url", default=None, help="Device authorization endpoint."),
+    click.option("--revocation-url", default=None, help="Revocation endpoint."),
+    click.option("--display-name", default=None, help="What people read."),
+)
+
+
+def _settings(command: Any) -> Any:
+    for option in reversed(_SETTINGS):
+        command = option(command)
+    return command
+
+
+@click.group()
+def provider() -> None:
+    """The providers known here: shipped ones, and your own."""
+
+
+@provider.command("list")
+@takes_app
+def list_providers(app: App) -> None:
+    """Every name that can be signed in to."""
+    catalogue = app.bench().catalogue
+    known = [catalogue.provider(name) for name in catalogue.names()]
+    if app.terminal.json:
+        members = [{"name": one.service_name, "title": one.title} for one in known]
+        app.terminal.answer_json("providers/1", {"providers": members})
+        return
+    for one in known:
+        app.terminal.answer(f"{one.service_name:<12} {one.title}")
+
+
+@provider.command("show")
+@click.argument("name")
+@takes_app
+def show_provider(app: App, *, name: str) -> None:
+    """What is known of NAME."""
+    one: OAuthProvider = app.bench().catalogue.provider(name)
+    members = one.to_config("").to_dict()
+    if app.terminal.json:
+        app.terminal.answer_json("provider/1", members)
+        return
+    for field, value in members.items():
+        shown = (
+            " ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else value
+        )
+        app.terminal.answer(f"{field:<18} {shown}")
+
+
+@provider.command("add")
+@click.argument("name")
+@_settings
+@takes_app
+def add_provider(app: App, /, *, name: str, **given: Any) -> None:
+    """Make NAME known: by its issuer, or endpoint by endpoint."""
+    terminal = app.terminal
+    members = _members(given)
+    if "issuer" in members:
+        found = discover(app.bench().http, members["issuer"])
+        terminal.say("Found the provider's metadata.", mark="good")
+        members = {**_discovered(found), **members}
+    elif "token_url" not in members:
+        raise ConfigMissing(
+            "an issuer, or a token endpoint, is needed",
+            hint=f"stayfast provider add {name} --issuer https://…",
+        )
+    if "client_id" not in members and terminal.interactive:
+        members["client_id"] = click.prompt("  client id (not a secret)", err=True)
+    if "scopes" not in members and terminal.interactive:
+        members["scopes"] = click.prompt("  scopes", default="openid", err=True).split()
+    _file(app).add(name, members)
+    redirect = members.get("redirect_uri", DEFAULT_REDIRECT_URI)
+    shown = redirect.replace(":0/", "/")
+    terminal.say(f"Register this redirect address with the provider:  {shown}")
+    if redirect == DEFAULT_REDIRECT_URI:
+        terminal.say("  with any port if it allows that, else with ports 8080, 3000 and 57548")
+    elif shown != redirect:
+        terminal.say("  with any port")
+    terminal.say(f"provider {name} saved", mark="good")
+    terminal.suggest(f"stayfast login {name}")
+
+
+@provider.command("edit")
+@click.argument("name")
+@_settings
+@takes_app
+def edit_provider(app: App, /, *, name: str, **given: Any) -> None:
+    """Change settings of NAME; what is not named stays."""
+    changes = _members(given)
+    if not changes:
+        raise ConfigMissing("nothing to change was named", hint="stayfast provider edit --help")
+    _file(app).edit(name, changes)
+    app.terminal.say(f"provider {name} saved", mark="good")
+
+
+@provider.command("remove")
+@click.argument("name")
+@takes_app
+def remove_provider(app: App, *, name: str) -> None:
+    """Forget your settings of NAME; its logins stay."""
+    _file(app).remove(name)
+    app.terminal.say(f"provider {name} removed from your file", mark="good")
+
+
+def _file(app: App) -> ProviderFile:
+    directory = app.options.get("config_dir") or config_dir(app.environ)
+    ensure_directory(directory)
+    return ProviderFile(directory)
+
+
+def _members(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings that were given, as the provider file spells them."""
+    members = {name: value for name, value in given.items() if value not in (None, ())}
+    if "scopes" in members:
+        members["scopes"] = [scope for one in members["scopes"] for scope in one.split()]
+    if "params" in members:
+        pairs = (one.partition("=") for one in members.pop("params"))
+        members["extra_auth_params"] = {name: value for name, _, value in pairs}
+    return members
+
+
+def _discovered(found: Any) -> dict[str, Any]:
+    """What a provider publishes, as the provider file spells it."""
+    spelt = {
+        "auth_url": found.authorization_endpoint,
+        "token_url": found.token_endpoint,
+        "device_url": found.device_authorization_endpoint,
+        "revocation_url": found.revocation_endpoint,
+        "introspection_url": found.introspection_endpoint,
+        "jwks_url": found.jwks_uri,
+        "userinfo_url": found.userinfo_endpoint,
+        "end_session_url": found.end_session_endpoint,
+        "iss_required": found.iss_supported or None,
+    }
+    return {name: value for name, value in spelt.items() if value is not None}

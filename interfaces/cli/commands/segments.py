@@ -1,0 +1,129 @@
+"""``audit prune``, ``set-aside`` and ``forward-secure``: where the log begins, and its keys end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import click
+
+from ....engine.audit.findings import records
+from ....engine.errors import StorageError
+from ....engine.ports import Storage
+from ....storage.vault.vault import Vault
+from ...audit.file import AuditFile
+from ..app import App, takes_app
+from ..terminal.formatting import Duration
+
+if TYPE_CHECKING:
+    from ....engine.audit.events import Recorded
+    from ....storage.audit.segments import Pruned
+
+
+@click.command()
+@click.option(
+    "--before",
+    "age",
+    type=Duration(),
+    required=True,
+    metavar="AGE",
+    help="How old the records must be that go, such as 90d.",
+)
+@takes_app
+def prune(app: App, *, age: float) -> None:
+    """Remove old records; what remains can still be proved.
+
+    The part that goes is followed to its end, closed with a checkpoint that is printed, and the log
+    goes on from its last link. Logins that are over go with the last record of their story, and so do
+    the lines of the audit file. A part that was set aside goes once that is old enough.
+    """
+    bench = app.bench()
+    storage = _segmented(bench.storage)
+    done = storage.prune(bench.clock.now() - age)
+    if done is None:
+        if app.terminal.json:
+            app.terminal.answer_json("audit-prune/1", {"removed": None, "logins": 0, "note": None})
+        else:
+            app.terminal.say("nothing is that old")
+        return
+    for sink in bench.sinks:
+        sink.observe([], None)  # the record of this; if it cannot be told now, it is told later
+        if isinstance(sink, AuditFile):
+            sink.forget(done.last)
+    if app.terminal.json:
+        removed = {"first": done.first, "last": done.last}
+        told = {"removed": removed, "logins": done.logins, "note": done.note}
+        app.terminal.answer_json("audit-prune/1", told)
+        return
+    app.terminal.answer(done.note.rstrip("\n"))
+    over = f", with {done.logins} logins that were over" if done.logins else ""
+    app.terminal.say(f"removed {records(done.first, done.last)}{over}", mark="good")
+
+
+@click.command("set-aside")
+@takes_app
+def set_aside(app: App) -> None:
+    """Leave a damaged log behind. The next record begins a new segment.
+
+    Nothing is removed: `stayfast audit verify` goes on telling of what was left behind, until it is
+    pruned. A log whose end is damaged is set aside without being asked, since no login waits for it.
+    """
+    recorded = _segmented(app.bench().storage).set_aside()
+    if recorded is None:
+        app.terminal.say("nothing has been recorded yet")
+        return
+    if app.terminal.json:
+        told = {"seq": recorded.seq, "detail": recorded.members["detail"]}
+        app.terminal.answer_json("audit-set-aside/1", told)
+        return
+    app.terminal.say(f"the log goes on with record {recorded.seq}", mark="good")
+
+
+@click.command("forward-secure")
+@takes_app
+def forward_secure(app: App) -> None:
+    """Erase each record's key after it. Prints a verification key, once.
+
+    From then on nobody who takes the vault, with its key, can make another past for the log: the keys
+    of its records no longer exist. Keep the verification key where the vault is not; with it, and only
+    with it, `stayfast audit verify --forward-key FILE` derives them again. It stays so for this vault.
+
+    What is erased is erased from the vault's file. Copies that a file system, an SSD or a backup made
+    of it may remain.
+    """
+    shown = _vault(app.bench().storage).go_forward_secure()
+    if app.terminal.json:
+        app.terminal.answer_json("audit-forward-secure/1", {"verification_key": shown})
+        return
+    app.terminal.say("keep this line where the vault is not; it is not shown again", mark="warn")
+    app.terminal.answer(shown)
+
+
+@runtime_checkable
+class Segmented(Storage, Protocol):
+    """A storage whose log can be cut where it is old, or damaged."""
+
+    def prune(self, before: float) -> Pruned | None:
+        """Remove what was recorded before ``before``, POSIX seconds."""
+        ...
+
+    def set_aside(self) -> Recorded | None:
+        """Leave a damaged log behind and begin a new segment."""
+        ...
+
+
+def _segmented(storage: Storage) -> Segmented:
+    if isinstance(storage, Segmented):
+        return storage
+    raise StorageError(
+        f"the audit log of {storage.description} has no end to cut", hint="unset STAYFAST_STORE"
+    )
+
+
+def _vault(storage: Storage) -> Vault:
+    """``storage``, if what is erased there is gone: a database server keeps old rows for a while."""
+    if isinstance(storage, Vault):
+        return storage
+    raise StorageError(
+        f"what {storage.description} erases may remain in its database",
+        hint="unset STAYFAST_STORE",
+    )

@@ -1,0 +1,264 @@
+"""``status`` and ``list``: where things are, from what is stored here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ....engine.errors import AuthRequired, Damaged
+from ....engine.oauth.token_status import introspection_request, judge_introspection
+from ....engine.table import State
+from ....storage.vault.vault import Vault
+from ...service import status_of
+from ..app import App, takes_app
+from ..terminal.formatting import clock_said, clock_time, rfc3339, span
+
+if TYPE_CHECKING:
+    from ....engine.record import Login, Summary
+
+_MARKS = {State.AUTHENTICATED: "good", State.EXPIRED: "warn", State.REFRESH_FAILED: "warn"}
+
+
+@click.command()
+@click.argument("provider", required=False)
+@click.option("--check", is_flag=True, help="Ask the provider, too, whether the token is good.")
+@takes_app
+def status(app: App, *, provider: str | None, check: bool) -> None:
+    """The state of one provider, or of all.
+
+    Exits with 4 if a token of any of them cannot be had without its user: nobody is signed in, a
+    login still waits, or a refresh was refused. An expired token that will renew itself is fine.
+    With 8 if something in the vault is not as it was saved.
+    """
+    finished, pending = _collect(app, provider)
+    if provider is not None and not finished and not pending:
+        app.bench().catalogue.provider(provider)
+        raise AuthRequired(f"not signed in to {provider}", hint=f"stayfast login {provider}")
+    active = {one.id: _asked(app, one) for one in finished} if check else {}
+    _show(app, finished, pending, active, detailed=provider is not None)
+    if _damaged(app):
+        sys.exit(Damaged.exit_code)
+    refused = pending or False in active.values()
+    if refused or not finished or not all(_serves(app, one) for one in finished):
+        sys.exit(AuthRequired.exit_code)
+
+
+def _show(
+    app: App,
+    finished: list[Summary],
+    pending: list[Summary],
+    active: Mapping[str, bool | None],
+    *,
+    detailed: bool,
+) -> None:
+    if app.terminal.json:
+        told = _members(app, finished, pending)
+        for one, members in zip(finished, told["logins"], strict=True):
+            if one.id in active:
+                members["active"] = active[one.id]
+        app.terminal.answer_json("status/1", told)
+        return
+    if detailed and app.terminal.verbose:
+        for one in finished:
+            _details(app, one)
+    else:
+        _table(app, [*finished, *pending])
+    for one in finished:
+        if one.id in active:
+            app.terminal.tell(f"{one.provider}: {_ASKED[active[one.id]]}")
+
+
+@click.command("list")
+@takes_app
+def list_logins(app: App) -> None:
+    """Accounts and open logins, one line each."""
+    finished, pending = _collect(app, None)
+    if app.terminal.json:
+        app.terminal.answer_json("status/1", _members(app, finished, pending))
+        if _damaged(app):
+            sys.exit(Damaged.exit_code)
+        return
+    for one in [*finished, *pending]:
+        app.terminal.tell(f"{one.short_id}  {one.provider}  {one.account}  {one.state.value}")
+    if not finished and not pending:
+        app.terminal.say("no logins are kept here")
+    if _damaged(app):
+        sys.exit(Damaged.exit_code)
+
+
+_ASKED = {
+    True: "the provider says the token is active",
+    False: "the provider says the token is not active",
+    None: "the provider cannot be asked about tokens",
+}
+
+
+def _damaged(app: App) -> bool:
+    """Whether something in the vault is not as it was saved; if so it is said."""
+    storage = app.bench().storage
+    damage = storage.damage if isinstance(storage, Vault) else None
+    if damage is None:
+        return False
+    app.terminal.say(f"something is missing here: {damage.message}", mark="warn")
+    app.terminal.suggest("stayfast store mend")
+    return True
+
+
+def _asked(app: App, one: Summary) -> bool | None:
+    """Whether the provider says that the access token of ``one`` is active (RFC 7662)."""
+    login = app.bench().storage.read(one.id)
+    if login is None or login.tokens is None:
+        return None
+    request = introspection_request(login.config, login.tokens.access_token, "access_token")
+    if request is None:
+        return None
+    return judge_introspection(app.bench().http.send(request)).active
+
+
+def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summary]]:
+    """Finished and pending logins; one whose token has run out is moved on in the table."""
+    bench = app.bench()
+    finished: list[Summary] = []
+    pending: list[Summary] = []
+    for one in bench.storage.summaries():
+        if provider not in {None, one.provider}:
+            continue
+        if one.holds_tokens:
+            finished.append(_observed(app, one))
+        elif one.pending:
+            pending.append(one)
+    return sorted(finished, key=lambda one: (one.provider, one.account)), pending
+
+
+def _observed(app: App, one: Summary) -> Summary:
+    bench = app.bench()
+    if one.state is not State.AUTHENTICATED or bench.conductor.renewal.usable(one):
+        return one
+    try:
+        login = bench.storage.read(one.id)
+    except Damaged:
+        return one
+    return bench.conductor.renewal.observe(login).summary() if login else one
+
+
+def _serves(app: App, one: Summary) -> bool:
+    """Whether a token can be had without its user: usable, or refreshable by what is known."""
+    return app.bench().conductor.renewal.usable(one) or (
+        one.state in {State.EXPIRED, State.EXCHANGING} and one.refreshable
+    )
+
+
+def _next(app: App, one: Summary) -> str:
+    if one.pending:
+        return f"stayfast resume {one.short_id}"
+    which = "" if one.account == "default" else f" --account {one.account}"
+    return f"stayfast {'token' if _serves(app, one) else 'login'} {one.provider}{which}"
+
+
+def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[str, Any]:
+    renewal = app.bench().conductor.renewal
+    return {
+        "logins": [
+            {
+                "provider": one.provider,
+                "account": one.account,
+                "state": one.state.value,
+                "status": status_of(one, usable=renewal.usable(one)).value,
+                "identity": one.identity.name if one.identity else None,
+                "issuer": one.issuer,
+                "scopes": list(one.scopes),
+                "expires_at": rfc3339(one.expires_at),
+                "refreshable": one.refreshable,
+                "storage": app.bench().storage.description,
+                "login": one.short_id,
+                "reason": one.reason,
+                "next": _next(app, one),
+            }
+            for one in finished
+        ],
+        "pending": [
+            {
+                "login": one.short_id,
+                "provider": one.provider,
+                "account": one.account,
+                "state": one.state.value,
+                "via": one.transport,
+                "deadline": rfc3339(one.deadline),
+                "next": _next(app, one),
+            }
+            for one in pending
+        ],
+    }
+
+
+def _table(app: App, logins: list[Summary]) -> None:
+    terminal = app.terminal
+    if not logins:
+        terminal.say("nobody is signed in")
+        terminal.suggest("stayfast login PROVIDER")
+        return
+    rows = [_row(app, one) for one in logins]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for one, row in zip(logins, rows, strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        terminal.tell("   ".join(cells).rstrip())
+        if one.state is not State.AUTHENTICATED:  # on a line of its own: it can be copied whole
+            terminal.tell(f"{' ' * widths[0]}   {terminal.symbol('next')} {_next(app, one)}")
+
+
+def _row(app: App, one: Summary) -> list[str]:
+    who = one.identity.name if one.identity and one.identity.name else one.account
+    return [
+        one.provider,
+        f"{app.terminal.symbol(_MARKS.get(one.state, 'wait'))} {one.state.value}",
+        f"login {one.short_id}" if one.pending else who,
+        _when(app, one),
+        "" if one.pending else app.bench().storage.description.partition(":")[0],
+    ]
+
+
+def _when(app: App, one: Summary) -> str:
+    now = app.bench().clock.now()
+    if one.state is State.REFRESH_FAILED:
+        return one.oauth_error or one.reason or ""
+    end = one.deadline if one.pending else one.expires_at
+    if end is None:
+        return "lifetime unknown"
+    return f"{span(end - now)} left" if end > now else f"{span(now - end)} ago"
+
+
+def _details(app: App, one: Summary) -> None:
+    bench, terminal = app.bench(), app.terminal
+    login = bench.storage.read(one.id)
+    if login is None:
+        return
+    for name, value in _told(app, login, one):
+        terminal.tell(f"  {name:<10} {value}")
+
+
+def _told(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
+    bench = app.bench()
+    now = bench.clock.now()
+    who = login.identity
+    end = one.expires_at
+    access = "lifetime unknown"
+    if end is not None:
+        left = f"{span(end - now)} left" if end > now else f"{span(now - end)} ago"
+        access = f"expires {clock_time(end)} ({left})"
+    account = one.account + (f", {who.name} (sub {who.subject})" if who else "")
+    return [
+        ("provider", f"{one.provider} ({login.config.title})"),
+        ("state", f"{one.state.value} since {clock_time(one.changed_at)} (version {one.version})"),
+        ("reason", one.reason or "none"),
+        ("account", account),
+        ("issuer", one.issuer or "not configured"),
+        ("scopes", " ".join(one.scopes) or "not said"),
+        ("access", access),
+        *([("clock", f"was {off} when it came")] if (off := clock_said(login)) else []),
+        ("refresh", "present" if one.refreshable else "none"),
+        ("storage", bench.storage.description),
+        ("next", _next(app, one)),
+    ]

@@ -1,0 +1,191 @@
+"""``store``: where logins are kept, and under which key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ....engine.errors import ConfigInvalid, Damaged, StayfastError, StorageError
+from ....storage import open_storage
+from ....storage.keys.sources import KINDS
+from ....storage.migrating import migrate
+from ....storage.vault.vault import Vault
+from ..app import App, takes_app
+from ..terminal.formatting import rfc3339
+
+if TYPE_CHECKING:
+    from ....storage.vault.reading import Condition
+
+
+@click.group()
+def store() -> None:
+    """Where logins are kept, and under which key."""
+
+
+@store.command("info")
+@takes_app
+def info(app: App) -> int:
+    """Where the vault is, and what opens it. Also whether it is as it was saved.
+
+    Exits with 8 if something in it is not.
+    """
+    storage = app.bench().storage
+    if not isinstance(storage, Vault):
+        problems: list[str] = []
+        if app.terminal.json:
+            app.terminal.answer_json("store/1", {"storage": storage.description})
+        else:
+            app.terminal.tell(f"  {'storage':<10} {storage.description}")
+        return 0
+    condition = storage.about()
+    problems = storage.problems() if condition.key else []
+    if app.terminal.json:
+        app.terminal.answer_json("store/1", _members(storage, condition, problems))
+    else:
+        for name, value in _told(storage, condition):
+            app.terminal.tell(f"  {name:<10} {value}")
+        for problem in problems:
+            app.terminal.say(problem, mark="bad")
+        if problems:
+            app.terminal.suggest("stayfast store mend", "set aside what does not open")
+    return Damaged.exit_code if problems else 0
+
+
+@store.command("mend")
+@takes_app
+def mend(app: App) -> None:
+    """Set aside what does not open. Nothing is deleted, and everything else can be relied on."""
+    done = _vault(app).mend()
+    if app.terminal.json:
+        told = [{"login": one.login, "message": one.message} for one in done]
+        app.terminal.answer_json("mended/1", {"mended": told})
+        return
+    for one in done:
+        app.terminal.say(one.message, mark="warn")
+    app.terminal.say(
+        "what could not be put right was set aside; sign in again where a login is missing"
+        if done
+        else "everything opens, and is as it was saved",
+        mark="good",
+    )
+
+
+@store.command("rekey")
+@click.option(
+    "--to",
+    "kind",
+    type=click.Choice(KINDS),
+    default=None,
+    help="Where the new key is to be kept; where the present one is, if not given.",
+)
+@takes_app
+def rekey(app: App, *, kind: str | None) -> None:
+    """Seal everything under a new key. The old one, and copies of it, open nothing any more."""
+    vault = _vault(app)
+    present = vault.about().key
+    chosen = kind or present
+    if present is None or chosen is None:
+        raise StorageError("there is no vault yet", hint="stayfast login")
+    secret = _new_passphrase(app) if chosen == "passphrase" else None
+    vault.rekey(chosen, secret)
+    after = vault.about()
+    if app.terminal.json:
+        app.terminal.answer_json("store/1", _members(vault, after, []))
+        return
+    app.terminal.say(after.reason or "", mark="good")
+    asked = app.environ.get("STAYFAST_STORE")
+    if asked not in {None, "auto", vault.description.partition(":")[0]}:
+        app.terminal.say(f"STAYFAST_STORE still asks for {asked}", mark="warn")
+        app.terminal.suggest("unset STAYFAST_STORE")
+
+
+@store.command("migrate")
+@click.argument("destination")
+@takes_app
+def migrate_command(app: App, *, destination: str) -> None:
+    """Move finished logins to another storage.
+
+    DESTINATION is the address of a PostgreSQL database (postgresql://…), or the state directory of
+    another vault. A login is ended here once it is safe there: two storages that renew one login
+    would lose it. Run it again if it was interrupted. For another key of the same vault: store
+    rekey.
+    """
+    bench = app.bench()
+    if "://" in destination:
+        other = open_storage(destination, announce=app.terminal.say, environ=app.environ)
+    else:
+        other = open_storage(state_dir=destination, announce=app.terminal.say, environ=app.environ)
+        if isinstance(bench.storage, Vault) and destination == bench.storage.directory:
+            raise ConfigInvalid("that is where the logins are", hint="stayfast store rekey --to …")
+    moved, left = migrate(bench.storage, other)
+    if app.terminal.json:
+        told = [{"provider": one.provider, "account": one.account} for one in moved]
+        pending = [one.short_id for one in left]
+        app.terminal.answer_json("migrated/1", {"moved": told, "pending": pending})
+        return
+    for one in moved:
+        app.terminal.say(f"{one.provider} {one.account}", mark="good")
+    app.terminal.say(f"{len(moved)} logins are in {other.description} now")
+    for waiting in left:
+        app.terminal.say(f"login {waiting.short_id} is not finished, and stays here", mark="warn")
+
+
+def _vault(app: App) -> Vault:
+    storage = app.bench().storage
+    if not isinstance(storage, Vault):
+        raise ConfigInvalid(
+            f"logins are kept in {storage.description}, not in a vault", hint="unset STAYFAST_STORE"
+        )
+    return storage
+
+
+def _new_passphrase(app: App) -> str:
+    given = app.environ.get("STAYFAST_NEW_PASSPHRASE")
+    if given:
+        return given
+    if not app.terminal.interactive:
+        raise ConfigInvalid("there is no new passphrase", hint="export STAYFAST_NEW_PASSPHRASE=…")
+    try:
+        entered: str = click.prompt(
+            "New passphrase", hide_input=True, confirmation_prompt=True, err=True
+        )
+    except click.Abort as error:
+        raise StayfastError("nothing was changed", hint="stayfast store rekey") from error
+    return entered
+
+
+def _told(vault: Vault, condition: Condition) -> list[tuple[str, str]]:
+    if condition.key is None:
+        return [("vault", f"none yet; the first login makes one in {condition.directory}")]
+    return [
+        ("vault", condition.directory),
+        ("storage", vault.description),
+        ("reason", condition.reason or ""),
+        ("made", rfc3339(condition.created_at) or ""),
+        ("key", f"{condition.key}, number {condition.epoch}"),
+        ("format", f"{condition.format}, {condition.journal} journal"),
+        ("logins", f"{condition.logins}"),
+        ("audit", f"{condition.records} records"),
+        ("set aside", f"{len(condition.quarantined)}"),
+    ]
+
+
+def _members(vault: Vault, condition: Condition, problems: list[str]) -> dict[str, object]:
+    return {
+        "storage": vault.description if condition.key else None,
+        "directory": condition.directory,
+        "key": condition.key,
+        "reason": condition.reason,
+        "created_at": rfc3339(condition.created_at),
+        "epoch": condition.epoch,
+        "format": condition.format,
+        "journal": condition.journal,
+        "generation": condition.generation,
+        "logins": condition.logins,
+        "records": condition.records,
+        "set_aside": [
+            {"since": rfc3339(since), "why": why} for since, why in condition.quarantined
+        ],
+        "problems": problems,
+    }

@@ -1,0 +1,245 @@
+"""``token``, ``refresh``, ``logout``, ``exec``: what a signed-in account is good for."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from ....engine.errors import AuthRequired, ConfigInvalid, TokenExpired, TokensNotSaved
+from ....engine.record import DEFAULT_ACCOUNT
+from ..app import App, takes_app
+from ..fast import SCROLLBACK_NOTE
+from ..login_messages import keep_trying_to_save
+from ..terminal.formatting import Duration, rfc3339, span
+from .login import login as login_command
+
+if TYPE_CHECKING:
+    from ....engine.record import Login
+
+FORMATS = ["raw", "header", "json", "env", "fish", "powershell"]
+
+
+@click.command()
+@click.argument("provider", required=False)
+@click.option(
+    "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
+)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="raw", help="How to print it."
+)
+@click.option("--min-ttl", type=Duration(), default=60.0, help="How long it must last, such as 5m.")
+@click.option("--no-refresh", is_flag=True, help="Only a token that is at hand.")
+@click.option("--login", "sign_in", is_flag=True, help="Sign in first if need be.")
+@takes_app
+def token(
+    app: App,
+    *,
+    provider: str | None,
+    account: str,
+    form: str,
+    min_ttl: float,
+    no_refresh: bool,
+    sign_in: bool,
+) -> None:
+    """Print an access token, refreshed if need be. Never opens a browser without --login."""
+    chosen = "json" if app.terminal.json else form
+    given = _from_environment(app)
+    if given:
+        members = {"provider": provider, "account": None, "access_token": given}
+        _print_secret(app, given, chosen, {**members, "token_type": "Bearer"})
+        return
+    name = app.only_provider(provider)
+    try:
+        found = _valid(app, name, account, min_ttl, refresh=not no_refresh)
+    except AuthRequired:
+        if not sign_in:
+            raise
+        # an app of its own: its story must not get into the answer, which is a token
+        apart = App({**app.options, "as_json": False})
+        with click.Context(login_command, info_name="login", obj=apart) as context:
+            context.invoke(login_command, provider=name, account=account)
+        found = _valid(app, name, account, min_ttl, refresh=True)
+    _print(app, found, chosen)
+
+
+def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) -> Login:
+    renewal = app.bench().conductor.renewal
+    if refresh:
+        return _renewed(app, name, account, min_ttl, force=False)
+    found = renewal.find(name, account)
+    if not renewal.usable(found.summary(), min_ttl):
+        raise TokenExpired(
+            f"the access token for {name} does not last {span(min_ttl)} more",
+            hint=f"stayfast refresh {name}",
+        )
+    return found
+
+
+def _renewed(app: App, name: str, account: str, min_ttl: float, *, force: bool) -> Login:
+    """A login with a token that lasts; one that cannot be saved is held on to while it can be."""
+    try:
+        return app.bench().conductor.renewal.valid(name, account, buffer=min_ttl, force=force)
+    except TokensNotSaved as error:
+        return keep_trying_to_save(app, error)
+
+
+def _from_environment(app: App) -> str | None:
+    """The token of ``STAYFAST_TOKEN``, announced."""
+    given = app.environ.get("STAYFAST_TOKEN")
+    if given:
+        app.terminal.say("STAYFAST_TOKEN is set and used instead of a stored login", mark="warn")
+    return given or None
+
+
+def _print(app: App, login: Login, form: str) -> None:
+    tokens = login.tokens
+    if tokens is None:
+        raise AuthRequired(
+            f"not signed in to {login.provider}", hint=f"stayfast login {login.provider}"
+        )
+    members = {
+        "provider": login.provider,
+        "account": login.account,
+        "access_token": tokens.access_token,
+        "token_type": tokens.token_type,
+        "expires_at": rfc3339(tokens.expires_at),
+        "scopes": list(tokens.scopes),
+    }
+    _print_secret(app, tokens.access_token, form, members)
+
+
+def _print_secret(app: App, secret: str, form: str, members: Mapping[str, object]) -> None:
+    if form == "json":
+        app.terminal.answer_json("token/1", members)
+        return
+    quoted = shlex.quote(secret)
+    app.terminal.answer(
+        {
+            "raw": secret,
+            "header": f"Authorization: Bearer {secret}",
+            "env": f"export ACCESS_TOKEN={quoted}",
+            "fish": f"set -gx ACCESS_TOKEN {quoted}",
+            "powershell": "$env:ACCESS_TOKEN = '" + secret.replace("'", "''") + "'",
+        }[form]
+    )
+    if sys.stdout.isatty():
+        sys.stderr.write(SCROLLBACK_NOTE)
+
+
+@click.command()
+@click.argument("provider", required=False)
+@click.option(
+    "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
+)
+@takes_app
+def refresh(app: App, *, provider: str | None, account: str) -> None:
+    """Refresh now, even a token that is still good."""
+    name = app.only_provider(provider)
+    bench = app.bench()
+    renewed = _renewed(app, name, account, 0.0, force=True)
+    end = renewed.tokens.expires_at if renewed.tokens else None
+    if app.terminal.json:
+        app.terminal.answer_json(
+            "refresh/1", {"provider": name, "account": account, "expires_at": rfc3339(end)}
+        )
+    left = f", good for {span(end - bench.clock.now())}" if end is not None else ""
+    app.terminal.say(f"{name} has a fresh token{left}", mark="good")
+
+
+@click.command()
+@click.argument("provider", required=False)
+@click.option(
+    "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
+)
+@click.option("--all", "everything", is_flag=True, help="Every account of every provider.")
+@click.option("--no-revoke", is_flag=True, help="Erase here, say nothing to the provider.")
+@takes_app
+def logout(
+    app: App, *, provider: str | None, account: str, everything: bool, no_revoke: bool
+) -> None:
+    """Revoke the tokens at the provider, then erase them here."""
+    bench, terminal = app.bench(), app.terminal
+    if everything:
+        who = [(one.provider, one.account) for one in bench.storage.summaries() if one.holds_tokens]
+    else:
+        who = [(app.only_provider(provider), account)]
+    results = [_sign_out(app, name, which, revoke=not no_revoke) for name, which in who]
+    if app.environ.get("STAYFAST_TOKEN"):
+        terminal.say(
+            "STAYFAST_TOKEN is still set in this shell and will keep being used", mark="warn"
+        )
+    if not results:
+        terminal.say("nobody was signed in")
+    if terminal.json:
+        terminal.answer_json("logout/1", {"logouts": results})
+    if any(result["problem"] for result in results):
+        sys.exit(1)
+
+
+def _sign_out(app: App, name: str, account: str, *, revoke: bool) -> dict[str, object]:
+    bench, terminal = app.bench(), app.terminal
+    found = bench.conductor.renewal.find(name, account)
+    departed = bench.conductor.departure.sign_out(found, revoke=revoke)
+    host = found.config.issuer or found.config.revocation_url or name
+    what = "refresh token" if departed.refresh_token else "access token"
+    if departed.revoked:
+        terminal.say(f"{what} revoked at {host}", mark="good")
+    elif departed.problem is not None:
+        terminal.say(f"could not revoke: {departed.problem.message}", mark="warn")
+        _still_valid(app, departed.valid_until, found)
+    elif revoke:
+        terminal.say(f"{name} has no revocation endpoint; nothing was revoked there", mark="warn")
+        _still_valid(app, departed.valid_until, found)
+    terminal.say("tokens erased here", mark="good")
+    if found.config.end_session_url:
+        terminal.say(f"  Your browser may still be signed in: {found.config.end_session_url}")
+    return {
+        "provider": name,
+        "account": account,
+        "revoked": departed.revoked,
+        "problem": departed.problem.code if departed.problem else None,
+    }
+
+
+def _still_valid(app: App, until: float | None, login: Login) -> None:
+    if login.tokens is not None and login.tokens.refresh_token:
+        app.terminal.say("  The refresh token stays valid there until it is revoked.")
+    elif until is not None:
+        left = span(until - app.bench().clock.now())
+        app.terminal.say(f"  The access token stays valid there for {left}.")
+    where = login.config.setup_url or "the provider's account page"
+    app.terminal.say(f"  Revoke it yourself at {where}.")
+
+
+@click.command("exec", context_settings={"allow_interspersed_args": False})
+@click.argument("provider")
+@click.option("--var", default="ACCESS_TOKEN", show_default=True, help="The variable it is put in.")
+@click.option(
+    "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@takes_app
+def execute(app: App, *, provider: str, var: str, account: str, command: tuple[str, ...]) -> None:
+    """Run COMMAND with the token in its environment. No other program sees it."""
+    if not var.isidentifier():
+        raise ConfigInvalid(f"{var!r} is no name for a variable", hint="--var ACCESS_TOKEN")
+    if command[0] == "--":
+        command = command[1:]
+    if not command:
+        raise ConfigInvalid("no command was named", hint=f"stayfast exec {provider} -- COMMAND")
+    secret = _from_environment(app)
+    if secret is None:
+        found = _renewed(app, provider, account, 60.0, force=False)
+        secret = found.tokens.access_token if found.tokens else ""
+    try:
+        os.execvpe(command[0], command, {**app.environ, var: secret})  # noqa: S606  its purpose
+    except OSError as error:
+        raise ConfigInvalid(
+            f"{command[0]} cannot be run: {(error.strerror or '').lower()}",
+            hint=f"stayfast exec {provider} -- COMMAND",
+        ) from error

@@ -1,0 +1,272 @@
+"""``audit verify``: whether the log is complete, untouched, and tells what could have happened."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+from ....engine.audit.checkpoint import (
+    check_signature,
+    compare_head,
+    kept_head,
+    parse,
+    parse_verifier_key,
+    verifier_key,
+)
+from ....engine.audit.findings import CHAIN, records
+from ....engine.errors import ConfigMissing, Damaged, NotFound
+from ....storage.audit.forward_keys import parse_key
+from ....storage.audit.signing import signed_by
+from ..app import App, takes_app
+from ..capabilities import provable
+from ..terminal.formatting import rfc3339
+
+if TYPE_CHECKING:
+    from ....engine.audit.checkpoint import Note
+    from ....engine.audit.findings import Finding
+    from ....engine.audit.verifier import Verification
+    from ..capabilities import Provable
+
+
+_SHOWN: Final = 20
+
+
+@click.command()
+@click.option(
+    "--file",
+    "exported",
+    type=click.File("rb"),
+    default=None,
+    metavar="LOG.jsonl",
+    help="Check an exported log instead; - is standard input.",
+)
+@click.option(
+    "--checkpoint",
+    "kept",
+    type=click.File("r", encoding="utf-8"),
+    multiple=True,
+    metavar="FILE",
+    help="Compare with a checkpoint, or a head line, that was kept elsewhere; - is standard input.",
+)
+@click.option(
+    "--public-key",
+    default=None,
+    metavar="KEY",
+    help="What checkpoints must be signed with, where the vault is not here.",
+)
+@click.option(
+    "--forward-key",
+    type=click.File("r", encoding="utf-8"),
+    default=None,
+    metavar="FILE",
+    help="The verification key that forward-secure showed; - is standard input.",
+)
+@takes_app
+def verify(
+    app: App,
+    *,
+    exported: IO[bytes] | None,
+    kept: Sequence[IO[str]],
+    public_key: str | None,
+    forward_key: IO[str] | None,
+) -> None:
+    """Prove the audit log. Every record follows, none is missing, all was allowed.
+
+    Checks the links between the records, their numbers, that the log ends where the vault says it
+    does, that every transition is one of the machine and starts where its login was, and that every
+    login in the vault stands where the log left it. Exits with 8 if anything is wrong.
+
+    A checkpoint that was kept elsewhere shows what the vault alone cannot: whether somebody who has
+    its key cut the log off, or wrote it anew.
+
+    An exported log is checked with the key of the vault, if the vault is here; without it, what was
+    rewritten together with everything behind it cannot be told.
+    """
+    storage = provable(app.bench().storage)
+    heads = [kept_head(file.read()) for file in kept]
+    marks = [head.checkpoint.size for head in heads]
+    forward = parse_key(forward_key.read()) if forward_key else None
+    if exported is not None:
+        found = storage.verify_lines(exported, marks, forward)
+    else:
+        found = storage.verify(marks, forward)
+    found = replace(
+        found, findings=[*found.findings, *_compared(storage, found, heads, public_key)]
+    )
+    tell(app, found)
+    if found.findings:
+        sys.exit(Damaged.exit_code)
+
+
+def _compared(
+    storage: Provable, found: Verification, heads: Sequence[Note], public_key: str | None
+) -> list[Finding]:
+    """What is wrong with the log, going by ``heads`` that were kept elsewhere."""
+    findings: list[Finding] = []
+    for note in heads:
+        if note.signatures:  # a head line has none: whoever kept it vouches for it
+            origin, public = _signer(storage, public_key)
+            wrong = check_signature(note, origin, public, signed_by)
+            if wrong:
+                findings += wrong
+                continue
+        findings += compare_head(note.checkpoint.size, note.checkpoint.head, found)
+    return findings
+
+
+def _signer(storage: Provable, public_key: str | None) -> tuple[str, bytes]:
+    if public_key is not None:
+        return parse_verifier_key(public_key)
+    signer = storage.signer()
+    if signer is None:
+        raise ConfigMissing(
+            "the vault is not here, so the key of the checkpoint is not known",
+            hint="stayfast audit verify --public-key KEY",
+        )
+    return signer.origin, signer.public
+
+
+def tell(app: App, found: Verification) -> None:
+    """Say what a check came to."""
+    if app.terminal.json:
+        app.terminal.answer_json("audit-verify/1", members_of(found))
+        return
+    for line in lines_of(app, found):
+        app.terminal.tell(line)
+
+
+def members_of(found: Verification) -> dict[str, Any]:
+    """The answer for programs."""
+    return {
+        "sound": not found.findings,
+        "records": found.records,
+        "first": found.first,
+        "last": found.last,
+        "intact": found.intact,
+        "head": {"seq": found.last, "mac": found.head.hex()},
+        "since": rfc3339(found.since),
+        "until": rfc3339(found.until),
+        "logins": found.logins,
+        "keyed": found.keyed,
+        "unkeyed": found.unkeyed,
+        "findings": [
+            {
+                "code": one.code.value,
+                "seq": one.seq,
+                "last": one.last,
+                "login": one.login,
+                "message": one.message,
+                "expected": one.expected,
+                "found": one.found,
+            }
+            for one in found.findings
+        ],
+    }
+
+
+def lines_of(app: App, found: Verification) -> list[str]:
+    """The answer for people."""
+    terminal = app.terminal
+    if not found.findings:
+        return _sound(app, found)
+    lines: list[str] = []
+    for one in found.findings[:_SHOWN]:
+        lines += _finding(terminal.symbol("bad"), one)
+    if len(found.findings) > _SHOWN:
+        lines.append(f"  and {len(found.findings) - _SHOWN} more: stayfast audit verify --json")
+    if any(one.code in CHAIN for one in found.findings):
+        lines.append(_trust(found))
+        onward = f"{terminal.symbol('next')} stayfast audit set-aside"
+        if found.intact >= found.first > 0:
+            kept = f"stayfast audit export --until {found.intact} > before.jsonl"
+            lines.append(f"  {terminal.symbol('next')} {kept}")
+        lines.append(f"  {onward}     go on with a new segment; what is damaged stays")
+    else:
+        lines.append("  the records themselves are unbroken")
+    return lines
+
+
+def _sound(app: App, found: Verification) -> list[str]:
+    good = app.terminal.symbol("good")
+    if not found.records:
+        return [f"{good} the log is empty"]
+    many = f"{found.records:,} record{'s' if found.records != 1 else ''}"
+    chain = "chain unbroken" if found.keyed else "numbers and links between lines unbroken"
+    lines = [
+        f"{good} {many}, {_dates(found)}, {chain}, every transition allowed by the machine",
+        f"  head {found.last} sha256:{found.head.hex()}",
+    ]
+    if found.keyed:
+        lines.append("  keep that line elsewhere to detect truncation")
+    else:
+        lines.append("  the key of the vault is not here: a log rewritten as a whole would pass")
+    if found.unkeyed:
+        many = f"{found.unkeyed:,} records are linked with keys that were erased"
+        lines.append(f"  {many}: --forward-key FILE checks them too")
+    return lines
+
+
+def _finding(mark: str, one: Finding) -> list[str]:
+    lines = [f"{mark} {one.message}"]
+    if one.expected:
+        lines += [f"    expected  sha256:{one.expected}", f"    found     sha256:{one.found}"]
+    return lines
+
+
+def _trust(found: Verification) -> str:
+    last = max(found.last, *(one.last or 0 for one in found.findings))
+    rest = f"{records(found.intact + 1, last)[7:].strip()} cannot be trusted"
+    if found.intact < found.first or not found.first:
+        return f"  {rest}"
+    one = found.first == found.intact
+    return f"  {records(found.first, found.intact)} {'is' if one else 'are'} intact; {rest}"
+
+
+def _dates(found: Verification) -> str:
+    first, last = (
+        datetime.fromtimestamp(moment or 0, UTC) for moment in (found.since, found.until)
+    )
+    if first.date() == last.date():
+        return f"{last.day} {last:%b %Y}"
+    year = "" if first.year == last.year else f" {first.year}"
+    return f"{first.day} {first:%b}{year} - {last.day} {last:%b %Y}"
+
+
+# ``audit checkpoint``: a signed head of the log, to be kept where the log cannot be reached.
+
+
+@click.command()
+@takes_app
+def checkpoint(app: App) -> None:
+    """Print a signed note of how the log stands. Keep it elsewhere.
+
+    Later, `stayfast audit verify --checkpoint FILE` shows whether what it tells of is still there and
+    unchanged, also against somebody who has the key of the vault. The note says how many records there
+    are and what they came to, signed with Ed25519 in the form of a transparency log's checkpoint.
+    """
+    storage = provable(app.bench().storage)
+    note, signer = storage.checkpoint(), storage.signer()
+    if note is None or signer is None:
+        raise NotFound("nothing has been recorded yet", hint="stayfast login PROVIDER")
+    public = verifier_key(signer.origin, signer.public)
+    if app.terminal.json:
+        told = parse(note).checkpoint
+        app.terminal.answer_json(
+            "audit-checkpoint/1",
+            {
+                "origin": told.origin,
+                "size": told.size,
+                "head": told.head.hex(),
+                "note": note,
+                "public_key": public,
+            },
+        )
+        return
+    app.terminal.answer(note.rstrip("\n"))
+    app.terminal.say("whoever has no access to the vault can check it with")
+    app.terminal.suggest(f"stayfast audit verify --public-key {public}")

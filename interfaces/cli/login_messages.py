@@ -1,0 +1,144 @@
+"""How a login that came to an end, or to a pause, is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...engine.errors import StorageError, TokensNotSaved
+from ...engine.table import State
+from .terminal.formatting import clock_said, more, rfc3339, span
+
+if TYPE_CHECKING:
+    from ...engine.flows.logins import Started
+    from ...engine.record import Login
+    from .app import App
+
+
+def login_members(login: Login) -> dict[str, Any]:
+    """A login as JSON tells it."""
+    tokens = login.tokens
+    return {
+        "login": login.short_id,
+        "provider": login.provider,
+        "account": login.account,
+        "state": login.state.value,
+        "identity": login.identity.name if login.identity else None,
+        "expires_at": rfc3339(tokens.expires_at if tokens else login.deadline),
+        "scopes": list(tokens.scopes) if tokens else [],
+        "reason": login.reason,
+    }
+
+
+def tell_signed_in(app: App, login: Login) -> None:
+    """Say that ``login`` is finished, and what it amounts to."""
+    terminal, bench = app.terminal, app.bench()
+    who = f" as {login.identity.name}" if login.identity and login.identity.name else ""
+    terminal.say(f"Signed in to {login.provider}{who}", mark="good")
+    tokens = login.tokens
+    if tokens is None:
+        return
+    if tokens.scopes:
+        terminal.say(f"  scopes    {' '.join(tokens.scopes)}", hang=12)
+    for missing in sorted(set(login.config.scopes) - set(tokens.scopes)) if tokens.scope else ():
+        if missing != "offline_access":  # granted as a refresh token, rarely as a scope
+            terminal.say(f"asked for {missing}, the provider did not grant it", mark="warn")
+    end = tokens.expires_at
+    left = f"in {span(end - bench.clock.now())}" if end is not None else "at a time it did not say"
+    renews = ", renews itself" if tokens.refresh_token else ", then sign in again"
+    terminal.say(f"  expires   {left}{renews}", hang=12)
+    terminal.say(f"  sealed    {_sealed(bench.storage.description)}", hang=12)
+    off = clock_said(login)
+    if off is not None:
+        terminal.say(f"the clock of this machine is {off}", mark="warn")
+    terminal.say("")
+    terminal.suggest(f"stayfast token {login.provider}{_account(login)}")
+
+
+def tell_paused(app: App, login: Login) -> None:
+    """Say that ``login`` is saved, and what can be done with it."""
+    terminal = app.terminal
+    if login.state is State.AUTHENTICATED:  # Ctrl-C came while the tokens were being saved
+        tell_signed_in(app, login)
+        return
+    left = (login.deadline or 0) - app.bench().clock.now()
+    terminal.say(f"Paused. Login {login.short_id} is saved and valid for {more(left)}.")
+    terminal.suggest(f"stayfast resume {login.short_id}", "continue")
+    terminal.suggest(f"stayfast cancel {login.short_id}", "forget it")
+
+
+def tell_started(app: App, started: Started, via: str) -> None:
+    """Say what the user has to do for a login that another command will finish."""
+    terminal, login = app.terminal, started.login
+    device = login.presentation.device if login.presentation else None
+    resume = ["stayfast", "resume", login.short_id]
+    if device is None:
+        resume += ["--callback-url", "-"]
+    if terminal.json:
+        terminal.answer_json(
+            "login/1",
+            {
+                "login": login.short_id,
+                "provider": login.provider,
+                "state": login.state.value,
+                "via": via,
+                "action": "enter_code" if device else "open_url",
+                "url": started.address,
+                "user_code": device.user_code if device else None,
+                "expires_at": rfc3339(login.deadline),
+                "resume": resume,
+            },
+        )
+        return
+    terminal.say("  Open this address in any browser:")
+    terminal.link(started.address, before="  ")
+    terminal.say("")
+    if device is not None:
+        terminal.say(f"  Code   {device.user_code}")
+        terminal.say("  Never enter a code that somebody sent you: it signs them in as you.")
+        terminal.say("")
+        terminal.suggest(" ".join(resume), "finish it")
+    else:
+        terminal.say("  Then pass the address you land on to standard input of:")
+        terminal.suggest(" ".join(resume))
+
+
+def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
+    """Offer to save again, for as long as somebody is there to make room.
+
+    Raises:
+        TokensNotSaved: Nobody is there, or they gave up.
+    """
+    terminal = app.terminal
+    while terminal.interactive:
+        terminal.error(error)
+        terminal.say("The tokens are held in memory only. Press Enter to try again.", mark="warn")
+        try:
+            input()
+        except (EOFError, KeyboardInterrupt):
+            break
+        try:
+            return error.save_again()
+        except StorageError as again:
+            error.message = again.message
+    if error.kept:
+        error.hint = f"stayfast refresh {error.login.provider}"
+        error.why = f"they are kept, sealed, in {error.kept} until this machine restarts"
+    else:
+        error.hint = f"stayfast login {error.login.provider}"
+        error.why = "the tokens were in memory only, and are gone"
+    raise error
+
+
+def _sealed(description: str) -> str:
+    """What a storage is, in words; ``keyring:SecretService`` says kind and place of its key."""
+    kind, _, place = description.partition(":")
+    words = {
+        "keyring": f"with the key in the system keyring ({place})",
+        "file": "with a key file",
+        "memory": "nowhere: it is gone with this process",
+    }
+    return words.get(kind, description)
+
+
+def _account(login: Login) -> str:
+    return "" if login.account == "default" else f" --account {login.account}"

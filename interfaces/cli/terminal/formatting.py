@@ -1,0 +1,129 @@
+"""Times and lengths in words."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import click
+
+from ....engine.lifetime import clock_error
+
+if TYPE_CHECKING:
+    from ....engine.record import Login
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST: Final = 366 * 86400
+
+
+class Duration(click.ParamType[float]):
+    """``90``, ``90s``, ``10m``, ``2h``, ``7d``: seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        found = re.fullmatch(r"(\d{1,9})([smhd]?)", str(value).strip())
+        if found is None:
+            self.fail(f"{value!r} is no duration; try 90s, 10m or 2h", param, ctx)
+        seconds = float(int(found[1]) * _UNITS[found[2] or "s"])
+        if seconds > _LONGEST:
+            self.fail(f"{value!r} is longer than a year", param, ctx)
+        return seconds
+
+
+def span(seconds: float) -> str:
+    """A length of time, in its largest fitting unit."""
+    seconds = abs(seconds)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 36 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} days"
+
+
+def more(seconds: float) -> str:
+    """A length of time that is left: ``8 more minutes``."""
+    for unit, name in ((3600, "hour"), (60, "minute")):
+        if seconds >= 1.5 * unit:
+            return f"{seconds / unit:.0f} more {name}s"
+    return f"{max(seconds, 0):.0f} more seconds"
+
+
+def countdown(seconds: float) -> str:
+    """Minutes and seconds, as a clock shows them."""
+    whole = max(0, int(seconds))
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """A moment for machines: UTC, to the second."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def clock_time(seconds: float) -> str:
+    """A moment for people: their own clock."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def masked(token: str) -> str:
+    """Enough of a token to tell it from another, and no more."""
+    return f"{token[:4]}…{token[-2:]} ({len(token)} characters)" if len(token) > 12 else "…"
+
+
+def clock_said(login: Login) -> str | None:
+    """How far this machine's clock was off when the tokens of ``login`` came, if worth a word."""
+    tokens = login.tokens
+    off = clock_error(tokens.issued_at, tokens.server_date) if tokens else None
+    if off is None:
+        return None
+    host = urlsplit(login.config.token_url or "").hostname or login.provider
+    return f"{span(abs(off))} {'ahead of' if off > 0 else 'behind'} {host}"
+
+
+def sentence(message: str) -> str:
+    """A message of ours as sentences: it has a capital letter and a full stop."""
+    clauses = [f"{clause[:1].upper()}{clause[1:]}" for clause in message.split("; ")]
+    return ". ".join(clauses) + "."
+
+
+def broken(line: str, width: int, hang: int) -> list[str]:
+    """``line`` as lines of at most ``width`` columns, broken between words.
+
+    Args:
+        line: What is to be shown; spaces inside it are kept.
+        width: Columns; a longer word stands out.
+        hang: Columns that are left free before every line but the first.
+    """
+    if len(line) <= width:
+        return [line]
+    return textwrap.wrap(
+        line,
+        max(width, hang + 10),
+        subsequent_indent=" " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [line]
+
+
+def flowed(parts: Sequence[str], width: int, indent: str, between: str) -> list[str]:
+    """``parts`` in as few lines of ``width`` columns as they need, none of them torn apart."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(between) + len(part) <= width:
+            lines[-1] += between + part
+        else:
+            lines += broken(indent + part, width, len(indent))
+    return lines

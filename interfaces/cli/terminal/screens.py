@@ -1,0 +1,290 @@
+"""What a person sees while a login waits for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import segno
+from rich.style import Style
+from rich.text import Text
+
+from ....engine.ports import ASKING, Notice, NoticeKind
+from .formatting import countdown, sentence
+from .waiting import WaitingLine
+
+if TYPE_CHECKING:
+    from .tty import Terminal
+
+
+_LEAST_COLUMNS: Final = 40
+_LEAST_ROWS: Final = 24
+_BESIDE: Final = (
+    "",
+    "or scan. Check that the page",
+    "shows the same code.",
+    "",
+    "Never enter a code that somebody",
+    "sent you: it signs them in as you.",
+)
+_MARGIN: Final = "    "
+
+
+def _no_hints(notice: Notice) -> list[str]:
+    """Nobody heeds keys."""
+    del notice
+    return []
+
+
+class LoginScreen:
+    """Shows the notices of a transport; at a terminal, also that time is passing.
+
+    Attributes:
+        asked: What the user has been asked last.
+        hints: What the keys do, for what the user has been asked.
+    """
+
+    def __init__(
+        self, terminal: Terminal, *, qr: str = "auto", resumed_from: str | None = None
+    ) -> None:
+        """Show on ``terminal``.
+
+        Args:
+            terminal: Where.
+            qr: ``always``, ``never``, or ``auto``: where it fits.
+            resumed_from: The transport by which the user has been asked before.
+        """
+        self._terminal = terminal
+        self._qr = qr
+        self._resumed_from = resumed_from
+        self._waiting = WaitingLine(terminal)
+        self._crowded = False  # whether something was said in passing, right above what follows
+        self.asked: Notice | None = None
+        self.hints: Callable[[Notice], list[str]] = _no_hints
+
+    def tell(self, notice: Notice) -> None:
+        """Show ``notice``."""
+        show: dict[NoticeKind, Callable[[Notice], None]] = {
+            NoticeKind.OPEN: self._open,
+            NoticeKind.PASTE: self._paste,
+            NoticeKind.CODE: self._code,
+            NoticeKind.ASK: self._ask,
+            NoticeKind.WAITING: self._wait,
+            NoticeKind.MISTAKE: self._mistake,
+            NoticeKind.RECEIVED: self._received,
+        }
+        if notice.kind in ASKING:
+            if self.asked is not None:  # the transport has changed: what was shown is void
+                self._waiting.end()
+                if self._crowded:
+                    self._terminal.say("")
+                self._terminal.say("  What is above is not good any more. Instead:")
+                self._terminal.say("")
+            self.asked, self._crowded = notice, False
+        show[notice.kind](notice)
+
+    def close(self) -> None:
+        """Take the waiting line away."""
+        self._waiting.end()
+
+    def stop(self) -> None:
+        """The process is about to stand still."""
+        self._waiting.stop()
+
+    def go_on(self) -> None:
+        """The process goes on."""
+        self._waiting.go_on()
+
+    def typed(self, length: int) -> None:
+        """``length`` characters of an answer have been taken, unseen."""
+        self._waiting.typed(length)
+
+    def remark(self, text: str) -> None:
+        """Say ``text`` in passing."""
+        self._waiting.remark(text)
+
+    # --- what is asked ---------------------------------------------------------------------------
+
+    def _open(self, notice: Notice) -> None:
+        say = self._terminal.say
+        if self._resumed_from is not None:
+            where = urlsplit(notice.redirect_uri or "").netloc
+            say(
+                f"  Listening again on {where}. If you already approved in the browser, "
+                "reload that page or paste its address here. If not, open this address:"
+            )
+        elif notice.opened:
+            say("  Opening your browser. If nothing happens, open this address:")
+        elif notice.message:
+            say(
+                f"  Could not start a browser ({notice.message}). "
+                "Open this address on this computer:"
+            )
+        else:
+            say("  Open this address on this computer:")
+        self._address(notice, "  ")
+        self._begin(
+            "waiting for you in the browser", notice, prompts=self._resumed_from is not None
+        )
+
+    def _paste(self, notice: Notice) -> None:
+        say = self._terminal.say
+        if self._resumed_from == "loopback":
+            port = urlsplit(notice.redirect_uri or "").port
+            say(f"  Port {port} is in use now, so this login continues by paste.")
+            say("")
+        say("  1  Open this address on the computer in front of you:", hang=5)
+        self._address(notice, "     ")
+        say("  2  Sign in. The last page will fail to load. That is expected.", hang=5)
+        say("")
+        say("  3  Copy the address of that page and paste it here. It starts with", hang=5)
+        self._starts_with(notice, "     ")
+        self._begin("address", notice, prompts=True)
+
+    def show_paste(self) -> None:
+        """Say how an address is pasted while the browser is waited for."""
+        notice = self.asked
+        if notice is None:
+            return
+        self._waiting.end()
+        self._terminal.say(
+            "  Copy the address of the page your browser ends on and paste it here. It starts with"
+        )
+        self._starts_with(notice, "  ")
+        self.asked = replace(notice, kind=NoticeKind.PASTE)
+        self._begin("address", self.asked, prompts=True)
+
+    def _code(self, notice: Notice) -> None:
+        say = self._terminal.say
+        left = (notice.expires_at or 0) - time.time()
+        self._terminal.link(notice.url or "", before="  Open   ")
+        code = f"  Code   {notice.user_code}"
+        valid = f"valid for {countdown(left)}"
+        if len(code) + 12 + len(valid) > self._terminal.width:
+            say(code)
+            say(f"         {valid}")
+        else:
+            say(f"{code}            {valid}")
+        say("")
+        self._draw_code(notice)
+        say("")
+        self._begin("waiting for approval", notice)
+
+    def _draw_code(self, notice: Notice) -> None:
+        """The QR code where it is wanted, and what it needs a warning for in any case."""
+        say = self._terminal.say
+        rows = self._qr_rows(notice.qr or "")
+        warning = "  Never enter a code that somebody sent you: it signs them in as you."
+        if not rows:
+            say("  Check that the page shows the same code.")
+            say(warning)
+            return
+        wide = rows[0].cell_len
+        beside = len(_MARGIN) * 2 + wide + max(map(len, _BESIDE)) <= self._terminal.width
+        for number, row in enumerate(rows):
+            text = _BESIDE[number] if beside and number < len(_BESIDE) else ""
+            self._terminal.draw(_MARGIN, row, f"{_MARGIN}{text}" if text else "")
+        if not beside:
+            say("")
+            say("  Or scan. Check that the page shows the same code.")
+            say(warning)
+
+    def _qr_rows(self, address: str) -> list[Text]:
+        """The code's rows; none where they are not wanted, or do not fit."""
+        terminal = self._terminal
+        if not address or self._qr == "never" or terminal.quiet:
+            return []
+        unicode = terminal.unicode and not terminal.err.is_dumb_terminal
+        if self._qr == "auto" and not (terminal.interactive and unicode):
+            return []
+        rows = draw_qr(address, unicode=unicode, color=terminal.colors)
+        fits = rows[0].cell_len + len(_MARGIN) <= terminal.err.width
+        if self._qr == "auto":
+            err = terminal.err
+            roomy = err.width >= _LEAST_COLUMNS and err.height >= max(_LEAST_ROWS, len(rows) + 4)
+            return rows if fits and roomy else []
+        if not fits and terminal.err.is_terminal:
+            need = rows[0].cell_len + len(_MARGIN)
+            terminal.say(f"  The QR code needs {need} columns; there are {terminal.err.width}.")
+            return []
+        return rows
+
+    # --- what happens meanwhile ------------------------------------------------------------------
+
+    def _wait(self, notice: Notice) -> None:
+        if notice.message:
+            self._crowded = True
+            self._terminal.say(notice.message, mark="wait", indent=2)
+        if notice.seconds is not None:
+            self._waiting.next_check(notice.seconds)
+
+    def _mistake(self, notice: Notice) -> None:
+        self._crowded = True
+        self._waiting.typed(0)
+        self._terminal.say(sentence(notice.message), mark="warn", indent=2)
+
+    def _received(self, notice: Notice) -> None:
+        where = urlsplit(notice.redirect_uri or "")
+        self._waiting.end()
+        good = f"{self._terminal.symbol('good')} right login"
+        self._terminal.say(
+            f"  address  {notice.message} from {where.netloc}{where.path}      {good}"
+        )
+
+    def _ask(self, notice: Notice) -> None:
+        """What a transport asks in words of its own."""
+        self._terminal.say("  1  Open this address in any browser:", hang=5)
+        self._address(notice, "     ")
+        self._terminal.say(f"  2  {notice.message}", hang=5)
+        self._begin("waiting for the answer", notice)
+
+    def _begin(self, what: str, notice: Notice, *, prompts: bool = False) -> None:
+        self._waiting.begin(
+            what,
+            expires_at=notice.expires_at,
+            hints=self.hints(notice),
+            prompts=prompts,
+        )
+
+    def _address(self, notice: Notice, before: str) -> None:
+        if notice.url is not None:
+            self._terminal.link(notice.url, before=before)
+            self._terminal.say("")
+
+    def _starts_with(self, notice: Notice, before: str) -> None:
+        self._terminal.plain(f"{before}{notice.redirect_uri}?")
+        self._terminal.say("")
+
+
+# A QR code in characters.
+
+QUIET_ZONE: Final = 2
+_BLOCKS: Final = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
+"""Two modules one above the other, (dark, dark) as blank: drawn light on dark."""
+_LIGHT_ON_DARK: Final = Style(color="#ffffff", bgcolor="#000000")
+
+
+def draw_qr(address: str, *, unicode: bool, color: bool) -> list[Text]:
+    """``address`` as rows of characters; low redundancy is right for a screen.
+
+    Args:
+        address: What the code says.
+        unicode: Whether half blocks can be shown; else every module is two characters wide.
+        color: Whether light and dark can be named, so that a light theme does not invert them.
+    """
+    made = segno.make(address, error="l", micro=False)
+    rows = [[bool(one) for one in row] for row in made.matrix_iter(border=QUIET_ZONE)]
+    style = _LIGHT_ON_DARK if color else Style.null()
+    if not unicode:
+        lines = ["".join("  " if dark else "##" for dark in row) for row in rows]
+        return [Text(line) for line in lines]
+    if len(rows) % 2:
+        rows.append([False] * len(rows[0]))
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    return [
+        Text("".join(_BLOCKS[a, b] for a, b in zip(top, bottom, strict=True)), style=style)
+        for top, bottom in pairs
+    ]

@@ -1,0 +1,219 @@
+"""What goes where.
+
+- Standard output carries the answer, and nothing else: a token, a table that was asked for, JSON.
+- Everything that is said besides (progress, what was decided and why, errors) goes to standard
+  error, where it does not end up in somebody's variable.
+- Colour never carries a meaning alone: every symbol has its word beside it.
+- Nothing is redrawn where there is no terminal to redraw it on.
+- No secret is shown, with one exception: ``stayfast token`` prints the token it was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType, Segment
+from rich.text import Text
+
+from .formatting import broken
+
+if TYPE_CHECKING:
+    from ....engine.errors import StayfastError
+
+_SYMBOLS: Final = {
+    "good": "✓", "warn": "!", "bad": "✗", "wait": "…",
+    "next": "→", "dot": "·", "hidden": "•••", "cursor": "▮",
+}  # fmt: skip
+_PLAIN: Final = {
+    "good": "ok", "warn": "!", "bad": "x", "wait": "...",
+    "next": "->", "dot": "-", "hidden": "...", "cursor": "_",
+}  # fmt: skip
+_MEASURE: Final = 76  # columns a line of words has at most
+_STYLES: Final = {"good": "green", "warn": "yellow", "bad": "red", "wait": "cyan"}
+
+
+class Terminal:
+    """Standard output for answers, standard error for everything else.
+
+    Attributes:
+        out: The console of standard output.
+        err: The console of standard error.
+        json: Whether answers are JSON.
+        quiet: Whether only errors are said.
+        verbose: How much is said besides.
+    """
+
+    def __init__(
+        self, *, color: str = "auto", as_json: bool = False, quiet: bool = False, verbose: int = 0
+    ) -> None:
+        """Open both.
+
+        Args:
+            color: ``auto``, ``always`` or ``never``.
+            as_json: Whether answers are JSON.
+            quiet: Whether only errors are said.
+            verbose: How much is said besides.
+        """
+        force = {"always": True, "never": False}.get(color)
+        options: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+        if force is not None:
+            options |= {"force_terminal": force} if force else {"no_color": True}
+        self.out = Console(file=sys.stdout, soft_wrap=True, **options)
+        self.err = Console(file=sys.stderr, soft_wrap=True, **options)
+        self.json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+
+    @property
+    def unicode(self) -> bool:
+        """Whether both streams take every character, and the locale shows them."""
+        encodings = {(stream.encoding or "").lower() for stream in (sys.stdout, sys.stderr)}
+        wide = {name.replace("-", "") for name in encodings} == {"utf8"}
+        return wide and (sys.platform == "win32" or utf8_locale(os.environ))
+
+    @property
+    def width(self) -> int:
+        """Columns there are for words."""
+        return min(self.err.width, _MEASURE)
+
+    @property
+    def colors(self) -> bool:
+        """Whether colours are shown."""
+        return self.err.color_system is not None and not self.err.no_color
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody sits at a terminal."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+    def symbol(self, name: str) -> str:
+        """A symbol, or its plain form where the terminal has no such character."""
+        return (_SYMBOLS if self.unicode else _PLAIN)[name]
+
+    def say(
+        self,
+        line: str = "",
+        *,
+        mark: str | None = None,
+        style: str = "",
+        indent: int = 0,
+        hang: int | None = None,
+    ) -> None:
+        """Say ``line`` on standard error; at a terminal, broken between words where it is long.
+
+        Args:
+            line: What is said.
+            mark: The symbol before it.
+            style: How it is shown.
+            indent: Columns before the mark.
+            hang: Columns before the lines that follow the first; as many as it has by itself.
+        """
+        if self.quiet:
+            return
+        symbol = f"{' ' * indent}{self.symbol(mark)} " if mark is not None else ""
+        line = presentable(line)
+        if hang is None:
+            hang = len(symbol) + len(line) - len(line.lstrip())
+        lines = self._broken(symbol + line, hang)
+        text = Text(lines[0], style=style)
+        text.stylize(_STYLES.get(mark or "", ""), 0, len(symbol))
+        for more in lines[1:]:
+            text.append(f"\n{more}")
+        self.err.print(text)
+
+    def _broken(self, line: str, hang: int) -> list[str]:
+        """``line`` as the lines it makes at this terminal; a pipe gets it whole."""
+        if not self.err.is_terminal:
+            return [line]
+        return broken(line, self.width, hang)
+
+    def plain(self, line: str) -> None:
+        """Say ``line`` whole, however long: an address, to be compared."""
+        if not self.quiet:
+            self.err.print(Text(presentable(line)))
+
+    def draw(self, before: str, row: Text, after: str) -> None:
+        """Show a row of a picture between two texts."""
+        if not self.quiet:
+            self.err.print(Text(before).append_text(row).append(after))
+
+    def send(self, sequence: str) -> None:
+        """Have the terminal itself do something; nothing is seen of it."""
+        if sequence and self.err.is_terminal:
+            control = Control()
+            control.segment = Segment(sequence, None, [(ControlType.BELL,)])
+            self.err.control(control)
+
+    def suggest(self, command: str, why: str = "") -> None:
+        """Name the command that goes on from here."""
+        line = f"  {self.symbol('next')} {command}"
+        hang = len(line) - len(command)
+        if why and len(line) + len(why) + 5 > self.width and self.err.is_terminal:
+            self.say(line, hang=hang)
+            self.say(f"{' ' * hang}{why}")
+        else:
+            self.say(f"{line}     {why}" if why else line, hang=hang)
+
+    def detail(self, line: str) -> None:
+        """Say ``line`` to those who asked for details."""
+        if self.verbose:
+            self.say(line, style="dim")
+
+    def link(self, url: str, *, before: str = "") -> None:
+        """Show an address on a line of its own, unwrapped, so that it can be copied whole."""
+        if not self.quiet:
+            url = presentable(url)
+            capable = self.err.is_terminal and not self.err.is_dumb_terminal
+            style = f"link {url}" if capable and len(url) < 2000 else ""
+            self.err.print(Text(before).append(url, style=style), soft_wrap=True)
+
+    def tell(self, line: str) -> None:
+        """Print a line of an answer that is for people: nothing in it moves their cursor."""
+        self.answer(presentable(line))
+
+    def answer(self, text: str) -> None:
+        """Print the answer, to the letter."""
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def answer_json(self, schema: str, members: Mapping[str, Any]) -> None:
+        """Print the answer as one line of JSON, its schema first."""
+        told = {"schema": f"stayfast.{schema}", **members}
+        self.answer(json.dumps(told, ensure_ascii=False, separators=(",", ":")))
+
+    def error(self, error: StayfastError) -> None:
+        """Say what went wrong and what to do; for programs too, if they asked for JSON."""
+        if self.json:
+            members = {"code": error.code, "error": error.message, "hint": error.hint}
+            self.answer_json("error/1", members)
+        named = [("error: ", error.message), ("why:   ", error.why), ("hint:  ", error.hint)]
+        for name, line in named:
+            if line:
+                lines = self._broken(name + presentable(line), len(name))
+                text = Text("\n".join(lines))
+                if name == "error: ":
+                    text.stylize("bold red", 0, len(name))
+                self.err.print(text)
+
+
+def utf8_locale(environ: Mapping[str, str]) -> bool:
+    """Whether the locale that ``environ`` asks for is one of UTF-8.
+
+    Python replaces the plain ``C`` locale by ``C.UTF-8`` for itself, and says so in ``LC_CTYPE``.
+    """
+    asked = [environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    if sys.flags.utf8_mode and asked[1] in {"C.UTF-8", "C.utf8", "UTF-8"} and not asked[0]:
+        asked[1] = ""
+    named = next((name for name in asked if name), "").lower().replace("-", "")
+    return "utf8" in named or environ.get("PYTHONUTF8") == "1"
+
+
+def presentable(line: str) -> str:
+    """``line`` without what a terminal would act upon; some of it comes from providers."""
+    return "".join(c if c.isprintable() else " " for c in line)

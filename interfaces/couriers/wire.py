@@ -1,0 +1,136 @@
+"""What goes between a courier and the process that sent it: errands, events, outcomes, as CBOR.
+
+It travels through a socket that only the two of them have, and holds secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from ...engine import cbor, errors
+from ...engine.audit.events import Recorded
+from ...engine.codec import decode_login, encode_login
+from ...engine.errors import StayfastError
+from ...engine.flows.job import Errand, ErrandKind
+from ...engine.ports import Lease, Verdict, VerdictKind
+from ...engine.record import Login
+
+if TYPE_CHECKING:
+    from ...engine.audit.events import Scalar
+    from ...engine.flows.job import ErrandOutcome
+
+_BESIDES: Final = ("oauth_error", "status", "reason", "login_id", "kept")
+"""What some errors remember besides their sentences."""
+
+
+def pack_errand(errand: Errand) -> bytes:
+    """``errand``, for a process that has the same storage open."""
+    return cbor.encode(
+        {
+            "errand": errand.kind.value,
+            "login": _bytes_of(errand.login),
+            "lease": errand.lease.login_id,
+            "fence": errand.lease.fence,
+            "again": errand.again,
+        }
+    )
+
+
+def unpack_errand(members: Mapping[str, Any]) -> Errand:
+    """The errand that :func:`pack_errand` wrote."""
+    return Errand(
+        kind=ErrandKind(members["errand"]),
+        login=decode_login(members["login"]),
+        lease=Lease(members["lease"], members["fence"]),
+        again=members["again"],
+    )
+
+
+def pack_told(recorded: Sequence[Recorded], login: Login | None) -> bytes:
+    """Events that have just become durable, for the observers."""
+    events: list[cbor.Plain] = [
+        {"seq": event.seq, "members": _plain(event.members)} for event in recorded
+    ]
+    return cbor.encode({"told": events, "login": _bytes_of(login) if login else None})
+
+
+def unpack_told(members: Mapping[str, Any]) -> tuple[list[Recorded], Login | None]:
+    """What :func:`pack_told` wrote."""
+    recorded = [Recorded(event["seq"], _scalars(event["members"])) for event in members["told"]]
+    return recorded, decode_login(members["login"]) if members["login"] else None
+
+
+def pack_outcome(outcome: ErrandOutcome | StayfastError) -> bytes:
+    """How an errand turned out."""
+    if isinstance(outcome, StayfastError):
+        return cbor.encode({"error": _error_members(outcome)})
+    if isinstance(outcome, Login):
+        return cbor.encode({"done": _bytes_of(outcome)})
+    return cbor.encode(
+        {
+            "verdict": {
+                "kind": outcome.kind.value,
+                "message": outcome.message,
+                "reason": outcome.reason,
+                "who": outcome.who,
+                "interval": None if outcome.interval is None else float(outcome.interval),
+            }
+        }
+    )
+
+
+def unpack_outcome(members: Mapping[str, Any]) -> ErrandOutcome:
+    """How an errand turned out.
+
+    Raises:
+        StayfastError: That is how.
+    """
+    if "error" in members:
+        raise _error(members["error"])
+    if "done" in members:
+        return decode_login(members["done"])
+    verdict: dict[str, Any] = dict(members["verdict"])
+    return Verdict(kind=VerdictKind(verdict.pop("kind")), **verdict)
+
+
+def _bytes_of(login: Login) -> bytes:
+    return encode_login(login)[1]
+
+
+def _plain(members: Mapping[str, Scalar]) -> dict[str, cbor.Plain]:
+    return {
+        name: cast("list[cbor.Plain]", list(value)) if isinstance(value, tuple) else value
+        for name, value in members.items()
+    }
+
+
+def _scalars(members: Mapping[str, Any]) -> dict[str, Scalar]:
+    return {
+        name: tuple(cast("list[str]", value)) if isinstance(value, list) else value
+        for name, value in members.items()
+    }
+
+
+def _error_members(error: StayfastError) -> dict[str, Any]:
+    # one of a class we do not know (a third party's) arrives as the nearest we do
+    kind = next(k for k in type(error).__mro__ if getattr(errors, k.__name__, None) is k)
+    members: dict[str, Any] = {"class": kind.__name__, "message": error.message}
+    for name in ("hint", "why", *_BESIDES):
+        value = getattr(error, name, None)
+        if value is not None:
+            members[name] = value
+    login = getattr(error, "login", None)
+    if isinstance(login, Login):
+        members["login"] = _bytes_of(login)
+    return members
+
+
+def _error(members: Mapping[str, Any]) -> StayfastError:
+    kind = getattr(errors, members["class"])
+    besides = {name: members[name] for name in ("hint", *_BESIDES) if name in members}
+    if "login" in members:
+        besides["login"] = decode_login(members["login"])
+    error: StayfastError = kind(members["message"], **besides)
+    error.why = members.get("why")
+    return error

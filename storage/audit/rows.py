@@ -1,0 +1,154 @@
+"""The audit log in the vault: sealed, numbered without gaps, each event linked to all before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from struct import pack
+from typing import TYPE_CHECKING, Any
+
+from ...engine.audit.events import (
+    FINGERPRINTS,
+    Event,
+    NotAnEvent,
+    Recorded,
+    Scalar,
+    members_of_text,
+    text_of,
+)
+from ...engine.errors import Damaged
+from ..keys.sealing import hmac
+from .forward_keys import take_key
+from .keys import LogKeys
+
+if TYPE_CHECKING:
+    from ..keys.sealing import Keys
+    from ..vault.database import Database
+    from ..vault.integrity import Head
+
+
+def members_of(event: Event, fingerprint: Any) -> dict[str, Scalar]:
+    """What is written of ``event``: its fields, and a keyed digest of each value it names."""
+    members = event.members()
+    for name, value in event.fingerprints.items():
+        if name in FINGERPRINTS:
+            members[f"{name}_fp"] = fingerprint(name, value.reveal())
+    return members
+
+
+def append_event(
+    connection: Database, keys: Keys, head: Head, event: Event
+) -> tuple[Head, Recorded]:
+    """Write ``event`` as the next; gives the new head and the event with its number."""
+    members = members_of(event, keys.fingerprint)
+    return append_text(connection, keys, head, text_of(members), members)
+
+
+def append_text(
+    connection: Database,
+    keys: Keys,
+    head: Head,
+    text: bytes,
+    members: dict[str, Scalar] | None = None,
+) -> tuple[Head, Recorded]:
+    """As :func:`append_event`, of an event whose text was made before; of ``members``, if known."""
+    seq, before = head.seq + 1, head.mac
+    if head.ratchet:
+        key, head = take_key(keys, head)
+        mac = hmac(key, head.mac + pack(">Q", seq) + text)
+    else:
+        mac = keys.chain(head.mac, seq, text)
+    connection.execute("INSERT INTO audit VALUES (?, ?, ?)", (seq, keys.seal_event(seq, text), mac))
+    return replace(head, seq=seq, mac=mac), Recorded(
+        seq, members_of_text(text) if members is None else members, before, mac
+    )
+
+
+def linked_text(text: bytes, sealed: bytes) -> bytes:
+    """What the link of an event is over: its text, or in the first format its sealed octets."""
+    return text if text.startswith(b"{") else sealed
+
+
+def check_chain(connection: Database, keys: Keys, head: Head) -> None:
+    """Follow the chain from the first event to the last the manifest knows.
+
+    Raises:
+        Damaged: An event was changed, removed, added or put elsewhere.
+    """
+    link, last = head.link, head.first - 1
+    audit = LogKeys(keys, head.forward)
+    for seq, sealed, mac in connection.execute(
+        "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq", (head.first,)
+    ):
+        if not isinstance(sealed, bytes) or seq != last + 1:
+            raise _not_as_written(last + 1)
+        text = audit.open(seq, sealed)
+        expected = audit.link(link, seq, linked_text(text, sealed))
+        if expected not in {None, mac}:
+            raise _not_as_written(seq)
+        link, last = mac, seq
+    if (last, link) != (head.seq, head.mac):
+        raise _not_as_written(last + 1)
+
+
+def _read_aside(
+    connection: Database, keys: Keys, head: Head, after: int, limit: int
+) -> list[Recorded]:
+    """What still opens of a part that was set aside, without the links that do not hold there."""
+    found: list[Recorded] = []
+    for seq, sealed in connection.execute(
+        "SELECT seq, body FROM audit WHERE seq > ? AND seq < ? ORDER BY seq", (after, head.first)
+    ):
+        with suppress(Damaged, NotAnEvent, TypeError):
+            found.append(Recorded(seq, members_of_text(keys.open_event(seq, sealed))))
+        if len(found) == limit:
+            break
+    return found
+
+
+def _not_as_written(seq: int) -> Damaged:
+    return Damaged(
+        f"record {seq} of the audit log is not as it was written", hint="stayfast audit verify"
+    )
+
+
+def read_events(
+    connection: Database, keys: Keys, head: Head, *, after: int, limit: int
+) -> Sequence[Recorded]:
+    """Up to ``limit`` events above number ``after``, in order.
+
+    Raises:
+        Damaged: One of them is missing or does not open.
+    """
+    found: list[Recorded] = []
+    after = max(after, 0)
+    if after < head.first - 1:
+        aside = _read_aside(connection, keys, head, after, limit)
+        if aside:
+            return aside
+        after = head.first - 1
+    link = head.link
+    audit = LogKeys(keys, head.forward)
+    for seq, sealed, mac in connection.execute(
+        "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?", (after, limit + 1)
+    ):
+        if seq == after:  # only for its link
+            link = head.link if seq < head.first else mac
+            continue
+        if seq != after + len(found) + 1 or len(found) == limit:
+            break
+        try:
+            text = audit.open(seq, sealed)
+            if audit.link(link, seq, linked_text(text, sealed)) not in {None, mac}:
+                raise _not_as_written(seq)
+            members = members_of_text(text)
+        except (Damaged, NotAnEvent) as error:
+            raise Damaged(
+                f"record {seq} of the audit log does not open", hint="stayfast audit verify"
+            ) from error
+        found.append(Recorded(seq, members, link, mac))
+        link = mac
+    if after + len(found) < min(head.seq, after + limit):
+        raise _not_as_written(after + len(found) + 1)
+    return found

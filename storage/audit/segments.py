@@ -1,0 +1,176 @@
+"""Where a log begins: old records pruned, or damaged ones set aside, and the rest still provable."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from ...engine.audit.events import Event, EventKind, Outcome, members_of_text
+from ...engine.audit.findings import records
+from ...engine.audit.histories import Stories
+from ...engine.audit.verifier import ChainWalk
+from ...engine.errors import ConfigInvalid, Damaged
+from ...engine.table import State
+from ..host import origin
+from ..vault.integrity import read_head, tags_of
+from .forward_keys import begin, key_text
+from .keys import LogKeys
+from .rows import append_event, linked_text
+from .signing import Signer
+
+if TYPE_CHECKING:
+    from ...engine.audit.events import Recorded
+    from ..keys.sealing import Keys
+    from ..vault.database import Database
+    from ..vault.integrity import Head
+
+_HELP: Final = "stayfast audit verify"
+
+
+def sound_end(connection: Database, head: Head) -> bool:
+    """Whether the log ends where the manifest says it does; costs a look at one row."""
+    found = connection.execute("SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    if found is None:
+        return head.seq < head.first
+    seq, mac = found
+    return bool(seq == head.seq and (seq < head.first or mac == head.mac))
+
+
+def set_aside(connection: Database, keys: Keys, head: Head) -> tuple[Head, Recorded]:
+    """Leave the log behind as it is, and begin a new segment with a record that says so.
+
+    What is left behind stays, and ``audit verify`` goes on telling of it: records that were added
+    after the end under numbers below zero, so that nobody can use the numbers up. The new segment is
+    linked to the last link that is known.
+    """
+    connection.execute("UPDATE audit SET seq = -seq WHERE seq > ?", (head.seq,))
+    event = Event(
+        time=time.time(),
+        event=EventKind.AUDIT_SET_ASIDE,
+        origin=origin(),
+        outcome=Outcome.SUCCESS,
+        detail=f"records={head.first}-{head.seq}",
+    )
+    begun = replace(head, first=head.seq + 1, link=head.mac)
+    return append_event(connection, keys, begun, event)
+
+
+def ready(connection: Database, keys: Keys) -> tuple[Head, list[Recorded]]:
+    """The head to go on from, and what had to be recorded before anything else."""
+    head = read_head(connection, keys)
+    if sound_end(connection, head):
+        return head, []
+    head, recorded = set_aside(connection, keys, head)
+    return head, [recorded]
+
+
+def go_forward_secure(connection: Database, keys: Keys, head: Head) -> tuple[Head, str]:
+    """Erase the key of every record from now on; gives the head, and the verification key.
+
+    Raises:
+        ConfigInvalid: That is so already.
+    """
+    if head.forward:
+        raise ConfigInvalid(
+            f"the log is forward-secure since record {head.forward}",
+            hint="stayfast audit verify --forward-key FILE",
+        )
+    head, key = begin(keys, head)
+    event = Event(
+        time=time.time(),
+        event=EventKind.AUDIT_FORWARD_SECURE,
+        origin=origin(),
+        outcome=Outcome.SUCCESS,
+    )
+    after, _ = append_event(connection, keys, head, event)
+    return after, key_text(head.forward, key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What was removed.
+
+    Attributes:
+        first: The first record that was removed.
+        last: The last one.
+        logins: How many logins that were over went with their records.
+        note: The signed checkpoint the removed part was closed with.
+    """
+
+    first: int
+    last: int
+    logins: int
+    note: str
+
+
+def prune(
+    connection: Database, keys: Keys, head: Head, before: float
+) -> tuple[Head, Pruned, Recorded] | None:
+    """Remove the records that were written before ``before``; ``None`` if there are none.
+
+    The part that goes is followed to its end first and closed with a checkpoint, and the log goes on
+    from its last link. A login that is over (``idle``) goes with the last record of its story. A part
+    that was set aside goes once the record of that is old enough itself.
+
+    Raises:
+        Damaged: The records that would go are not as they were written.
+    """
+    walk, cut, link = _old(connection, keys, head, before)
+    if cut < head.first:
+        return None
+    (first,) = connection.execute("SELECT min(seq) FROM audit WHERE seq > 0").fetchone()
+    connection.execute("DELETE FROM audit WHERE seq <= ?", (cut,))
+    logins = 0
+    for login, chapter in walk.stories.logins.items():
+        if chapter.state == State.IDLE.value:
+            after = _forget(connection, keys, head, login, chapter.version)
+            logins += after is not head
+            head = after
+    event = Event(
+        time=time.time(),
+        event=EventKind.AUDIT_PRUNED,
+        origin=origin(),
+        outcome=Outcome.SUCCESS,
+        detail=f"records={first}-{cut} sha256={link.hex()}",
+    )
+    head, recorded = append_event(connection, keys, replace(head, first=cut + 1, link=link), event)
+    note = Signer(keys).note(cut, link)
+    return head, Pruned(first=first, last=cut, logins=logins, note=note), recorded
+
+
+def _old(
+    connection: Database, keys: Keys, head: Head, before: float
+) -> tuple[ChainWalk, int, bytes]:
+    """Follow the old records; gives the number and the link of the last of them."""
+    audit = LogKeys(keys, head.forward)
+    walk = ChainWalk(audit.link, Stories(from_the_start=False), head.first - 1, head.link)
+    cut, link = head.first - 1, head.link
+    for seq, sealed, mac in connection.execute(
+        "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq", (head.first,)
+    ):
+        text = audit.open(seq, sealed)
+        told = members_of_text(text).get("time")
+        if not isinstance(told, int | float) or told >= before:
+            break
+        walk.take(seq, text, mac, linked_text(text, sealed))
+        if walk.findings or walk.stories.findings:
+            gone = records(head.first, seq)
+            raise Damaged(f"{gone} of the audit log do not verify, so none was removed", hint=_HELP)
+        cut, link = seq, mac
+    return walk, cut, link
+
+
+def _forget(connection: Database, keys: Keys, head: Head, login: str, version: int) -> Head:
+    """Remove the row of a login that is over, if the story that goes is all of it."""
+    found = connection.execute(
+        "SELECT state, idx, substr(meta, -16), substr(secret, -16) FROM login"
+        " WHERE id = ? AND version = ? AND state = ?",
+        (login, version, State.IDLE.value),
+    ).fetchone()
+    if found is None:
+        return head
+    state, index, meta, secret = found
+    digest = keys.row_digest(login, version, state, tags_of(index, meta, secret))
+    connection.execute("DELETE FROM login WHERE id = ?", (login,))
+    return head.moved(remove=digest, count=-1)

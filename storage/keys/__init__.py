@@ -1,0 +1,1 @@
+"""How the vault's root key is kept, and what it seals."""

@@ -1,0 +1,197 @@
+"""Sealing: AES-256-GCM under keys derived per login, with what a row claims to be bound in.
+
+Everything comes from one random root key. A row that was edited, swapped with another, moved to
+another vault or put under another version or state does not open.
+"""
+
+from __future__ import annotations
+
+import os
+from struct import pack
+
+try:  # these private homes because the public modules cost more than opening a record
+    from _hashlib import hmac_digest
+except ImportError:  # a Python without OpenSSL
+    from hmac import digest as hmac_digest  # type: ignore[assignment]  # takes more than we give
+
+try:
+    from cryptography.hazmat.bindings._rust import openssl as _openssl
+
+    Aead = _openssl.aead.AESGCM
+except (ImportError, AttributeError):  # moved by a newer release
+    from cryptography.hazmat.primitives.ciphers.aead import (
+        AESGCM as Aead,  # noqa: N811  a class, whatever its capitals say
+    )
+
+from ...engine.errors import Damaged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RECORD = 1
+KEY_OCTETS = 32
+_NONCE_OCTETS = 12
+_HELP = "stayfast store mend"
+
+
+def hmac(key: bytes, message: bytes) -> bytes:
+    """HMAC-SHA-256."""
+    return bytes(hmac_digest(key, message, "sha256"))
+
+
+def expand(key: bytes, label: str, *context: bytes) -> bytes:
+    """HKDF-Expand (RFC 5869 §2.3) to one block: the key for ``label`` in ``context``."""
+    parts = b"".join(pack(">I", len(part)) + part for part in context)
+    return hmac(key, b"stayfast/1/" + label.encode("ascii") + b"\0" + parts + b"\x01")
+
+
+def seal(key: bytes, plain: bytes, bound: bytes) -> bytes:
+    """``plain`` sealed under ``key`` with a fresh nonce, tied to ``bound``."""
+    nonce = os.urandom(_NONCE_OCTETS)
+    return nonce + bytes(Aead(key).encrypt(nonce, plain, bound))
+
+
+def unseal(key: bytes, sealed: bytes, bound: bytes) -> bytes:
+    """What :func:`seal` was given.
+
+    Raises:
+        Damaged: It was changed, or belongs elsewhere.
+    """
+    try:
+        return bytes(Aead(key).decrypt(sealed[:_NONCE_OCTETS], sealed[_NONCE_OCTETS:], bound))
+    except Exception as error:  # InvalidTag: naming it would import re and typing
+        raise Damaged(
+            "a sealed record does not open: it was changed or put elsewhere", hint=_HELP
+        ) from error
+
+
+class Keys:
+    """The keys of one vault, derived from its root key.
+
+    Attributes:
+        store: The vault's own random name.
+        epoch: Which root key this is.
+    """
+
+    __slots__ = ("_audit", "_fingerprint", "_index", "_manifest", "_root", "epoch", "store")
+
+    # the audit log outlives a root key, so its keys are kept in the vault as values of their own;
+    # those that are derived here are of a vault of the first format
+
+    def __init__(self, root: bytes, store: bytes, epoch: int) -> None:
+        """Derive the keys that are needed often."""
+        self._root = root
+        self.store = store
+        self.epoch = epoch
+        self._index = expand(root, "index", store)
+        self._manifest = expand(root, "manifest", store)
+        self._audit = [(1, expand(root, "audit", store))]
+        self._fingerprint = expand(root, "fingerprint", store)
+
+    def __repr__(self) -> str:
+        return f"Keys(epoch={self.epoch})"
+
+    def index(self, alias: str) -> bytes:
+        """The name an alias is found under: keyed, so that it tells nothing."""
+        return hmac(self._index, _octets(alias))[:16]
+
+    def seal_row(self, kind: str, login: str, version: int, state: str, plain: bytes) -> bytes:
+        """``plain`` sealed as the ``kind`` part of a row."""
+        return seal(self._row(kind, login), plain, self._bound(kind, login, version, state))
+
+    def open_row(self, kind: str, login: str, version: int, state: str, sealed: bytes) -> bytes:
+        """What was sealed as the ``kind`` part of this very row.
+
+        Raises:
+            Damaged: It is not this row's.
+        """
+        try:
+            key, bound = self._row(kind, login), self._bound(kind, login, version, state)
+        except Exception as error:  # SQLite keeps any type in any column; naming struct.error costs
+            raise Damaged("a sealed record claims to be what none can be", hint=_HELP) from error
+        return unseal(key, sealed, bound)
+
+    def _row(self, kind: str, login: str) -> bytes:
+        return expand(self._root, "record", login.encode(), kind.encode(), pack(">I", self.epoch))
+
+    def _bound(self, kind: str, login: str, version: int, state: str) -> bytes:
+        head = pack(">HQI", RECORD, version, self.epoch)
+        names = b"\0".join((self.store, login.encode(), kind.encode(), state.encode()))
+        return head + names
+
+    @property
+    def root(self) -> bytes:
+        """The root key itself, for a slot that is to wrap it."""
+        return self._root
+
+    @property
+    def audit_keys(self) -> list[tuple[int, bytes]]:
+        """The keys of the audit log, each with the first event it is for; 0 is for fingerprints."""
+        return [(0, self._fingerprint), *self._audit]
+
+    def take_audit_keys(self, kept: Sequence[tuple[int, bytes]]) -> None:
+        """Use the audit keys that are ``kept`` in the vault, in the order of their events."""
+        by_first = dict(kept)
+        self._fingerprint = by_first.pop(0, self._fingerprint)
+        self._audit = sorted(by_first.items())
+
+    def _audit_key(self, seq: int) -> bytes:
+        for first, key in reversed(self._audit):
+            if first <= seq:
+                return key
+        raise Damaged(f"there is no key for record {seq} of the audit log", hint=_HELP)
+
+    def seal_audit_key(self, first: int, key: bytes) -> bytes:
+        """An audit key, sealed under the root key."""
+        return seal(expand(self._root, "audit-key", self.store), key, pack(">Q", first))
+
+    def open_audit_key(self, first: int, sealed: bytes) -> bytes:
+        """What :meth:`seal_audit_key` was given.
+
+        Raises:
+            Damaged: It is not that one.
+        """
+        return unseal(expand(self._root, "audit-key", self.store), sealed, pack(">Q", first))
+
+    def seal_event(self, seq: int, plain: bytes) -> bytes:
+        """An audit event sealed as number ``seq``."""
+        return seal(expand(self._audit_key(seq), "event"), plain, self.store + pack(">Q", seq))
+
+    def open_event(self, seq: int, sealed: bytes) -> bytes:
+        """The audit event number ``seq``.
+
+        Raises:
+            Damaged: It is not that one.
+        """
+        return unseal(expand(self._audit_key(seq), "event"), sealed, self.store + pack(">Q", seq))
+
+    def chain(self, before: bytes, seq: int, sealed: bytes) -> bytes:
+        """The link of event ``seq`` to all before it."""
+        return hmac(self._audit_key(seq), before + pack(">Q", seq) + sealed)
+
+    def row_digest(self, login: str, version: int, state: str, tags: bytes) -> int:
+        """What one row adds to the sum of the manifest."""
+        told = b"\0".join((login.encode(), str(version).encode(), state.encode(), tags))
+        return int.from_bytes(hmac(self._manifest, told), "big")
+
+    def head_mac(self, head: bytes) -> bytes:
+        """What shows that the manifest itself was not edited."""
+        return hmac(self._manifest, b"head\0" + head)
+
+    def header_mac(self, header: bytes) -> bytes:
+        """What shows that the header was not edited."""
+        return hmac(self._manifest, b"header\0" + header)
+
+    def anchor_mac(self, number: bytes) -> bytes:
+        """What shows that a note of the vault's generation is ours."""
+        return hmac(self._manifest, b"anchor\0" + number)
+
+    def fingerprint(self, name: str, value: str) -> str:
+        """A short keyed digest of ``value``: equal for equal values, and otherwise mute."""
+        return hmac(self._fingerprint, _octets(f"{name}\0{value}"))[:8].hex()
+
+
+def _octets(text: str) -> bytes:
+    """``text`` in UTF-8; what was pasted or answered may hold half a character, and is wrong then."""
+    return text.encode("utf-8", "surrogatepass")

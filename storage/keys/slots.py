@@ -1,0 +1,192 @@
+"""The keys of the slots: from a key file, a passphrase, or the system keyring."""
+
+from __future__ import annotations
+
+import os
+from binascii import a2b_base64, b2a_base64
+
+from ...engine.errors import Damaged, StorageError
+from ..private_file import ensure_directory, read_private, write_private
+from ..vault.header import Slot
+from .sealing import KEY_OCTETS, expand
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ...engine.cbor import Plain
+    from ..vault.header import Header
+
+    Prompt = Callable[[], str | None]
+
+KEYFILE = "keyfile"
+PASSPHRASE = "passphrase"
+KEYRING = "keyring"
+CREDENTIALS = "systemd-creds"
+COMMAND = "command"
+
+# RFC 9106 §4, second recommended option: 64 MiB, 3 passes, 4 lanes; a sixth of a second
+_MEMORY_KIB, _PASSES, _LANES = 64 * 1024, 3, 4
+_MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = 1024 * 1024, 10, 16  # of a header we did not write
+_KEYFILE_HEAD = b"stayfast key 1\n"
+
+
+def key_file_path(config_dir: str, store: bytes, name: object = None) -> str:
+    """Where the key file of a vault is: with the configuration, apart from the vault.
+
+    A vault that was given another key has a file of another ``name`` for it.
+    """
+    further = f"-{name}" if isinstance(name, str) and name.isalnum() else ""
+    return os.path.join(config_dir, f"vault-{store[:4].hex()}{further}.key")
+
+
+def new_keyfile_slot(config_dir: str, store: bytes, root: bytes) -> Slot:
+    """A slot with a new key file.
+
+    Raises:
+        StorageError: The file could not be written.
+    """
+    ensure_directory(config_dir)
+    octets = os.urandom(KEY_OCTETS)
+    params: dict[str, Plain] = {}
+    if os.path.lexists(key_file_path(config_dir, store)):  # the present key's, needed till the end
+        params["name"] = os.urandom(4).hex()
+    path = key_file_path(config_dir, store, params.get("name"))
+    write_private(path, _KEYFILE_HEAD + b2a_base64(octets))
+    return Slot.wrap(KEYFILE, params, expand(octets, "keyfile", store), root, store)
+
+
+def new_passphrase_slot(passphrase: str, store: bytes, root: bytes) -> Slot:
+    """A slot that ``passphrase`` opens (Argon2id, RFC 9106)."""
+    params: dict[str, Plain] = {
+        "salt": os.urandom(16),
+        "memory_kib": _MEMORY_KIB,
+        "passes": _PASSES,
+        "lanes": _LANES,
+    }
+    return Slot.wrap(PASSPHRASE, params, _stretch(passphrase, params), root, store)
+
+
+def unlock(
+    header: Header,
+    *,
+    config_dir: str,
+    passphrase: Prompt,
+    keyring: Callable[[bytes, str], bytes],
+    environ: Mapping[str, str],
+) -> bytes:
+    """The root key of the vault of ``header``.
+
+    Args:
+        header: Its header.
+        config_dir: Where its key file would be.
+        passphrase: Gives the passphrase, or ``None``.
+        keyring: Gives the keyring's key for a vault, by the name of its item.
+        environ: The environment.
+
+    Raises:
+        StorageError: No slot can be opened; the message says why the likeliest could not.
+        Damaged: A slot was changed.
+    """
+    problem: StorageError | None = None
+    for slot in header.slots:
+        try:
+            key = _slot_key(slot, header, config_dir, passphrase, keyring, environ)
+        except StorageError as error:
+            problem = problem or error
+            continue
+        if key is not None:
+            root = slot.unwrap(key, header.store)
+            if root is not None:
+                return root
+            problem = problem or _wrong_key(slot)
+    raise problem or StorageError("this vault has no key slot", hint="stayfast help storage")
+
+
+def _wrong_key(slot: Slot) -> StorageError:
+    if slot.kind == PASSPHRASE:
+        return StorageError(
+            "that is not the passphrase of this vault", hint="STAYFAST_PASSPHRASE=…"
+        )
+    return StorageError(
+        f"the key found in the {slot.kind} is not the key of this vault",
+        hint="stayfast help storage",
+    )
+
+
+def _slot_key(
+    slot: Slot,
+    header: Header,
+    config_dir: str,
+    passphrase: Prompt,
+    keyring: Callable[[bytes, str], bytes],
+    environ: Mapping[str, str],
+) -> bytes | None:
+    if slot.kind == KEYFILE:
+        path = key_file_path(config_dir, header.store, slot.params.get("name"))
+        return expand(_read_key_file(path), "keyfile", header.store)
+    if slot.kind == KEYRING:
+        item = str(slot.params.get("item", "key"))
+        return expand(keyring(header.store, item), "keyring", header.store)
+    if slot.kind in {CREDENTIALS, COMMAND}:
+        return expand(outside_key(slot.kind, environ), slot.kind, header.store)
+    if slot.kind == PASSPHRASE:
+        given = passphrase()
+        if given is None:
+            raise StorageError(
+                "this vault needs its passphrase", hint="export STAYFAST_PASSPHRASE=…"
+            )
+        return _stretch(given, slot.params)
+    return None  # a kind of a newer version: another slot may do
+
+
+def outside_key(kind: str, environ: Mapping[str, str]) -> bytes:
+    """The key that a service manager or a command of the user's keeps.
+
+    Raises:
+        StorageError: It cannot be had.
+    """
+    from .outside import command_key, credential_key  # noqa: PLC0415  only those who have one
+
+    return command_key(environ) if kind == COMMAND else credential_key(environ)
+
+
+def _read_key_file(path: str) -> bytes:
+    try:
+        data = read_private(path, 256)
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"the key file of this vault is missing: {path}",
+            hint="export STAYFAST_CONFIG_DIR=…",
+        ) from error
+    head, body = data[: len(_KEYFILE_HEAD)], data[len(_KEYFILE_HEAD) :]
+    try:
+        octets = a2b_base64(body)
+    except ValueError:
+        octets = b""
+    if head != _KEYFILE_HEAD or len(octets) != KEY_OCTETS:
+        raise Damaged(f"the key file cannot be read: {path}", hint="stayfast help storage")
+    return octets
+
+
+def _stretch(passphrase: str, params: Mapping[str, Plain]) -> bytes:
+    from cryptography.hazmat.primitives.kdf.argon2 import (  # noqa: PLC0415  19 ms, only here
+        Argon2id,
+    )
+
+    salt = params.get("salt")
+    memory, passes, lanes = (params.get(name) for name in ("memory_kib", "passes", "lanes"))
+    if (
+        not isinstance(salt, bytes)
+        or not isinstance(memory, int)
+        or not isinstance(passes, int)
+        or not isinstance(lanes, int)
+        or not 8 * lanes <= memory <= _MOST_MEMORY_KIB
+        or not 1 <= passes <= _MOST_PASSES
+        or not 1 <= lanes <= _MOST_LANES
+        or len(salt) < 8
+    ):
+        raise Damaged("a passphrase slot asks for the impossible", hint="stayfast help storage")
+    return Argon2id(
+        salt=salt, length=KEY_OCTETS, iterations=passes, lanes=lanes, memory_cost=memory
+    ).derive(passphrase.encode("utf-8", "surrogateescape"))  # as the environment gave it

@@ -1,0 +1,153 @@
+"""Where the keys of a user's vault are kept: slots made, opened, and taken away."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from ...engine.errors import ConfigInvalid, StorageError
+from ..vault.header import Slot
+from .keyring import KeyringKey
+from .outside import KEY_COMMAND
+from .sealing import expand
+from .slots import (
+    COMMAND,
+    CREDENTIALS,
+    KEYFILE,
+    KEYRING,
+    PASSPHRASE,
+    key_file_path,
+    new_keyfile_slot,
+    new_passphrase_slot,
+    outside_key,
+    unlock,
+)
+
+if TYPE_CHECKING:
+    from ..vault.header import Header
+
+KINDS: Final = (KEYRING, PASSPHRASE, KEYFILE, CREDENTIALS, COMMAND)
+"""The kinds of slots, as ``store rekey --to`` names them."""
+
+
+class KeyPlaces:
+    """The places this user can keep a key in.
+
+    Attributes:
+        config_dir: Where key files are.
+        keyring: The system keyring.
+    """
+
+    def __init__(
+        self,
+        config_dir: str,
+        passphrase: Callable[[], str | None],
+        keyring: KeyringKey,
+        environ: Mapping[str, str],
+    ) -> None:
+        """Know the places; nothing is asked of them yet."""
+        self.config_dir = config_dir
+        self.keyring = keyring
+        self._passphrase = passphrase
+        self._environ = environ
+
+    def root_of(self, header: Header) -> bytes:
+        """The root key of the vault of ``header``.
+
+        Raises:
+            StorageError: No slot opens here.
+        """
+        return unlock(
+            header,
+            config_dir=self.config_dir,
+            passphrase=self._passphrase,
+            keyring=self.keyring.read,
+            environ=self._environ,
+        )
+
+    def new_slot(self, kind: str, store: bytes, root: bytes) -> Slot:
+        """A slot of that kind for ``root``, its key kept where that kind keeps it.
+
+        Raises:
+            StorageError: The key cannot be kept or had there.
+            ConfigInvalid: There is no such kind, or nothing to make it of.
+        """
+        if kind == KEYRING:
+            item = os.urandom(4).hex()
+            key = self.keyring.create(store, item)
+            return Slot.wrap(kind, {"item": item}, expand(key, "keyring", store), root, store)
+        if kind == KEYFILE:
+            return new_keyfile_slot(self.config_dir, store, root)
+        if kind == PASSPHRASE:
+            given = self._passphrase()
+            if not given:
+                raise ConfigInvalid("there is no passphrase", hint="export STAYFAST_PASSPHRASE=…")
+            return new_passphrase_slot(given, store, root)
+        if kind in {CREDENTIALS, COMMAND}:
+            key = expand(outside_key(kind, self._environ), kind, store)
+            return Slot.wrap(kind, {}, key, root, store)
+        raise ConfigInvalid(f"there is no kind of key {kind!r}", hint=f"--to {'|'.join(KINDS)}")
+
+    def moving_to(
+        self, kind: str, passphrase: str | None = None
+    ) -> Callable[[Header, bytes], Header]:
+        """How a vault moves to a key of that kind.
+
+        Args:
+            kind: One of :data:`KINDS`.
+            passphrase: The new one, where that is the kind.
+        """
+
+        def move(header: Header, root: bytes) -> Header:
+            if passphrase is not None:
+                self._passphrase = lambda: passphrase
+            slot = self.new_slot(kind, header.store, root)
+            after = header.amended(
+                slots=[slot],
+                kind="keyring" if kind == KEYRING else "file",
+                reason=self.reason_for(kind),
+                epoch=header.epoch + 1,
+            )
+            if self.root_of(after) != root:  # before anything depends on it
+                raise StorageError(
+                    f"the new key cannot be had back from the {kind}", hint="stayfast store info"
+                )
+            return after
+
+        return move
+
+    def reason_for(self, kind: str, why: str = "") -> str:
+        """What a vault's user is told of where its key is, in one line."""
+        where = {
+            KEYRING: f"with a key in {self.keyring.name}",
+            PASSPHRASE: "under your passphrase",
+            KEYFILE: f"with a key file in {self.config_dir}",
+            CREDENTIALS: "with a systemd credential",
+            COMMAND: f"with the output of {KEY_COMMAND}",
+        }[kind]
+        return f"logins are sealed {where}" + (f" ({why})" if why else "")
+
+    def tidy(self, before: Header, header: Header) -> None:
+        """Take away the keys that open nothing any more, as far as that can be done.
+
+        Args:
+            before: The header whose slots have gone.
+            header: The present one.
+        """
+        for slot in before.slots:
+            if slot.kind == KEYRING:
+                with suppress(StorageError):
+                    self.keyring.delete(header.store, str(slot.params.get("item", "key")))
+        kept = {
+            key_file_path(self.config_dir, header.store, slot.params.get("name"))
+            for slot in header.slots
+            if slot.kind == KEYFILE
+        }
+        # also those of a change of keys that was interrupted
+        ours = os.path.join(glob.escape(self.config_dir), f"vault-{header.store[:4].hex()}*.key")
+        for path in set(glob.glob(ours)) - kept:
+            with suppress(OSError):
+                os.unlink(path)

@@ -1,0 +1,1 @@
+"""The sealed vault: one SQLite file with every login and its log."""

@@ -1,0 +1,254 @@
+"""A vault as one process has it open: its connection, its keys, and who may use them when.
+
+Readers of a process take turns at one connection. Writers first stand in line at our own lock
+between processes, and only then take their turn, so that nobody who merely reads waits with them.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
+
+from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
+from ..locks import locked
+from ..private_file import ensure_directory
+from .file import open_database, read_second_header
+from .header import FORMAT
+from .schema import migrate, set_pragmas, write_copy
+from .sqlite_errors import translated
+
+if TYPE_CHECKING:
+    from ..keys.sealing import Keys
+    from .header import Header
+
+WRITE_WAIT: Final = 30.0
+"""Seconds a writer stands in line; each one before it takes about a millisecond."""
+
+
+class Session:
+    """One vault, opened when it is needed and not before.
+
+    Attributes:
+        directory: Where the vault is.
+        header: What it says about itself; ``None`` until it has been opened.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]],
+        create: Callable[[], None],
+    ) -> None:
+        """Know how the vault is opened, and how it is made."""
+        self.directory = directory
+        self.header: Header | None = None
+        self._keys: Keys | None = None
+        self._unlock = unlock
+        self._create = create
+        self._connection: sqlite3.Connection | None = None
+        self._seal: bytes | None = None  # of the header, as it was when the keys were found
+        self._copied = 0  # the generation of the header whose copy was seen to be in order
+        self._guard = threading.RLock()
+        _sessions.add(self)
+
+    def __del__(self) -> None:
+        """Let go of the file: newer Pythons warn of a connection that is merely forgotten."""
+        if self._connection is not None:
+            self._connection.close()
+
+    @contextmanager
+    def reading(self) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
+        """The connection and the keys, for the calling thread alone; ``None`` without a vault."""
+        with self._guard, translated():
+            yield self._open()
+
+    @contextmanager
+    def writing(self) -> Generator[tuple[sqlite3.Connection, Keys]]:
+        """A transaction: committed at the end of the block, rolled back if it fails.
+
+        Raises:
+            NewerFormat: Only a newer version may write it.
+            StorageError: The vault cannot be written.
+        """
+        self._make_sure()
+        line = os.path.join(self.directory, "vault.lock")
+        try:
+            with locked(line, wait=WRITE_WAIT, what="the vault"), self._guard, translated():
+                connection, keys = self._begin()
+                try:
+                    self._allowed_to_write()
+                    if self.header is not None and self.header.layout < FORMAT:
+                        self.header = migrate(connection, self.header, keys)
+                    yield connection, keys
+                    seal = _seal_of(connection)
+                    if connection.in_transaction:
+                        with translated(committing=True):
+                            connection.execute("COMMIT")
+                    self._seal = seal
+                except BaseException:
+                    self._undo(connection)
+                    raise
+                self._second_header(keys)
+        except LoginBusy as error:
+            raise StorageError(error.message, hint="try again in a while") from error
+
+    def changes(self) -> object:
+        """Something that is equal to what it was before as long as nobody has saved anything.
+
+        Costs a fraction of reading a login, for those who wait for a login to change.
+        """
+        try:
+            with self._guard:
+                connection = self._connection
+                if connection is None:
+                    return object()
+                (others,) = connection.execute("PRAGMA data_version").fetchone()
+                return id(connection), others, connection.total_changes
+        except sqlite3.Error:
+            return object()  # who looks properly will hear of it
+
+    def moved(self) -> bool:
+        """Whether the vault got another key, or format, since it was opened here."""
+        with self._guard:
+            return self._connection is not None and self._header_has_changed(self._connection)
+
+    def forget_keys(self) -> None:
+        """Find the keys anew when the vault is used next."""
+        with self._guard:
+            self.close()
+            self._keys = None
+
+    def close(self) -> None:
+        """Let go of the file; it is opened again when it is needed."""
+        with self._guard:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def _begin(self) -> tuple[sqlite3.Connection, Keys]:
+        """Begin a transaction under the keys that hold in it.
+
+        Whether they still do is asked inside: outside, the question costs locks of its own.
+        """
+        opened = self._kept() or self._open()
+        while opened is not None:
+            connection, keys = opened
+            connection.execute("BEGIN IMMEDIATE")
+            if not self._header_has_changed(connection):
+                return connection, keys
+            connection.execute("ROLLBACK")  # ends: whoever changes it holds the lock we hold
+            opened = self._open()
+        raise StorageError("the vault has gone", hint="stayfast status")
+
+    def _second_header(self, keys: Keys) -> None:
+        """Bring the copy of the header up to date, if this or a process that died changed it."""
+        header = self.header
+        if header is None or self._copied == header.generation:
+            return
+        with suppress(StorageError):  # the database has it; whoever writes next tries again
+            try:
+                copy = read_second_header(self.directory)
+            except (Damaged, NewerFormat):
+                copy = None
+            if copy is None or copy[0].body != header.body or copy[1] is None:
+                write_copy(self.directory, header.body, keys)
+            self._copied = header.generation
+
+    def _allowed_to_write(self) -> None:
+        if self.header is not None and self.header.min_writer > FORMAT:
+            raise NewerFormat(
+                "this vault may be read, but only a newer version of Stayfast may write to it",
+                hint="pip install --upgrade stayfast",
+            )
+
+    def _undo(self, connection: sqlite3.Connection) -> None:
+        """Take the transaction back, also after a commit that was refused."""
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:  # a failing disk: what this connection remembers is not to be trusted
+            connection.close()
+            self._connection = None
+
+    def _make_sure(self) -> None:
+        """Make the vault if there is none yet."""
+        with self._guard, translated():
+            if (self._kept() or self._open()) is not None:
+                return
+        ensure_directory(self.directory)
+        making = os.path.join(self.directory, "create.lock")
+        try:
+            with (
+                locked(making, wait=WRITE_WAIT, what="the making of the vault"),
+                self._guard,
+                translated(),
+            ):
+                if self._open() is None:
+                    self._create()
+        except LoginBusy as error:
+            raise StorageError(error.message, hint="try again in a while") from error
+
+    def _open(self) -> tuple[sqlite3.Connection, Keys] | None:
+        if self._connection is not None and self._header_has_changed(self._connection):
+            self._keys = None  # another process has given the vault another key, or format
+            self._connection.close()
+            self._connection = None
+        if self._connection is None:
+            connection = open_database(self.directory)
+            if connection is None:
+                return None
+            try:
+                seal = _seal_of(connection)  # before the keys: should they change now, it is seen
+                if seal not in {self._seal, None}:
+                    self._keys = None
+                if self._keys is None:
+                    self.header, self._keys = self._unlock(connection)
+                set_pragmas(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+            self._seal = seal
+        return self._kept()
+
+    def _kept(self) -> tuple[sqlite3.Connection, Keys] | None:
+        """What is open already, be it still right or not."""
+        if self._connection is None or self._keys is None:
+            return None
+        return self._connection, self._keys
+
+    def _header_has_changed(self, connection: sqlite3.Connection) -> bool:
+        return self._seal is not None and _seal_of(connection) not in {self._seal, None}
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: the lock may be a dead thread's, and the connection is the parent's."""
+        self._guard = threading.RLock()
+        if self._connection is not None:
+            _parents.append(self._connection)  # to close it would be to act in the parent's name
+            self._connection = None
+
+
+def _seal_of(connection: sqlite3.Connection) -> bytes | None:
+    try:
+        found = connection.execute("SELECT mac FROM header").fetchone()
+    except (sqlite3.Error, UnicodeDecodeError):  # the table is gone or torn: the copy served
+        return None
+    return found[0] if found is not None and isinstance(found[0], bytes) else None
+
+
+_sessions: WeakSet[Session] = WeakSet()
+_parents: list[sqlite3.Connection] = []
+
+
+def _after_fork() -> None:
+    for session in list(_sessions):
+        session.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

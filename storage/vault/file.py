@@ -1,0 +1,150 @@
+"""Reading a vault: its header, and one row by its alias or id.
+
+Both the vault and ``stayfast token`` read through here; there is no second implementation.
+"""
+
+from __future__ import annotations
+
+import os
+
+try:  # sqlite3 itself brings datetime and its converters along: 2.5 ms that nobody here needs
+    import _sqlite3 as sqlite3
+except ImportError:  # a Python that calls it otherwise
+    import sqlite3  # type: ignore[no-redef]  # the same thing by its public name
+
+from ...engine.errors import Damaged, NewerFormat, StorageError
+from ..private_file import check_directory, check_private, read_private
+from .header import FORMAT, decode_copy, decode_header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from ..keys.sealing import Keys
+    from .database import Database
+    from .header import Header
+
+    Row: TypeAlias = "tuple[str, int, str, bytes, bytes]"
+
+DATABASE = "vault.db"
+SECOND_HEADER = "vault.header"
+APPLICATION_ID = 0x53544159  # "STAY"
+BUSY_MS = 5000
+_BESIDE = ("-journal", "-wal", "-shm")
+_HEADER_LIMIT = 64 * 1024
+
+
+def open_database(directory: str) -> sqlite3.Connection | None:
+    """A connection to the vault in ``directory``, checked to be private; ``None`` if there is none.
+
+    Raises:
+        StorageError: The directory or the file is not this user's alone.
+    """
+    path = os.path.join(directory, DATABASE)
+    if not os.path.lexists(path):
+        return None
+    check_directory(directory)
+    try:
+        check_private(path)
+        for beside in _BESIDE:  # SQLite opens them too, and would wait for ever at a pipe
+            try:  # noqa: SIM105  contextlib is loaded for nothing else here
+                check_private(path + beside)
+            except FileNotFoundError:
+                pass
+        connection = sqlite3.connect(
+            path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+    except FileNotFoundError:
+        return None
+    except sqlite3.Error as error:
+        raise StorageError(f"cannot open {path}: {error}", hint="stayfast help storage") from error
+    connection.text_factory = _text
+    return connection
+
+
+def _text(octets: bytes) -> str:
+    """Text of the database; a torn byte in one row must not be an error for all of them."""
+    return octets.decode("utf-8", "replace")
+
+
+def read_header(connection: sqlite3.Connection, directory: str) -> Header:
+    """The header of the vault: from the database, or else the copy beside it.
+
+    Raises:
+        NewerFormat: A newer version wrote it.
+        Damaged: Neither copy can be read.
+    """
+    try:
+        application, version = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version")
+        )
+        if application == APPLICATION_ID and version > FORMAT:
+            raise NewerFormat(
+                "this vault was written by a newer version of Stayfast",
+                hint="pip install --upgrade stayfast",
+            )
+        found = connection.execute("SELECT body FROM header").fetchone()
+    # a torn schema makes SQLite quote what is no text
+    except (sqlite3.Error, TypeError, UnicodeDecodeError) as error:
+        return _instead(directory, error)
+    try:
+        return decode_header(found[0])
+    except (Damaged, NewerFormat, TypeError) as error:  # no newer version wrote it: it is torn
+        return _instead(directory, error)
+
+
+def _instead(directory: str, error: Exception) -> Header:
+    copy = read_second_header(directory)
+    if copy is None:
+        raise Damaged(
+            "the header of the vault cannot be read", hint="stayfast help storage"
+        ) from error
+    return copy[0]
+
+
+def read_second_header(directory: str) -> tuple[Header, bytes | None] | None:
+    """The copy of the header beside the database and its seal, if it is there.
+
+    Raises:
+        NewerFormat: A newer version wrote it.
+        Damaged: It cannot be read.
+    """
+    try:
+        return decode_copy(read_private(os.path.join(directory, SECOND_HEADER), _HEADER_LIMIT))
+    except FileNotFoundError:
+        return None
+
+
+def row_by_alias(connection: Database, keys: Keys, alias: str) -> Row | None:
+    """The row of ``alias``, still sealed."""
+    found: Row | None = connection.execute(
+        "SELECT id, version, state, meta, secret FROM login WHERE idx = ?", (keys.index(alias),)
+    ).fetchone()
+    return found
+
+
+def scan_for_alias(connection: Database, keys: Keys, alias: str) -> Row | None:
+    """As :func:`row_by_alias`, by the rows themselves: SQLite's index may be torn where they are not."""
+    found: Row | None = connection.execute(
+        "SELECT id, version, state, meta, secret FROM login WHERE +idx = ?", (keys.index(alias),)
+    ).fetchone()
+    return found
+
+
+def row_by_id(connection: Database, login_id: str) -> Row | None:
+    """The row of ``login_id``, still sealed."""
+    found: Row | None = connection.execute(
+        "SELECT id, version, state, meta, secret FROM login WHERE id = ?", (login_id,)
+    ).fetchone()
+    return found
+
+
+def open_secret(keys: Keys, row: Row) -> bytes:
+    """The whole login of ``row``, as :mod:`stayfast.engine.codec` encodes it.
+
+    Raises:
+        Damaged: The row was changed or put elsewhere.
+    """
+    login, version, state, _, secret = row
+    return keys.open_row("secret", login, version, state, secret)

@@ -1,0 +1,86 @@
+"""A vault handed over: what a process of our own making needs to work on a vault we have open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ...engine.errors import StorageError
+from ..keys.keyring import KeyringKey
+from ..keys.sources import KeyPlaces
+
+if TYPE_CHECKING:
+    from ..keys.sealing import Keys
+    from .header import Header
+
+
+def lock_path(directory: str, login_id: str) -> str:
+    """Where the lock of a login is, in the vault in ``directory``."""
+    return os.path.join(directory, "locks", f"{login_id}.lock")
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """One vault and its root key; it goes through a private socket, and nowhere else.
+
+    Attributes:
+        directory: The state directory.
+        config_dir: Where key files are, and what the vault is anchored by.
+        store: The vault's own random name.
+        epoch: Which root key this is.
+        root: The root key.
+    """
+
+    directory: str
+    config_dir: str
+    store: bytes
+    epoch: int
+    root: bytes = field(repr=False)
+
+    @classmethod
+    def from_keys(cls, directory: str, config_dir: str, keys: Keys) -> Handover:
+        """The vault in ``directory``, which is open with ``keys``."""
+        return cls(directory, config_dir, keys.store, keys.epoch, keys.root)
+
+    def members(self) -> dict[str, Any]:
+        """All of it, for CBOR."""
+        return {
+            "directory": os.path.abspath(self.directory),
+            "config_dir": os.path.abspath(self.config_dir),
+            "store": self.store,
+            "epoch": self.epoch,
+            "root": self.root,
+        }
+
+    @classmethod
+    def of(cls, members: Mapping[str, Any]) -> Handover:
+        """What :meth:`members` wrote."""
+        return cls(**members)
+
+
+class HandedPlaces(KeyPlaces):
+    """The places of a user's keys, for who was handed one of them already."""
+
+    def __init__(self, handover: Handover, environ: Mapping[str, str]) -> None:
+        """Prefer the root key of ``handover``."""
+        super().__init__(
+            handover.config_dir,
+            lambda: None,
+            KeyringKey(interactive=False, environ=environ),
+            environ,
+        )
+        self._handover = handover
+
+    def root_of(self, header: Header) -> bytes:
+        """The root key that was handed over; one that has followed it is looked for.
+
+        Raises:
+            StorageError: It is another vault, or no slot of its new key opens here.
+        """
+        if header.store != self._handover.store:
+            raise StorageError("this is another vault than before", hint="stayfast status")
+        if header.epoch == self._handover.epoch:
+            return self._handover.root
+        return super().root_of(header)

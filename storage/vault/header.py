@@ -1,0 +1,279 @@
+"""The header of a vault: which vault it is, who may read it, and the slots that open it.
+
+A slot wraps the root key under a key of its own (a keyring item, a passphrase, a key file). The
+header is kept twice, in the database and beside it, since nothing opens without it.
+"""
+
+from __future__ import annotations
+
+from ...engine import cbor
+from ...engine.errors import Damaged, NewerFormat
+from ..keys.sealing import Keys, hmac, seal, unseal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FORMAT = 2
+"""The layout of a vault that is written here. Format 1 had no keys of its own for the audit log."""
+_OLDEST = 1
+_LIMIT = 16  # slots; a hostile header must not make us try a thousand passphrases
+
+
+class Slot:
+    """One way to the root key.
+
+    Attributes:
+        kind: ``keyring``, ``passphrase`` or ``keyfile``.
+        params: What its key is derived with, or found by; no secret.
+        wrapped: The root key, sealed.
+        commitment: Shows that a key is this slot's before it is used: GCM alone would not.
+    """
+
+    __slots__ = ("commitment", "kind", "params", "wrapped")
+
+    def __init__(
+        self, kind: str, params: Mapping[str, cbor.Plain], wrapped: bytes, commitment: bytes
+    ) -> None:
+        """Keep the four parts."""
+        self.kind = kind
+        self.params = dict(params)
+        self.wrapped = wrapped
+        self.commitment = commitment
+
+    @classmethod
+    def wrap(
+        cls,
+        kind: str,
+        params: Mapping[str, cbor.Plain],
+        key: bytes,
+        root: bytes,
+        store: bytes,
+    ) -> Slot:
+        """``root`` wrapped under ``key``."""
+        sealed = seal(key, root, _bound(kind, params, store))
+        return cls(kind, params, sealed, _commitment(key, store))
+
+    def unwrap(self, key: bytes, store: bytes) -> bytes | None:
+        """The root key, or ``None`` if ``key`` is not this slot's.
+
+        Raises:
+            Damaged: The key is right and the slot was changed.
+        """
+        if hmac(b"compare", _commitment(key, store)) != hmac(b"compare", self.commitment):
+            return None
+        return unseal(key, self.wrapped, _bound(self.kind, self.params, store))
+
+
+class Header:
+    """What a vault says about itself before it is opened.
+
+    Attributes:
+        store: Its random name, 16 octets.
+        kind: ``keyring`` or ``file``: what was chosen when it was made.
+        reason: Why, in one line for its user.
+        epoch: Which root key its rows are sealed under.
+        created_at: When it was made, POSIX seconds.
+        slots: The ways to the root key.
+        layout: The format of the vault it was read from.
+        min_writer: The least version that may write the vault; others may read it.
+        generation: Counts the times it was written: of two copies the higher is the present one.
+        body: What it was read from, with members only a newer version knows; empty if it is new.
+    """
+
+    __slots__ = (
+        "body",
+        "created_at",
+        "epoch",
+        "generation",
+        "kind",
+        "layout",
+        "min_writer",
+        "reason",
+        "slots",
+        "store",
+    )
+
+    def __init__(
+        self,
+        *,
+        store: bytes,
+        kind: str,
+        reason: str,
+        epoch: int,
+        created_at: float,
+        slots: Sequence[Slot],
+        layout: int = FORMAT,
+        min_writer: int = FORMAT,
+        generation: int = 1,
+        body: bytes = b"",
+    ) -> None:
+        """Keep the parts."""
+        self.store = store
+        self.kind = kind
+        self.reason = reason
+        self.epoch = epoch
+        self.created_at = created_at
+        self.slots = tuple(slots)
+        self.layout = layout
+        self.min_writer = min_writer
+        self.generation = generation
+        self.body = body
+
+    def amended(
+        self,
+        *,
+        slots: Sequence[Slot] | None = None,
+        kind: str | None = None,
+        reason: str | None = None,
+        epoch: int | None = None,
+    ) -> Header:
+        """The next header of the same vault, in the present format."""
+        return Header(
+            store=self.store,
+            kind=kind or self.kind,
+            reason=reason or self.reason,
+            epoch=epoch or self.epoch,
+            created_at=self.created_at,
+            slots=self.slots if slots is None else slots,
+            generation=self.generation + 1,
+        )
+
+    def encode(self) -> bytes:
+        """The header as it is written."""
+        return cbor.encode(
+            {
+                "format": FORMAT,
+                "min_reader": FORMAT,
+                "min_writer": self.min_writer,
+                "generation": self.generation,
+                "store": self.store,
+                "kind": self.kind,
+                "reason": self.reason,
+                "epoch": self.epoch,
+                "created_at": self.created_at,
+                "slots": [
+                    {
+                        "kind": slot.kind,
+                        "params": slot.params,
+                        "wrapped": slot.wrapped,
+                        "commitment": slot.commitment,
+                    }
+                    for slot in self.slots
+                ],
+            }
+        )
+
+
+def encode_copy(body: bytes, mac: bytes) -> bytes:
+    """The copy of the header ``body`` that is kept beside the database, with its seal."""
+    return cbor.encode({"header": body, "mac": mac})
+
+
+def decode_copy(data: bytes) -> tuple[Header, bytes | None]:
+    """The header that :func:`encode_copy` wrote, and its seal; the first format had none.
+
+    Raises:
+        NewerFormat, Damaged: As for :func:`decode_header`.
+    """
+    try:
+        members = cbor.decode_map(data)
+    except ValueError as error:
+        raise Damaged("the copy of the header cannot be read", hint=_MEND) from error
+    body, mac = members.get("header"), members.get("mac")
+    if isinstance(body, bytes) and isinstance(mac, bytes):
+        return decode_header(body), mac
+    return decode_header(data), None
+
+
+def decode_header(data: bytes) -> Header:
+    """The header that :meth:`Header.encode` wrote.
+
+    Raises:
+        NewerFormat: A newer version wrote it.
+        Damaged: It is none.
+    """
+    try:
+        members = cbor.decode_map(data)
+        least = members["min_reader"]
+        if isinstance(least, int) and least > FORMAT:
+            raise NewerFormat(
+                "this vault was written by a newer version of Stayfast",
+                hint="pip install --upgrade stayfast",
+            )
+        slots = _sequence(members["slots"])[:_LIMIT]
+        return Header(
+            store=_octets(members["store"]),
+            kind=_text(members["kind"]),
+            reason=_text(members["reason"]),
+            epoch=_count(members["epoch"]),
+            created_at=_number(members["created_at"]),
+            slots=[_slot(_mapping(slot)) for slot in slots],
+            layout=_count(members["format"]),
+            min_writer=_count(members["min_writer"]),
+            generation=_count(members.get("generation", 0)),
+            body=data,
+        )
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise Damaged("the header of the vault cannot be read", hint=_MEND) from error
+
+
+_MEND = "stayfast help storage"
+
+
+def keys_of(header: Header, root: bytes) -> Keys:
+    """The keys of the vault of ``header``."""
+    return Keys(root, header.store, header.epoch)
+
+
+def _slot(members: Mapping[str, cbor.Plain]) -> Slot:
+    return Slot(
+        _text(members["kind"]),
+        _mapping(members["params"]),
+        _octets(members["wrapped"]),
+        _octets(members["commitment"]),
+    )
+
+
+def _bound(kind: str, params: Mapping[str, cbor.Plain], store: bytes) -> bytes:
+    return b"stayfast/1/slot\0" + store + kind.encode() + b"\0" + cbor.encode(params)
+
+
+def _commitment(key: bytes, store: bytes) -> bytes:
+    return hmac(key, b"stayfast/1/commitment\0" + store)
+
+
+def _octets(value: cbor.Plain) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError
+    return value
+
+
+def _text(value: cbor.Plain) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _number(value: cbor.Plain) -> float:
+    if not isinstance(value, int | float):
+        raise TypeError
+    return value
+
+
+def _count(value: cbor.Plain) -> int:
+    if not isinstance(value, int) or not 0 <= value < 1 << 32:
+        raise TypeError
+    return value
+
+
+def _sequence(value: cbor.Plain) -> Sequence[cbor.Plain]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _mapping(value: cbor.Plain) -> Mapping[str, cbor.Plain]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return value

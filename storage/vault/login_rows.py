@@ -1,0 +1,70 @@
+"""A change of one login, put into its row."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from ...engine.codec import encode_login
+from ...engine.errors import Damaged, StorageConflict
+from .integrity import Head, tags_of
+
+if TYPE_CHECKING:
+    from ...engine.ports import Change
+    from ...engine.record import Login
+    from ..keys.sealing import Keys
+    from .database import Database
+
+
+def put_login(connection: Database, keys: Keys, head: Head, change: Change) -> Head:
+    """Write the record of ``change`` over the version it was decided upon; gives the new head.
+
+    Raises:
+        StorageConflict: Another version is there, or another login has its alias.
+    """
+    return put_record(connection, keys, head, change.login, change.fence)
+
+
+def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence: int) -> Head:
+    """As :func:`put_login`, of the record alone."""
+    found = connection.execute(
+        "SELECT version, state, idx, substr(meta, length(meta) - 15),"
+        " substr(secret, length(secret) - 15) FROM login"
+        " WHERE id = ?",
+        (login.id,),
+    ).fetchone()
+    if (found[0] if found else 0) != login.version - 1:
+        raise StorageConflict(
+            f"login {login.short_id} has been changed by another process",
+            hint=f"stayfast status {login.provider}",
+        )
+    meta, secret = encode_login(login)
+    names = (login.id, login.version, login.state.value)
+    meta = keys.seal_row("meta", *names, meta)
+    secret = keys.seal_row("secret", *names, secret)
+    index = keys.index(login.alias) if login.alias is not None else None
+    try:
+        connection.execute(
+            "INSERT INTO login (id, version, fence, state, epoch, idx, meta, secret)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " version = excluded.version, fence = excluded.fence, state = excluded.state,"
+            " epoch = excluded.epoch, idx = excluded.idx, meta = excluded.meta,"
+            " secret = excluded.secret",
+            (*names[:2], fence, names[2], keys.epoch, index, meta, secret),
+        )
+    except sqlite3.IntegrityError as error:
+        raise StorageConflict(
+            f"another login of {login.provider} was finished at the same time",
+            hint=f"stayfast status {login.provider}",
+        ) from error
+    after = keys.row_digest(*names, tags_of(index, meta, secret))
+    if not found:
+        return head.moved(add=after, count=1)
+    version, state, old_index, old_meta, old_secret = found
+    try:
+        before = keys.row_digest(login.id, version, state, tags_of(old_index, old_meta, old_secret))
+    except (TypeError, AttributeError) as error:  # SQLite keeps any type in any column
+        raise Damaged(
+            "the login that was there is not one of ours", hint="stayfast list"
+        ) from error
+    return head.moved(add=after, remove=before)

@@ -1,0 +1,89 @@
+"""A vault under another root key, or with other slots: all of it in one transaction.
+
+Either everything is sealed under the new key or everything under the old one; there is nothing in
+between to resume. A process that dies has changed nothing but, at worst, left a key file or a
+keyring item behind that opens nothing, which the next change of keys takes away.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...engine.audit.events import Event, EventKind
+from ...engine.codec import decode_login
+from ..audit.kept_keys import write_audit_keys
+from ..audit.rows import append_event
+from ..audit.segments import ready
+from ..host import SystemClock, origin
+from ..keys.sealing import KEY_OCTETS, Keys
+from .integrity import Head, check_rows, keep_head, tags_of
+from .schema import put_header
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from .header import Header
+
+    Move = Callable[[Header, bytes], Header]
+
+
+def rekey(connection: sqlite3.Connection, header: Header, keys: Keys, move: Move) -> None:
+    """Seal everything under a new root key, in the transaction that is open.
+
+    Args:
+        connection: The vault.
+        header: Its header.
+        keys: Its keys so far.
+        move: Gives the next header, with a slot for the new root key.
+
+    Raises:
+        Damaged: Something in the vault does not open; ``store mend`` sets it aside first.
+    """
+    head, _ = ready(connection, keys)
+    check_rows(connection, keys, head)
+    root = os.urandom(KEY_OCTETS)
+    after = move(header, root)
+    fresh = Keys(root, header.store, after.epoch)
+    audit = [  # all of them, or none: a part of the log would be lost with a key left out
+        (first, keys.open_audit_key(first, sealed))
+        for first, sealed in connection.execute("SELECT first_seq, sealed FROM audit_key")
+    ]
+    if all(first <= head.seq for first, _ in audit):
+        audit.append((head.seq + 1, os.urandom(KEY_OCTETS)))
+    write_audit_keys(connection, fresh, audit)
+    head = _reseal(connection, keys, fresh, head)
+    event = Event(
+        time=SystemClock().now(),
+        event=EventKind.STORAGE_CHANGED,
+        origin=origin(),
+        detail=f"epoch={after.epoch}",
+    )
+    head, _ = append_event(connection, fresh, head, event)
+    keep_head(connection, fresh, head)
+    put_header(connection, after, fresh)
+
+
+def _reseal(connection: sqlite3.Connection, old: Keys, new: Keys, head: Head) -> Head:
+    """Every row under the new key; gives the head with their new sum."""
+    sums = Head()
+    connection.execute("UPDATE login SET idx = NULL")  # an old index could be another row's new one
+    ids = [name for (name,) in connection.execute("SELECT id FROM login")]
+    for login in ids:
+        version, state, meta, secret = connection.execute(
+            "SELECT version, state, meta, secret FROM login WHERE id = ?", (login,)
+        ).fetchone()
+        names = (login, version, state)
+        opened = old.open_row("secret", *names, secret)
+        alias = decode_login(opened).alias
+        index = new.index(alias) if alias is not None else None
+        meta = new.seal_row("meta", *names, old.open_row("meta", *names, meta))
+        secret = new.seal_row("secret", *names, opened)
+        connection.execute(
+            "UPDATE login SET epoch = ?, idx = ?, meta = ?, secret = ? WHERE id = ?",
+            (new.epoch, index, meta, secret, login),
+        )
+        sums = sums.moved(add=new.row_digest(*names, tags_of(index, meta, secret)), count=1)
+    return replace(head, total=sums.total, count=sums.count)

@@ -1,0 +1,121 @@
+"""The tables of the vault, and how SQLite is asked to keep them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Final
+
+from ...engine.errors import StorageError
+from ..audit.kept_keys import TABLE as AUDIT_KEYS
+from ..audit.kept_keys import new_audit_keys, write_audit_keys
+from ..keys.sealing import Keys
+from ..private_file import open_private, sync_directory, write_private
+from .file import APPLICATION_ID, BUSY_MS, DATABASE, SECOND_HEADER
+from .header import FORMAT, Header, decode_header, encode_copy
+
+_WAL_SAFE: Final = (3, 51, 3)
+"""Before this SQLite, two processes could corrupt a WAL database while resetting its log."""
+
+TABLES: Final = """
+CREATE TABLE header (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL, mac BLOB NOT NULL);
+CREATE TABLE login (
+  id TEXT PRIMARY KEY, version INTEGER NOT NULL, fence INTEGER NOT NULL DEFAULT 0,
+  state TEXT NOT NULL, epoch INTEGER NOT NULL, idx BLOB UNIQUE,
+  meta BLOB NOT NULL, secret BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE audit (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, mac BLOB NOT NULL);
+CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL, mac BLOB NOT NULL);
+"""
+_SINCE_2: Final = (
+    AUDIT_KEYS,
+    # a row that does not open is kept whole, whatever its columns hold
+    (
+        "CREATE TABLE quarantine (number INTEGER PRIMARY KEY, since REAL NOT NULL, why TEXT NOT NULL,"
+        " id, version, state, epoch, idx, meta, secret)"
+    ),
+)
+"""What the second format added."""
+
+
+def set_pragmas(connection: sqlite3.Connection) -> None:
+    """How this connection writes: durable on commit, nothing left of what was deleted."""
+    wal = sqlite3.sqlite_version_info >= _WAL_SAFE
+    for pragma in (
+        f"busy_timeout = {BUSY_MS}",
+        f"journal_mode = {'WAL' if wal else 'TRUNCATE'}",
+        f"synchronous = {'FULL' if wal else 'EXTRA'}",
+        "secure_delete = ON",
+        "trusted_schema = OFF",
+        "mmap_size = 0",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def create_database(directory: str, header: Header, keys: Keys, head: tuple[bytes, bytes]) -> None:
+    """Make the vault: in a file of its own first, so that nobody meets half a vault.
+
+    Raises:
+        StorageError: It could not be made; nothing is left of it.
+    """
+    body = header.encode()
+    aside = os.path.join(directory, f"{DATABASE}.new")
+    _remove(aside)  # its making is ours alone: what is there was left by a process that died
+    try:
+        os.close(open_private(aside, create=True))
+        connection = sqlite3.connect(aside, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = DELETE")  # leaves no file behind
+            connection.execute("PRAGMA synchronous = EXTRA")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.executescript(f"BEGIN; {TABLES} {'; '.join(_SINCE_2)}; COMMIT;")
+            write_audit_keys(connection, keys, new_audit_keys())
+            connection.execute("INSERT INTO header VALUES (1, ?, ?)", (body, keys.header_mac(body)))
+            connection.execute("INSERT INTO head VALUES (1, ?, ?)", head)
+        finally:
+            connection.close()
+        write_copy(directory, body, keys)
+        os.replace(aside, os.path.join(directory, DATABASE))
+        sync_directory(directory)
+    except StorageError:
+        _remove(aside)
+        raise
+    except (sqlite3.Error, OSError) as error:
+        _remove(aside)
+        raise StorageError(f"cannot make the vault: {error}", hint="df -h") from error
+
+
+def write_copy(directory: str, body: bytes, keys: Keys) -> None:
+    """Write the header ``body`` beside the database as well.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    copy = encode_copy(body, keys.header_mac(body))
+    write_private(os.path.join(directory, SECOND_HEADER), copy)
+
+
+def put_header(connection: sqlite3.Connection, header: Header, keys: Keys) -> Header:
+    """Make ``header`` the vault's, in the transaction that is open; gives it as it was written.
+
+    The copy beside the database is written by whoever finds it older, once this is durable.
+    """
+    body = header.encode()
+    connection.execute("UPDATE header SET body = ?, mac = ?", (body, keys.header_mac(body)))
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    return decode_header(body)
+
+
+def migrate(connection: sqlite3.Connection, header: Header, keys: Keys) -> Header:
+    """Bring a vault of the first format to the present one, in the transaction that is open."""
+    for statement in _SINCE_2:
+        connection.execute(statement)
+    write_audit_keys(connection, keys, keys.audit_keys)  # so far derived, from now on kept
+    return put_header(connection, header.amended(), keys)
+
+
+def _remove(aside: str) -> None:
+    for leftover in (aside, f"{aside}-journal"):
+        if os.path.lexists(leftover):
+            os.unlink(leftover)

@@ -1,0 +1,134 @@
+"""Whether the vault is as it was saved; and if it is not, which of its logins can be relied on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ...engine.audit.events import GONE, SET_ASIDE, NotAnEvent, members_of_text
+from ...engine.errors import Damaged
+from ..audit.rows import check_chain
+from .integrity import check_rows, read_head
+from .sqlite_errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..keys.sealing import Keys
+    from .database import Database
+    from .file import Row
+
+_CHECKED_AT_ONCE: Final = 512  # rows up to which every look at the vault checks the whole of it
+
+
+class Watch:
+    """Compares the rows of a vault with its manifest, once for every time it is written.
+
+    A row that was torn must not cost the other logins. So a difference is kept in mind rather than
+    raised, and a login is then given out only if the audit log shows that its row is the last that
+    was saved: a seal alone would not tell it from an older one put back.
+
+    Attributes:
+        suspicion: What is wrong, if something was when the vault was last looked at.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has been looked at yet."""
+        self._checked: object = None  # when the rows were last as the manifest says
+        self.suspicion: Damaged | None = None
+
+    def look(self, connection: Database, keys: Keys, changes: object = None) -> None:
+        """Compare the rows with the manifest, if the vault is small and has not been seen so yet.
+
+        Args:
+            connection: The database.
+            keys: Its keys.
+            changes: Differs from what it was when somebody has written, by our rules or not.
+
+        Raises:
+            Damaged: The manifest itself was changed.
+        """
+        connection.execute("BEGIN")  # the manifest and the rows of one moment
+        try:
+            head = read_head(connection, keys)
+            seen = (head.generation, changes)
+            if seen == self._checked or head.count > _CHECKED_AT_ONCE:
+                self.suspicion = None
+                return
+            try:
+                with translated():  # text that is none, or a torn page, is damage as well
+                    check_rows(connection, keys, head)
+            except Damaged as error:
+                self._checked, self.suspicion = None, error
+            else:
+                self._checked, self.suspicion = seen, None
+        finally:
+            connection.execute("COMMIT")
+
+    def vouch(self, connection: Database, keys: Keys, row: Row | None) -> None:
+        """Make sure that ``row`` may be believed; ``None`` stands for a login that is not there.
+
+        Raises:
+            Damaged: Something in the vault is wrong, and this may be it.
+        """
+        if self.suspicion is None:
+            return
+        if row is None:
+            raise self.suspicion
+        head = read_head(connection, keys)
+        check_chain(connection, keys, head)
+        if (last_saved(connection, keys, head.first) or {}).get(row[0]) != row[1]:
+            raise self.suspicion
+
+    def believable(self, connection: Database, keys: Keys) -> Callable[[str, int], bool]:
+        """Whether a row of that id and version may be shown in a list."""
+        if self.suspicion is None:
+            return lambda _login, _version: True
+        last = last_saved(connection, keys, read_head(connection, keys).first)
+        return lambda login, version: last is None or last.get(login) == version
+
+
+def problems_of(connection: Database, keys: Keys) -> list[str]:
+    """What in a vault is not as it was saved, one sentence each; empty if all is well."""
+    found: list[str] = []
+    connection.execute("BEGIN")  # everything of one moment
+    try:
+        for check in (check_rows, check_chain):
+            try:
+                with translated():
+                    check(connection, keys, read_head(connection, keys))
+            except Damaged as error:
+                found.append(error.message)
+        for login, *names, meta, secret in connection.execute(
+            "SELECT CAST(id AS BLOB), version, CAST(state AS BLOB), CAST(meta AS BLOB),"
+            " CAST(secret AS BLOB) FROM login"
+        ):
+            try:
+                told = (login.decode(), names[0], names[1].decode())
+                keys.open_row("meta", *told, meta)
+                keys.open_row("secret", *told, secret)
+            except (Damaged, UnicodeDecodeError, AttributeError):
+                found.append(f"login {(login or b'').decode('ascii', 'replace')[:4]} does not open")
+    finally:
+        connection.execute("COMMIT")
+    return found
+
+
+def last_saved(connection: Database, keys: Keys, first: int) -> dict[str, int] | None:
+    """The version each login was last saved in, by the log from record ``first`` on.
+
+    ``None`` where the log cannot tell. Reads all of it, about 20 µs an event.
+    """
+    last: dict[str, int] = {}
+    try:
+        for seq, sealed in connection.execute(
+            "SELECT seq, body FROM audit WHERE seq >= ? ORDER BY seq", (first,)
+        ):
+            members = members_of_text(keys.open_event(seq, sealed))
+            login, version = members.get("login"), members.get("version")
+            if isinstance(login, str) and isinstance(version, int):
+                last[login] = version
+            elif isinstance(login, str) and members.get("detail") in {SET_ASIDE, GONE}:
+                last.pop(login, None)
+    except (Damaged, NotAnEvent, TypeError, AttributeError):
+        return None
+    return last

@@ -1,0 +1,1 @@
+"""The callback comes to a port of this machine."""

@@ -1,0 +1,252 @@
+"""A listener on loopback addresses, for a handful of requests and any number of nuisances.
+
+One loop, no thread per connection. Every connection has a deadline and a limit, so slow, silent,
+huge and half-open clients cost nothing but their own place, of which there are enough.
+"""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import sys
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from ...engine.errors import TransportUnavailable
+from .http_message import Request, RequestReader, render_response
+
+if TYPE_CHECKING:
+    from .redirect import Redirect
+
+_CONNECTIONS: Final = 128
+_QUEUE: Final = 1024  # that the kernel keeps for us meanwhile; it may allow fewer
+_PATIENCE: Final = 10.0  # seconds a client has for its whole request
+_GRACE: Final = 0.5  # seconds of these that nobody takes from it, however many others come
+_PIECE: Final = 16 * 1024
+_MOMENT: Final = 0.0005  # seconds between a connection and its first octets
+_SEND_PATIENCE: Final = 1.0
+_NO_SUCH_FAMILY: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
+
+
+@dataclass(eq=False)
+class Connection:
+    """A client under way."""
+
+    socket: socket.socket
+    deadline: float
+    reader: RequestReader = field(default_factory=RequestReader)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A complete request, and where its answer goes."""
+
+    request: Request
+    socket: socket.socket
+
+    def answer(self, octets: bytes) -> None:
+        """Send ``octets`` and hang up; a client that has gone is no error."""
+        with self.socket, suppress(OSError):
+            self.socket.settimeout(_SEND_PATIENCE)
+            self.socket.sendall(octets)
+            self.socket.shutdown(socket.SHUT_WR)
+
+
+def bind(redirect: Redirect) -> Listener:
+    """A listener on the first port of ``redirect`` that is free in all its families.
+
+    Raises:
+        TransportUnavailable: None of them is.
+    """
+    for port in redirect.ports:
+        sockets, bound = _bind_all(redirect.addresses, port)
+        if sockets:
+            return Listener(sockets, bound)
+    tried = ", ".join(str(port) for port in redirect.ports)
+    raise TransportUnavailable(
+        f"no port for the answer is free on this machine (tried {tried})",
+        hint="choose with --via manual",
+    )
+
+
+def _bind_all(addresses: tuple[str, ...], port: int) -> tuple[list[socket.socket], int]:
+    """Sockets for every address there is, and their common port; none if it is taken in one."""
+    bound: list[socket.socket] = []
+    for address in addresses:
+        try:
+            one = _bind_one(address, port)
+        except OSError as error:
+            if error.errno in _NO_SUCH_FAMILY:
+                continue  # a machine without IPv6
+            for other in bound:
+                other.close()
+            return [], port
+        bound.append(one)
+        port = port or one.getsockname()[1]  # any free port: the same in every family
+    return bound, port
+
+
+def _bind_one(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":  # there, SO_REUSEADDR lets others take the port from us
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:  # so that a resumed login gets its port back at once
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind((address, port))
+        one.listen(_QUEUE)
+        one.setblocking(False)
+    except BaseException:
+        one.close()
+        raise
+    return one
+
+
+class Listener:
+    """Bound sockets, and the clients on them.
+
+    Attributes:
+        port: The port they share.
+    """
+
+    _now = staticmethod(time.monotonic)  # of the class: freezegun stops the module's
+
+    def __init__(self, sockets: list[socket.socket], port: int) -> None:
+        """Listen on ``sockets``, which share ``port``."""
+        self._sockets = sockets
+        self._open_selector: selectors.BaseSelector | None = None
+        self._connections: deque[Connection] = deque()
+        self._ready: deque[Caller] = deque()
+        self.port = port
+
+    @property
+    def _selector(self) -> selectors.BaseSelector:
+        """What is waited on; made when it is needed, after the user has been told where to go."""
+        if self._open_selector is None:
+            self._open_selector = selectors.DefaultSelector()
+            for one in self._sockets:
+                self._open_selector.register(one, selectors.EVENT_READ)
+        return self._open_selector
+
+    def next(self, seconds: float, also: int | None = None) -> Caller | None:
+        """The next complete request, or ``None`` after ``seconds``, or once ``also`` is readable.
+
+        Args:
+            seconds: How long to wait.
+            also: Another descriptor whose input is awaited.
+        """
+        deadline = self._now() + seconds
+        if also is not None:
+            self._selector.register(also, selectors.EVENT_READ)
+        try:
+            while not self._ready:
+                left = deadline - self._now()
+                if left <= 0:
+                    return None
+                if self._pump(min(left, 1.0), also):
+                    return None
+            return self._ready.popleft()
+        finally:
+            if also is not None:
+                self._selector.unregister(also)
+
+    def _pump(self, seconds: float, also: int | None) -> bool:
+        """Take what has come; whether ``also`` has something."""
+        other = False
+        for key, _ in self._select(seconds):
+            if key.fileobj is also:
+                other = True
+            elif isinstance(key.data, Connection):
+                if key.data in self._connections:  # not dropped since, to make room
+                    self._read_more(key.data)
+            elif isinstance(key.fileobj, socket.socket):
+                self._accept(key.fileobj)
+        now = self._now()
+        while self._connections and self._connections[0].deadline <= now:
+            with suppress(OSError):
+                late = self._connections[0].socket
+                late.send(render_response(HTTPStatus.REQUEST_TIMEOUT))
+            self._drop(self._connections[0])
+        return other and not self._ready
+
+    def _select(self, seconds: float) -> list[tuple[selectors.SelectorKey, int]]:
+        """Who can be served within ``seconds``; newcomers only if there is room for them."""
+        if len(self._connections) < _CONNECTIONS:
+            return self._selector.select(seconds)
+        room = self._connections[0].deadline - _PATIENCE + _GRACE - self._now()
+        if room <= 0:
+            return self._selector.select(seconds)
+        for one in self._sockets:
+            self._selector.unregister(one)
+        try:
+            return self._selector.select(min(seconds, room))
+        finally:
+            for one in self._sockets:
+                self._selector.register(one, selectors.EVENT_READ)
+
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            client, _address = listening.accept()
+        except OSError:
+            return
+        if len(self._connections) >= _CONNECTIONS:
+            self._drop(self._connections[0])  # the oldest has had its chance
+        # most say all they have to say at once: no need to come back for it
+        client.settimeout(0.0 if self._connections else _MOMENT)
+        connection = Connection(client, self._now() + _PATIENCE)
+        if self._read(connection):
+            client.setblocking(False)
+            self._connections.append(connection)
+            self._selector.register(client, selectors.EVENT_READ, connection)
+
+    def _read_more(self, connection: Connection) -> None:
+        if not self._read(connection):
+            self._forget(connection)
+
+    def _read(self, connection: Connection) -> bool:
+        """Take what ``connection`` has sent; whether there is more to come."""
+        try:
+            octets = connection.socket.recv(_PIECE)
+        except (BlockingIOError, TimeoutError):
+            return True
+        except OSError:
+            octets = b""
+        outcome = connection.reader.feed(octets) if octets else None
+        if isinstance(outcome, Request):
+            self._ready.append(Caller(outcome, connection.socket))
+            return False
+        if outcome is not None:
+            with suppress(OSError):
+                connection.socket.send(render_response(outcome))
+        if outcome is not None or not octets:
+            connection.socket.close()
+            return False
+        return True
+
+    def _forget(self, connection: Connection) -> None:
+        self._selector.unregister(connection.socket)
+        self._connections.remove(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        self._forget(connection)
+        connection.socket.close()
+
+    def close(self) -> None:
+        """Close the port and everybody on it; may be called twice."""
+        for connection in list(self._connections):
+            self._drop(connection)
+        for caller in self._ready:
+            caller.socket.close()
+        self._ready.clear()
+        for one in self._sockets:
+            one.close()
+        if self._open_selector is not None:
+            self._open_selector.close()

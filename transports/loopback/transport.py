@@ -1,0 +1,244 @@
+"""The loopback transport: the browser comes back to a port of this machine (RFC 8252 §7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
+
+from ...engine.errors import TransportUnavailable
+from ...engine.ports import Arrival, Notice, NoticeKind, Verdict, VerdictKind
+from ...engine.record import Presentation
+from . import page
+from .http_message import render_response
+from .last_page import DONE_PATH, PageKeeper
+from .listener import Caller, Listener, bind
+from .redirect import Redirect, parse_redirect, redirect_of, require_local
+
+if TYPE_CHECKING:
+    from ...engine.ports import Asking, Browser, Clock, Conversation
+    from .http_message import Request
+
+_FINAL: Final = frozenset({VerdictKind.SIGNED_IN, VerdictKind.DENIED, VerdictKind.FAILED})
+_KEEPERS: Final[WeakSet[PageKeeper]] = WeakSet()
+"""Those of this process that may still have a port."""
+
+
+class LoopbackTransport:
+    """Listens for the browser's return, and opens the browser if asked to."""
+
+    name = "loopback"
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        browser: Browser,
+        clock: Clock,
+        *,
+        open_browser: bool = True,
+    ) -> None:
+        """Work through these.
+
+        Args:
+            conversation: Where the address is shown.
+            browser: What opens it.
+            clock: Measures the waits.
+            open_browser: Whether it is opened at all.
+        """
+        self._conversation = conversation
+        self._browser = browser if open_browser else None
+        self._clock = clock
+
+    def prepare(self, asking: Asking) -> LoopbackSession:
+        """Bind the first free port the registration allows.
+
+        Raises:
+            TransportUnavailable: None is free, or the redirect address is elsewhere.
+            ConfigInvalid: The redirect address is none.
+        """
+        redirect = redirect_of(asking.config)
+        require_local(redirect)
+        return self._session(asking, redirect, _bind(redirect), self._browser)
+
+    def reopen(self, asking: Asking, presentation: Presentation) -> LoopbackSession:
+        """Bind the same port again; the browser is not opened a second time.
+
+        Raises:
+            TransportUnavailable: It is taken, or the login was not asked this way.
+        """
+        if presentation.redirect_uri is None:
+            raise TransportUnavailable("this login has no redirect address")
+        redirect = parse_redirect(presentation.redirect_uri, ())
+        require_local(redirect)
+        return self._session(asking, redirect, _bind(redirect), None)
+
+    def _session(
+        self, asking: Asking, redirect: Redirect, listener: Listener, browser: Browser | None
+    ) -> LoopbackSession:
+        return LoopbackSession(
+            asking,
+            redirect,
+            listener,
+            self._conversation,
+            browser.open if browser else None,
+            self._clock,
+        )
+
+
+def _bind(redirect: Redirect) -> Listener:
+    """A listener, if need be on a port where a finished login still waits for its browser."""
+    try:
+        return bind(redirect)
+    except TransportUnavailable:
+        keepers = [one for one in list(_KEEPERS) if one.port in redirect.ports]
+        if not keepers:
+            raise
+    for one in keepers:
+        one.end()
+    return bind(redirect)
+
+
+class LoopbackSession:
+    """A bound port, at work for one login.
+
+    Attributes:
+        presentation: The redirect address, port included.
+    """
+
+    def __init__(
+        self,
+        asking: Asking,
+        redirect: Redirect,
+        listener: Listener,
+        conversation: Conversation,
+        open_browser: Callable[[str], str | None] | None,
+        clock: Clock,
+    ) -> None:
+        """Listen for ``asking`` on ``listener``."""
+        self._config = asking.config
+        self._expires_at = asking.deadline
+        self._path = redirect.path
+        self._listener = listener
+        self._conversation = conversation
+        self._open_browser = open_browser
+        self._clock = clock
+        self._asker: Caller | None = None
+        self._keeper: PageKeeper | None = None
+        self._hosts = redirect.hosts(listener.port)
+        self.presentation = Presentation(
+            transport=LoopbackTransport.name, redirect_uri=redirect.address(listener.port)
+        )
+
+    def present(self, authorization_url: str | None) -> None:
+        """Show the address, and open it where that is wanted."""
+        why_not: str | None = None
+        if authorization_url is not None and self._open_browser is not None:
+            why_not = self._open_browser(authorization_url)
+        self._conversation.tell(
+            Notice(
+                kind=NoticeKind.OPEN,
+                url=authorization_url,
+                redirect_uri=self.presentation.redirect_uri,
+                expires_at=self._expires_at,
+                opened=self._open_browser is not None and why_not is None,
+                message=why_not or "",
+            )
+        )
+
+    def receive(self, seconds: float, also: int | None = None) -> Arrival | None:
+        """The next request that may be the answer; everything else is answered here.
+
+        Args:
+            seconds: How long to wait.
+            also: A descriptor whose input ends the wait, for a transport that waits for both.
+        """
+        deadline = self._clock.monotonic() + seconds
+        while True:
+            left = deadline - self._clock.monotonic()
+            caller = self._listener.next(max(left, 0.0), also) if left > 0 else None
+            if caller is None:
+                return None
+            arrival = self._sort(caller)
+            if arrival is not None:
+                self._asker = caller
+                return arrival
+
+    def _sort(self, caller: Caller) -> Arrival | None:
+        """What ``caller`` brings if it may be the answer; others get theirs at once."""
+        request = caller.request
+        if self._foreign(request):
+            caller.answer(render_response(HTTPStatus.BAD_REQUEST))
+        elif request.path.startswith(DONE_PATH):
+            caller.answer(page.respond(page.over()))
+        elif request.path != self._path:
+            caller.answer(page.not_found(request.method))
+        elif request.method not in {"GET", "POST"}:
+            caller.answer(page.not_allowed("GET, POST", request.method))
+        elif request.prefetch:
+            caller.answer(render_response(HTTPStatus.SERVICE_UNAVAILABLE))
+        else:
+            parameters = request.parameters()
+            if parameters:
+                return Arrival(parameters=parameters)
+            nothing = page.refused("there is no answer in that request")
+            caller.answer(page.respond(nothing, HTTPStatus.BAD_REQUEST))
+        return None
+
+    def _foreign(self, request: Request) -> bool:
+        """Whether it came by a foreign name that resolves to this machine (DNS rebinding)."""
+        return request.headers.get("host", "").lower() not in self._hosts
+
+    def reply(self, verdict: Verdict) -> None:
+        """Tell the browser what became of its request; the truth, once it is known."""
+        if verdict.kind is VerdictKind.REFUSED:
+            self._answer(page.respond(page.refused(verdict.message), HTTPStatus.BAD_REQUEST))
+        elif verdict.kind is VerdictKind.ACCEPTED:
+            self._send_on()
+        elif verdict.kind in _FINAL:
+            last = self._last_page(verdict)
+            if self._keeper is None and (verdict.reason or "").startswith("storage"):
+                # nothing was saved: the address bar may be the only place that holds the answer
+                self._answer(page.respond(last, HTTPStatus.INSUFFICIENT_STORAGE))
+                return
+            self._send_on()
+            if self._keeper is not None:
+                self._keeper.tell(last)
+
+    def _last_page(self, verdict: Verdict) -> page.Page:
+        title, service = self._config.title, self._config.service_name
+        if verdict.kind is VerdictKind.SIGNED_IN:
+            return page.signed_in(title, verdict.who)
+        if verdict.kind is VerdictKind.DENIED:
+            return page.denied(title, service)
+        return page.failed(title, verdict.message)
+
+    def _send_on(self) -> None:
+        """Send the browser that waits, if one does, on to where its page will be."""
+        asker = self._asker
+        if asker is None:
+            return
+        self._keeper = PageKeeper(
+            self._listener,
+            asker.request,
+            foreign=self._foreign,
+            waiting=page.finishing(self._config.title),
+        )
+        _KEEPERS.add(self._keeper)
+        self._answer(page.redirect(self._keeper.path))
+        self._keeper.start()
+
+    def _answer(self, octets: bytes) -> None:
+        """Answer the browser that waits, if one does."""
+        asker, self._asker = self._asker, None
+        if asker is not None:
+            asker.answer(octets)
+
+    def close(self) -> None:
+        """Close the port, at once or as soon as the browser has its last page."""
+        if self._keeper is not None:
+            self._keeper.leave()
+            return
+        if self._asker is not None:
+            self._answer(page.respond(page.over()))
+        self._listener.close()
