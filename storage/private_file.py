@@ -9,10 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
-from typing import Final
 
 from ..engine.errors import StorageError, StorageFull
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Final
 
 _OPEN = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 

@@ -57,7 +57,7 @@ def listed(storage: Vault) -> float:
 def syncs(place: str, *, wal: bool) -> int:
     """How often one transition asks the disk to be done."""
     script = (
-        "import sys; from stayfast.storage import schema\n"
+        "import sys; from stayfast.storage.vault import schema\n"
         f"schema._WAL_SAFE = {(0,) if wal else (9,)}\n"
         "from transitions_of import vault_in\n"
         "from stayfast.testing.storage_contract import finished, further, saved\n"

@@ -19,7 +19,7 @@ from stayfast.engine.ports import Verdict, VerdictKind
 from stayfast.engine.table import State
 from stayfast.storage.host import SystemClock
 from stayfast.testing.authorization_server import AuthorizationServer
-from stayfast.transports import last_page
+from stayfast.transports.loopback import last_page
 from stayfast.transports.loopback.transport import LoopbackSession, LoopbackTransport
 from wire_talk import Background, NoBrowser, Notices, asking
 

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.interfaces.cli.fast import cached_token, read_arguments, seconds
-from stayfast.storage import EncryptedFileStorage, sealing
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.keys import sealing
 from stayfast.storage.paths import config_dir, state_dir
 from stayfast.testing.storage_contract import finished, saved
 

@@ -18,7 +18,7 @@ VECTORS = Path(__file__).parent / "vectors"
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, Any]:
-    return json.loads((VECTORS / "format-2.json").read_text())
+    return json.loads((VECTORS / "format-1.json").read_text())
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from stayfast.engine.errors import StorageError
-from stayfast.storage import KeyringStorage, keyring_key, open_storage
+from stayfast.storage import KeyringStorage, open_storage
+from stayfast.storage.keys import keyring as keyring_key
 from stayfast.storage.keys.keyring import KeyringKey
 
 SESSION = """

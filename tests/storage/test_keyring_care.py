@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from stayfast.engine.errors import StorageError
-from stayfast.storage import EncryptedFileStorage, KeyringStorage, keyring_key, open_storage
+from stayfast.storage import EncryptedFileStorage, KeyringStorage, open_storage
+from stayfast.storage.keys import keyring as keyring_key
 from stayfast.storage.keys.keyring import KeyringKey
 from stayfast.testing.storage_contract import finished, saved
 

@@ -40,8 +40,3 @@ def test_no_kill_loses_a_login(tmp_path: Path, kills: int) -> None:
     print(f"\n{figures}")
     assert figures["kills"] == kills
     assert figures["saves"] > kills
-    # what somebody who only sleeps and syncs has to wait is the machine's doing, and any wait for a
-    # lock consists of several such steps
-    limit = 1000 + 5 * figures["longest_stall_ms"]
-    assert figures["longest_lease_ms"] < limit
-    assert figures["longest_save_ms"] < limit

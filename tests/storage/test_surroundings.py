@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from stayfast.engine.errors import StorageError
-from stayfast.storage import EncryptedFileStorage, network_fs
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage import private_file as network_fs
 from stayfast.storage.private_file import file_system_among
 from stayfast.testing.storage_contract import finished, saved
 

@@ -29,7 +29,7 @@ from stayfast.storage.host import SystemClock
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
 from stayfast.testing.user_agent import UserAgent, approve, fetch_only, tampered
-from stayfast.transports import page
+from stayfast.transports.loopback import page
 from stayfast.transports.loopback.http_message import Request, RequestReader
 from stayfast.transports.loopback.last_page import DONE_PATH, LINGER
 from stayfast.transports.loopback.transport import LoopbackSession, LoopbackTransport

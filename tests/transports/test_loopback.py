@@ -20,7 +20,7 @@ from stayfast.storage.host import SystemClock
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
-from stayfast.transports import page
+from stayfast.transports.loopback import page
 from stayfast.transports.loopback.transport import LoopbackSession, LoopbackTransport
 
 

@@ -1,6 +1,6 @@
 """Makes the test vectors of the vault's format, with nothing of Stayfast's own.
 
-Run it to see that ``format-2.json`` is what it says: ``python make.py > format-2.json``. It is written
+Run it to see that ``format-1.json`` is what it says: ``python make.py > format-1.json``. It is written
 from ``storage/FORMAT.md`` alone, with fixed keys and nonces, so that another implementation can be
 held against the same values.
 """
