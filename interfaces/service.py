@@ -1,8 +1,12 @@
-"""The service a program embeds: sign in, stay signed in, sign out; values, not exceptions."""
+"""What a program embeds: sign in, stay signed in, sign out; values, not exceptions.
+
+:class:`OAuthService` has every method; :func:`create_client` gives the few that most programs need
+(the SDK). Both answer whether somebody is signed in with an :class:`AuthStatus`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
@@ -11,9 +15,9 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from ..engine.errors import AuthRequired, StayfastError
 from ..engine.flows.logins import DEFAULT_TIMEOUT, Started
 from ..engine.login_id import choose
-from ..engine.oauth.tokens import DEFAULT_BUFFER, OAuthTokens
+from ..engine.oauth.tokens import DEFAULT_BUFFER
 from ..engine.record import DEFAULT_ACCOUNT
-from ..engine.result import Failure, Result, Success
+from ..engine.result import Failure, Success
 from ..engine.table import State
 from .assembly import Workbench
 from .transport_maker import PlainConversation, TransportMaker
@@ -30,6 +34,33 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class AuthStatus(StrEnum):
+    """Whether there are tokens for a provider, and whether they are of use."""
+
+    NOT_AUTHENTICATED = "not_authenticated"
+    """No tokens are stored."""
+    AUTHENTICATED = "authenticated"
+    """Valid tokens are at hand."""
+    TOKEN_EXPIRED = "token_expired"
+    """The tokens have expired and need a refresh."""
+    TOKEN_REFRESH_FAILED = "token_refresh_failed"
+    """A refresh was tried and refused; a new login is needed."""
+
+
+def status_of(login: Summary | None, *, usable: bool) -> AuthStatus:
+    """The status that ``login`` amounts to.
+
+    Args:
+        login: The login, if there is one.
+        usable: Whether its access token is good by the clock.
+    """
+    if login is None or not login.holds_tokens:
+        return AuthStatus.NOT_AUTHENTICATED
+    if login.state is State.REFRESH_FAILED:
+        return AuthStatus.TOKEN_REFRESH_FAILED
+    return AuthStatus.AUTHENTICATED if usable else AuthStatus.TOKEN_EXPIRED
 
 
 def _answered(
@@ -329,9 +360,6 @@ def _tokens(login: Login) -> OAuthTokens:
     return login.tokens
 
 
-# The SDK face of the service: ``create_client().oauth``.
-
-
 class OAuthClient:
     """What most programs need of :class:`OAuthService`, in fewer words.
 
@@ -386,33 +414,3 @@ class Client:
 def create_client(service: OAuthService | None = None) -> Client:
     """A client over ``service``, or over one with every default."""
     return Client(OAuthClient(service or OAuthService()))
-
-
-# The status of a provider, as the public API spells it.
-
-
-class AuthStatus(StrEnum):
-    """Whether there are tokens for a provider, and whether they are of use."""
-
-    NOT_AUTHENTICATED = "not_authenticated"
-    """No tokens are stored."""
-    AUTHENTICATED = "authenticated"
-    """Valid tokens are at hand."""
-    TOKEN_EXPIRED = "token_expired"
-    """The tokens have expired and need a refresh."""
-    TOKEN_REFRESH_FAILED = "token_refresh_failed"
-    """A refresh was tried and refused; a new login is needed."""
-
-
-def status_of(login: Summary | None, *, usable: bool) -> AuthStatus:
-    """The status that ``login`` amounts to.
-
-    Args:
-        login: The login, if there is one.
-        usable: Whether its access token is good by the clock.
-    """
-    if login is None or not login.holds_tokens:
-        return AuthStatus.NOT_AUTHENTICATED
-    if login.state is State.REFRESH_FAILED:
-        return AuthStatus.TOKEN_REFRESH_FAILED
-    return AuthStatus.AUTHENTICATED if usable else AuthStatus.TOKEN_EXPIRED

@@ -1,9 +1,12 @@
-"""Transports by name, with the conversation, the browser and the typed answers they need."""
+"""Transports by name, with the conversation, the browser and the typed answers they need.
+
+A program without screens of its own shows its user plain lines on standard error
+(:class:`PlainConversation`).
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TextIO
 
 from ..engine.ports import Notice, NoticeKind
@@ -110,9 +113,6 @@ class _NoBrowser:
 
 def _standard_input() -> Answers:
     return TerminalAnswers() if sys.stdin.isatty() else StreamAnswers(sys.stdin.buffer)
-
-
-# What a program without screens of its own shows its user: plain lines on standard error.
 
 
 class PlainConversation:

@@ -26,6 +26,18 @@ CHOICES: Final = ("auto", "fork", "spawn", "inline")
 __all__ = ["CHOICES", "ForkCourier", "InlineCourier", "Relay", "SpawnCourier", "choose_courier"]
 
 
+class InlineCourier:
+    """Runs errands in this process; Ctrl-C, SIGTERM and SIGHUP wait until they are done.
+
+    What cannot wait (``kill -9``) may cost an answer that was on its way.
+    """
+
+    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+        """See :meth:`stayfast.engine.ports.Courier.carry`."""
+        with deferred_signals():
+            return perform(errand)
+
+
 def choose_courier(
     storage: Storage,
     http: Http,
@@ -92,18 +104,3 @@ class _Fitting:
         """See :meth:`stayfast.engine.ports.Courier.carry`."""
         courier = self._forked if can_fork() else self._otherwise
         return courier.carry(errand, perform)
-
-
-# The courier that runs errands where they are asked for.
-
-
-class InlineCourier:
-    """Runs errands in this process; Ctrl-C, SIGTERM and SIGHUP wait until they are done.
-
-    What cannot wait (``kill -9``) may cost an answer that was on its way.
-    """
-
-    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
-        """See :meth:`stayfast.engine.ports.Courier.carry`."""
-        with deferred_signals():
-            return perform(errand)

@@ -1,4 +1,8 @@
-"""The line between a courier and the process that sent it: whole messages, and open files."""
+"""The line between a courier and the process that sent it.
+
+It carries whole messages and open files (:class:`Channel`), and the events that a courier's
+process commits, so that the observers at the other end hear of them (:class:`Relay`).
+"""
 
 from __future__ import annotations
 
@@ -85,9 +89,6 @@ class Channel:
     def close(self) -> None:
         """Hang up."""
         self._end.close()
-
-
-# Observers that hear of events wherever they happen: here, or at a courier's.
 
 
 class Relay:
