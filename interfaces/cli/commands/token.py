@@ -15,7 +15,13 @@ from ....engine.record import DEFAULT_ACCOUNT
 from ..app import App, takes_app
 from ..fast import SCROLLBACK_NOTE
 from ..login_messages import keep_trying_to_save
-from ..terminal.formatting import Duration, rfc3339, span
+from ..terminal.formatting import (
+    Duration,
+    quoted_for_fish,
+    quoted_for_powershell,
+    rfc3339,
+    span,
+)
 from .login import login as login_command
 
 if TYPE_CHECKING:
@@ -117,14 +123,13 @@ def _print_secret(app: App, secret: str, form: str, members: Mapping[str, object
     if form == "json":
         app.terminal.answer_json("token/1", members)
         return
-    quoted = shlex.quote(secret)
     app.terminal.answer(
         {
             "raw": secret,
             "header": f"Authorization: Bearer {secret}",
-            "env": f"export ACCESS_TOKEN={quoted}",
-            "fish": f"set -gx ACCESS_TOKEN {quoted}",
-            "powershell": "$env:ACCESS_TOKEN = '" + secret.replace("'", "''") + "'",
+            "env": f"export ACCESS_TOKEN={shlex.quote(secret)}",
+            "fish": f"set -gx ACCESS_TOKEN {quoted_for_fish(secret)}",
+            "powershell": f"$env:ACCESS_TOKEN = {quoted_for_powershell(secret)}",
         }[form]
     )
     if sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""Times and lengths in words."""
+"""Values as people, terminals and shells read them: times, lengths, lines, quoted words."""
 
 from __future__ import annotations
 
@@ -127,3 +127,19 @@ def flowed(parts: Sequence[str], width: int, indent: str, between: str) -> list[
         else:
             lines += broken(indent + part, width, len(indent))
     return lines
+
+
+# Each shell has quoting rules of its own, and an access token may hold any printable ASCII
+# character (RFC 6749 appendix A.12). What one shell reads as text, another runs as a command.
+
+
+def quoted_for_fish(text: str) -> str:
+    """``text`` as one word of fish, where a backslash escapes inside single quotes too."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def quoted_for_powershell(text: str) -> str:
+    """``text`` as one string of PowerShell, which takes U+2018 to U+201B for single quotes too."""
+    doubled = re.sub("(['\u2018-\u201b])", r"\1\1", text)
+    return f"'{doubled}'"
