@@ -31,12 +31,12 @@ if TYPE_CHECKING:
         StorageFull,
         TokenExpired,
         TokenRefreshFailed,
-        TokensNotSaved,
         TransportUnavailable,
     )
     from .engine.oauth.pkce import PKCEChallenge
     from .engine.oauth.provider import OAuthConfig, OAuthProvider
     from .engine.oauth.tokens import OAuthTokens
+    from .engine.record import TokensNotSaved
     from .engine.result import ErrorCode, Failure, Result, Success
     from .engine.table import TABLE, State, Trigger
     from .interfaces.audit.processors import audit_processors
@@ -109,6 +109,7 @@ __all__ = [
 _HOMES = {
     "engine.oauth.pkce": ("PKCEChallenge",),
     "engine.oauth.provider": ("OAuthConfig", "OAuthProvider"),
+    "engine.record": ("TokensNotSaved",),
     "engine.result": ("ErrorCode", "Failure", "Result", "Success"),
     "engine.table": ("TABLE", "State", "Trigger"),
     "engine.oauth.tokens": ("OAuthTokens",),

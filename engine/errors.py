@@ -31,6 +31,8 @@
 
 Every error carries what a person needs: the sentence, one ``hint`` (a command or a setting), the
 stable ``code`` and the exit status of the command. No message holds a secret or a response body.
+``TokensNotSaved`` holds a login, so it is defined beside ``Login``, in
+:mod:`stayfast.engine.record`.
 
 This module is on the path of ``stayfast token``, which is why it imports nothing: codes are plain
 strings here, and :class:`stayfast.engine.result.ErrorCode` lists them.
@@ -40,10 +42,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import ClassVar
-
-    from .record import Login
 
 
 class StayfastError(Exception):
@@ -244,35 +243,6 @@ class OutcomeUnknown(StorageError):
     """The change may or may not be durable; read again, never assume."""
 
     code = "STORAGE_OUTCOME_UNKNOWN"
-
-
-class TokensNotSaved(StorageError):
-    """Tokens arrived and could not be saved: they are in this error.
-
-    Attributes:
-        login: The login with its tokens, as it would have been saved.
-        save_again: Tries once more; returns the saved login or raises ``StorageError``.
-        kept: Where they are kept meanwhile, sealed, until the machine restarts.
-    """
-
-    code = "STORAGE_TOKENS_NOT_SAVED"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        login: Login,
-        kept: str | None = None,
-        hint: str | None = None,
-    ) -> None:
-        """Keep hold of the tokens; whoever can try again says how."""
-        super().__init__(message, hint=hint)
-        self.login = login
-        self.save_again: Callable[[], Login] = self._cannot
-        self.kept = kept
-
-    def _cannot(self) -> Login:
-        raise self
 
 
 class Damaged(StorageError):

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from .audit.events import Event, Recorded
     from .errors import StayfastError
-    from .flows.job import Errand, ErrandOutcome
     from .oauth.provider import OAuthConfig
     from .record import Login, Presentation, Summary
     from .secret import Secret
@@ -90,25 +89,6 @@ class Http(Protocol):
         Raises:
             NetworkError: No answer, or one that is too large; it may have been acted upon.
             ConfigInvalid: The address is not one a secret may be sent to.
-        """
-        ...
-
-
-class Courier(Protocol):
-    """Carries the stretch from sending a code or refresh token to saving the answer.
-
-    Whatever happens to the caller meanwhile, the errand is finished first.
-    """
-
-    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
-        """Have ``errand`` performed to its end; deferred signals are honoured after it.
-
-        Args:
-            errand: What is to be sent and saved.
-            perform: Does it, in the process it is called in.
-
-        Raises:
-            StayfastError: As the errand turns out, whichever process it was performed in.
         """
         ...
 

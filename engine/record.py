@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from .errors import StorageError
 from .table import PENDING, State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .oauth.provider import OAuthConfig
     from .oauth.tokens import OAuthTokens
     from .secret import Secret
@@ -240,3 +243,32 @@ def account_alias(provider: str, account: str) -> str:
 def state_alias(state: Secret) -> str:
     """The name a pending login is found by when a callback arrives."""
     return f"state\0{state.reveal()}"
+
+
+class TokensNotSaved(StorageError):
+    """Tokens arrived and could not be saved: they are in this error.
+
+    Attributes:
+        login: The login with its tokens, as it would have been saved.
+        save_again: Tries once more; returns the saved login or raises ``StorageError``.
+        kept: Where they are kept meanwhile, sealed, until the machine restarts.
+    """
+
+    code = "STORAGE_TOKENS_NOT_SAVED"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        login: Login,
+        kept: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """Keep hold of the tokens; whoever can try again says how."""
+        super().__init__(message, hint=hint)
+        self.login = login
+        self.save_again: Callable[[], Login] = self._cannot
+        self.kept = kept
+
+    def _cannot(self) -> Login:
+        raise self

@@ -58,7 +58,7 @@ class Failure:
         code: The same for programs.
         hint: The one thing to do about it, if there is one.
         cause: The exception behind it; a
-            :class:`~stayfast.engine.errors.TokensNotSaved` still holds the tokens.
+            :class:`~stayfast.engine.record.TokensNotSaved` still holds the tokens.
     """
 
     error: str

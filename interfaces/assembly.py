@@ -26,8 +26,9 @@ from .couriers import Relay, choose_courier
 from .http import RequestsHttp
 
 if TYPE_CHECKING:
+    from ..engine.flows.job import Courier
     from ..engine.oauth.provider import OAuthConfig
-    from ..engine.ports import Clock, Courier, Http, Observer, Storage
+    from ..engine.ports import Clock, Http, Observer, Storage
     from ..engine.record import Summary
     from ..storage import TokenStorageProtocol
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..ports import Clock, Courier, Http, Randomness, Storage
+    from ..ports import Clock, Http, Randomness, Storage
+    from .job import Courier
     from .ledger import Ledger
 
 

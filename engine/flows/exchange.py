@@ -17,7 +17,6 @@ from ..errors import (
     StorageError,
     TokenExpired,
     TokenRefreshFailed,
-    TokensNotSaved,
 )
 from ..oauth.callback import saved_callback
 from ..oauth.device import PollAnswer, PollKind, judge_poll, poll_request
@@ -25,7 +24,7 @@ from ..oauth.id_token import Identification
 from ..oauth.token_endpoint import code_request, judge_token_response, refresh_request
 from ..ports import Verdict, VerdictKind
 from ..reasons import Reason
-from ..record import account_alias
+from ..record import TokensNotSaved, account_alias
 from ..table import State, Trigger
 from .ledger import Circumstances
 

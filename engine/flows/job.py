@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..ports import Lease, Verdict
     from ..record import Login
 
@@ -41,3 +43,22 @@ class Errand:
 
 ErrandOutcome: TypeAlias = "Login | Verdict"
 """The login as it was saved; or, of a poll, what to tell the transport meanwhile."""
+
+
+class Courier(Protocol):
+    """Carries the stretch from sending a code or refresh token to saving the answer.
+
+    Whatever happens to the caller meanwhile, the errand is finished first.
+    """
+
+    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+        """Have ``errand`` performed to its end; deferred signals are honoured after it.
+
+        Args:
+            errand: What is to be sent and saved.
+            perform: Does it, in the process it is called in.
+
+        Raises:
+            StayfastError: As the errand turns out, whichever process it was performed in.
+        """
+        ...

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import StorageConflict, TokensNotSaved
+from ..errors import StorageConflict
 from ..ports import Verdict
+from ..record import TokensNotSaved
 from ..table import State
 from .exchange import Exchange, Refreshing
 from .job import Errand, ErrandKind

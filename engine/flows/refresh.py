@@ -13,12 +13,11 @@ from ..errors import (
     StorageError,
     TokenExpired,
     TokenRefreshFailed,
-    TokensNotSaved,
 )
 from ..lifetime import eagerness, serves
 from ..oauth.tokens import DEFAULT_BUFFER
 from ..reasons import Reason
-from ..record import DEFAULT_ACCOUNT, Exchange, account_alias
+from ..record import DEFAULT_ACCOUNT, Exchange, TokensNotSaved, account_alias
 from ..table import State, Trigger
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...engine.errors import StorageError, TokensNotSaved
+from ...engine.errors import StorageError
+from ...engine.record import TokensNotSaved
 from ...engine.table import State
 from .terminal.formatting import clock_said, more, rfc3339, span
 

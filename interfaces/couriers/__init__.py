@@ -16,8 +16,8 @@ from .signals import deferred_signals
 from .spawn import SpawnCourier, can_spawn
 
 if TYPE_CHECKING:
-    from ...engine.flows.job import Errand, ErrandOutcome
-    from ...engine.ports import Clock, Courier, Http, Storage
+    from ...engine.flows.job import Courier, Errand, ErrandOutcome
+    from ...engine.ports import Clock, Http, Storage
 
 
 CHOICES: Final = ("auto", "fork", "spawn", "inline")
@@ -33,7 +33,7 @@ class InlineCourier:
     """
 
     def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
-        """See :meth:`stayfast.engine.ports.Courier.carry`."""
+        """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
         with deferred_signals():
             return perform(errand)
 
@@ -101,6 +101,6 @@ class _Fitting:
         self._otherwise = otherwise
 
     def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
-        """See :meth:`stayfast.engine.ports.Courier.carry`."""
+        """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
         courier = self._forked if can_fork() else self._otherwise
         return courier.carry(errand, perform)

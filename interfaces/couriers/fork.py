@@ -17,7 +17,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, runtime_checkable
 
-from ...engine.errors import StayfastError, StorageError, TokensNotSaved
+from ...engine.errors import StayfastError, StorageError
+from ...engine.record import TokensNotSaved
 from ...storage.locks import shared_with_child, sign
 from .channel import Channel
 from .signals import DEFERRED, deferred_signals
@@ -77,7 +78,7 @@ class ForkCourier:
         self._let_go = let_go
 
     def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
-        """See :meth:`stayfast.engine.ports.Courier.carry`."""
+        """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
         with deferred_signals():
             return self._carry(errand, perform)
 

@@ -59,7 +59,7 @@ class SpawnCourier:
         weakref.finalize(self, self._crew.dismiss)
 
     def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
-        """See :meth:`stayfast.engine.ports.Courier.carry`."""
+        """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
         with deferred_signals():
             return self._carry(errand, perform)
 

@@ -5,13 +5,13 @@ import re
 
 import pytest
 from errors_at_hand import make_error
-from stayfast.engine import errors
+from stayfast.engine import errors, record
 from stayfast.engine.errors import StayfastError
 from stayfast.engine.result import ErrorCode, Failure, Success
 
 CLASSES = [
     value
-    for value in vars(errors).values()
+    for value in [*vars(errors).values(), record.TokensNotSaved]
     if inspect.isclass(value) and issubclass(value, StayfastError)
 ]
 

@@ -11,7 +11,7 @@ import pytest
 from bench_parts import conductor_over
 from instant import InstantTransport
 from logins import fresh_login
-from stayfast.engine.errors import NetworkError, StorageFull, TokensNotSaved
+from stayfast.engine.errors import NetworkError, StorageFull
 from stayfast.engine.flows.job import Errand, ErrandKind
 from stayfast.engine.ports import (
     Change,
@@ -21,6 +21,7 @@ from stayfast.engine.ports import (
     Verdict,
     VerdictKind,
 )
+from stayfast.engine.record import TokensNotSaved
 from stayfast.engine.table import State
 from stayfast.interfaces.couriers import InlineCourier
 from stayfast.interfaces.couriers.signals import signals_as_interrupts

@@ -15,10 +15,10 @@ from errors_at_hand import make_error
 from logins import fresh_login
 from stayfast.engine import cbor, errors
 from stayfast.engine.audit.events import Recorded
-from stayfast.engine.errors import ConfigInvalid, NetworkError, StayfastError, TokensNotSaved
+from stayfast.engine.errors import ConfigInvalid, NetworkError, StayfastError
 from stayfast.engine.flows.job import Errand, ErrandKind
 from stayfast.engine.ports import Lease, Verdict, VerdictKind
-from stayfast.engine.record import Login
+from stayfast.engine.record import Login, TokensNotSaved
 from stayfast.interfaces.couriers import ForkCourier, InlineCourier, Relay, choose_courier
 from stayfast.interfaces.couriers.fork import can_fork
 from stayfast.interfaces.couriers.wire import pack_outcome, unpack_outcome

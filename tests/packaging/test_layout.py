@@ -102,6 +102,41 @@ def test_the_engine_neither_prints_nor_opens_nor_asks(path):
     assert called.isdisjoint({"print", "open", "input", "exec", "eval", "breakpoint", "__import__"})
 
 
+def arrows(path: Path) -> set[str]:
+    """The modules of the package that ``path`` imports, also in functions and for types only."""
+    own = name(path).removesuffix(".py").removesuffix("/__init__").split("/")
+    package = own if path.name == "__init__.py" else own[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1] + (node.module or "").split(".")
+            target = "/".join(part for part in base if part)
+            submodules = {f"{target}/{a.name}" for a in node.names} & MODULES
+            found |= submodules or {target}
+    return (found & MODULES) - {"/".join(own)}
+
+
+MODULES = {
+    name(path).removesuffix(".py").removesuffix("/__init__")
+    for path in IN_THE_PACKAGE
+    if path != ROOT / "__init__.py"
+}
+
+
+def test_the_engine_has_no_import_circle():
+    """Arrows for types only count too: a reader of one module needs those it names."""
+    todo = {
+        name(path).removesuffix(".py").removesuffix("/__init__"): arrows(path)
+        for path in IN_THE_PACKAGE
+        if path.is_relative_to(ROOT / "engine")
+    }
+    while leaves := [module for module, targets in todo.items() if not targets & todo.keys()]:
+        for module in leaves:
+            del todo[module]
+
+    assert todo == {}
+
+
 def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
     """Hold the package under ``root`` to the contracts of pyproject.toml."""
     run = "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())"

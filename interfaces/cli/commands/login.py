@@ -15,13 +15,12 @@ from ....engine.errors import (
     Damaged,
     LoginPending,
     StayfastError,
-    TokensNotSaved,
     TransportUnavailable,
 )
 from ....engine.flows.logins import DEFAULT_TIMEOUT
 from ....engine.login_id import choose as choose_login
 from ....engine.oauth.provider import OAuthConfig
-from ....engine.record import DEFAULT_ACCOUNT
+from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ....engine.table import State
 from ....transports.browser import SystemBrowser
 from ....transports.choice import Choice, Environment, choose

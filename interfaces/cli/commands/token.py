@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ....engine.errors import AuthRequired, ConfigInvalid, TokenExpired, TokensNotSaved
-from ....engine.record import DEFAULT_ACCOUNT
+from ....engine.errors import AuthRequired, ConfigInvalid, TokenExpired
+from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ..app import App, takes_app
 from ..fast import SCROLLBACK_NOTE
 from ..login_messages import keep_trying_to_save
