@@ -152,7 +152,7 @@ class Workbench:
             provider: A name of the catalogue or of the user's file.
             client_id: Instead of the configured one.
             client_secret: Instead of the configured one.
-            scopes: Instead of the configured ones.
+            scopes: Instead of the configured ones; one text is split at its blanks.
             via: The transport that is meant to be used, which decides the endpoints needed.
             redirect_uri: Instead of the configured one.
 
@@ -164,7 +164,7 @@ class Workbench:
         config = self.catalogue.lookup(provider, client_id=client_id, client_secret=client_secret)
         changed: dict[str, Any] = {}
         if scopes is not None:
-            changed["scopes"] = tuple(scopes)
+            changed["scopes"] = tuple(scopes.split() if isinstance(scopes, str) else scopes)
         if redirect_uri is not None:
             changed["redirect_uri"] = redirect_uri
         return self.discovered(replace(config, **changed), via=via)

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ..errors import ConfigInvalid, ConfigMissing, IllegalTransition
 from .addresses import secure_address
 from .pkce import PKCEChallenge
+from .provider import OURS
 
 if TYPE_CHECKING:
     from ..record import Challenge
     from .provider import OAuthConfig
-
-OURS: Final = frozenset(
-    {
-        "response_type",
-        "client_id",
-        "redirect_uri",
-        "state",
-        "nonce",
-        "code_challenge",
-        "code_challenge_method",
-        "request",
-        "request_uri",
-    }
-)
-"""Parameters no configuration may set: the checks of the callback rest on them.
-
-A request object (RFC 9101 §6.3) would replace every other parameter.
-"""
 
 
 def require_client(config: OAuthConfig) -> None:

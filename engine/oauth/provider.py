@@ -53,6 +53,7 @@ class OAuthProvider:
         token_endpoint_auth_method: How the client proves itself.
         token_request_format: ``form`` as in RFC 6749, or ``json`` for those who want that.
         token_request_headers: Further headers for the token endpoint, such as an API version.
+        token_types: Words that this provider uses for ``bearer`` in ``token_type``.
         token_response_path: Members to descend into before the tokens are found.
         scope_separator: What joins scopes in a request.
         scope_parameter: The name scopes go by in the authorization request.
@@ -84,6 +85,7 @@ class OAuthProvider:
     token_endpoint_auth_method: ClientAuthentication = "auto"
     token_request_format: BodyFormat = "form"
     token_request_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    token_types: Sequence[str] = ()
     token_response_path: Sequence[str] = ()
     scope_separator: str = " "
     scope_parameter: str = "scope"
@@ -101,6 +103,10 @@ class OAuthProvider:
             value = getattr(self, f.name)
             if value is not None or f.default is not None:
                 _check(f.name, value)
+        for name in (self.scope_parameter, *self.extra_auth_params):
+            if name in OURS:
+                msg = f"the parameter {name!r} is set by Stayfast and cannot be configured"
+                raise ConfigInvalid(msg, hint="stayfast help providers")
 
     @property
     def title(self) -> str:
@@ -155,7 +161,26 @@ _DEFAULTS: Final[Mapping[str, object]] = {
     f.name: f.default for f in fields(OAuthConfig) if f.default is not MISSING
 }
 
-_LISTS: Final = frozenset({"scopes", "ports", "token_response_path", "id_token_algorithms"})
+_LISTS: Final = frozenset(
+    {"scopes", "ports", "token_types", "token_response_path", "id_token_algorithms"}
+)
+OURS: Final = frozenset(
+    {
+        "response_type",
+        "client_id",
+        "redirect_uri",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+        "request",
+        "request_uri",
+    }
+)
+"""Parameters no configuration may set: the checks of the callback rest on them.
+
+A request object (RFC 9101 §6.3) would replace every other parameter.
+"""
 _CHOICES: Final = {
     "token_endpoint_auth_method": get_args(ClientAuthentication),
     "token_request_format": get_args(BodyFormat),

@@ -22,8 +22,21 @@ if TYPE_CHECKING:
 
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}\Z")
 _WHITE: Final = re.compile(r"\s")
-_PASSING: Final = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
-_REFUSING: Final = frozenset({400, 401, 403})
+_CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
+_MARKS: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)  # a string, or a bracket
+_PASSING: Final = frozenset(
+    {
+        "server_error", "temporarily_unavailable", "slow_down",  # RFC 6749 §4.1.2.1, RFC 8628 §3.5
+        "rate_limit_exceeded", "rate_limited", "ratelimited", "too_many_requests", "throttled",
+        "internal_error", "internal_server_error", "service_unavailable", "bad_gateway",
+        "gateway_timeout", "timeout", "request_timeout", "fatal_error", "overloaded", "maintenance",
+        "forbidden", "blocked",  # what gateways and firewalls say in JSON
+    }
+)  # fmt: skip
+"""Codes, in lower case, that say nothing about what was sent: it may be sent again later."""
+_UNREADABLE: Final = "invalid_response"
+_TEXT_LIMIT: Final = 100  # digits of an integer: Python refuses to read thousands of them
+_DEPTH: Final = 32
 _LATER: Final = frozenset({408, 425, 429})
 
 
@@ -32,11 +45,13 @@ def read_members(response: HttpResponse) -> dict[str, Any] | None:
 
     Providers label JSON as text, and forms as JSON, so both are tried (an HTML page is neither).
     """
-    text = response.body.decode("utf-8", "replace").strip()
+    text = _text(response)
     if text[:1] in {"{", "["}:
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            # not strict: a raw line end in a description must not cost the tokens beside it
+            decoder = json.JSONDecoder(strict=False, parse_int=_integer)
+            value, _ = decoder.raw_decode(_shallow(text))  # what follows the object is ignored
+        except ValueError:
             return None
         return cast("dict[str, Any]", value) if isinstance(value, dict) else None
     if "=" not in text or text[:1] == "<" or _WHITE.search(text):
@@ -47,6 +62,49 @@ def read_members(response: HttpResponse) -> dict[str, Any] | None:
         return None
 
 
+def _text(response: HttpResponse) -> str:
+    """The body as text; a byte order mark says its encoding, else the named charset, else UTF-8."""
+    body = response.body
+    if body[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        encoding = "utf-16"
+    else:
+        named = _CHARSET.search(response.headers.get("content-type", ""))
+        wide = named is not None and named[1].lower().startswith("utf-16")
+        encoding = named[1] if wide and named is not None else "utf-8-sig"
+    try:
+        return body.decode(encoding, "replace").lstrip("\ufeff").strip()
+    except LookupError:
+        return body.decode("utf-8-sig", "replace").strip()
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _TEXT_LIMIT else float(digits)
+
+
+def _shallow(text: str) -> str:
+    """JSON with ``null`` for whatever is nested deeper than any member that is read here.
+
+    The standard parser recurses, and a member nobody needs must not end in ``RecursionError``.
+    """
+    if text.count("[") + text.count("{") <= _DEPTH:
+        return text
+    kept: list[str] = []
+    depth, start = 0, 0
+    for found in _MARKS.finditer(text):
+        mark = found[0]
+        if mark in "[{":
+            if depth == _DEPTH:
+                kept += text[start : found.start()], "null"
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+            if depth == _DEPTH:
+                start = found.end()
+            if depth == 0:  # what follows the value is no part of it
+                return "".join([*kept, text[start : found.end()]])
+    return "".join(kept) if depth > _DEPTH else "".join([*kept, text[start:]])
+
+
 def judge(response: HttpResponse, asked: str) -> dict[str, Any]:
     """The members of a successful answer.
 
@@ -55,21 +113,17 @@ def judge(response: HttpResponse, asked: str) -> dict[str, Any]:
         asked: What it answers, for messages: ``token request``.
 
     Raises:
-        ProviderError: A definite no: an OAuth error, or 400, 401 or 403 without a readable one.
-        NetworkError: The matter is not settled.
+        ProviderError: A definite no, which only a readable OAuth error is.
+        NetworkError: The matter is not settled. A page of a proxy, a gateway's JSON and an empty
+            body are no refusal, whatever their status: what was sent stays as good as it was.
     """
     members = read_members(response)
     code = error_code(members) if members is not None else None
     settled = response.status // 100 in {2, 4} and response.status not in _LATER
-    if code is not None and code not in _PASSING and settled:
+    if code is not None and code.lower() not in _PASSING and code != _UNREADABLE and settled:
         raise ProviderError(
             f"the provider refused the {asked}: {_described(code, members or {})}",
             oauth_error=code,
-            status=response.status,
-        )
-    if code is None and response.status in _REFUSING:
-        raise ProviderError(
-            f"the provider refused the {asked} without saying why (HTTP {response.status})",
             status=response.status,
         )
     if 200 <= response.status < 300 and members is not None and code is None:
@@ -98,7 +152,7 @@ def error_code(members: Mapping[str, Any]) -> str | None:
     if error is None or error in (False, ""):
         return None
     well_formed = isinstance(error, str) and _CODE.match(error) and quotable(error) == error
-    return cast("str", error) if well_formed else "invalid_response"
+    return cast("str", error) if well_formed else _UNREADABLE
 
 
 def server_date(response: HttpResponse) -> float | None:

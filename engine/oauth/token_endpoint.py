@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import ConfigMissing, ProviderError
+from ..errors import ConfigMissing, NetworkError, ProviderError
 from .client_authentication import client_request
 from .provider_response import error_code, judge, server_date
 from .tokens import OAuthTokens
@@ -68,6 +68,16 @@ def refresh_request(config: OAuthConfig, refresh_token: str) -> HttpRequest:
 # Answers of the token endpoint (RFC 6749 §5.1, §5.2).
 
 
+def understood(config: OAuthConfig, token_type: str) -> bool:
+    """Whether a token of this type may be used as a Bearer token (RFC 6749 §7.1, RFC 6750).
+
+    A type that is not understood must not be used. A provider with a word of its own for
+    ``bearer`` declares it in :attr:`~.provider.OAuthProvider.token_types`.
+    """
+    words = {"bearer", *(word.lower() for word in config.token_types)}
+    return token_type.lower() in words
+
+
 def judge_token_response(
     config: OAuthConfig, response: HttpResponse, *, previous: OAuthTokens | None = None
 ) -> OAuthTokens:
@@ -106,15 +116,25 @@ def judge_token_response(
             found, received_at=response.received_at, server_date=server_date(response)
         )
     except ProviderError as error:
+        if previous is not None:  # {"status": "maintenance"}: no word about the refresh token
+            raise NetworkError(
+                f"the answer to the token request cannot be used: {error.message}",
+                hint="try again in a while",
+            ) from error
         error.status = response.status
         raise
+    if not understood(config, tokens.token_type):
+        raise ProviderError(
+            "the provider sent a token of a type that was not asked for and is not understood",
+            status=response.status,
+        )
     if previous is None:
         return tokens
     return replace(
         tokens,
         refresh_token=tokens.refresh_token or previous.refresh_token,
         id_token=tokens.id_token or previous.id_token,
-        scope=tokens.scope if tokens.scope is not None else previous.scope,
+        scope=tokens.scope or previous.scope,
         extra={**previous.extra, **tokens.extra},
     )
 

@@ -43,7 +43,8 @@ class OAuthTokens:
     @property
     def expires_at(self) -> float | None:
         """When the access token expires, POSIX seconds on this machine's clock, if known."""
-        return None if self.expires_in is None else self.issued_at + self.expires_in
+        # capped here as well: a program may have made these, or an older version saved them
+        return None if self.expires_in is None else self.issued_at + min(self.expires_in, LONGEST)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -95,11 +96,15 @@ class OAuthTokens:
             server_date: The provider's own clock (HTTP ``Date``), if it said.
 
         Raises:
-            ProviderError: There is no ``access_token`` in it.
+            ProviderError: There is no ``access_token`` in it, or it has characters that no token
+                may have (RFC 6749 appendix A.12): it could end a header or a line.
         """
         access_token = response.get("access_token")
         if not isinstance(access_token, str) or not access_token:
             msg = "the token response holds no access token"
+            raise ProviderError(msg)
+        if not printable(access_token):
+            msg = "the access token in the response has characters that no token may have"
             raise ProviderError(msg)
         members = {
             name: value
@@ -110,10 +115,10 @@ class OAuthTokens:
             access_token=access_token,
             token_type=_text(response.get("token_type")) or "Bearer",
             expires_in=lifetime(response.get("expires_in")),
-            refresh_token=_text(response.get("refresh_token")),
+            refresh_token=_token(response.get("refresh_token")),
             scope=_scope(response.get("scope")),
             issued_at=time.time() if received_at is None else received_at,
-            id_token=_text(response.get("id_token")),
+            id_token=_token(response.get("id_token")),
             server_date=server_date,
             extra=members,
         )
@@ -123,6 +128,15 @@ class OAuthTokens:
             f"OAuthTokens(token_type={self.token_type!r}, expires_at={self.expires_at!r}, "
             f"scope={self.scope!r}, refreshable={self.refresh_token is not None})"
         )
+
+
+LONGEST: Final = 100 * 365.25 * 86400
+"""Seconds: what servers say that mean never (2⁶³ milliseconds) is past every calendar."""
+
+
+def printable(token: str) -> bool:
+    """Whether ``token`` is made of ``VSCHAR`` only (RFC 6749 appendix A): printable ASCII."""
+    return token.isascii() and token.isprintable()
 
 
 _STANDARD: Final = frozenset(
@@ -149,10 +163,17 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _token(value: object) -> str | None:
+    """``value`` if it can be a token; one that cannot is of no use to anybody (appendix A.17)."""
+    text = _text(value)
+    return text if text is not None and printable(text) else None
+
+
 def lifetime(value: object) -> float | None:
     """Seconds from ``value``: a number, or a string that is one; ``None`` if it is unknown.
 
     Zero and negative lifetimes are unknown too: servers send them for tokens that plainly work.
+    A lifetime that means never becomes :data:`LONGEST`.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -160,7 +181,7 @@ def lifetime(value: object) -> float | None:
         seconds = float(value)
     except (ValueError, OverflowError):
         return None
-    return seconds if 0 < seconds < float("inf") else None
+    return min(seconds, LONGEST) if 0 < seconds < float("inf") else None
 
 
 def _scope(value: object) -> str | None:

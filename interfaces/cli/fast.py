@@ -122,7 +122,7 @@ def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | 
         return None
     token = tokens.get("access_token")
     lasts, issued = tokens.get("expires_in"), tokens.get("issued_at")
-    if not isinstance(token, str):
+    if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
         return None
     if isinstance(lasts, int | float) and isinstance(issued, int | float):
         buffer = least

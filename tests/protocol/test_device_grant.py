@@ -157,7 +157,7 @@ def test_too_many_requests_is_slow_down():
         (400, {"error": "invalid_grant"}, ProviderError),
         (400, {"error": "bad_verification_code"}, ProviderError),
         (401, {"error": "invalid_client"}, ProviderError),
-        (400, b"", ProviderError),
+        (400, b"", NetworkError),
         (500, {"error": "authorization_pending"}, NetworkError),
         (502, "<html>", NetworkError),
         (200, "<html>", NetworkError),
