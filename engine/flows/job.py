@@ -1,4 +1,4 @@
-"""An errand: one request whose answer must not be lost, described so that another process can run it."""
+"""A job: one request whose answer must not be lost, in a form that another process can run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..record import Login
 
 
-class ErrandKind(StrEnum):
+class JobKind(StrEnum):
     """What is sent."""
 
     CODE = "code"
@@ -25,40 +25,40 @@ class ErrandKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class Job:
     """From sending to saving the answer.
 
     Attributes:
         kind: What is sent.
         login: The login, as it was last saved.
-        lease: The lease it is held under, by whoever runs the errand too.
+        lease: The lease it is held under, by whoever runs the job too.
         again: Whether it may have been sent before, by a process that stopped.
     """
 
-    kind: ErrandKind
+    kind: JobKind
     login: Login
     lease: Lease
     again: bool = False
 
 
-ErrandOutcome: TypeAlias = "Login | Verdict"
+JobOutcome: TypeAlias = "Login | Verdict"
 """The login as it was saved; or, of a poll, what to tell the transport meanwhile."""
 
 
 class Courier(Protocol):
     """Carries the stretch from sending a code or refresh token to saving the answer.
 
-    Whatever happens to the caller meanwhile, the errand is finished first.
+    Whatever happens to the caller meanwhile, the job is finished first.
     """
 
-    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
-        """Have ``errand`` performed to its end; deferred signals are honoured after it.
+    def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
+        """Have ``job`` performed to its end; deferred signals are honoured after it.
 
         Args:
-            errand: What is to be sent and saved.
+            job: What is to be sent and saved.
             perform: Does it, in the process it is called in.
 
         Raises:
-            StayfastError: As the errand turns out, whichever process it was performed in.
+            StayfastError: As the job turns out, whichever process it was performed in.
         """
         ...

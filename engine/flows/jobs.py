@@ -1,4 +1,4 @@
-"""Errands sent by the courier: the way every code, device code and refresh token takes."""
+"""Jobs sent by the courier: the way every code, device code and refresh token takes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ..ports import Verdict
 from ..record import TokensNotSaved
 from ..table import State
 from .exchange import Exchange, Refreshing
-from .job import Errand, ErrandKind
+from .job import Job, JobKind
 
 if TYPE_CHECKING:
     from ..ports import Lease
     from ..record import Login
     from .dependencies import Parts
-    from .job import ErrandOutcome
+    from .job import JobOutcome
 
 
-class Errands:
-    """Hands errands to the courier, and performs them where the courier says."""
+class Jobs:
+    """Hands jobs to the courier, and performs them where the courier says."""
 
     def __init__(self, parts: Parts) -> None:
         """Work with ``parts``."""
@@ -29,67 +29,67 @@ class Errands:
 
     def send_code(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
         """Have the saved code of ``login`` exchanged; see :meth:`Exchange.send_code`."""
-        return self._login(Errand(kind=ErrandKind.CODE, login=login, lease=lease, again=again))
+        return self._login(Job(kind=JobKind.CODE, login=login, lease=lease, again=again))
 
     def refresh(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
         """Have the tokens of ``login`` refreshed; see :meth:`Refreshing.send`."""
-        return self._login(Errand(kind=ErrandKind.REFRESH, login=login, lease=lease, again=again))
+        return self._login(Job(kind=JobKind.REFRESH, login=login, lease=lease, again=again))
 
     def poll(self, login: Login, lease: Lease) -> Login | Verdict:
         """Have one poll sent for ``login``; see :meth:`Exchange.poll`."""
-        return self._carried(Errand(kind=ErrandKind.POLL, login=login, lease=lease))
+        return self._carried(Job(kind=JobKind.POLL, login=login, lease=lease))
 
-    def perform(self, errand: Errand) -> ErrandOutcome:
-        """Run ``errand`` here and now: what a courier calls, in whichever process.
+    def perform(self, job: Job) -> JobOutcome:
+        """Run ``job`` here and now: what a courier calls, in whichever process.
 
         One that may have been run before is not run again if its answer was saved since.
 
         Raises:
-            StayfastError: As the errand turns out.
+            StayfastError: As the job turns out.
         """
         try:
-            return self._perform(errand)
+            return self._perform(job)
         except TokensNotSaved as error:
-            self._bind(errand, error)
+            self._bind(job, error)
             raise
 
-    def _perform(self, errand: Errand) -> ErrandOutcome:
-        login, lease = errand.login, errand.lease
-        if errand.again:
+    def _perform(self, job: Job) -> JobOutcome:
+        login, lease = job.login, job.lease
+        if job.again:
             done = self._done(login)
             if done is not None:
                 return done
-        if errand.kind is ErrandKind.CODE:
-            return self._exchange.send_code(login, lease, again=errand.again)
-        if errand.kind is ErrandKind.REFRESH:
-            return self._refreshing.send(login, lease, again=errand.again)
+        if job.kind is JobKind.CODE:
+            return self._exchange.send_code(login, lease, again=job.again)
+        if job.kind is JobKind.REFRESH:
+            return self._refreshing.send(login, lease, again=job.again)
         return self._exchange.poll(login, lease)
 
-    def _login(self, errand: Errand) -> Login:
-        outcome = self._carried(errand)
+    def _login(self, job: Job) -> Login:
+        outcome = self._carried(job)
         if isinstance(outcome, Verdict):  # only a poll ends with one
-            msg = f"the errand for login {errand.login.short_id} came back without a login"
+            msg = f"the job for login {job.login.short_id} came back without a login"
             raise StorageConflict(msg, hint="stayfast status")
         return outcome
 
-    def _carried(self, errand: Errand) -> ErrandOutcome:
+    def _carried(self, job: Job) -> JobOutcome:
         try:
-            return self._parts.courier.carry(errand, self.perform)
+            return self._parts.courier.carry(job, self.perform)
         except TokensNotSaved as error:
-            self._bind(errand, error)  # it may come from another process, which is gone
+            self._bind(job, error)  # it may come from another process, which is gone
             raise
 
-    def _bind(self, errand: Errand, error: TokensNotSaved) -> None:
+    def _bind(self, job: Job, error: TokensNotSaved) -> None:
         arrived = error.login
-        error.save_again = lambda: self._save(errand, arrived)
+        error.save_again = lambda: self._save(job, arrived)
 
-    def _save(self, errand: Errand, arrived: Login) -> Login:
-        if errand.kind is ErrandKind.REFRESH:
-            return self._refreshing.save(errand.login, arrived, errand.lease)
-        return self._exchange.save(errand.login, arrived, errand.lease)
+    def _save(self, job: Job, arrived: Login) -> Login:
+        if job.kind is JobKind.REFRESH:
+            return self._refreshing.save(job.login, arrived, job.lease)
+        return self._exchange.save(job.login, arrived, job.lease)
 
     def _done(self, login: Login) -> Login | None:
-        """``login`` as another run of its errand has left it, if that is finished."""
+        """``login`` as another run of its job has left it, if that is finished."""
         current = self._parts.storage.read(login.id)
         if current is None or current.version == login.version:
             return None

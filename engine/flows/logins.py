@@ -22,7 +22,7 @@ from ..record import DEFAULT_ACCOUNT, Login, state_alias
 from ..secret import Secret
 from ..table import State, Trigger
 from .begin import Inquiry
-from .jobs import Errands
+from .jobs import Jobs
 from .logout import Departure
 from .refresh import LEASE_WAIT, Renewal
 from .wait import Reception
@@ -60,10 +60,10 @@ class Conductor:
     def __init__(self, parts: Parts) -> None:
         """Work with ``parts``."""
         self._parts = parts
-        self.errands: Final = Errands(parts)
+        self.jobs: Final = Jobs(parts)
         self._inquiry = Inquiry(parts)
-        self._reception = Reception(parts, self._inquiry, self.errands)
-        self.renewal: Final = Renewal(parts, self.errands)
+        self._reception = Reception(parts, self._inquiry, self.jobs)
+        self.renewal: Final = Renewal(parts, self.jobs)
         self.departure: Final = Departure(parts)
 
     # --- begin -----------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ class Conductor:
 
         Raises:
             CallbackRefused: They belong to no login that waits for them; nothing has changed.
-            StayfastError: As :meth:`Reception.receive` and :meth:`Errands.send_code` say.
+            StayfastError: As :meth:`Reception.receive` and :meth:`Jobs.send_code` say.
         """
         if login_id is None:
             login_id = self._by_state(parameters)
@@ -209,7 +209,7 @@ class Conductor:
             except CallbackRefused as refused:
                 self._reception.refuse(login, refused, _transport_of(login))
                 raise
-            return self.errands.send_code(exchanging, lease)
+            return self.jobs.send_code(exchanging, lease)
 
     def answer(self, text: str, *, login_id: str | None = None) -> Login:
         """Finish the login that ``text`` answers: an address, its query, or what a person pasted.
@@ -308,7 +308,7 @@ class Conductor:
             return login
         if login.state is State.EXCHANGING:
             self._inquiry.check_deadline(login, lease)
-            return self.errands.send_code(login, lease, again=True)
+            return self.jobs.send_code(login, lease, again=True)
         return None
 
     def _reopen(self, login: Login, transports: Sequence[Transport]) -> Session | None:

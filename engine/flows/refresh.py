@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..ports import Lease
     from ..record import Login, Summary
     from .dependencies import Parts
-    from .jobs import Errands
+    from .jobs import Jobs
 
 LEASE_WAIT: Final = 60.0
 """Seconds to wait for another process's refresh: longer than its two requests can take."""
@@ -35,10 +35,10 @@ _ROUNDS: Final = 4  # a login may be replaced by a newer one while we wait for i
 class Renewal:
     """Finds usable tokens, and refreshes them when there are none."""
 
-    def __init__(self, parts: Parts, errands: Errands) -> None:
-        """Work with ``parts``; what must not be lost is sent by ``errands``."""
+    def __init__(self, parts: Parts, jobs: Jobs) -> None:
+        """Work with ``parts``; what must not be lost is sent by ``jobs``."""
         self._parts = parts
-        self._errands = errands
+        self._jobs = jobs
 
     def find(self, provider: str, account: str) -> Login:
         """The finished login of ``account`` at ``provider``.
@@ -199,4 +199,4 @@ class Renewal:
             login = self._parts.ledger.advance(
                 login, Trigger.REFRESH, lease=lease, exchange=sending
             )
-        return self._errands.refresh(login, lease, again=again)
+        return self._jobs.refresh(login, lease, again=again)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..record import Login
     from .begin import Inquiry
     from .dependencies import Parts
-    from .jobs import Errands
+    from .jobs import Jobs
 
 SLICE: Final = 5.0  # seconds between looks at the wall clock while waiting: a laptop may sleep
 
@@ -37,11 +37,11 @@ SLICE: Final = 5.0  # seconds between looks at the wall clock while waiting: a l
 class Reception:
     """Waits for users, and judges what comes back."""
 
-    def __init__(self, parts: Parts, inquiry: Inquiry, errands: Errands) -> None:
-        """Work with ``parts``; hand valid answers to ``errands``."""
+    def __init__(self, parts: Parts, inquiry: Inquiry, jobs: Jobs) -> None:
+        """Work with ``parts``; hand valid answers to ``jobs``."""
         self._parts = parts
         self._inquiry = inquiry
-        self._errands = errands
+        self._jobs = jobs
 
     def wait(self, login: Login, session: Session, lease: Lease) -> Login:
         """Wait for the answer to ``login`` until its deadline, and see it through.
@@ -72,7 +72,7 @@ class Reception:
         """The login, finished or waiting on; ``session`` is told either way."""
         try:
             if arrival.parameters is None:
-                answer = self._errands.poll(login, lease)
+                answer = self._jobs.poll(login, lease)
                 if isinstance(answer, Verdict):
                     return self._not_yet(login, answer, session, lease)
                 finished = answer
@@ -81,7 +81,7 @@ class Reception:
                     login, arrival.parameters, lease, session, beaten=arrival.beaten
                 )
                 session.reply(Verdict(kind=VerdictKind.ACCEPTED))
-                finished = self._errands.send_code(login, lease)
+                finished = self._jobs.send_code(login, lease)
         except CallbackRefused as refused:
             self._refuse(login, session, refused)
             return login

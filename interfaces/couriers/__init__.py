@@ -16,7 +16,7 @@ from .signals import deferred_signals
 from .spawn import SpawnCourier, can_spawn
 
 if TYPE_CHECKING:
-    from ...engine.flows.job import Courier, Errand, ErrandOutcome
+    from ...engine.flows.job import Courier, Job, JobOutcome
     from ...engine.ports import Clock, Http, Storage
 
 
@@ -27,15 +27,15 @@ __all__ = ["CHOICES", "ForkCourier", "InlineCourier", "Relay", "SpawnCourier", "
 
 
 class InlineCourier:
-    """Runs errands in this process; Ctrl-C, SIGTERM and SIGHUP wait until they are done.
+    """Runs jobs in this process; Ctrl-C, SIGTERM and SIGHUP wait until they are done.
 
     What cannot wait (``kill -9``) may cost an answer that was on its way.
     """
 
-    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+    def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
         with deferred_signals():
-            return perform(errand)
+            return perform(job)
 
 
 def choose_courier(
@@ -48,7 +48,7 @@ def choose_courier(
     """The courier for logins kept in ``storage``, as ``STAYFAST_COURIER`` wants it.
 
     ``auto`` forks where no other thread forbids it, else spawns. Where neither can be done, because
-    something lives only in the memory of this process, errands are run in it.
+    something lives only in the memory of this process, jobs are run in it.
 
     Args:
         storage: What another process would have to save answers in.
@@ -100,7 +100,7 @@ class _Fitting:
         self._forked = forked
         self._otherwise = otherwise
 
-    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+    def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
         courier = self._forked if can_fork() else self._otherwise
-        return courier.carry(errand, perform)
+        return courier.carry(job, perform)

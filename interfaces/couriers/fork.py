@@ -1,4 +1,4 @@
-"""The courier that runs errands in a forked child, which outlives the process that sent it.
+"""The courier that runs jobs in a forked child, which outlives the process that sent it.
 
 ``kill -9`` of the sender then loses nothing: the child holds the login's lock, sends the request,
 saves the answer, and only then lets go. It is out of reach of the terminal, in a session of its
@@ -25,7 +25,7 @@ from .signals import DEFERRED, deferred_signals
 from .wire import pack_outcome, unpack_outcome, unpack_told
 
 if TYPE_CHECKING:
-    from ...engine.flows.job import Errand, ErrandOutcome
+    from ...engine.flows.job import Job, JobOutcome
     from .channel import Relay
 
 _HARMLESS: Final = frozenset({"stayfast-page"})
@@ -64,7 +64,7 @@ def can_fork() -> bool:
 
 
 class ForkCourier:
-    """Forks a child for every errand: about 5 ms."""
+    """Forks a child for every job: about 5 ms."""
 
     def __init__(self, relay: Relay, let_go: Callable[[], None]) -> None:
         """Know who is told, and what must not be shared.
@@ -77,18 +77,18 @@ class ForkCourier:
         self._relay = relay
         self._let_go = let_go
 
-    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+    def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
         with deferred_signals():
-            return self._carry(errand, perform)
+            return self._carry(job, perform)
 
-    def _carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+    def _carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         self._let_go()
         ours, theirs = Channel.pair()
         with shared_with_child() as locks:
             child = _fork()
             if child == 0:
-                self._be_courier(theirs, locks, errand, perform)
+                self._be_courier(theirs, locks, job, perform)
         theirs.close()
         try:
             outcome = hear(ours, self._relay)
@@ -97,15 +97,15 @@ class ForkCourier:
             with suppress(ChildProcessError):  # a host program that reaps all children did it
                 os.waitpid(child, 0)
         if outcome is None:  # the child was killed: what it may have sent is sent once more
-            return perform(replace(errand, again=True))
+            return perform(replace(job, again=True))
         return outcome
 
     def _be_courier(
         self,
         home: Channel,
         locks: Collection[int],
-        errand: Errand,
-        perform: Callable[[Errand], ErrandOutcome],
+        job: Job,
+        perform: Callable[[Job], JobOutcome],
     ) -> NoReturn:
         try:
             os.setsid()
@@ -115,16 +115,16 @@ class ForkCourier:
             for lock in locks:
                 sign(lock)
             self._relay.leave(home)
-            run(home, errand, perform)
+            run(home, job, perform)
         finally:
             os._exit(0)  # nothing of the parent's may be flushed, closed or cleaned up twice
 
 
-def run(home: Channel, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> None:
-    """Perform ``errand`` and send its outcome home; what nobody takes is saved, if it can be."""
-    outcome: ErrandOutcome | StayfastError
+def run(home: Channel, job: Job, perform: Callable[[Job], JobOutcome]) -> None:
+    """Perform ``job`` and send its outcome home; what nobody takes is saved, if it can be."""
+    outcome: JobOutcome | StayfastError
     try:
-        outcome = perform(errand)
+        outcome = perform(job)
     except StayfastError as error:
         outcome = error
     try:
@@ -132,14 +132,14 @@ def run(home: Channel, errand: Errand, perform: Callable[[Errand], ErrandOutcome
     except OSError:
         if isinstance(outcome, TokensNotSaved):
             _keep_trying(outcome)
-        errand.lease.release()
+        job.lease.release()
 
 
-def hear(line: Channel, relay: Relay) -> ErrandOutcome | None:
+def hear(line: Channel, relay: Relay) -> JobOutcome | None:
     """What a courier at the other end of ``line`` has to tell; ``None`` if it is gone.
 
     Raises:
-        StayfastError: As the errand turned out.
+        StayfastError: As the job turned out.
     """
     last = hear_last(line, relay)
     return None if last is None else unpack_outcome(last)

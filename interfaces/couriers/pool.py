@@ -68,7 +68,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Worker:
-    """One worker, as those who send it errands see it.
+    """One worker, as those who send it jobs see it.
 
     Attributes:
         terms: What it knows; it is of no use to who has others.
@@ -109,7 +109,7 @@ class Worker:
         self._end.settimeout(None)
 
     def take(self, parcel: bytes, lock: int) -> bool:
-        """Whether it has taken the errand; if not, it has not begun with it and never will."""
+        """Whether it has taken the job; if not, it has not begun with it and never will."""
         with suppress(OSError):
             self.line.send(parcel, [lock])
             return self.line.receive() is not None
@@ -141,7 +141,7 @@ def _start(theirs: socket.socket) -> subprocess.Popen[bytes]:
 
 
 class Crew:
-    """All workers of one courier; any number of threads may send errands to them."""
+    """All workers of one courier; any number of threads may send jobs to them."""
 
     def __init__(self) -> None:
         """Nobody yet."""
@@ -151,7 +151,7 @@ class Crew:
         _crews.add(self)
 
     def send(self, terms: bytes, parcel: bytes, lock: int) -> Worker | None:
-        """The worker that has taken the errand and the lock; ``None`` if there is none to be had."""
+        """The worker that has taken the job and the lock; ``None`` if there is none to be had."""
         while (worker := self._take_idle()) is not None:
             if worker.terms == terms and worker.take(parcel, lock):
                 return worker
@@ -168,7 +168,7 @@ class Crew:
         return None
 
     def keep(self, worker: Worker) -> None:
-        """``worker`` is done; it waits for the next errand, unless another does already."""
+        """``worker`` is done; it waits for the next job, unless another does already."""
         with self._guard:
             kept = len(self._idle) < _KEPT_IDLE and worker in self._all
             if kept:

@@ -1,6 +1,6 @@
-"""The courier that runs errands in a program of its own, for a process whose threads forbid a fork.
+"""The courier that runs jobs in a program of its own, for a process whose threads forbid a fork.
 
-A web server is one. The worker is handed the vault's key, the login's lock and the errand through
+A web server is one. The worker is handed the vault's key, the login's lock and the job through
 a private socket; ``kill -9`` of the sender then loses nothing, as with a forked child.
 """
 
@@ -19,10 +19,10 @@ from ...storage.host import app_version, origin
 from .fork import hear_last
 from .pool import Crew
 from .signals import deferred_signals
-from .wire import pack_errand, unpack_outcome
+from .wire import pack_job, unpack_outcome
 
 if TYPE_CHECKING:
-    from ...engine.flows.job import Errand, ErrandOutcome
+    from ...engine.flows.job import Job, JobOutcome
     from ...storage.vault.vault import Vault
     from ..http import RequestsHttp
     from .channel import Relay
@@ -39,7 +39,7 @@ def can_spawn() -> bool:
 
 
 class SpawnCourier:
-    """Sends errands to workers: 0.1 to 0.3 s to start one, 6 ms where one is idle.
+    """Sends jobs to workers: 0.1 to 0.3 s to start one, 6 ms where one is idle.
 
     May be used from any number of threads.
     """
@@ -58,19 +58,19 @@ class SpawnCourier:
         self._crew = Crew()
         weakref.finalize(self, self._crew.dismiss)
 
-    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+    def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
         with deferred_signals():
-            return self._carry(errand, perform)
+            return self._carry(job, perform)
 
-    def _carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
-        lock = self._storage.held(errand.lease)
+    def _carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
+        lock = self._storage.held(job.lease)
         terms = self._terms()
         worker = None
         if lock is not None and terms is not None:
-            worker = self._crew.send(terms, pack_errand(errand), lock)
+            worker = self._crew.send(terms, pack_job(job), lock)
         if worker is None:  # nobody has taken it
-            return perform(errand)
+            return perform(job)
         try:
             last = hear_last(worker.line, self._relay)
         except BaseException:  # an observer's; the lock is not ours alone until the worker is done
@@ -78,7 +78,7 @@ class SpawnCourier:
             raise
         if last is None:  # the worker was killed: what it may have sent is sent once more
             self._crew.discharge(worker)
-            return perform(replace(errand, again=True))
+            return perform(replace(job, again=True))
         self._crew.keep(worker)
         return unpack_outcome(last)
 

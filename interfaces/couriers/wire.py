@@ -1,4 +1,4 @@
-"""What goes between a courier and the process that sent it: errands, events, outcomes, as CBOR.
+"""What goes between a courier and the process that sent it: jobs, events, outcomes, as CBOR.
 
 It travels through a socket that only the two of them have, and holds secrets.
 """
@@ -12,35 +12,35 @@ from ...engine import cbor, errors
 from ...engine.audit.events import Recorded
 from ...engine.codec import decode_login, encode_login
 from ...engine.errors import StayfastError
-from ...engine.flows.job import Errand, ErrandKind
+from ...engine.flows.job import Job, JobKind
 from ...engine.ports import Lease, Verdict, VerdictKind
 from ...engine.record import Login
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Scalar
-    from ...engine.flows.job import ErrandOutcome
+    from ...engine.flows.job import JobOutcome
 
 _BESIDES: Final = ("oauth_error", "status", "reason", "login_id", "kept")
 """What some errors remember besides their sentences."""
 
 
-def pack_errand(errand: Errand) -> bytes:
-    """``errand``, for a process that has the same storage open."""
+def pack_job(job: Job) -> bytes:
+    """``job``, for a process that has the same storage open."""
     return cbor.encode(
         {
-            "errand": errand.kind.value,
-            "login": _bytes_of(errand.login),
-            "lease": errand.lease.login_id,
-            "fence": errand.lease.fence,
-            "again": errand.again,
+            "job": job.kind.value,
+            "login": _bytes_of(job.login),
+            "lease": job.lease.login_id,
+            "fence": job.lease.fence,
+            "again": job.again,
         }
     )
 
 
-def unpack_errand(members: Mapping[str, Any]) -> Errand:
-    """The errand that :func:`pack_errand` wrote."""
-    return Errand(
-        kind=ErrandKind(members["errand"]),
+def unpack_job(members: Mapping[str, Any]) -> Job:
+    """The job that :func:`pack_job` wrote."""
+    return Job(
+        kind=JobKind(members["job"]),
         login=decode_login(members["login"]),
         lease=Lease(members["lease"], members["fence"]),
         again=members["again"],
@@ -61,8 +61,8 @@ def unpack_told(members: Mapping[str, Any]) -> tuple[list[Recorded], Login | Non
     return recorded, decode_login(members["login"]) if members["login"] else None
 
 
-def pack_outcome(outcome: ErrandOutcome | StayfastError) -> bytes:
-    """How an errand turned out."""
+def pack_outcome(outcome: JobOutcome | StayfastError) -> bytes:
+    """How a job turned out."""
     if isinstance(outcome, StayfastError):
         return cbor.encode({"error": _error_members(outcome)})
     if isinstance(outcome, Login):
@@ -80,8 +80,8 @@ def pack_outcome(outcome: ErrandOutcome | StayfastError) -> bytes:
     )
 
 
-def unpack_outcome(members: Mapping[str, Any]) -> ErrandOutcome:
-    """How an errand turned out.
+def unpack_outcome(members: Mapping[str, Any]) -> JobOutcome:
+    """How a job turned out.
 
     Raises:
         StayfastError: That is how.

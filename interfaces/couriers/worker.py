@@ -1,4 +1,4 @@
-"""What runs in a spawned courier: one errand after the other, for as long as somebody sends them."""
+"""What runs in a spawned courier: one job after the other, for as long as somebody sends them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from ...engine import cbor
 from ...engine.audit.events import Origin
 from ...engine.flows.dependencies import Parts
-from ...engine.flows.jobs import Errands
+from ...engine.flows.jobs import Jobs
 from ...engine.flows.ledger import Ledger
 from ...storage.host import SystemClock, SystemRandomness, app_version
 from ...storage.locks import sign
@@ -20,9 +20,9 @@ from ..http import RequestsHttp
 from . import InlineCourier
 from .channel import Channel, Relay
 from .fork import run
-from .wire import unpack_errand
+from .wire import unpack_job
 
-_IDLE: Final = 300.0  # seconds without an errand, after which a worker is not worth its memory
+_IDLE: Final = 300.0  # seconds without a job, after which a worker is not worth its memory
 _YES: Final = cbor.encode({"ready": True})
 
 
@@ -33,7 +33,7 @@ def serve(end: socket.socket) -> None:
     # another version was installed meanwhile: it may not mean the same by the same words
     if terms is None or terms[0]["version"] != app_version():
         return
-    errands = _errands(terms[0], home)
+    jobs = _jobs(terms[0], home)
     home.send(_YES)
     while True:
         end.settimeout(_IDLE)
@@ -47,20 +47,20 @@ def serve(end: socket.socket) -> None:
                 os.set_inheritable(lock, False)
                 sign(lock)
             home.send(_YES)
-            run(home, unpack_errand(message), errands.perform)
-        except OSError:  # the sender died before it knew that we had its errand
+            run(home, unpack_job(message), jobs.perform)
+        except OSError:  # the sender died before it knew that we had its job
             return
         finally:
             for lock in locks:
                 os.close(lock)
 
 
-def _errands(terms: Mapping[str, Any], home: Channel) -> Errands:
+def _jobs(terms: Mapping[str, Any], home: Channel) -> Jobs:
     storage = open_handed_over(Handover.of(terms["vault"]), os.environ)
     relay = Relay()
     relay.leave(home)
     clock = SystemClock()
-    return Errands(
+    return Jobs(
         Parts(
             storage=storage,
             ledger=Ledger(storage, clock, Origin(**terms["origin"]), [relay]),

@@ -12,7 +12,7 @@ from bench_parts import conductor_over
 from instant import InstantTransport
 from logins import fresh_login
 from stayfast.engine.errors import NetworkError, StorageFull
-from stayfast.engine.flows.job import Errand, ErrandKind
+from stayfast.engine.flows.job import Job, JobKind
 from stayfast.engine.ports import (
     Change,
     HttpRequest,
@@ -30,7 +30,7 @@ from stayfast.storage import MemoryStorage
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 
-POLL = Errand(kind=ErrandKind.POLL, login=fresh_login(), lease=Lease("any"))
+POLL = Job(kind=JobKind.POLL, login=fresh_login(), lease=Lease("any"))
 NOT_YET = Verdict(kind=VerdictKind.PENDING)
 
 
@@ -45,25 +45,25 @@ def approve(address: str) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_errand_is_finished_before_a_signal_is_heeded(number: int) -> None:
-    """A signal that comes during an errand takes effect after it."""
+def test_a_job_is_finished_before_a_signal_is_heeded(number: int) -> None:
+    """A signal that comes during a job takes effect after it."""
     done: list[str] = []
 
-    def perform(errand: Errand) -> Verdict:
+    def perform(job: Job) -> Verdict:
         os.kill(os.getpid(), number)
-        done.append(errand.kind)
+        done.append(job.kind)
         return NOT_YET
 
     with pytest.raises(KeyboardInterrupt), signals_as_interrupts():
         InlineCourier().carry(POLL, perform)
-    assert done == [ErrandKind.POLL]
+    assert done == [JobKind.POLL]
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
     """What nohup turned off does not interrupt."""
 
-    def perform(errand: Errand) -> Verdict:
-        del errand
+    def perform(job: Job) -> Verdict:
+        del job
         os.kill(os.getpid(), signal.SIGHUP)
         return NOT_YET
 

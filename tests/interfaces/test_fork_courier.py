@@ -16,7 +16,7 @@ from logins import fresh_login
 from stayfast.engine import cbor, errors
 from stayfast.engine.audit.events import Recorded
 from stayfast.engine.errors import ConfigInvalid, NetworkError, StayfastError
-from stayfast.engine.flows.job import Errand, ErrandKind
+from stayfast.engine.flows.job import Job, JobKind
 from stayfast.engine.ports import Lease, Verdict, VerdictKind
 from stayfast.engine.record import Login, TokensNotSaved
 from stayfast.interfaces.couriers import ForkCourier, InlineCourier, Relay, choose_courier
@@ -26,27 +26,25 @@ from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage, open_storage
 from stayfast.storage.locks import locked
 
-ERRAND = Errand(kind=ErrandKind.REFRESH, login=fresh_login(), lease=Lease("any"))
+JOB = Job(kind=JobKind.REFRESH, login=fresh_login(), lease=Lease("any"))
 
 
 def courier(relay: Relay | None = None) -> ForkCourier:
     return ForkCourier(relay or Relay(), lambda: None)
 
 
-def test_an_errand_runs_in_another_process_and_its_login_comes_home() -> None:
+def test_a_job_runs_in_another_process_and_its_login_comes_home() -> None:
     """The outcome is equal, and was made elsewhere."""
-    outcome = courier().carry(
-        ERRAND, lambda errand: replace(errand.login, account=f"{os.getpid()}")
-    )
+    outcome = courier().carry(JOB, lambda job: replace(job.login, account=f"{os.getpid()}"))
     assert isinstance(outcome, Login)
-    assert outcome == replace(ERRAND.login, account=outcome.account)
+    assert outcome == replace(JOB.login, account=outcome.account)
     assert int(outcome.account) != os.getpid()
 
 
 def test_a_verdict_comes_home() -> None:
     """So does what a poll has to say."""
     verdict = Verdict(kind=VerdictKind.SLOW_DOWN, message="slower", interval=10)
-    assert courier().carry(ERRAND, lambda _errand: verdict) == verdict
+    assert courier().carry(JOB, lambda _job: verdict) == verdict
 
 
 @pytest.mark.parametrize(
@@ -89,24 +87,24 @@ def test_what_the_child_records_is_told_in_the_parent() -> None:
 
     relay = Relay([Keeper()])
 
-    def perform(errand: Errand) -> Login:
-        relay.observe([Recorded(7, {"scopes": ("a", "b")})], errand.login)
-        return errand.login
+    def perform(job: Job) -> Login:
+        relay.observe([Recorded(7, {"scopes": ("a", "b")})], job.login)
+        return job.login
 
-    courier(relay).carry(ERRAND, perform)
-    assert heard == [(7, ERRAND.login)]
+    courier(relay).carry(JOB, perform)
+    assert heard == [(7, JOB.login)]
 
 
 def test_a_killed_courier_is_replaced() -> None:
     """What it may have sent already is sent once more, marked as such."""
     sender = os.getpid()
 
-    def perform(errand: Errand) -> Login:
+    def perform(job: Job) -> Login:
         if os.getpid() != sender:
             os.kill(os.getpid(), signal.SIGKILL)
-        return replace(errand.login, account="again" if errand.again else "first")
+        return replace(job.login, account="again" if job.again else "first")
 
-    outcome = courier().carry(ERRAND, perform)
+    outcome = courier().carry(JOB, perform)
     assert isinstance(outcome, Login)
     assert outcome.account == "again"
 
@@ -117,16 +115,16 @@ def test_the_lock_is_held_until_both_have_let_go(tmp_path: Path) -> None:
     os.mkfifo(gate)
     os.mkfifo(sign)
 
-    def perform(errand: Errand) -> Login:
+    def perform(job: Job) -> Login:
         # by name: a courier has let go of every file it was born with
         Path(sign).write_text(str(os.getpid()))
         Path(gate).read_text()
-        return errand.login
+        return job.login
 
     sender = os.fork()
     if sender == 0:
         with locked(path, wait=0, what="login"):
-            courier().carry(ERRAND, perform)
+            courier().carry(JOB, perform)
         os._exit(0)
     child = Path(sign).read_text()
     os.kill(sender, signal.SIGKILL)
@@ -145,12 +143,12 @@ def test_a_courier_holds_no_file_of_its_sender(tmp_path: Path) -> None:
     """A pipe or a port of the sender is free as soon as the sender is gone."""
     reading, writing = os.pipe()
 
-    def perform(errand: Errand) -> Login:
+    def perform(job: Job) -> Login:
         same = os.fstat(writing).st_ino
-        return replace(errand.login, account="kept" if same == inode else "let go")
+        return replace(job.login, account="kept" if same == inode else "let go")
 
     inode = os.fstat(writing).st_ino
-    outcome = courier().carry(ERRAND, perform)
+    outcome = courier().carry(JOB, perform)
     os.close(reading)
     os.close(writing)
     assert isinstance(outcome, Login)
@@ -162,10 +160,10 @@ def test_tokens_that_nobody_takes_are_saved_when_there_is_room(tmp_path: Path) -
     saved, sign = tmp_path / "saved", tmp_path / "sign"
     os.mkfifo(sign)
 
-    def perform(errand: Errand) -> Login:
+    def perform(job: Job) -> Login:
         sign.write_text("here")
         sign.read_text()
-        error = TokensNotSaved("no room", login=errand.login)
+        error = TokensNotSaved("no room", login=job.login)
         tries = iter((errors.StorageFull("still none"), None))
 
         def save_again() -> Login:
@@ -173,14 +171,14 @@ def test_tokens_that_nobody_takes_are_saved_when_there_is_room(tmp_path: Path) -
             if problem:
                 raise problem
             saved.write_text("saved")
-            return errand.login
+            return job.login
 
         error.save_again = save_again
         raise error
 
     sender = os.fork()
     if sender == 0:
-        courier().carry(ERRAND, perform)
+        courier().carry(JOB, perform)
         os._exit(0)
     sign.read_text()
     os.kill(sender, signal.SIGKILL)

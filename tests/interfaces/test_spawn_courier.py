@@ -273,7 +273,7 @@ def test_many_threads_share_one_refresh(place: Path, server: AuthorizationServer
 def test_a_worker_that_cannot_start_is_done_without(
     place: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
-    """Where no program can be started, or it is another version, errands are run in process."""
+    """Where no program can be started, or it is another version, jobs are run in process."""
     own = bench(place)
     if trouble == "start":
         monkeypatch.setattr(sys, "executable", str(place / "python-that-is-not-there"))
@@ -344,7 +344,7 @@ def test_who_is_chosen(place: Path) -> None:
 def test_the_storages_a_program_names_can_be_handed_over(
     tmp_path: Path, kind: type[EncryptedFileStorage | KeyringStorage]
 ) -> None:
-    """They are vaults like that of the command, and their errands outlive the program too."""
+    """They are vaults like that of the command, and their jobs outlive the program too."""
     storage = kind(str(tmp_path / "s"), environ={})
     spawn = {"STAYFAST_COURIER": "spawn"}
     assert isinstance(choose_courier(storage, RequestsHttp(), Relay(), spawn), SpawnCourier)

@@ -17,7 +17,7 @@ from instant import InstantTransport
 from postgres_server import Host, PostgresServer
 from stayfast.engine.errors import Fenced, LoginBusy
 from stayfast.engine.flows.dependencies import Parts
-from stayfast.engine.flows.job import Errand, ErrandOutcome
+from stayfast.engine.flows.job import Job, JobOutcome
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.ports import Change
@@ -195,9 +195,9 @@ class PausedCourier(InlineCourier):
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         self._meanwhile = meanwhile
 
-    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+    def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         self._meanwhile()
-        return super().carry(errand, perform)
+        return super().carry(job, perform)
 
 
 def conductor(storage: PostgresStorage, courier: InlineCourier) -> Conductor:

@@ -19,7 +19,7 @@ from logins import CONFIG, NOW, ORIGIN, TOKENS, login_in
 from stayfast.engine.audit.events import Recorded
 from stayfast.engine.errors import LoginBusy, NetworkError, StayfastError, StorageConflict
 from stayfast.engine.flows.dependencies import Parts
-from stayfast.engine.flows.job import Errand, ErrandOutcome
+from stayfast.engine.flows.job import Job, JobOutcome
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.ports import Change, HttpRequest, HttpResponse, Lease
@@ -46,7 +46,7 @@ class Scenario:
             it takes the predecessor until the successor was used.
         kills: How many processes may be killed.
         faults: How many answers may be lost on the way, or requests refused.
-        courier: Whether an errand outlives the process that sent it.
+        courier: Whether a job outlives the process that sent it.
         newer: Whether another process finishes a new login of the same account meanwhile.
         leases: Whether leases exclude anybody; only to see the invariants fail without.
     """
@@ -210,7 +210,7 @@ class World:
         )
         self.logins[coming.id] = coming
         conductor = _conductor(self, process)
-        return conductor.errands._exchange.save(
+        return conductor.jobs._exchange.save(
             coming, replace(coming, tokens=fresh), Lease(coming.id)
         )
 
@@ -396,16 +396,16 @@ class WorldHttp:
 
 
 class WorldCourier:
-    """Carries errands in the process that asks, which may survive its own death there."""
+    """Carries jobs in the process that asks, which may survive its own death there."""
 
     def __init__(self, process: Process, *, outlives: bool) -> None:
         self._process = process
         self._outlives = outlives
 
-    def carry(self, errand: Errand, perform: Callable[[Errand], ErrandOutcome]) -> ErrandOutcome:
+    def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         self._process.sheltered = self._outlives
         try:
-            return perform(errand)
+            return perform(job)
         finally:
             self._process.sheltered = False
             if self._process.dead:
