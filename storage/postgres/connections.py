@@ -1,7 +1,11 @@
-"""The connections of one process: few, bounded in time, made when needed, kept for the next.
+"""The connections of one process: few, bounded in time, made when needed, kept for the next use.
 
-There are no threads behind them, as other pools have: a process with threads of its own cannot
-send a courier, which is forked. Nor does a connection wait here for the length of a request.
+:class:`Connections` is a pool without threads of its own: a process that has such threads cannot
+send a courier, because a courier is forked. A connection goes back to the pool after each piece of
+work; none is kept open while an HTTP request runs.
+
+:class:`Executor` lets the code of the vault, which is written for SQLite, run over one of these
+connections: it rewrites the few words in which the two databases differ.
 """
 
 from __future__ import annotations
@@ -41,6 +45,9 @@ _FROZEN: Final = (
 _BEGUN: Final = frozenset({TransactionStatus.INTRANS, TransactionStatus.INERROR})
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
+_IN_POSTGRESQL: Final = {
+    "BEGIN": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",  # one snapshot, as in SQLite
+}
 _clock: Final = SystemClock()
 
 
@@ -210,6 +217,26 @@ def _has_news(connection: Connection) -> bool:
         return True
 
 
+class Executor:
+    """A connection as a :class:`stayfast.storage.vault.database.Database`."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        """Run statements over ``connection``, which stays its owner's."""
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
+        """Run one statement."""
+        return self._connection.execute(_translated(sql), parameters or None, binary=True)
+
+
+@cache
+def _translated(sql: str) -> bytes:
+    """``sql`` in PostgreSQL's words; as octets, because psycopg's types take only literal text."""
+    return _IN_POSTGRESQL.get(sql, sql).replace("?", "%s").replace(" AS BLOB", " AS BYTEA").encode()
+
+
 _pools: WeakSet[Connections] = WeakSet()
 _parents: list[Connection] = []
 
@@ -221,31 +248,3 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-# The SQL that the vault speaks, said to PostgreSQL.
-
-
-_WORDS: Final = {
-    "BEGIN": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",  # one moment, as in SQLite
-}
-
-
-class Executor:
-    """A connection as a :class:`stayfast.storage.vault.database.Database`."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        """Speak over ``connection``."""
-        self._connection = connection
-
-    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
-        """Run one statement."""
-        return self._connection.execute(_said(sql), parameters or None, binary=True)
-
-
-@cache
-def _said(sql: str) -> bytes:
-    """``sql`` with psycopg's marks; as octets, since it is not a literal of this module."""
-    return _WORDS.get(sql, sql).replace("?", "%s").replace(" AS BLOB", " AS BYTEA").encode()

@@ -1,4 +1,10 @@
-"""Logins in PostgreSQL: the contract of every storage, for many users on many hosts."""
+"""Logins in PostgreSQL: the contract of every storage, for many users on many hosts.
+
+:class:`PostgresStorage` is the storage. Rows are sealed, signed and chained by the code of the
+vault, which runs here over an :class:`~.connections.Executor`. :class:`PostgresOpener` opens the
+database once per process: it makes the tables if they are missing, reads the header, and finds on
+this host a key that opens one of the header's slots.
+"""
 
 from __future__ import annotations
 
@@ -287,9 +293,6 @@ def _summaries(database: Executor, keys: Keys) -> Iterator[Summary]:
             yield decode_summary(keys.open_row("meta", login, version, state, meta))
         except (Damaged, NewerFormat):
             continue
-
-
-# A database opened: its tables made sure of, its header read, its keys found on this host.
 
 
 class PostgresOpener:
