@@ -1,4 +1,9 @@
-"""The lock of one host: who may take over what a process of it held that was killed."""
+"""The lock that the processes of one host share, and its name in the database.
+
+A process that is killed leaves its lease in the database behind. Another process of the same host
+may take that lease over at once, if it holds the same lock: the operating system frees a lock only
+when its holder has ended. Leases of other hosts have to run out.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,7 @@ from ..private_file import ensure_directory
 
 @cache
 def _boot() -> str | None:
-    """What tells this run of this kernel from every other; ``None`` where nothing does."""
+    """An identifier of this run of this kernel; ``None`` where the system has no such thing."""
     if sys.platform != "linux":
         return None
     try:
@@ -27,16 +32,16 @@ def _boot() -> str | None:
 
 
 @contextmanager
-def turn_of(
+def hold_host_lock(
     locks: str, login_id: str, *, wait: float, until: Callable[[], bool] | None
 ) -> Generator[str | None]:
-    """Our turn among the processes of this host; gives the realm of the lock they share.
+    """Hold the lock that the processes of this host share for a login; gives the name of that lock.
 
     Args:
         locks: The directory of the locks.
         login_id: The login they are for.
         wait: Seconds to wait for another process.
-        until: Asked while waiting; when true, waiting has no more point.
+        until: Called while waiting; once it returns true, waiting is pointless and ends.
 
     Raises:
         LoginBusy: Another process of this host has it; the message names it.
@@ -44,20 +49,20 @@ def turn_of(
     try:
         ensure_directory(os.path.dirname(locks))
         ensure_directory(locks)
-    except StorageError:  # no home, or one that is read-only: as on many servers
+    except StorageError:  # no home directory, or a read-only one, as on many servers
         yield None
         return
     path = os.path.join(locks, f"{login_id}.lock")
     with locked(path, wait=wait, what=f"login {login_id[:4]}", until=until) as descriptor:
-        yield realm_of(descriptor)
+        yield host_lock_name(descriptor)
 
 
-def realm_of(descriptor: int) -> str | None:
+def host_lock_name(descriptor: int) -> str | None:
     """The name of the lock on the open file ``descriptor``.
 
-    Two processes that name the same realm stand before the same lock: the same file, seen by the
-    same kernel. A copy of the directory on another host, or in another container, is another
-    realm. ``None`` where that cannot be told; a lease of such a process has to run out.
+    Two processes that give the same name wait for the same lock: the same file, seen by the same
+    kernel. A copy of the directory on another host, or in another container, has another name.
+    ``None`` where the kernel cannot be identified; a lease of such a process has to run out.
     """
     boot = _boot()
     if boot is None:

@@ -33,17 +33,17 @@ _LONGEST_PAUSE_OF_MANY: Final = 0.1
 _clock: Final = SystemClock()
 
 _TAKE: Final = """
-INSERT INTO lease AS held (login, fence, until, since, pid, host, realm)
+INSERT INTO lease AS held (login, fence, until, since, pid, host, host_lock)
 VALUES (%(login)s, nextval('fence'), clock_timestamp() + %(ttl)s * interval '1 second',
-        clock_timestamp(), %(pid)s, %(host)s, %(realm)s)
+        clock_timestamp(), %(pid)s, %(host)s, %(host_lock)s)
 ON CONFLICT (login) DO UPDATE SET fence = excluded.fence, since = excluded.since,
   until = clock_timestamp() + %(ttl)s * interval '1 second',
-  pid = excluded.pid, host = excluded.host, realm = excluded.realm
-WHERE held.until IS NULL OR held.until <= clock_timestamp() OR held.realm = excluded.realm
+  pid = excluded.pid, host = excluded.host, host_lock = excluded.host_lock
+WHERE held.until IS NULL OR held.until <= clock_timestamp() OR held.host_lock = excluded.host_lock
 RETURNING fence
 """
 _LOOK: Final = """
-SELECT until IS NULL OR until <= clock_timestamp() OR coalesce(realm = %(realm)s, false),
+SELECT until IS NULL OR until <= clock_timestamp() OR coalesce(host_lock = %(host_lock)s, false),
        pid, host, extract(epoch FROM clock_timestamp() - since)::float8
 FROM lease WHERE login = %(login)s
 """
@@ -97,7 +97,7 @@ class LeaseRows:
         login_id: str,
         *,
         wait: float,
-        realm: str | None,
+        host_lock: str | None,
         until: Callable[[], bool] | None = None,
     ) -> LentLease:
         """A lease of ``login_id``.
@@ -105,7 +105,7 @@ class LeaseRows:
         Args:
             login_id: Whose.
             wait: Seconds to wait for another holder.
-            realm: Names the lock under which we have excluded everybody else who names it too.
+            host_lock: The name of the host's lock that we hold; nobody else who gives that name has it.
             until: Asked while waiting; when true, waiting has no more point.
 
         Raises:
@@ -117,10 +117,10 @@ class LeaseRows:
             "ttl": self._ttl,
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "realm": realm,
+            "host_lock": host_lock,
         }
         deadline = _clock.monotonic() + wait
-        pause, longest = _FIRST_PAUSE, _LONGEST_PAUSE if realm else _LONGEST_PAUSE_OF_MANY
+        pause, longest = _FIRST_PAUSE, _LONGEST_PAUSE if host_lock else _LONGEST_PAUSE_OF_MANY
         free = True
         while True:
             if free:

@@ -46,7 +46,7 @@ STEPS: Final = (
     CREATE SEQUENCE fence;
     CREATE TABLE lease (
       login TEXT PRIMARY KEY, fence BIGINT NOT NULL, until TIMESTAMPTZ, since TIMESTAMPTZ NOT NULL,
-      pid BIGINT NOT NULL, host TEXT NOT NULL, realm TEXT
+      pid BIGINT NOT NULL, host TEXT NOT NULL, host_lock TEXT
     ) WITH (fillfactor = 50);
     """,
 )

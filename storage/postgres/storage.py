@@ -31,7 +31,7 @@ from ..vault.tamper_check import Watch, problems_of
 from .address import Address
 from .commits import Commits
 from .connections import MOST, PATIENCE, Connections, Executor
-from .host_lock import turn_of
+from .host_lock import hold_host_lock
 from .leases import TTL, LeaseRows
 from .schema import prepare
 
@@ -265,7 +265,7 @@ class PostgresStorage:
         # each answer costs a look at the database, and a crowd may be asking
         sooner = None if until is None else News(lambda: None, until)
         process = os.getpid()
-        with turn_of(self._locks, login_id, wait=wait, until=sooner) as realm:
+        with hold_host_lock(self._locks, login_id, wait=wait, until=sooner) as host_lock:
             waited = _clock.monotonic() - began
             if waited > _NOTICEABLE and until is not None and until():
                 raise LoginBusy(
@@ -273,7 +273,7 @@ class PostgresStorage:
                     hint="stayfast status",
                 )
             left = max(0.0, wait - waited)
-            lease = self._leases.acquire(login_id, wait=left, realm=realm, until=sooner)
+            lease = self._leases.acquire(login_id, wait=left, host_lock=host_lock, until=sooner)
             try:
                 yield lease
             finally:
