@@ -53,7 +53,7 @@ def _decoded(data: bytes, build: Callable[[Mapping[str, Any]], T]) -> T:
         if members["schema"] > SCHEMA:
             raise NewerFormat(
                 "this login was written by a newer version of Stayfast",
-                hint="pip install --upgrade stayfast",
+                hint="in a newer clone of Stayfast: pip install .",
             )
         return build(members)
     except (cbor.CborError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -68,11 +68,11 @@ though its sender be killed. Tokens that find the disk full take the room that w
 them; if even that is gone they wait, sealed, in XDG_RUNTIME_DIR.
 
 For many users on many hosts, STAYFAST_STORE=postgresql://USER@HOST/DATABASE keeps logins in a
-PostgreSQL database (pip install 'stayfast[postgres]'), sealed in the same way: it sees neither
-tokens nor names. Who comes first makes the tables, in schema stayfast or the one that ?schema=NAME
-in the address names, and the key: a key file, to be copied to every other host, or a passphrase
-they all know. A password is best kept in PGPASSFILE. A line to another machine is encrypted;
-sslmode=verify-full in the address also proves whose server is at its end.
+PostgreSQL database (in a clone of Stayfast: pip install '.[postgres]'). They are sealed in the
+same way: the database sees neither tokens nor names. The first user makes the tables, in schema
+stayfast or the one that ?schema=NAME in the address names, and the key: a key file, to be copied
+to every other host, or a passphrase they all know. Keep a password in PGPASSFILE. The connection
+to another machine is encrypted; sslmode=verify-full in the address also checks the server's name.
 A role that is not to make the tables, but to use them, needs:
 
 """ + GRANTS.format(schema="stayfast", role="the_user")

@@ -38,5 +38,5 @@ def require_psycopg() -> None:
     except ImportError as error:  # absent, or without a libpq to speak through
         raise ConfigMissing(
             "logins in PostgreSQL need psycopg, which is not installed",
-            hint="pip install 'stayfast[postgres]'",
+            hint="in a clone of Stayfast: pip install '.[postgres]'",
         ) from error

@@ -103,7 +103,7 @@ def _version(connection: Connection, schema: str) -> int | None:
     if found > len(STEPS):
         raise NewerFormat(
             "the tables of this database were changed by a newer version of Stayfast",
-            hint="pip install --upgrade stayfast",
+            hint="in a newer clone of Stayfast: pip install .",
         )
     return int(found)
 

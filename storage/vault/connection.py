@@ -163,7 +163,7 @@ class Session:
         if self.header is not None and self.header.min_writer > FORMAT:
             raise NewerFormat(
                 "this vault may be read, but only a newer version of Stayfast may write to it",
-                hint="pip install --upgrade stayfast",
+                hint="in a newer clone of Stayfast: pip install .",
             )
 
     def _undo(self, connection: sqlite3.Connection) -> None:

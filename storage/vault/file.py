@@ -82,7 +82,7 @@ def read_header(connection: sqlite3.Connection, directory: str) -> Header:
         if application == APPLICATION_ID and version > FORMAT:
             raise NewerFormat(
                 "this vault was written by a newer version of Stayfast",
-                hint="pip install --upgrade stayfast",
+                hint="in a newer clone of Stayfast: pip install .",
             )
         found = connection.execute("SELECT body FROM header").fetchone()
     # a torn schema makes SQLite quote what is no text

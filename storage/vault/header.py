@@ -199,7 +199,7 @@ def decode_header(data: bytes) -> Header:
         if isinstance(least, int) and least > FORMAT:
             raise NewerFormat(
                 "this vault was written by a newer version of Stayfast",
-                hint="pip install --upgrade stayfast",
+                hint="in a newer clone of Stayfast: pip install .",
             )
         slots = _sequence(members["slots"])[:_LIMIT]
         return Header(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import click
@@ -65,6 +66,52 @@ def test_every_file_on_a_page_exists(page):
 
     for name in [a or b for a, b in links] + named:
         assert (ROOT / name).exists(), name
+
+
+def shown_to_readers() -> list[Path]:
+    """Every file of the repository whose text a reader, or a user of the command, gets to see."""
+    folders = ("diagrams", "engine", "examples", "interfaces", "storage", "testing", "transports")
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*")]
+    found += ROOT.glob("*.*")
+    kinds = {".py", ".md", ".toml", ".txt", ".html"}
+    return sorted(path for path in found if path.is_file() and path.suffix in kinds)
+
+
+def install_lines() -> list[tuple[str, str]]:
+    """Every install command that is shown anywhere: its file, and what it installs."""
+    call = re.compile(
+        r"\b(?:pip3?|pipx|uv pip|uv tool)\s+(?:install|inject|run)"
+        r"((?:\s+-[\w-]+)*)\s+('[^'\n]*'|\{[^}\n]*\}|[^\s`'\",;)]+)"
+    )
+    return [
+        (path.relative_to(ROOT).as_posix(), match[2].strip("'"))
+        for path in shown_to_readers()
+        for match in call.finditer(path.read_text(encoding="utf-8"))
+    ]
+
+
+OTHER_PACKAGES = {("transports/plugins.py", "{package.split(maxsplit=1)[0]}")}
+"""Install lines for packages of other people, which are on the index."""
+
+
+def test_what_is_shown_to_be_installed_can_be_installed():
+    """Stayfast is not on the index: every line installs from a clone, with extras that exist."""
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    extras = set(project["optional-dependencies"])
+    ours = [line for line in install_lines() if line not in OTHER_PACKAGES]
+
+    for file, target in ours:
+        found = re.fullmatch(r"\.(?:\[([\w,-]+)\])?", target)
+        assert found, f"{file} shows how to install {target!r}, which does not work"
+        assert set((found[1] or "").split(",")) - {""} <= extras, file
+    assert {file for file, _ in ours} >= {
+        "README.md",
+        "engine/codec.py",
+        "interfaces/cli/commands/demo.py",
+        "interfaces/cli/help_topics.py",
+        "storage/postgres/driver.py",
+    }
+    assert set(install_lines()) >= OTHER_PACKAGES
 
 
 def python_in(page: str) -> list[str]:

@@ -106,7 +106,7 @@ def test_without_the_driver_one_command_is_named(world: World, tmp_path: Path) -
     assert done.returncode == 1
     told = json.loads(done.stdout)
     assert told["code"] == "CONFIG_MISSING"
-    assert "stayfast[postgres]" in told["hint"]
+    assert "pip install '.[postgres]'" in told["hint"]
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ def demo(app: App) -> None:
     """A whole login against a server of our own. Nothing is kept."""
     if find_spec("authlib") is None:
         raise ConfigMissing(
-            "the demo needs its authorization server", hint="pip install 'stayfast[demo]'"
+            "the demo needs its authorization server",
+            hint="in a clone of Stayfast: pip install '.[demo]'",
         )
     from ....testing.authorization_server import AuthorizationServer  # noqa: PLC0415  an extra
 
