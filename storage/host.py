@@ -7,7 +7,7 @@ import platform
 import secrets
 import sys
 import time
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from ..engine.audit.events import Origin
@@ -21,7 +21,11 @@ class SystemClock:
     if sys.platform == "win32":
         _monotonic = staticmethod(time.monotonic)
     else:
-        _monotonic = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+
+        @staticmethod
+        def _monotonic() -> float:
+            return time.clock_gettime(time.CLOCK_MONOTONIC)
+
     _sleep = staticmethod(time.sleep)
 
     def now(self) -> float:
