@@ -22,7 +22,7 @@ from ..storage.token_storage import StorageView
 from .audit.choice import Telling, audit_sinks
 from .audit.file import AuditFile
 from .catalogue import Catalogue
-from .couriers import Relay, choose_courier
+from .couriers import EventForwarder, choose_courier
 from .http import RequestsHttp
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..storage import TokenStorageProtocol
 
 
-class Workbench:
+class Assembly:
     """One storage, one set of providers, and the conductor that works with them.
 
     Attributes:
@@ -66,15 +66,19 @@ class Workbench:
         self.catalogue = catalogue
         self.http: Http = http or RequestsHttp()
         self.clock: Clock = clock or SystemClock()
-        relay = Relay(observers)
+        forwarder = EventForwarder(observers)
         if courier is None:
             courier = choose_courier(
-                storage, self.http, relay, os.environ if environ is None else environ, self.clock
+                storage,
+                self.http,
+                forwarder,
+                os.environ if environ is None else environ,
+                self.clock,
             )
         self.conductor = Conductor(
             Parts(
                 storage=storage,
-                ledger=Ledger(storage, self.clock, origin(), [relay]),
+                ledger=Ledger(storage, self.clock, origin(), [forwarder]),
                 http=self.http,
                 clock=self.clock,
                 randomness=SystemRandomness(),
@@ -96,7 +100,7 @@ class Workbench:
         observers: Sequence[Observer] = (),
         audit: str | None = None,
         environ: Mapping[str, str] | None = None,
-    ) -> Workbench:
+    ) -> Assembly:
         """The parts as this user has them.
 
         Args:
@@ -129,12 +133,12 @@ class Workbench:
                 environ=env,
             )
         sinks = audit_sinks(storage, env, audit)
-        bench = cls(storage, catalogue, observers=[*observers, *sinks], environ=env)
-        bench.sinks = sinks
+        assembly = cls(storage, catalogue, observers=[*observers, *sinks], environ=env)
+        assembly.sinks = sinks
         for sink in sinks:
             if isinstance(sink, AuditFile):
                 sink.others = tuple(observers)
-        return bench
+        return assembly
 
     def config(
         self,

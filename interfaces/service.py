@@ -19,7 +19,7 @@ from ..engine.oauth.tokens import DEFAULT_BUFFER
 from ..engine.record import DEFAULT_ACCOUNT
 from ..engine.result import Failure, Success
 from ..engine.table import State
-from .assembly import Workbench
+from .assembly import Assembly
 from .transport_maker import PlainConversation, TransportMaker
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class OAuthService:
         token_storage: TokenStorageProtocol | None = None,
         *,
         storage: Storage | None = None,
-        workbench: Workbench | None = None,
+        assembly: Assembly | None = None,
         conversation: Conversation | None = None,
         browser: Browser | None = None,
         audit: str | None = None,
@@ -103,7 +103,7 @@ class OAuthService:
                 :class:`MemoryTokenStorage`, or any object with the same three methods, with which
                 a login that was interrupted cannot be resumed.
             storage: A complete storage instead, with which it can.
-            workbench: All parts at once, for programs that bring their own.
+            assembly: All parts at once, for programs that bring their own.
             conversation: Where the address to open is shown; standard error by default.
             browser: What opens it; the system's browser by default.
             audit: Where the audit log is told, such as ``file,logging:myprogram.audit``; by default
@@ -111,23 +111,23 @@ class OAuthService:
         """
         self._token_storage = token_storage
         self._storage = storage
-        self._workbench = workbench
+        self._assembly = assembly
         self._conversation: Conversation = conversation or PlainConversation()
         self._browser = browser
         self._audit = audit
 
     @property
-    def workbench(self) -> Workbench:
+    def assembly(self) -> Assembly:
         """The parts behind this service, put together at first use.
 
         Raises:
             StorageError: The storage cannot be opened.
         """
-        if self._workbench is None:
-            self._workbench = Workbench.open(
+        if self._assembly is None:
+            self._assembly = Assembly.open(
                 storage=self._storage, token_storage=self._token_storage, audit=self._audit
             )
-        return self._workbench
+        return self._assembly
 
     # --- the state of things ---------------------------------------------------------------------
 
@@ -137,9 +137,9 @@ class OAuthService:
 
         Failures: ``NOT_FOUND`` (no such provider), ``STORAGE_…``.
         """
-        bench = self.workbench
-        bench.catalogue.provider(service)
-        renewal = bench.conductor.renewal
+        assembly = self.assembly
+        assembly.catalogue.provider(service)
+        renewal = assembly.conductor.renewal
         try:
             login = renewal.observe(renewal.find(service, account)).summary()
         except AuthRequired:
@@ -152,7 +152,7 @@ class OAuthService:
 
         Failures: ``AUTH_REQUIRED``, ``STORAGE_…``.
         """
-        return _tokens(self.workbench.conductor.renewal.find(service, account))
+        return _tokens(self.assembly.conductor.renewal.find(service, account))
 
     # --- signing in ------------------------------------------------------------------------------
 
@@ -188,12 +188,12 @@ class OAuthService:
         Raises:
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
         """
-        bench = self.workbench
-        config = bench.config(
+        assembly = self.assembly
+        config = assembly.config(
             service, client_id=client_id, client_secret=client_secret, scopes=scopes, via=via
         )
         transport = self._maker(open_browser=open_browser).make(via)
-        login = bench.conductor.sign_in(config, transport, account=account, timeout=timeout)
+        login = assembly.conductor.sign_in(config, transport, account=account, timeout=timeout)
         return _tokens(login)
 
     @_answered
@@ -227,8 +227,8 @@ class OAuthService:
 
         Failures: as for :meth:`authenticate`.
         """
-        bench = self.workbench
-        config = bench.config(
+        assembly = self.assembly
+        config = assembly.config(
             service,
             client_id=client_id,
             client_secret=client_secret,
@@ -237,7 +237,7 @@ class OAuthService:
             redirect_uri=redirect_uri,
         )
         transport = self._maker(open_browser=False).make(via)
-        return bench.conductor.start(config, transport, account=account, timeout=timeout)
+        return assembly.conductor.start(config, transport, account=account, timeout=timeout)
 
     @_answered
     def complete(self, callback: str, *, login_id: str | None = None) -> OAuthTokens:
@@ -252,7 +252,7 @@ class OAuthService:
         ``STORAGE_…``.
         """
         full_id = None if login_id is None else self._full_id(login_id)
-        return _tokens(self.workbench.conductor.answer(callback, login_id=full_id))
+        return _tokens(self.assembly.conductor.answer(callback, login_id=full_id))
 
     @_answered
     def resume(
@@ -274,10 +274,10 @@ class OAuthService:
         Failures: ``NOT_FOUND`` (no such login), ``LOGIN_BUSY`` (another process has it in hand),
         and as for :meth:`authenticate`.
         """
-        conductor = self.workbench.conductor
+        conductor = self.assembly.conductor
         full_id = self._full_id(login_id)
         maker = self._maker(open_browser=open_browser)
-        before = self.workbench.storage.read(full_id)
+        before = self.assembly.storage.read(full_id)
         presented = before.presentation.transport if before and before.presentation else "loopback"
         transport = maker.make(via or presented)
         return _tokens(conductor.resume(full_id, [transport], timeout=timeout))
@@ -288,7 +288,7 @@ class OAuthService:
 
         Failures: ``NOT_FOUND`` (no such login, or it is finished), ``LOGIN_BUSY``.
         """
-        self.workbench.conductor.cancel(self._full_id(login_id))
+        self.assembly.conductor.cancel(self._full_id(login_id))
         return True
 
     # --- staying signed in -----------------------------------------------------------------------
@@ -307,18 +307,18 @@ class OAuthService:
         ``TOKEN_REFRESH_FAILED`` (the provider refused it), ``NETWORK_ERROR`` (it is untouched),
         ``LOGIN_BUSY``, ``STORAGE_…``.
         """
-        renewal = self.workbench.conductor.renewal
+        renewal = self.assembly.conductor.renewal
         return _tokens(renewal.valid(service, account, buffer=buffer_seconds))
 
     @_answered
     def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> str:
         """The access token alone, refreshed if need be. Failures: as for ensure_valid_token."""
-        return _tokens(self.workbench.conductor.renewal.valid(service, account)).access_token
+        return _tokens(self.assembly.conductor.renewal.valid(service, account)).access_token
 
     @_answered
     def refresh_tokens(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> OAuthTokens:
         """Refresh now, even tokens that are still good. Failures: as for ensure_valid_token."""
-        return _tokens(self.workbench.conductor.renewal.valid(service, account, force=True))
+        return _tokens(self.assembly.conductor.renewal.valid(service, account, force=True))
 
     # --- signing out -----------------------------------------------------------------------------
 
@@ -331,7 +331,7 @@ class OAuthService:
 
         Failures: ``LOGIN_BUSY``, ``STORAGE_…``.
         """
-        conductor = self.workbench.conductor
+        conductor = self.assembly.conductor
         try:
             login = conductor.renewal.find(service, account)
         except AuthRequired:
@@ -343,14 +343,14 @@ class OAuthService:
 
     def _maker(self, *, open_browser: bool) -> TransportMaker:
         return TransportMaker(
-            self.workbench,
+            self.assembly,
             self._conversation,
             browser=self._browser,
             open_browser=open_browser,
         )
 
     def _full_id(self, login_id: str) -> str:
-        return choose(self.workbench.storage.summaries(), login_id).id
+        return choose(self.assembly.storage.summaries(), login_id).id
 
 
 def _tokens(login: Login) -> OAuthTokens:

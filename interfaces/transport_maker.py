@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..engine.ports import Answers, Browser, Conversation, Transport
-    from .assembly import Workbench
+    from .assembly import Assembly
 
 
 ALIASES: Final = {"paste": "manual", "auto": "loopback"}
@@ -34,7 +34,7 @@ class TransportMaker:
 
     def __init__(
         self,
-        bench: Workbench,
+        assembly: Assembly,
         conversation: Conversation,
         *,
         answers: Callable[[], Answers] | None = None,
@@ -42,17 +42,17 @@ class TransportMaker:
         browser: Browser | None = None,
         open_browser: bool = True,
     ) -> None:
-        """Transports for ``bench``.
+        """Transports for ``assembly``.
 
         Args:
-            bench: Whose HTTP and clock they use.
+            assembly: Whose HTTP and clock they use.
             conversation: Where their notices go.
             answers: Opens the place pasted addresses come from; standard input by default.
             keys: Opens a terminal whose keys are heeded by a transport that reads no answers.
             browser: What opens an address; the system's browser by default.
             open_browser: Whether anything is opened at all.
         """
-        self._bench = bench
+        self._assembly = assembly
         self._conversation = conversation
         self._answers = answers or _standard_input
         self._keys = keys
@@ -79,8 +79,8 @@ class TransportMaker:
         return plugins.TransportParts(
             conversation=self._conversation,
             browser=self._browser if self._open_browser else _NoBrowser(),
-            http=self._bench.http,
-            clock=self._bench.clock,
+            http=self._assembly.http,
+            clock=self._assembly.clock,
             answers=self._answers,
         )
 
@@ -88,7 +88,7 @@ class TransportMaker:
         return LoopbackTransport(
             self._conversation,
             self._browser,
-            self._bench.clock,
+            self._assembly.clock,
             open_browser=self._open_browser,
         )
 
@@ -96,7 +96,9 @@ class TransportMaker:
         return ManualTransport(self._conversation, self._answers)
 
     def _device(self) -> DeviceTransport:
-        return DeviceTransport(self._conversation, self._bench.http, self._bench.clock, self._keys)
+        return DeviceTransport(
+            self._conversation, self._assembly.http, self._assembly.clock, self._keys
+        )
 
     def _racing(self) -> RacingTransport:
         return RacingTransport(self._loopback(), self._manual())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from ...engine.errors import AuthRequired, NotFound
-from ..assembly import Workbench
+from ..assembly import Assembly
 from ..audit.file import AuditFile
 from .follower import LogAlarm
 from .terminal.tty import Terminal
@@ -35,7 +35,7 @@ class App:
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     _terminal: Terminal | None = None
-    _bench: Workbench | None = None
+    _assembly: Assembly | None = None
 
     @property
     def terminal(self) -> Terminal:
@@ -49,11 +49,11 @@ class App:
             )
         return self._terminal
 
-    def bench(self, observers: Sequence[Observer] = ()) -> Workbench:
+    def assembly(self, observers: Sequence[Observer] = ()) -> Assembly:
         """The parts, put together at first use."""
-        if self._bench is None:
+        if self._assembly is None:
             terminal = self.terminal
-            self._bench = Workbench.open(
+            self._assembly = Assembly.open(
                 state_dir=self.options.get("state_dir"),
                 config_dir=self.options.get("config_dir"),
                 interactive=terminal.interactive,
@@ -61,11 +61,11 @@ class App:
                 observers=[*observers, LogAlarm(terminal)],
                 environ=self.settings(),
             )
-        return self._bench
+        return self._assembly
 
     def say_untold(self) -> None:
         """Say which sinks of the audit log could not be told."""
-        for sink in self._bench.sinks if self._bench is not None else ():
+        for sink in self._assembly.sinks if self._assembly is not None else ():
             if sink.problem is not None:
                 name = "the audit file" if isinstance(sink, AuditFile) else sink.sink.name
                 self.terminal.say(
@@ -94,7 +94,7 @@ class App:
         """
         if given is not None:
             return given
-        names = {one.provider for one in self.bench().storage.summaries() if one.holds_tokens}
+        names = {one.provider for one in self.assembly().storage.summaries() if one.holds_tokens}
         if len(names) == 1:
             return names.pop()
         if not names:

@@ -32,7 +32,7 @@ def login_members(login: Login) -> dict[str, Any]:
 
 def tell_signed_in(app: App, login: Login) -> None:
     """Say that ``login`` is finished, and what it amounts to."""
-    terminal, bench = app.terminal, app.bench()
+    terminal, assembly = app.terminal, app.assembly()
     who = f" as {login.identity.name}" if login.identity and login.identity.name else ""
     terminal.say(f"Signed in to {login.provider}{who}", mark="good")
     tokens = login.tokens
@@ -44,10 +44,12 @@ def tell_signed_in(app: App, login: Login) -> None:
         if missing != "offline_access":  # granted as a refresh token, rarely as a scope
             terminal.say(f"asked for {missing}, the provider did not grant it", mark="warn")
     end = tokens.expires_at
-    left = f"in {span(end - bench.clock.now())}" if end is not None else "at a time it did not say"
+    left = (
+        f"in {span(end - assembly.clock.now())}" if end is not None else "at a time it did not say"
+    )
     renews = ", renews itself" if tokens.refresh_token else ", then sign in again"
     terminal.say(f"  expires   {left}{renews}", hang=12)
-    terminal.say(f"  sealed    {_sealed(bench.storage.description)}", hang=12)
+    terminal.say(f"  sealed    {_sealed(assembly.storage.description)}", hang=12)
     off = clock_said(login)
     if off is not None:
         terminal.say(f"the clock of this machine is {off}", mark="warn")
@@ -61,7 +63,7 @@ def tell_paused(app: App, login: Login) -> None:
     if login.state is State.AUTHENTICATED:  # Ctrl-C came while the tokens were being saved
         tell_signed_in(app, login)
         return
-    left = (login.deadline or 0) - app.bench().clock.now()
+    left = (login.deadline or 0) - app.assembly().clock.now()
     terminal.say(f"Paused. Login {login.short_id} is saved and valid for {more(left)}.")
     terminal.suggest(f"stayfast resume {login.short_id}", "continue")
     terminal.suggest(f"stayfast cancel {login.short_id}", "forget it")

@@ -10,7 +10,7 @@ from ...storage.host import SystemClock
 from ...storage.opening import EncryptedFileStorage, KeyringStorage
 from ...storage.vault.vault import Vault
 from ..http import RequestsHttp
-from .channel import Relay
+from .channel import EventForwarder
 from .fork import Forkable, ForkCourier, can_fork
 from .signals import deferred_signals
 from .spawn import SpawnCourier, can_spawn
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 CHOICES: Final = ("auto", "fork", "spawn", "inline")
 """What ``STAYFAST_COURIER`` may say."""
 
-__all__ = ["CHOICES", "ForkCourier", "InlineCourier", "Relay", "SpawnCourier", "choose_courier"]
+__all__ = [
+    "CHOICES",
+    "EventForwarder",
+    "ForkCourier",
+    "InlineCourier",
+    "SpawnCourier",
+    "choose_courier",
+]
 
 
 class InlineCourier:
@@ -41,7 +48,7 @@ class InlineCourier:
 def choose_courier(
     storage: Storage,
     http: Http,
-    relay: Relay,
+    forwarder: EventForwarder,
     environ: Mapping[str, str],
     clock: Clock | None = None,
 ) -> Courier:
@@ -53,7 +60,7 @@ def choose_courier(
     Args:
         storage: What another process would have to save answers in.
         http: What it would have to send with.
-        relay: Tells the observers.
+        forwarder: Tells the observers.
         environ: The environment.
         clock: What dates the answers; the system's clock if not given.
 
@@ -72,15 +79,15 @@ def choose_courier(
         or not isinstance(http, RequestsHttp)
     ):
         return InlineCourier()
-    spawned = _spawned(storage, http, relay, clock)
+    spawned = _spawned(storage, http, forwarder, clock)
     if chosen == "spawn":
         return spawned or InlineCourier()
-    forked = ForkCourier(relay, storage.close)
+    forked = ForkCourier(forwarder, storage.close)
     return forked if chosen == "fork" else _Fitting(forked, spawned or InlineCourier())
 
 
 def _spawned(
-    storage: Storage, http: RequestsHttp, relay: Relay, clock: Clock | None
+    storage: Storage, http: RequestsHttp, forwarder: EventForwarder, clock: Clock | None
 ) -> Courier | None:
     """A courier in a process of its own, if all that it takes can be had anew there."""
     # exactly these: what a subclass adds is not known there
@@ -90,7 +97,7 @@ def _spawned(
     kinds = type(http), type(clock or SystemClock())
     if kinds != (RequestsHttp, SystemClock) or not can_spawn():
         return None
-    return SpawnCourier(relay, storage, http)
+    return SpawnCourier(forwarder, storage, http)
 
 
 class _Fitting:

@@ -1,7 +1,7 @@
 """The line between a courier and the process that sent it.
 
 It carries whole messages and open files (:class:`Channel`), and the events that a courier's
-process commits, so that the observers at the other end hear of them (:class:`Relay`).
+process commits, so that the observers at the other end hear of them (:class:`EventForwarder`).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Channel:
         self._end.close()
 
 
-class Relay:
+class EventForwarder:
     """Tells observers; in a courier's process, has the process that sent it tell them."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:

@@ -26,7 +26,7 @@ from .wire import pack_outcome, unpack_outcome, unpack_told
 
 if TYPE_CHECKING:
     from ...engine.flows.job import Job, JobOutcome
-    from .channel import Relay
+    from .channel import EventForwarder
 
 _HARMLESS: Final = frozenset({"stayfast-page"})
 """Threads of ours that hold nothing a child could miss."""
@@ -66,15 +66,15 @@ def can_fork() -> bool:
 class ForkCourier:
     """Forks a child for every job: about 5 ms."""
 
-    def __init__(self, relay: Relay, let_go: Callable[[], None]) -> None:
+    def __init__(self, forwarder: EventForwarder, let_go: Callable[[], None]) -> None:
         """Know who is told, and what must not be shared.
 
         Args:
-            relay: Tells the observers here of what happens in the child.
+            forwarder: Tells the observers here of what happens in the child.
             let_go: Closes what parent and child must not both have open, such as a database; it is
                 opened again when it is needed.
         """
-        self._relay = relay
+        self._forwarder = forwarder
         self._let_go = let_go
 
     def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
@@ -91,7 +91,7 @@ class ForkCourier:
                 self._be_courier(theirs, locks, job, perform)
         theirs.close()
         try:
-            outcome = hear(ours, self._relay)
+            outcome = hear(ours, self._forwarder)
         finally:
             ours.close()
             with suppress(ChildProcessError):  # a host program that reaps all children did it
@@ -114,7 +114,7 @@ class ForkCourier:
             _keep_only({home.fileno(), *locks})
             for lock in locks:
                 sign(lock)
-            self._relay.leave(home)
+            self._forwarder.leave(home)
             run(home, job, perform)
         finally:
             os._exit(0)  # nothing of the parent's may be flushed, closed or cleaned up twice
@@ -135,17 +135,17 @@ def run(home: Channel, job: Job, perform: Callable[[Job], JobOutcome]) -> None:
         job.lease.release()
 
 
-def hear(line: Channel, relay: Relay) -> JobOutcome | None:
+def hear(line: Channel, forwarder: EventForwarder) -> JobOutcome | None:
     """What a courier at the other end of ``line`` has to tell; ``None`` if it is gone.
 
     Raises:
         StayfastError: As the job turned out.
     """
-    last = hear_last(line, relay)
+    last = hear_last(line, forwarder)
     return None if last is None else unpack_outcome(last)
 
 
-def hear_last(line: Channel, relay: Relay) -> Mapping[str, Any] | None:
+def hear_last(line: Channel, forwarder: EventForwarder) -> Mapping[str, Any] | None:
     """The message at ``line`` that has the outcome, once the observers were told what came before.
 
     ``None`` if the courier at its other end is gone.
@@ -154,7 +154,7 @@ def hear_last(line: Channel, relay: Relay) -> Mapping[str, Any] | None:
         message, _files = arrived
         if "told" not in message:
             return message
-        relay.observe(*unpack_told(message))
+        forwarder.observe(*unpack_told(message))
     return None
 
 

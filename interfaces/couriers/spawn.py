@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...engine.flows.job import Job, JobOutcome
     from ...storage.vault.vault import Vault
     from ..http import RequestsHttp
-    from .channel import Relay
+    from .channel import EventForwarder
 
 
 def can_spawn() -> bool:
@@ -44,15 +44,15 @@ class SpawnCourier:
     May be used from any number of threads.
     """
 
-    def __init__(self, relay: Relay, storage: Vault, http: RequestsHttp) -> None:
+    def __init__(self, forwarder: EventForwarder, storage: Vault, http: RequestsHttp) -> None:
         """Start nothing yet.
 
         Args:
-            relay: Tells the observers here of what happens in the worker.
+            forwarder: Tells the observers here of what happens in the worker.
             storage: The vault a worker is handed.
             http: What it has to behave like.
         """
-        self._relay = relay
+        self._forwarder = forwarder
         self._storage = storage
         self._http = http
         self._crew = Crew()
@@ -72,7 +72,7 @@ class SpawnCourier:
         if worker is None:  # nobody has taken it
             return perform(job)
         try:
-            last = hear_last(worker.line, self._relay)
+            last = hear_last(worker.line, self._forwarder)
         except BaseException:  # an observer's; the lock is not ours alone until the worker is done
             self._crew.discharge(worker)
             raise

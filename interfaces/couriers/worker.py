@@ -18,7 +18,7 @@ from ...storage.opening import open_handed_over
 from ...storage.vault.handover import Handover
 from ..http import RequestsHttp
 from . import InlineCourier
-from .channel import Channel, Relay
+from .channel import Channel, EventForwarder
 from .fork import run
 from .wire import unpack_job
 
@@ -57,13 +57,13 @@ def serve(end: socket.socket) -> None:
 
 def _jobs(terms: Mapping[str, Any], home: Channel) -> Jobs:
     storage = open_handed_over(Handover.of(terms["vault"]), os.environ)
-    relay = Relay()
-    relay.leave(home)
+    forwarder = EventForwarder()
+    forwarder.leave(home)
     clock = SystemClock()
     return Jobs(
         Parts(
             storage=storage,
-            ledger=Ledger(storage, clock, Origin(**terms["origin"]), [relay]),
+            ledger=Ledger(storage, clock, Origin(**terms["origin"]), [forwarder]),
             http=RequestsHttp(**terms["http"]),
             clock=clock,
             randomness=SystemRandomness(),

@@ -128,9 +128,9 @@ def crowds(server: PostgresServer, place: str) -> None:
     """Two hosts of processes at expiries; the longest but one in twenty, against one answer."""
     database = server.new_database()
     with AuthorizationServer() as provider:
-        bench = two_hosts.bench(server.url(database), place, "one")
+        assembly = two_hosts.assembly(server.url(database), place, "one")
         config = provider.config()
-        bench.conductor.sign_in(config, InstantTransport(approve))
+        assembly.conductor.sign_in(config, InstantTransport(approve))
         provider.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=ANSWER), times=None)
         done = subprocess.run(
             [sys.executable, two_hosts.__file__, server.url(database), place,
@@ -138,7 +138,7 @@ def crowds(server: PostgresServer, place: str) -> None:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        bench.storage.close()
+        assembly.storage.close()
     p95 = json.loads(done.stdout)["p95_ms"] / 1e3
     print(
         f"{f'{PROCESSES} processes on two hosts, p95, against the answer':<52}"

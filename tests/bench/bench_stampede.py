@@ -30,8 +30,8 @@ def crowd(place: str, size: int) -> float:
 
 with AuthorizationServer() as server, tempfile.TemporaryDirectory() as place:
     World(Path(place), server).config.rename(f"{place}/c")
-    bench = stampede.bench(place)
-    bench.conductor.sign_in(bench.config("demo"), InstantTransport(approve))
+    assembly = stampede.assembly(place)
+    assembly.conductor.sign_in(assembly.config("demo"), InstantTransport(approve))
     server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.1), times=None)
     for size in (8, 32, 100):
         alone = crowd(place, 1)

@@ -32,7 +32,7 @@ def found_with(world: World, note: str, *more: str) -> list[tuple[str, int | Non
 
 
 def vault_of(world: World) -> Vault:
-    storage = world.bench.storage
+    storage = world.assembly.storage
     assert isinstance(storage, Vault)
     return storage
 

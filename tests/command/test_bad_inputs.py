@@ -70,7 +70,7 @@ def test_a_wrong_answer_is_refused_and_the_right_one_still_counts(
     told = refused.json
     assert (refused.code, told["code"]) == (1, "CALLBACK_REFUSED")
     assert world.logins()[0] == before
-    last = world.bench.storage.events(limit=100)[-1].members
+    last = world.assembly.storage.events(limit=100)[-1].members
     assert (last["event"], last["reason"]) == ("login.refused", reason)
     assert answer(world, started, good).code == 0
 
@@ -83,8 +83,8 @@ def test_expired(world: World) -> None:
     good = user_agent.fetch_only(started["url"])
     deadline = world.logins()[0].deadline
     assert deadline is not None
-    while world.bench.clock.now() < deadline:
-        world.bench.clock.sleep(0.05)
+    while world.assembly.clock.now() < deadline:
+        world.assembly.clock.sleep(0.05)
     answered(answer(world, started, good), 6, "TIMEOUT")
     assert world.logins()[0].reason == "deadline_passed"
     answered(world.run("resume", started["login"], "--json"), 6, "TIMEOUT")

@@ -43,9 +43,9 @@ class Day:
         """Find out what is secret now."""
         logins = []
         with suppress(StayfastError):  # a vault that was torn says nothing
-            for summary in self.world.bench.storage.summaries():
+            for summary in self.world.assembly.storage.summaries():
                 with suppress(StayfastError):
-                    login = self.world.bench.storage.read(summary.id)
+                    login = self.world.assembly.storage.read(summary.id)
                     logins += [login] if login else []
         self.secrets.learn(self.server, logins)
 
@@ -125,7 +125,7 @@ def test_no_secret_is_left_anywhere(day: Day, everything: bool) -> None:
     begun = day.run("login", "demo", "--start", "--via", "manual", "--json")
     assert begun.returncode == 3, begun
     (waiting,) = (login for login in day.world.logins() if login.pending)
-    callback = user_agent.fetch_only(day.world.bench.conductor.address(waiting))
+    callback = user_agent.fetch_only(day.world.assembly.conductor.address(waiting))
     wrong = user_agent.tampered(callback, state="canary-of-another-login")
     day.run("resume", waiting.short_id, "--callback-url", "-", "-vv", stdin=wrong)
     assert (
@@ -187,7 +187,7 @@ def test_no_secret_is_left_anywhere(day: Day, everything: bool) -> None:
 
 def refresh_token(day: Day) -> str:
     """The refresh token the next refresh will send."""
-    login = day.world.bench.conductor.renewal.find("secretive", "default")
+    login = day.world.assembly.conductor.renewal.find("secretive", "default")
     assert login.tokens is not None
     assert login.tokens.refresh_token is not None
     return login.tokens.refresh_token
@@ -203,7 +203,7 @@ def embed(day: Day) -> None:
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
-        service = OAuthService(workbench=day.world.bench)
+        service = OAuthService(assembly=day.world.assembly)
         for fault in faults(refresh_token(day), everything=True):
             day.server.misbehave("token", fault, times=2)
             answer = service.get_bearer_token("secretive")
@@ -214,7 +214,7 @@ def embed(day: Day) -> None:
                 if isinstance(told, Failure):
                     day.hear("a failure", f"{told} {told!r}")
             try:
-                day.world.bench.conductor.renewal.valid("secretive", "default", force=True)
+                day.world.assembly.conductor.renewal.valid("secretive", "default", force=True)
             except StayfastError as error:
                 text = "".join(traceback.format_exception(error))
                 day.hear("a traceback", f"{text} {error!r} {error} {error.__dict__}")

@@ -38,7 +38,7 @@ def test_processes_share_one_refresh(expired: World, server: AuthorizationServer
 def test_threads_share_one_refresh(expired: World, server: AuthorizationServer) -> None:
     """So do the threads of one process, through one service or several."""
     before = server.counts.copy()
-    services = [OAuthService(workbench=expired.bench) for _ in range(4)]
+    services = [OAuthService(assembly=expired.assembly) for _ in range(4)]
     with ThreadPoolExecutor(16) as pool:
         asked = [pool.submit(services[n % 4].get_bearer_token, "demo") for n in range(32)]
         answers = [one.result() for one in asked]

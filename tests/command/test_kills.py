@@ -30,7 +30,7 @@ def test_killed_while_awaiting_its_callback(world: World, approved: str) -> None
     (login,) = world.wait_for(
         lambda logins: logins[:1] and logins[0].state is State.AWAITING_CALLBACK
     )
-    address = world.bench.conductor.address(login)
+    address = world.assembly.conductor.address(login)
     callback = user_agent.fetch_only(address) if approved == "before" else ""
     kill(waiting)
     callback = callback or user_agent.fetch_only(address)
@@ -46,7 +46,7 @@ def test_killed_and_listening_again(world: World) -> None:
     (login,) = world.wait_for(
         lambda logins: logins[:1] and logins[0].state is State.AWAITING_CALLBACK
     )
-    callback = user_agent.fetch_only(world.bench.conductor.address(login))
+    callback = user_agent.fetch_only(world.assembly.conductor.address(login))
     kill(waiting)
 
     again = world.start("resume", login.short_id)

@@ -18,7 +18,7 @@ from instant import InstantTransport
 from stayfast.engine.errors import AuthFailed, TokenRefreshFailed
 from stayfast.engine.record import Login
 from stayfast.engine.table import TABLE, State
-from stayfast.interfaces.assembly import Workbench
+from stayfast.interfaces.assembly import Assembly
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.crash_driver import EINTR, EIO, KILL, CrashDriver, Outcome, Point, unavailable
@@ -47,46 +47,46 @@ class Sending:
         place = self.place / str(next(self._numbers))
         place.mkdir(mode=0o700)
         World(place, self.server).config.rename(place / "c")
-        bench = stampede.bench(str(place))
+        assembly = stampede.assembly(str(place))
         argv = [sys.executable, str(sending.__file__), str(place)]
         if not self.code:
-            bench.conductor.sign_in(bench.config("demo"), InstantTransport(approve))
+            assembly.conductor.sign_in(assembly.config("demo"), InstantTransport(approve))
             return argv
-        started = bench.conductor.start(bench.config("demo"), InstantTransport(lambda _: []))
+        started = assembly.conductor.start(assembly.config("demo"), InstantTransport(lambda _: []))
         return [*argv, user_agent.fetch_only(started.address)]
 
     def check(self, outcome: Outcome) -> str:
         """The next process goes on legally; gives how it ends."""
         place = outcome.argv[2]
-        bench = stampede.bench(place)
-        (summary,) = bench.storage.summaries()
+        assembly = stampede.assembly(place)
+        (summary,) = assembly.storage.summaries()
         if outcome.stdout.strip() == "done":
             assert summary.holds_tokens, outcome
             assert summary.state is State.AUTHENTICATED, outcome
         try:
-            patiently(lambda: self.go_on(bench, outcome))
+            patiently(lambda: self.go_on(assembly, outcome))
             ended = "went on"
         except (AuthFailed, TokenRefreshFailed):
             ended = "lost"
-        login = bench.storage.read(summary.id)
+        login = assembly.storage.read(summary.id)
         assert login is not None, outcome
-        self.assert_story(bench, login, outcome)
-        assert bench.storage.problems() == [], outcome  # type: ignore[attr-defined]  # a vault
+        self.assert_story(assembly, login, outcome)
+        assert assembly.storage.problems() == [], outcome  # type: ignore[attr-defined]  # a vault
         if ended == "lost":
             assert login.reason in {"code_spent", "outcome_unknown"}, outcome
         shutil.rmtree(place)
         return ended
 
-    def go_on(self, bench: Workbench, outcome: Outcome) -> Login:
+    def go_on(self, assembly: Assembly, outcome: Outcome) -> Login:
         if self.code:
-            return bench.conductor.answer(
-                outcome.argv[3], login_id=next(iter(bench.storage.summaries())).id
+            return assembly.conductor.answer(
+                outcome.argv[3], login_id=next(iter(assembly.storage.summaries())).id
             )
-        return bench.conductor.renewal.valid("demo", "default", force=True)
+        return assembly.conductor.renewal.valid("demo", "default", force=True)
 
     @staticmethod
-    def assert_story(bench: Workbench, login: Login, outcome: Outcome) -> None:
-        told = [one.members for one in bench.storage.events(limit=1000)]
+    def assert_story(assembly: Assembly, login: Login, outcome: Outcome) -> None:
+        told = [one.members for one in assembly.storage.events(limit=1000)]
         moves = [one for one in told if one.get("trigger")]
         assert len(moves) == login.version, outcome
         for before, move in zip([None, *moves], moves, strict=False):

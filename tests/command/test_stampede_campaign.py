@@ -32,8 +32,8 @@ def test_a_stampede_is_one_request_per_expiry(
     """However many find the token expired at once, the provider is asked once; all get the answer."""
     tmp_path.chmod(0o700)
     World(tmp_path, server).config.rename(tmp_path / "c")
-    bench = stampede.bench(str(tmp_path))
-    bench.conductor.sign_in(bench.config("demo"), InstantTransport(approve))
+    assembly = stampede.assembly(str(tmp_path))
+    assembly.conductor.sign_in(assembly.config("demo"), InstantTransport(approve))
     server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.05), times=None)
     before = server.counts.copy()
     done = subprocess.run(
@@ -48,6 +48,6 @@ def test_a_stampede_is_one_request_per_expiry(
     print(f"\n{processes} processes: {requests} requests for {expiries} expiries, {reuse} reuses, "
           f"longest wait {figures['longest_wait_ms']} ms")  # fmt: skip
     assert (requests, reuse) == (expiries, 0)
-    login = bench.conductor.renewal.find("demo", "default")
+    login = assembly.conductor.renewal.find("demo", "default")
     assert login.state is State.AUTHENTICATED
-    assert bench.storage.problems() == []  # type: ignore[attr-defined]  # a vault
+    assert assembly.storage.problems() == []  # type: ignore[attr-defined]  # a vault

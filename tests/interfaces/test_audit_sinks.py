@@ -289,5 +289,5 @@ def test_no_sink_tells_a_secret(
 def test_a_service_tells_where_it_is_asked_to(place: Path) -> None:
     """A program names its sinks when it makes its service."""
     service = OAuthService(storage=MemoryStorage(), audit="logging:mine")
-    (passage,) = service.workbench.sinks
+    (passage,) = service.assembly.sinks
     assert passage.sink.name == "logging"  # type: ignore[union-attr]

@@ -19,7 +19,7 @@ from stayfast.engine.errors import ConfigInvalid, NetworkError, StayfastError
 from stayfast.engine.flows.job import Job, JobKind
 from stayfast.engine.ports import Lease, Verdict, VerdictKind
 from stayfast.engine.record import Login, TokensNotSaved
-from stayfast.interfaces.couriers import ForkCourier, InlineCourier, Relay, choose_courier
+from stayfast.interfaces.couriers import EventForwarder, ForkCourier, InlineCourier, choose_courier
 from stayfast.interfaces.couriers.fork import can_fork
 from stayfast.interfaces.couriers.wire import pack_outcome, unpack_outcome
 from stayfast.interfaces.http import RequestsHttp
@@ -29,8 +29,8 @@ from stayfast.storage.locks import locked
 JOB = Job(kind=JobKind.REFRESH, login=fresh_login(), lease=Lease("any"))
 
 
-def courier(relay: Relay | None = None) -> ForkCourier:
-    return ForkCourier(relay or Relay(), lambda: None)
+def courier(forwarder: EventForwarder | None = None) -> ForkCourier:
+    return ForkCourier(forwarder or EventForwarder(), lambda: None)
 
 
 def test_a_job_runs_in_another_process_and_its_login_comes_home() -> None:
@@ -85,13 +85,13 @@ def test_what_the_child_records_is_told_in_the_parent() -> None:
         def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
             heard.append((recorded[0].seq, login))
 
-    relay = Relay([Keeper()])
+    forwarder = EventForwarder([Keeper()])
 
     def perform(job: Job) -> Login:
-        relay.observe([Recorded(7, {"scopes": ("a", "b")})], job.login)
+        forwarder.observe([Recorded(7, {"scopes": ("a", "b")})], job.login)
         return job.login
 
-    courier(relay).carry(JOB, perform)
+    courier(forwarder).carry(JOB, perform)
     assert heard == [(7, JOB.login)]
 
 
@@ -201,12 +201,12 @@ def test_a_thread_that_may_hold_a_lock_forbids_a_fork() -> None:
 
 def test_what_only_this_process_has_stays_in_it(tmp_path: Path) -> None:
     """Memory cannot be shared with a child, so its logins are carried inline."""
-    http, relay = RequestsHttp(), Relay()
+    http, forwarder = RequestsHttp(), EventForwarder()
     vault = open_storage("file", state_dir=str(tmp_path / "s"), config_dir=str(tmp_path / "c"))
-    assert isinstance(choose_courier(MemoryStorage(), http, relay, {}), InlineCourier)
+    assert isinstance(choose_courier(MemoryStorage(), http, forwarder, {}), InlineCourier)
     inline = {"STAYFAST_COURIER": "inline"}
-    assert isinstance(choose_courier(vault, http, relay, inline), InlineCourier)
+    assert isinstance(choose_courier(vault, http, forwarder, inline), InlineCourier)
     forked = {"STAYFAST_COURIER": "fork"}
-    assert isinstance(choose_courier(vault, http, relay, forked), ForkCourier)
+    assert isinstance(choose_courier(vault, http, forwarder, forked), ForkCourier)
     with pytest.raises(ConfigInvalid):
-        choose_courier(vault, http, relay, {"STAYFAST_COURIER": "pigeon"})
+        choose_courier(vault, http, forwarder, {"STAYFAST_COURIER": "pigeon"})

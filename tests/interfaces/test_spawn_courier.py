@@ -23,10 +23,10 @@ from stayfast.engine.audit.events import Recorded
 from stayfast.engine.errors import LoginBusy, NetworkError, TokenRefreshFailed
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
-from stayfast.interfaces.assembly import Workbench
+from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.couriers import (
+    EventForwarder,
     InlineCourier,
-    Relay,
     SpawnCourier,
     choose_courier,
     spawn,
@@ -69,15 +69,15 @@ def place(tmp_path: Path, server: AuthorizationServer) -> Path:
     """A finished login in s, its provider in c."""
     tmp_path.chmod(0o700)
     World(tmp_path, server).config.rename(tmp_path / "c")
-    own = bench(tmp_path, "inline")
+    own = assembly(tmp_path, "inline")
     own.conductor.sign_in(
         own.config("demo"), InstantTransport(lambda address: [user_agent.fetch_only(address)])
     )
     return tmp_path
 
 
-def bench(place: Path, courier: str = "spawn", keeper: Keeper | None = None) -> Workbench:
-    return Workbench.open(
+def assembly(place: Path, courier: str = "spawn", keeper: Keeper | None = None) -> Assembly:
+    return Assembly.open(
         state_dir=str(place / "s"),
         config_dir=str(place / "c"),
         store="file",
@@ -86,7 +86,7 @@ def bench(place: Path, courier: str = "spawn", keeper: Keeper | None = None) -> 
     )
 
 
-def refresh(own: Workbench) -> Login:
+def refresh(own: Assembly) -> Login:
     return own.conductor.renewal.valid("demo", "default", force=True)
 
 
@@ -113,7 +113,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def holder(own: Workbench, login_id: str) -> int | None:
+def holder(own: Assembly, login_id: str) -> int | None:
     """The process that has the login."""
     try:
         with own.storage.lease(login_id, wait=0):
@@ -127,7 +127,7 @@ def holder(own: Workbench, login_id: str) -> int | None:
 def test_a_refresh_is_made_by_another_process_and_told_here(place: Path) -> None:
     """Its login comes home, observers hear of it where they live, and the worker is used again."""
     keeper = Keeper()
-    own = bench(place, keeper=keeper)
+    own = assembly(place, keeper=keeper)
     before = own.conductor.renewal.find("demo", "default")
     first = refresh(own)
     assert first.tokens != before.tokens
@@ -141,7 +141,7 @@ def test_a_refresh_is_made_by_another_process_and_told_here(place: Path) -> None
 @linux
 def test_a_worker_ends_with_its_courier_and_is_reaped(place: Path) -> None:
     """Nobody stays behind, not even as a zombie, once the program has forgotten its service."""
-    own = bench(place)
+    own = assembly(place)
     refresh(own)
     assert len(workers()) == 1
     del own
@@ -153,7 +153,7 @@ def test_an_error_comes_home(place: Path, server: AuthorizationServer) -> None:
     """What the provider does wrong is raised where the refresh was asked for."""
     server.misbehave("token", Fault(kind=FaultKind.DROP_BEFORE), times=None)
     with pytest.raises(NetworkError):
-        refresh(bench(place))
+        refresh(assembly(place))
 
 
 @linux
@@ -161,7 +161,7 @@ def test_no_secret_can_be_seen_from_outside(place: Path, monkeypatch: pytest.Mon
     """Neither the arguments nor the environment of a worker hold the key, a token or a setting."""
     for name in ("STAYFAST_PASSPHRASE", "STAYFAST_TOKEN", "DEMO_CLIENT_SECRET", "SOME_API_KEY"):
         monkeypatch.setenv(name, "canary-in-the-environment")
-    own = bench(place)
+    own = assembly(place)
     login = refresh(own)
     assert login.tokens is not None
     assert isinstance(own.storage, Vault)
@@ -199,7 +199,7 @@ def test_a_killed_program_with_threads_loses_no_login(
     until(lambda: server.counts["tokens"], lambda seen: seen > rotated)
     caller.kill()
     caller.wait()
-    own = bench(place, "inline")
+    own = assembly(place, "inline")
     login_id = own.storage.summaries()[0].id
     worker = holder(own, login_id)
     if courier == "inline":
@@ -220,7 +220,7 @@ def test_a_killed_program_with_threads_loses_no_login(
 @linux
 def test_a_worker_killed_at_work_is_replaced(place: Path, server: AuthorizationServer) -> None:
     """What it may have sent is sent once more, by this process, which has kept the lock."""
-    own = bench(place)
+    own = assembly(place)
     refresh(own)
     (worker,) = workers()
     sent = server.counts["token:refresh_token"]
@@ -243,7 +243,7 @@ def test_an_idle_worker_that_was_killed_costs_nothing(
     place: Path, server: AuthorizationServer
 ) -> None:
     """Nothing was sent, so another is started, and one request is made."""
-    own = bench(place)
+    own = assembly(place)
     refresh(own)
     (worker,) = workers()
     os.kill(worker, signal.SIGKILL)
@@ -258,7 +258,7 @@ def test_an_idle_worker_that_was_killed_costs_nothing(
 @linux
 def test_many_threads_share_one_refresh(place: Path, server: AuthorizationServer) -> None:
     """Threads that all want a fresh token at once get that of one request, from one worker."""
-    own = bench(place)
+    own = assembly(place)
     stampede.expire(own)
     sent = server.counts["token:refresh_token"]
     with ThreadPoolExecutor(12) as pool:
@@ -274,7 +274,7 @@ def test_a_worker_that_cannot_start_is_done_without(
     place: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     """Where no program can be started, or it is another version, jobs are run in process."""
-    own = bench(place)
+    own = assembly(place)
     if trouble == "start":
         monkeypatch.setattr(sys, "executable", str(place / "python-that-is-not-there"))
     else:
@@ -287,7 +287,7 @@ def test_a_worker_that_cannot_start_is_done_without(
 @linux
 def test_a_new_root_key_gets_a_new_worker(place: Path) -> None:
     """A worker that was handed the former key is not asked again."""
-    own = bench(place)
+    own = assembly(place)
     refresh(own)
     (former,) = workers()
     assert isinstance(own.storage, Vault)
@@ -300,7 +300,7 @@ def test_a_new_root_key_gets_a_new_worker(place: Path) -> None:
 @linux
 def test_a_forked_child_leaves_the_worker_to_its_parent(place: Path) -> None:
     """A worker sees its program end, though a child that was forked meanwhile lives on."""
-    own = bench(place)
+    own = assembly(place)
     refresh(own)
     reading, writing = os.pipe()
     with warnings.catch_warnings():
@@ -325,17 +325,17 @@ def test_a_forked_child_leaves_the_worker_to_its_parent(place: Path) -> None:
 
 def test_who_is_chosen(place: Path) -> None:
     """A worker for a vault over our own HTTP and clock; else this process, which alone has them."""
-    http, relay, vault = RequestsHttp(), Relay(), bench(place).storage
+    http, forwarder, vault = RequestsHttp(), EventForwarder(), assembly(place).storage
     spawn = {"STAYFAST_COURIER": "spawn"}
 
     class OwnHttp(RequestsHttp):
         """Another's."""
 
-    assert isinstance(choose_courier(vault, http, relay, spawn, SystemClock()), SpawnCourier)
+    assert isinstance(choose_courier(vault, http, forwarder, spawn, SystemClock()), SpawnCourier)
     for other in (
-        choose_courier(MemoryStorage(), http, relay, spawn),
-        choose_courier(vault, OwnHttp(), relay, spawn),
-        choose_courier(vault, http, relay, spawn, ManualClock()),
+        choose_courier(MemoryStorage(), http, forwarder, spawn),
+        choose_courier(vault, OwnHttp(), forwarder, spawn),
+        choose_courier(vault, http, forwarder, spawn, ManualClock()),
     ):
         assert isinstance(other, InlineCourier)
 
@@ -347,4 +347,6 @@ def test_the_storages_a_program_names_can_be_handed_over(
     """They are vaults like that of the command, and their jobs outlive the program too."""
     storage = kind(str(tmp_path / "s"), environ={})
     spawn = {"STAYFAST_COURIER": "spawn"}
-    assert isinstance(choose_courier(storage, RequestsHttp(), Relay(), spawn), SpawnCourier)
+    assert isinstance(
+        choose_courier(storage, RequestsHttp(), EventForwarder(), spawn), SpawnCourier
+    )

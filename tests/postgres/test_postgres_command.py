@@ -12,7 +12,7 @@ import pytest
 from command import STAYFAST, World, kill, until
 from postgres_server import PostgresServer
 from stayfast.engine.result import Success
-from stayfast.interfaces.assembly import Workbench
+from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.service import OAuthService
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
@@ -65,9 +65,9 @@ def test_a_login_begun_on_one_host_is_finished_on_another(world: World) -> None:
 def test_a_killed_login_is_resumed_at_once(world: World) -> None:
     """After kill -9 of a waiting login, the same host goes on with it without any wait."""
     waiting = world.start("login", "demo", "--via", "loopback", "--no-browser")
-    bench = bench_of(world)
+    assembly = assembly_of(world)
     (login,) = until(
-        lambda: list(bench.storage.summaries()),
+        lambda: list(assembly.storage.summaries()),
         lambda found: [one.state for one in found] == ["awaiting_callback"],
     )
     kill(waiting)
@@ -78,16 +78,16 @@ def test_a_killed_login_is_resumed_at_once(world: World) -> None:
 def test_the_service_works_on_it(world: World) -> None:
     """A program hands the storage to OAuthService and needs nothing else."""
     assert world.run("login", "demo", "--via", "loopback").code == 0
-    bench = bench_of(world)
-    service = OAuthService(storage=bench.storage)
+    assembly = assembly_of(world)
+    service = OAuthService(storage=assembly.storage)
     assert isinstance(service.get_tokens("demo"), Success)
-    answer = OAuthService(workbench=bench).refresh_tokens("demo")
+    answer = OAuthService(assembly=assembly).refresh_tokens("demo")
     assert isinstance(answer, Success)
     assert world.run("token", "demo").out.strip() == answer.value.access_token
 
 
-def bench_of(world: World) -> Workbench:
-    return Workbench.open(
+def assembly_of(world: World) -> Assembly:
+    return Assembly.open(
         config_dir=str(world.config),
         environ={**world.extra, "STAYFAST_STATE_DIR": str(world.state)},
     )

@@ -44,8 +44,8 @@ def test_two_hosts_send_one_request_per_expiry(
     """However many ask on both hosts, and whoever is killed, the provider is asked once for each."""
     tmp_path.chmod(0o700)
     World(tmp_path, provider).config.rename(tmp_path / "c")
-    bench = two_hosts.bench(server.url(database), str(tmp_path), "one")
-    bench.conductor.sign_in(bench.config("demo"), InstantTransport(approve))
+    assembly = two_hosts.assembly(server.url(database), str(tmp_path), "one")
+    assembly.conductor.sign_in(assembly.config("demo"), InstantTransport(approve))
     provider.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.1), times=None)
     before = provider.counts.copy()
     done = subprocess.run(
@@ -63,7 +63,7 @@ def test_two_hosts_send_one_request_per_expiry(
           f"p95 {figures['p95_ms']} ms, longest wait {figures['longest_wait_ms']} ms")  # fmt: skip
     assert (requests, reuse) == (expiries, 0)
     assert figures["kills"] >= expiries // 2
-    login = bench.conductor.renewal.find("demo", "default")
+    login = assembly.conductor.renewal.find("demo", "default")
     assert login.state is State.AUTHENTICATED
-    assert bench.storage.problems() == []  # type: ignore[attr-defined]  # it is one of PostgreSQL
-    bench.storage.close()  # type: ignore[attr-defined]  # see above
+    assert assembly.storage.problems() == []  # type: ignore[attr-defined]  # it is one of PostgreSQL
+    assembly.storage.close()  # type: ignore[attr-defined]  # see above

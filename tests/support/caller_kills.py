@@ -19,7 +19,7 @@ from instant import InstantTransport
 from stayfast.engine.errors import AuthFailed, LoginBusy, TokenRefreshFailed
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
-from stayfast.interfaces.assembly import Workbench
+from stayfast.interfaces.assembly import Assembly
 from stayfast.testing import user_agent
 
 SPAN = 0.6 if os.environ.get("STAYFAST_COURIER") == "spawn" else 0.11
@@ -38,9 +38,9 @@ class Callers:
         self.place = place
         self.counts: Counter[str] = Counter()
 
-    def bench(self) -> Workbench:
+    def assembly(self) -> Assembly:
         """The parts as any process has them."""
-        return Workbench.open(
+        return Assembly.open(
             state_dir=f"{self.place}/s", config_dir=f"{self.place}/c", store="file"
         )
 
@@ -51,14 +51,14 @@ class Callers:
                 self.exchange()
             else:
                 self.refresh()
-        storage = self.bench().storage
+        storage = self.assembly().storage
         assert storage.problems() == []  # type: ignore[attr-defined]  # a vault
         return {"kills": kills, **self.counts}
 
     def exchange(self) -> None:
         """A login whose callback has come, and whose caller is killed over it."""
-        bench = self.bench()
-        started = bench.conductor.start(bench.config("demo"), InstantTransport(lambda _: []))
+        assembly = self.assembly()
+        started = assembly.conductor.start(assembly.config("demo"), InstantTransport(lambda _: []))
         callback = user_agent.fetch_only(started.address)
         login_id = started.login.id
         caught = self.killed(
@@ -66,35 +66,35 @@ class Callers:
         )
         self.counts["exchanges_caught"] += caught
         try:
-            patiently(lambda: bench.conductor.answer(callback, login_id=login_id))
+            patiently(lambda: assembly.conductor.answer(callback, login_id=login_id))
         except AuthFailed:
             self.counts["exchanges_lost"] += 1
             assert caught, "lost a login although nothing was under way"
-            bench.conductor.sign_in(bench.config("demo"), InstantTransport(approve))
+            assembly.conductor.sign_in(assembly.config("demo"), InstantTransport(approve))
 
     def refresh(self) -> None:
         """A login that is refreshed, and whose caller is killed over it."""
-        bench = self.bench()
-        login_id = bench.conductor.renewal.find("demo", "default").id
+        assembly = self.assembly()
+        login_id = assembly.conductor.renewal.find("demo", "default").id
         caught = self.killed(
             lambda own: own.conductor.renewal.valid("demo", "default", force=True), login_id
         )
         self.counts["refreshes_caught"] += caught
         try:
-            patiently(lambda: bench.conductor.renewal.valid("demo", "default", force=True))
+            patiently(lambda: assembly.conductor.renewal.valid("demo", "default", force=True))
         except TokenRefreshFailed:
             self.counts["refreshes_lost"] += 1
             assert caught, "lost a login although nothing was under way"
-            bench.conductor.sign_in(bench.config("demo"), InstantTransport(approve))
+            assembly.conductor.sign_in(assembly.config("demo"), InstantTransport(approve))
 
-    def killed(self, call: Callable[[Workbench], Login], login_id: str) -> bool:
+    def killed(self, call: Callable[[Assembly], Login], login_id: str) -> bool:
         """Whether a process making ``call`` was killed while something was with the provider."""
         moment = random.uniform(0, SPAN)
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                call(self.bench())
+                call(self.assembly())
                 status = 0
             finally:
                 os._exit(status)
@@ -104,7 +104,7 @@ class Callers:
         if not os.WIFSIGNALED(status):
             assert os.WEXITSTATUS(status) == 0, "a caller failed by itself"
             return False
-        login = self.bench().storage.read(login_id)
+        login = self.assembly().storage.read(login_id)
         return login is not None and login.state is State.EXCHANGING
 
 

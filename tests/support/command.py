@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stayfast.engine.record import Login
-from stayfast.interfaces.assembly import Workbench
+from stayfast.interfaces.assembly import Assembly
 from stayfast.testing.authorization_server import CLIENT_ID, AuthorizationServer
 
 STAYFAST = str(Path(sys.executable).with_name("stayfast"))
@@ -126,15 +126,15 @@ class World:
         )
 
     @property
-    def bench(self) -> Workbench:
+    def assembly(self) -> Assembly:
         """The same storage, seen from this process."""
-        return Workbench.open(
+        return Assembly.open(
             state_dir=str(self.state), config_dir=str(self.config), store="file", environ={}
         )
 
     def logins(self) -> list[Login]:
         """Every login, oldest first."""
-        storage = self.bench.storage
+        storage = self.assembly.storage
         found = [storage.read(one.id) for one in storage.summaries()]
         return [login for login in found if login is not None]
 
@@ -163,7 +163,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 def events_of(world: World) -> list[Mapping[str, Any]]:
     """What the audit log tells, in order."""
-    return [recorded.members for recorded in world.bench.storage.events(limit=10_000)]
+    return [recorded.members for recorded in world.assembly.storage.events(limit=10_000)]
 
 
 def states_of(events: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -21,7 +21,7 @@ class Seat:
     def __init__(self, world: World) -> None:
         self.world = world
         world.extra["BROWSER"] = "/bin/true %s"
-        world.bench.storage.probe()
+        world.assembly.storage.probe()
 
     def opens(
         self, columns: int = 80, rows: int = 24, **environ: str
@@ -40,7 +40,7 @@ class Seat:
     @property
     def address(self) -> str:
         """What the user of the waiting login is to open."""
-        return self.world.bench.conductor.address(self.waiting())
+        return self.world.assembly.conductor.address(self.waiting())
 
     def answer(self, length: int = 1482) -> str:
         """The address that user ends on, made exactly that long."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 
 from stayfast.engine.errors import StayfastError
-from stayfast.interfaces.assembly import Workbench
+from stayfast.interfaces.assembly import Assembly
 
 
 def main(place: str, callback: str = "") -> int:
     """Do it and say so, or say which error of ours it met."""
-    bench = Workbench.open(state_dir=f"{place}/s", config_dir=f"{place}/c", store="file")
+    assembly = Assembly.open(state_dir=f"{place}/s", config_dir=f"{place}/c", store="file")
     try:
         if callback:
-            bench.conductor.answer(callback)
+            assembly.conductor.answer(callback)
         else:
-            bench.conductor.renewal.valid("demo", "default", force=True)
+            assembly.conductor.renewal.valid("demo", "default", force=True)
     except StayfastError as error:
         print("refused", error.code, flush=True)
         return 0

@@ -18,18 +18,18 @@ from typing import Any
 
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.table import Trigger
-from stayfast.interfaces.assembly import Workbench
+from stayfast.interfaces.assembly import Assembly
 from stayfast.storage.host import SystemClock, origin
 
 _ANSWER = struct.Struct("=d16s")  # seconds it took; the end of the token
 
 
-def bench(place: str) -> Workbench:
+def assembly(place: str) -> Assembly:
     """The parts as any process has them."""
-    return Workbench.open(state_dir=f"{place}/s", config_dir=f"{place}/c", store="file")
+    return Assembly.open(state_dir=f"{place}/s", config_dir=f"{place}/c", store="file")
 
 
-def expire(own: Workbench) -> None:
+def expire(own: Assembly) -> None:
     """Let the token of the login be an hour older than it is."""
     storage = own.storage
     login = own.conductor.renewal.find("demo", "default")
@@ -38,7 +38,7 @@ def expire(own: Workbench) -> None:
     Ledger(storage, SystemClock(), origin()).advance(login, Trigger.EXPIRE, tokens=older)
 
 
-def attend(own: Workbench, go: int, answers: int) -> None:
+def attend(own: Assembly, go: int, answers: int) -> None:
     """Ask for the token each time there is a sign to."""
     while os.read(go, 1):
         began = time.monotonic()
@@ -51,7 +51,7 @@ def attend(own: Workbench, go: int, answers: int) -> None:
 class Crowd:
     """The processes, waiting for their signs."""
 
-    def __init__(self, opened: Callable[[], Workbench], size: int) -> None:
+    def __init__(self, opened: Callable[[], Assembly], size: int) -> None:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, size * 2 + 200), limit))
         self.opened = opened
@@ -112,7 +112,7 @@ class Crowd:
 
 def main(place: str, processes: int, expiries: int) -> dict[str, Any]:
     """Let ``expiries`` tokens expire in front of so many processes."""
-    crowd = Crowd(lambda: bench(place), processes)
+    crowd = Crowd(lambda: assembly(place), processes)
     rounds = [crowd.expiry() for _ in range(expiries)]
     crowd.leave()
     return {

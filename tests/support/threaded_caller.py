@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 import threading
 
-from stampede import bench
+from stampede import assembly
 
 
 def main(place: str) -> None:
     """Refresh while another thread is alive, as in a web server."""
     threading.Thread(target=threading.Event().wait, daemon=True).start()
-    bench(place).conductor.renewal.valid("demo", "default", force=True)
+    assembly(place).conductor.renewal.valid("demo", "default", force=True)
 
 
 if __name__ == "__main__":

@@ -17,26 +17,26 @@ from typing import Any
 
 from stampede import Crowd, expire
 from stayfast.engine.table import State
-from stayfast.interfaces.assembly import Workbench
+from stayfast.interfaces.assembly import Assembly
 from stayfast.storage.postgres import PostgresStorage
 
 HOSTS = ("one", "two")
 
 
-def bench(url: str, place: str, host: str) -> Workbench:
+def assembly(url: str, place: str, host: str) -> Assembly:
     """The parts as any process of ``host`` has them."""
     config = f"{place}/c"
     storage = PostgresStorage(url, config_dir=config, state_dir=f"{place}/{host}")
-    return Workbench.open(storage=storage, config_dir=config, environ={})
+    return Assembly.open(storage=storage, config_dir=config, environ={})
 
 
 def kill_while_it_refreshes(url: str, place: str, host: str) -> None:
     """Kill a process of ``host`` whose refresh token is on its way to the provider."""
     child = os.fork()
     if child == 0:
-        bench(url, place, host).conductor.renewal.valid("demo", "default")
+        assembly(url, place, host).conductor.renewal.valid("demo", "default")
         os._exit(0)
-    renewal = bench(url, place, host).conductor.renewal
+    renewal = assembly(url, place, host).conductor.renewal
     while renewal.find("demo", "default").state is not State.EXCHANGING:
         time.sleep(0.005)
     os.kill(child, signal.SIGKILL)
@@ -45,7 +45,7 @@ def kill_while_it_refreshes(url: str, place: str, host: str) -> None:
 
 def kill_while_it_holds(url: str, place: str, host: str) -> None:
     """Kill a process of ``host`` that holds the login and has sent nothing."""
-    own = bench(url, place, host)
+    own = assembly(url, place, host)
     login = own.conductor.renewal.find("demo", "default")
     own.storage.close()  # type: ignore[attr-defined]  # it is one of PostgreSQL
     held, holds = os.pipe()
@@ -63,11 +63,11 @@ def kill_while_it_holds(url: str, place: str, host: str) -> None:
 
 def main(url: str, place: str, processes: int, expiries: int, *, unharmed: bool) -> dict[str, Any]:
     """Let ``expiries`` tokens expire in front of two hosts of so many processes each."""
-    crowds = [Crowd(lambda host=host: bench(url, place, host), processes) for host in HOSTS]
+    crowds = [Crowd(lambda host=host: assembly(url, place, host), processes) for host in HOSTS]
     waits: list[float] = []
     kills = 0
     for number in range(expiries):
-        expire(bench(url, place, HOSTS[0]))
+        expire(assembly(url, place, HOSTS[0]))
         if number % 3 == 1 and not unharmed:
             kill_while_it_refreshes(url, place, HOSTS[number % 2])
             kills += 1

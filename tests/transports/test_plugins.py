@@ -18,7 +18,7 @@ from stayfast.engine.errors import ConfigInvalid
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import Conversation, Session, Transport
 from stayfast.engine.table import State
-from stayfast.interfaces.assembly import Workbench
+from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.interfaces.transport_maker import TransportMaker
 from stayfast.storage import MemoryStorage
@@ -227,8 +227,8 @@ def test_nobody_takes_a_name_of_ours(found: Path) -> None:
 
 def test_the_library_knows_it_too(found: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever embeds the library asks for it by the same name."""
-    bench = Workbench.open(storage=MemoryStorage(), environ=dict(os.environ))
-    maker = TransportMaker(bench, Notices(), browser=NoBrowser())
+    assembly = Assembly.open(storage=MemoryStorage(), environ=dict(os.environ))
+    maker = TransportMaker(assembly, Notices(), browser=NoBrowser())
     assert maker.make("drop").name == "drop"
     with pytest.raises(ConfigInvalid):
         maker.make("absent")

@@ -72,7 +72,7 @@ def test_started_by_loopback_and_finished_by_paste(world: World) -> None:
     """The listener is gone; the address the user landed on still finishes the login."""
     waiting = world.start("login", "wire", "--via", "loopback", "--no-browser")
     (login,) = world.wait_for(lambda all_: all_[:1] and all_[0].state is State.AWAITING_CALLBACK)
-    callback = user_agent.fetch_only(world.bench.conductor.address(login))
+    callback = user_agent.fetch_only(world.assembly.conductor.address(login))
     waiting.kill()
     waiting.communicate()
     done = world.run("resume", login.short_id, "--callback-url", "-", stdin=callback)

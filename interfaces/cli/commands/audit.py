@@ -207,10 +207,10 @@ class _Reader:
 
     def events(self) -> Iterator[Recorded]:
         """The events that are wanted, in order."""
-        bench = self._app.bench()
-        now = bench.clock.now()
+        assembly = self._app.assembly()
+        now = assembly.clock.now()
         for recorded in every_event(
-            bench.storage, after=self._wanted.after(), unreadable=self._unreadable
+            assembly.storage, after=self._wanted.after(), unreadable=self._unreadable
         ):
             if self._wanted.takes(recorded, now):
                 yield recorded

@@ -12,7 +12,7 @@ import click
 from ....engine.errors import ConfigMissing
 from ....storage import EncryptedFileStorage
 from ....transports.loopback.transport import LoopbackTransport
-from ...assembly import Workbench
+from ...assembly import Assembly
 from ...audit.reading import every_event
 from ...catalogue import Catalogue
 from ..app import App, takes_app
@@ -81,12 +81,12 @@ def demo(app: App) -> None:
         AuthorizationServer() as server,
     ):
         storage = EncryptedFileStorage(f"{place}/state", config_dir=f"{place}/config")
-        bench = Workbench(storage, Catalogue(None), observers=[_States(terminal)])
+        assembly = Assembly(storage, Catalogue(None), observers=[_States(terminal)])
         terminal.answer(f"An authorization server is running at {server.issuer}.")
         terminal.answer("Signing in; a scripted browser approves.\n")
         browser = _ScriptedBrowser()
-        transport = LoopbackTransport(_Quiet(), browser, bench.clock)
-        login = bench.conductor.sign_in(server.config(), transport)
+        transport = LoopbackTransport(_Quiet(), browser, assembly.clock)
+        login = assembly.conductor.sign_in(server.config(), transport)
         tokens = login.tokens
         who = login.identity.name if login.identity else "nobody"
         terminal.answer(f"\nSigned in as {who}.")
@@ -94,8 +94,8 @@ def demo(app: App) -> None:
             terminal.answer(f"  access token   {masked(tokens.access_token)}")
             terminal.answer(f"  scopes         {' '.join(tokens.scopes)}")
         terminal.answer("\nRefreshing, then signing out:\n")
-        login = bench.conductor.renewal.valid(login.provider, login.account, force=True)
-        bench.conductor.departure.sign_out(login)
+        login = assembly.conductor.renewal.valid(login.provider, login.account, force=True)
+        assembly.conductor.departure.sign_out(login)
         terminal.answer("\nThe audit log of it, from the vault:\n")
         for event in every_event(storage):
             terminal.answer(as_line(event))

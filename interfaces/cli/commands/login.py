@@ -44,7 +44,7 @@ from ..terminal.screens import LoginScreen
 if TYPE_CHECKING:
     from ....engine.ports import Conversation, Notice
     from ....engine.record import Login, Summary
-    from ...assembly import Workbench
+    from ...assembly import Assembly
 
 VIA = Via()
 
@@ -100,7 +100,7 @@ def login(
         stream=False,
         heading=lambda begun: _announce(app, begun, decided[0]),
     )
-    bench = app.bench([follower, *_explaining(app, explain)])
+    assembly = app.assembly([follower, *_explaining(app, explain)])
     if app.environ.get("STAYFAST_TOKEN"):
         terminal.say("STAYFAST_TOKEN is set in this shell and will be used instead", mark="warn")
     wanted = [scope for given in scopes for scope in given.split()] or None
@@ -117,12 +117,12 @@ def login(
     conversation: Conversation = screen
     if terminal.json:
         conversation = StreamingConversation(screen, follower, terminal)
-    maker = _maker(app, bench, screen, follower, conversation, open_browser=not no_browser)
-    taken = [one.id for one in bench.open_logins()]
+    maker = _maker(app, assembly, screen, follower, conversation, open_browser=not no_browser)
+    taken = [one.id for one in assembly.open_logins()]
     if in_two_steps:
         via_name = "manual" if choice.transport == "loopback" else choice.transport
-        quiet = TransportMaker(bench, _Nobody(), open_browser=False)
-        started = bench.conductor.start(
+        quiet = TransportMaker(assembly, _Nobody(), open_browser=False)
+        started = assembly.conductor.start(
             config, quiet.make(via_name), account=account, timeout=timeout, taken=taken
         )
         tell_started(app, started, via_name)
@@ -132,7 +132,7 @@ def login(
         app,
         follower,
         screen,
-        lambda: bench.conductor.sign_in(
+        lambda: assembly.conductor.sign_in(
             config, transport, account=account, timeout=timeout, taken=taken
         ),
     )
@@ -169,9 +169,9 @@ def resume(
     terminal = app.terminal
     follower = LoginFollower(terminal, stream=False)
     explaining = _explaining(app, explain)
-    bench = app.bench([follower, *explaining])
-    summary = choose_login(bench.storage.summaries(), login_id)
-    saved = bench.storage.read(summary.id)
+    assembly = app.assembly([follower, *explaining])
+    summary = choose_login(assembly.storage.summaries(), login_id)
+    saved = assembly.storage.read(summary.id)
     follower.login = saved
     for explainer in explaining:
         explainer.start_from(saved)
@@ -179,23 +179,23 @@ def resume(
     screen = LoginScreen(terminal, resumed_from=before)
     if callback_url is not None:
         text = _callback_text(app, callback_url)
-        finish(app, follower, screen, lambda: bench.conductor.answer(text, login_id=summary.id))
+        finish(app, follower, screen, lambda: assembly.conductor.answer(text, login_id=summary.id))
         return
-    ago = span(bench.clock.now() - summary.created_at)
+    ago = span(assembly.clock.now() - summary.created_at)
     dot = terminal.symbol("dot")
     terminal.say(
         f"Resuming login {summary.short_id} {dot} {summary.provider} {dot} {summary.state.value} "
         f"{dot} started {ago} ago"
     )
     terminal.say("")
-    maker = _maker(app, bench, screen, follower, screen, open_browser=not no_browser)
+    maker = _maker(app, assembly, screen, follower, screen, open_browser=not no_browser)
     names = _ways_on(summary, via or before, asked=via is not None)
     transports = [maker.make(name) for name in names]
     finish(
         app,
         follower,
         screen,
-        lambda: bench.conductor.resume(summary.id, transports, timeout=timeout),
+        lambda: assembly.conductor.resume(summary.id, transports, timeout=timeout),
     )
 
 
@@ -204,9 +204,9 @@ def resume(
 @takes_app
 def cancel(app: App, *, login_id: str | None) -> None:
     """Forget a saved login that was not finished."""
-    bench = app.bench()
-    chosen = choose_login(bench.storage.summaries(), login_id)
-    cancelled = bench.conductor.cancel(chosen.id)
+    assembly = app.assembly()
+    chosen = choose_login(assembly.storage.summaries(), login_id)
+    cancelled = assembly.conductor.cancel(chosen.id)
     if app.terminal.json:
         app.terminal.answer_json("login/1", login_members(cancelled))
     app.terminal.say(
@@ -244,7 +244,7 @@ def finish(
 
 
 def _pause(app: App, follower: LoginFollower) -> NoReturn:
-    saved = app.bench().storage.read(follower.login.id) if follower.login else None
+    saved = app.assembly().storage.read(follower.login.id) if follower.login else None
     if saved is not None:
         tell_paused(app, saved)
     else:
@@ -255,7 +255,7 @@ def _pause(app: App, follower: LoginFollower) -> NoReturn:
 
 def _maker(
     app: App,
-    bench: Workbench,
+    assembly: Assembly,
     screen: LoginScreen,
     follower: LoginFollower,
     conversation: Conversation,
@@ -266,7 +266,7 @@ def _maker(
     browser = SystemBrowser(app.environ)
     keys = LoginKeys(app.terminal, screen, follower, browser, app.environ)
     maker = TransportMaker(
-        bench,
+        assembly,
         conversation,
         answers=keys.answers,
         keys=keys.heeded,
@@ -296,7 +296,7 @@ class _Nobody:
 def _config(
     app: App, provider: str, client_id: str | None, scopes: list[str] | None, via: str
 ) -> OAuthConfig:
-    bench = app.bench()
+    assembly = app.assembly()
     if provider.startswith(("https://", "http://")):
         if not client_id:
             raise ConfigMissing(
@@ -310,23 +310,23 @@ def _config(
             client_id=client_id or "",
             scopes=tuple(scopes or ("openid",)),
         )
-        return bench.discovered(config, via=via)
-    return bench.config(provider, client_id=client_id, scopes=scopes, via=via)
+        return assembly.discovered(config, via=via)
+    return assembly.config(provider, client_id=client_id, scopes=scopes, via=via)
 
 
 def _already(app: App, provider: str, account: str) -> bool:
     """Whether a usable login is there already; said, if so."""
-    bench, terminal = app.bench(), app.terminal
+    assembly, terminal = app.assembly(), app.terminal
     try:
-        found = bench.conductor.renewal.find(provider, account)
+        found = assembly.conductor.renewal.find(provider, account)
     except (AuthRequired, Damaged):  # a damaged one is set aside when the new one begins
         return False
     summary = found.summary()
-    if not bench.conductor.renewal.usable(summary):
+    if not assembly.conductor.renewal.usable(summary):
         return False
     who = f" as {found.identity.name}" if found.identity and found.identity.name else ""
     end = summary.expires_at
-    left = f" ({span(end - bench.clock.now())} left)" if end is not None else ""
+    left = f" ({span(end - assembly.clock.now())} left)" if end is not None else ""
     terminal.say(f"{provider} is already signed in{who}{left}.")
     terminal.suggest(f"stayfast login {provider} --new", "to sign in anew")
     if terminal.json:

@@ -52,7 +52,7 @@ def provider() -> None:
 @takes_app
 def list_providers(app: App) -> None:
     """Every name that can be signed in to."""
-    catalogue = app.bench().catalogue
+    catalogue = app.assembly().catalogue
     known = [catalogue.provider(name) for name in catalogue.names()]
     if app.terminal.json:
         members = [{"name": one.service_name, "title": one.title} for one in known]
@@ -67,7 +67,7 @@ def list_providers(app: App) -> None:
 @takes_app
 def show_provider(app: App, *, name: str) -> None:
     """What is known of NAME."""
-    one: OAuthProvider = app.bench().catalogue.provider(name)
+    one: OAuthProvider = app.assembly().catalogue.provider(name)
     members = one.to_config("").to_dict()
     if app.terminal.json:
         app.terminal.answer_json("provider/1", members)
@@ -88,7 +88,7 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
     terminal = app.terminal
     members = _members(given)
     if "issuer" in members:
-        found = discover(app.bench().http, members["issuer"])
+        found = discover(app.assembly().http, members["issuer"])
         terminal.say("Found the provider's metadata.", mark="good")
         members = {**_discovered(found), **members}
     elif "token_url" not in members:

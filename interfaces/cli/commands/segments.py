@@ -36,16 +36,16 @@ def prune(app: App, *, age: float) -> None:
     goes on from its last link. Logins that are over go with the last record of their story, and so do
     the lines of the audit file. A part that was set aside goes once that is old enough.
     """
-    bench = app.bench()
-    storage = _segmented(bench.storage)
-    done = storage.prune(bench.clock.now() - age)
+    assembly = app.assembly()
+    storage = _segmented(assembly.storage)
+    done = storage.prune(assembly.clock.now() - age)
     if done is None:
         if app.terminal.json:
             app.terminal.answer_json("audit-prune/1", {"removed": None, "logins": 0, "note": None})
         else:
             app.terminal.say("nothing is that old")
         return
-    for sink in bench.sinks:
+    for sink in assembly.sinks:
         sink.observe([], None)  # the record of this; if it cannot be told now, it is told later
         if isinstance(sink, AuditFile):
             sink.forget(done.last)
@@ -67,7 +67,7 @@ def set_aside(app: App) -> None:
     Nothing is removed: `stayfast audit verify` goes on telling of what was left behind, until it is
     pruned. A log whose end is damaged is set aside without being asked, since no login waits for it.
     """
-    recorded = _segmented(app.bench().storage).set_aside()
+    recorded = _segmented(app.assembly().storage).set_aside()
     if recorded is None:
         app.terminal.say("nothing has been recorded yet")
         return
@@ -90,7 +90,7 @@ def forward_secure(app: App) -> None:
     What is erased is erased from the vault's file. Copies that a file system, an SSD or a backup made
     of it may remain.
     """
-    shown = _vault(app.bench().storage).go_forward_secure()
+    shown = _vault(app.assembly().storage).go_forward_secure()
     if app.terminal.json:
         app.terminal.answer_json("audit-forward-secure/1", {"verification_key": shown})
         return

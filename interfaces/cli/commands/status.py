@@ -35,7 +35,7 @@ def status(app: App, *, provider: str | None, check: bool) -> None:
     """
     finished, pending = _collect(app, provider)
     if provider is not None and not finished and not pending:
-        app.bench().catalogue.provider(provider)
+        app.assembly().catalogue.provider(provider)
         raise AuthRequired(f"not signed in to {provider}", hint=f"stayfast login {provider}")
     active = {one.id: _asked(app, one) for one in finished} if check else {}
     _show(app, finished, pending, active, detailed=provider is not None)
@@ -98,7 +98,7 @@ _ASKED = {
 
 def _damaged(app: App) -> bool:
     """Whether something in the vault is not as it was saved; if so it is said."""
-    storage = app.bench().storage
+    storage = app.assembly().storage
     damage = storage.damage if isinstance(storage, Vault) else None
     if damage is None:
         return False
@@ -109,21 +109,21 @@ def _damaged(app: App) -> bool:
 
 def _asked(app: App, one: Summary) -> bool | None:
     """Whether the provider says that the access token of ``one`` is active (RFC 7662)."""
-    login = app.bench().storage.read(one.id)
+    login = app.assembly().storage.read(one.id)
     if login is None or login.tokens is None:
         return None
     request = introspection_request(login.config, login.tokens.access_token, "access_token")
     if request is None:
         return None
-    return judge_introspection(app.bench().http.send(request)).active
+    return judge_introspection(app.assembly().http.send(request)).active
 
 
 def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summary]]:
     """Finished and pending logins; one whose token has run out is moved on in the table."""
-    bench = app.bench()
+    assembly = app.assembly()
     finished: list[Summary] = []
     pending: list[Summary] = []
-    for one in bench.storage.summaries():
+    for one in assembly.storage.summaries():
         if provider not in {None, one.provider}:
             continue
         if one.holds_tokens:
@@ -134,19 +134,19 @@ def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summar
 
 
 def _observed(app: App, one: Summary) -> Summary:
-    bench = app.bench()
-    if one.state is not State.AUTHENTICATED or bench.conductor.renewal.usable(one):
+    assembly = app.assembly()
+    if one.state is not State.AUTHENTICATED or assembly.conductor.renewal.usable(one):
         return one
     try:
-        login = bench.storage.read(one.id)
+        login = assembly.storage.read(one.id)
     except Damaged:
         return one
-    return bench.conductor.renewal.observe(login).summary() if login else one
+    return assembly.conductor.renewal.observe(login).summary() if login else one
 
 
 def _serves(app: App, one: Summary) -> bool:
     """Whether a token can be had without its user: usable, or refreshable by what is known."""
-    return app.bench().conductor.renewal.usable(one) or (
+    return app.assembly().conductor.renewal.usable(one) or (
         one.state in {State.EXPIRED, State.EXCHANGING} and one.refreshable
     )
 
@@ -159,7 +159,7 @@ def _next(app: App, one: Summary) -> str:
 
 
 def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[str, Any]:
-    renewal = app.bench().conductor.renewal
+    renewal = app.assembly().conductor.renewal
     return {
         "logins": [
             {
@@ -172,7 +172,7 @@ def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[
                 "scopes": list(one.scopes),
                 "expires_at": rfc3339(one.expires_at),
                 "refreshable": one.refreshable,
-                "storage": app.bench().storage.description,
+                "storage": app.assembly().storage.description,
                 "login": one.short_id,
                 "reason": one.reason,
                 "next": _next(app, one),
@@ -216,12 +216,12 @@ def _row(app: App, one: Summary) -> list[str]:
         f"{app.terminal.symbol(_MARKS.get(one.state, 'wait'))} {one.state.value}",
         f"login {one.short_id}" if one.pending else who,
         _when(app, one),
-        "" if one.pending else app.bench().storage.description.partition(":")[0],
+        "" if one.pending else app.assembly().storage.description.partition(":")[0],
     ]
 
 
 def _when(app: App, one: Summary) -> str:
-    now = app.bench().clock.now()
+    now = app.assembly().clock.now()
     if one.state is State.REFRESH_FAILED:
         return one.oauth_error or one.reason or ""
     end = one.deadline if one.pending else one.expires_at
@@ -231,8 +231,8 @@ def _when(app: App, one: Summary) -> str:
 
 
 def _details(app: App, one: Summary) -> None:
-    bench, terminal = app.bench(), app.terminal
-    login = bench.storage.read(one.id)
+    assembly, terminal = app.assembly(), app.terminal
+    login = assembly.storage.read(one.id)
     if login is None:
         return
     for name, value in _told(app, login, one):
@@ -240,8 +240,8 @@ def _details(app: App, one: Summary) -> None:
 
 
 def _told(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
-    bench = app.bench()
-    now = bench.clock.now()
+    assembly = app.assembly()
+    now = assembly.clock.now()
     who = login.identity
     end = one.expires_at
     access = "lifetime unknown"
@@ -259,6 +259,6 @@ def _told(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
         ("access", access),
         *([("clock", f"was {off} when it came")] if (off := clock_said(login)) else []),
         ("refresh", "present" if one.refreshable else "none"),
-        ("storage", bench.storage.description),
+        ("storage", assembly.storage.description),
         ("next", _next(app, one)),
     ]

@@ -30,7 +30,7 @@ def info(app: App) -> int:
 
     Exits with 8 if something in it is not.
     """
-    storage = app.bench().storage
+    storage = app.assembly().storage
     if not isinstance(storage, Vault):
         problems: list[str] = []
         if app.terminal.json:
@@ -111,14 +111,14 @@ def migrate_command(app: App, *, destination: str) -> None:
     would lose it. Run it again if it was interrupted. For another key of the same vault: store
     rekey.
     """
-    bench = app.bench()
+    assembly = app.assembly()
     if "://" in destination:
         other = open_storage(destination, announce=app.terminal.say, environ=app.environ)
     else:
         other = open_storage(state_dir=destination, announce=app.terminal.say, environ=app.environ)
-        if isinstance(bench.storage, Vault) and destination == bench.storage.directory:
+        if isinstance(assembly.storage, Vault) and destination == assembly.storage.directory:
             raise ConfigInvalid("that is where the logins are", hint="stayfast store rekey --to …")
-    moved, left = migrate(bench.storage, other)
+    moved, left = migrate(assembly.storage, other)
     if app.terminal.json:
         told = [{"provider": one.provider, "account": one.account} for one in moved]
         pending = [one.short_id for one in left]
@@ -132,7 +132,7 @@ def migrate_command(app: App, *, destination: str) -> None:
 
 
 def _vault(app: App) -> Vault:
-    storage = app.bench().storage
+    storage = app.assembly().storage
     if not isinstance(storage, Vault):
         raise ConfigInvalid(
             f"logins are kept in {storage.description}, not in a vault", hint="unset STAYFAST_STORE"

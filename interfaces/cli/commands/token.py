@@ -74,7 +74,7 @@ def token(
 
 
 def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) -> Login:
-    renewal = app.bench().conductor.renewal
+    renewal = app.assembly().conductor.renewal
     if refresh:
         return _renewed(app, name, account, min_ttl, force=False)
     found = renewal.find(name, account)
@@ -89,7 +89,7 @@ def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) 
 def _renewed(app: App, name: str, account: str, min_ttl: float, *, force: bool) -> Login:
     """A login with a token that lasts; one that cannot be saved is held on to while it can be."""
     try:
-        return app.bench().conductor.renewal.valid(name, account, buffer=min_ttl, force=force)
+        return app.assembly().conductor.renewal.valid(name, account, buffer=min_ttl, force=force)
     except TokensNotSaved as error:
         return keep_trying_to_save(app, error)
 
@@ -145,14 +145,14 @@ def _print_secret(app: App, secret: str, form: str, members: Mapping[str, object
 def refresh(app: App, *, provider: str | None, account: str) -> None:
     """Refresh now, even a token that is still good."""
     name = app.only_provider(provider)
-    bench = app.bench()
+    assembly = app.assembly()
     renewed = _renewed(app, name, account, 0.0, force=True)
     end = renewed.tokens.expires_at if renewed.tokens else None
     if app.terminal.json:
         app.terminal.answer_json(
             "refresh/1", {"provider": name, "account": account, "expires_at": rfc3339(end)}
         )
-    left = f", good for {span(end - bench.clock.now())}" if end is not None else ""
+    left = f", good for {span(end - assembly.clock.now())}" if end is not None else ""
     app.terminal.say(f"{name} has a fresh token{left}", mark="good")
 
 
@@ -168,9 +168,11 @@ def logout(
     app: App, *, provider: str | None, account: str, everything: bool, no_revoke: bool
 ) -> None:
     """Revoke the tokens at the provider, then erase them here."""
-    bench, terminal = app.bench(), app.terminal
+    assembly, terminal = app.assembly(), app.terminal
     if everything:
-        who = [(one.provider, one.account) for one in bench.storage.summaries() if one.holds_tokens]
+        who = [
+            (one.provider, one.account) for one in assembly.storage.summaries() if one.holds_tokens
+        ]
     else:
         who = [(app.only_provider(provider), account)]
     results = [_sign_out(app, name, which, revoke=not no_revoke) for name, which in who]
@@ -187,9 +189,9 @@ def logout(
 
 
 def _sign_out(app: App, name: str, account: str, *, revoke: bool) -> dict[str, object]:
-    bench, terminal = app.bench(), app.terminal
-    found = bench.conductor.renewal.find(name, account)
-    departed = bench.conductor.departure.sign_out(found, revoke=revoke)
+    assembly, terminal = app.assembly(), app.terminal
+    found = assembly.conductor.renewal.find(name, account)
+    departed = assembly.conductor.departure.sign_out(found, revoke=revoke)
     host = found.config.issuer or found.config.revocation_url or name
     what = "refresh token" if departed.refresh_token else "access token"
     if departed.revoked:
@@ -215,7 +217,7 @@ def _still_valid(app: App, until: float | None, login: Login) -> None:
     if login.tokens is not None and login.tokens.refresh_token:
         app.terminal.say("  The refresh token stays valid there until it is revoked.")
     elif until is not None:
-        left = span(until - app.bench().clock.now())
+        left = span(until - app.assembly().clock.now())
         app.terminal.say(f"  The access token stays valid there for {left}.")
     where = login.config.setup_url or "the provider's account page"
     app.terminal.say(f"  Revoke it yourself at {where}.")

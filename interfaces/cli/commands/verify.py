@@ -87,7 +87,7 @@ def verify(
     An exported log is checked with the key of the vault, if the vault is here; without it, what was
     rewritten together with everything behind it cannot be told.
     """
-    storage = provable(app.bench().storage)
+    storage = provable(app.assembly().storage)
     heads = [kept_head(file.read()) for file in kept]
     marks = [head.checkpoint.size for head in heads]
     forward = parse_key(forward_key.read()) if forward_key else None
@@ -249,7 +249,7 @@ def checkpoint(app: App) -> None:
     unchanged, also against somebody who has the key of the vault. The note says how many records there
     are and what they came to, signed with Ed25519 in the form of a transparency log's checkpoint.
     """
-    storage = provable(app.bench().storage)
+    storage = provable(app.assembly().storage)
     note, signer = storage.checkpoint(), storage.signer()
     if note is None or signer is None:
         raise NotFound("nothing has been recorded yet", hint="stayfast login PROVIDER")
