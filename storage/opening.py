@@ -22,7 +22,7 @@ from .postgres.driver import is_address
 from .private_file import check_directory, refuse_network_fs
 from .vault.file import read_header, read_second_header
 from .vault.handover import HandedPlaces
-from .vault.header import FORMAT, Header, keys_of
+from .vault.header import Header, keys_of
 from .vault.integrity import Head
 from .vault.schema import create_database
 from .vault.vault import Vault
@@ -190,7 +190,7 @@ class VaultOpener:
                 raise
             second, mac = copy
             keys = self._keys(connection, second)
-            if mac is not None and mac != keys.header_mac(second.body):
+            if mac != keys.header_mac(second.body):
                 raise
             return second, keys
 
@@ -208,8 +208,7 @@ class VaultOpener:
             kept = None
         if kept is not None and kept[0] != keys.header_mac(header.body):
             raise Damaged("the header of the vault was changed", hint="stayfast help storage")
-        if header.layout >= FORMAT:
-            read_audit_keys(connection, keys)
+        read_audit_keys(connection, keys)
         return keys
 
     def parts(self) -> VaultParts:

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
-from .. import cbor
-
 if TYPE_CHECKING:
     from ..secret import Secret
 
@@ -184,13 +182,15 @@ def text_of(members: Mapping[str, Scalar]) -> bytes:
 
 
 def members_of_text(text: bytes) -> dict[str, Scalar]:
-    """The members that ``text`` was made of; also of the CBOR that the first format wrote.
+    """The members that ``text`` was made of.
 
     Raises:
-        NotAnEvent: It is neither.
+        NotAnEvent: It was not made by :func:`text_of`.
     """
+    if not text.startswith(b"{"):  # other JSON than an object
+        raise NotAnEvent("not an event")
     try:
-        members = _read(text) if text.startswith(b"{") else cbor.decode_map(text)
+        members = _read(text)
     except ValueError as error:
         raise NotAnEvent("not an event") from error
     return {name: _scalar(value) for name, value in members.items()}

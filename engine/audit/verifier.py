@@ -86,14 +86,13 @@ class ChainWalk:
     _first_text: bytes = b""
     _last_text: bytes = b""
 
-    def take(self, seq: int, text: bytes, mac: bytes, over: bytes | None = None) -> None:
+    def take(self, seq: int, text: bytes, mac: bytes) -> None:
         """Take the next record.
 
         Args:
             seq: Its number.
             text: Its text.
             mac: The link that stands with it.
-            over: What the link is over, if that is not the text.
         """
         if seq != self.last + 1:
             self.arrive(seq)
@@ -102,12 +101,12 @@ class ChainWalk:
             self.first, self._first_text = seq, text
         self.records += 1
         if self.before is not None and self.link is not None:
-            expected = self.link(self.before, seq, over or text)
+            expected = self.link(self.before, seq, text)
             if expected is None:
                 self.unkeyed += 1
                 self._computed = None
             elif expected != mac:
-                self._mismatch(seq, over or text, mac, expected)
+                self._mismatch(seq, text, mac, expected)
             elif self._computed is not None:
                 self._computed = None
         self.before = mac

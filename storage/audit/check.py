@@ -14,7 +14,6 @@ from ...engine.errors import Damaged
 from ..vault.integrity import Head, read_head
 from .forward_keys import present_key
 from .keys import LogKeys
-from .rows import linked_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -127,8 +126,7 @@ def _walk(connection: Database, audit: LogKeys, walk: ChainWalk, head: Head) -> 
             strange[seq] = sealed
             walk.skip(seq)
             continue
-        over = text if text[:1] == b"{" else linked_text(text, sealed)
-        take(seq, text, mac if isinstance(mac, bytes) else b"", over)
+        take(seq, text, mac if isinstance(mac, bytes) else b"")
     return strange
 
 

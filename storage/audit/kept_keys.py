@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ..keys.sealing import Keys
     from ..vault.database import Database
 
-TABLE = "CREATE TABLE audit_key (first_seq INTEGER PRIMARY KEY, sealed BLOB NOT NULL)"
-
 
 def new_audit_keys() -> list[tuple[int, bytes]]:
     """The keys of a log that begins: one for fingerprints, one for events."""

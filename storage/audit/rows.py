@@ -65,11 +65,6 @@ def append_text(
     )
 
 
-def linked_text(text: bytes, sealed: bytes) -> bytes:
-    """What the link of an event is over: its text, or in the first format its sealed octets."""
-    return text if text.startswith(b"{") else sealed
-
-
 def check_chain(connection: Database, keys: Keys, head: Head) -> None:
     """Follow the chain from the first event to the last the manifest knows.
 
@@ -84,7 +79,7 @@ def check_chain(connection: Database, keys: Keys, head: Head) -> None:
         if not isinstance(sealed, bytes) or seq != last + 1:
             raise _not_as_written(last + 1)
         text = audit.open(seq, sealed)
-        expected = audit.link(link, seq, linked_text(text, sealed))
+        expected = audit.link(link, seq, text)
         if expected not in {None, mac}:
             raise _not_as_written(seq)
         link, last = mac, seq
@@ -140,7 +135,7 @@ def read_events(
             break
         try:
             text = audit.open(seq, sealed)
-            if audit.link(link, seq, linked_text(text, sealed)) not in {None, mac}:
+            if audit.link(link, seq, text) not in {None, mac}:
                 raise _not_as_written(seq)
             members = members_of_text(text)
         except (Damaged, NotAnEvent) as error:

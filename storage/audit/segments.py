@@ -16,7 +16,7 @@ from ..host import origin
 from ..vault.integrity import read_head, tags_of
 from .forward_keys import begin, key_text
 from .keys import LogKeys
-from .rows import append_event, linked_text
+from .rows import append_event
 from .signing import Signer
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _old(
         told = members_of_text(text).get("time")
         if not isinstance(told, int | float) or told >= before:
             break
-        walk.take(seq, text, mac, linked_text(text, sealed))
+        walk.take(seq, text, mac)
         if walk.findings or walk.stories.findings:
             gone = records(head.first, seq)
             raise Damaged(f"{gone} of the audit log do not verify, so none was removed", hint=_HELP)

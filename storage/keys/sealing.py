@@ -76,8 +76,7 @@ class Keys:
 
     __slots__ = ("_audit", "_fingerprint", "_index", "_manifest", "_root", "epoch", "store")
 
-    # the audit log outlives a root key, so its keys are kept in the vault as values of their own;
-    # those that are derived here are of a vault of the first format
+    # the audit log outlives a root key, so its keys are kept in the vault as values of their own
 
     def __init__(self, root: bytes, store: bytes, epoch: int) -> None:
         """Derive the keys that are needed often."""
@@ -86,7 +85,8 @@ class Keys:
         self.epoch = epoch
         self._index = expand(root, "index", store)
         self._manifest = expand(root, "manifest", store)
-        self._audit = [(1, expand(root, "audit", store))]
+        self._audit: list[tuple[int, bytes]] = []
+        # serves where the kept one does not open: a torn key must not stop a login from being saved
         self._fingerprint = expand(root, "fingerprint", store)
 
     def __repr__(self) -> str:

@@ -19,7 +19,7 @@ from ..locks import locked
 from ..private_file import ensure_directory
 from .file import open_database, read_second_header
 from .header import FORMAT
-from .schema import migrate, set_pragmas, write_copy
+from .schema import set_pragmas, write_copy
 from .sqlite_errors import translated
 
 if TYPE_CHECKING:
@@ -82,8 +82,6 @@ class Session:
                 connection, keys = self._begin()
                 try:
                     self._allowed_to_write()
-                    if self.header is not None and self.header.layout < FORMAT:
-                        self.header = migrate(connection, self.header, keys)
                     yield connection, keys
                     seal = _seal_of(connection)
                     if connection.in_transaction:
@@ -113,7 +111,7 @@ class Session:
             return object()  # who looks properly will hear of it
 
     def moved(self) -> bool:
-        """Whether the vault got another key, or format, since it was opened here."""
+        """Whether the vault got another key since it was opened here."""
         with self._guard:
             return self._connection is not None and self._header_has_changed(self._connection)
 
@@ -155,7 +153,7 @@ class Session:
                 copy = read_second_header(self.directory)
             except (Damaged, NewerFormat):
                 copy = None
-            if copy is None or copy[0].body != header.body or copy[1] is None:
+            if copy is None or copy[0].body != header.body:
                 write_copy(self.directory, header.body, keys)
             self._copied = header.generation
 
@@ -195,7 +193,7 @@ class Session:
 
     def _open(self) -> tuple[sqlite3.Connection, Keys] | None:
         if self._connection is not None and self._header_has_changed(self._connection):
-            self._keys = None  # another process has given the vault another key, or format
+            self._keys = None  # another process has given the vault another key
             self._connection.close()
             self._connection = None
         if self._connection is None:

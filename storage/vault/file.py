@@ -103,7 +103,7 @@ def _instead(directory: str, error: Exception) -> Header:
     return copy[0]
 
 
-def read_second_header(directory: str) -> tuple[Header, bytes | None] | None:
+def read_second_header(directory: str) -> tuple[Header, bytes] | None:
     """The copy of the header beside the database and its seal, if it is there.
 
     Raises:

@@ -14,9 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FORMAT = 2
-"""The layout of a vault that is written here. Format 1 had no keys of its own for the audit log."""
-_OLDEST = 1
+FORMAT = 1
+"""The layout of a vault that is written and read here."""
 _LIMIT = 16  # slots; a hostile header must not make us try a thousand passphrases
 
 
@@ -128,7 +127,7 @@ class Header:
         reason: str | None = None,
         epoch: int | None = None,
     ) -> Header:
-        """The next header of the same vault, in the present format."""
+        """The next header of the same vault."""
         return Header(
             store=self.store,
             kind=kind or self.kind,
@@ -170,20 +169,18 @@ def encode_copy(body: bytes, mac: bytes) -> bytes:
     return cbor.encode({"header": body, "mac": mac})
 
 
-def decode_copy(data: bytes) -> tuple[Header, bytes | None]:
-    """The header that :func:`encode_copy` wrote, and its seal; the first format had none.
+def decode_copy(data: bytes) -> tuple[Header, bytes]:
+    """The header that :func:`encode_copy` wrote, and its seal.
 
     Raises:
         NewerFormat, Damaged: As for :func:`decode_header`.
     """
     try:
         members = cbor.decode_map(data)
-    except ValueError as error:
+        body, mac = _octets(members["header"]), _octets(members["mac"])
+    except (ValueError, KeyError, TypeError) as error:
         raise Damaged("the copy of the header cannot be read", hint=_MEND) from error
-    body, mac = members.get("header"), members.get("mac")
-    if isinstance(body, bytes) and isinstance(mac, bytes):
-        return decode_header(body), mac
-    return decode_header(data), None
+    return decode_header(body), mac
 
 
 def decode_header(data: bytes) -> Header:
@@ -191,7 +188,7 @@ def decode_header(data: bytes) -> Header:
 
     Raises:
         NewerFormat: A newer version wrote it.
-        Damaged: It is none.
+        Damaged: It cannot be read.
     """
     try:
         members = cbor.decode_map(data)
@@ -211,7 +208,7 @@ def decode_header(data: bytes) -> Header:
             slots=[_slot(_mapping(slot)) for slot in slots],
             layout=_count(members["format"]),
             min_writer=_count(members["min_writer"]),
-            generation=_count(members.get("generation", 0)),
+            generation=_count(members["generation"]),
             body=data,
         )
     except (ValueError, KeyError, TypeError, OverflowError) as error:

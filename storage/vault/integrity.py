@@ -86,8 +86,8 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
         members = cbor.decode_map(body)
         total, link = members["total"], members["mac"]
         count, seq, generation = members["count"], members["seq"], members["generation"]
-        first, before = members.get("first", 1), members.get("link", b"")
-        forward, ratchet = members.get("forward", 0), members.get("ratchet", b"")
+        first, before = members["first"], members["link"]
+        forward, ratchet = members["forward"], members["ratchet"]
         if (
             not isinstance(total, bytes)
             or not isinstance(link, bytes)

@@ -95,7 +95,7 @@ def quarantined(connection: sqlite3.Connection) -> list[tuple[float, str]]:
     """When each row was set aside, and why."""
     try:
         return connection.execute("SELECT since, why FROM quarantine ORDER BY number").fetchall()
-    except sqlite3.Error:  # a vault of the first format
+    except sqlite3.Error:  # its page is torn: ``store info`` still shows the rest
         return []
 
 

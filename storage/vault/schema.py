@@ -7,12 +7,11 @@ import sqlite3
 from typing import Final
 
 from ...engine.errors import StorageError
-from ..audit.kept_keys import TABLE as AUDIT_KEYS
 from ..audit.kept_keys import new_audit_keys, write_audit_keys
 from ..keys.sealing import Keys
 from ..private_file import open_private, sync_directory, write_private
 from .file import APPLICATION_ID, BUSY_MS, DATABASE, SECOND_HEADER
-from .header import FORMAT, Header, decode_header, encode_copy
+from .header import FORMAT, Header, encode_copy
 
 _WAL_SAFE: Final = (3, 51, 3)
 """Before this SQLite, two processes could corrupt a WAL database while resetting its log."""
@@ -26,16 +25,13 @@ CREATE TABLE login (
 ) WITHOUT ROWID;
 CREATE TABLE audit (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, mac BLOB NOT NULL);
 CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL, mac BLOB NOT NULL);
+CREATE TABLE audit_key (first_seq INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
+CREATE TABLE quarantine (
+  number INTEGER PRIMARY KEY, since REAL NOT NULL, why TEXT NOT NULL,
+  id, version, state, epoch, idx, meta, secret
+);
 """
-_SINCE_2: Final = (
-    AUDIT_KEYS,
-    # a row that does not open is kept whole, whatever its columns hold
-    (
-        "CREATE TABLE quarantine (number INTEGER PRIMARY KEY, since REAL NOT NULL, why TEXT NOT NULL,"
-        " id, version, state, epoch, idx, meta, secret)"
-    ),
-)
-"""What the second format added."""
+"""The columns of ``quarantine`` have no types: a row that does not open is kept as it was found."""
 
 
 def set_pragmas(connection: sqlite3.Connection) -> None:
@@ -69,7 +65,7 @@ def create_database(directory: str, header: Header, keys: Keys, head: tuple[byte
             connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {FORMAT}")
-            connection.executescript(f"BEGIN; {TABLES} {'; '.join(_SINCE_2)}; COMMIT;")
+            connection.executescript(f"BEGIN; {TABLES} COMMIT;")
             write_audit_keys(connection, keys, new_audit_keys())
             connection.execute("INSERT INTO header VALUES (1, ?, ?)", (body, keys.header_mac(body)))
             connection.execute("INSERT INTO head VALUES (1, ?, ?)", head)
@@ -96,23 +92,14 @@ def write_copy(directory: str, body: bytes, keys: Keys) -> None:
     write_private(os.path.join(directory, SECOND_HEADER), copy)
 
 
-def put_header(connection: sqlite3.Connection, header: Header, keys: Keys) -> Header:
-    """Make ``header`` the vault's, in the transaction that is open; gives it as it was written.
+def put_header(connection: sqlite3.Connection, header: Header, keys: Keys) -> None:
+    """Make ``header`` the vault's, in the transaction that is open.
 
     The copy beside the database is written by whoever finds it older, once this is durable.
     """
     body = header.encode()
     connection.execute("UPDATE header SET body = ?, mac = ?", (body, keys.header_mac(body)))
     connection.execute(f"PRAGMA user_version = {FORMAT}")
-    return decode_header(body)
-
-
-def migrate(connection: sqlite3.Connection, header: Header, keys: Keys) -> Header:
-    """Bring a vault of the first format to the present one, in the transaction that is open."""
-    for statement in _SINCE_2:
-        connection.execute(statement)
-    write_audit_keys(connection, keys, keys.audit_keys)  # so far derived, from now on kept
-    return put_header(connection, header.amended(), keys)
 
 
 def _remove(aside: str) -> None:

@@ -10,6 +10,7 @@ from stayfast.engine.audit.events import text_of
 from stayfast.interfaces.audit.lines import AllowList, line_of, render
 from stayfast.storage import EncryptedFileStorage, MemoryStorage
 from stayfast.storage.audit.check import check_log
+from stayfast.storage.audit.kept_keys import new_audit_keys
 from stayfast.storage.audit.rows import append_event
 from stayfast.storage.keys.sealing import Keys
 from stayfast.storage.vault.integrity import Head
@@ -24,6 +25,7 @@ with tempfile.TemporaryDirectory() as place:
     wanderer = Wanderer(vault, 200, 1)
     events = [wanderer.draft().event for _ in range(EVENTS)]
     keys = Keys(os.urandom(32), os.urandom(16), 1)
+    keys.take_audit_keys(new_audit_keys())
     log = sqlite3.connect(f"{place}/log.db", isolation_level=None)
     log.executescript(TABLES)
     log.execute("BEGIN")

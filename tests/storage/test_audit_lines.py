@@ -88,7 +88,9 @@ def test_a_line_told_twice_and_differently_is_noticed(exported) -> None:
 def test_a_key_of_another_vault_fits_nothing(exported) -> None:
     """Every line fails under it."""
     lines, _ = exported
-    other = LogKeys(Keys(b"x" * 32, b"y" * 16, 1))
+    keys = Keys(b"x" * 32, b"y" * 16, 1)
+    keys.take_audit_keys([(1, b"z" * 32)])
+    other = LogKeys(keys)
     assert len(check_lines(lines, other.link).findings) == LINES
 
 

@@ -177,6 +177,28 @@ def test_a_header_for_newer_readers_is_refused(place: Path) -> None:
     assert caught.value.exit_code == 7
 
 
+def test_a_header_that_was_torn_into_a_newer_one_is_read_from_its_copy(place: Path) -> None:
+    """What claims to be of the future and has a copy of today is torn, and the copy serves."""
+    login = finished()
+    saved(vault(place), [login])
+    with closing(sqlite3.connect(place / "s" / "vault.db")) as connection, connection:
+        (body,) = connection.execute("SELECT body FROM header").fetchone()
+        where = body.index(b"min_reader") + len(b"min_reader")
+        torn = body[:where] + bytes([body[where] + 1]) + body[where + 1 :]
+        connection.execute("UPDATE header SET body = ?", (torn,))
+    assert vault(place).read(login.id) == login
+
+
+def test_a_copy_of_the_header_without_its_seal_is_refused(place: Path) -> None:
+    """The copy serves only with what shows that it was not edited."""
+    saved(vault(place), [finished()])
+    (place / "s" / "vault.header").write_bytes(copied(place).body)
+    with closing(sqlite3.connect(place / "s" / "vault.db")) as connection, connection:
+        connection.execute("DELETE FROM header")
+    with pytest.raises(Damaged):
+        vault(place).read("x")
+
+
 @pytest.mark.parametrize(
     "amended",
     [{"memory_kib": 1 << 40}, {"passes": 1 << 30}, {"lanes": 0}, {"salt": b""}, {"salt": None},
