@@ -108,10 +108,10 @@ class Worker:
             raise ConnectionError
         self._end.settimeout(None)
 
-    def take(self, parcel: bytes, lock: int) -> bool:
+    def take(self, packed: bytes, lock: int) -> bool:
         """Whether it has taken the job; if not, it has not begun with it and never will."""
         with suppress(OSError):
-            self.line.send(parcel, [lock])
+            self.line.send(packed, [lock])
             return self.line.receive() is not None
         return False
 
@@ -140,7 +140,7 @@ def _start(theirs: socket.socket) -> subprocess.Popen[bytes]:
     )
 
 
-class Crew:
+class WorkerPool:
     """All workers of one courier; any number of threads may send jobs to them."""
 
     def __init__(self) -> None:
@@ -148,12 +148,12 @@ class Crew:
         self._guard = threading.Lock()
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
-        _crews.add(self)
+        _pools.add(self)
 
-    def send(self, terms: bytes, parcel: bytes, lock: int) -> Worker | None:
+    def send(self, terms: bytes, packed: bytes, lock: int) -> Worker | None:
         """The worker that has taken the job and the lock; ``None`` if there is none to be had."""
         while (worker := self._take_idle()) is not None:
-            if worker.terms == terms and worker.take(parcel, lock):
+            if worker.terms == terms and worker.take(packed, lock):
                 return worker
             self.discharge(worker)
         try:
@@ -162,7 +162,7 @@ class Crew:
             return None
         with self._guard:
             self._all.add(worker)
-        if worker.take(parcel, lock):
+        if worker.take(packed, lock):
             return worker
         self.discharge(worker)
         return None
@@ -200,12 +200,12 @@ class Crew:
             return self._idle.pop() if self._idle else None
 
 
-_crews: WeakSet[Crew] = WeakSet()
+_pools: WeakSet[WorkerPool] = WeakSet()
 
 
 def _after_fork() -> None:
-    for crew in list(_crews):
-        crew.forget()
+    for pool in list(_pools):
+        pool.forget()
 
 
 if hasattr(os, "register_at_fork"):

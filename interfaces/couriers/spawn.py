@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ...engine import cbor
 from ...storage.host import app_version, origin
 from .fork import hear_last
-from .pool import Crew
+from .pool import WorkerPool
 from .signals import deferred_signals
 from .wire import pack_job, unpack_outcome
 
@@ -55,8 +55,8 @@ class SpawnCourier:
         self._forwarder = forwarder
         self._storage = storage
         self._http = http
-        self._crew = Crew()
-        weakref.finalize(self, self._crew.dismiss)
+        self._pool = WorkerPool()
+        weakref.finalize(self, self._pool.dismiss)
 
     def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
@@ -68,18 +68,18 @@ class SpawnCourier:
         terms = self._terms()
         worker = None
         if lock is not None and terms is not None:
-            worker = self._crew.send(terms, pack_job(job), lock)
+            worker = self._pool.send(terms, pack_job(job), lock)
         if worker is None:  # nobody has taken it
             return perform(job)
         try:
             last = hear_last(worker.line, self._forwarder)
         except BaseException:  # an observer's; the lock is not ours alone until the worker is done
-            self._crew.discharge(worker)
+            self._pool.discharge(worker)
             raise
         if last is None:  # the worker was killed: what it may have sent is sent once more
-            self._crew.discharge(worker)
+            self._pool.discharge(worker)
             return perform(replace(job, again=True))
-        self._crew.keep(worker)
+        self._pool.keep(worker)
         return unpack_outcome(last)
 
     def _terms(self) -> bytes | None:
