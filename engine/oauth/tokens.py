@@ -35,7 +35,7 @@ class OAuthTokens:
     expires_in: float | None = None
     refresh_token: str | None = None
     scope: str | None = None
-    issued_at: float = field(default_factory=time.time)
+    issued_at: float = field(default_factory=lambda: time.time())  # noqa: PLW0108  a test may replace time.time
     id_token: str | None = None
     server_date: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])

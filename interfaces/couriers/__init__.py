@@ -1,4 +1,85 @@
-"""Couriers: who carries a request whose answer must not be lost, and how one is chosen."""
+"""Couriers: which process sends a request whose answer must not be lost.
+
+Theory of operation
+===================
+
+A code, a device code or a refresh token is spent by being sent. If the process dies between sending
+and saving, the new tokens are lost and the user must sign in again. So this stretch, called a job
+(:mod:`stayfast.engine.flows.job`), runs where ``kill -9`` of the caller does not reach it. The
+caller holds the lock of the login and has saved the state ``exchanging`` before it calls a courier.
+The job itself saves the answer; what is sent back only informs the caller.
+
+    inline                    fork                             spawn
+
+    caller                    caller                           caller
+      | hold back signals       | hold back signals              | hold back signals
+      | send, save              | close the storage              | start a worker, or take an idle one
+      | deliver signals         | fork ----> child               |   <--- ready
+      v                         |              | own session     | job + lock ---> worker
+                                |              | send, save      |   <--- taken      |
+                                | <-- events --|                 |                   | send, save
+                                | <-- outcome -|                 | <--- events ------|
+                                | waitpid      x                 | <--- outcome -----|
+                                | deliver signals                | deliver signals   | idle: next job,
+                                v                                v                   x at most 300 s
+
+Which one. ``auto`` forks if no other thread runs that may hold a lock, and not on macOS; else it
+spawns; else it runs the job inline. Fork and spawn need a storage that is not in memory, and our own
+HTTP client; spawn also needs a vault, the system's clock, and a Python to start. Forking takes 5 ms,
+a new worker 0.1 to 0.3 s, an idle one 6 ms. ``STAYFAST_COURIER=fork`` does not look at threads.
+
+What passes over. The two processes share one socket pair, which nobody else can open
+(:mod:`.channel`; the format is in :mod:`.wire`).
+
+=============  ======================================  ===========================================
+               fork: the child inherits                spawn: the worker is given
+=============  ======================================  ===========================================
+descriptors    its end of the socket and copies of     its end of the socket; standard input,
+               the locks; every other one is replaced  output and error are the null device; the
+               by the null device, so that no pipe or  lock arrives with each job (``SCM_RIGHTS``)
+               port of the caller stays in use         and is closed after it
+locks          all that the caller holds               the lock of the login
+database       closed before the fork, because SQLite  opened there, with the vault's root key,
+               must not cross one; each opens its own  which comes through the socket
+memory         all of it; our thread locks are new     version, key, HTTP settings, ``sys.path``:
+               (``register_at_fork``) and the HTTP     through the socket, because others can read
+               session belongs to one process id       arguments and environment
+environment    all of it                               a list of names without secrets
+signals        ``SIGINT``, ``SIGTERM``, ``SIGHUP``,    ``SIGINT``, ``SIGTERM``, ``SIGHUP`` ignored
+               ``SIGALRM`` ignored; own session        from its first line on; own session
+=============  ======================================  ===========================================
+
+Locks. ``flock`` belongs to the open file, not to the process: copies of one descriptor are one lock,
+and the kernel frees it when the last copy is closed. So the login stays locked until both processes
+are done or dead. But an explicit unlock in one process unlocks it for both: the child closes its
+inherited descriptors and keeps the copies, and the caller leaves its ``locked`` block only when the
+courier has answered or ended.
+
+Signals. In the main thread the caller remembers the four signals and delivers them after the job
+(:mod:`.signals`). In another thread Python runs no handlers, so nothing has to be held back. The
+terminal's Ctrl-C and hang-up do not reach the courier, which is in a session of its own.
+
+When one side dies:
+
+- The caller, before a worker could say that it has taken the job: the worker does not begin. The
+  login stays ``exchanging``, nothing was sent, and the next process sends it.
+- The caller, later: the courier finishes and saves. Events find nobody, but they are in the audit
+  log, and whoever reads on from there reports them. If the tokens could not be saved, it tries again
+  every second for 300 s. Then its lock is freed, and those who waited for it find new tokens.
+- The courier, before it took the job (a dead idle worker, a start that failed or took more than
+  20 s, another version installed meanwhile): nothing was sent. Another worker is started, or the
+  caller runs the job itself.
+- The courier, later: the caller sees the socket close. It still has the lock, and runs the job with
+  ``again=True``: the request is sent once more. If that is refused, the login ends with a reason that
+  says that the first answer may have been lost.
+- Both: the kernel frees the lock. The login is ``exchanging``; the next process that handles it
+  sends the request once more, with ``again=True``.
+- An observer raises in the caller: the courier finishes first, then the error goes up.
+- A forked child of the host program: it closes its copies of the sockets to workers, so that a
+  worker sees the end of the process that started it.
+
+A power cut, or a kill of both sides between sending and saving, can still lose an answer.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +117,7 @@ __all__ = [
 class InlineCourier:
     """Runs jobs in this process; Ctrl-C, SIGTERM and SIGHUP wait until they are done.
 
-    What cannot wait (``kill -9``) may cost an answer that was on its way.
+    ``kill -9`` cannot wait, and may lose an answer that was on its way.
     """
 
     def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
@@ -52,27 +133,24 @@ def choose_courier(
     environ: Mapping[str, str],
     clock: Clock | None = None,
 ) -> Courier:
-    """The courier for logins kept in ``storage``, as ``STAYFAST_COURIER`` wants it.
-
-    ``auto`` forks where no other thread forbids it, else spawns. Where neither can be done, because
-    something lives only in the memory of this process, jobs are run in it.
+    """The courier for logins in ``storage``, as ``STAYFAST_COURIER`` says.
 
     Args:
-        storage: What another process would have to save answers in.
-        http: What it would have to send with.
-        forwarder: Tells the observers.
+        storage: Where another process would save answers.
+        http: The HTTP client that another process would have to match.
+        forwarder: Passes events to the observers.
         environ: The environment.
-        clock: What dates the answers; the system's clock if not given.
+        clock: The clock that dates the answers; the system's clock if not given.
 
     Raises:
-        ConfigInvalid: There is no such courier.
+        ConfigInvalid: ``STAYFAST_COURIER`` names an unknown courier.
     """
     chosen = environ.get("STAYFAST_COURIER") or "auto"
     if chosen not in CHOICES:
         raise ConfigInvalid(
             f"there is no courier {chosen!r}", hint=f"STAYFAST_COURIER={'|'.join(CHOICES)}"
         )
-    # another process can only take over what is not in this one's memory
+    # another process cannot use what exists only in the memory of this one
     if (
         chosen == "inline"
         or not isinstance(storage, Forkable)
@@ -89,8 +167,8 @@ def choose_courier(
 def _spawned(
     storage: Storage, http: RequestsHttp, forwarder: EventForwarder, clock: Clock | None
 ) -> Courier | None:
-    """A courier in a process of its own, if all that it takes can be had anew there."""
-    # exactly these: what a subclass adds is not known there
+    """A courier that spawns workers, if a worker can build the same storage, HTTP and clock."""
+    # exactly these classes: a worker knows nothing of what a subclass adds
     known = {Vault, KeyringStorage, EncryptedFileStorage}
     if not isinstance(storage, Vault) or type(storage) not in known:
         return None
@@ -101,7 +179,7 @@ def _spawned(
 
 
 class _Fitting:
-    """Forks where that is safe."""
+    """Forks if that is safe at the moment of the job, else uses another courier."""
 
     def __init__(self, forked: Courier, otherwise: Courier) -> None:
         self._forked = forked

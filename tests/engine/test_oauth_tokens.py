@@ -34,6 +34,14 @@ def test_a_token_expires_a_buffer_early(now, buffer, expired):
     assert TOKENS.is_expired(buffer, now=now) is expired
 
 
+def test_tokens_made_while_time_is_frozen_are_received_at_that_time():
+    """The default of ``issued_at`` asks the clock of the moment, as ``is_expired`` does."""
+    with freeze_time("2027-01-15T08:00:00Z"):
+        tokens = OAuthTokens(access_token="canary-at", expires_in=3600)
+        assert tokens.issued_at == NOW
+        assert not tokens.is_expired()
+
+
 def test_the_buffer_is_a_minute_and_the_clock_the_systems():
     """Without arguments: sixty seconds, and now."""
     with freeze_time("2027-01-15T08:58:59Z"):  # 1 800 003 539
