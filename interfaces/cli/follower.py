@@ -1,4 +1,8 @@
-"""An observer that knows which login the command is about, and tells its story as it happens."""
+"""The observers of a command: they see what is saved, at the moment it is saved.
+
+One follows the login that the command is about and reports each transition; one reports damage that
+was found in the audit log.
+"""
 
 from __future__ import annotations
 
@@ -125,9 +129,6 @@ class StreamingConversation:
                 },
             )
         self._screen.tell(notice)
-
-
-# An observer that says so when the audit log was found damaged.
 
 
 class LogAlarm:

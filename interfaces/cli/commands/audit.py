@@ -1,4 +1,4 @@
-"""Which events of the log are wanted: the filters of ``audit show`` and ``audit export``."""
+"""``audit show`` and ``audit export``: what happened, as the vault recorded it, and which of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,6 +21,8 @@ from ..terminal.formatting import Duration, span
 
 if TYPE_CHECKING:
     from ....engine.audit.events import Recorded
+
+_DETAILS: Final = ("reason", "transport", "oauth_error", "http_status", "expires_in", "detail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +130,6 @@ def filter_of(**given: Any) -> Filter:
     """The filter that options ask for."""
     login = given.pop("login") or ""
     return Filter(login=normalise(login) if login else "", **given)
-
-
-# ``audit``: what happened, as the vault recorded it.
-
-
-_DETAILS = ("reason", "transport", "oauth_error", "http_status", "expires_in", "detail")
 
 
 @click.group()

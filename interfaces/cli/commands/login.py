@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
 import click
+from click.shell_completion import CompletionItem
 
 from ....engine.errors import (
     AuthRequired,
@@ -24,6 +25,7 @@ from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ....engine.table import State
 from ....transports.browser import SystemBrowser
 from ....transports.choice import Choice, Environment, choose
+from ....transports.plugins import BUILT_IN, installed
 from ...couriers.signals import signals_as_interrupts
 from ...transport_maker import TransportMaker
 from ..app import App, takes_app
@@ -36,7 +38,6 @@ from ..login_messages import (
     tell_signed_in,
     tell_started,
 )
-from ..options import Via
 from ..terminal.formatting import Duration, span
 from ..terminal.keys import LoginKeys
 from ..terminal.screens import LoginScreen
@@ -45,6 +46,43 @@ if TYPE_CHECKING:
     from ....engine.ports import Conversation, Notice
     from ....engine.record import Login, Summary
     from ...assembly import Assembly
+
+VIA_NAMES: Final = ("auto", *BUILT_IN, "paste")
+
+
+class Via(click.ParamType[str]):
+    """The value of ``--via``: a transport by name, also one that a third party brings."""
+
+    name = "transport"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """What the usage line shows."""
+        del param, ctx
+        return f"[{'|'.join(VIA_NAMES)}|...]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """``value``, if there is such a transport."""
+        if value in VIA_NAMES:
+            return value
+        known = [plugin.name for plugin in installed()]
+        if value not in known:
+            choices = ", ".join([*VIA_NAMES, *known])
+            self.fail(f"there is no transport {value[:40]!r} (choose from {choices})", param, ctx)
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin with ``incomplete``."""
+        del ctx, param
+        known = {plugin.name: plugin.summary or None for plugin in installed()}
+        helped = {**dict.fromkeys(VIA_NAMES), **known}
+        return [
+            CompletionItem(name, help=about)
+            for name, about in helped.items()
+            if name.startswith(incomplete)
+        ]
+
 
 VIA = Via()
 

@@ -1,12 +1,16 @@
-"""``audit verify``: whether the log is complete, untouched, and tells what could have happened."""
+"""``audit verify`` and ``audit checkpoint``: whether the log is complete, untouched and plausible.
+
+A checkpoint is a signed note of how the log stands. Kept where the vault cannot be reached, it shows
+later what was cut off or rewritten since.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import click
 
@@ -19,21 +23,61 @@ from ....engine.audit.checkpoint import (
     verifier_key,
 )
 from ....engine.audit.findings import CHAIN, records
-from ....engine.errors import ConfigMissing, Damaged, NotFound
+from ....engine.errors import ConfigMissing, Damaged, NotFound, StorageError
 from ....storage.audit.forward_keys import parse_key
 from ....storage.audit.signing import signed_by
 from ..app import App, takes_app
-from ..capabilities import provable
 from ..terminal.formatting import rfc3339
 
 if TYPE_CHECKING:
     from ....engine.audit.checkpoint import Note
     from ....engine.audit.findings import Finding
     from ....engine.audit.verifier import Verification
-    from ..capabilities import Provable
-
+    from ....engine.ports import Storage
+    from ....storage.audit.signing import Signer
 
 _SHOWN: Final = 20
+
+
+@runtime_checkable
+class Provable(Protocol):
+    """A storage whose audit log is a chain that can be checked."""
+
+    def verify(
+        self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
+    ) -> Verification:
+        """Check the log, and the logins against it; keep the links of ``marks``."""
+        ...
+
+    def verify_lines(
+        self,
+        lines: Iterable[bytes],
+        marks: Collection[int] = (),
+        forward: tuple[int, bytes] | None = None,
+    ) -> Verification:
+        """Check an exported log with the key of this storage, if it is there."""
+        ...
+
+    def signer(self) -> Signer | None:
+        """What signs checkpoints, if anything was ever stored."""
+        ...
+
+    def checkpoint(self) -> str | None:
+        """A signed note of how the log stands; ``None`` of an empty one."""
+        ...
+
+
+def provable(storage: Storage) -> Provable:
+    """``storage``, if its log can be checked.
+
+    Raises:
+        StorageError: It has no chain.
+    """
+    if isinstance(storage, Provable):
+        return storage
+    raise StorageError(
+        f"the audit log of {storage.description} has no links to check", hint="unset STAYFAST_STORE"
+    )
 
 
 @click.command()
@@ -235,9 +279,6 @@ def _dates(found: Verification) -> str:
         return f"{last.day} {last:%b %Y}"
     year = "" if first.year == last.year else f" {first.year}"
     return f"{first.day} {first:%b}{year} - {last.day} {last:%b %Y}"
-
-
-# ``audit checkpoint``: a signed head of the log, to be kept where the log cannot be reached.
 
 
 @click.command()

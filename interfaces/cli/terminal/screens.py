@@ -1,4 +1,4 @@
-"""What a person sees while a login waits for them."""
+"""What a person sees while a login waits for them, with the QR code of a device login."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ _BESIDE: Final = (
     "sent you: it signs them in as you.",
 )
 _MARGIN: Final = "    "
+QUIET_ZONE: Final = 2
+"""The blank border of a QR code, in modules. The standard wants 4; scanners manage with 2."""
+_BLOCKS: Final = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
+"""Two modules one above the other, (dark, dark) as blank: drawn light on dark."""
+_LIGHT_ON_DARK: Final = Style(color="#ffffff", bgcolor="#000000")
 
 
 def _no_hints(notice: Notice) -> list[str]:
@@ -257,14 +262,6 @@ class LoginScreen:
     def _starts_with(self, notice: Notice, before: str) -> None:
         self._terminal.plain(f"{before}{notice.redirect_uri}?")
         self._terminal.say("")
-
-
-# A QR code in characters.
-
-QUIET_ZONE: Final = 2
-_BLOCKS: Final = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
-"""Two modules one above the other, (dark, dark) as blank: drawn light on dark."""
-_LIGHT_ON_DARK: Final = Style(color="#ffffff", bgcolor="#000000")
 
 
 def draw_qr(address: str, *, unicode: bool, color: bool) -> list[Text]:
