@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..engine.errors import ConfigMissing
-from ..engine.flows.dependencies import Parts
+from ..engine.flows.dependencies import Dependencies
 from ..engine.flows.ledger import Ledger
 from ..engine.flows.logins import Conductor
 from ..engine.oauth.metadata import apply_metadata, discover
@@ -76,7 +76,7 @@ class Assembly:
                 self.clock,
             )
         self.conductor = Conductor(
-            Parts(
+            Dependencies(
                 storage=storage,
                 ledger=Ledger(storage, self.clock, origin(), [forwarder]),
                 http=self.http,

@@ -139,12 +139,12 @@ class OAuthService:
         """
         assembly = self.assembly
         assembly.catalogue.provider(service)
-        renewal = assembly.conductor.renewal
+        refresh = assembly.conductor.refresh
         try:
-            login = renewal.observe(renewal.find(service, account)).summary()
+            login = refresh.observe(refresh.find(service, account)).summary()
         except AuthRequired:
             return AuthStatus.NOT_AUTHENTICATED
-        return status_of(login, usable=renewal.usable(login))
+        return status_of(login, usable=refresh.usable(login))
 
     @_answered
     def get_tokens(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> OAuthTokens:
@@ -152,7 +152,7 @@ class OAuthService:
 
         Failures: ``AUTH_REQUIRED``, ``STORAGE_…``.
         """
-        return _tokens(self.assembly.conductor.renewal.find(service, account))
+        return _tokens(self.assembly.conductor.refresh.find(service, account))
 
     # --- signing in ------------------------------------------------------------------------------
 
@@ -307,18 +307,18 @@ class OAuthService:
         ``TOKEN_REFRESH_FAILED`` (the provider refused it), ``NETWORK_ERROR`` (it is untouched),
         ``LOGIN_BUSY``, ``STORAGE_…``.
         """
-        renewal = self.assembly.conductor.renewal
-        return _tokens(renewal.valid(service, account, buffer=buffer_seconds))
+        refresh = self.assembly.conductor.refresh
+        return _tokens(refresh.valid(service, account, buffer=buffer_seconds))
 
     @_answered
     def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> str:
         """The access token alone, refreshed if need be. Failures: as for ensure_valid_token."""
-        return _tokens(self.assembly.conductor.renewal.valid(service, account)).access_token
+        return _tokens(self.assembly.conductor.refresh.valid(service, account)).access_token
 
     @_answered
     def refresh_tokens(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> OAuthTokens:
         """Refresh now, even tokens that are still good. Failures: as for ensure_valid_token."""
-        return _tokens(self.assembly.conductor.renewal.valid(service, account, force=True))
+        return _tokens(self.assembly.conductor.refresh.valid(service, account, force=True))
 
     # --- signing out -----------------------------------------------------------------------------
 
@@ -333,10 +333,10 @@ class OAuthService:
         """
         conductor = self.assembly.conductor
         try:
-            login = conductor.renewal.find(service, account)
+            login = conductor.refresh.find(service, account)
         except AuthRequired:
             return False
-        conductor.departure.sign_out(login, revoke=revoke)
+        conductor.logout.sign_out(login, revoke=revoke)
         return True
 
     # --- how -------------------------------------------------------------------------------------

@@ -19,15 +19,15 @@ from .ledger import Circumstances
 if TYPE_CHECKING:
     from ..oauth.provider import OAuthConfig
     from ..ports import Lease, Session, Transport
-    from .dependencies import Parts
+    from .dependencies import Dependencies
 
 
-class Inquiry:
+class Begin:
     """Begins logins and asks their users."""
 
-    def __init__(self, parts: Parts) -> None:
-        """Work with ``parts``."""
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies) -> None:
+        """Draw secrets from their randomness, and save by their ledger."""
+        self._dependencies = dependencies
 
     def new_login(
         self, config: OAuthConfig, *, account: str, timeout: float, taken: Collection[str] = ()
@@ -38,9 +38,9 @@ class Inquiry:
             ConfigMissing: There is no client id, without which nobody can be asked.
         """
         require_client(config)
-        now = self._parts.clock.now()
+        now = self._dependencies.clock.now()
         return Login(
-            id=new_login_id(self._parts.randomness, taken),
+            id=new_login_id(self._dependencies.randomness, taken),
             version=0,
             state=State.IDLE,
             config=config,
@@ -50,9 +50,9 @@ class Inquiry:
             deadline=now + timeout,
         )
 
-    def begin(self, login: Login, lease: Lease | None = None) -> Login:
+    def start(self, login: Login, lease: Lease | None = None) -> Login:
         """Mint the secrets of ``login`` and save them."""
-        return self._parts.ledger.advance(
+        return self._dependencies.ledger.advance(
             login, Trigger.BEGIN, lease=lease, challenge=self._mint(), deadline=login.deadline
         )
 
@@ -62,7 +62,7 @@ class Inquiry:
         Raises:
             TransportUnavailable, ProviderError, NetworkError: It cannot work, which costs nothing.
         """
-        anew = self._parts.clock.now() + timeout
+        anew = self._dependencies.clock.now() + timeout
         return transport.prepare(self.asking(replace(login, deadline=anew)))
 
     def ask_anew(self, login: Login, session: Session, lease: Lease, *, timeout: float) -> Login:
@@ -71,14 +71,14 @@ class Inquiry:
         Whatever answers the old secrets is refused from the moment the new ones are saved.
         """
         try:
-            login = self._parts.ledger.advance(
+            login = self._dependencies.ledger.advance(
                 login,
                 Trigger.RECHALLENGE,
                 lease=lease,
                 reason=Reason.TRANSPORT_CHANGED,
                 challenge=self._mint(),
                 presentation=None,
-                deadline=self._parts.clock.now() + timeout,
+                deadline=self._dependencies.clock.now() + timeout,
             )
         except BaseException:
             session.close()
@@ -86,7 +86,7 @@ class Inquiry:
         return self._present(login, session, lease)
 
     def _mint(self) -> Challenge:
-        randomness = self._parts.randomness
+        randomness = self._dependencies.randomness
         return Challenge(
             verifier=new_verifier(randomness),
             state=new_state(randomness),
@@ -103,7 +103,7 @@ class Inquiry:
         try:
             session = transport.prepare(self.asking(login))
         except (TransportUnavailable, ProviderError, NetworkError) as error:
-            self._parts.ledger.advance(
+            self._dependencies.ledger.advance(
                 login,
                 Trigger.FAIL,
                 lease=lease,
@@ -116,7 +116,7 @@ class Inquiry:
     def _present(self, login: Login, session: Session, lease: Lease) -> Login:
         """Save what ``session`` is ready with, then tell the user."""
         try:
-            login = self._parts.ledger.advance(
+            login = self._dependencies.ledger.advance(
                 login,
                 Trigger.PRESENT,
                 lease=lease,
@@ -131,7 +131,7 @@ class Inquiry:
 
     def asking(self, login: Login) -> Asking:
         """What a transport may know of ``login``."""
-        deadline = login.deadline or self._parts.clock.now()
+        deadline = login.deadline or self._dependencies.clock.now()
         return Asking(login_id=login.id, config=login.config, deadline=deadline)
 
     def address(self, login: Login) -> str | None:
@@ -147,13 +147,13 @@ class Inquiry:
         Raises:
             LoginTimedOut: It has passed; the login is idle.
         """
-        now = self._parts.clock.now()
+        now = self._dependencies.clock.now()
         deadline = login.deadline or now
         if now < deadline:
             return deadline - now
         device = login.presentation.device if login.presentation else None
         reason = Reason.DEVICE_CODE_EXPIRED if device else Reason.DEADLINE_PASSED
-        self._parts.ledger.advance(login, Trigger.TIME_OUT, lease=lease, reason=reason)
+        self._dependencies.ledger.advance(login, Trigger.TIME_OUT, lease=lease, reason=reason)
         msg = (
             "the code expired before it was approved"
             if device

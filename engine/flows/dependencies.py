@@ -1,4 +1,8 @@
-"""Everything the conductor of logins was handed, in one bundle."""
+"""What the flows depend on, in one bundle.
+
+A module of its own, because every flow imports it: in the module of any of them it would close
+an import circle.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Dependencies:
     """The effects of one conductor.
 
     Attributes:

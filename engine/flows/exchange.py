@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from ..oauth.tokens import OAuthTokens
     from ..ports import Change, Http, HttpRequest, HttpResponse, Lease
     from ..record import Identity, Login
-    from .dependencies import Parts
+    from .dependencies import Dependencies
 
 
 _ATTEMPTS: Final = 5  # commits tried when other processes finish logins of the same account
 
 
-class Exchange:
+class CodeExchange:
     """Sends what the user's consent earned, and keeps what comes back."""
 
-    def __init__(self, parts: Parts) -> None:
-        """Work with ``parts``."""
-        self._parts = parts
-        self._identification = Identification(parts.http, parts.clock)
+    def __init__(self, dependencies: Dependencies) -> None:
+        """Send by their HTTP, and save by their ledger."""
+        self._dependencies = dependencies
+        self._identification = Identification(dependencies.http, dependencies.clock)
 
     def send_code(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
         """Exchange the saved code of ``login``, which is exchanging, for tokens.
@@ -72,7 +72,7 @@ class Exchange:
         try:
             # fetched first: once the code is spent, nothing but saving may stand in the way
             keys = self._identification.keys(login.config)
-            response, again = send_twice(lease, self._parts.http, request, again=again)
+            response, again = send_twice(lease, self._dependencies.http, request, again=again)
             tokens = judge_token_response(login.config, response)
             tokens, identity = self._identification.identify(login, tokens, keys)
         except ProviderError as error:
@@ -88,7 +88,7 @@ class Exchange:
         reason = Reason.CODE_SPENT if again else Reason.CODE_REFUSED
         if error.oauth_error is None and error.status in {None, 200}:
             reason = Reason.BAD_TOKEN_RESPONSE
-        self._parts.ledger.advance(
+        self._dependencies.ledger.advance(
             login,
             Trigger.REJECT_CODE,
             lease=lease,
@@ -123,12 +123,13 @@ class Exchange:
             raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
         try:
             keys = self._identification.keys(login.config)
-            response = send_under(lease, self._parts.http, poll_request(login.config, grant))
+            response = send_under(lease, self._dependencies.http, poll_request(login.config, grant))
             answer = judge_poll(login.config, response)
         except NetworkError as error:
             return Verdict(kind=VerdictKind.UNANSWERED, message=error.message)
         except ProviderError as error:
-            if self._parts.clock.now() >= grant.expires_at:  # some say invalid_grant for expired
+            # Some providers answer invalid_grant, not expired_token, for a code that has expired.
+            if self._dependencies.clock.now() >= grant.expires_at:
                 raise self._expired(login, lease, error) from error
             raise self._denied(login, lease, error) from error
         if not isinstance(answer, PollAnswer):
@@ -148,7 +149,7 @@ class Exchange:
 
     def _denied(self, login: Login, lease: Lease, error: ProviderError) -> StayfastError:
         declined = error.oauth_error == "access_denied"
-        self._parts.ledger.advance(
+        self._dependencies.ledger.advance(
             login,
             Trigger.DENY,
             lease=lease,
@@ -162,7 +163,7 @@ class Exchange:
         return AuthFailed(error.message, hint=error.hint or hint)
 
     def _expired(self, login: Login, lease: Lease, error: ProviderError | None) -> LoginTimedOut:
-        self._parts.ledger.advance(
+        self._dependencies.ledger.advance(
             login,
             Trigger.TIME_OUT,
             lease=lease,
@@ -199,7 +200,7 @@ class Exchange:
         Raises:
             StorageError: It could not be done.
         """
-        storage, ledger = self._parts.storage, self._parts.ledger
+        storage, ledger = self._dependencies.storage, self._dependencies.ledger
         arrival = ledger.draft(
             login,
             Trigger.ACCEPT_TOKENS,
@@ -229,7 +230,7 @@ class Exchange:
         No lease is needed: a process that is refreshing it right now will find that its version
         is gone, and use the newer login instead.
         """
-        ledger = self._parts.ledger
+        ledger = self._dependencies.ledger
         changes: list[Change] = []
         if older.state is State.EXCHANGING:
             changes.append(
@@ -242,7 +243,7 @@ class Exchange:
         return changes
 
     def _changed(self, login: Login) -> bool:
-        current = self._parts.storage.read(login.id)
+        current = self._dependencies.storage.read(login.id)
         return current is None or current.version != login.version
 
 
@@ -253,12 +254,12 @@ _CLIENT_ERRORS: Final = frozenset({"invalid_client", "invalid_request", "unsuppo
 """Errors about us, not about the refresh token: it stays as good as it was (RFC 6749 §5.2)."""
 
 
-class Refreshing:
+class RefreshExchange:
     """Sends refresh tokens and keeps what comes back."""
 
-    def __init__(self, parts: Parts) -> None:
-        """Work with ``parts``."""
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies) -> None:
+        """Send by their HTTP, and save by their ledger."""
+        self._dependencies = dependencies
 
     def send(self, login: Login, lease: Lease, *, again: bool) -> Login:
         """Send the refresh token of ``login``, which is exchanging, and save the answer.
@@ -281,7 +282,7 @@ class Refreshing:
             raise TokenExpired(msg, hint=f"stayfast login {login.provider}")
         request = refresh_request(login.config, tokens.refresh_token)
         try:
-            response, again = send_twice(lease, self._parts.http, request, again=again)
+            response, again = send_twice(lease, self._dependencies.http, request, again=again)
         except NetworkError:
             self._postpone(login, lease, Reason.NETWORK)
             raise
@@ -313,14 +314,14 @@ class Refreshing:
         Raises:
             StorageError: It could not be done.
         """
-        return self._parts.ledger.advance(
+        return self._dependencies.ledger.advance(
             login, Trigger.ACCEPT_TOKENS, lease=lease, tokens=arrived.tokens, exchange=None
         )
 
     def _postpone(
         self, login: Login, lease: Lease, reason: Reason, circumstances: Circumstances | None = None
     ) -> None:
-        self._parts.ledger.advance(
+        self._dependencies.ledger.advance(
             login,
             Trigger.POSTPONE_REFRESH,
             lease=lease,
@@ -333,7 +334,7 @@ class Refreshing:
         self, login: Login, lease: Lease, error: ProviderError, *, again: bool
     ) -> ProviderError | TokenRefreshFailed:
         """What to raise for a refusal, once it is saved; nobody's newer tokens are touched."""
-        current = self._parts.storage.read(login.id)
+        current = self._dependencies.storage.read(login.id)
         if current is None or current.version != login.version:
             msg = "another process has changed this login meanwhile"
             raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
@@ -341,7 +342,7 @@ class Refreshing:
         if error.oauth_error in _CLIENT_ERRORS:
             self._postpone(login, lease, Reason.PROVIDER_ERROR, said)
             return error
-        self._parts.ledger.advance(
+        self._dependencies.ledger.advance(
             login,
             Trigger.REJECT_REFRESH,
             lease=lease,

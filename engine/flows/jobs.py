@@ -8,35 +8,35 @@ from ..errors import StorageConflict
 from ..ports import Verdict
 from ..record import TokensNotSaved
 from ..table import State
-from .exchange import Exchange, Refreshing
+from .exchange import CodeExchange, RefreshExchange
 from .job import Job, JobKind
 
 if TYPE_CHECKING:
     from ..ports import Lease
     from ..record import Login
-    from .dependencies import Parts
+    from .dependencies import Dependencies
     from .job import JobOutcome
 
 
 class Jobs:
     """Hands jobs to the courier, and performs them where the courier says."""
 
-    def __init__(self, parts: Parts) -> None:
-        """Work with ``parts``."""
-        self._parts = parts
-        self._exchange = Exchange(parts)
-        self._refreshing = Refreshing(parts)
+    def __init__(self, dependencies: Dependencies) -> None:
+        """Hand the jobs to their courier."""
+        self._dependencies = dependencies
+        self._code_exchange = CodeExchange(dependencies)
+        self._refresh_exchange = RefreshExchange(dependencies)
 
     def send_code(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
-        """Have the saved code of ``login`` exchanged; see :meth:`Exchange.send_code`."""
+        """Have the saved code of ``login`` exchanged; see :meth:`CodeExchange.send_code`."""
         return self._login(Job(kind=JobKind.CODE, login=login, lease=lease, again=again))
 
     def refresh(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
-        """Have the tokens of ``login`` refreshed; see :meth:`Refreshing.send`."""
+        """Have the tokens of ``login`` refreshed; see :meth:`RefreshExchange.send`."""
         return self._login(Job(kind=JobKind.REFRESH, login=login, lease=lease, again=again))
 
     def poll(self, login: Login, lease: Lease) -> Login | Verdict:
-        """Have one poll sent for ``login``; see :meth:`Exchange.poll`."""
+        """Have one poll sent for ``login``; see :meth:`CodeExchange.poll`."""
         return self._carried(Job(kind=JobKind.POLL, login=login, lease=lease))
 
     def perform(self, job: Job) -> JobOutcome:
@@ -60,10 +60,10 @@ class Jobs:
             if done is not None:
                 return done
         if job.kind is JobKind.CODE:
-            return self._exchange.send_code(login, lease, again=job.again)
+            return self._code_exchange.send_code(login, lease, again=job.again)
         if job.kind is JobKind.REFRESH:
-            return self._refreshing.send(login, lease, again=job.again)
-        return self._exchange.poll(login, lease)
+            return self._refresh_exchange.send(login, lease, again=job.again)
+        return self._code_exchange.poll(login, lease)
 
     def _login(self, job: Job) -> Login:
         outcome = self._carried(job)
@@ -74,7 +74,7 @@ class Jobs:
 
     def _carried(self, job: Job) -> JobOutcome:
         try:
-            return self._parts.courier.carry(job, self.perform)
+            return self._dependencies.courier.carry(job, self.perform)
         except TokensNotSaved as error:
             self._bind(job, error)  # it may come from another process, which is gone
             raise
@@ -85,12 +85,12 @@ class Jobs:
 
     def _save(self, job: Job, arrived: Login) -> Login:
         if job.kind is JobKind.REFRESH:
-            return self._refreshing.save(job.login, arrived, job.lease)
-        return self._exchange.save(job.login, arrived, job.lease)
+            return self._refresh_exchange.save(job.login, arrived, job.lease)
+        return self._code_exchange.save(job.login, arrived, job.lease)
 
     def _done(self, login: Login) -> Login | None:
         """``login`` as another run of its job has left it, if that is finished."""
-        current = self._parts.storage.read(login.id)
+        current = self._dependencies.storage.read(login.id)
         if current is None or current.version == login.version:
             return None
         if current.state is State.AUTHENTICATED:

@@ -21,16 +21,16 @@ from ..reasons import Reason, Refusal
 from ..record import DEFAULT_ACCOUNT, Login, state_alias
 from ..secret import Secret
 from ..table import State, Trigger
-from .begin import Inquiry
+from .begin import Begin
 from .jobs import Jobs
-from .logout import Departure
-from .refresh import LEASE_WAIT, Renewal
-from .wait import Reception
+from .logout import Logout
+from .refresh import LEASE_WAIT, Refresh
+from .wait import Wait
 
 if TYPE_CHECKING:
     from ..oauth.provider import OAuthConfig
     from ..ports import Lease, Session, Transport
-    from .dependencies import Parts
+    from .dependencies import Dependencies
 
 DEFAULT_TIMEOUT: Final = 600.0
 """Seconds a login waits for its user."""
@@ -57,14 +57,14 @@ class Conductor:
     reached is saved and :meth:`resume` goes on from there.
     """
 
-    def __init__(self, parts: Parts) -> None:
-        """Work with ``parts``."""
-        self._parts = parts
-        self.jobs: Final = Jobs(parts)
-        self._inquiry = Inquiry(parts)
-        self._reception = Reception(parts, self._inquiry, self.jobs)
-        self.renewal: Final = Renewal(parts, self.jobs)
-        self.departure: Final = Departure(parts)
+    def __init__(self, dependencies: Dependencies) -> None:
+        """Build one object for each part of a login's way."""
+        self._dependencies = dependencies
+        self.jobs: Final = Jobs(dependencies)
+        self._begin = Begin(dependencies)
+        self._wait = Wait(dependencies, self._begin, self.jobs)
+        self.refresh: Final = Refresh(dependencies, self.jobs)
+        self.logout: Final = Logout(dependencies)
 
     # --- begin -----------------------------------------------------------------------------------
 
@@ -87,13 +87,13 @@ class Conductor:
             taken: Ids of open logins, so that the new one's short form is unlike theirs.
 
         Raises:
-            StayfastError: As :meth:`Inquiry.ask` and :meth:`Reception.wait` say.
+            StayfastError: As :meth:`Begin.ask` and :meth:`Wait.for_answer` say.
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
         """
-        self._parts.storage.probe()
-        login = self._inquiry.new_login(config, account=account, timeout=timeout, taken=taken)
-        with self._parts.storage.lease(login.id, wait=0) as lease:
-            login = self._inquiry.begin(login, lease)
+        self._dependencies.storage.probe()
+        login = self._begin.new_login(config, account=account, timeout=timeout, taken=taken)
+        with self._dependencies.storage.lease(login.id, wait=0) as lease:
+            login = self._begin.start(login, lease)
             return self._ask_and_wait(login, transport, lease, timeout)
 
     def start(
@@ -110,13 +110,13 @@ class Conductor:
         The second half is :meth:`complete`, or :meth:`resume`, in this process or another.
 
         Raises:
-            StayfastError: As :meth:`Inquiry.ask` says.
+            StayfastError: As :meth:`Begin.ask` says.
         """
-        self._parts.storage.probe()
-        login = self._inquiry.new_login(config, account=account, timeout=timeout, taken=taken)
-        with self._parts.storage.lease(login.id, wait=0) as lease:
-            login = self._inquiry.begin(login, lease)
-            login, session = self._inquiry.ask(login, transport, lease)
+        self._dependencies.storage.probe()
+        login = self._begin.new_login(config, account=account, timeout=timeout, taken=taken)
+        with self._dependencies.storage.lease(login.id, wait=0) as lease:
+            login = self._begin.start(login, lease)
+            login, session = self._begin.ask(login, transport, lease)
             session.close()
         return Started(login=login, address=self.address(login))
 
@@ -127,7 +127,7 @@ class Conductor:
             NotFound: It is not waiting for anybody.
         """
         device = login.presentation.device if login.presentation else None
-        address = device.verification_uri if device else self._inquiry.address(login)
+        address = device.verification_uri if device else self._begin.address(login)
         if login.state is not State.AWAITING_CALLBACK or address is None:
             msg = f"login {login.short_id} is not waiting for its user"
             raise NotFound(msg, hint=f"stayfast status {login.provider}")
@@ -165,21 +165,21 @@ class Conductor:
                 return done
             if login.state is State.CHALLENGE:
                 return self._ask_and_wait(login, transports[0], lease, timeout)
-            self._inquiry.check_deadline(login, lease)
+            self._begin.check_deadline(login, lease)
             session = self._reopen(login, transports)
             if session is None:
                 if not rechallenge:
                     msg = f"login {login.short_id} cannot go on the way it was begun"
                     raise TransportUnavailable(msg, hint=f"stayfast resume {login.short_id}")
-                session = self._inquiry.ready(login, transports[0], timeout=timeout)
-                anew = self._inquiry.ask_anew(login, session, lease, timeout=timeout)
-                return self._wait(anew, session, lease, timeout)
+                session = self._begin.ready(login, transports[0], timeout=timeout)
+                anew = self._begin.ask_anew(login, session, lease, timeout=timeout)
+                return self._wait_for_answer(anew, session, lease, timeout)
             try:
-                session.present(self._inquiry.address(login))
+                session.present(self._begin.address(login))
             except BaseException:
                 session.close()
                 raise
-            return self._wait(login, session, lease, timeout)
+            return self._wait_for_answer(login, session, lease, timeout)
 
     def complete(
         self, parameters: Sequence[tuple[str, str]], *, login_id: str | None = None
@@ -193,7 +193,7 @@ class Conductor:
 
         Raises:
             CallbackRefused: They belong to no login that waits for them; nothing has changed.
-            StayfastError: As :meth:`Reception.receive` and :meth:`Jobs.send_code` say.
+            StayfastError: As :meth:`Wait.receive` and :meth:`Jobs.send_code` say.
         """
         if login_id is None:
             login_id = self._by_state(parameters)
@@ -203,11 +203,11 @@ class Conductor:
                 return done
             if login.state is State.CHALLENGE:
                 raise self._not_waiting(login)
-            self._inquiry.check_deadline(login, lease)
+            self._begin.check_deadline(login, lease)
             try:
-                exchanging = self._reception.receive(login, parameters, lease)
+                exchanging = self._wait.receive(login, parameters, lease)
             except CallbackRefused as refused:
-                self._reception.refuse(login, refused, _transport_of(login))
+                self._wait.refuse(login, refused, _transport_of(login))
                 raise
             return self.jobs.send_code(exchanging, lease)
 
@@ -222,7 +222,7 @@ class Conductor:
             CallbackRefused: It answers no login that waits for it; nothing has changed.
             StayfastError: As :meth:`complete` says.
         """
-        login = self._parts.storage.read(login_id) if login_id is not None else None
+        login = self._dependencies.storage.read(login_id) if login_id is not None else None
         presentation = login.presentation if login else None
         try:
             parameters = parse_callback(
@@ -231,7 +231,7 @@ class Conductor:
                 shows_code=login is not None and login.config.shows_code,
             )
         except CallbackRefused as refused:
-            self._reception.refuse(login, refused, _transport_of(login) if login else None)
+            self._wait.refuse(login, refused, _transport_of(login) if login else None)
             raise
         return self.complete(parameters, login_id=login_id)
 
@@ -246,7 +246,7 @@ class Conductor:
             if not login.pending:
                 msg = f"login {login.short_id} is {login.state.value}: there is nothing to cancel"
                 raise NotFound(msg, hint=f"stayfast status {login.provider}")
-            return self._parts.ledger.advance(
+            return self._dependencies.ledger.advance(
                 login, Trigger.CANCEL, lease=lease, reason=Reason.USER_CANCELLED
             )
 
@@ -258,7 +258,7 @@ class Conductor:
 
         Whose process died while exchanging may still have its courier at work, which is waited for.
         """
-        storage = self._parts.storage
+        storage = self._dependencies.storage
         found = storage.read(login_id)
         exchanging = found is not None and found.state is State.EXCHANGING
         wait = LEASE_WAIT if exchanging else _PATIENCE
@@ -272,24 +272,26 @@ class Conductor:
     def _ask_and_wait(
         self, login: Login, transport: Transport, lease: Lease, timeout: float
     ) -> Login:
-        login, session = self._inquiry.ask(login, transport, lease)
-        return self._wait(login, session, lease, timeout)
+        login, session = self._begin.ask(login, transport, lease)
+        return self._wait_for_answer(login, session, lease, timeout)
 
-    def _wait(self, login: Login, session: Session, lease: Lease, timeout: float) -> Login:
+    def _wait_for_answer(
+        self, login: Login, session: Session, lease: Lease, timeout: float
+    ) -> Login:
         """Wait for the answer, changing the transport as often as the user asks for another."""
         try:
             while True:
                 try:
-                    return self._reception.wait(login, session, lease)
+                    return self._wait.for_answer(login, session, lease)
                 except TransportWanted as wanted:
                     try:
-                        other = self._inquiry.ready(login, wanted.transport, timeout=timeout)
+                        other = self._begin.ready(login, wanted.transport, timeout=timeout)
                     except StayfastError as error:  # it cannot work, and nothing has changed
                         wanted.refuse(error)
                         continue
                 session.close()
                 session = other
-                login = self._inquiry.ask_anew(login, session, lease, timeout=timeout)
+                login = self._begin.ask_anew(login, session, lease, timeout=timeout)
         finally:
             session.close()
 
@@ -304,10 +306,10 @@ class Conductor:
             raise _epitaph(login)
         if login.tokens is not None:
             if login.state is State.EXCHANGING:
-                return self.renewal.recover(login, lease)
+                return self.refresh.recover(login, lease)
             return login
         if login.state is State.EXCHANGING:
-            self._inquiry.check_deadline(login, lease)
+            self._begin.check_deadline(login, lease)
             return self.jobs.send_code(login, lease, again=True)
         return None
 
@@ -317,7 +319,7 @@ class Conductor:
             return None
         for transport in transports:
             try:
-                return transport.reopen(self._inquiry.asking(login), presentation)
+                return transport.reopen(self._begin.asking(login), presentation)
             except TransportUnavailable:
                 continue
         return None
@@ -325,7 +327,7 @@ class Conductor:
     def _by_state(self, parameters: Sequence[tuple[str, str]]) -> str:
         for name, value in parameters:
             if name == "state":
-                login = self._parts.storage.find(state_alias(Secret(value)))
+                login = self._dependencies.storage.find(state_alias(Secret(value)))
                 if login is not None:
                     return login.id
         refused = CallbackRefused(
@@ -333,7 +335,7 @@ class Conductor:
             reason=Refusal.WRONG_STATE.value,
             hint="stayfast list",
         )
-        self._reception.refuse(None, refused, None)
+        self._wait.refuse(None, refused, None)
         raise refused
 
     def _not_waiting(self, login: Login) -> CallbackRefused:
@@ -342,7 +344,7 @@ class Conductor:
             reason=Refusal.NOT_WAITING.value,
             hint=f"stayfast resume {login.short_id}",
         )
-        self._reception.refuse(login, refused, None)
+        self._wait.refuse(login, refused, None)
         return refused
 
 

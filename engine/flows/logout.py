@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from ..errors import StayfastError
     from ..ports import Lease
     from ..record import Login
-    from .dependencies import Parts
+    from .dependencies import Dependencies
 
 _LEASE_WAIT: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Departed:
+class LogoutResult:
     """What came of signing out. The tokens are erased here in every case.
 
     Attributes:
@@ -39,14 +39,14 @@ class Departed:
     valid_until: float | None
 
 
-class Departure:
+class Logout:
     """Ends finished logins."""
 
-    def __init__(self, parts: Parts) -> None:
-        """Work with ``parts``."""
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies) -> None:
+        """Revoke by their HTTP, and erase by their ledger."""
+        self._dependencies = dependencies
 
-    def sign_out(self, login: Login, *, revoke: bool = True) -> Departed:
+    def sign_out(self, login: Login, *, revoke: bool = True) -> LogoutResult:
         """Revoke the tokens of ``login`` and erase them.
 
         A provider that is down or refuses does not keep anybody signed in here; the answer says
@@ -56,15 +56,15 @@ class Departure:
             LoginBusy: Another process is refreshing it and did not finish in time.
             StorageError: The tokens could not be erased.
         """
-        storage = self._parts.storage
+        storage = self._dependencies.storage
         with storage.lease(login.id, wait=_LEASE_WAIT) as lease:
             current = storage.read(login.id) or login
             return self._sign_out(current, lease, revoke=revoke)
 
-    def _sign_out(self, login: Login, lease: Lease, *, revoke: bool) -> Departed:
+    def _sign_out(self, login: Login, lease: Lease, *, revoke: bool) -> LogoutResult:
         tokens = login.tokens
         if login.state is State.EXCHANGING:  # a refresh whose process stopped
-            login = self._parts.ledger.advance(
+            login = self._dependencies.ledger.advance(
                 login,
                 Trigger.POSTPONE_REFRESH,
                 lease=lease,
@@ -79,10 +79,10 @@ class Departure:
                 revoked = True
             except (NetworkError, ProviderError) as error:
                 revoked, problem = False, error
-        gone = self._parts.ledger.advance(
+        gone = self._dependencies.ledger.advance(
             login, Trigger.LOGOUT, lease=lease, reason=Reason.SIGNED_OUT
         )
-        return Departed(
+        return LogoutResult(
             login=gone,
             revoked=revoked,
             problem=problem,
@@ -103,4 +103,4 @@ class Departure:
             if token:
                 request = revocation_request(login.config, token, hint)
                 if request is not None:
-                    judge_revocation(self._parts.http.send(request))
+                    judge_revocation(self._dependencies.http.send(request))

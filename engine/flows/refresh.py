@@ -23,7 +23,7 @@ from ..table import State, Trigger
 if TYPE_CHECKING:
     from ..ports import Lease
     from ..record import Login, Summary
-    from .dependencies import Parts
+    from .dependencies import Dependencies
     from .jobs import Jobs
 
 LEASE_WAIT: Final = 60.0
@@ -32,12 +32,12 @@ LEASE_WAIT: Final = 60.0
 _ROUNDS: Final = 4  # a login may be replaced by a newer one while we wait for it
 
 
-class Renewal:
+class Refresh:
     """Finds usable tokens, and refreshes them when there are none."""
 
-    def __init__(self, parts: Parts, jobs: Jobs) -> None:
-        """Work with ``parts``; what must not be lost is sent by ``jobs``."""
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies, jobs: Jobs) -> None:
+        """Read and save by ``dependencies``; ``jobs`` send the refresh tokens."""
+        self._dependencies = dependencies
         self._jobs = jobs
 
     def find(self, provider: str, account: str) -> Login:
@@ -46,7 +46,7 @@ class Renewal:
         Raises:
             AuthRequired: There is none.
         """
-        login = self._parts.storage.find(account_alias(provider, account))
+        login = self._dependencies.storage.find(account_alias(provider, account))
         if login is None or login.tokens is None:
             which = "" if account == DEFAULT_ACCOUNT else f" --account {account}"
             raise AuthRequired(
@@ -65,7 +65,7 @@ class Renewal:
             return login.state is State.AUTHENTICATED
         issued_at = login.created_at if login.issued_at is None else login.issued_at
         return serves(
-            now=self._parts.clock.now(),
+            now=self._dependencies.clock.now(),
             issued_at=issued_at,
             expires_in=login.expires_at - issued_at,
             buffer=buffer,
@@ -93,7 +93,9 @@ class Renewal:
         if login.state is not State.AUTHENTICATED or self.usable(login.summary(), buffer):
             return login
         try:
-            return self._parts.ledger.advance(login, Trigger.EXPIRE, reason=Reason.BUFFER_REACHED)
+            return self._dependencies.ledger.advance(
+                login, Trigger.EXPIRE, reason=Reason.BUFFER_REACHED
+            )
         except StorageError:
             return login
 
@@ -139,8 +141,8 @@ class Renewal:
         if not self.due(login, buffer):
             return login
         try:
-            with self._parts.storage.lease(login.id, wait=0) as lease:
-                current = self._parts.storage.read(login.id)
+            with self._dependencies.storage.lease(login.id, wait=0) as lease:
+                current = self._dependencies.storage.read(login.id)
                 if current is None or not self.due(current, buffer):
                     return login if current is None or current.tokens is None else current
                 return self._refresh(current, lease, force=False)
@@ -164,7 +166,7 @@ class Renewal:
         return self.usable(login.summary(), buffer)
 
     def _under_lease(self, login: Login, seen: Login, buffer: float, *, force: bool) -> Login:
-        storage = self._parts.storage
+        storage = self._dependencies.storage
 
         def answered() -> bool:
             current = storage.read(login.id)
@@ -195,8 +197,8 @@ class Renewal:
             msg = f"the access token for {login.provider} has expired and cannot be refreshed"
             raise TokenExpired(msg, hint=hint)
         if not again:
-            sending = Exchange(kind="refresh", started_at=self._parts.clock.now())
-            login = self._parts.ledger.advance(
+            sending = Exchange(kind="refresh", started_at=self._dependencies.clock.now())
+            login = self._dependencies.ledger.advance(
                 login, Trigger.REFRESH, lease=lease, exchange=sending
             )
         return self._jobs.refresh(login, lease, again=again)

@@ -19,7 +19,7 @@ from ..oauth.callback import Denial, validate_callback
 from ..oauth.device import slower
 from ..ports import Verdict, VerdictKind
 from ..reasons import Reason, Refusal
-from ..record import Exchange as Exchanging
+from ..record import Exchange
 from ..table import State, Trigger
 from .exchange import keep_waiting
 from .ledger import Circumstances
@@ -27,23 +27,23 @@ from .ledger import Circumstances
 if TYPE_CHECKING:
     from ..ports import Arrival, Lease, Session
     from ..record import Login
-    from .begin import Inquiry
-    from .dependencies import Parts
+    from .begin import Begin
+    from .dependencies import Dependencies
     from .jobs import Jobs
 
 SLICE: Final = 5.0  # seconds between looks at the wall clock while waiting: a laptop may sleep
 
 
-class Reception:
+class Wait:
     """Waits for users, and judges what comes back."""
 
-    def __init__(self, parts: Parts, inquiry: Inquiry, jobs: Jobs) -> None:
-        """Work with ``parts``; hand valid answers to ``jobs``."""
-        self._parts = parts
-        self._inquiry = inquiry
+    def __init__(self, dependencies: Dependencies, begin: Begin, jobs: Jobs) -> None:
+        """Save by ``dependencies``; ``begin`` knows the deadline, ``jobs`` exchange valid answers."""
+        self._dependencies = dependencies
+        self._begin = begin
         self._jobs = jobs
 
-    def wait(self, login: Login, session: Session, lease: Lease) -> Login:
+    def for_answer(self, login: Login, session: Session, lease: Lease) -> Login:
         """Wait for the answer to ``login`` until its deadline, and see it through.
 
         Raises:
@@ -56,7 +56,7 @@ class Reception:
         """
         while True:
             keep_waiting(lease)
-            remaining = self._inquiry.check_deadline(login, lease, session)
+            remaining = self._begin.check_deadline(login, lease, session)
             try:
                 arrival = session.receive(min(remaining, SLICE))
             except CallbackRefused as refused:
@@ -103,7 +103,7 @@ class Reception:
             interval = slower(device.interval, verdict.interval)
             verdict = replace(verdict, interval=interval)
             with suppress(StorageError):
-                login = self._parts.ledger.advance(
+                login = self._dependencies.ledger.advance(
                     login,
                     Trigger.SLOW_DOWN,
                     lease=lease,
@@ -139,14 +139,14 @@ class Reception:
         if isinstance(callback, Denial):
             raise self._deny(login, callback, lease)
         challenge = login.challenge
-        return self._parts.ledger.advance(
+        return self._dependencies.ledger.advance(
             login,
             Trigger.RECEIVE_CALLBACK,
             lease=lease,
             challenge=replace(challenge, state=None) if challenge else None,
             presentation=session.presentation if session else login.presentation,
-            exchange=Exchanging(
-                kind="code", started_at=self._parts.clock.now(), code=callback.code
+            exchange=Exchange(
+                kind="code", started_at=self._dependencies.clock.now(), code=callback.code
             ),
             circumstances=Circumstances(
                 detail=f"closed={','.join(beaten)}" if beaten else None,
@@ -155,7 +155,7 @@ class Reception:
 
     def _deny(self, login: Login, denial: Denial, lease: Lease) -> StayfastError:
         declined = denial.error == "access_denied"
-        self._parts.ledger.advance(
+        self._dependencies.ledger.advance(
             login,
             Trigger.DENY,
             lease=lease,
@@ -175,7 +175,7 @@ class Reception:
         when the disk is full must not end somebody's login.
         """
         with suppress(StorageError):
-            self._parts.ledger.refuse(login, Refusal(refused.reason), transport=transport)
+            self._dependencies.ledger.refuse(login, Refusal(refused.reason), transport=transport)
 
     def _refuse(self, login: Login, session: Session, refused: CallbackRefused) -> None:
         self.refuse(login, refused, session.presentation.transport)

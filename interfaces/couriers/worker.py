@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ...engine import cbor
 from ...engine.audit.events import Origin
-from ...engine.flows.dependencies import Parts
+from ...engine.flows.dependencies import Dependencies
 from ...engine.flows.jobs import Jobs
 from ...engine.flows.ledger import Ledger
 from ...storage.host import SystemClock, SystemRandomness, app_version
@@ -61,7 +61,7 @@ def _jobs(terms: Mapping[str, Any], home: Channel) -> Jobs:
     forwarder.leave(home)
     clock = SystemClock()
     return Jobs(
-        Parts(
+        Dependencies(
             storage=storage,
             ledger=Ledger(storage, clock, Origin(**terms["origin"]), [forwarder]),
             http=RequestsHttp(**terms["http"]),

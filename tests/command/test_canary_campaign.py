@@ -187,7 +187,7 @@ def test_no_secret_is_left_anywhere(day: Day, everything: bool) -> None:
 
 def refresh_token(day: Day) -> str:
     """The refresh token the next refresh will send."""
-    login = day.world.assembly.conductor.renewal.find("secretive", "default")
+    login = day.world.assembly.conductor.refresh.find("secretive", "default")
     assert login.tokens is not None
     assert login.tokens.refresh_token is not None
     return login.tokens.refresh_token
@@ -214,7 +214,7 @@ def embed(day: Day) -> None:
                 if isinstance(told, Failure):
                     day.hear("a failure", f"{told} {told!r}")
             try:
-                day.world.assembly.conductor.renewal.valid("secretive", "default", force=True)
+                day.world.assembly.conductor.refresh.valid("secretive", "default", force=True)
             except StayfastError as error:
                 text = "".join(traceback.format_exception(error))
                 day.hear("a traceback", f"{text} {error!r} {error} {error.__dict__}")

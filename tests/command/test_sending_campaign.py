@@ -82,7 +82,7 @@ class Sending:
             return assembly.conductor.answer(
                 outcome.argv[3], login_id=next(iter(assembly.storage.summaries())).id
             )
-        return assembly.conductor.renewal.valid("demo", "default", force=True)
+        return assembly.conductor.refresh.valid("demo", "default", force=True)
 
     @staticmethod
     def assert_story(assembly: Assembly, login: Login, outcome: Outcome) -> None:

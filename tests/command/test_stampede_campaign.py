@@ -48,6 +48,6 @@ def test_a_stampede_is_one_request_per_expiry(
     print(f"\n{processes} processes: {requests} requests for {expiries} expiries, {reuse} reuses, "
           f"longest wait {figures['longest_wait_ms']} ms")  # fmt: skip
     assert (requests, reuse) == (expiries, 0)
-    login = assembly.conductor.renewal.find("demo", "default")
+    login = assembly.conductor.refresh.find("demo", "default")
     assert login.state is State.AUTHENTICATED
     assert assembly.storage.problems() == []  # type: ignore[attr-defined]  # a vault

@@ -99,12 +99,12 @@ def test_a_refresh_stopped_at_any_save_ends_legally(
     signed_in = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
     stopping = StoppingStorage(storage, nth, after=after)
     with suppress(Stopped):
-        conductor_over(stopping).renewal.valid(signed_in.provider, signed_in.account, force=True)
+        conductor_over(stopping).refresh.valid(signed_in.provider, signed_in.account, force=True)
     assert stopping.stopped
 
-    renewal = conductor_over(storage).renewal
+    refresh = conductor_over(storage).refresh
     try:
-        login = renewal.valid(signed_in.provider, signed_in.account)
+        login = refresh.valid(signed_in.provider, signed_in.account)
     except TokenRefreshFailed:
         login = the_login(storage)
         assert login is not None

@@ -49,7 +49,7 @@ def login(server: AuthorizationServer, storage: MemoryStorage) -> Login:
 def ask(login: Login, storage: MemoryStorage, clock: ManualClock) -> OAuthTokens:
     """The tokens a caller gets, whose clock shows that time."""
     conductor = conductor_over(storage, clock=clock, http=RequestsHttp(clock=clock))
-    found = conductor.renewal.valid(login.provider, login.account)
+    found = conductor.refresh.valid(login.provider, login.account)
     assert found.tokens is not None
     return found.tokens
 

@@ -79,7 +79,7 @@ def test_no_refresh_token_is_sent_under_a_lost_lease(server: AuthorizationServer
     storage.lasting = storage.asked
     before = server.counts["token"]
     with pytest.raises(Fenced):
-        conductor_over(storage).renewal.valid(login.provider, login.account, force=True)
+        conductor_over(storage).refresh.valid(login.provider, login.account, force=True)
     assert server.counts["token"] == before
 
 
@@ -100,7 +100,7 @@ def test_a_lease_is_made_sure_of_before_each_sending(server: AuthorizationServer
     storage.lasting = storage.asked + 1
     before = server.counts["token"]
     with pytest.raises(Fenced):
-        conductor_over(storage, http=DeafHttp()).renewal.valid(
+        conductor_over(storage, http=DeafHttp()).refresh.valid(
             login.provider, login.account, force=True
         )
     assert server.counts["token"] - before == 1

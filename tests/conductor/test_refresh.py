@@ -68,10 +68,10 @@ def test_a_refresh_that_happened_while_waiting_is_used(
     first: list[Login] = []
 
     def meanwhile() -> None:
-        other = conductor_over(storage).renewal
+        other = conductor_over(storage).refresh
         first.append(other.valid(expired.provider, expired.account))
 
-    waited = conductor_over(SlowLease(storage, meanwhile)).renewal
+    waited = conductor_over(SlowLease(storage, meanwhile)).refresh
     found = waited.valid(expired.provider, expired.account)
     assert found == first[0]
     assert server.counts["token:refresh_token"] == 1
@@ -86,7 +86,7 @@ def test_a_newer_login_that_came_while_waiting_is_used(
         newer.append(conductor_over(storage).sign_in(server.config(), InstantTransport(approve)))
 
     newer: list[Login] = []
-    waited = conductor_over(SlowLease(storage, meanwhile)).renewal
+    waited = conductor_over(SlowLease(storage, meanwhile)).refresh
     assert waited.valid(expired.provider, expired.account).id == newer[0].id
     assert server.counts["token:refresh_token"] == 0
 
@@ -117,7 +117,7 @@ def test_nothing_newer_is_wiped_by_a_late_answer(
 
     if refused:
         server.state.revoke_family(server.state.tokens[-1].family)
-    late = conductor_over(storage, http=Superseding(meanwhile)).renewal
+    late = conductor_over(storage, http=Superseding(meanwhile)).refresh
     found = late.valid(expired.provider, expired.account)
     assert found.id == newer[0].id
     assert storage.read(found.id) == newer[0]
@@ -131,13 +131,13 @@ def test_a_refusal_is_remembered_until_the_user_insists(
 ) -> None:
     """After a refusal nobody asks the provider again, unless told to."""
     server.state.revoke_family(server.state.tokens[-1].family)
-    renewal = conductor_over(storage).renewal
+    refresh = conductor_over(storage).refresh
     for _ in range(2):
         with pytest.raises(TokenRefreshFailed):
-            renewal.valid(expired.provider, expired.account)
+            refresh.valid(expired.provider, expired.account)
     assert server.counts["token:refresh_token"] == 1
     with pytest.raises(TokenRefreshFailed):
-        renewal.valid(expired.provider, expired.account, force=True)
+        refresh.valid(expired.provider, expired.account, force=True)
     assert server.counts["token:refresh_token"] == 2
 
 
@@ -147,13 +147,13 @@ def test_an_error_about_the_client_does_not_cost_the_token(
     """invalid_client is about us: the refresh token is kept, and works when we are right again."""
     wrong = Fault(kind=FaultKind.ERROR, status=401, members={"error": "invalid_client"})
     server.misbehave("token", wrong)
-    renewal = conductor_over(storage).renewal
+    refresh = conductor_over(storage).refresh
     with pytest.raises(ProviderError):
-        renewal.valid(expired.provider, expired.account)
+        refresh.valid(expired.provider, expired.account)
     kept = storage.read(expired.id)
     assert kept is not None
     assert (kept.state, kept.oauth_error) == (State.EXPIRED, "invalid_client")
-    assert renewal.valid(expired.provider, expired.account).state is State.AUTHENTICATED
+    assert refresh.valid(expired.provider, expired.account).state is State.AUTHENTICATED
 
 
 def test_an_answer_without_a_refresh_token_keeps_the_old_one(
@@ -163,7 +163,7 @@ def test_an_answer_without_a_refresh_token_keeps_the_old_one(
     server.change(rotate=False)
     without = Fault(kind=FaultKind.MEMBERS, members={"refresh_token": None})
     server.misbehave("token", without)
-    fresh = conductor_over(storage).renewal.valid(expired.provider, expired.account)
+    fresh = conductor_over(storage).refresh.valid(expired.provider, expired.account)
     assert fresh.tokens is not None
     assert expired.tokens is not None
     assert fresh.tokens.refresh_token == expired.tokens.refresh_token
@@ -176,7 +176,7 @@ def test_a_busy_provider_postpones(
     """503 leaves everything as good as it was, and says why."""
     server.misbehave("token", Fault(kind=FaultKind.BUSY_503))
     with pytest.raises(NetworkError):
-        conductor_over(storage).renewal.valid(expired.provider, expired.account)
+        conductor_over(storage).refresh.valid(expired.provider, expired.account)
     kept = storage.read(expired.id)
     assert kept is not None
     assert (kept.state, kept.reason) == (State.EXPIRED, "provider_busy")

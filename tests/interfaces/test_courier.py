@@ -132,14 +132,14 @@ def test_refreshed_tokens_that_cannot_be_saved_are_handed_over(server: Authoriza
     storage = MemoryStorage()
     login = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
     with pytest.raises(TokensNotSaved) as caught:
-        conductor_over(FillingStorage(storage, 2)).renewal.valid(
+        conductor_over(FillingStorage(storage, 2)).refresh.valid(
             login.provider, login.account, force=True
         )
     saved = caught.value.save_again()
     assert login.tokens is not None
     assert saved.tokens is not None
     assert saved.tokens.refresh_token != login.tokens.refresh_token
-    assert conductor_over(storage).renewal.valid(login.provider, login.account, force=True)
+    assert conductor_over(storage).refresh.valid(login.provider, login.account, force=True)
 
 
 @pytest.mark.parametrize("nth", [1, 2])
@@ -169,7 +169,7 @@ def test_no_code_and_no_refresh_token_is_sent_before_it_is_saved(
     login = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
     before = server.counts["token"]
     with pytest.raises(StorageFull):
-        conductor_over(FillingStorage(storage, 1)).renewal.valid(
+        conductor_over(FillingStorage(storage, 1)).refresh.valid(
             login.provider, login.account, force=True
         )
     assert server.counts["token"] == before

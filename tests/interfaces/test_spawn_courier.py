@@ -87,7 +87,7 @@ def assembly(place: Path, courier: str = "spawn", keeper: Keeper | None = None) 
 
 
 def refresh(own: Assembly) -> Login:
-    return own.conductor.renewal.valid("demo", "default", force=True)
+    return own.conductor.refresh.valid("demo", "default", force=True)
 
 
 def workers() -> dict[int, bytes]:
@@ -128,7 +128,7 @@ def test_a_refresh_is_made_by_another_process_and_told_here(place: Path) -> None
     """Its login comes home, observers hear of it where they live, and the worker is used again."""
     keeper = Keeper()
     own = assembly(place, keeper=keeper)
-    before = own.conductor.renewal.find("demo", "default")
+    before = own.conductor.refresh.find("demo", "default")
     first = refresh(own)
     assert first.tokens != before.tokens
     assert own.storage.read(first.id) == first
@@ -262,7 +262,7 @@ def test_many_threads_share_one_refresh(place: Path, server: AuthorizationServer
     stampede.expire(own)
     sent = server.counts["token:refresh_token"]
     with ThreadPoolExecutor(12) as pool:
-        found = list(pool.map(lambda _: own.conductor.renewal.valid("demo", "default"), range(12)))
+        found = list(pool.map(lambda _: own.conductor.refresh.valid("demo", "default"), range(12)))
     assert len({login.tokens and login.tokens.access_token for login in found}) == 1
     assert server.counts["token:refresh_token"] == sent + 1
     assert len(workers()) == 1
@@ -279,7 +279,7 @@ def test_a_worker_that_cannot_start_is_done_without(
         monkeypatch.setattr(sys, "executable", str(place / "python-that-is-not-there"))
     else:
         monkeypatch.setattr(spawn, "app_version", lambda: "0.0.0-former")
-    before = own.conductor.renewal.find("demo", "default")
+    before = own.conductor.refresh.find("demo", "default")
     assert refresh(own).version > before.version
     assert workers() == {}
 

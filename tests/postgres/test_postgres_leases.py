@@ -16,7 +16,7 @@ from command import kill
 from instant import InstantTransport
 from postgres_server import Host, PostgresServer
 from stayfast.engine.errors import Fenced, LoginBusy
-from stayfast.engine.flows.dependencies import Parts
+from stayfast.engine.flows.dependencies import Dependencies
 from stayfast.engine.flows.job import Job, JobOutcome
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.flows.logins import Conductor
@@ -203,7 +203,7 @@ class PausedCourier(InlineCourier):
 def conductor(storage: PostgresStorage, courier: InlineCourier) -> Conductor:
     clock = SystemClock()
     return Conductor(
-        Parts(
+        Dependencies(
             storage=storage,
             ledger=Ledger(storage, clock, origin()),
             http=RequestsHttp(),
@@ -227,9 +227,9 @@ def test_a_paused_holder_sends_nothing(host: Host, provider: AuthorizationServer
         if not others:
             others.append(None)
             other = conductor(quick, InlineCourier())
-            others.append(other.renewal.valid("demo", "default", force=True))
+            others.append(other.refresh.valid("demo", "default", force=True))
 
-    mine = conductor(slow, PausedCourier(refresh_elsewhere)).renewal.valid(
+    mine = conductor(slow, PausedCourier(refresh_elsewhere)).refresh.valid(
         "demo", "default", force=True
     )
     assert mine == others[1]

@@ -63,7 +63,7 @@ def test_two_hosts_send_one_request_per_expiry(
           f"p95 {figures['p95_ms']} ms, longest wait {figures['longest_wait_ms']} ms")  # fmt: skip
     assert (requests, reuse) == (expiries, 0)
     assert figures["kills"] >= expiries // 2
-    login = assembly.conductor.renewal.find("demo", "default")
+    login = assembly.conductor.refresh.find("demo", "default")
     assert login.state is State.AUTHENTICATED
     assert assembly.storage.problems() == []  # type: ignore[attr-defined]  # it is one of PostgreSQL
     assembly.storage.close()  # type: ignore[attr-defined]  # see above

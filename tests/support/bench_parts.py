@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stayfast.engine.flows.dependencies import Parts
+from stayfast.engine.flows.dependencies import Dependencies
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.ports import Clock, Http, Observer
@@ -24,7 +24,7 @@ def conductor_over(
     """A conductor as the interfaces build it; what is not given is the real thing."""
     clock = clock or SystemClock()
     return Conductor(
-        Parts(
+        Dependencies(
             storage=storage,
             ledger=Ledger(storage, clock, origin(), observers),
             http=http or RequestsHttp(),

@@ -75,13 +75,13 @@ class Callers:
     def refresh(self) -> None:
         """A login that is refreshed, and whose caller is killed over it."""
         assembly = self.assembly()
-        login_id = assembly.conductor.renewal.find("demo", "default").id
+        login_id = assembly.conductor.refresh.find("demo", "default").id
         caught = self.killed(
-            lambda own: own.conductor.renewal.valid("demo", "default", force=True), login_id
+            lambda own: own.conductor.refresh.valid("demo", "default", force=True), login_id
         )
         self.counts["refreshes_caught"] += caught
         try:
-            patiently(lambda: assembly.conductor.renewal.valid("demo", "default", force=True))
+            patiently(lambda: assembly.conductor.refresh.valid("demo", "default", force=True))
         except TokenRefreshFailed:
             self.counts["refreshes_lost"] += 1
             assert caught, "lost a login although nothing was under way"

@@ -18,7 +18,7 @@ from instant import ManualClock
 from logins import CONFIG, NOW, ORIGIN, TOKENS, login_in
 from stayfast.engine.audit.events import Recorded
 from stayfast.engine.errors import LoginBusy, NetworkError, StayfastError, StorageConflict
-from stayfast.engine.flows.dependencies import Parts
+from stayfast.engine.flows.dependencies import Dependencies
 from stayfast.engine.flows.job import Job, JobOutcome
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.flows.logins import Conductor
@@ -198,7 +198,7 @@ class World:
         return process
 
     def _ask(self, process: Process) -> Login:
-        return _conductor(self, process).renewal.valid(CONFIG.service_name, "default")
+        return _conductor(self, process).refresh.valid(CONFIG.service_name, "default")
 
     def _sign_in(self, process: Process) -> Login:
         """A second login of the account, whose tokens have just arrived."""
@@ -210,7 +210,7 @@ class World:
         )
         self.logins[coming.id] = coming
         conductor = _conductor(self, process)
-        return conductor.jobs._exchange.save(
+        return conductor.jobs._code_exchange.save(
             coming, replace(coming, tokens=fresh), Lease(coming.id)
         )
 
@@ -416,7 +416,7 @@ def _conductor(world: World, process: Process) -> Conductor:
     storage: Any = WorldStorage(world, process)
     clock = ManualClock(NOW)
     return Conductor(
-        Parts(
+        Dependencies(
             storage=storage,
             ledger=Ledger(storage, clock, ORIGIN),
             http=WorldHttp(world, process),

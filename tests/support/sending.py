@@ -15,7 +15,7 @@ def main(place: str, callback: str = "") -> int:
         if callback:
             assembly.conductor.answer(callback)
         else:
-            assembly.conductor.renewal.valid("demo", "default", force=True)
+            assembly.conductor.refresh.valid("demo", "default", force=True)
     except StayfastError as error:
         print("refused", error.code, flush=True)
         return 0

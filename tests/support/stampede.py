@@ -32,7 +32,7 @@ def assembly(place: str) -> Assembly:
 def expire(own: Assembly) -> None:
     """Let the token of the login be an hour older than it is."""
     storage = own.storage
-    login = own.conductor.renewal.find("demo", "default")
+    login = own.conductor.refresh.find("demo", "default")
     assert login.tokens is not None
     older = replace(login.tokens, issued_at=login.tokens.issued_at - 3600.0)
     Ledger(storage, SystemClock(), origin()).advance(login, Trigger.EXPIRE, tokens=older)
@@ -42,7 +42,7 @@ def attend(own: Assembly, go: int, answers: int) -> None:
     """Ask for the token each time there is a sign to."""
     while os.read(go, 1):
         began = time.monotonic()
-        login = own.conductor.renewal.valid("demo", "default")
+        login = own.conductor.refresh.valid("demo", "default")
         took = time.monotonic() - began
         assert login.tokens is not None
         os.write(answers, _ANSWER.pack(took, login.tokens.access_token[-16:].encode()))

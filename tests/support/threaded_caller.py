@@ -14,7 +14,7 @@ from stampede import assembly
 def main(place: str) -> None:
     """Refresh while another thread is alive, as in a web server."""
     threading.Thread(target=threading.Event().wait, daemon=True).start()
-    assembly(place).conductor.renewal.valid("demo", "default", force=True)
+    assembly(place).conductor.refresh.valid("demo", "default", force=True)
 
 
 if __name__ == "__main__":

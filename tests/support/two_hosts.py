@@ -34,10 +34,10 @@ def kill_while_it_refreshes(url: str, place: str, host: str) -> None:
     """Kill a process of ``host`` whose refresh token is on its way to the provider."""
     child = os.fork()
     if child == 0:
-        assembly(url, place, host).conductor.renewal.valid("demo", "default")
+        assembly(url, place, host).conductor.refresh.valid("demo", "default")
         os._exit(0)
-    renewal = assembly(url, place, host).conductor.renewal
-    while renewal.find("demo", "default").state is not State.EXCHANGING:
+    refresh = assembly(url, place, host).conductor.refresh
+    while refresh.find("demo", "default").state is not State.EXCHANGING:
         time.sleep(0.005)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -46,7 +46,7 @@ def kill_while_it_refreshes(url: str, place: str, host: str) -> None:
 def kill_while_it_holds(url: str, place: str, host: str) -> None:
     """Kill a process of ``host`` that holds the login and has sent nothing."""
     own = assembly(url, place, host)
-    login = own.conductor.renewal.find("demo", "default")
+    login = own.conductor.refresh.find("demo", "default")
     own.storage.close()  # type: ignore[attr-defined]  # it is one of PostgreSQL
     held, holds = os.pipe()
     child = os.fork()

@@ -269,7 +269,7 @@ def test_a_refresh_rotates_and_the_old_token_is_refused(issuer: str, conductor: 
     """New tokens replace both old ones; the old refresh token is spent, and using it costs all."""
     config = config_of(issuer)
     before = tokens_of(sign_in(conductor, config))
-    after = tokens_of(conductor.renewal.valid("wire", DEFAULT_ACCOUNT, force=True))
+    after = tokens_of(conductor.refresh.valid("wire", DEFAULT_ACCOUNT, force=True))
     assert after.refresh_token != before.refresh_token
     assert after.access_token != before.access_token
     assert active(config, after.access_token, "access_token")
@@ -278,17 +278,17 @@ def test_a_refresh_rotates_and_the_old_token_is_refused(issuer: str, conductor: 
     assert answer.status == 400
     assert b"invalid_grant" in answer.body
     with pytest.raises(TokenRefreshFailed):  # the server saw a theft and ended the family
-        conductor.renewal.valid("wire", DEFAULT_ACCOUNT, force=True)
-    assert conductor.renewal.find("wire", DEFAULT_ACCOUNT).state is State.REFRESH_FAILED
+        conductor.refresh.valid("wire", DEFAULT_ACCOUNT, force=True)
+    assert conductor.refresh.find("wire", DEFAULT_ACCOUNT).state is State.REFRESH_FAILED
 
 
 def test_signing_out_revokes(issuer: str, conductor: Conductor) -> None:
     """After signing out the server itself says that the tokens are no good."""
     login = sign_in(conductor, config_of(issuer))
     held = tokens_of(login)
-    departed = conductor.departure.sign_out(login)
-    assert (departed.revoked, departed.problem) == (True, None)
-    assert departed.login.state is State.IDLE
-    assert departed.login.tokens is None
+    ended = conductor.logout.sign_out(login)
+    assert (ended.revoked, ended.problem) == (True, None)
+    assert ended.login.state is State.IDLE
+    assert ended.login.tokens is None
     assert not active(login.config, held.access_token, "access_token")
     assert not active(login.config, held.refresh_token, "refresh_token")

@@ -94,8 +94,8 @@ def demo(app: App) -> None:
             terminal.answer(f"  access token   {masked(tokens.access_token)}")
             terminal.answer(f"  scopes         {' '.join(tokens.scopes)}")
         terminal.answer("\nRefreshing, then signing out:\n")
-        login = assembly.conductor.renewal.valid(login.provider, login.account, force=True)
-        assembly.conductor.departure.sign_out(login)
+        login = assembly.conductor.refresh.valid(login.provider, login.account, force=True)
+        assembly.conductor.logout.sign_out(login)
         terminal.answer("\nThe audit log of it, from the vault:\n")
         for event in every_event(storage):
             terminal.answer(as_line(event))

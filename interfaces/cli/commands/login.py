@@ -356,11 +356,11 @@ def _already(app: App, provider: str, account: str) -> bool:
     """Whether a usable login is there already; said, if so."""
     assembly, terminal = app.assembly(), app.terminal
     try:
-        found = assembly.conductor.renewal.find(provider, account)
+        found = assembly.conductor.refresh.find(provider, account)
     except (AuthRequired, Damaged):  # a damaged one is set aside when the new one begins
         return False
     summary = found.summary()
-    if not assembly.conductor.renewal.usable(summary):
+    if not assembly.conductor.refresh.usable(summary):
         return False
     who = f" as {found.identity.name}" if found.identity and found.identity.name else ""
     end = summary.expires_at

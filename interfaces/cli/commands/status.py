@@ -135,18 +135,18 @@ def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summar
 
 def _observed(app: App, one: Summary) -> Summary:
     assembly = app.assembly()
-    if one.state is not State.AUTHENTICATED or assembly.conductor.renewal.usable(one):
+    if one.state is not State.AUTHENTICATED or assembly.conductor.refresh.usable(one):
         return one
     try:
         login = assembly.storage.read(one.id)
     except Damaged:
         return one
-    return assembly.conductor.renewal.observe(login).summary() if login else one
+    return assembly.conductor.refresh.observe(login).summary() if login else one
 
 
 def _serves(app: App, one: Summary) -> bool:
     """Whether a token can be had without its user: usable, or refreshable by what is known."""
-    return app.assembly().conductor.renewal.usable(one) or (
+    return app.assembly().conductor.refresh.usable(one) or (
         one.state in {State.EXPIRED, State.EXCHANGING} and one.refreshable
     )
 
@@ -159,14 +159,14 @@ def _next(app: App, one: Summary) -> str:
 
 
 def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[str, Any]:
-    renewal = app.assembly().conductor.renewal
+    refresh = app.assembly().conductor.refresh
     return {
         "logins": [
             {
                 "provider": one.provider,
                 "account": one.account,
                 "state": one.state.value,
-                "status": status_of(one, usable=renewal.usable(one)).value,
+                "status": status_of(one, usable=refresh.usable(one)).value,
                 "identity": one.identity.name if one.identity else None,
                 "issuer": one.issuer,
                 "scopes": list(one.scopes),

@@ -74,11 +74,11 @@ def token(
 
 
 def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) -> Login:
-    renewal = app.assembly().conductor.renewal
+    finished = app.assembly().conductor.refresh
     if refresh:
-        return _renewed(app, name, account, min_ttl, force=False)
-    found = renewal.find(name, account)
-    if not renewal.usable(found.summary(), min_ttl):
+        return _refreshed(app, name, account, min_ttl, force=False)
+    found = finished.find(name, account)
+    if not finished.usable(found.summary(), min_ttl):
         raise TokenExpired(
             f"the access token for {name} does not last {span(min_ttl)} more",
             hint=f"stayfast refresh {name}",
@@ -86,10 +86,10 @@ def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) 
     return found
 
 
-def _renewed(app: App, name: str, account: str, min_ttl: float, *, force: bool) -> Login:
+def _refreshed(app: App, name: str, account: str, min_ttl: float, *, force: bool) -> Login:
     """A login with a token that lasts; one that cannot be saved is held on to while it can be."""
     try:
-        return app.assembly().conductor.renewal.valid(name, account, buffer=min_ttl, force=force)
+        return app.assembly().conductor.refresh.valid(name, account, buffer=min_ttl, force=force)
     except TokensNotSaved as error:
         return keep_trying_to_save(app, error)
 
@@ -146,7 +146,7 @@ def refresh(app: App, *, provider: str | None, account: str) -> None:
     """Refresh now, even a token that is still good."""
     name = app.only_provider(provider)
     assembly = app.assembly()
-    renewed = _renewed(app, name, account, 0.0, force=True)
+    renewed = _refreshed(app, name, account, 0.0, force=True)
     end = renewed.tokens.expires_at if renewed.tokens else None
     if app.terminal.json:
         app.terminal.answer_json(
@@ -190,26 +190,26 @@ def logout(
 
 def _sign_out(app: App, name: str, account: str, *, revoke: bool) -> dict[str, object]:
     assembly, terminal = app.assembly(), app.terminal
-    found = assembly.conductor.renewal.find(name, account)
-    departed = assembly.conductor.departure.sign_out(found, revoke=revoke)
+    found = assembly.conductor.refresh.find(name, account)
+    ended = assembly.conductor.logout.sign_out(found, revoke=revoke)
     host = found.config.issuer or found.config.revocation_url or name
-    what = "refresh token" if departed.refresh_token else "access token"
-    if departed.revoked:
+    what = "refresh token" if ended.refresh_token else "access token"
+    if ended.revoked:
         terminal.say(f"{what} revoked at {host}", mark="good")
-    elif departed.problem is not None:
-        terminal.say(f"could not revoke: {departed.problem.message}", mark="warn")
-        _still_valid(app, departed.valid_until, found)
+    elif ended.problem is not None:
+        terminal.say(f"could not revoke: {ended.problem.message}", mark="warn")
+        _still_valid(app, ended.valid_until, found)
     elif revoke:
         terminal.say(f"{name} has no revocation endpoint; nothing was revoked there", mark="warn")
-        _still_valid(app, departed.valid_until, found)
+        _still_valid(app, ended.valid_until, found)
     terminal.say("tokens erased here", mark="good")
     if found.config.end_session_url:
         terminal.say(f"  Your browser may still be signed in: {found.config.end_session_url}")
     return {
         "provider": name,
         "account": account,
-        "revoked": departed.revoked,
-        "problem": departed.problem.code if departed.problem else None,
+        "revoked": ended.revoked,
+        "problem": ended.problem.code if ended.problem else None,
     }
 
 
@@ -241,7 +241,7 @@ def execute(app: App, *, provider: str, var: str, account: str, command: tuple[s
         raise ConfigInvalid("no command was named", hint=f"stayfast exec {provider} -- COMMAND")
     secret = _from_environment(app)
     if secret is None:
-        found = _renewed(app, provider, account, 60.0, force=False)
+        found = _refreshed(app, provider, account, 60.0, force=False)
         secret = found.tokens.access_token if found.tokens else ""
     try:
         os.execvpe(command[0], command, {**app.environ, var: secret})  # noqa: S606  its purpose
