@@ -14,14 +14,14 @@ from .keys.keyring import KeyringKey
 from .keys.outside import KEY_COMMAND
 from .keys.sealing import KEY_OCTETS, Keys
 from .keys.slots import COMMAND, KEYFILE, KEYRING, PASSPHRASE
-from .keys.sources import KeyPlaces
+from .keys.sources import KeySources
 from .memory import MemoryStorage
 from .paths import config_dir as default_config_dir
 from .paths import state_dir as default_state_dir
 from .postgres.driver import is_address
 from .private_file import check_directory, refuse_network_fs
 from .vault.file import read_header, read_second_header
-from .vault.handover import HandedPlaces
+from .vault.handover import HandedSources
 from .vault.header import Header, keys_of
 from .vault.integrity import Head
 from .vault.schema import create_database
@@ -116,7 +116,7 @@ def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault:
         passphrase=lambda: None,
         environ=environ,
     )
-    opener.places = HandedPlaces(handover, environ)
+    opener.key_sources = HandedSources(handover, environ)
     parts = opener.parts()
     parts["create"] = _never_made
     return Vault(handover.directory, **parts)
@@ -132,7 +132,7 @@ class VaultParts(TypedDict):
     unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]]
     create: Callable[[], None]
     describe: Callable[[Header | None], str]
-    places: KeyPlaces
+    key_sources: KeySources
     announce: Announce
     environ: Mapping[str, str]
 
@@ -142,7 +142,7 @@ class VaultOpener:
 
     Attributes:
         state_dir: Where it is.
-        places: Where its key may be.
+        key_sources: Where its key may be.
         announce: Told in one line what was chosen and why, when it is made.
     """
 
@@ -164,7 +164,7 @@ class VaultOpener:
         self._passphrase = passphrase or (lambda: env.get("STAYFAST_PASSPHRASE") or None)
         self._keyring = KeyringKey(interactive=interactive, environ=env)
         self._environ = env
-        self.places = KeyPlaces(
+        self.key_sources = KeySources(
             config_dir or default_config_dir(env), self._passphrase, self._keyring, env
         )
         self.announce = announce or _say_nothing
@@ -217,7 +217,7 @@ class VaultOpener:
             "unlock": self.unlock,
             "create": self.create,
             "describe": self.describe,
-            "places": self.places,
+            "key_sources": self.key_sources,
             "announce": self.announce,
             "environ": self._environ,
         }
@@ -228,7 +228,7 @@ class VaultOpener:
         Raises:
             StorageError: None does.
         """
-        return keys_of(header, self.places.root_of(header))
+        return keys_of(header, self.key_sources.root_of(header))
 
     def create(self) -> None:
         """Make the vault; its directory is there, and its making is ours alone."""
@@ -259,18 +259,18 @@ class VaultOpener:
         why = "STAYFAST_STORE=file"
         if self._choice in {"auto", "keyring"}:
             try:
-                slot = self.places.new_slot(KEYRING, store, root)
+                slot = self.key_sources.new_slot(KEYRING, store, root)
             except StorageError as error:
                 if self._choice == "keyring":
                     raise
                 why = error.message
             else:
-                return "keyring", slot, self.places.reason_for(KEYRING)
+                return "keyring", slot, self.key_sources.reason_for(KEYRING)
         kind = PASSPHRASE if self._passphrase() else KEYFILE
         if self._environ.get(KEY_COMMAND):
             kind = COMMAND
-        slot = self.places.new_slot(kind, store, root)
-        reason = self.places.reason_for(kind, why)
+        slot = self.key_sources.new_slot(kind, store, root)
+        reason = self.key_sources.reason_for(kind, why)
         if kind == KEYFILE:
             reason += "; for a passphrase instead: stayfast store rekey --to passphrase"
         return "file", slot, reason

@@ -1,4 +1,4 @@
-"""Where the keys of a user's vault are kept: slots made, opened, and taken away."""
+"""Where the keys of a user's vault are kept: makes slots, opens them, and removes their keys."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ KINDS: Final = (KEYRING, PASSPHRASE, KEYFILE, CREDENTIALS, COMMAND)
 """The kinds of slots, as ``store rekey --to`` names them."""
 
 
-class KeyPlaces:
-    """The places this user can keep a key in.
+class KeySources:
+    """Where this user can keep a key: the keyring, a key file, a passphrase, a command.
 
     Attributes:
         config_dir: Where key files are.
@@ -48,7 +48,7 @@ class KeyPlaces:
         keyring: KeyringKey,
         environ: Mapping[str, str],
     ) -> None:
-        """Know the places; nothing is asked of them yet."""
+        """Remember where to look; nothing is read yet."""
         self.config_dir = config_dir
         self.keyring = keyring
         self._passphrase = passphrase

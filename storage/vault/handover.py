@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...engine.errors import StorageError
 from ..keys.keyring import KeyringKey
-from ..keys.sources import KeyPlaces
+from ..keys.sources import KeySources
 
 if TYPE_CHECKING:
     from ..keys.sealing import Keys
@@ -60,8 +60,8 @@ class Handover:
         return cls(**members)
 
 
-class HandedPlaces(KeyPlaces):
-    """The places of a user's keys, for who was handed one of them already."""
+class HandedSources(KeySources):
+    """The key sources of a process that was handed the root key by its parent."""
 
     def __init__(self, handover: Handover, environ: Mapping[str, str]) -> None:
         """Prefer the root key of ``handover``."""

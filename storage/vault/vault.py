@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
     from ...engine.ports import Change
     from ..keys.sealing import Keys
-    from ..keys.sources import KeyPlaces
+    from ..keys.sources import KeySources
     from .header import Header
 
 
@@ -55,7 +55,7 @@ class Vault(VaultReader):
         unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]],
         create: Callable[[], None],
         describe: Callable[[Header | None], str],
-        places: KeyPlaces,
+        key_sources: KeySources,
         announce: Callable[[str], None],
         environ: Mapping[str, str],
     ) -> None:
@@ -66,13 +66,13 @@ class Vault(VaultReader):
             unlock: Reads the header and finds the keys.
             create: Makes the vault; called under the lock of its making.
             describe: Kind and place in a few words.
-            places: Where its key may be.
+            key_sources: Where its key may be.
             announce: Told in one line what happened to it.
             environ: Names the runtime directory.
         """
-        self._places = places
+        self._key_sources = key_sources
         self._announce = announce
-        self._anchor = Anchor(places.config_dir)
+        self._anchor = Anchor(key_sources.config_dir)
         self._reserve = Reserve(directory)
         self._spill = Spill(environ)
         super().__init__(Session(directory, unlock, create), describe)
@@ -173,12 +173,12 @@ class Vault(VaultReader):
             before = self._session.header
             if before is None:
                 raise StorageError("there is no vault yet", hint="stayfast login")
-            rekey(connection, before, keys, self._places.moving_to(kind, passphrase))
+            rekey(connection, before, keys, self._key_sources.moving_to(kind, passphrase))
         self._session.forget_keys()
         self.probe()  # opened by its new key; the copy of the header follows
         with self._session.writing():  # or the key another is about to seal with would go as well
             if self._session.header is not None:
-                self._places.tidy(before, self._session.header)
+                self._key_sources.tidy(before, self._session.header)
 
     def set_aside(self, beyond: int | None = None) -> Recorded | None:
         """Leave a damaged log behind and begin a new segment; gives the record of that.
@@ -260,7 +260,7 @@ class Vault(VaultReader):
         with self._reading(check=False) as opened:
             if opened is None:
                 return None
-            return Handover.from_keys(self.directory, self._places.config_dir, opened[1])
+            return Handover.from_keys(self.directory, self._key_sources.config_dir, opened[1])
 
     def _spilled(self, changes: Sequence[Change]) -> str | None:
         with self._reading(check=False) as opened:

@@ -192,7 +192,7 @@ def test_keys_are_taken_away_where_nobody_makes_one(
     """Old key files go while the vault is locked: a new one may be there that nothing names yet."""
     mine, alone = vault(place), []
     saved(mine, [finished()])
-    tidy = mine._places.tidy
+    tidy = mine._key_sources.tidy
 
     def watched(before: Header, header: Header) -> None:
         with (place / "s" / "vault.lock").open("rb+") as line:
@@ -202,6 +202,6 @@ def test_keys_are_taken_away_where_nobody_makes_one(
                 alone.append(True)
         tidy(before, header)
 
-    monkeypatch.setattr(mine._places, "tidy", watched)
+    monkeypatch.setattr(mine._key_sources, "tidy", watched)
     mine.rekey("keyfile")
     assert alone == [True]

@@ -259,8 +259,8 @@ if step == "copying":
     import stayfast.storage.vault.connection as session
     session.write_copy = die
 if step == "forgetting":
-    from stayfast.storage.keys.sources import KeyPlaces
-    KeyPlaces.tidy = die
+    from stayfast.storage.keys.sources import KeySources
+    KeySources.tidy = die
 EncryptedFileStorage(place + "/s", config_dir=place + "/c", environ={}).rekey("keyfile")
 """
 
