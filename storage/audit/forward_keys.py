@@ -33,7 +33,7 @@ def step(key: bytes) -> bytes:
 def begin(keys: Keys, head: Head) -> tuple[Head, bytes]:
     """Have the next record be the first that is linked so; gives its key, which is not kept."""
     key, first = os.urandom(KEY_OCTETS), head.seq + 1
-    return replace(head, forward=first, ratchet=_sealed(keys, first, key)), key
+    return replace(head, forward=first, forward_key=_sealed(keys, first, key)), key
 
 
 def take_key(keys: Keys, head: Head) -> tuple[bytes, Head]:
@@ -43,7 +43,7 @@ def take_key(keys: Keys, head: Head) -> tuple[bytes, Head]:
         Damaged: It does not open.
     """
     key = present_key(keys, head)
-    return key, replace(head, ratchet=_sealed(keys, head.seq + 2, step(key)))
+    return key, replace(head, forward_key=_sealed(keys, head.seq + 2, step(key)))
 
 
 def present_key(keys: Keys, head: Head) -> bytes:
@@ -52,7 +52,7 @@ def present_key(keys: Keys, head: Head) -> bytes:
     Raises:
         Damaged: It does not open.
     """
-    return unseal(_wrapping(keys), head.ratchet, pack(">Q", head.seq + 1))
+    return unseal(_wrapping(keys), head.forward_key, pack(">Q", head.seq + 1))
 
 
 def _sealed(keys: Keys, seq: int, key: bytes) -> bytes:

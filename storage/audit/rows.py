@@ -54,7 +54,7 @@ def append_text(
 ) -> tuple[Head, Recorded]:
     """As :func:`append_event`, of an event whose text was made before; of ``members``, if known."""
     seq, before = head.seq + 1, head.mac
-    if head.ratchet:
+    if head.forward_key:
         key, head = take_key(keys, head)
         mac = hmac(key, head.mac + pack(">Q", seq) + text)
     else:

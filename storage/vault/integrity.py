@@ -31,7 +31,7 @@ class Head:
         first: The record the log is followed from: those before were pruned, or set aside.
         link: The link before that record.
         forward: The first record whose key was erased (:mod:`stayfast.storage.audit.forward_keys`); 0 if none.
-        ratchet: The key of the next record, sealed.
+        forward_key: The key of the next record, sealed.
     """
 
     total: int = 0
@@ -42,7 +42,7 @@ class Head:
     first: int = 1
     link: bytes = b""
     forward: int = 0
-    ratchet: bytes = b""
+    forward_key: bytes = b""
 
     def encode(self, keys: Keys) -> tuple[bytes, bytes]:
         """The head as written, and what shows that it was not edited."""
@@ -56,7 +56,7 @@ class Head:
                 "first": self.first,
                 "link": self.link,
                 "forward": self.forward,
-                "ratchet": self.ratchet,
+                "forward_key": self.forward_key,
             }
         )
         return body, keys.head_mac(body)
@@ -87,7 +87,7 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
         total, link = members["total"], members["mac"]
         count, seq, generation = members["count"], members["seq"], members["generation"]
         first, before = members["first"], members["link"]
-        forward, ratchet = members["forward"], members["ratchet"]
+        forward, forward_key = members["forward"], members["forward_key"]
         if (
             not isinstance(total, bytes)
             or not isinstance(link, bytes)
@@ -97,13 +97,21 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
             or not isinstance(first, int)
             or not isinstance(before, bytes)
             or not isinstance(forward, int)
-            or not isinstance(ratchet, bytes)
+            or not isinstance(forward_key, bytes)
         ):
             raise TypeError
     except (TypeError, ValueError, KeyError) as error:
         raise Damaged("the manifest of the vault was changed", hint=_HELP) from error
     return Head(
-        int.from_bytes(total, "big"), count, seq, link, generation, first, before, forward, ratchet
+        int.from_bytes(total, "big"),
+        count,
+        seq,
+        link,
+        generation,
+        first,
+        before,
+        forward,
+        forward_key,
     )
 
 

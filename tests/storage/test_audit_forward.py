@@ -95,7 +95,9 @@ def test_who_has_the_root_key_cannot_begin_it_anew(forward) -> None:
     vault, _, key = forward
     rewrite(vault, lambda seq, members: members)
     with vault._session.writing() as (connection, keys):
-        keep_head(connection, keys, replace(read_head(connection, keys), forward=0, ratchet=b""))
+        keep_head(
+            connection, keys, replace(read_head(connection, keys), forward=0, forward_key=b"")
+        )
     assert codes(vault) == []
     found = codes(vault, key)
     assert (C.FORWARD_KEY, None) in found
@@ -116,16 +118,16 @@ def test_no_old_key_is_left_in_the_vault(forward) -> None:
         assert present_key(keys, head) == expected
         connection.execute("ROLLBACK")
     octets = (Path(vault.directory) / "vault.db").read_bytes()
-    assert head.ratchet in octets
-    before = read_ratchet(vault)
+    assert head.forward_key in octets
+    before = read_forward_key(vault)
     Wanderer(vault, 1, 99).steps(1)
     assert before not in (Path(vault.directory) / "vault.db").read_bytes()
 
 
-def read_ratchet(vault: Vault) -> bytes:
+def read_forward_key(vault: Vault) -> bytes:
     with vault._session.reading() as opened:
         assert opened is not None
-        return read_head(*opened).ratchet
+        return read_head(*opened).forward_key
 
 
 def test_it_can_be_pruned_and_set_aside(forward) -> None:
