@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..engine.errors import ConfigInvalid, NotFound
 from ..engine.oauth.addresses import secure_address
+from ..engine.oauth.metadata import ENDPOINTS
 from ..engine.oauth.provider import OAuthConfig
 from ..storage.locks import locked
 from ..storage.private_file import ensure_directory, write_private
@@ -27,17 +28,8 @@ FILE_NAME: Final = "config.toml"
 """The user's file, in the configuration directory."""
 CLIENT_MEMBERS: Final = frozenset({"client_id", "client_secret", "client_secret_file"})
 """What a table may hold besides the fields of a provider."""
-_ENDPOINTS: Final = (
-    "auth_url",
-    "token_url",
-    "device_url",
-    "revocation_url",
-    "introspection_url",
-    "jwks_url",
-    "userinfo_url",
-    "end_session_url",
-    "issuer",
-)
+_ADDRESSES: Final = (*ENDPOINTS, "issuer")
+"""The members that must be https addresses."""
 _KNOWN: Final = frozenset(f.name for f in fields(OAuthConfig)) | CLIENT_MEMBERS
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _SIZE_LIMIT: Final = 1024 * 1024
@@ -246,7 +238,7 @@ def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
     _check_members(name, plain)
     kept = {k: v for k, v in plain.items() if k != "client_secret_file"}
     OAuthConfig.from_dict({**kept, "service_name": name})
-    for member in _ENDPOINTS:
+    for member in _ADDRESSES:
         if member in plain and not secure_address(plain[member]):
             raise ConfigInvalid(
                 f"{member} of provider {name!r} is not an https address",

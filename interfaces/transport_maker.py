@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .assembly import Assembly
 
 
-ALIASES: Final = {"paste": "manual", "auto": "loopback"}
+RESOLVED: Final = {**plugins.ALIASES, "auto": "loopback"}
 """Other names for transports; a command that can look around decides ``auto`` itself."""
 
 
@@ -71,7 +71,7 @@ class TransportMaker:
         Raises:
             ConfigInvalid: There is none, or it is a third party's and does not load.
         """
-        maker = self._makers.get(ALIASES.get(name, name))
+        maker = self._makers.get(RESOLVED.get(name, name))
         return maker() if maker is not None else plugins.make(name, self._parts())
 
     def _parts(self) -> plugins.TransportParts:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from .browser import is_text_browser, launchers, named_browsers
+from .plugins import ALIASES
 
 if TYPE_CHECKING:
     from ..engine.oauth.provider import OAuthConfig
@@ -65,7 +66,7 @@ class Environment:
                 for name, *_ in launchers(os.environ)
                 if shutil.which(name) and not is_text_browser(name)
             ),
-            via={"paste": "manual"}.get(named, named),
+            via=ALIASES.get(named, named),
             device=bool(config.device_url),
             authorization=bool(config.auth_url),
         )
@@ -145,7 +146,7 @@ class ChoiceRow:
     two_step: bool = False
 
 
-def _device_or_paste(env: Environment) -> str:
+def _device_or_manual(env: Environment) -> str:
     return "device" if env.device else "manual"
 
 
@@ -154,7 +155,7 @@ def _loopback(env: Environment) -> str:
     return "loopback"
 
 
-def _paste(env: Environment) -> str:
+def _manual(env: Environment) -> str:
     del env
     return "manual"
 
@@ -173,7 +174,7 @@ TABLE: Final[tuple[ChoiceRow, ...]] = (
     ChoiceRow(
         2,
         lambda e: not e.terminal or e.unattended,
-        _device_or_paste,
+        _device_or_manual,
         "nobody is here to wait with (no terminal, or CI or DEBIAN_FRONTEND says so)",
         two_step=True,
     ),
@@ -204,37 +205,37 @@ TABLE: Final[tuple[ChoiceRow, ...]] = (
     ChoiceRow(
         7,
         lambda e: e.has("CODESPACES"),
-        _device_or_paste,
+        _device_or_manual,
         "a browser cannot call back into this workspace",
     ),
     ChoiceRow(
         8,
         lambda e: e.container and not e.display,
-        _device_or_paste,
+        _device_or_manual,
         "a browser cannot call back into this container",
     ),
     ChoiceRow(
         9,
         lambda e: e.ssh and not e.display,
-        _paste,
+        _manual,
         "this is a remote shell (SSH), so a browser cannot call back here",
     ),
     ChoiceRow(
         10,
         lambda e: not e.display and not e.has("BROWSER") and e.platform not in {"darwin", "win32"},
-        _device_or_paste,
+        _device_or_manual,
         "there is no screen to open a browser on",
     ),
     ChoiceRow(
         11,
         lambda e: e.ssh,
-        _paste,
+        _manual,
         "a browser forwarded over SSH is slow; --via loopback uses it all the same",
     ),
     ChoiceRow(
         12,
         lambda e: not e.browser,
-        _paste,
+        _manual,
         "there is no browser to start",
     ),
     ChoiceRow(13, lambda _: True, _loopback, "a desktop with a browser"),

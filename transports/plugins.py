@@ -33,7 +33,9 @@ GROUP: Final = "stayfast.transports"
 """The group of the entry points."""
 BUILT_IN: Final = ("loopback", "manual", "device")
 """The transports of this package."""
-RESERVED: Final = frozenset({*BUILT_IN, "auto", "paste", "racing"})
+ALIASES: Final = {"paste": "manual"}
+"""Other names that users may give."""
+RESERVED: Final = frozenset({*BUILT_IN, *ALIASES, "auto", "racing"})
 """Names that no third party can take."""
 _HINT: Final = "stayfast help transports"
 

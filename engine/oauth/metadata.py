@@ -52,7 +52,7 @@ class ServerMetadata:
     auth_methods: tuple[str, ...] | None = None
 
 
-_ENDPOINTS = {
+ENDPOINTS = {
     "auth_url": "authorization_endpoint",
     "token_url": "token_endpoint",
     "device_url": "device_authorization_endpoint",
@@ -62,6 +62,7 @@ _ENDPOINTS = {
     "userinfo_url": "userinfo_endpoint",
     "end_session_url": "end_session_endpoint",
 }
+"""The endpoints of a provider, by our name, and the name that published metadata has for each."""
 
 
 def metadata_requests(issuer: str) -> list[HttpRequest]:
@@ -112,7 +113,7 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
             status=200,
             hint=f"--issuer {found}" if slash else None,
         )
-    named = {name: _address(members, name) for name in _ENDPOINTS.values()}
+    named = {name: _address(members, name) for name in ENDPOINTS.values()}
     return ServerMetadata(
         issuer=issuer,
         iss_supported=members.get("authorization_response_iss_parameter_supported") is True,
@@ -161,7 +162,7 @@ def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
     """
     found: dict[str, Any] = {
         field: getattr(metadata, name)
-        for field, name in _ENDPOINTS.items()
+        for field, name in ENDPOINTS.items()
         if not getattr(provider, field) and getattr(metadata, name)
     }
     methods = metadata.auth_methods or ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stayfast.transports.terminal.keystrokes import End, Key, Keystrokes, Line
+from stayfast.transports.terminal.keystrokes import End, Key, Keystrokes, TypedLine
 
 BEGIN, END = b"\x1b[200~", b"\x1b[201~"
 NOISE = [
@@ -19,7 +19,7 @@ def heard(strokes: Keystrokes, *pieces: bytes) -> list[str]:
     told = []
     for piece in pieces:
         for event in strokes.feed(piece):
-            if isinstance(event, Line):
+            if isinstance(event, TypedLine):
                 told.append(f"line {event.text.reveal()}")
             elif isinstance(event, Key):
                 told.append(f"key {event.name}")

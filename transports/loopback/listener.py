@@ -34,8 +34,8 @@ _NO_SUCH_FAMILY: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, err
 
 
 @dataclass(eq=False)
-class Connection:
-    """A client under way."""
+class ClientConnection:
+    """One client whose request has not fully arrived."""
 
     socket: socket.socket
     deadline: float
@@ -123,7 +123,7 @@ class Listener:
         """Listen on ``sockets``, which share ``port``."""
         self._sockets = sockets
         self._open_selector: selectors.BaseSelector | None = None
-        self._connections: deque[Connection] = deque()
+        self._connections: deque[ClientConnection] = deque()
         self._ready: deque[Caller] = deque()
         self.port = port
 
@@ -164,7 +164,7 @@ class Listener:
         for key, _ in self._select(seconds):
             if key.fileobj is also:
                 other = True
-            elif isinstance(key.data, Connection):
+            elif isinstance(key.data, ClientConnection):
                 if key.data in self._connections:  # not dropped since, to make room
                     self._read_more(key.data)
             elif isinstance(key.fileobj, socket.socket):
@@ -201,17 +201,17 @@ class Listener:
             self._drop(self._connections[0])  # the oldest has had its chance
         # most say all they have to say at once: no need to come back for it
         client.settimeout(0.0 if self._connections else _MOMENT)
-        connection = Connection(client, self._now() + _PATIENCE)
+        connection = ClientConnection(client, self._now() + _PATIENCE)
         if self._read(connection):
             client.setblocking(False)
             self._connections.append(connection)
             self._selector.register(client, selectors.EVENT_READ, connection)
 
-    def _read_more(self, connection: Connection) -> None:
+    def _read_more(self, connection: ClientConnection) -> None:
         if not self._read(connection):
             self._forget(connection)
 
-    def _read(self, connection: Connection) -> bool:
+    def _read(self, connection: ClientConnection) -> bool:
         """Take what ``connection`` has sent; whether there is more to come."""
         try:
             octets = connection.socket.recv(_PIECE)
@@ -231,11 +231,11 @@ class Listener:
             return False
         return True
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: ClientConnection) -> None:
         self._selector.unregister(connection.socket)
         self._connections.remove(connection)
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: ClientConnection) -> None:
         self._forget(connection)
         connection.socket.close()
 

@@ -17,7 +17,7 @@ from typing import IO, Final
 
 from ...engine.errors import TransportUnavailable
 from ...engine.secret import Secret
-from .keystrokes import LIMIT, End, Key, Keystrokes, Line
+from .keystrokes import LIMIT, End, Key, Keystrokes, TypedLine
 from .quiet import QuietTerminal
 
 _PIECE: Final = 4096
@@ -70,7 +70,7 @@ class TerminalAnswers:
         self._keys = dict(keys or {})
         self._on_length = on_length
         self._strokes = Keystrokes(self._keys)
-        self._unread: deque[Line | Key | End] = deque()
+        self._unread: deque[TypedLine | Key | End] = deque()
         self._length = 0
         self._heard = self._now()
         self._terminal = QuietTerminal(
@@ -100,9 +100,9 @@ class TerminalAnswers:
             elif self._now() >= deadline:
                 return None
 
-    def _heed(self, event: Line | Key | End) -> Secret | None:
+    def _heed(self, event: TypedLine | Key | End) -> Secret | None:
         """The line, if ``event`` is one; a key is done, the end raised."""
-        if isinstance(event, Line):
+        if isinstance(event, TypedLine):
             return event.text
         if isinstance(event, Key):
             self._keys[event.name]()

@@ -25,8 +25,8 @@ _STRINGS: Final = frozenset(b"]PX^_")  # OSC, DCS and their like, which run to a
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line, ended."""
+class TypedLine:
+    """A line of input, complete."""
 
     text: Secret
 
@@ -83,7 +83,7 @@ class Keystrokes:
             self._within = _Within.NOTHING
             self._pasting = False
 
-    def feed(self, octets: bytes) -> Iterator[Line | Key | End]:
+    def feed(self, octets: bytes) -> Iterator[TypedLine | Key | End]:
         """What ``octets``, which arrived together, amount to."""
         if self.may_be_key(octets):
             yield Key(octets.decode())
@@ -94,7 +94,7 @@ class Keystrokes:
             else:
                 ended = self._plain(octet)
             if ended and self._line.strip():
-                yield Line(Secret(self._taken()))
+                yield TypedLine(Secret(self._taken()))
             elif octet == _END_OF_FILE and not self._line and not self._pasting:
                 yield End()
 

@@ -25,9 +25,9 @@ from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ....engine.table import State
 from ....transports.browser import SystemBrowser
 from ....transports.choice import Choice, Environment, choose
-from ....transports.plugins import BUILT_IN, installed
+from ....transports.plugins import ALIASES, BUILT_IN, installed
 from ...couriers.signals import signals_as_interrupts
-from ...transport_maker import TransportMaker
+from ...transport_maker import RESOLVED, TransportMaker
 from ..app import App, takes_app
 from ..explain import Explainer
 from ..follower import LoginFollower, StreamingConversation
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from ....engine.record import Login, Summary
     from ...assembly import Assembly
 
-VIA_NAMES: Final = ("auto", *BUILT_IN, "paste")
+VIA_NAMES: Final = ("auto", *BUILT_IN, *ALIASES)
 
 
 class Via(click.ParamType[str]):
@@ -390,7 +390,7 @@ def _at_terminal(name: str) -> str:
 
 def _ways_on(login: Summary, name: str, *, asked: bool) -> list[str]:
     """The transports to go on with, most welcome first."""
-    name = {"paste": "manual", "auto": "loopback"}.get(name, name)
+    name = RESOLVED.get(name, name)
     terminal = sys.stdin.isatty()
     if name == "loopback":
         return ["racing", "manual"] if terminal else ["loopback"]

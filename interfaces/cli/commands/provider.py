@@ -7,7 +7,7 @@ from typing import Any, cast
 import click
 
 from ....engine.errors import ConfigMissing
-from ....engine.oauth.metadata import discover
+from ....engine.oauth.metadata import ENDPOINTS, discover
 from ....engine.oauth.provider import DEFAULT_REDIRECT_URI, OAuthProvider
 from ....storage.paths import config_dir
 from ....storage.private_file import ensure_directory
@@ -153,15 +153,6 @@ def _members(given: dict[str, Any]) -> dict[str, Any]:
 
 def _discovered(found: Any) -> dict[str, Any]:
     """What a provider publishes, as the provider file spells it."""
-    spelt = {
-        "auth_url": found.authorization_endpoint,
-        "token_url": found.token_endpoint,
-        "device_url": found.device_authorization_endpoint,
-        "revocation_url": found.revocation_endpoint,
-        "introspection_url": found.introspection_endpoint,
-        "jwks_url": found.jwks_uri,
-        "userinfo_url": found.userinfo_endpoint,
-        "end_session_url": found.end_session_endpoint,
-        "iss_required": found.iss_supported or None,
-    }
+    spelt = {name: getattr(found, published) for name, published in ENDPOINTS.items()}
+    spelt["iss_required"] = found.iss_supported or None
     return {name: value for name, value in spelt.items() if value is not None}
