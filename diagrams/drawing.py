@@ -1,4 +1,10 @@
-"""The machine in the two languages that other programs draw from: Mermaid and DOT."""
+"""Draw the machine or the path of one login in a format, and check an older drawing.
+
+The formats are text (a tree for a terminal), Markdown (a table for the documentation), Mermaid and
+DOT (which other programs draw from), and SVG, which has a module of its own. Each format has a
+renderer and a reader. The reader returns the arrows that a drawing shows, so that :func:`check` can
+compare an older drawing with the table of today.
+"""
 
 from __future__ import annotations
 
@@ -15,150 +21,8 @@ from .svg import read_svg, svg
 if TYPE_CHECKING:
     from .arrows import Picture, Step
 
-
-def mermaid(picture: Picture) -> str:
-    """A Mermaid ``stateDiagram-v2``; the states of a path are set in bold."""
-    lines = ["stateDiagram-v2"]
-    for row in picture.rows:
-        words = label(row)
-        when = picture.when(row)
-        if when:
-            # a colon would end the label in older versions of Mermaid
-            words += f" @ {when.replace(':', '.')}"
-        lines.append(f"    {spelt(row.source.value, row.dest.value, words)}")
-    visited = [state for state in picture.states if picture.visited(state)]
-    if visited:
-        lines.append("    classDef taken font-weight:bold,stroke-width:3px")
-        lines.append(f"    class {','.join(visited)} taken")
-    return "\n".join(lines) + "\n"
-
-
-def read_mermaid(text: str) -> list[str]:
-    """The arrows a Mermaid state diagram shows."""
-    found = re.findall(r"^\s*(\S+)\s*-->\s*([^\s:]+)\s*:\s*(.+?)(?: @ .*)?\s*$", text, re.MULTILINE)
-    return [spelt(source, dest, words) for source, dest, words in found]
-
-
-def dot(picture: Picture) -> str:
-    """A Graphviz digraph; the arrows of a path are drawn thick."""
-    lines = [
-        "digraph stayfast {",
-        "    rankdir=TB;",
-        '    node [shape=box, style=rounded, fontname="monospace"];',
-        '    edge [fontname="monospace", fontsize=10];',
-    ]
-    for state in picture.states:
-        style = " [penwidth=2.5]" if picture.visited(state) else ""
-        lines.append(f"    {state}{style};")
-    for row in picture.rows:
-        words = label(row)
-        when = picture.when(row)
-        shown = f'label="{words}\\n{when}", penwidth=2.5' if when else f'label="{words}"'
-        lines.append(f"    {row.source.value} -> {row.dest.value} [{shown}];")
-    return "\n".join([*lines, "}"]) + "\n"
-
-
-def read_dot(text: str) -> list[str]:
-    """The arrows a digraph shows."""
-    found = re.findall(r'^\s*(\S+) -> (\S+) \[label="([^"\\]+)', text, re.MULTILINE)
-    return [spelt(source, dest, words) for source, dest, words in found]
-
-
-# The machine as a tree for a terminal, and as a Markdown table for the documentation.
-
-
-ASCII: Final = str.maketrans({"├": "|", "└": "`", "─": "-", "▶": ">", "●": "*"})
-"""For ``str.translate``: the same tree where the terminal is not UTF-8."""
-
-
-def tree(picture: Picture) -> str:
-    """Each state with the arrows that leave it; a taken arrow carries ``●`` and its times."""
-    width = max(len(label(row)) for row in picture.rows)
-    reach = max(len(row.dest.value) for row in picture.rows)
-    lines: list[str] = []
-    for state in picture.states:
-        lines.append(f"{state}  ● here" if state == picture.now_in else state)
-        rows = picture.leaving(state)
-        for row in rows:
-            branch = "└─" if row is rows[-1] else "├─"
-            words = label(row)
-            line = f"  {branch} {words} {'─' * (width - len(words) + 2)}▶ {row.dest.value}"
-            when = picture.when(row)
-            if when:
-                line += " " * (reach - len(row.dest.value)) + f"  ● {when}"
-            lines.append(line)
-    return "\n".join(lines) + "\n"
-
-
-def read_tree(text: str) -> list[str]:
-    """The arrows a tree shows, as :func:`stayfast.diagrams.arrows.spelt` spells them."""
-    arrows: list[str] = []
-    source = ""
-    for line in text.splitlines():
-        branch = re.match(r"\s+[├└|`][─-] (.+?) [─-]+[▶>] (\S+)", line)
-        if branch:
-            arrows.append(spelt(source, branch[2], branch[1]))
-        elif line and not line[0].isspace():
-            source = line.split()[0]
-    return arrows
-
-
-def table(picture: Picture) -> str:
-    """The rows as a Markdown table, one line each, with what they mean and why."""
-    timed = bool(picture.taken)
-    head = ["trigger", "from", "to", "only if", "when", "specification", *(["taken"] * timed)]
-    lines = [_line(head), _line(["---"] * len(head))]
-    for row in picture.rows:
-        cells = [
-            f"`{row.trigger.value}`",
-            f"`{row.source.value}`",
-            f"`{row.dest.value}`",
-            f"`{row.guard.value}`" if row.guard else "",
-            row.meaning,
-            row.rfc,
-            *([picture.when(row)] * timed),
-        ]
-        bold = bool(picture.when(row))
-        lines.append(_line([f"**{cell}**" if cell and bold else cell for cell in cells]))
-    return "\n".join(lines) + "\n"
-
-
-def _line(cells: list[str]) -> str:
-    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
-
-
-def read_table(text: str) -> list[str]:
-    """The arrows a Markdown table shows."""
-    arrows: list[str] = []
-    for line in text.splitlines():
-        cells = [cell.strip(" *`") for cell in line.strip().strip("|").split("|")]
-        if len(cells) < 4 or "`" not in line:
-            continue
-        trigger, source, dest, guard = cells[:4]
-        arrows.append(spelt(source, dest, f"{trigger} [{guard}]" if guard else trigger))
-    return arrows
-
-
-# The formats by name: drawing the machine, drawing a path, and checking an older drawing.
-
-
 Format: TypeAlias = Literal["text", "mermaid", "dot", "svg", "markdown"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
-
-_RENDERERS: Final[Mapping[str, Callable[[Picture], str]]] = {
-    "text": tree,
-    "mermaid": mermaid,
-    "dot": dot,
-    "svg": svg,
-    "markdown": table,
-}
-_READERS: Final[Mapping[str, Callable[[str], list[str]]]] = {
-    "text": read_tree,
-    "mermaid": read_mermaid,
-    "dot": read_dot,
-    "svg": read_svg,
-    "markdown": read_table,
-}
 _SUFFIXES: Final[Mapping[str, Format]] = {
     "txt": "text",
     "mmd": "mermaid",
@@ -168,6 +32,9 @@ _SUFFIXES: Final[Mapping[str, Format]] = {
     "svg": "svg",
     "md": "markdown",
 }
+
+ASCII: Final = str.maketrans({"├": "|", "└": "`", "─": "-", "▶": ">", "●": "*"})
+"""For ``str.translate``: the same tree where the terminal is not UTF-8."""
 
 
 def draw(format: str = "text") -> str:  # noqa: A002 - the word the command's flag has
@@ -242,3 +109,135 @@ def _renderer(name: str) -> Callable[[Picture], str]:
         msg = f"there is no diagram format {name!r}"
         raise ConfigInvalid(msg, hint=f"one of {', '.join(FORMATS)}")
     return _RENDERERS[name]
+
+
+def tree(picture: Picture) -> str:
+    """Each state with the arrows that leave it; a taken arrow carries ``●`` and its times."""
+    width = max(len(label(row)) for row in picture.rows)
+    reach = max(len(row.dest.value) for row in picture.rows)
+    lines: list[str] = []
+    for state in picture.states:
+        lines.append(f"{state}  ● here" if state == picture.now_in else state)
+        rows = picture.leaving(state)
+        for row in rows:
+            branch = "└─" if row is rows[-1] else "├─"
+            words = label(row)
+            line = f"  {branch} {words} {'─' * (width - len(words) + 2)}▶ {row.dest.value}"
+            when = picture.when(row)
+            if when:
+                line += " " * (reach - len(row.dest.value)) + f"  ● {when}"
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def read_tree(text: str) -> list[str]:
+    """The arrows a tree shows, as :func:`stayfast.diagrams.arrows.spelt` spells them."""
+    arrows: list[str] = []
+    source = ""
+    for line in text.splitlines():
+        branch = re.match(r"\s+[├└|`][─-] (.+?) [─-]+[▶>] (\S+)", line)
+        if branch:
+            arrows.append(spelt(source, branch[2], branch[1]))
+        elif line and not line[0].isspace():
+            source = line.split()[0]
+    return arrows
+
+
+def table(picture: Picture) -> str:
+    """The rows as a Markdown table, one line each, with what they mean and why."""
+    timed = bool(picture.taken)
+    head = ["trigger", "from", "to", "only if", "when", "specification", *(["taken"] * timed)]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for row in picture.rows:
+        cells = [
+            f"`{row.trigger.value}`",
+            f"`{row.source.value}`",
+            f"`{row.dest.value}`",
+            f"`{row.guard.value}`" if row.guard else "",
+            row.meaning,
+            row.rfc,
+            *([picture.when(row)] * timed),
+        ]
+        bold = bool(picture.when(row))
+        lines.append(_row([f"**{cell}**" if cell and bold else cell for cell in cells]))
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: list[str]) -> str:
+    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
+
+
+def read_table(text: str) -> list[str]:
+    """The arrows a Markdown table shows."""
+    arrows: list[str] = []
+    for line in text.splitlines():
+        cells = [cell.strip(" *`") for cell in line.strip().strip("|").split("|")]
+        if len(cells) < 4 or "`" not in line:
+            continue
+        trigger, source, dest, guard = cells[:4]
+        arrows.append(spelt(source, dest, f"{trigger} [{guard}]" if guard else trigger))
+    return arrows
+
+
+def mermaid(picture: Picture) -> str:
+    """A Mermaid ``stateDiagram-v2``; the states of a path are set in bold."""
+    lines = ["stateDiagram-v2"]
+    for row in picture.rows:
+        words = label(row)
+        when = picture.when(row)
+        if when:
+            # a colon would end the label in older versions of Mermaid
+            words += f" @ {when.replace(':', '.')}"
+        lines.append(f"    {spelt(row.source.value, row.dest.value, words)}")
+    visited = [state for state in picture.states if picture.visited(state)]
+    if visited:
+        lines.append("    classDef taken font-weight:bold,stroke-width:3px")
+        lines.append(f"    class {','.join(visited)} taken")
+    return "\n".join(lines) + "\n"
+
+
+def read_mermaid(text: str) -> list[str]:
+    """The arrows a Mermaid state diagram shows."""
+    found = re.findall(r"^\s*(\S+)\s*-->\s*([^\s:]+)\s*:\s*(.+?)(?: @ .*)?\s*$", text, re.MULTILINE)
+    return [spelt(source, dest, words) for source, dest, words in found]
+
+
+def dot(picture: Picture) -> str:
+    """A Graphviz digraph; the arrows of a path are drawn thick."""
+    lines = [
+        "digraph stayfast {",
+        "    rankdir=TB;",
+        '    node [shape=box, style=rounded, fontname="monospace"];',
+        '    edge [fontname="monospace", fontsize=10];',
+    ]
+    for state in picture.states:
+        style = " [penwidth=2.5]" if picture.visited(state) else ""
+        lines.append(f"    {state}{style};")
+    for row in picture.rows:
+        words = label(row)
+        when = picture.when(row)
+        shown = f'label="{words}\\n{when}", penwidth=2.5' if when else f'label="{words}"'
+        lines.append(f"    {row.source.value} -> {row.dest.value} [{shown}];")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def read_dot(text: str) -> list[str]:
+    """The arrows a digraph shows."""
+    found = re.findall(r'^\s*(\S+) -> (\S+) \[label="([^"\\]+)', text, re.MULTILINE)
+    return [spelt(source, dest, words) for source, dest, words in found]
+
+
+_RENDERERS: Final[Mapping[str, Callable[[Picture], str]]] = {
+    "text": tree,
+    "mermaid": mermaid,
+    "dot": dot,
+    "svg": svg,
+    "markdown": table,
+}
+_READERS: Final[Mapping[str, Callable[[str], list[str]]]] = {
+    "text": read_tree,
+    "mermaid": read_mermaid,
+    "dot": read_dot,
+    "svg": read_svg,
+    "markdown": read_table,
+}

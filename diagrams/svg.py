@@ -1,10 +1,10 @@
-"""Where states and arrows of the SVG stand: a column of states, and ``idle`` as a bar beside it.
+"""The machine as an SVG picture: no library, no font of its own, readable in light and in dark.
 
-``idle`` is the beginning and every end, so it is drawn as a bar as tall as the picture: what begins
-or ends a login is a level line between the bar and a state. Arrows between neighbours in the column
-are upright lines; the rest leave a state to the right, run along a lane and come back. The order
-of the column and the colour of a state are the only things here that are not the table's; a state
-this file has never heard of is put at the end of the column.
+The picture is a column of states, with ``idle`` as a bar beside it. ``idle`` is the beginning and
+every end, so the bar is as tall as the picture: what begins or ends a login is a level arrow between
+the bar and a state. Arrows between neighbours in the column are upright; the rest leave a state to
+the right, run along a lane and come back. Only the order of the column and the colour of a state do
+not come from the table. A state that this file does not know goes to the end of the column.
 """
 
 from __future__ import annotations
@@ -61,207 +61,6 @@ UPRIGHTS: Final = 2
 
 Point = tuple[float, float]
 
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A state's place."""
-
-    state: str
-    x: float
-    y: float
-    width: float
-    height: float
-    tone: str
-
-    @property
-    def right(self) -> float:
-        """The x of its right edge."""
-        return self.x + self.width
-
-    @property
-    def bottom(self) -> float:
-        """The y of its lower edge."""
-        return self.y + self.height
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An arrow's course and the place of its label.
-
-    Attributes:
-        row: The row it draws.
-        points: Its corners, from the source to the tip.
-        label: Where the trigger is written: the left end of its base line.
-        note: Where guard or time is written: the same.
-    """
-
-    row: Row
-    points: Sequence[Point]
-    label: Point
-    note: Point
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """All of it.
-
-    Attributes:
-        boxes: The states; the bar comes first if there is one.
-        lines: The arrows, one per row.
-        width: Of the picture.
-        height: Of the picture.
-    """
-
-    boxes: Sequence[Box]
-    lines: Sequence[Line]
-    width: float
-    height: float
-
-
-def lay_out(rows: Sequence[Row]) -> Layout:
-    """A place for every state and a course for every row."""
-    named = [state.value for row in rows for state in (row.source, row.dest)]
-    column = [state for state in COLUMN if state in named]
-    column += [state for state in dict.fromkeys(named) if state not in (*column, BAR)]
-    loops = [row for row in rows if _ends(row) == (BAR, BAR)]
-    upright, level, around = _sort_out([row for row in rows if row not in loops], column)
-
-    x = MARGIN + BAR_WIDTH + LEFT_RUN
-    y = TOP
-    boxes: dict[str, Box] = {}
-    for state in column:
-        left = sum(state in _ends(row) for row in level)
-        right = sum(_ends(row).count(state) for row in around)
-        height = (max(left, right, 1) + 0.5) * PORT
-        boxes[state] = Box(state, x, y, BOX_WIDTH, height, TONES.get(state, "quiet"))
-        y += height + GAP
-    bottom = y - GAP
-    bar = Box(BAR, MARGIN, TOP, BAR_WIDTH, max(bottom - TOP, PORT), TONES[BAR])
-
-    lines = [
-        *(line for box in boxes.values() for line in _level(box, level, bar)),
-        *_uprights(upright, column, boxes),
-        *_lanes(around, column, boxes),
-        *_loops(loops, bar),
-    ]
-    rank = {row: number for number, row in enumerate(rows)}
-    lines.sort(key=lambda line: rank[line.row])
-    width = x + BOX_WIDTH + (RIGHT_RUN + len(around) * LANE if around else 0) + MARGIN
-    shown = [bar, *boxes.values()] if BAR in named else list(boxes.values())
-    return Layout(shown, lines, width, bottom + MARGIN + len(loops) * PORT)
-
-
-def _ends(row: Row) -> tuple[str, str]:
-    return row.source.value, row.dest.value
-
-
-def _sort_out(rows: Sequence[Row], column: Sequence[str]) -> tuple[list[Row], list[Row], list[Row]]:
-    """The rows drawn upright, level and around."""
-    neighbours = {frozenset(pair) for pair in pairwise(column)}
-    upright: list[Row] = []
-    level: list[Row] = []
-    around: list[Row] = []
-    taken: dict[frozenset[str], int] = {}
-    for row in rows:
-        ends = frozenset(_ends(row))
-        if BAR in ends:
-            level.append(row)
-        elif ends in neighbours and taken.get(ends, 0) < UPRIGHTS:
-            taken[ends] = taken.get(ends, 0) + 1
-            upright.append(row)
-        else:
-            around.append(row)
-    return upright, level, around
-
-
-def _level(box: Box, level: Sequence[Row], bar: Box) -> list[Line]:
-    lines: list[Line] = []
-    mine = [row for row in level if box.state in _ends(row)]
-    top = box.y + (box.height - (len(mine) - 1) * PORT) / 2
-    for number, row in enumerate(mine):
-        y = top + number * PORT
-        points = [(bar.right, y), (box.x, y)]
-        if row.source.value == box.state:
-            points.reverse()
-        x = bar.right + 16
-        lines.append(Line(row, points, (x, y - 6), (x, y + 13)))
-    return lines
-
-
-def _loops(loops: Sequence[Row], bar: Box) -> list[Line]:
-    """From the bar to the bar: below it, one under the other."""
-    lines: list[Line] = []
-    for number, row in enumerate(loops, start=1):
-        inset = BAR_WIDTH / (2.5 * number)
-        y = bar.bottom + number * PORT - 12
-        left, right = bar.x + BAR_WIDTH / 2 - inset, bar.x + BAR_WIDTH / 2 + inset
-        points = [(left, bar.bottom), (left, y), (right, y), (right, bar.bottom)]
-        lines.append(Line(row, points, (bar.right + 16, y - 6), (bar.right + 16, y + 8)))
-    return lines
-
-
-def _uprights(upright: Sequence[Row], column: Sequence[str], boxes: dict[str, Box]) -> list[Line]:
-    lines: list[Line] = []
-    for upper, lower in pairwise(column):
-        mine = [row for row in upright if set(_ends(row)) == {upper, lower}]
-        mine.sort(key=lambda row: row.source.value != upper)  # down on the left, up on the right
-        for number, row in enumerate(mine):
-            x = boxes[upper].x + 20 + number * BOX_WIDTH / UPRIGHTS
-            points = [(x, boxes[upper].bottom), (x, boxes[lower].y)]
-            if row.source.value == lower:
-                points.reverse()
-            middle = (boxes[upper].bottom + boxes[lower].y) / 2
-            lines.append(Line(row, points, (x + 9, middle - 1), (x + 9, middle + 13)))
-    return lines
-
-
-def _lanes(around: Sequence[Row], column: Sequence[str], boxes: dict[str, Box]) -> list[Line]:
-    place = {state: number for number, state in enumerate(column)}
-
-    def span(row: Row) -> tuple[int, int]:
-        source, dest = (place[end] for end in _ends(row))
-        return abs(source - dest), min(source, dest)
-
-    lane = {row: number for number, row in enumerate(sorted(around, key=span))}
-    ports = _ports(lane, place, boxes)
-    lines: list[Line] = []
-    for row in around:
-        source, dest = boxes[row.source.value], boxes[row.dest.value]
-        start, end = ports[row, "source"], ports[row, "dest"]
-        x = source.right + RIGHT_RUN + lane[row] * LANE
-        points = [(source.right, start), (x, start), (x, end), (dest.right, end)]
-        label = source.right + 12
-        lines.append(Line(row, points, (label, start - 6), (label, start + 13)))
-    return lines
-
-
-def _ports(
-    lane: dict[Row, int], place: dict[str, int], boxes: dict[str, Box]
-) -> dict[tuple[Row, str], float]:
-    """Where each arrow around leaves and enters, so that arrows nest instead of crossing.
-
-    From the top of a box: up to the nearest, up to the farthest, down to the farthest, down to
-    the nearest.
-    """
-    found: dict[tuple[Row, str], float] = {}
-    for state, box in boxes.items():
-        stubs: list[tuple[float, int, Row, str]] = []
-        for row, number in lane.items():
-            source, dest = _ends(row)
-            for end, here, there in (("source", source, dest), ("dest", dest, source)):
-                if here == state:
-                    way = place[there] - place[here]
-                    stubs.append((1 / way if way else 0, number if way < 0 else -number, row, end))
-        stubs.sort(key=lambda stub: stub[:2])
-        top = box.y + (box.height - (len(stubs) - 1) * PORT) / 2
-        for number, (_, _, row, end) in enumerate(stubs):
-            found[row, end] = top + number * PORT
-    return found
-
-
-# The machine as an SVG picture: no library, no font of its own, readable in light and in dark.
-
-
 _BEND: Final = LANE * 0.45
 _TIP: Final = 8.0
 _TITLE: Final = "The states of a login"
@@ -312,7 +111,7 @@ def svg(picture: Picture) -> str:
             f'  <text class="title" x="24" y="42">{_TITLE}</text>',
             f'  <text class="legend" x="24" y="64">{count}: every row of the table, once.</text>',
             f'  <text class="legend" x="24" y="82">{legend}</text>',
-            *(_arrow(line, picture) for line in layout.lines),
+            *(_arrow(arrow, picture) for arrow in layout.arrows),
             *(_state(box, visited=picture.visited(box.state)) for box in layout.boxes),
             "</svg>\n",
         ]
@@ -331,8 +130,211 @@ def read_svg(text: str) -> list[str]:
     return arrows
 
 
+# The layout: where states and arrows stand.
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A state's place."""
+
+    state: str
+    x: float
+    y: float
+    width: float
+    height: float
+    tone: str
+
+    @property
+    def right(self) -> float:
+        """The x of its right edge."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        """The y of its lower edge."""
+        return self.y + self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """An arrow's course and the place of its label.
+
+    Attributes:
+        row: The row it draws.
+        points: Its corners, from the source to the tip.
+        label: Where the trigger is written: the left end of its base line.
+        note: Where guard or time is written: the same.
+    """
+
+    row: Row
+    points: Sequence[Point]
+    label: Point
+    note: Point
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All of it.
+
+    Attributes:
+        boxes: The states; the bar comes first if there is one.
+        arrows: The arrows, one per row.
+        width: Of the picture.
+        height: Of the picture.
+    """
+
+    boxes: Sequence[Box]
+    arrows: Sequence[Arrow]
+    width: float
+    height: float
+
+
+def lay_out(rows: Sequence[Row]) -> Layout:
+    """A place for every state and a course for every row."""
+    named = [state.value for row in rows for state in (row.source, row.dest)]
+    column = [state for state in COLUMN if state in named]
+    column += [state for state in dict.fromkeys(named) if state not in (*column, BAR)]
+    loops = [row for row in rows if _ends(row) == (BAR, BAR)]
+    upright, level, around = _sort_out([row for row in rows if row not in loops], column)
+
+    x = MARGIN + BAR_WIDTH + LEFT_RUN
+    y = TOP
+    boxes: dict[str, Box] = {}
+    for state in column:
+        left = sum(state in _ends(row) for row in level)
+        right = sum(_ends(row).count(state) for row in around)
+        height = (max(left, right, 1) + 0.5) * PORT
+        boxes[state] = Box(state, x, y, BOX_WIDTH, height, TONES.get(state, "quiet"))
+        y += height + GAP
+    bottom = y - GAP
+    bar = Box(BAR, MARGIN, TOP, BAR_WIDTH, max(bottom - TOP, PORT), TONES[BAR])
+
+    arrows = [
+        *(arrow for box in boxes.values() for arrow in _level(box, level, bar)),
+        *_uprights(upright, column, boxes),
+        *_lanes(around, column, boxes),
+        *_loops(loops, bar),
+    ]
+    rank = {row: number for number, row in enumerate(rows)}
+    arrows.sort(key=lambda arrow: rank[arrow.row])
+    width = x + BOX_WIDTH + (RIGHT_RUN + len(around) * LANE if around else 0) + MARGIN
+    shown = [bar, *boxes.values()] if BAR in named else list(boxes.values())
+    return Layout(shown, arrows, width, bottom + MARGIN + len(loops) * PORT)
+
+
+def _ends(row: Row) -> tuple[str, str]:
+    return row.source.value, row.dest.value
+
+
+def _sort_out(rows: Sequence[Row], column: Sequence[str]) -> tuple[list[Row], list[Row], list[Row]]:
+    """The rows drawn upright, level and around."""
+    neighbours = {frozenset(pair) for pair in pairwise(column)}
+    upright: list[Row] = []
+    level: list[Row] = []
+    around: list[Row] = []
+    taken: dict[frozenset[str], int] = {}
+    for row in rows:
+        ends = frozenset(_ends(row))
+        if BAR in ends:
+            level.append(row)
+        elif ends in neighbours and taken.get(ends, 0) < UPRIGHTS:
+            taken[ends] = taken.get(ends, 0) + 1
+            upright.append(row)
+        else:
+            around.append(row)
+    return upright, level, around
+
+
+def _level(box: Box, level: Sequence[Row], bar: Box) -> list[Arrow]:
+    arrows: list[Arrow] = []
+    mine = [row for row in level if box.state in _ends(row)]
+    top = box.y + (box.height - (len(mine) - 1) * PORT) / 2
+    for number, row in enumerate(mine):
+        y = top + number * PORT
+        points = [(bar.right, y), (box.x, y)]
+        if row.source.value == box.state:
+            points.reverse()
+        x = bar.right + 16
+        arrows.append(Arrow(row, points, (x, y - 6), (x, y + 13)))
+    return arrows
+
+
+def _loops(loops: Sequence[Row], bar: Box) -> list[Arrow]:
+    """From the bar to the bar: below it, one under the other."""
+    arrows: list[Arrow] = []
+    for number, row in enumerate(loops, start=1):
+        inset = BAR_WIDTH / (2.5 * number)
+        y = bar.bottom + number * PORT - 12
+        left, right = bar.x + BAR_WIDTH / 2 - inset, bar.x + BAR_WIDTH / 2 + inset
+        points = [(left, bar.bottom), (left, y), (right, y), (right, bar.bottom)]
+        arrows.append(Arrow(row, points, (bar.right + 16, y - 6), (bar.right + 16, y + 8)))
+    return arrows
+
+
+def _uprights(upright: Sequence[Row], column: Sequence[str], boxes: dict[str, Box]) -> list[Arrow]:
+    arrows: list[Arrow] = []
+    for upper, lower in pairwise(column):
+        mine = [row for row in upright if set(_ends(row)) == {upper, lower}]
+        mine.sort(key=lambda row: row.source.value != upper)  # down on the left, up on the right
+        for number, row in enumerate(mine):
+            x = boxes[upper].x + 20 + number * BOX_WIDTH / UPRIGHTS
+            points = [(x, boxes[upper].bottom), (x, boxes[lower].y)]
+            if row.source.value == lower:
+                points.reverse()
+            middle = (boxes[upper].bottom + boxes[lower].y) / 2
+            arrows.append(Arrow(row, points, (x + 9, middle - 1), (x + 9, middle + 13)))
+    return arrows
+
+
+def _lanes(around: Sequence[Row], column: Sequence[str], boxes: dict[str, Box]) -> list[Arrow]:
+    place = {state: number for number, state in enumerate(column)}
+
+    def span(row: Row) -> tuple[int, int]:
+        source, dest = (place[end] for end in _ends(row))
+        return abs(source - dest), min(source, dest)
+
+    lane = {row: number for number, row in enumerate(sorted(around, key=span))}
+    ports = _ports(lane, place, boxes)
+    arrows: list[Arrow] = []
+    for row in around:
+        source, dest = boxes[row.source.value], boxes[row.dest.value]
+        start, end = ports[row, "source"], ports[row, "dest"]
+        x = source.right + RIGHT_RUN + lane[row] * LANE
+        points = [(source.right, start), (x, start), (x, end), (dest.right, end)]
+        text_x = source.right + 12
+        arrows.append(Arrow(row, points, (text_x, start - 6), (text_x, start + 13)))
+    return arrows
+
+
+def _ports(
+    lane: dict[Row, int], place: dict[str, int], boxes: dict[str, Box]
+) -> dict[tuple[Row, str], float]:
+    """Where each arrow around leaves and enters, so that arrows nest instead of crossing.
+
+    From the top of a box: up to the nearest, up to the farthest, down to the farthest, down to
+    the nearest.
+    """
+    found: dict[tuple[Row, str], float] = {}
+    for state, box in boxes.items():
+        stubs: list[tuple[float, int, Row, str]] = []
+        for row, number in lane.items():
+            source, dest = _ends(row)
+            for end, here, there in (("source", source, dest), ("dest", dest, source)):
+                if here == state:
+                    way = place[there] - place[here]
+                    stubs.append((1 / way if way else 0, number if way < 0 else -number, row, end))
+        stubs.sort(key=lambda stub: stub[:2])
+        top = box.y + (box.height - (len(stubs) - 1) * PORT) / 2
+        for number, (_, _, row, end) in enumerate(stubs):
+            found[row, end] = top + number * PORT
+    return found
+
+
+# The elements.
+
+
 def _spoken(picture: Picture) -> str:
-    """The picture in words, for those who hear it."""
+    """The picture in words, for screen readers."""
     arrows = [
         f"{row.source.value} to {row.dest.value} by {label(row)}"
         + (f" at {picture.when(row)}" if picture.when(row) else "")
@@ -352,21 +354,21 @@ def _state(box: Box, *, visited: bool) -> str:
     )
 
 
-def _arrow(line: Line, picture: Picture) -> str:
-    row, when = line.row, picture.when(line.row)
+def _arrow(arrow: Arrow, picture: Picture) -> str:
+    row, when = arrow.row, picture.when(arrow.row)
     guard = f' data-guard="{escape(row.guard.value)}"' if row.guard else ""
     if when:
-        below = _text(line.note, when, "time")
+        below = _text(arrow.note, when, "time")
     elif row.guard:
-        below = _text(line.note, row.guard.value, "note")
+        below = _text(arrow.note, row.guard.value, "note")
     else:
         below = ""
     return (
         f'  <g class="{"arrow taken" if when else "arrow"}" data-from="{escape(row.source.value)}" '
         f'data-to="{escape(row.dest.value)}" data-trigger="{escape(row.trigger.value)}"{guard}>'
         f"<title>{escape(row.meaning)}</title>"
-        f'<path d="{_course(list(line.points))}"/><polygon points="{_tip(*line.points[-2:])}"/>'
-        f"{_text(line.label, row.trigger.value)}{below}</g>"
+        f'<path d="{_course(list(arrow.points))}"/><polygon points="{_tip(*arrow.points[-2:])}"/>'
+        f"{_text(arrow.label, row.trigger.value)}{below}</g>"
     )
 
 

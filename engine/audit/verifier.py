@@ -1,9 +1,13 @@
-"""Walking an audit log from record to record: what follows, what does not, and what it tells."""
+"""Check an audit log: every record must follow the one before it, and every login its history.
+
+:class:`ChainWalk` takes the records one by one, wherever they come from. :func:`check_lines` reads
+them from an exported log, one JSON object a line, with the key of the vault or without it.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -12,10 +16,11 @@ from .findings import CHAIN, Finding, FindingCode, records
 from .histories import Stories
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from .events import Scalar
 
     Link: TypeAlias = Callable[[bytes, int, bytes], bytes | None]
-    from .events import Scalar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,9 +229,6 @@ def _time_of(text: bytes) -> float | None:
     return float(told) if isinstance(told, int | float) else None
 
 
-# An exported log, one JSON object per line, checked with the vault's key or without.
-
-
 def check_lines(
     lines: Iterable[bytes], link: Link | None, marks: Collection[int] = ()
 ) -> Verification:
@@ -245,7 +247,7 @@ def check_lines(
     walk: ChainWalk | None = None
     macs: dict[int, bytes] = {}
     for raw in lines:
-        line = _line(raw)
+        line = _exported_record(raw)
         if line is None:
             continue
         seq, prev, mac = line.seq, line.prev, line.mac
@@ -275,7 +277,7 @@ def check_lines(
     return (walk or ChainWalk(link, Stories())).verification()
 
 
-class _Line:
+class _ExportedRecord:
     """One line that names a record."""
 
     __slots__ = ("mac", "prev", "seq", "text")
@@ -293,9 +295,13 @@ class _Line:
             self.text = None
 
 
-def _line(raw: bytes) -> _Line | None:
+def _exported_record(raw: bytes) -> _ExportedRecord | None:
     try:
         members = json.loads(raw)
-        return _Line(cast("Mapping[str, Scalar]", members)) if isinstance(members, dict) else None
+        return (
+            _ExportedRecord(cast("Mapping[str, Scalar]", members))
+            if isinstance(members, dict)
+            else None
+        )
     except (ValueError, KeyError, RecursionError):
         return None

@@ -1,4 +1,8 @@
-"""ID tokens, checked (OpenID Connect Core §3.1.3.7)."""
+"""Check ID tokens (OpenID Connect Core §3.1.3.7) with the keys that the provider publishes.
+
+:class:`Identification` fetches the keys and answers who signed in. :func:`judge_id_token` does the
+checks of one token and does no I/O.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +38,79 @@ if TYPE_CHECKING:
 LEEWAY: Final = 60.0
 """Seconds by which the clocks of provider and client may differ."""
 _RSA_MODULUS: Final = 342  # characters of base64url for 2048 bits (RFC 7518 §3.3)
+_HASHES: Final = {"256": "sha256", "384": "sha384", "512": "sha512", "EdDSA": "sha512"}
 _UNREADABLE: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError)
+
+
+Keys: TypeAlias = "Mapping[str, object]"
+"""A key set of a provider (RFC 7517 §5)."""
 
 
 class UnknownKey(ProviderError):
     """Signed with a key that is not among those at hand; newer ones may be published."""
+
+
+class Identification:
+    """Checks ID tokens against the provider's published keys, which it fetches and remembers."""
+
+    def __init__(self, http: Http, clock: Clock) -> None:
+        """Fetch keys with ``http``; judge expiry by ``clock``."""
+        self._http = http
+        self._clock = clock
+        self._fetched: dict[str, Keys] = {}
+
+    def keys(self, config: OAuthConfig, *, anew: bool = False) -> Keys | None:
+        """The provider's keys, or ``None`` where no ID token is asked for or none can be checked.
+
+        Raises:
+            NetworkError: They could not be fetched.
+            ProviderError: What was fetched are no keys.
+        """
+        if "openid" not in config.scopes or not config.jwks_url or not config.issuer:
+            return None
+        if anew or config.jwks_url not in self._fetched:
+            response = self._http.send(keys_request(config))
+            self._fetched[config.jwks_url] = judge_keys(response)
+        return self._fetched[config.jwks_url]
+
+    def identify(
+        self, login: Login, tokens: OAuthTokens, keys: Keys | None
+    ) -> tuple[OAuthTokens, Identity | None]:
+        """Whose ``tokens`` are, if a checkable ID token says so; and the tokens worth keeping.
+
+        An ID token that fails a check is an error. One that cannot be checked, because no keys
+        are published or the new ones are out of reach, says nothing and is not kept: the access
+        token that came with it is good, and must not be lost for it.
+
+        Raises:
+            ProviderError: The ID token does not hold.
+        """
+        if tokens.id_token is None:
+            return tokens, None
+        try:
+            identity = self._judge(login, tokens, keys)
+        except NetworkError:
+            identity = None
+        return (tokens if identity else replace(tokens, id_token=None)), identity
+
+    def _judge(self, login: Login, tokens: OAuthTokens, keys: Keys | None) -> Identity | None:
+        if keys is None or tokens.id_token is None:
+            return None
+        polls = login.presentation is not None and login.presentation.device is not None
+        nonce = login.challenge.nonce if login.challenge and not polls else None
+        judge = partial(
+            judge_id_token,
+            login.config,
+            tokens.id_token,
+            nonce=nonce,
+            access_token=tokens.access_token,
+            # its own clock, as of the same answer: a wrong one here must not cost a login
+            now=tokens.server_date or self._clock.now(),
+        )
+        try:
+            return judge(keys=keys)
+        except UnknownKey:  # the provider has rotated its keys since
+            return judge(keys=self.keys(login.config, anew=True) or {})
 
 
 def keys_request(config: OAuthConfig) -> HttpRequest:
@@ -159,10 +231,8 @@ def _candidates(
             continue
         try:
             yield import_key(cast("Any", published))
-        except (
-            _UNREADABLE
-        ):  # one key that is not understood does not spoil the others (RFC 7517 §5)
-            continue
+        except _UNREADABLE:
+            continue  # skip a key we do not understand, keep the others (RFC 7517 §5)
 
 
 def _published(keys: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -205,9 +275,6 @@ def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
 
 
-_HASHES: Final = {"256": "sha256", "384": "sha384", "512": "sha512", "EdDSA": "sha512"}
-
-
 def _check_access_token(algorithm: str, at_hash: object, access_token: str) -> None:
     """OpenID Connect Core §3.1.3.6: the left half of the hash that goes with the algorithm."""
     name = _HASHES.get(algorithm if algorithm == "EdDSA" else algorithm[-3:], "sha256")
@@ -219,72 +286,3 @@ def _check_access_token(algorithm: str, at_hash: object, access_token: str) -> N
 
 def _wrong(why: str) -> ProviderError:
     return ProviderError(f"the ID token does not hold: {why}")
-
-
-# Whose tokens these are: the ID token of a response, checked (OpenID Connect Core §3.1.3.7).
-
-
-Keys: TypeAlias = "Mapping[str, object]"
-
-
-class Identification:
-    """Checks ID tokens against the provider's published keys, which it fetches and remembers."""
-
-    def __init__(self, http: Http, clock: Clock) -> None:
-        """Fetch keys with ``http``; judge expiry by ``clock``."""
-        self._http = http
-        self._clock = clock
-        self._fetched: dict[str, Keys] = {}
-
-    def keys(self, config: OAuthConfig, *, anew: bool = False) -> Keys | None:
-        """The provider's keys, or ``None`` where no ID token is asked for or none can be checked.
-
-        Raises:
-            NetworkError: They could not be fetched.
-            ProviderError: What was fetched are no keys.
-        """
-        if "openid" not in config.scopes or not config.jwks_url or not config.issuer:
-            return None
-        if anew or config.jwks_url not in self._fetched:
-            response = self._http.send(keys_request(config))
-            self._fetched[config.jwks_url] = judge_keys(response)
-        return self._fetched[config.jwks_url]
-
-    def identify(
-        self, login: Login, tokens: OAuthTokens, keys: Keys | None
-    ) -> tuple[OAuthTokens, Identity | None]:
-        """Whose ``tokens`` are, if a checkable ID token says so; and the tokens worth keeping.
-
-        An ID token that fails a check is an error. One that cannot be checked, because no keys
-        are published or the new ones are out of reach, says nothing and is not kept: the access
-        token that came with it is good, and must not be lost for it.
-
-        Raises:
-            ProviderError: The ID token does not hold.
-        """
-        if tokens.id_token is None:
-            return tokens, None
-        try:
-            identity = self._judge(login, tokens, keys)
-        except NetworkError:
-            identity = None
-        return (tokens if identity else replace(tokens, id_token=None)), identity
-
-    def _judge(self, login: Login, tokens: OAuthTokens, keys: Keys | None) -> Identity | None:
-        if keys is None or tokens.id_token is None:
-            return None
-        polls = login.presentation is not None and login.presentation.device is not None
-        nonce = login.challenge.nonce if login.challenge and not polls else None
-        judge = partial(
-            judge_id_token,
-            login.config,
-            tokens.id_token,
-            nonce=nonce,
-            access_token=tokens.access_token,
-            # its own clock, as of the same answer: a wrong one here must not cost a login
-            now=tokens.server_date or self._clock.now(),
-        )
-        try:
-            return judge(keys=keys)
-        except UnknownKey:  # the provider has rotated its keys since
-            return judge(keys=self.keys(login.config, anew=True) or {})

@@ -1,9 +1,9 @@
-"""Requests to the token endpoint (RFC 6749 §4.1.3, §6)."""
+"""The token endpoint: its requests (RFC 6749 §4.1.3, §6) and its answers (§5.1, §5.2)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..errors import ConfigMissing, NetworkError, ProviderError
 from .client_authentication import client_request
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ..secret import Secret
     from .callback import ValidatedCallback
     from .provider import OAuthConfig
+
+_TOKEN_MEMBERS: Final = frozenset(
+    {"access_token", "token_type", "expires_in", "refresh_token", "scope", "id_token"}
+)
 
 
 def token_endpoint(config: OAuthConfig) -> str:
@@ -63,9 +67,6 @@ def refresh_request(config: OAuthConfig, refresh_token: str) -> HttpRequest:
     """
     members = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     return client_request(config, token_endpoint(config), members)
-
-
-# Answers of the token endpoint (RFC 6749 §5.1, §5.2).
 
 
 def understood(config: OAuthConfig, token_type: str) -> bool:
@@ -137,8 +138,3 @@ def judge_token_response(
         scope=tokens.scope or previous.scope,
         extra={**previous.extra, **tokens.extra},
     )
-
-
-_TOKEN_MEMBERS = frozenset(
-    {"access_token", "token_type", "expires_in", "refresh_token", "scope", "id_token"}
-)

@@ -1,4 +1,4 @@
-"""Token revocation (RFC 7009)."""
+"""Revoke a token (RFC 7009), and ask the provider whether it is active (RFC 7662)."""
 
 from __future__ import annotations
 
@@ -42,9 +42,6 @@ def judge_revocation(response: HttpResponse) -> None:
     """
     if not 200 <= response.status < 300:
         judge(response, "revocation")
-
-
-# Token introspection (RFC 7662): what the provider itself says of a token.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
