@@ -63,13 +63,13 @@ class App:
             )
         return self._assembly
 
-    def say_untold(self) -> None:
-        """Say which sinks of the audit log could not be told."""
+    def report_failed_sinks(self) -> None:
+        """Name the sinks that could not get the audit log."""
         for sink in self._assembly.sinks if self._assembly is not None else ():
             if sink.problem is not None:
                 name = "the audit file" if isinstance(sink, AuditFile) else sink.sink.name
                 self.terminal.say(
-                    f"the audit log could not be told to {name}: {sink.problem}", mark="warn"
+                    f"the audit log could not be sent to {name}: {sink.problem}", mark="warn"
                 )
                 self.terminal.suggest("stayfast audit show")
             if sink.dropped:
@@ -89,8 +89,8 @@ class App:
         """The provider that is meant: the one named, or the only one signed in to.
 
         Raises:
-            AuthRequired: There is none.
-            NotFound: There are several.
+            AuthRequired: Nobody is signed in.
+            NotFound: Several providers are signed in.
         """
         if given is not None:
             return given

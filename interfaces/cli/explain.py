@@ -1,4 +1,4 @@
-"""``--explain``: the protocol of a login told step by step, from the events as they are recorded.
+"""``--explain``: the protocol of a login shown step by step, from the events as they are recorded.
 
 Nothing secret is shown: of a code, a state or a verifier only its length.
 """
@@ -38,15 +38,15 @@ class Explainer:
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
         """Explain what has just been saved."""
         for one in recorded:
-            told = one.members
-            if login is not None and told.get("login") not in {login.id, None}:
+            members = one.members
+            if login is not None and members.get("login") not in {login.id, None}:
                 continue
             self._first = self._first or one.seq
             self._last = one.seq
-            if "trigger" in told:
-                self._transition(told, login)
-            elif told.get("event") == "login.refused":
-                self._say(f" -  refused: {told.get('reason')}")
+            if "trigger" in members:
+                self._transition(members, login)
+            elif members.get("event") == "login.refused":
+                self._say(f" -  refused: {members.get('reason')}")
                 self._fact("changed", "nothing; the login goes on waiting")
         if login is not None:
             self._before = login
@@ -57,22 +57,22 @@ class Explainer:
             said = f"--since {self._first} --until {self._last}"
             self._terminal.suggest(f"stayfast audit show {said}")
 
-    def _transition(self, told: Mapping[str, Scalar], login: Login | None) -> None:
+    def _transition(self, members: Mapping[str, Scalar], login: Login | None) -> None:
         self._step += 1
         line, arrow = ("─", "▶") if self._terminal.unicode else ("-", ">")
-        trigger = str(told["trigger"])
-        head = f"{told['from']} {line} {trigger} {line}{arrow} {told['to']}"
-        duration = told.get("duration")
+        trigger = str(members["trigger"])
+        head = f"{members['from']} {line} {trigger} {line}{arrow} {members['to']}"
+        duration = members.get("duration")
         took = f"after {_seconds(duration)}" if isinstance(duration, int | float) else ""
         self._say(f"{self._step:>2}  {head:<56} {took}".rstrip())
-        meaning, rfc = _MEANING.get((trigger, str(told["from"])), ("", ""))
+        meaning, rfc = _MEANING.get((trigger, str(members["from"])), ("", ""))
         facts = _FACTS.get(trigger)
         if facts is not None and login is not None:
-            for name, value in facts(told, self._before, login):
+            for name, value in facts(members, self._before, login):
                 self._fact(name, value)
         for name in ("reason", "http_status", "oauth_error", "detail"):
-            if name in told:
-                self._fact(name, str(told[name]))
+            if name in members:
+                self._fact(name, str(members[name]))
         self._fact("why", f"{meaning} ({rfc})" if rfc else meaning)
         self._say("")
 
@@ -87,8 +87,8 @@ class Explainer:
 Facts = list[tuple[str, str]]
 
 
-def _begin(told: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
-    del told, before
+def _begin(members: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
+    del members, before
     challenge = after.challenge
     if challenge is None:
         return []
@@ -103,8 +103,8 @@ def _begin(told: Mapping[str, Scalar], before: Login | None, after: Login) -> Fa
     return facts
 
 
-def _present(told: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
-    del told, before
+def _present(members: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
+    del members, before
     shown, config = after.presentation, after.config
     if shown is None:
         return []
@@ -128,8 +128,8 @@ def _present(told: Mapping[str, Scalar], before: Login | None, after: Login) -> 
     ]
 
 
-def _receive(told: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
-    del told, before
+def _receive(members: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
+    del members, before
     config = after.config
     checked = ["parameters once each", "state in constant time"]
     if config.iss_required:
@@ -141,9 +141,9 @@ def _receive(told: Mapping[str, Scalar], before: Login | None, after: Login) -> 
     return facts
 
 
-def _tokens(told: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
+def _tokens(members: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
     grant = "authorization_code"
-    if told.get("from") == State.AWAITING_CALLBACK.value:
+    if members.get("from") == State.AWAITING_CALLBACK.value:
         grant = "device_code"
     elif before is not None and before.exchange is not None and before.exchange.kind == "refresh":
         grant = "refresh_token"
@@ -152,23 +152,25 @@ def _tokens(told: Mapping[str, Scalar], before: Login | None, after: Login) -> F
     if tokens is None:
         return facts
     got = [f"token_type={tokens.token_type}"]
-    if "expires_in" in told:
-        got.append(f"expires_in={told['expires_in']:g}")
+    if "expires_in" in members:
+        got.append(f"expires_in={members['expires_in']:g}")
     got.append("access_token=(hidden)")
     got += ["refresh_token=(hidden)"] if tokens.refresh_token else []
     facts.append(("answered", "  ".join(got)))
-    scopes = told.get("scopes")
+    scopes = members.get("scopes")
     if isinstance(scopes, tuple):
         facts.append(("granted", " ".join(scopes)))
     if tokens.id_token and after.identity is not None:
         checked = ["signature", f"iss = {after.config.issuer}", "aud", "exp"]
-        checked += ["nonce"] if grant == "authorization_code" else []  # only that asked with one
+        checked += (
+            ["nonce"] if grant == "authorization_code" else []
+        )  # only that request carried one
         facts.append(("id_token", f"checked: {', '.join(checked)}"))
     return facts
 
 
-def _sent(told: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
-    del told, before
+def _sent(members: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:
+    del members, before
     return [("POST", _bare(after.config.token_url))]
 
 

@@ -1,8 +1,8 @@
 """``stayfast token`` with a valid cached token: read, open, print, nothing else.
 
-This path imports as little as Python allows; the rules for its modules are in the tests. It knows
-only how to say yes. Anything else (expired, absent, locked, damaged, a flag it does not know) it
-leaves to the whole command by answering ``None``.
+This path imports as little as Python allows; the rules for its modules are in the tests. It only
+handles success. Everything else (expired, absent, locked, damaged, a flag it does not know) is left to
+the whole command: this path then returns ``None``.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | 
 
 
 def seconds(text: str) -> float | None:
-    """A duration such as ``60s``, ``5m``, ``1h`` or ``90`` in seconds; ``None`` if it is none."""
+    """A duration such as ``60s``, ``5m``, ``1h`` or ``90`` in seconds; ``None`` if it is not a duration."""
     number, unit = (text[:-1], _UNITS.get(text[-1:])) if text[-1:] in _UNITS else (text, 1)
     if unit is None or not number.isascii() or not number.isdigit() or len(number) > _DIGITS:
         return None
@@ -144,7 +144,7 @@ def seconds(text: str) -> float | None:
 
 
 def print_and_leave(text: str) -> None:
-    """Print ``text`` and end the process at once: the interpreter's farewell costs 3 ms.
+    """Print ``text`` and end the process at once: the interpreter's shutdown costs 3 ms.
 
     A token that the terminal's encoding has no letters for is left to the whole command.
     """
@@ -156,6 +156,6 @@ def print_and_leave(text: str) -> None:
             sys.stderr.flush()
     except UnicodeEncodeError:
         return
-    except OSError:  # the reader has gone
+    except OSError:  # the reader closed the pipe
         os._exit(1)
     os._exit(0)

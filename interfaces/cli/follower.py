@@ -48,15 +48,15 @@ class LoginFollower:
         self.login: Login | None = None
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-        """Tell what has just been saved."""
+        """Report what has just been saved."""
         first = self.login is None
         if login is not None:
             self.login = login
             if first and self._heading is not None:
                 self._heading(login)
         for event in recorded:
-            told = event.members
-            if told.get("login") != (login.id if login else None) or "trigger" not in told:
+            members = event.members
+            if members.get("login") != (login.id if login else None) or "trigger" not in members:
                 continue
             if self.streams:
                 if first:
@@ -67,14 +67,14 @@ class LoginFollower:
                     {
                         "event": "login.transition",
                         "seq": event.seq,
-                        "login": str(told["login"])[:4],
-                        "from": told["from"],
-                        "to": told["to"],
-                        "trigger": told["trigger"],
-                        "reason": told.get("reason"),
+                        "login": str(members["login"])[:4],
+                        "from": members["from"],
+                        "to": members["to"],
+                        "trigger": members["trigger"],
+                        "reason": members.get("reason"),
                     },
                 )
-            self._terminal.detail(f"  {told['from']} - {told['trigger']} -> {told['to']}")
+            self._terminal.detail(f"  {members['from']} - {members['trigger']} -> {members['to']}")
 
     def _started(self) -> None:
         login = self.login
@@ -104,7 +104,7 @@ class LoginFollower:
 
 
 class StreamingConversation:
-    """Passes notices on, and tells programs what their user has to do."""
+    """Passes notices on, and streams to programs what their user has to do."""
 
     def __init__(self, screen: Conversation, follower: LoginFollower, terminal: Terminal) -> None:
         """Pass on to ``screen``."""
@@ -143,8 +143,8 @@ class LogAlarm:
         del login
         for one in recorded:
             if one.members.get("event") == EventKind.AUDIT_SET_ASIDE:
-                told = str(one.members.get("detail", "")).partition("=")[2]
+                numbers = str(one.members.get("detail", "")).partition("=")[2]
                 self._terminal.say(
-                    f"the audit log was damaged: records {told} were set aside", mark="warn"
+                    f"the audit log was damaged: records {numbers} were set aside", mark="warn"
                 )
                 self._terminal.suggest("stayfast audit verify")

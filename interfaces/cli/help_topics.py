@@ -16,18 +16,18 @@ from .app import App, takes_app
 _ENVIRONMENT = """\
 STAYFAST_STATE_DIR     where logins are kept
 STAYFAST_CONFIG_DIR    where providers are configured, and key files are kept
-STAYFAST_STORE         auto, keyring, file or memory; heeded when the vault is made.
+STAYFAST_STORE         auto, keyring, file or memory; used when the vault is made.
                        postgresql://USER@HOST/DATABASE keeps logins in a database
 STAYFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals a new one
 STAYFAST_KEY_COMMAND   a command that prints the key of a vault sealed with its output
 STAYFAST_KEYRING       a keyring back end to use, as module:Class
-STAYFAST_COURIER       auto, fork, spawn or inline: who sends what must not be lost (see
-                       storage)
+STAYFAST_COURIER       auto, fork, spawn or inline: the process that sends what must not be
+                       lost (see storage)
 STAYFAST_VIA           auto, loopback, manual, device, or an installed transport
-STAYFAST_TOKEN         a token to use instead of any stored login; said when it is
-STAYFAST_AUDIT         where the audit log is told: file (the default), stderr, syslog, journald,
+STAYFAST_TOKEN         a token to use instead of any stored login; a line says so
+STAYFAST_AUDIT         where the audit log goes: file (the default), stderr, syslog, journald,
                        logging or none; several with commas, each with a place after a colon
-STAYFAST_AUDIT_FILE    where the audit log is told as JSON lines; off tells it nowhere
+STAYFAST_AUDIT_FILE    the file of the audit log as JSON lines; off writes none
 STAYFAST_COLOR         auto, always or never
 STAYFAST_ALLOW_NETWORK_FS   1 allows a vault on a network file system
 <PROVIDER>_CLIENT_ID, <PROVIDER>_CLIENT_SECRET   the client of a provider
@@ -61,10 +61,10 @@ vault and not made again. There is no plain storage.
 A directory or file that others could read or write is refused, with the command that mends it.
 A record that was changed or put back is refused and named; the others stay readable.
 vault.header beside it is a copy of the vault's header: keep both. A vault that is put back from
-a backup is noticed and said: its refresh tokens may have been spent since.
+a backup is noticed and reported: its refresh tokens may have been spent since.
 
 What is sent to a provider and must not be lost is sent by a child process, which saves the answer
-though its sender be killed. Tokens that find the disk full take the room that was kept free for
+even if its sender is killed. Tokens that find the disk full take the room that was kept free for
 them; if even that is gone they wait, sealed, in XDG_RUNTIME_DIR.
 
 For many users on many hosts, STAYFAST_STORE=postgresql://USER@HOST/DATABASE keeps logins in a
@@ -73,13 +73,13 @@ same way: the database sees neither tokens nor names. The first user makes the t
 stayfast or the one that ?schema=NAME in the address names, and the key: a key file, to be copied
 to every other host, or a passphrase they all know. Keep a password in PGPASSFILE. The connection
 to another machine is encrypted; sslmode=verify-full in the address also checks the server's name.
-A role that is not to make the tables, but to use them, needs:
+A role that only uses the tables needs:
 
 """ + GRANTS.format(schema="stayfast", role="the_user")
 _FILES = """\
 ~/.local/state/stayfast/vault.db       logins and their audit log, sealed
 ~/.local/state/stayfast/vault.header   a second copy of the vault's header
-~/.local/state/stayfast/audit.jsonl    the audit log told as JSON lines; holds no secret
+~/.local/state/stayfast/audit.jsonl    the audit log as JSON lines; holds no secret
 ~/.local/state/stayfast/locks/         one lock file per login; never removed while in use
 ~/.config/stayfast/config.toml         your providers
 ~/.local/state/stayfast/vault.reserve  room kept free for tokens
@@ -95,12 +95,12 @@ stayfast audit verify           no record was changed, moved, added or cut; ever
                                 machine allows; every login stands where the log left it
 stayfast audit checkpoint       a signed note of how the log stands, to be kept elsewhere; verify
                                 --checkpoint shows what the vault alone cannot: that somebody who
-                                has its key cut the log or wrote it anew
+                                has its key cut or rewrote the log
 stayfast audit forward-secure   erases the key of every record behind it, so that nobody can
 stayfast audit prune            removes what is old; what remains can still be proved
 stayfast audit set-aside        leaves a damaged part behind; no login waits for a damaged log
 
-audit.jsonl in the state directory tells the same as JSON lines, and verify --file checks it.
+audit.jsonl in the state directory has the same as JSON lines, and verify --file checks it.
 verify exits with 8 if anything is wrong, and names the record.
 """
 _PROVIDERS = """\
@@ -115,7 +115,7 @@ A redirect address without a port is tried on 8080, 3000 and 57548; with :0, on 
 
 
 def _installed() -> list[str]:
-    """Those that third parties brought."""
+    """The transports that other packages bring."""
     return [f"{one.name:<9} {one.summary or 'no summary'} ({one.package})" for one in installed()]
 
 

@@ -1,4 +1,4 @@
-"""How a login that came to an end, or to a pause, is told."""
+"""The messages of a login that has finished, paused or just begun."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def login_members(login: Login) -> dict[str, Any]:
-    """A login as JSON tells it."""
+    """The members of a login in JSON answers."""
     tokens = login.tokens
     return {
         "login": login.short_id,
@@ -31,7 +31,7 @@ def login_members(login: Login) -> dict[str, Any]:
 
 
 def tell_signed_in(app: App, login: Login) -> None:
-    """Say that ``login`` is finished, and what it amounts to."""
+    """Say that ``login`` is finished, with its scopes, expiry and storage."""
     terminal, assembly = app.terminal, app.assembly()
     who = f" as {login.identity.name}" if login.identity and login.identity.name else ""
     terminal.say(f"Signed in to {login.provider}{who}", mark="good")

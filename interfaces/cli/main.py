@@ -109,7 +109,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
     except (click.Abort, KeyboardInterrupt):
         app.terminal.say("interrupted", mark="warn")
         return 130
-    except BrokenPipeError:  # the reader of our answer has gone
+    except BrokenPipeError:  # the reader of the answer closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -127,7 +127,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
         app.terminal.error(bug)
         return 1
     finally:
-        app.say_untold()
+        app.report_failed_sinks()
     if problem is not None:
         app.terminal.error(problem)
         return 1
@@ -149,7 +149,7 @@ def _open_streams() -> StayfastError | None:
 
 
 class _Unexpected(StayfastError):
-    """What no error of ours describes."""
+    """A failure that no other error class describes."""
 
     code = "UNEXPECTED"
 

@@ -79,13 +79,13 @@ class Filter:
 
     def takes(self, recorded: Recorded, now: float) -> bool:
         """Whether ``recorded`` is wanted, at the time ``now``."""
-        told = recorded.members
+        members = recorded.members
         return (
-            str(told.get("login") or "").startswith(self.login)
-            and (self.provider is None or told.get("provider") == self.provider)
-            and (self.account is None or told.get("account") == self.account)
-            and (self.event is None or self.event in {told.get("event"), told.get("trigger")})
-            and (not self.failures or told.get("outcome") == "failure")
+            str(members.get("login") or "").startswith(self.login)
+            and (self.provider is None or members.get("provider") == self.provider)
+            and (self.account is None or members.get("account") == self.account)
+            and (self.event is None or self.event in {members.get("event"), members.get("trigger")})
+            and (not self.failures or members.get("outcome") == "failure")
             and (self.since is None or _place(recorded, self.since, now) >= 0)
             and (self.until is None or _place(recorded, self.until, now) <= 0)
         )
@@ -142,7 +142,7 @@ def audit() -> None:
 @click.option("--limit", type=click.IntRange(1), default=None, help="Only the last so many.")
 @takes_app
 def show(app: App, /, *, limit: int | None, **given: Any) -> None:
-    """The log, one line per event. Of one login, its whole story with durations.
+    """The log, one line per event. Of one login, its whole history with durations.
 
     What cannot be read is named, the rest is shown, and the exit code is 8.
     """

@@ -38,8 +38,8 @@ class _States:
         del login
         arrow = self._terminal.symbol("next")
         for event in recorded:
-            told = event.members
-            line = f"{told['from']:>17} {arrow} {told['to']:<17} {told['trigger']}"
+            members = event.members
+            line = f"{members['from']:>17} {arrow} {members['to']:<17} {members['trigger']}"
             self._terminal.answer(f"  {line}")
 
 
@@ -61,7 +61,7 @@ class _ScriptedBrowser:
 
 class _Quiet:
     def tell(self, notice: Notice) -> None:
-        """The states tell the story."""
+        """Show nothing: the demo prints the states instead."""
 
 
 @click.command()

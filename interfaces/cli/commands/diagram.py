@@ -48,7 +48,7 @@ def _show(app: App, drawing: str) -> None:
 def _check(app: App, name: str, form: str | None) -> None:
     drawn = form or format_of(name)
     if drawn is None:
-        raise ConfigInvalid(f"the format of {name} cannot be told", hint="name it with --format")
+        raise ConfigInvalid(f"the name {name} does not say a format", hint="name it with --format")
     try:
         text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:

@@ -1,4 +1,4 @@
-"""``login``, ``resume``, ``cancel``."""
+"""``login``, ``resume``, ``cancel``: the commands that begin, continue and end a login."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ VIA = Via()
     "--start", is_flag=True, help="Begin, print what to do, and leave; finish with resume."
 )
 @click.option("--new", is_flag=True, help="Sign in anew even if already signed in.")
-@click.option("--explain", is_flag=True, help="Tell the protocol step by step, without secrets.")
+@click.option("--explain", is_flag=True, help="Show the protocol step by step, without secrets.")
 @takes_app
 def login(
     app: App,
@@ -191,7 +191,7 @@ def login(
     default=DEFAULT_TIMEOUT,
     help="How long to wait where it starts anew.",
 )
-@click.option("--explain", is_flag=True, help="Tell the protocol step by step, without secrets.")
+@click.option("--explain", is_flag=True, help="Show the protocol step by step, without secrets.")
 @takes_app
 def resume(
     app: App,
@@ -300,14 +300,14 @@ def _maker(
     *,
     open_browser: bool,
 ) -> TransportMaker:
-    """Transports whose waits heed the keys of this terminal."""
+    """Transports that react to the keys of this terminal while they wait."""
     browser = SystemBrowser(app.environ)
     keys = LoginKeys(app.terminal, screen, follower, browser, app.environ)
     maker = TransportMaker(
         assembly,
         conversation,
         answers=keys.answers,
-        keys=keys.heeded,
+        keys=keys.source,
         browser=browser,
         open_browser=open_browser,
     )

@@ -1,4 +1,4 @@
-"""``provider``: who can be signed in to."""
+"""``provider``: the providers that a user can sign in to."""
 
 from __future__ import annotations
 

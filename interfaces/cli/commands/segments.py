@@ -33,7 +33,7 @@ def prune(app: App, *, age: float) -> None:
     """Remove old records; what remains can still be proved.
 
     The part that goes is followed to its end, closed with a checkpoint that is printed, and the log
-    goes on from its last link. Logins that are over go with the last record of their story, and so do
+    goes on from its last link. Logins that are over go with the last record of their history, and so do
     the lines of the audit file. A part that was set aside goes once that is old enough.
     """
     assembly = app.assembly()
@@ -46,13 +46,13 @@ def prune(app: App, *, age: float) -> None:
             app.terminal.say("nothing is that old")
         return
     for sink in assembly.sinks:
-        sink.observe([], None)  # the record of this; if it cannot be told now, it is told later
+        sink.observe([], None)  # the record of this; a sink that fails now gets it later
         if isinstance(sink, AuditFile):
             sink.forget(done.last)
     if app.terminal.json:
         removed = {"first": done.first, "last": done.last}
-        told = {"removed": removed, "logins": done.logins, "note": done.note}
-        app.terminal.answer_json("audit-prune/1", told)
+        answer = {"removed": removed, "logins": done.logins, "note": done.note}
+        app.terminal.answer_json("audit-prune/1", answer)
         return
     app.terminal.answer(done.note.rstrip("\n"))
     over = f", with {done.logins} logins that were over" if done.logins else ""
@@ -64,7 +64,7 @@ def prune(app: App, *, age: float) -> None:
 def set_aside(app: App) -> None:
     """Leave a damaged log behind. The next record begins a new segment.
 
-    Nothing is removed: `stayfast audit verify` goes on telling of what was left behind, until it is
+    Nothing is removed: `stayfast audit verify` goes on reporting what was left behind, until it is
     pruned. A log whose end is damaged is set aside without being asked, since no login waits for it.
     """
     recorded = _segmented(app.assembly().storage).set_aside()
@@ -72,8 +72,8 @@ def set_aside(app: App) -> None:
         app.terminal.say("nothing has been recorded yet")
         return
     if app.terminal.json:
-        told = {"seq": recorded.seq, "detail": recorded.members["detail"]}
-        app.terminal.answer_json("audit-set-aside/1", told)
+        answer = {"seq": recorded.seq, "detail": recorded.members["detail"]}
+        app.terminal.answer_json("audit-set-aside/1", answer)
         return
     app.terminal.say(f"the log goes on with record {recorded.seq}", mark="good")
 

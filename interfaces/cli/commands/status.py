@@ -37,7 +37,7 @@ def status(app: App, *, provider: str | None, check: bool) -> None:
     if provider is not None and not finished and not pending:
         app.assembly().catalogue.provider(provider)
         raise AuthRequired(f"not signed in to {provider}", hint=f"stayfast login {provider}")
-    active = {one.id: _asked(app, one) for one in finished} if check else {}
+    active = {one.id: _check_active(app, one) for one in finished} if check else {}
     _show(app, finished, pending, active, detailed=provider is not None)
     if _damaged(app):
         sys.exit(Damaged.exit_code)
@@ -55,11 +55,11 @@ def _show(
     detailed: bool,
 ) -> None:
     if app.terminal.json:
-        told = _members(app, finished, pending)
-        for one, members in zip(finished, told["logins"], strict=True):
+        answer = _members(app, finished, pending)
+        for one, members in zip(finished, answer["logins"], strict=True):
             if one.id in active:
                 members["active"] = active[one.id]
-        app.terminal.answer_json("status/1", told)
+        app.terminal.answer_json("status/1", answer)
         return
     if detailed and app.terminal.verbose:
         for one in finished:
@@ -107,7 +107,7 @@ def _damaged(app: App) -> bool:
     return True
 
 
-def _asked(app: App, one: Summary) -> bool | None:
+def _check_active(app: App, one: Summary) -> bool | None:
     """Whether the provider says that the access token of ``one`` is active (RFC 7662)."""
     login = app.assembly().storage.read(one.id)
     if login is None or login.tokens is None:

@@ -58,8 +58,8 @@ def mend(app: App) -> None:
     """Set aside what does not open. Nothing is deleted, and everything else can be relied on."""
     done = _vault(app).mend()
     if app.terminal.json:
-        told = [{"login": one.login, "message": one.message} for one in done]
-        app.terminal.answer_json("mended/1", {"mended": told})
+        answer = [{"login": one.login, "message": one.message} for one in done]
+        app.terminal.answer_json("mended/1", {"mended": answer})
         return
     for one in done:
         app.terminal.say(one.message, mark="warn")
@@ -94,9 +94,9 @@ def rekey(app: App, *, kind: str | None) -> None:
         app.terminal.answer_json("store/1", _members(vault, after, []))
         return
     app.terminal.say(after.reason or "", mark="good")
-    asked = app.environ.get("STAYFAST_STORE")
-    if asked not in {None, "auto", vault.description.partition(":")[0]}:
-        app.terminal.say(f"STAYFAST_STORE still asks for {asked}", mark="warn")
+    wanted = app.environ.get("STAYFAST_STORE")
+    if wanted not in {None, "auto", vault.description.partition(":")[0]}:
+        app.terminal.say(f"STAYFAST_STORE still asks for {wanted}", mark="warn")
         app.terminal.suggest("unset STAYFAST_STORE")
 
 
@@ -120,9 +120,9 @@ def migrate_command(app: App, *, destination: str) -> None:
             raise ConfigInvalid("that is where the logins are", hint="stayfast store rekey --to …")
     moved, left = migrate(assembly.storage, other)
     if app.terminal.json:
-        told = [{"provider": one.provider, "account": one.account} for one in moved]
+        answer = [{"provider": one.provider, "account": one.account} for one in moved]
         pending = [one.short_id for one in left]
-        app.terminal.answer_json("migrated/1", {"moved": told, "pending": pending})
+        app.terminal.answer_json("migrated/1", {"moved": answer, "pending": pending})
         return
     for one in moved:
         app.terminal.say(f"{one.provider} {one.account}", mark="good")

@@ -1,4 +1,4 @@
-"""``token``, ``refresh``, ``logout``, ``exec``: what a signed-in account is good for."""
+"""``token``, ``refresh``, ``logout``, ``exec``: the commands that use a signed-in account."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FORMATS = ["raw", "header", "json", "env", "fish", "powershell"]
     "--format", "form", type=click.Choice(FORMATS), default="raw", help="How to print it."
 )
 @click.option("--min-ttl", type=Duration(), default=60.0, help="How long it must last, such as 5m.")
-@click.option("--no-refresh", is_flag=True, help="Only a token that is at hand.")
+@click.option("--no-refresh", is_flag=True, help="Use the stored token only.")
 @click.option("--login", "sign_in", is_flag=True, help="Sign in first if need be.")
 @takes_app
 def token(
@@ -65,7 +65,7 @@ def token(
     except AuthRequired:
         if not sign_in:
             raise
-        # an app of its own: its story must not get into the answer, which is a token
+        # an App of its own, without JSON: its events must not mix with the answer, which is a token
         apart = App({**app.options, "as_json": False})
         with click.Context(login_command, info_name="login", obj=apart) as context:
             context.invoke(login_command, provider=name, account=account)
@@ -234,7 +234,7 @@ def _still_valid(app: App, until: float | None, login: Login) -> None:
 def execute(app: App, *, provider: str, var: str, account: str, command: tuple[str, ...]) -> None:
     """Run COMMAND with the token in its environment. No other program sees it."""
     if not var.isidentifier():
-        raise ConfigInvalid(f"{var!r} is no name for a variable", hint="--var ACCESS_TOKEN")
+        raise ConfigInvalid(f"{var!r} is not the name of a variable", hint="--var ACCESS_TOKEN")
     if command[0] == "--":
         command = command[1:]
     if not command:

@@ -126,10 +126,10 @@ def verify(
     login in the vault stands where the log left it. Exits with 8 if anything is wrong.
 
     A checkpoint that was kept elsewhere shows what the vault alone cannot: whether somebody who has
-    its key cut the log off, or wrote it anew.
+    its key cut the log off or rewrote it.
 
-    An exported log is checked with the key of the vault, if the vault is here; without it, what was
-    rewritten together with everything behind it cannot be told.
+    An exported log is checked with the key of the vault, if the vault is here; without it,
+    a record that was rewritten together with all later records goes unnoticed.
     """
     storage = provable(app.assembly().storage)
     heads = [kept_head(file.read()) for file in kept]
@@ -176,7 +176,7 @@ def _signer(storage: Provable, public_key: str | None) -> tuple[str, bytes]:
 
 
 def tell(app: App, found: Verification) -> None:
-    """Say what a check came to."""
+    """Print the result of a check."""
     if app.terminal.json:
         app.terminal.answer_json("audit-verify/1", members_of(found))
         return
@@ -286,9 +286,9 @@ def _dates(found: Verification) -> str:
 def checkpoint(app: App) -> None:
     """Print a signed note of how the log stands. Keep it elsewhere.
 
-    Later, `stayfast audit verify --checkpoint FILE` shows whether what it tells of is still there and
-    unchanged, also against somebody who has the key of the vault. The note says how many records there
-    are and what they came to, signed with Ed25519 in the form of a transparency log's checkpoint.
+    Later, `stayfast audit verify --checkpoint FILE` shows whether the records it covers are still there
+    and unchanged, also against somebody who has the key of the vault. The note holds the number of
+    records and the hash of the last one, signed with Ed25519 in the form of a transparency log's checkpoint.
     """
     storage = provable(app.assembly().storage)
     note, signer = storage.checkpoint(), storage.signer()
@@ -296,13 +296,13 @@ def checkpoint(app: App) -> None:
         raise NotFound("nothing has been recorded yet", hint="stayfast login PROVIDER")
     public = verifier_key(signer.origin, signer.public)
     if app.terminal.json:
-        told = parse(note).checkpoint
+        head = parse(note).checkpoint
         app.terminal.answer_json(
             "audit-checkpoint/1",
             {
-                "origin": told.origin,
-                "size": told.size,
-                "head": told.head.hex(),
+                "origin": head.origin,
+                "size": head.size,
+                "head": head.head.hex(),
                 "note": note,
                 "public_key": public,
             },

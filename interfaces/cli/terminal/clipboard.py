@@ -1,7 +1,7 @@
-"""Putting a text on the clipboard of the terminal somebody sits at.
+"""Copy a text to the clipboard of the terminal the user sits at.
 
-The terminal itself is asked to (OSC 52), so the text gets to the machine in front of the person,
-also over SSH. Whether it did cannot be known: the text is shown in any case. Only what is shown
+An escape sequence (OSC 52) asks the terminal to copy it, so it reaches the machine in front of the
+user, also over SSH. The terminal does not answer, so the text is shown in any case. Only what is shown
 anyway is ever copied: an address to open, a code to enter.
 """
 

@@ -33,7 +33,7 @@ class Duration(click.ParamType[float]):
             return float(value)
         found = re.fullmatch(r"(\d{1,9})([smhd]?)", str(value).strip())
         if found is None:
-            self.fail(f"{value!r} is no duration; try 90s, 10m or 2h", param, ctx)
+            self.fail(f"{value!r} is not a duration; try 90s, 10m or 2h", param, ctx)
         seconds = float(int(found[1]) * _UNITS[found[2] or "s"])
         if seconds > _LONGEST:
             self.fail(f"{value!r} is longer than a year", param, ctx)

@@ -24,7 +24,7 @@ class LoginKeys:
     """The keys of one login: copy, open, paste, device.
 
     Attributes:
-        make: Makes the transport a key asks for, by name; set by who makes transports.
+        make: Makes the transport a key asks for, by name; set by the code that makes transports.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class LoginKeys:
         browser: Browser,
         environ: Mapping[str, str],
     ) -> None:
-        """Heed keys at ``terminal``, for the login that ``follower`` knows."""
+        """React to keys at ``terminal``, for the login that ``follower`` knows."""
         self._terminal = terminal
         self._screen = screen
         self._follower = follower
@@ -45,7 +45,7 @@ class LoginKeys:
         screen.hints = self.hints
 
     @property
-    def heeded(self) -> Callable[[], Answers] | None:
+    def source(self) -> Callable[[], Answers] | None:
         """Opens the terminal for its keys; ``None`` where nobody sits at one."""
         return self.answers if self._terminal.interactive else None
 
@@ -72,7 +72,7 @@ class LoginKeys:
             paste = ["p paste an address instead"] if self._can("auth_url") else []
             return ["c copy code", "o open here", *paste, "Ctrl-C pause"]
         device = ["d use a phone instead"] if self._can("device_url") else []
-        if notice.kind is NoticeKind.ASK:  # nobody reads keys
+        if notice.kind is NoticeKind.ASK:  # its transport reads no keys
             return ["Ctrl-C pause"]
         if notice.kind is NoticeKind.PASTE:
             return ["c copy the address above", *device, "Ctrl-C pause"]

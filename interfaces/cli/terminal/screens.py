@@ -39,7 +39,7 @@ _LIGHT_ON_DARK: Final = Style(color="#ffffff", bgcolor="#000000")
 
 
 def _no_hints(notice: Notice) -> list[str]:
-    """Nobody heeds keys."""
+    """No hints: no key does anything."""
     del notice
     return []
 
@@ -48,8 +48,8 @@ class LoginScreen:
     """Shows the notices of a transport; at a terminal, also that time is passing.
 
     Attributes:
-        asked: What the user has been asked last.
-        hints: What the keys do, for what the user has been asked.
+        asked: The last notice that asks the user for something.
+        hints: What the keys do, for that notice.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class LoginScreen:
         Args:
             terminal: Where.
             qr: ``always``, ``never``, or ``auto``: where it fits.
-            resumed_from: The transport by which the user has been asked before.
+            resumed_from: The transport that the login used before, if it is resumed.
         """
         self._terminal = terminal
         self._qr = qr
@@ -82,7 +82,9 @@ class LoginScreen:
             NoticeKind.RECEIVED: self._received,
         }
         if notice.kind in ASKING:
-            if self.asked is not None:  # the transport has changed: what was shown is void
+            if (
+                self.asked is not None
+            ):  # the transport has changed: the address shown before is not valid now
                 self._waiting.end()
                 if self._crowded:
                     self._terminal.say("")
@@ -96,11 +98,11 @@ class LoginScreen:
         self._waiting.end()
 
     def stop(self) -> None:
-        """The process is about to stand still."""
+        """Prepare for the suspension of the process (Ctrl-Z)."""
         self._waiting.stop()
 
     def go_on(self) -> None:
-        """The process goes on."""
+        """Draw again after the suspension."""
         self._waiting.go_on()
 
     def typed(self, length: int) -> None:

@@ -1,11 +1,11 @@
 """What goes where.
 
-- Standard output carries the answer, and nothing else: a token, a table that was asked for, JSON.
+- Standard output carries the answer, and nothing else: a token, a table the user asked for, JSON.
 - Everything that is said besides (progress, what was decided and why, errors) goes to standard
   error, where it does not end up in somebody's variable.
 - Colour never carries a meaning alone: every symbol has its word beside it.
-- Nothing is redrawn where there is no terminal to redraw it on.
-- No secret is shown, with one exception: ``stayfast token`` prints the token it was asked for.
+- Nothing is redrawn where standard error is not a terminal.
+- No secret is shown, with one exception: ``stayfast token`` prints the token, because that is its purpose.
 """
 
 from __future__ import annotations
@@ -184,8 +184,8 @@ class Terminal:
 
     def answer_json(self, schema: str, members: Mapping[str, Any]) -> None:
         """Print the answer as one line of JSON, its schema first."""
-        told = {"schema": f"stayfast.{schema}", **members}
-        self.answer(json.dumps(told, ensure_ascii=False, separators=(",", ":")))
+        document = {"schema": f"stayfast.{schema}", **members}
+        self.answer(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
 
     def error(self, error: StayfastError) -> None:
         """Say what went wrong and what to do; for programs too, if they asked for JSON."""

@@ -91,7 +91,7 @@ class WaitingLine:
             live.stop()
 
     def stop(self) -> None:
-        """Take it away before the process stands still; the cursor is shown again."""
+        """Remove it before the process is suspended; the cursor is shown again."""
         if self._live is not None:
             self._live.stop()
             self._stopped = True
@@ -109,7 +109,7 @@ class WaitingLine:
         self._start()
 
     def next_check(self, seconds: float) -> None:
-        """The provider is asked again in ``seconds``."""
+        """The next poll of the provider is due in ``seconds``."""
         self._next_check = time.time() + seconds
 
     def typed(self, length: int) -> None:
