@@ -11,11 +11,13 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo setup test lint format types pytest bench soak wire diagrams wheel clean
+.PHONY: help demo setup test test-pythons test-lowest lint format types pytest bench soak wire diagrams wheel clean
 
 help:
 	@echo "make demo      watch a whole login, with nothing to configure"
 	@echo "make test      style, types and tests"
+	@echo "make test-pythons  the built wheel on every Python at hand (PYTHONS=... to name them)"
+	@echo "make test-lowest   the built wheel with the lowest versions that pyproject.toml promises"
 	@echo "make lint      style only        make format    mend it"
 	@echo "make types     types only        make pytest    tests only (ARGS=...)"
 	@echo "make bench     figures           make soak      the long tests"
@@ -44,6 +46,18 @@ types: setup
 
 pytest: setup
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# The wheel in a clean environment. The packaging tests look at the clone, and run with it.
+test-pythons: setup
+	JOBS=$(JOBS) PYTHONS="$(PYTHONS)" .ci/pythons --ignore=tests/packaging $(ARGS)
+
+# The tests that meet what we depend on; how the rest works does not hang on their versions.
+MEETS_LIBRARIES := tests/engine/test_machine.py tests/protocol tests/interfaces tests/transports \
+  tests/authorization_server tests/storage/test_keyring.py tests/storage/test_contract.py \
+  tests/storage/test_vault.py tests/command/test_logins.py tests/command/test_bad_inputs.py
+
+test-lowest: setup
+	JOBS=$(JOBS) PYTHONS="$(PYTHONS)" .ci/pythons --lowest $(MEETS_LIBRARIES) $(ARGS)
 
 bench: setup
 	@set -e; for figure in tests/bench/*.py; do \
@@ -89,6 +103,6 @@ $(VENV)/bin/python:
 	@mkdir -p .dev && ln -sfn .. $@
 
 clean:
-	rm -rf $(VENV) .dev build dist *.egg-info tests/wire/node_modules
+	rm -rf $(VENV) .pythons .dev build dist *.egg-info tests/wire/node_modules
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -38,7 +38,14 @@ class Mark:
         return now - self.ago if self.ago is not None else self.time
 
 
-class MarkParam(click.ParamType[Mark]):
+# subscripts of ParamType are for type checkers alone: click takes them from 8.5 on
+if TYPE_CHECKING:
+    _Mark = click.ParamType[Mark]
+else:
+    _Mark = click.ParamType
+
+
+class MarkParam(_Mark):
     """``730``, ``7d``, ``2026-03-04``, ``2026-03-04T14:00:00Z``."""
 
     name = "mark"

@@ -50,13 +50,20 @@ if TYPE_CHECKING:
 VIA_NAMES: Final = ("auto", *BUILT_IN, *ALIASES)
 
 
-class Via(click.ParamType[str]):
+# subscripts of ParamType are for type checkers alone: click takes them from 8.5 on
+if TYPE_CHECKING:
+    _Text = click.ParamType[str]
+else:
+    _Text = click.ParamType
+
+
+class Via(_Text):
     """The value of ``--via``: a transport by name, also one that a third party brings."""
 
     name = "transport"
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """What the usage line shows."""
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What the usage line shows; click passes ``ctx`` from 8.2 on."""
         del param, ctx
         return f"[{'|'.join(VIA_NAMES)}|...]"
 

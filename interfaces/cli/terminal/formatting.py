@@ -16,11 +16,17 @@ from ....engine.lifetime import clock_error
 if TYPE_CHECKING:
     from ....engine.record import Login
 
+# subscripts of ParamType are for type checkers alone: click takes them from 8.5 on
+if TYPE_CHECKING:
+    _Number = click.ParamType[float]
+else:
+    _Number = click.ParamType
+
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST: Final = 366 * 86400
 
 
-class Duration(click.ParamType[float]):
+class Duration(_Number):
     """``90``, ``90s``, ``10m``, ``2h``, ``7d``: seconds."""
 
     name = "duration"
