@@ -220,7 +220,7 @@ def _holder(path: str) -> str:
 _ANYWAY: Final = 0.25  # seconds: the answer may hang on something that is not in the vault
 
 
-class News:
+class ChangePolling:
     """``question``, asked at first, when ``changes`` gives something else, and four times a second.
 
     A login that is read has to be opened and taken apart: with a hundred processes waiting for one

@@ -42,7 +42,7 @@ def check_log(
         marks: The records whose links are to be kept in the answer.
         forward: The first record whose key was erased, and that key.
     """
-    connection.execute("BEGIN")  # the manifest, the log and the rows of one moment
+    connection.execute("BEGIN")  # the integrity record, the log and the rows of one moment
     try:
         head: Head | None
         try:

@@ -66,7 +66,7 @@ def append_text(
 
 
 def check_chain(connection: Database, keys: Keys, head: Head) -> None:
-    """Follow the chain from the first event to the last the manifest knows.
+    """Follow the chain from the first event to the last the integrity record knows.
 
     Raises:
         Damaged: An event was changed, removed, added or put elsewhere.

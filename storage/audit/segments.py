@@ -29,7 +29,7 @@ _HELP: Final = "stayfast audit verify"
 
 
 def sound_end(connection: Database, head: Head) -> bool:
-    """Whether the log ends where the manifest says it does; costs a look at one row."""
+    """Whether the log ends where the integrity record says it does; costs a look at one row."""
     found = connection.execute("SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
     if found is None:
         return head.seq < head.first

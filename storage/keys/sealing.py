@@ -74,7 +74,7 @@ class Keys:
         epoch: Which root key this is.
     """
 
-    __slots__ = ("_audit", "_fingerprint", "_index", "_manifest", "_root", "epoch", "store")
+    __slots__ = ("_audit", "_fingerprint", "_index", "_integrity", "_root", "epoch", "store")
 
     # the audit log outlives a root key, so its keys are kept in the vault as values of their own
 
@@ -84,7 +84,7 @@ class Keys:
         self.store = store
         self.epoch = epoch
         self._index = expand(root, "index", store)
-        self._manifest = expand(root, "manifest", store)
+        self._integrity = expand(root, "integrity", store)
         self._audit: list[tuple[int, bytes]] = []
         # serves where the kept one does not open: a torn key must not stop a login from being saved
         self._fingerprint = expand(root, "fingerprint", store)
@@ -171,21 +171,21 @@ class Keys:
         return hmac(self._audit_key(seq), before + pack(">Q", seq) + sealed)
 
     def row_digest(self, login: str, version: int, state: str, tags: bytes) -> int:
-        """What one row adds to the sum of the manifest."""
+        """What one row adds to the sum of the integrity record."""
         told = b"\0".join((login.encode(), str(version).encode(), state.encode(), tags))
-        return int.from_bytes(hmac(self._manifest, told), "big")
+        return int.from_bytes(hmac(self._integrity, told), "big")
 
     def head_mac(self, head: bytes) -> bytes:
-        """What shows that the manifest itself was not edited."""
-        return hmac(self._manifest, b"head\0" + head)
+        """What shows that the integrity record itself was not edited."""
+        return hmac(self._integrity, b"head\0" + head)
 
     def header_mac(self, header: bytes) -> bytes:
         """What shows that the header was not edited."""
-        return hmac(self._manifest, b"header\0" + header)
+        return hmac(self._integrity, b"header\0" + header)
 
-    def anchor_mac(self, number: bytes) -> bytes:
+    def marker_mac(self, number: bytes) -> bytes:
         """What shows that a note of the vault's generation is ours."""
-        return hmac(self._manifest, b"anchor\0" + number)
+        return hmac(self._integrity, b"rollback\0" + number)
 
     def fingerprint(self, name: str, value: str) -> str:
         """A short keyed digest of ``value``: equal for equal values, and otherwise mute."""

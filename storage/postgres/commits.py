@@ -1,6 +1,6 @@
-"""Commits in PostgreSQL: rows, events and manifest in one transaction, whose end is never guessed.
+"""Commits in PostgreSQL: rows, events and integrity record in one transaction, whose end is never guessed.
 
-Writers of all hosts stand in line at the row of the manifest, since there is one audit chain and
+Writers of all hosts stand in line at the row of the integrity record, since there is one audit chain and
 each event is linked to the one before. When the answer to a COMMIT is lost, the log is looked at:
 its events carry seals that nobody else can have made, so what is there was committed.
 """
@@ -109,7 +109,7 @@ class Commits:
         return told[0] if told else None
 
     def probe(self, keys: Keys) -> None:
-        """Write the manifest as it is, and take it back."""
+        """Write the integrity record as it is, and take it back."""
 
         def work(connection: Connection) -> None:
             with connection.transaction(force_rollback=True):
@@ -205,7 +205,7 @@ def _check_fence(connection: Connection, change: Change) -> None:
 
 
 def _next_head(database: Executor, keys: Keys) -> Head:
-    """The manifest, with the right to write the next; waits for whoever has it."""
+    """The integrity record, with the right to write the next; waits for whoever has it."""
     head = read_head(database, keys, for_update=True)
     return replace(head, generation=head.generation + 1)
 

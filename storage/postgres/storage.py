@@ -21,13 +21,13 @@ from ..audit.kept_keys import new_audit_keys, read_audit_keys, write_audit_keys
 from ..audit.rows import read_events
 from ..audit.signing import Signer, signed_head
 from ..host import SystemClock
-from ..locks import News
+from ..locks import ChangePolling
 from ..opening import VaultOpener
 from ..paths import state_dir as default_state_dir
 from ..vault.file import open_secret, row_by_alias, row_by_id
 from ..vault.header import Header, decode_header
 from ..vault.integrity import Head, read_head
-from ..vault.tamper_check import Watch, problems_of
+from ..vault.tamper_check import TamperCheck, problems_of
 from .address import Address
 from .commits import Commits
 from .connections import MOST, PATIENCE, Connections, Executor
@@ -47,7 +47,9 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-_LOOK_EVERY: Final = 5.0  # seconds between comparisons of rows with the manifest, which all pay for
+_LOOK_EVERY: Final = (
+    5.0  # seconds between comparisons of rows with the integrity record, which all pay for
+)
 _NOTICEABLE: Final = 0.005  # seconds of waiting after which somebody may have answered us
 _HELP: Final = "stayfast help storage"
 _clock: Final = SystemClock()
@@ -116,7 +118,7 @@ class PostgresStorage:
         self._commits = Commits(self._connections)
         self._leases = LeaseRows(self._connections, ttl=lease_seconds)
         self._locks = os.path.join(state_dir or default_state_dir(env), "locks")
-        self._watch = Watch()
+        self._tamper_check = TamperCheck()
         self._looked_at = float("-inf")
 
     def __repr__(self) -> str:
@@ -146,14 +148,14 @@ class PostgresStorage:
 
     def _opened(self, database: Executor, keys: Keys, row: Row | None) -> Login | None:
         self._look(database, keys, missed=row is None)
-        self._watch.vouch(database, keys, row)
+        self._tamper_check.vouch(database, keys, row)
         return None if row is None else decode_login(open_secret(keys, row))
 
     def _look(self, database: Executor, keys: Keys, *, missed: bool) -> None:
-        """Compare rows with manifest now and then, and whenever a login is not there."""
+        """Compare rows with the integrity record now and then, and whenever a login is not there."""
         now = _clock.monotonic()
         if missed or now - self._looked_at > _LOOK_EVERY:
-            self._watch.look(database, keys)
+            self._tamper_check.look(database, keys)
             self._looked_at = now
 
     def summaries(self) -> Iterable[Summary]:
@@ -164,7 +166,7 @@ class PostgresStorage:
 
         def work(database: Executor, keys: Keys) -> list[Summary]:
             self._look(database, keys, missed=True)
-            self._watch.vouch(database, keys, None)  # a list must not be short in silence
+            self._tamper_check.vouch(database, keys, None)  # a list must not be short in silence
             return list(_summaries(database, keys))
 
         return sorted(self._reading(work), key=lambda one: one.created_at)
@@ -173,7 +175,7 @@ class PostgresStorage:
         """See :meth:`stayfast.engine.ports.Storage.events`."""
 
         def work(database: Executor, keys: Keys) -> Sequence[Recorded]:
-            database.execute("BEGIN")  # the manifest and the log of one moment
+            database.execute("BEGIN")  # the integrity record and the log of one moment
             head = read_head(database, keys)
             found = read_events(database, keys, head, after=after, limit=limit)
             database.execute("COMMIT")
@@ -263,7 +265,7 @@ class PostgresStorage:
         self._opener.keys()  # the tables are there
         began = _clock.monotonic()
         # each answer costs a look at the database, and a crowd may be asking
-        sooner = None if until is None else News(lambda: None, until)
+        sooner = None if until is None else ChangePolling(lambda: None, until)
         process = os.getpid()
         with hold_host_lock(self._locks, login_id, wait=wait, until=sooner) as host_lock:
             waited = _clock.monotonic() - began

@@ -30,7 +30,7 @@ WRITE_WAIT: Final = 30.0
 """Seconds a writer stands in line; each one before it takes about a millisecond."""
 
 
-class Session:
+class VaultConnection:
     """One vault, opened when it is needed and not before.
 
     Attributes:
@@ -54,7 +54,7 @@ class Session:
         self._seal: bytes | None = None  # of the header, as it was when the keys were found
         self._copied = 0  # the generation of the header whose copy was seen to be in order
         self._guard = threading.RLock()
-        _sessions.add(self)
+        _open_vaults.add(self)
 
     def __del__(self) -> None:
         """Let go of the file: newer Pythons warn of a connection that is merely forgotten."""
@@ -239,13 +239,13 @@ def _seal_of(connection: sqlite3.Connection) -> bytes | None:
     return found[0] if found is not None and isinstance(found[0], bytes) else None
 
 
-_sessions: WeakSet[Session] = WeakSet()
+_open_vaults: WeakSet[VaultConnection] = WeakSet()
 _parents: list[sqlite3.Connection] = []
 
 
 def _after_fork() -> None:
-    for session in list(_sessions):
-        session.leave_to_parent()
+    for opened in list(_open_vaults):
+        opened.leave_to_parent()
 
 
 if hasattr(os, "register_at_fork"):

@@ -27,7 +27,7 @@ class Handover:
 
     Attributes:
         directory: The state directory.
-        config_dir: Where key files are, and what the vault is anchored by.
+        config_dir: Where key files are, and where the rollback marker of the vault is.
         store: The vault's own random name.
         epoch: Which root key this is.
         root: The root key.

@@ -101,7 +101,7 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
         ):
             raise TypeError
     except (TypeError, ValueError, KeyError) as error:
-        raise Damaged("the manifest of the vault was changed", hint=_HELP) from error
+        raise Damaged("the integrity record of the vault was changed", hint=_HELP) from error
     return Head(
         int.from_bytes(total, "big"),
         count,
@@ -122,7 +122,7 @@ def keep_head(connection: Database, keys: Keys, head: Head) -> None:
 
 
 def check_rows(connection: Database, keys: Keys, head: Head) -> None:
-    """Compare every row with the manifest; takes about 9 µs a row.
+    """Compare every row with the integrity record; takes about 9 µs a row.
 
     Raises:
         Damaged: A row vanished, was added, or is an older one put back.

@@ -14,12 +14,12 @@ from ...engine.errors import Damaged, NewerFormat, StorageError
 from ..audit.check import check_log, file_keys, nothing_to_verify
 from ..audit.rows import read_events
 from ..audit.signing import Signer, signed_head
-from .connection import Session
+from .connection import VaultConnection
 from .file import open_secret, row_by_alias, row_by_id, scan_for_alias
 from .integrity import read_head
 from .repair import quarantined
 from .sqlite_errors import translated
-from .tamper_check import Watch, problems_of
+from .tamper_check import TamperCheck, problems_of
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
@@ -37,21 +37,23 @@ _HELP: Final = "stayfast store mend"
 class VaultReader:
     """What can be learnt from a vault without changing it."""
 
-    def __init__(self, session: Session, describe: Callable[[Header | None], str]) -> None:
-        """Read over ``session``."""
-        self._session = session
+    def __init__(
+        self, connection: VaultConnection, describe: Callable[[Header | None], str]
+    ) -> None:
+        """Read over ``connection``."""
+        self._vault_connection = connection
         self._describe = describe
-        self._watch = Watch()
+        self._tamper_check = TamperCheck()
 
     @property
     def description(self) -> str:
         """Kind and place of its key, such as ``keyring:SecretService``."""
-        return self._describe(self._session.header)
+        return self._describe(self._vault_connection.header)
 
     @property
     def directory(self) -> str:
         """The state directory."""
-        return self._session.directory
+        return self._vault_connection.directory
 
     def read(self, login_id: str) -> Login | None:
         """See :meth:`stayfast.engine.ports.Storage.read`."""
@@ -63,7 +65,7 @@ class VaultReader:
                 return None
             connection, keys = opened
             row = row_by_id(connection, login_id)
-            self._watch.vouch(connection, keys, row)
+            self._tamper_check.vouch(connection, keys, row)
             if row is None:
                 return None
             return decode_login(open_secret(keys, row))
@@ -78,7 +80,7 @@ class VaultReader:
                 return None
             connection, keys = opened
             row = _by_alias(connection, keys, alias)
-            self._watch.vouch(connection, keys, row)
+            self._tamper_check.vouch(connection, keys, row)
             if row is None:
                 return None
             login = decode_login(open_secret(keys, row))
@@ -99,7 +101,7 @@ class VaultReader:
             if opened is None:
                 return
             connection, keys = opened
-            believable = self._watch.believable(connection, keys)
+            believable = self._tamper_check.believable(connection, keys)
             for login, version, state, meta in connection.execute(
                 "SELECT id, version, state, meta FROM login"
             ):
@@ -116,7 +118,7 @@ class VaultReader:
             if opened is None:
                 return []
             connection, keys = opened
-            connection.execute("BEGIN")  # the manifest and the log of one moment
+            connection.execute("BEGIN")  # the integrity record and the log of one moment
             try:
                 head = read_head(connection, keys)
                 return read_events(connection, keys, head, after=after, limit=limit)
@@ -126,7 +128,7 @@ class VaultReader:
     @property
     def damage(self) -> Damaged | None:
         """What was seen to be wrong when the vault was last looked at; :meth:`mend` mends it."""
-        return self._watch.suspicion
+        return self._tamper_check.suspicion
 
     def problems(self) -> list[str]:
         """What in the vault is not as it was saved, one sentence each; empty if all is well."""
@@ -166,10 +168,12 @@ class VaultReader:
         with self._reading(check=False) as opened:
             return signed_head(*opened) if opened else None
 
-    def about(self) -> Condition:
+    def about(self) -> VaultInfo:
         """What there is to say of the vault as a whole."""
         with self._reading(check=False) as opened:
-            return condition_of(self._session.header, self._session.directory, opened)
+            return vault_info_of(
+                self._vault_connection.header, self._vault_connection.directory, opened
+            )
 
     def exists(self) -> bool:
         """Whether there is a vault already."""
@@ -181,16 +185,16 @@ class VaultReader:
         try:
             found = look()
         except Damaged:
-            if not self._session.moved():
+            if not self._vault_connection.moved():
                 raise
             return look()
-        return look() if self._session.moved() else found
+        return look() if self._vault_connection.moved() else found
 
     @contextmanager
     def _reading(self, *, check: bool = True) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
-        with self._session.reading() as opened:
+        with self._vault_connection.reading() as opened:
             if opened is not None and check:
-                self._watch.look(*opened, self._session.changes())
+                self._tamper_check.look(*opened, self._vault_connection.changes())
             yield opened
 
 
@@ -219,7 +223,7 @@ def _by_alias(connection: sqlite3.Connection, keys: Keys, alias: str) -> Row | N
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class VaultInfo:
     """What ``store info`` tells.
 
     Attributes:
@@ -249,12 +253,12 @@ class Condition:
     journal: str | None = None
 
 
-def condition_of(
+def vault_info_of(
     header: Header | None, directory: str, opened: tuple[sqlite3.Connection, Keys] | None
-) -> Condition:
-    """The condition of a vault; of a damaged one, what can be told."""
+) -> VaultInfo:
+    """What there is to say of a vault; of a damaged one, what can still be read."""
     if header is None or opened is None:
-        return Condition(directory=directory)
+        return VaultInfo(directory=directory)
     connection, keys = opened
     try:
         head = read_head(connection, keys)
@@ -263,7 +267,7 @@ def condition_of(
         generation = records = 0
     (logins,) = connection.execute("SELECT count(*) FROM login").fetchone()
     (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
-    return Condition(
+    return VaultInfo(
         directory=directory,
         key=header.slots[0].kind if header.slots else None,
         reason=header.reason,

@@ -75,10 +75,10 @@ def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
     counted = (total.total, total.count)
     if not sound or counted != (head.total, head.count):
         if not done:
-            done.append(Mended(login=None, message="the manifest"))
+            done.append(Mended(login=None, message="the integrity record"))
         head = replace(head, total=total.total, count=total.count)
-    if done and head.seq == before:  # no row went: the log tells of the manifest alone
-        head, _ = append_event(connection, keys, head, _event("manifest"))
+    if done and head.seq == before:  # no row went: the log tells of the integrity record alone
+        head, _ = append_event(connection, keys, head, _event("integrity record"))
     if done:
         keep_head(connection, keys, head)
     return done

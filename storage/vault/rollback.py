@@ -1,6 +1,6 @@
 """How far a vault had come, noted beside its key: shows a whole vault that was put back.
 
-Every row of an old copy opens, and its manifest fits. What tells it from the present one is kept
+Every row of an old copy opens, and its integrity record fits. What tells it from the present one is kept
 elsewhere: a small file in the configuration directory, which never goes back.
 """
 
@@ -23,7 +23,7 @@ _LIMIT: Final = 64
 _clock: Final = SystemClock()
 
 
-class Anchor:
+class RollbackMarker:
     """The note of one vault."""
 
     def __init__(self, config_dir: str) -> None:
@@ -63,7 +63,7 @@ class Anchor:
             return None
         number, seal = data[:_OCTETS], data[_OCTETS:]
         # of another root key, or another's hand: it tells nothing
-        return int.from_bytes(number, "big") if seal == keys.anchor_mac(number) else None
+        return int.from_bytes(number, "big") if seal == keys.marker_mac(number) else None
 
     def _write(self, keys: Keys, generation: int) -> None:
         number = generation.to_bytes(_OCTETS, "big")
@@ -72,6 +72,6 @@ class Anchor:
             ensure_directory(self._config_dir)
             descriptor = open_private(self._path(keys), create=True)
             try:
-                os.write(descriptor, number + keys.anchor_mac(number))
+                os.write(descriptor, number + keys.marker_mac(number))
             finally:
                 os.close(descriptor)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _CHECKED_AT_ONCE: Final = 512  # rows up to which every look at the vault checks the whole of it
 
 
-class Watch:
-    """Compares the rows of a vault with its manifest, once for every time it is written.
+class TamperCheck:
+    """Compares the rows of a vault with its integrity record, once for every time it is written.
 
     A row that was torn must not cost the other logins. So a difference is kept in mind rather than
     raised, and a login is then given out only if the audit log shows that its row is the last that
@@ -33,11 +33,11 @@ class Watch:
 
     def __init__(self) -> None:
         """Nothing has been looked at yet."""
-        self._checked: object = None  # when the rows were last as the manifest says
+        self._checked: object = None  # when the rows were last as the integrity record says
         self.suspicion: Damaged | None = None
 
     def look(self, connection: Database, keys: Keys, changes: object = None) -> None:
-        """Compare the rows with the manifest, if the vault is small and has not been seen so yet.
+        """Compare the rows with the integrity record, if the vault is small and has not been seen so yet.
 
         Args:
             connection: The database.
@@ -45,9 +45,9 @@ class Watch:
             changes: Differs from what it was when somebody has written, by our rules or not.
 
         Raises:
-            Damaged: The manifest itself was changed.
+            Damaged: The integrity record itself was changed.
         """
-        connection.execute("BEGIN")  # the manifest and the rows of one moment
+        connection.execute("BEGIN")  # the integrity record and the rows of one moment
         try:
             head = read_head(connection, keys)
             seen = (head.generation, changes)

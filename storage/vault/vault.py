@@ -1,6 +1,6 @@
-"""The vault: every login sealed in one SQLite file, with its audit log and its manifest.
+"""The vault: every login sealed in one SQLite file, with its audit log and its integrity record.
 
-A transition's row, its audit event and the manifest are one transaction: none exists without the
+A transition's row, its audit event and the integrity record are one transaction: none exists without the
 others. Writers stand in line at our own lock before SQLite's, which lets nobody wait for seconds.
 """
 
@@ -19,9 +19,9 @@ from ...engine.ports import Lease
 from ...engine.table import Trigger
 from ..audit.rows import append_event, append_text, members_of
 from ..audit.segments import Pruned, go_forward_secure, prune, ready, set_aside
-from ..locks import News, held, locked
+from ..locks import ChangePolling, held, locked
 from ..private_file import ensure_directory
-from .connection import Session
+from .connection import VaultConnection
 from .disk_full import Reserve, Spill
 from .handover import Handover, lock_path
 from .integrity import Head, keep_head, read_head
@@ -29,7 +29,7 @@ from .login_rows import put_login, put_record
 from .reading import VaultReader
 from .rekey import rekey
 from .repair import ROLLED_BACK, Mended, mend, tell_of_rollback
-from .rollback import Anchor
+from .rollback import RollbackMarker
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
@@ -72,10 +72,10 @@ class Vault(VaultReader):
         """
         self._key_sources = key_sources
         self._announce = announce
-        self._anchor = Anchor(key_sources.config_dir)
+        self._rollback_marker = RollbackMarker(key_sources.config_dir)
         self._reserve = Reserve(directory)
         self._spill = Spill(environ)
-        super().__init__(Session(directory, unlock, create), describe)
+        super().__init__(VaultConnection(directory, unlock, create), describe)
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -86,12 +86,12 @@ class Vault(VaultReader):
         """
         try:
             with self._reading() as opened:
-                damaged = opened is not None and self._watch.suspicion is not None
-        except Damaged:  # the manifest itself, which can be made again
+                damaged = opened is not None and self._tamper_check.suspicion is not None
+        except Damaged:  # the integrity record itself, which can be made again
             damaged = True
         for mended in self.mend() if damaged else ():
             self._announce(f"{mended.message}; it was set aside or put right")
-        with self._session.writing() as (connection, keys):
+        with self._vault_connection.writing() as (connection, keys):
             head = read_head(connection, keys)
             body, mac = replace(head, generation=head.generation + 1).encode(keys)
             connection.execute("UPDATE head SET body = ?, mac = ?", (body, mac))
@@ -136,14 +136,14 @@ class Vault(VaultReader):
 
         A damaged end of the log stops nobody: it is set aside, and the log tells of that.
         """
-        with self._session.writing() as (connection, keys):
+        with self._vault_connection.writing() as (connection, keys):
             head, recorded = ready(connection, keys)
-            if self._anchor.behind(keys, head.generation):
+            if self._rollback_marker.behind(keys, head.generation):
                 self._announce(ROLLED_BACK)
                 head, told = tell_of_rollback(connection, keys, head)
                 recorded.append(told)
             yield connection, keys, head, recorded
-        self._anchor.note(keys, head.generation)
+        self._rollback_marker.note(keys, head.generation)
 
     # --- upkeep ----------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class Vault(VaultReader):
             StorageError: The vault cannot be written.
             Damaged: The database itself cannot be read.
         """
-        with self._session.writing() as (connection, keys):
+        with self._vault_connection.writing() as (connection, keys):
             return mend(connection, keys)
 
     def rekey(self, kind: str, passphrase: str | None = None) -> None:
@@ -169,16 +169,18 @@ class Vault(VaultReader):
             StorageError: The new key cannot be kept there, or the vault not be written.
             ConfigInvalid: There is no such kind.
         """
-        with self._session.writing() as (connection, keys):
-            before = self._session.header
+        with self._vault_connection.writing() as (connection, keys):
+            before = self._vault_connection.header
             if before is None:
                 raise StorageError("there is no vault yet", hint="stayfast login")
             rekey(connection, before, keys, self._key_sources.moving_to(kind, passphrase))
-        self._session.forget_keys()
+        self._vault_connection.forget_keys()
         self.probe()  # opened by its new key; the copy of the header follows
-        with self._session.writing():  # or the key another is about to seal with would go as well
-            if self._session.header is not None:
-                self._key_sources.tidy(before, self._session.header)
+        with (
+            self._vault_connection.writing()
+        ):  # or the key another is about to seal with would go as well
+            if self._vault_connection.header is not None:
+                self._key_sources.tidy(before, self._vault_connection.header)
 
     def set_aside(self, beyond: int | None = None) -> Recorded | None:
         """Leave a damaged log behind and begin a new segment; gives the record of that.
@@ -189,7 +191,7 @@ class Vault(VaultReader):
         """
         if not self.exists():
             return None
-        with self._session.writing() as (connection, keys):
+        with self._vault_connection.writing() as (connection, keys):
             head = read_head(connection, keys)
             if beyond is not None and head.first > beyond + 1:
                 connection.execute("ROLLBACK")
@@ -204,7 +206,7 @@ class Vault(VaultReader):
         Raises:
             ConfigInvalid: That is so already.
         """
-        with self._session.writing() as (connection, keys):
+        with self._vault_connection.writing() as (connection, keys):
             head, _ = ready(connection, keys)
             head, shown = go_forward_secure(connection, keys, head)
             keep_head(connection, keys, head)
@@ -218,7 +220,7 @@ class Vault(VaultReader):
         """
         if not self.exists():
             return None
-        with self._session.writing() as (connection, keys):
+        with self._vault_connection.writing() as (connection, keys):
             done = prune(connection, keys, read_head(connection, keys), before)
             if done is None:
                 connection.execute("ROLLBACK")
@@ -242,7 +244,7 @@ class Vault(VaultReader):
         path = lock_path(self.directory, login_id)
         ensure_directory(self.directory)
         ensure_directory(os.path.dirname(path))
-        sooner = None if until is None else News(self._session.changes, until)
+        sooner = None if until is None else ChangePolling(self._vault_connection.changes, until)
         with locked(path, wait=wait, what=f"login {login_id[:4]}", until=sooner):
             self._absorb(login_id)
             yield Lease(login_id)
@@ -292,4 +294,4 @@ class Vault(VaultReader):
 
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
-        self._session.close()
+        self._vault_connection.close()

@@ -1,4 +1,4 @@
-"""A saved transition (row, audit event, manifest), against SQLite writing the same octets."""
+"""A saved transition (row, audit event, integrity record), against SQLite writing the same octets."""
 
 import os
 import sqlite3

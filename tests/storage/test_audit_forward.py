@@ -80,9 +80,9 @@ def test_who_has_the_root_key_cannot_rewrite_it(forward, change: int) -> None:
 
 
 def test_who_has_the_root_key_cannot_cut_it(forward) -> None:
-    """The end was cut and the manifest agrees: the key the log goes on with comes too late."""
+    """The end was cut and the integrity record agrees: the key the log goes on with comes too late."""
     vault, _, key = forward
-    with vault._session.writing() as (connection, keys):
+    with vault._vault_connection.writing() as (connection, keys):
         connection.execute("DELETE FROM audit WHERE seq > 40")
         head = read_head(connection, keys)
         (mac,) = connection.execute("SELECT mac FROM audit WHERE seq = 40").fetchone()
@@ -94,7 +94,7 @@ def test_who_has_the_root_key_cannot_begin_it_anew(forward) -> None:
     """To turn the mode off and link everything with a key that is there is noticed too."""
     vault, _, key = forward
     rewrite(vault, lambda seq, members: members)
-    with vault._session.writing() as (connection, keys):
+    with vault._vault_connection.writing() as (connection, keys):
         keep_head(
             connection, keys, replace(read_head(connection, keys), forward=0, forward_key=b"")
         )
@@ -107,7 +107,7 @@ def test_who_has_the_root_key_cannot_begin_it_anew(forward) -> None:
 def test_no_old_key_is_left_in_the_vault(forward) -> None:
     """Nothing that is sealed in the file opens to the key of a record that was written."""
     vault, _, (first, key) = forward
-    with vault._session.writing() as (connection, keys):
+    with vault._vault_connection.writing() as (connection, keys):
         from stayfast.storage.audit.forward_keys import present_key, step  # noqa: PLC0415  beside its use
 
         head = read_head(connection, keys)
@@ -125,7 +125,7 @@ def test_no_old_key_is_left_in_the_vault(forward) -> None:
 
 
 def read_forward_key(vault: Vault) -> bytes:
-    with vault._session.reading() as opened:
+    with vault._vault_connection.reading() as opened:
         assert opened is not None
         return read_head(*opened).forward_key
 

@@ -26,7 +26,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[bytes], Log
     vault = vault_in(str(place))
     Wanderer(vault, 3, 9).steps(LINES, at_once=10)
     AuditFile(str(place / "audit.jsonl"), vault).catch_up()
-    with vault._session.reading() as opened:
+    with vault._vault_connection.reading() as opened:
         assert opened is not None
         return (place / "audit.jsonl").read_bytes().splitlines(), LogKeys(opened[1])
 

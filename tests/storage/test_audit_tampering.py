@@ -24,7 +24,7 @@ class Log:
 
     def __init__(self, vault: Vault) -> None:
         self.vault = vault
-        with vault._session.reading() as opened:
+        with vault._vault_connection.reading() as opened:
             assert opened is not None
             _, self.keys = opened
         self.connection = sqlite3.connect(":memory:", isolation_level=None)

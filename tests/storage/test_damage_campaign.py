@@ -93,7 +93,7 @@ def ten(tmp_path: Path) -> TenLogins:
 
 def test_every_bit_of_a_sealed_record_counts(ten: TenLogins) -> None:
     """With any bit of it turned, cut short anywhere or with more behind it, a record does not open."""
-    with ten.open()._session.reading() as opened:
+    with ten.open()._vault_connection.reading() as opened:
         assert opened is not None
         connection, keys = opened
         row = row_by_id(connection, ten.logins[3].id)

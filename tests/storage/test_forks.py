@@ -120,7 +120,7 @@ def test_a_fork_in_the_middle_of_anothers_turn(place: Path) -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def read() -> None:
-        with storage._session.reading():
+        with storage._vault_connection.reading():
             inside.set()
             leave.wait()
 

@@ -63,13 +63,13 @@ def test_the_log(told: dict[str, Any], keys: Keys) -> None:
     assert keys.fingerprint(fingerprint["name"], fingerprint["value"]) == fingerprint["digest"]
 
 
-def test_the_manifest(told: dict[str, Any], keys: Keys) -> None:
+def test_the_integrity_record(told: dict[str, Any], keys: Keys) -> None:
     """What shows that a row vanished, or that the head or the header was edited."""
-    manifest = told["manifest"]
-    digest = keys.row_digest(told["login"], 7, "authenticated", bytes.fromhex(manifest["tags"]))
-    assert digest.to_bytes(32, "big").hex() == manifest["row_digest"]
-    assert keys.head_mac(bytes.fromhex(manifest["head"])).hex() == manifest["head_mac"]
-    assert keys.header_mac(bytes.fromhex(manifest["header"])).hex() == manifest["header_mac"]
+    integrity = told["integrity"]
+    digest = keys.row_digest(told["login"], 7, "authenticated", bytes.fromhex(integrity["tags"]))
+    assert digest.to_bytes(32, "big").hex() == integrity["row_digest"]
+    assert keys.head_mac(bytes.fromhex(integrity["head"])).hex() == integrity["head_mac"]
+    assert keys.header_mac(bytes.fromhex(integrity["header"])).hex() == integrity["header_mac"]
 
 
 def test_slots(told: dict[str, Any]) -> None:

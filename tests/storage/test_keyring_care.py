@@ -165,7 +165,7 @@ def test_a_key_can_be_taken_out_of_the_keyring(place: Path) -> None:
     login = finished()
     storage = vault(place)
     saved(storage, [login])
-    header = storage._session.header
+    header = storage._vault_connection.header
     assert header is not None
     item = str(header.slots[0].params["item"])
     KeyringKey(environ=HERE).delete(header.store, item)

@@ -106,7 +106,7 @@ def test_a_newer_login_is_refused_and_does_not_spoil_the_list(place: Path) -> No
     newer = cbor.encode({**cbor.decode_map(encode_login(one)[0]), "schema": SCHEMA + 1})
     whole = cbor.encode({**cbor.decode_map(encode_login(one)[1]), "schema": SCHEMA + 1})
     later = further(one)
-    with storage._session.writing() as (connection, keys):
+    with storage._vault_connection.writing() as (connection, keys):
         head = put_login(connection, keys, read_head(connection, keys), change(later))
         names = (later.id, later.version, later.state.value)
         old = connection.execute(
@@ -132,10 +132,10 @@ def test_a_vault_for_newer_writers_may_still_be_read(place: Path) -> None:
     login = finished()
     storage = vault(place)
     saved(storage, [login])
-    header = storage._session.header
+    header = storage._vault_connection.header
     assert header is not None
     header.min_writer = FORMAT + 1
-    with storage._session.reading() as opened:
+    with storage._vault_connection.reading() as opened:
         assert opened is not None
         body, mac = header.encode(), opened[1].header_mac(header.encode())
     storage.close()

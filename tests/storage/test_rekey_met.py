@@ -80,7 +80,7 @@ def test_a_key_that_changes_under_a_readers_eyes_is_no_damage(
         lambda: mine.find(ACME),
         lambda: mine.read(next(iter(mine.summaries())).id),
     ):
-        watch, once = mine._watch.look, iter([True])
+        watch, once = mine._tamper_check.look, iter([True])
 
         def slow(*given: object, watch=watch, once=once) -> None:
             watch(*given)
@@ -88,7 +88,7 @@ def test_a_key_that_changes_under_a_readers_eyes_is_no_damage(
                 other.rekey("keyfile")
 
         with monkeypatch.context() as patched:
-            patched.setattr(mine._watch, "look", slow)
+            patched.setattr(mine._tamper_check, "look", slow)
             assert look() == login
 
 

@@ -104,7 +104,7 @@ def test_an_older_row_put_back_is_set_aside(place: Path) -> None:
     ],
 )
 def test_what_can_be_made_again_is_made_again(place: Path, deed: str) -> None:
-    """A list entry, an index and the manifest follow from the records; nothing is set aside."""
+    """A list entry, an index and the integrity record follow from the records; nothing is set aside."""
     one = finished("one")
     saved(vault(place), [one])
     sql(place, deed)
@@ -129,7 +129,7 @@ def test_damage_does_not_stop_a_new_login(place: Path) -> None:
     assert opened.problems() == []
 
 
-def test_a_torn_manifest_does_not_stop_a_new_login(place: Path) -> None:
+def test_a_torn_integrity_record_does_not_stop_a_new_login(place: Path) -> None:
     """It follows from the rows and the log, so that the probe makes it again and says so."""
     one = finished("one")
     saved(vault(place), [one])
@@ -144,7 +144,7 @@ def test_a_torn_manifest_does_not_stop_a_new_login(place: Path) -> None:
 
 
 def test_a_vanished_row_is_told_of(place: Path) -> None:
-    """Nothing is there to set aside, but the log says that the manifest was put right."""
+    """Nothing is there to set aside, but the log says that the integrity record was put right."""
     one = finished("one")
     saved(vault(place), [one, finished("two")])
     sql(place, "DELETE FROM login WHERE id = ?", one.id)
@@ -157,7 +157,7 @@ def test_a_vanished_row_is_told_of(place: Path) -> None:
 
 def fingerprint(opened: EncryptedFileStorage) -> str:
     """How a value is told of in the log."""
-    with opened._session.reading() as found:
+    with opened._vault_connection.reading() as found:
         assert found is not None
         return found[1].fingerprint("subject", "ada")
 
@@ -287,7 +287,7 @@ def test_a_change_of_keys_that_was_killed_is_all_or_nothing(place: Path, step: s
 
 
 def test_a_whole_vault_put_back_is_said(place: Path) -> None:
-    """It opens and its manifest fits; the note beside the key knows better. Logins go on."""
+    """It opens and its integrity record fits; the note beside the key knows better. Logins go on."""
     one = finished("one")
     saved(vault(place), [one])
     shutil.copytree(place / "s", place / "backup")

@@ -78,7 +78,7 @@ def test_every_bit_of_a_sealed_row_counts(place: Path, column: str) -> None:
         ]
     opened = vault(place)
     assert opened.read(one.id) == one
-    keys = opened._session._keys
+    keys = opened._vault_connection._keys
     assert keys is not None
     for bit in range(len(row) * 8):
         flipped = bytearray(row)

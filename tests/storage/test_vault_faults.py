@@ -44,7 +44,7 @@ def test_opening_takes_no_lock_away(place: Path) -> None:
         "except sqlite3.OperationalError: print('held')"
     )
     database = str(place / "s" / "vault.db")
-    with vault(place)._session.writing() as (connection, _):
+    with vault(place)._vault_connection.writing() as (connection, _):
         assert connection.in_transaction
         assert vault(place).read(login.id) == login
         done = subprocess.run(
@@ -58,12 +58,15 @@ def test_a_refused_commit_leaves_no_transaction_open(place: Path) -> None:
     login = finished()
     storage = vault(place)
     saved(storage, [login])
-    assert storage._session._connection is not None
-    storage._session._connection.execute("PRAGMA busy_timeout = 20")
+    assert storage._vault_connection._connection is not None
+    storage._vault_connection._connection.execute("PRAGMA busy_timeout = 20")
     with closing(sqlite3.connect(place / "s" / "vault.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM login").fetchall()
-        if storage._session._connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        if (
+            storage._vault_connection._connection.execute("PRAGMA journal_mode").fetchone()[0]
+            == "wal"
+        ):
             pytest.skip("with a write-ahead log a reader is in nobody's way")
         with pytest.raises(StorageError):
             saved(storage, [further(login, reason="refused")])

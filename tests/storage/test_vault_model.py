@@ -162,7 +162,10 @@ class Vaults(RuleBasedStateMachine):
         newer = further(self.login(of), reason="never")
 
         def die(vault: EncryptedFileStorage) -> None:
-            with vault.lease(newer.id, wait=0), vault._session.writing() as (connection, keys):
+            with (
+                vault.lease(newer.id, wait=0),
+                vault._vault_connection.writing() as (connection, keys),
+            ):
                 connection.execute("PRAGMA cache_size = 1")  # so that pages reach the file
                 put_login(connection, keys, read_head(connection, keys), change(newer))
                 connection.execute("UPDATE audit SET body = zeroblob(length(body))")

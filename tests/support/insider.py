@@ -16,7 +16,7 @@ def rewrite(
     vault: Vault, change: Callable[[int, Members], Members | None], *, from_seq: int = 1
 ) -> None:
     """Write every record anew as ``change`` wants it, without those it gives ``None`` for."""
-    with vault._session.writing() as (connection, keys):
+    with vault._vault_connection.writing() as (connection, keys):
         head = read_head(connection, keys)
         rows = list(
             connection.execute(

@@ -15,7 +15,7 @@ from ..app import App, takes_app
 from ..terminal.formatting import rfc3339
 
 if TYPE_CHECKING:
-    from ....storage.vault.reading import Condition
+    from ....storage.vault.reading import VaultInfo
 
 
 @click.group()
@@ -38,12 +38,12 @@ def info(app: App) -> int:
         else:
             app.terminal.tell(f"  {'storage':<10} {storage.description}")
         return 0
-    condition = storage.about()
-    problems = storage.problems() if condition.key else []
+    info = storage.about()
+    problems = storage.problems() if info.key else []
     if app.terminal.json:
-        app.terminal.answer_json("store/1", _members(storage, condition, problems))
+        app.terminal.answer_json("store/1", _members(storage, info, problems))
     else:
-        for name, value in _told(storage, condition):
+        for name, value in _told(storage, info):
             app.terminal.tell(f"  {name:<10} {value}")
         for problem in problems:
             app.terminal.say(problem, mark="bad")
@@ -155,37 +155,35 @@ def _new_passphrase(app: App) -> str:
     return entered
 
 
-def _told(vault: Vault, condition: Condition) -> list[tuple[str, str]]:
-    if condition.key is None:
-        return [("vault", f"none yet; the first login makes one in {condition.directory}")]
+def _told(vault: Vault, info: VaultInfo) -> list[tuple[str, str]]:
+    if info.key is None:
+        return [("vault", f"none yet; the first login makes one in {info.directory}")]
     return [
-        ("vault", condition.directory),
+        ("vault", info.directory),
         ("storage", vault.description),
-        ("reason", condition.reason or ""),
-        ("made", rfc3339(condition.created_at) or ""),
-        ("key", f"{condition.key}, number {condition.epoch}"),
-        ("format", f"{condition.format}, {condition.journal} journal"),
-        ("logins", f"{condition.logins}"),
-        ("audit", f"{condition.records} records"),
-        ("set aside", f"{len(condition.quarantined)}"),
+        ("reason", info.reason or ""),
+        ("made", rfc3339(info.created_at) or ""),
+        ("key", f"{info.key}, number {info.epoch}"),
+        ("format", f"{info.format}, {info.journal} journal"),
+        ("logins", f"{info.logins}"),
+        ("audit", f"{info.records} records"),
+        ("set aside", f"{len(info.quarantined)}"),
     ]
 
 
-def _members(vault: Vault, condition: Condition, problems: list[str]) -> dict[str, object]:
+def _members(vault: Vault, info: VaultInfo, problems: list[str]) -> dict[str, object]:
     return {
-        "storage": vault.description if condition.key else None,
-        "directory": condition.directory,
-        "key": condition.key,
-        "reason": condition.reason,
-        "created_at": rfc3339(condition.created_at),
-        "epoch": condition.epoch,
-        "format": condition.format,
-        "journal": condition.journal,
-        "generation": condition.generation,
-        "logins": condition.logins,
-        "records": condition.records,
-        "set_aside": [
-            {"since": rfc3339(since), "why": why} for since, why in condition.quarantined
-        ],
+        "storage": vault.description if info.key else None,
+        "directory": info.directory,
+        "key": info.key,
+        "reason": info.reason,
+        "created_at": rfc3339(info.created_at),
+        "epoch": info.epoch,
+        "format": info.format,
+        "journal": info.journal,
+        "generation": info.generation,
+        "logins": info.logins,
+        "records": info.records,
+        "set_aside": [{"since": rfc3339(since), "why": why} for since, why in info.quarantined],
         "problems": problems,
     }

@@ -82,8 +82,8 @@ def log() -> dict[str, object]:
     }
 
 
-def manifest() -> dict[str, object]:
-    key = expand(ROOT, "manifest", STORE)
+def integrity() -> dict[str, object]:
+    key = expand(ROOT, "integrity", STORE)
     tags = b"index-of-16-byte" + b"end-of-meta-16-b" + b"end-of-secret-16"
     told = b"\0".join((LOGIN.encode(), b"7", b"authenticated", tags))
     return {
@@ -136,7 +136,7 @@ def vectors() -> dict[str, object]:
         },
         "rows": rows(),
         "log": log(),
-        "manifest": manifest(),
+        "integrity": integrity(),
         "slots": slots(),
     }
 
