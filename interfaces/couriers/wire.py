@@ -14,7 +14,7 @@ from ...engine.codec import decode_login, encode_login
 from ...engine.errors import StayfastError
 from ...engine.flows.job import Job, JobKind
 from ...engine.ports import Lease, Verdict, VerdictKind
-from ...engine.record import Login
+from ...engine.record import Login, TokensNotSaved
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Scalar
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 _BESIDES: Final = ("oauth_error", "status", "reason", "login_id", "kept")
 """What some errors remember besides their sentences."""
+
+_KINDS: Final[Mapping[str, type[Any]]] = {
+    kind.__name__: kind
+    for kind in [*vars(errors).values(), TokensNotSaved]
+    if isinstance(kind, type) and issubclass(kind, StayfastError)
+}
+"""Every class of error by its name. The one that holds a login is defined beside the login."""
 
 
 def pack_job(job: Job) -> bytes:
@@ -114,7 +121,7 @@ def _scalars(members: Mapping[str, Any]) -> dict[str, Scalar]:
 
 def _error_members(error: StayfastError) -> dict[str, Any]:
     # one of a class we do not know (a third party's) arrives as the nearest we do
-    kind = next(k for k in type(error).__mro__ if getattr(errors, k.__name__, None) is k)
+    kind = next(k for k in type(error).__mro__ if _KINDS.get(k.__name__) is k)
     members: dict[str, Any] = {"class": kind.__name__, "message": error.message}
     for name in ("hint", "why", *_BESIDES):
         value = getattr(error, name, None)
@@ -127,7 +134,7 @@ def _error_members(error: StayfastError) -> dict[str, Any]:
 
 
 def _error(members: Mapping[str, Any]) -> StayfastError:
-    kind = getattr(errors, members["class"])
+    kind = _KINDS[members["class"]]
     besides = {name: members[name] for name in ("hint", *_BESIDES) if name in members}
     if "login" in members:
         besides["login"] = decode_login(members["login"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import stayfast
-from stayfast.engine import errors
+from stayfast.engine import errors, record
 from stayfast.engine.errors import StayfastError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ def test_every_error_is_public():
     """Whatever can be raised can be caught by a name from `stayfast`."""
     raised = {
         name
-        for name, value in vars(errors).items()
+        for name, value in {**vars(errors), **vars(record)}.items()
         if inspect.isclass(value) and issubclass(value, StayfastError)
     }
 
