@@ -18,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Final, Self
@@ -29,30 +29,11 @@ from ..engine.oauth.provider import OAuthConfig
 from .endpoints import Endpoints
 from .misbehaviour import Fault
 from .request_handler import make_handler
-from .server_state import Client, Seen, ServerState
+from .server_state import Client, Seen, ServerState, Settings
+
+__all__ = ["CLIENT_ID", "AuthorizationServer", "Settings"]
 
 CLIENT_ID: Final = "stayfast-demo"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How the server behaves when nothing is wrong.
-
-    Attributes:
-        token_lifetime: Seconds an access token lasts.
-        device_lifetime: Seconds a device code lasts.
-        device_interval: Seconds between polls.
-        rotate: Whether a refresh token can be used once only; used again, its family dies.
-        pkce_methods: What the metadata say of PKCE.
-        send_iss: Whether callbacks carry ``iss``, and the metadata say so.
-    """
-
-    token_lifetime: int = 3600
-    device_lifetime: int = 600
-    device_interval: int = 5
-    rotate: bool = True
-    pkce_methods: tuple[str, ...] = ("S256",)
-    send_iss: bool = True
 
 
 class AuthorizationServer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from authlib.oauth2 import OAuth2Error
@@ -20,8 +20,8 @@ from .server_state import EMAIL, USER
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey
 
-    from .authorization_server import AuthorizationServer
     from .misbehaviour import Fault
+    from .server_state import ServerState, Settings
 
 _ASKED = [
     "response_type",
@@ -48,10 +48,32 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+class Server(Protocol):
+    """What the endpoints need of their server; this module does not import the server itself.
+
+    Attributes:
+        issuer: Its issuer identifier.
+        state: What it remembers.
+        settings: How it behaves now.
+    """
+
+    issuer: str
+    state: ServerState
+    settings: Settings
+
+    def published_keys(self) -> dict[str, Any]:
+        """The key set, as it is published."""
+        ...
+
+    def take_fault(self, endpoint: str, grant: str | None) -> Fault | None:
+        """The fault that is due at ``endpoint``, if one is."""
+        ...
+
+
 class Endpoints:
     """What the server answers, by path."""
 
-    def __init__(self, server: AuthorizationServer, key: ECKey) -> None:
+    def __init__(self, server: Server, key: ECKey) -> None:
         """Answer for ``server``, signing with ``key``."""
         self.server = server
         self._core = Core(server.state, server.issuer, key, server.settings)

@@ -202,6 +202,27 @@ class Seen:
     authorization: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the server behaves when nothing is wrong.
+
+    Attributes:
+        token_lifetime: Seconds an access token lasts.
+        device_lifetime: Seconds a device code lasts.
+        device_interval: Seconds between polls.
+        rotate: Whether a refresh token can be used once only; used again, its family dies.
+        pkce_methods: What the metadata say of PKCE.
+        send_iss: Whether callbacks carry ``iss``, and the metadata say so.
+    """
+
+    token_lifetime: int = 3600
+    device_lifetime: int = 600
+    device_interval: int = 5
+    rotate: bool = True
+    pkce_methods: tuple[str, ...] = ("S256",)
+    send_iss: bool = True
+
+
 class ServerState:
     """Everything in memory, under one lock."""
 
