@@ -225,7 +225,7 @@ def text_of_line(line: Mapping[str, Scalar]) -> bytes:
     return text_of(members)
 
 
-class Step(NamedTuple):
+class Transition(NamedTuple):
     """What an event says of the path of its login."""
 
     login: str
@@ -235,7 +235,7 @@ class Step(NamedTuple):
     dest: str
 
 
-def step_of(members: Mapping[str, Scalar]) -> Step | None:
+def transition_of(members: Mapping[str, Scalar]) -> Transition | None:
     """The step an event tells of; ``None`` if it tells of none.
 
     Raises:
@@ -253,21 +253,21 @@ def step_of(members: Mapping[str, Scalar]) -> Step | None:
         or not isinstance(dest, str)
     ):
         raise NotAnEvent("a transition that does not say of what")
-    return Step(login, version, trigger, source, dest)
+    return Transition(login, version, trigger, source, dest)
 
 
-def glance(text: bytes) -> Step | None:
-    """As :func:`step_of`, from the text, without reading the rest of it.
+def transition_in_text(text: bytes) -> Transition | None:
+    """As :func:`transition_of`, from the text, without reading the rest of it.
 
     A quotation mark within a JSON string is escaped, so none of the names looked for can stand
     anywhere but where it is one.
 
     Raises:
-        NotAnEvent: As for :func:`step_of`.
+        NotAnEvent: As for :func:`transition_of`.
     """
     told = text.decode("ascii", "replace")
     if "\\" in told or not told.startswith("{"):  # an odd one: read all of it
-        return step_of(members_of_text(text))
+        return transition_of(members_of_text(text))
     if '"event":"login.transition"' not in told:
         return None
     index = told.index
@@ -277,7 +277,7 @@ def glance(text: bytes) -> Step | None:
         dest = index(',"to":"', login) + 7
         trigger = index(',"trigger":"', dest) + 12
         version = index(',"version":', trigger) + 11
-        return Step._make(
+        return Transition._make(
             (
                 told[login : index('"', login)],
                 int(told[version:-1]),
@@ -287,4 +287,4 @@ def glance(text: bytes) -> Step | None:
             )
         )  # quicker than by its names
     except ValueError:
-        return step_of(members_of_text(text))
+        return transition_of(members_of_text(text))

@@ -1,4 +1,4 @@
-"""The stories of logins, replayed through the table: what a log tells must have been possible."""
+"""The histories of logins, replayed through the table: what a log tells must have been possible."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..table import TABLE, Guard, State, Trigger
 from .findings import Finding, FindingCode
 
 if TYPE_CHECKING:
-    from .events import Step
+    from .events import Transition
 
 _LEGAL: Final = {(row.trigger.value, row.source.value, row.dest.value): row for row in TABLE}
 _FREE: Final = frozenset(
@@ -25,7 +25,7 @@ _ENTERED_BY: Final = {
 """Which trigger must have led into ``exchanging`` for a guard to hold."""
 
 
-class Chapter(NamedTuple):
+class LastTransition(NamedTuple):
     """How far a login has come.
 
     Attributes:
@@ -41,7 +41,7 @@ class Chapter(NamedTuple):
     trigger: str
 
 
-class Stories:
+class Histories:
     """Follows every login of a log at once.
 
     Attributes:
@@ -53,16 +53,16 @@ class Stories:
         """Nothing has been told yet.
 
         Args:
-            from_the_start: Whether the log has its first record; if not, a story may begin in
+            from_the_start: Whether the log has its first record; if not, a history may begin in
                 the middle.
         """
         self.findings: list[Finding] = []
-        self.logins: dict[str, Chapter] = {}
+        self.logins: dict[str, LastTransition] = {}
         self._from_the_start = from_the_start
         self._gap = -1  # the last record that could not be told
 
     def interrupted(self, seq: int) -> None:
-        """Record ``seq`` cannot be told: a story may go on anywhere after it, and only onward."""
+        """Record ``seq`` cannot be told: a history may go on anywhere after it, and only onward."""
         self._from_the_start = False
         self._gap = seq
 
@@ -70,11 +70,11 @@ class Stories:
         """The log itself tells that ``login`` is no longer in the vault."""
         self.logins.pop(login, None)
 
-    def take(self, seq: int, step: Step) -> None:
-        """Follow one step, and keep in mind what is wrong with it."""
-        login, version, trigger, source, dest = step
+    def take(self, seq: int, transition: Transition) -> None:
+        """Follow one transition, and keep in mind what is wrong with it."""
+        login, version, trigger, source, dest = transition
         before = self.logins.get(login)
-        self.logins[login] = Chapter._make(
+        self.logins[login] = LastTransition._make(
             (version, dest, seq, trigger)
         )  # quicker than by its names
         if (
@@ -85,33 +85,36 @@ class Stories:
             and (trigger, source, dest) in _FREE
         ):
             return
-        self._judge(seq, step, before)
+        self._judge(seq, transition, before)
 
-    def _judge(self, seq: int, step: Step, before: Chapter | None) -> None:
-        row = _LEGAL.get((step.trigger, step.source, step.dest))
+    def _judge(self, seq: int, transition: Transition, before: LastTransition | None) -> None:
+        row = _LEGAL.get((transition.trigger, transition.source, transition.dest))
         if row is None:
             self._say(
                 FindingCode.ILLEGAL_TRANSITION,
                 seq,
-                step,
-                f"{arrow(step)} is not a transition of this machine",
+                transition,
+                f"{arrow(transition)} is not a transition of this machine",
             )
         if before is None:
-            if (step.version, step.source) != (1, State.IDLE.value) and self._from_the_start:
+            if (transition.version, transition.source) != (
+                1,
+                State.IDLE.value,
+            ) and self._from_the_start:
                 self._say(
                     FindingCode.NO_BEGINNING,
                     seq,
-                    step,
-                    f"login {_short(step)} begins at version {step.version} in {step.source}",
+                    transition,
+                    f"login {_short(transition)} begins at version {transition.version} in {transition.source}",
                 )
             return
         whole = before.seq > self._gap
-        if whole and before.state != step.source:
+        if whole and before.state != transition.source:
             self._say(
-                FindingCode.BROKEN_STORY,
+                FindingCode.BROKEN_HISTORY,
                 seq,
-                step,
-                f"{arrow(step)}, and login {_short(step)} was in {before.state} "
+                transition,
+                f"{arrow(transition)}, and login {_short(transition)} was in {before.state} "
                 f"since record {before.seq}",
             )
         elif whole:
@@ -120,66 +123,70 @@ class Stories:
                 self._say(
                     FindingCode.ILLEGAL_TRANSITION,
                     seq,
-                    step,
-                    f"{arrow(step)} is not a transition after {before.trigger}",
+                    transition,
+                    f"{arrow(transition)} is not a transition after {before.trigger}",
                 )
-        onward = before.version < step.version
-        if before.version + 1 != step.version and (whole or not onward):
+        onward = before.version < transition.version
+        if before.version + 1 != transition.version and (whole or not onward):
             self._say(
-                FindingCode.BROKEN_STORY,
+                FindingCode.BROKEN_HISTORY,
                 seq,
-                step,
-                f"login {_short(step)} is at version {step.version} and was at {before.version} "
+                transition,
+                f"login {_short(transition)} is at version {transition.version} and was at {before.version} "
                 f"in record {before.seq}",
             )
 
-    def _say(self, code: FindingCode, seq: int, step: Step, message: str) -> None:
+    def _say(self, code: FindingCode, seq: int, transition: Transition, message: str) -> None:
         self.findings.append(
             Finding(
-                code=code, message=f"record {seq}: {message}", seq=seq, last=seq, login=step.login
+                code=code,
+                message=f"record {seq}: {message}",
+                seq=seq,
+                last=seq,
+                login=transition.login,
             )
         )
 
     def compare(self, present: Mapping[str, tuple[int, str]]) -> None:
-        """Compare where the stories end with what the vault holds.
+        """Compare where the histories end with what the vault holds.
 
         Args:
             present: Version and state of every login in the vault, by its full id.
         """
-        for login, chapter in self.logins.items():
+        for login, last in self.logins.items():
             held = present.get(login)
             if held is None:
-                self._differs(FindingCode.VANISHED, login, chapter, "is not in the vault")
-            elif held != (chapter.version, chapter.state) and (
-                chapter.seq > self._gap or held[0] < chapter.version
+                self._differs(FindingCode.VANISHED, login, last, "is not in the vault")
+            elif held != (last.version, last.state) and (
+                last.seq > self._gap or held[0] < last.version
             ):
                 self._differs(
                     FindingCode.VAULT_DIFFERS,
                     login,
-                    chapter,
+                    last,
                     f"is {held[1]} at version {held[0]} in the vault",
                 )
         if self._from_the_start:
             for login in present.keys() - self.logins.keys():
                 message = f"login {login[:SHORT_ID]} is in the vault, and no record tells of it"
                 self.findings.append(
-                    Finding(code=FindingCode.NO_STORY, message=message, login=login)
+                    Finding(code=FindingCode.NO_HISTORY, message=message, login=login)
                 )
 
-    def _differs(self, code: FindingCode, login: str, chapter: Chapter, how: str) -> None:
+    def _differs(self, code: FindingCode, login: str, last: LastTransition, how: str) -> None:
         message = (
-            f"login {login[:SHORT_ID]} {how}, and {chapter.state} at version "
-            f"{chapter.version} in record {chapter.seq}"
+            f"login {login[:SHORT_ID]} {how}, and {last.state} at version "
+            f"{last.version} in record {last.seq}"
         )
         self.findings.append(
-            Finding(code=code, message=message, seq=chapter.seq, last=chapter.seq, login=login)
+            Finding(code=code, message=message, seq=last.seq, last=last.seq, login=login)
         )
 
 
-def arrow(step: Step) -> str:
+def arrow(transition: Transition) -> str:
     """A transition as a person reads it."""
-    return f"{step.source} ─ {step.trigger} ─▶ {step.dest}"
+    return f"{transition.source} ─ {transition.trigger} ─▶ {transition.dest}"
 
 
-def _short(step: Step) -> str:
-    return step.login[:SHORT_ID]
+def _short(transition: Transition) -> str:
+    return transition.login[:SHORT_ID]

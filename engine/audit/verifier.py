@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from .events import GONE, SET_ASIDE, NotAnEvent, glance, members_of_text, text_of_line
+from .events import GONE, SET_ASIDE, NotAnEvent, members_of_text, text_of_line, transition_in_text
 from .findings import CHAIN, Finding, FindingCode, records
-from .histories import Stories
+from .histories import Histories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -62,12 +62,12 @@ class Verification:
 
 @dataclass(slots=True)
 class ChainWalk:
-    """Follows the links of a log, and the stories it tells.
+    """Follows the links of a log, and the histories it tells.
 
     Attributes:
         link: Computes the link of a record from the link before it, its number and its text;
             ``None`` without the key, and gives ``None`` for a record whose key was erased.
-        stories: What is told.
+        histories: What is told.
         last: The number of the record before the next one.
         before: The link of that record; ``None`` if it is not known.
         findings: What does not follow.
@@ -78,7 +78,7 @@ class ChainWalk:
     """
 
     link: Link | None
-    stories: Stories
+    histories: Histories
     last: int = 0
     before: bytes | None = b""
     findings: list[Finding] = field(default_factory=list[Finding])
@@ -123,9 +123,9 @@ class ChainWalk:
     def _hear(self, seq: int, text: bytes) -> None:
         """What a record tells of its login, if anything."""
         try:
-            step = glance(text)
-            if step is not None:
-                self.stories.take(seq, step)
+            transition = transition_in_text(text)
+            if transition is not None:
+                self.histories.take(seq, transition)
             elif b'"event":"storage.changed"' in text:
                 self._storage_changed(text)
         except NotAnEvent as error:
@@ -155,7 +155,7 @@ class ChainWalk:
         members = members_of_text(text)
         login = members.get("login")
         if members.get("detail") in {SET_ASIDE, GONE} and isinstance(login, str):
-            self.stories.end(login)
+            self.histories.end(login)
 
     def skip(self, seq: int) -> None:
         """Take note of a record that cannot be read; why is for the caller to find out."""
@@ -164,7 +164,7 @@ class ChainWalk:
             self.first = seq
         self.records += 1
         self.before = self._computed = None
-        self.stories.interrupted(seq)
+        self.histories.interrupted(seq)
 
     def arrive(self, seq: int) -> None:
         """Come to record ``seq``; if it is not the next one, say which are missing."""
@@ -176,7 +176,7 @@ class ChainWalk:
                 last=seq - 1,
             )
             self.before = self._computed = None
-            self.stories.interrupted(seq - 1)
+            self.histories.interrupted(seq - 1)
         self.last = seq
 
     def finish(self, seq: int, mac: bytes) -> None:
@@ -188,7 +188,7 @@ class ChainWalk:
                 f"{_are(self.last + 1, seq)} cut off the end",
                 last=seq,
             )
-            self.stories.interrupted(seq)
+            self.histories.interrupted(seq)
         elif self.last == seq and self.before not in {None, mac} and not self._suspects(seq):
             self.say(FindingCode.HEAD, seq, f"the vault ends its log with another record {seq}")
 
@@ -201,7 +201,7 @@ class ChainWalk:
 
     def verification(self) -> Verification:
         """What the walk came to."""
-        found = [*self.findings, *self.stories.findings]
+        found = [*self.findings, *self.histories.findings]
         return Verification(
             findings=sorted(found, key=lambda one: one.seq or self.last + 1),
             records=self.records,
@@ -210,7 +210,7 @@ class ChainWalk:
             head=self.before or b"",
             since=_time_of(self._first_text),
             until=_time_of(self._last_text),
-            logins=len(self.stories.logins),
+            logins=len(self.histories.logins),
             keyed=self.link is not None,
             unkeyed=self.unkeyed,
             marks=self._marks,
@@ -240,7 +240,7 @@ def check_lines(
     Args:
         lines: The file.
         link: Computes links with the key of the vault; without it, the numbers, the links between
-            lines and the stories are checked, and a record could still have been rewritten
+            lines and the histories are checked, and a record could still have been rewritten
             together with all behind it.
         marks: The records whose links are to be kept.
     """
@@ -253,7 +253,7 @@ def check_lines(
         seq, prev, mac = line.seq, line.prev, line.mac
         if walk is None:
             walk = ChainWalk(
-                link, Stories(from_the_start=seq == 1), last=seq - 1, before=prev, wanted=marks
+                link, Histories(from_the_start=seq == 1), last=seq - 1, before=prev, wanted=marks
             )
         if seq <= walk.last:
             if seq not in macs:
@@ -274,7 +274,7 @@ def check_lines(
             walk.arrive(seq)
             walk.before = prev
         walk.take(seq, line.text, mac)
-    return (walk or ChainWalk(link, Stories())).verification()
+    return (walk or ChainWalk(link, Histories())).verification()
 
 
 class _ExportedRecord:

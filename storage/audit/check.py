@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from ...engine.audit.findings import Finding, FindingCode, records
-from ...engine.audit.histories import Stories
+from ...engine.audit.histories import Histories
 from ...engine.audit.verifier import ChainWalk
 from ...engine.errors import Damaged
 from ..vault.integrity import Head, read_head
@@ -32,7 +32,7 @@ def check_log(
     marks: Collection[int] = (),
     forward: tuple[int, bytes] | None = None,
 ) -> Verification:
-    """Check all of the log: its links, its numbers, its end, its stories, and the vault they led to.
+    """Check all of the log: its links, its numbers, its end, its histories, and the vault they led to.
 
     Everything is collected; nothing is raised for what is found.
 
@@ -54,7 +54,7 @@ def check_log(
         audit = LogKeys(keys, since, key)
         walk = ChainWalk(
             audit.link,
-            Stories(from_the_start=begun.first == 1),
+            Histories(from_the_start=begun.first == 1),
             last=begun.first - 1,
             before=begun.link,
             wanted=marks,
@@ -72,7 +72,7 @@ def check_log(
         rows = connection.execute(
             "SELECT CAST(id AS TEXT), version, CAST(state AS TEXT) FROM login"
         )
-        walk.stories.compare({login: (version, state) for login, version, state in rows})
+        walk.histories.compare({login: (version, state) for login, version, state in rows})
     finally:
         connection.execute("COMMIT")
     found = walk.verification()
@@ -103,7 +103,7 @@ def file_keys(
 
 def nothing_to_verify() -> Verification:
     """What there is to say of a log that has not been begun."""
-    return ChainWalk(None, Stories()).verification()
+    return ChainWalk(None, Histories()).verification()
 
 
 def _walk(connection: Database, audit: LogKeys, walk: ChainWalk, head: Head) -> dict[int, bytes]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...engine.audit.events import Event, EventKind, Outcome, members_of_text
 from ...engine.audit.findings import records
-from ...engine.audit.histories import Stories
+from ...engine.audit.histories import Histories
 from ...engine.audit.verifier import ChainWalk
 from ...engine.errors import ConfigInvalid, Damaged
 from ...engine.table import State
@@ -110,7 +110,7 @@ def prune(
     """Remove the records that were written before ``before``; ``None`` if there are none.
 
     The part that goes is followed to its end first and closed with a checkpoint, and the log goes on
-    from its last link. A login that is over (``idle``) goes with the last record of its story. A part
+    from its last link. A login that is over (``idle``) goes with the last record of its history. A part
     that was set aside goes once the record of that is old enough itself.
 
     Raises:
@@ -122,9 +122,9 @@ def prune(
     (first,) = connection.execute("SELECT min(seq) FROM audit WHERE seq > 0").fetchone()
     connection.execute("DELETE FROM audit WHERE seq <= ?", (cut,))
     logins = 0
-    for login, chapter in walk.stories.logins.items():
-        if chapter.state == State.IDLE.value:
-            after = _forget(connection, keys, head, login, chapter.version)
+    for login, last in walk.histories.logins.items():
+        if last.state == State.IDLE.value:
+            after = _forget(connection, keys, head, login, last.version)
             logins += after is not head
             head = after
     event = Event(
@@ -144,7 +144,7 @@ def _old(
 ) -> tuple[ChainWalk, int, bytes]:
     """Follow the old records; gives the number and the link of the last of them."""
     audit = LogKeys(keys, head.forward)
-    walk = ChainWalk(audit.link, Stories(from_the_start=False), head.first - 1, head.link)
+    walk = ChainWalk(audit.link, Histories(from_the_start=False), head.first - 1, head.link)
     cut, link = head.first - 1, head.link
     for seq, sealed, mac in connection.execute(
         "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq", (head.first,)
@@ -154,7 +154,7 @@ def _old(
         if not isinstance(told, int | float) or told >= before:
             break
         walk.take(seq, text, mac)
-        if walk.findings or walk.stories.findings:
+        if walk.findings or walk.histories.findings:
             gone = records(head.first, seq)
             raise Damaged(f"{gone} of the audit log do not verify, so none was removed", hint=_HELP)
         cut, link = seq, mac
@@ -162,7 +162,7 @@ def _old(
 
 
 def _forget(connection: Database, keys: Keys, head: Head, login: str, version: int) -> Head:
-    """Remove the row of a login that is over, if the story that goes is all of it."""
+    """Remove the row of a login that is over, if the history that goes is all of it."""
     found = connection.execute(
         "SELECT state, idx, substr(meta, -16), substr(secret, -16) FROM login"
         " WHERE id = ? AND version = ? AND state = ?",

@@ -190,7 +190,7 @@ class PostgresStorage:
     def verify(
         self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
     ) -> Verification:
-        """Check the audit log: links, numbers, end, stories, and whether the logins agree with it.
+        """Check the audit log: links, numbers, end, histories, and whether the logins agree with it.
 
         Args:
             marks: The records whose links are to be kept in the answer.

@@ -13,12 +13,12 @@ from stayfast.engine.audit.events import (
     NotAnEvent,
     Origin,
     Recorded,
-    Step,
-    glance,
+    Transition,
     members_of_text,
-    step_of,
     text_of,
     text_of_line,
+    transition_in_text,
+    transition_of,
 )
 from stayfast.interfaces.audit.lines import line_of, render
 
@@ -56,16 +56,16 @@ def test_a_line_leads_back_to_the_text(event: Event) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(_EVENTS)
-def test_a_glance_sees_what_reading_sees(event: Event) -> None:
+def test_the_quick_reading_of_a_transition_agrees_with_the_thorough_one(event: Event) -> None:
     """The quick way to the path of a login and the thorough one agree, on every text."""
     members = event.members()
-    expected: Step | str | None
+    expected: Transition | str | None
     try:
-        expected = step_of(members)
+        expected = transition_of(members)
     except NotAnEvent:
         expected = "none"
     try:
-        seen: Step | str | None = glance(text_of(members))
+        seen: Transition | str | None = transition_in_text(text_of(members))
     except NotAnEvent:
         seen = "none"
     assert seen == expected

@@ -24,7 +24,7 @@ from transitions_of import vault_in
     [(8, 125), pytest.param(20, 500, id="many", marks=pytest.mark.soak)],
 )
 def test_what_a_crowd_wrote_verifies(tmp_path: Path, processes: int, steps: int) -> None:
-    """Transitions of many processes at once: one chain, no number twice, every story legal."""
+    """Transitions of many processes at once: one chain, no number twice, every history legal."""
     tmp_path.chmod(0o700)
     vault = vault_in(str(tmp_path))
     vault.probe()

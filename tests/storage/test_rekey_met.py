@@ -42,7 +42,7 @@ def vault(place: Path) -> Vault:
 
 
 def told(storage: Vault) -> list[str]:
-    """What verifying finds; the sample logins have no story, and it says no more than that."""
+    """What verifying finds; the sample logins have no history, and it says no more than that."""
     return [finding.code for finding in storage.verify().findings]
 
 
