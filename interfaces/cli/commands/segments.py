@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     type=Duration(),
     required=True,
     metavar="AGE",
-    help="How old the records must be that go, such as 90d.",
+    help="Remove the records that are older than this, such as 90d.",
 )
 @takes_app
 def prune(app: App, *, age: float) -> None:
     """Remove old records; what remains can still be proved.
 
-    The part that goes is followed to its end, closed with a checkpoint that is printed, and the log
-    goes on from its last link. Logins that are over go with the last record of their history, and so do
-    the lines of the audit file. A part that was set aside goes once that is old enough.
+    The old part is checked to its end and closed with a checkpoint, which is printed. The log goes on
+    from the last link of that part. A finished login is removed with the last record of its history, and
+    so are the lines of the audit file. A part that was set aside is removed once it is old enough.
     """
     assembly = app.assembly()
     storage = _segmented(assembly.storage)
@@ -65,7 +65,7 @@ def set_aside(app: App) -> None:
     """Leave a damaged log behind. The next record begins a new segment.
 
     Nothing is removed: `stayfast audit verify` goes on reporting what was left behind, until it is
-    pruned. A log whose end is damaged is set aside without being asked, since no login waits for it.
+    pruned. A log whose end is damaged is set aside automatically, so that no login waits for it.
     """
     recorded = _segmented(app.assembly().storage).set_aside()
     if recorded is None:
@@ -83,12 +83,12 @@ def set_aside(app: App) -> None:
 def forward_secure(app: App) -> None:
     """Erase each record's key after it. Prints a verification key, once.
 
-    From then on nobody who takes the vault, with its key, can make another past for the log: the keys
-    of its records no longer exist. Keep the verification key where the vault is not; with it, and only
-    with it, `stayfast audit verify --forward-key FILE` derives them again. It stays so for this vault.
+    From then on nobody who steals the vault and its key can forge older records of the log: the keys
+    of these records no longer exist. Keep the verification key away from the vault. Only with it can
+    `stayfast audit verify --forward-key FILE` derive them again. This cannot be undone for this vault.
 
-    What is erased is erased from the vault's file. Copies that a file system, an SSD or a backup made
-    of it may remain.
+    The keys are erased from the vault's file. Copies that a file system, an SSD or a backup made of it
+    may remain.
     """
     shown = _vault(app.assembly().storage).go_forward_secure()
     if app.terminal.json:
