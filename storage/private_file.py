@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
 
-_OPEN = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+_OPEN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)  # neither is on Windows
 
 
 def ensure_directory(path: str) -> None:
@@ -204,7 +204,7 @@ def _check_owner(path: str, found: os.stat_result) -> None:
 
 def _mapped(error: OSError, what: str) -> StorageError:
     why = (error.strerror or "unknown error").lower()
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if error.errno in {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}:
         return StorageFull(f"{what}: {why}", hint="df -h")
     return StorageError(f"{what}: {why}", hint="export STAYFAST_STATE_DIR=…")
 

@@ -24,7 +24,9 @@ JOURNAL_SOCKET: Final = "/run/systemd/journal/socket"
 _AUTHPRIV: Final = 10  # RFC 5424 §6.2.1: security and authorization messages
 _NOTICE: Final = 5
 _INFO: Final = 6
-_ATOMIC: Final = select.PIPE_BUF  # what a pipe that is ready takes as one write, at once
+_ATOMIC: Final = getattr(
+    select, "PIPE_BUF", 512
+)  # 512: what POSIX promises; what a pipe that is ready takes as one write, at once
 
 
 class Sink(Protocol):
