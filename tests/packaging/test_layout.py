@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -20,6 +21,27 @@ IN_THE_PACKAGE = [
 LIMIT = 600
 LONGER: dict[str, str] = {}
 """Modules that are longer than the house allows, and why."""
+
+SHORT = 60
+SHORTER = {
+    "diagrams/__main__.py": "what `python -m stayfast.diagrams` runs; nothing imports it",
+    "engine/flows/dependencies.py": "every flow takes it, and it takes no flow",
+    "engine/lifetime.py": "on the fast path, which loads nothing it does not need",
+    "engine/oauth/addresses.py": "one rule for every address, used by several specifications",
+    "engine/oauth/pkce.py": "one specification, and it is short",
+    "engine/secret.py": "imported by all, so it imports nothing",
+    "interfaces/audit/reading.py": "the command and the exports read the log in one way",
+    "interfaces/cli/entry.py": "on the fast path, before anything else is loaded",
+    "interfaces/cli/terminal/clipboard.py": "one terminal sequence, and which terminals take it",
+    "storage/audit/kept_keys.py": "where the log's keys lie, apart from how they are derived",
+    "storage/paths.py": "on the fast path, which loads nothing it does not need",
+    "storage/postgres/driver.py": "what can be said without the driver being installed",
+    "storage/vault/database.py": "what SQLite and PostgreSQL have in common, and neither owns",
+    "storage/vault/sqlite_errors.py": "every module that meets SQLite translates its errors here",
+    "testing/consent_pages.py": "the server's HTML, apart from its answers",
+    "testing/pkce_policy.py": "a rule of the server, apart from the grants it holds for",
+}
+"""Modules shorter than most, and why each is a module. Packages need no reason."""
 
 
 def name(path: Path) -> str:
@@ -63,9 +85,32 @@ def test_a_module_is_short_or_has_a_reason(path):
     assert (lines > LIMIT) == (name(path) in LONGER), f"{lines} lines"
 
 
+@pytest.mark.parametrize("path", IN_THE_PACKAGE, ids=name)
+def test_a_short_module_has_a_reason(path):
+    """A module of fewer than 60 lines is a concept of its own, or belongs into another."""
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+
+    assert lines >= SHORT or path.name == "__init__.py" or name(path) in SHORTER, f"{lines} lines"
+
+
 def test_reasons_are_for_modules_that_exist():
     """A module that was split or renamed takes its reason with it."""
-    assert set(LONGER) <= {name(path) for path in IN_THE_PACKAGE}
+    assert {*LONGER, *SHORTER} <= {name(path) for path in IN_THE_PACKAGE}
+
+
+def test_the_map_of_the_contributing_page_is_the_tree():
+    """Every folder of the package is on the map, and every path on the map is in the tree."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawn: set[str] = set()
+    above: list[str] = []
+    for line in page.splitlines():
+        if found := re.fullmatch(r"    ((?:  )*)([a-z_]+/) +.+", line):
+            above = [*above[: len(found[1]) // 2], found[2]]
+            drawn.add("".join(above))
+    folders = {name(path.parent) + "/" for path in IN_THE_PACKAGE} - {"./"}
+
+    assert folders <= drawn
+    assert [path for path in sorted(drawn) if not (ROOT / path).is_dir()] == []
 
 
 @pytest.mark.parametrize("path", IN_THE_PACKAGE, ids=name)
