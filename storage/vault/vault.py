@@ -1,7 +1,54 @@
 """The vault: every login sealed in one SQLite file, with its audit log and its integrity record.
 
-A transition's row, its audit event and the integrity record are one transaction: none exists without the
-others. Writers stand in line at our own lock before SQLite's, which lets nobody wait for seconds.
+How a commit works
+------------------
+
+Locks are always taken in this order, and given back in the reverse order::
+
+    locks/ID.lock     the lease of one login; the caller holds it while it decides and commits
+      vault.lock      one writer at a time, of all processes; waits up to 30 s
+        the guard     one thread of this process at a time, for the one connection
+          SQLite      BEGIN IMMEDIATE
+
+Both files are locked with ``flock``, which ends with its holder. Writers wait at ``vault.lock``
+and not at SQLite, whose own waiting is not fair and may last for seconds. Readers take the guard
+alone, so a reader does not wait for a writer of another process.
+
+Within the transaction, these steps follow each other::
+
+    header      its seal is compared: has the vault another root key? then begin again with it
+    head        read, and its seal checked; the last record of the log must be the one it names,
+                else the damaged part of the log is set aside, and a record says so
+    marker      compared once a process: was the vault further once? then a record says so
+    login       for each change: the row must have the version before; it is replaced
+    audit       for each change: the next number, linked to the record before
+    head        the new sum of all rows, the end of the log, one generation more
+    COMMIT      durable here: row, record and head together, or none of them
+    -------------------------------------------------------------------------------------
+    copy        ``vault.header``, only if the header was changed
+    marker      ``vault-XXXXXXXX.generation``, at most once a minute, without waiting for the disk
+
+What is durable when
+--------------------
+
+When :meth:`Vault.commit` returns, SQLite has synchronized the file: with a write-ahead log under
+``synchronous = FULL``, with a rollback journal under ``EXTRA``. If the process dies before COMMIT,
+nothing has changed. If it dies after COMMIT, the commit stands; the copy is repaired by the next
+writer, and an older marker only notices less.
+
+Tokens that arrive when the disk is full are tried twice: the second time after the reserve file
+was emptied. If that fails as well they are sealed into the runtime directory, which is memory. The
+commit then raises ``StorageFull``, and whoever next takes the lease of the login commits them.
+
+What a reader may trust
+-----------------------
+
+A sealed part of a row opens only in its own vault, under its own login, version, state and root key.
+That does not show that the row is the latest. The sum in the head does: it is compared whenever
+the vault was written, up to 512 rows. If it differs, a login is given out only if the audit log
+shows that its row is the last that was saved. A whole older copy of the vault passes both checks;
+the rollback marker, which is kept beside the key, tells it from the present one, at the next write.
+The index is not sealed with the row, so the alias of a login that was found is compared.
 """
 
 from __future__ import annotations
