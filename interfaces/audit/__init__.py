@@ -1,1 +1,1 @@
-"""The audit log told outside the vault: lines, sinks, exports, and help for a program's own log."""
+"""The audit log outside the vault: lines, sinks, exports, and help for a program's own log."""

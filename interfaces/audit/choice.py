@@ -1,4 +1,4 @@
-"""Which sinks the audit log is told to, as ``STAYFAST_AUDIT`` says."""
+"""The sinks that the audit log is sent to, as ``STAYFAST_AUDIT`` names them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OUTBOXES: Final[Mapping[str, Callable[..., Syslog | Journal]]] = {
 def audit_sinks(
     storage: Storage, environ: Mapping[str, str], wanted: str | None = None
 ) -> list[Telling]:
-    """Observers that tell ``storage``'s audit log where it is wanted.
+    """Observers that send the audit log of ``storage`` to the sinks that are named.
 
     Args:
         storage: Whose log.

@@ -1,8 +1,8 @@
-"""The audit log told outside the vault: JSON lines, rendered by structlog.
+"""The audit log as a file of JSON lines outside the vault, rendered by structlog.
 
 The vault is the record; this file is a projection of it, at least once. Its last line says how far
-it got, so whoever tells next also tells what a process that died in between could not, and a
-reader drops repeats by ``seq``. One event is one line in one write.
+it got, so the next process also writes what a process that died could not, and a reader drops
+repeats by ``seq``. One event is one line in one write.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 AUDIT_FILE: Final = "audit.jsonl"
 _TAIL: Final = 64 * 1024  # longer than any line written here
 _BATCH: Final = 500
-_WAIT: Final = 2.0  # seconds; who tells next catches up with what could not be told now
+_WAIT: Final = 2.0  # seconds; the next process writes what could not be written now
 
 
 class AuditFile:
     """An observer that keeps a file of JSON lines in step with the vault.
 
     Attributes:
-        problem: Why the last telling failed, if it did; a login never fails for it.
-        others: Who hears of damage that stood in the way.
+        problem: Why the last writing failed, if it did; a login never fails for it.
+        others: Observers that get the event when a damaged part is set aside.
     """
 
     def __init__(self, path: str, storage: Storage) -> None:
-        """Tell what ``storage`` records, in the file ``path``."""
+        """Write what ``storage`` records to the file ``path``."""
         self._path = path
         self._storage = storage
         self._listed = AllowList()
@@ -53,12 +53,12 @@ class AuditFile:
         return self._listed.dropped
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-        """Tell everything that has not been told yet."""
+        """Write everything that is not in the file yet."""
         del recorded, login  # the file may be behind by more than this
         try:
             self.catch_up()
             self.problem = None
-        except LoginBusy:  # whoever has it tells this too, or the next does
+        except LoginBusy:  # the process that has it writes this too, or the next one does
             pass
         except (StayfastError, OSError) as error:
             self.problem = str(error)
@@ -117,7 +117,7 @@ class AuditFile:
 
 
 def _last_seq(file: Any) -> int:
-    """The number of the last complete line; a torn one after it is ended, and told again."""
+    """The number of the last complete line; a torn one after it is ended, and written again."""
     end = file.seek(0, os.SEEK_END)
     file.seek(max(0, end - _TAIL))
     tail: bytes = file.read(_TAIL)
@@ -131,7 +131,7 @@ def _last_seq(file: Any) -> int:
 
 
 def _seq_of(line: bytes) -> int:
-    """The number of the record a line tells of; 0 if it tells of none."""
+    """The number of the record in a line; 0 if the line has no record."""
     try:
         return int(json.loads(line)["seq"])
     except (ValueError, KeyError, TypeError):

@@ -1,13 +1,13 @@
-"""What a sink has not been told yet: kept in the vault, and counted by a cursor."""
+"""Sinks that may be behind: one reads on in the vault by a cursor, one keeps events in memory."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import LoginBusy, StayfastError
+from ...storage.host import SystemClock
 from ...storage.locks import locked
 from ...storage.private_file import ensure_directory, open_private
 from .lines import AllowList, line_of
@@ -19,25 +19,26 @@ if TYPE_CHECKING:
     from .sinks import Sink
 
 BUDGET: Final = 0.25
-"""Seconds that telling a sink may take of one transition; the rest is told after the next."""
+"""Seconds that a sink may take at one transition; the rest is sent after the next one."""
 _BATCH: Final = 200
 _CURSOR: Final = 20  # digits
+_clock: Final = SystemClock()  # freezegun does not stop it, so a slow sink is asked again
 
 
 class Outbox:
     """An observer that brings a sink in step with the vault, at least once and in order.
 
-    How far a sink has been told stands in a small file, so what a process that died could not tell
-    is told by the next. A sink is told of what happens from its first event on; what lies before is
-    for ``stayfast audit export``.
+    A small file holds the number of the last event that the sink took, so the next process sends
+    what a process that died could not. A sink gets the events from its first one on; the earlier
+    ones are for ``stayfast audit export``.
 
     Attributes:
-        problem: Why the last telling failed, if it did; a login never fails for it.
-        behind: How many events were waiting when it was last told, at least.
+        problem: Why the last sending failed, if it did; a login never fails for it.
+        behind: How many events were waiting after the last sending, at least.
     """
 
     def __init__(self, sink: Sink, storage: Storage, cursor: str) -> None:
-        """Tell ``sink`` what ``storage`` records; ``cursor`` is the file with the number."""
+        """Send to ``sink`` what ``storage`` records; ``cursor`` is the file with the number."""
         self.sink = sink
         self._storage = storage
         self._cursor = cursor
@@ -52,33 +53,33 @@ class Outbox:
         return self._listed.dropped
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-        """Tell what has not been told yet, as far as there is time."""
+        """Send what has not been sent yet, as far as there is time."""
         del login
-        if time.monotonic() < self._resting:
+        if _clock.monotonic() < self._resting:
             self.behind += len(recorded)
             return
         try:
             self.catch_up(first=recorded[0].seq if recorded else None)
             self.problem = None
-        except LoginBusy:  # whoever has it tells this too, or the next does
+        except LoginBusy:  # the process that has it sends this too, or the next one does
             self.behind += len(recorded)
         except (StayfastError, OSError, ValueError) as error:
             self.problem = str(error)
 
     def catch_up(self, *, first: int | None = None) -> int:
-        """Tell what is missing; gives the number of lines.
+        """Send what is missing; gives the number of lines.
 
         Args:
-            first: Where to begin if the sink was never told anything; else it is left so.
+            first: Where to begin if the sink never took anything; without it, nothing is sent then.
 
         Raises:
             StorageError: The vault cannot be read, or the cursor is not private.
-            LoginBusy: Another process is telling.
+            LoginBusy: Another process is sending.
             OSError: The sink did not take a line.
         """
-        began = time.monotonic()
+        began = _clock.monotonic()
         ensure_directory(os.path.dirname(self._cursor))
-        told = 0
+        sent = 0
         with locked(f"{self._cursor}.lock", wait=BUDGET, what=f"the cursor of {self.sink.name}"):
             descriptor = open_private(self._cursor, create=True)
             try:
@@ -92,19 +93,19 @@ class Outbox:
                         self.behind = len(batch) - index
                         self.sink.take(self._listed(None, "", line_of(one)))
                         _write(descriptor, one.seq)
-                        told += 1
-                        if time.monotonic() - began > BUDGET:
+                        sent += 1
+                        if _clock.monotonic() - began > BUDGET:
                             self._rest(began)
-                            return told
+                            return sent
                     after = batch[-1].seq
                 self.behind = 0
             finally:
                 os.close(descriptor)
-        return told
+        return sent
 
     def _rest(self, began: float) -> None:
-        """Ask nothing of a slow sink for ten times as long as it took."""
-        now = time.monotonic()
+        """Send nothing to a slow sink for ten times as long as it took."""
+        now = _clock.monotonic()
         self._resting = now + 10 * (now - began)
         self.behind -= 1
 
@@ -115,12 +116,12 @@ class Passage:
     What cannot be passed on waits, up to ``room`` events; what finds no room is counted.
 
     Attributes:
-        problem: Why the last telling failed, if it did; a login never fails for it.
+        problem: Why the last sending failed, if it did; a login never fails for it.
         lost: How many events found no room.
     """
 
     def __init__(self, sink: Sink, room: int = 1000) -> None:
-        """Tell ``sink``."""
+        """Send to ``sink``."""
         self.sink = sink
         self._listed = AllowList()
         self._room = room
@@ -140,10 +141,10 @@ class Passage:
         return self._listed.dropped
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-        """Tell ``recorded``, after what still waits, as far as there is time."""
+        """Send ``recorded``, after what still waits, as far as there is time."""
         del login
         self._waiting += recorded
-        began = time.monotonic()
+        began = _clock.monotonic()
         if began < self._resting:
             self._shorten()
             return
@@ -151,7 +152,7 @@ class Passage:
             while self._waiting:
                 self.sink.take(self._listed(None, "", line_of(self._waiting[0])))
                 del self._waiting[0]
-                now = time.monotonic()
+                now = _clock.monotonic()
                 if now - began > BUDGET:
                     self._resting = now + 10 * (now - began)
                     break

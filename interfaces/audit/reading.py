@@ -23,7 +23,7 @@ def every_event(
     Args:
         storage: Whose log.
         after: Begin behind this number.
-        unreadable: Told the first and last number of each stretch that cannot be read; without it
+        unreadable: Called with the first and last number of each stretch that is unreadable; without it
             the first such record ends the reading.
 
     Raises:

@@ -34,7 +34,7 @@ class Sink(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called where its problems are told."""
+        """Its name in messages about its problems."""
         ...
 
     def take(self, line: Mapping[str, Scalar]) -> None:
@@ -172,7 +172,7 @@ class HostLogging:
     name = "logging"
 
     def __init__(self, logger: str = "stayfast.audit") -> None:
-        """Tell the logger of that name."""
+        """Log to the logger of that name."""
         self._logger = logging.getLogger(logger)
 
     def take(self, line: Mapping[str, Scalar]) -> None:

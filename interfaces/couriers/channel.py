@@ -13,7 +13,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine import cbor
-from .wire import pack_told
+from .wire import pack_events
 
 if TYPE_CHECKING:
     from typing import Self
@@ -87,15 +87,15 @@ class Channel:
         return piece
 
     def close(self) -> None:
-        """Hang up."""
+        """Close this end."""
         self._end.close()
 
 
 class EventForwarder:
-    """Tells observers; in a courier's process, has the process that sent it tell them."""
+    """Passes events to observers; in a courier's process, to those of the process that sent it."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
-        """Tell ``observers``."""
+        """Pass events to ``observers``."""
         self._observers = tuple(observers)
         self._away: Channel | None = None
 
@@ -105,9 +105,9 @@ class EventForwarder:
             for observer in self._observers:
                 observer.observe(recorded, login)
             return
-        # if nobody is left to tell: the log has it, and whoever reads on from there tells it
+        # if the other end is gone, the event is in the log: the next process reads on from there
         with suppress(OSError):
-            self._away.send(pack_told(recorded, login))
+            self._away.send(pack_events(recorded, login))
 
     def leave(self, channel: Channel) -> None:
         """From now on this is a courier's process, and ``channel`` leads home."""

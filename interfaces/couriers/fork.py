@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -19,18 +18,19 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, runtime_checka
 
 from ...engine.errors import StayfastError, StorageError
 from ...engine.record import TokensNotSaved
+from ...storage.host import SystemClock
 from ...storage.locks import shared_with_child, sign
 from .channel import Channel
 from .signals import DEFERRED, deferred_signals
-from .wire import pack_outcome, unpack_outcome, unpack_told
+from .wire import pack_outcome, unpack_events, unpack_outcome
 
 if TYPE_CHECKING:
     from ...engine.flows.job import Job, JobOutcome
     from .channel import EventForwarder
 
 _HARMLESS: Final = frozenset({"stayfast-page"})
-"""Threads of ours that hold nothing a child could miss."""
-_KEEP_TRYING: Final = 300.0  # seconds an orphan tries to save what it has in its hands
+"""Threads of ours that hold no lock which the child needs."""
+_KEEP_TRYING: Final = 300.0  # seconds a child without a parent tries to save tokens
 _BETWEEN: Final = 1.0  # seconds
 
 
@@ -67,10 +67,10 @@ class ForkCourier:
     """Forks a child for every job: about 5 ms."""
 
     def __init__(self, forwarder: EventForwarder, let_go: Callable[[], None]) -> None:
-        """Know who is told, and what must not be shared.
+        """Fork nothing yet.
 
         Args:
-            forwarder: Tells the observers here of what happens in the child.
+            forwarder: Passes events of the child to the observers here.
             let_go: Closes what parent and child must not both have open, such as a database; it is
                 opened again when it is needed.
         """
@@ -121,7 +121,7 @@ class ForkCourier:
 
 
 def run(home: Channel, job: Job, perform: Callable[[Job], JobOutcome]) -> None:
-    """Perform ``job`` and send its outcome home; what nobody takes is saved, if it can be."""
+    """Perform ``job`` and send its outcome home; if nobody is there, try again to save the tokens."""
     outcome: JobOutcome | StayfastError
     try:
         outcome = perform(job)
@@ -136,33 +136,34 @@ def run(home: Channel, job: Job, perform: Callable[[Job], JobOutcome]) -> None:
 
 
 def hear(line: Channel, forwarder: EventForwarder) -> JobOutcome | None:
-    """What a courier at the other end of ``line`` has to tell; ``None`` if it is gone.
+    """The outcome that a courier sends through ``line``; ``None`` if the courier is gone.
 
     Raises:
-        StayfastError: As the job turned out.
+        StayfastError: The job failed with this error.
     """
     last = hear_last(line, forwarder)
     return None if last is None else unpack_outcome(last)
 
 
 def hear_last(line: Channel, forwarder: EventForwarder) -> Mapping[str, Any] | None:
-    """The message at ``line`` that has the outcome, once the observers were told what came before.
+    """The message with the outcome; the observers get the events that come before it.
 
-    ``None`` if the courier at its other end is gone.
+    ``None`` if the courier at the other end of ``line`` is gone.
     """
     while (arrived := line.receive()) is not None:
         message, _files = arrived
-        if "told" not in message:
+        if "events" not in message:
             return message
-        forwarder.observe(*unpack_told(message))
+        forwarder.observe(*unpack_events(message))
     return None
 
 
 def _keep_trying(error: TokensNotSaved) -> None:
-    """Nobody is left who could be told of tokens without a place: wait for room."""
-    end = time.clock_gettime(time.CLOCK_MONOTONIC) + _KEEP_TRYING
-    while time.clock_gettime(time.CLOCK_MONOTONIC) < end:
-        time.sleep(_BETWEEN)
+    """Save tokens that found no room, again and again: the caller, who could keep them, is gone."""
+    clock = SystemClock()
+    end = clock.monotonic() + _KEEP_TRYING
+    while clock.monotonic() < end:
+        clock.sleep(_BETWEEN)
         with suppress(StorageError):
             error.save_again()
             return
@@ -179,8 +180,8 @@ def _keep_only(kept: Collection[int]) -> None:
     """Let go of every file the child was born with, but those ``kept``.
 
     Pipes of the parent would otherwise stay open, and its port in use, for as long as we live.
-    They are replaced and not closed: what still believes to own them may close them later, and
-    must not hit a file of ours.
+    They are replaced and not closed: an object that still owns such a number may close it later,
+    and must not close a new file of ours.
     """
     nothing = os.open(os.devnull, os.O_RDWR)
     for name in os.listdir("/dev/fd"):

@@ -1,4 +1,4 @@
-"""The workers of one spawning courier: started, kept while idle, let go."""
+"""The workers of one spawning courier: it starts them, keeps one idle, and ends them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Worker:
     """One worker, as those who send it jobs see it.
 
     Attributes:
-        terms: What it knows; it is of no use to who has others.
+        terms: What it was started with; a job with other terms needs another worker.
         line: Leads to it.
         pid: Its process.
     """
@@ -116,12 +116,12 @@ class Worker:
         return False
 
     def end(self) -> None:
-        """Hang up, and wait until it has finished what it has in hand."""
+        """Close the socket, and wait until the worker has finished its job and ended."""
         self.line.close()
         self._process.wait()
 
     def forget(self) -> None:
-        """In a forked child: it is the parent's."""
+        """In a forked child: the worker belongs to the parent."""
         self.line.close()
         self._process.returncode = 0  # or its finaliser would look for a child we do not have
 
@@ -144,14 +144,14 @@ class WorkerPool:
     """All workers of one courier; any number of threads may send jobs to them."""
 
     def __init__(self) -> None:
-        """Nobody yet."""
+        """Start no worker yet."""
         self._guard = threading.Lock()
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
         _pools.add(self)
 
     def send(self, terms: bytes, packed: bytes, lock: int) -> Worker | None:
-        """The worker that has taken the job and the lock; ``None`` if there is none to be had."""
+        """The worker that has taken the job and the lock; ``None`` if no worker can be started."""
         while (worker := self._take_idle()) is not None:
             if worker.terms == terms and worker.take(packed, lock):
                 return worker
@@ -177,7 +177,7 @@ class WorkerPool:
             self.discharge(worker)
 
     def discharge(self, worker: Worker) -> None:
-        """Let ``worker`` finish what it has in hand, and end."""
+        """Let ``worker`` finish its job, and end."""
         worker.end()
         with self._guard:
             self._all.discard(worker)
@@ -188,7 +188,7 @@ class WorkerPool:
             self.discharge(worker)
 
     def forget(self) -> None:
-        """In a forked child: the workers are the parent's, and must see it end."""
+        """In a forked child: close its copies of the sockets, or a worker would not see its parent end."""
         self._guard = threading.Lock()
         for worker in self._all:
             worker.forget()

@@ -48,9 +48,9 @@ class SpawnCourier:
         """Start nothing yet.
 
         Args:
-            forwarder: Tells the observers here of what happens in the worker.
-            storage: The vault a worker is handed.
-            http: What it has to behave like.
+            forwarder: Passes events of the worker to the observers here.
+            storage: The vault that a worker opens too.
+            http: The HTTP client whose settings a worker gets.
         """
         self._forwarder = forwarder
         self._storage = storage
@@ -69,11 +69,13 @@ class SpawnCourier:
         worker = None
         if lock is not None and terms is not None:
             worker = self._pool.send(terms, pack_job(job), lock)
-        if worker is None:  # nobody has taken it
+        if worker is None:  # no worker has taken it
             return perform(job)
         try:
             last = hear_last(worker.line, self._forwarder)
-        except BaseException:  # an observer's; the lock is not ours alone until the worker is done
+        except (
+            BaseException
+        ):  # from an observer; the worker must be done before we give the lock back
             self._pool.discharge(worker)
             raise
         if last is None:  # the worker was killed: what it may have sent is sent once more
@@ -83,7 +85,7 @@ class SpawnCourier:
         return unpack_outcome(last)
 
     def _terms(self) -> bytes | None:
-        """What a worker has to know once; it is replaced when that changes, as at a rekey."""
+        """What a worker gets once, at its start; after a change, such as a rekey, another is started."""
         handover = self._storage.handover()
         if handover is None:
             return None

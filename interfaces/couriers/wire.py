@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...engine.flows.job import JobOutcome
 
 _BESIDES: Final = ("oauth_error", "status", "reason", "login_id", "kept")
-"""What some errors remember besides their sentences."""
+"""Attributes that some errors have besides their message."""
 
 _KINDS: Final[Mapping[str, type[Any]]] = {
     kind.__name__: kind
@@ -54,17 +54,17 @@ def unpack_job(members: Mapping[str, Any]) -> Job:
     )
 
 
-def pack_told(recorded: Sequence[Recorded], login: Login | None) -> bytes:
+def pack_events(recorded: Sequence[Recorded], login: Login | None) -> bytes:
     """Events that have just become durable, for the observers."""
     events: list[cbor.Plain] = [
         {"seq": event.seq, "members": _plain(event.members)} for event in recorded
     ]
-    return cbor.encode({"told": events, "login": _bytes_of(login) if login else None})
+    return cbor.encode({"events": events, "login": _bytes_of(login) if login else None})
 
 
-def unpack_told(members: Mapping[str, Any]) -> tuple[list[Recorded], Login | None]:
-    """What :func:`pack_told` wrote."""
-    recorded = [Recorded(event["seq"], _scalars(event["members"])) for event in members["told"]]
+def unpack_events(members: Mapping[str, Any]) -> tuple[list[Recorded], Login | None]:
+    """What :func:`pack_events` wrote."""
+    recorded = [Recorded(event["seq"], _scalars(event["members"])) for event in members["events"]]
     return recorded, decode_login(members["login"]) if members["login"] else None
 
 
@@ -91,7 +91,7 @@ def unpack_outcome(members: Mapping[str, Any]) -> JobOutcome:
     """How a job turned out.
 
     Raises:
-        StayfastError: That is how.
+        StayfastError: The job failed with this error.
     """
     if "error" in members:
         raise _error(members["error"])
@@ -120,7 +120,7 @@ def _scalars(members: Mapping[str, Any]) -> dict[str, Scalar]:
 
 
 def _error_members(error: StayfastError) -> dict[str, Any]:
-    # one of a class we do not know (a third party's) arrives as the nearest we do
+    # an error of a third party's class is sent as its nearest base class of ours
     kind = next(k for k in type(error).__mro__ if _KINDS.get(k.__name__) is k)
     members: dict[str, Any] = {"class": kind.__name__, "message": error.message}
     for name in ("hint", "why", *_BESIDES):

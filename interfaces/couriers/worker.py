@@ -30,7 +30,7 @@ def serve(end: socket.socket) -> None:
     """Perform what comes through ``end`` until it is closed, or nothing has come for long."""
     home = Channel(end)
     terms = home.receive()
-    # another version was installed meanwhile: it may not mean the same by the same words
+    # another version was installed meanwhile, and may use another wire format
     if terms is None or terms[0]["version"] != app_version():
         return
     jobs = _jobs(terms[0], home)
