@@ -186,7 +186,7 @@ def _wait_for(
         # jittered, so that a crowd does not knock in step
         _clock.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
         pause = min(pause * 2, _LONGEST_PAUSE)
-        if until is None:  # who has waited long knocks more often than who has just come
+        if until is None:  # retry more often the longer we have waited
             sooner = _LONGEST_PAUSE / (1 + (now - began) / _LONG)
             pause = min(pause, max(sooner, _FIRST_PAUSE / 2))
 
@@ -215,7 +215,7 @@ def _holder(path: str) -> str:
     return f"{who} on {where}{ago}"
 
 
-# A question that is asked again only when there is news: waiters of a crowd must not read all day.
+# A cheap change check, so that many waiters do not re-read the record.
 
 _ANYWAY: Final = 0.25  # seconds: the answer may hang on something that is not in the vault
 

@@ -93,7 +93,7 @@ def import_tokens(
     changes: list[Change] = []
     older = storage.find(account_alias(config.service_name, account))
     if older is not None:
-        changes.extend(_step_aside(ledger, older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN))
+        changes.extend(ledger.ending(older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN))
     changes.append(ledger.draft(login, Trigger.BEGIN, challenge=nothing))
     shown = Presentation(transport=TRANSPORT)
     changes.append(ledger.draft(changes[-1].login, Trigger.PRESENT, presentation=shown))
@@ -121,17 +121,4 @@ def forget_login(storage: Storage, login: Login) -> None:
         StorageError: They could not be erased.
     """
     ledger = ledger_over(storage)
-    ledger.commit(_step_aside(ledger, login, Trigger.LOGOUT, Reason.SIGNED_OUT))
-
-
-def _step_aside(ledger: Ledger, login: Login, trigger: Trigger, reason: Reason) -> list[Change]:
-    changes: list[Change] = []
-    if login.state is State.EXCHANGING:
-        changes.append(
-            ledger.draft(
-                login, Trigger.POSTPONE_REFRESH, reason=Reason.OUTCOME_UNKNOWN, exchange=None
-            )
-        )
-        login = changes[-1].login
-    changes.append(ledger.draft(login, trigger, reason=reason))
-    return changes
+    ledger.commit(ledger.ending(login, Trigger.LOGOUT, Reason.SIGNED_OUT))

@@ -30,7 +30,7 @@ class ManualTransport:
         """Nothing to get ready: the redirect address is the one a listener would have.
 
         Raises:
-            ConfigInvalid: The redirect address is none.
+            ConfigInvalid: The configured redirect address is malformed.
         """
         address = address_without_listener(asking.config)
         shown = Presentation(transport=self.name, redirect_uri=address)
@@ -93,7 +93,7 @@ class ManualSession:
         """The next paste, read as a callback.
 
         Raises:
-            CallbackRefused: It is none.
+            CallbackRefused: The text is not a callback of this login.
             TransportUnavailable: There will be no more.
         """
         text = self.answers.read(seconds)
@@ -103,7 +103,7 @@ class ManualSession:
         """``text`` as an arrival.
 
         Raises:
-            CallbackRefused: It is none.
+            CallbackRefused: The text is not a callback of this login.
         """
         parameters = parse_callback(
             text.reveal(),

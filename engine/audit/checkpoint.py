@@ -82,7 +82,7 @@ def parse_verifier_key(text: str) -> tuple[str, bytes]:
     """The origin and the key that :func:`verifier_key` wrote.
 
     Raises:
-        ConfigInvalid: It is none.
+        ConfigInvalid: The text is not a verifier key.
     """
     try:
         origin, named, told = text.strip().split("+", 2)

@@ -212,7 +212,7 @@ def text_of_line(line: Mapping[str, Scalar]) -> bytes:
     """The text that the event of an exported line had in the vault.
 
     Raises:
-        NotAnEvent: Its time is none that was written there.
+        NotAnEvent: Its time is not in the form that this module writes.
     """
     members = {name: value for name, value in line.items() if name not in LINE_ONLY}
     try:

@@ -25,12 +25,12 @@ from ..oauth.token_endpoint import code_request, judge_token_response, refresh_r
 from ..ports import Verdict, VerdictKind
 from ..reasons import Reason
 from ..record import TokensNotSaved, account_alias
-from ..table import State, Trigger
+from ..table import Trigger
 from .ledger import Circumstances
 
 if TYPE_CHECKING:
     from ..oauth.tokens import OAuthTokens
-    from ..ports import Change, Http, HttpRequest, HttpResponse, Lease
+    from ..ports import Http, HttpRequest, HttpResponse, Lease
     from ..record import Identity, Login
     from .dependencies import Dependencies
 
@@ -214,7 +214,9 @@ class CodeExchange:
         )
         for attempt in range(_ATTEMPTS):
             older = storage.find(account_alias(login.provider, login.account))
-            changes = self._step_aside(older) if older else []
+            # no lease is needed: a process that is refreshing the older login right now finds
+            # that its version is gone, and uses this newer login instead
+            changes = ledger.ending(older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN) if older else []
             try:
                 ledger.commit([*changes, arrival])
             except StorageConflict:
@@ -223,24 +225,6 @@ class CodeExchange:
             else:
                 break
         return arrival.login
-
-    def _step_aside(self, older: Login) -> list[Change]:
-        """The changes that end ``older``; what it may have with the provider is abandoned.
-
-        No lease is needed: a process that is refreshing it right now will find that its version
-        is gone, and use the newer login instead.
-        """
-        ledger = self._dependencies.ledger
-        changes: list[Change] = []
-        if older.state is State.EXCHANGING:
-            changes.append(
-                ledger.draft(
-                    older, Trigger.POSTPONE_REFRESH, reason=Reason.NEWER_LOGIN, exchange=None
-                )
-            )
-            older = changes[-1].login
-        changes.append(ledger.draft(older, Trigger.SUPERSEDE, reason=Reason.NEWER_LOGIN))
-        return changes
 
     def _changed(self, login: Login) -> bool:
         current = self._dependencies.storage.read(login.id)

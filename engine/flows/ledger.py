@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from ..audit.events import Event, EventKind, Outcome
 from ..machine import next_state
 from ..ports import Change
+from ..reasons import Reason
 from ..secret import Secret
 from ..table import State, Trigger
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..audit.events import Origin, Recorded
     from ..oauth.tokens import OAuthTokens
     from ..ports import Clock, Lease, Observer, Storage
-    from ..reasons import Reason, Refusal
+    from ..reasons import Refusal
     from ..record import Challenge, Exchange, Identity, Login, Presentation
 
 
@@ -97,6 +98,24 @@ class Ledger:
         )
         self.commit([change])
         return change.login
+
+    def ending(self, login: Login, trigger: Trigger, reason: Reason) -> list[Change]:
+        """The changes that end the finished ``login``, not saved yet.
+
+        What a refresh that is under way may have with the provider is abandoned: the log says
+        first that it was postponed, for there is no arrow from ``exchanging`` to the end.
+
+        Args:
+            login: A login that holds tokens.
+            trigger: ``supersede`` or ``logout``.
+            reason: Why.
+        """
+        changes: list[Change] = []
+        if login.state is State.EXCHANGING:
+            why = Reason.NEWER_LOGIN if trigger is Trigger.SUPERSEDE else Reason.OUTCOME_UNKNOWN
+            changes.append(self.draft(login, Trigger.POSTPONE_REFRESH, reason=why, exchange=None))
+            login = changes[-1].login
+        return [*changes, self.draft(login, trigger, reason=reason)]
 
     def draft(
         self,

@@ -143,7 +143,7 @@ def _shows_code(login: Login) -> bool:
 
 def _denial(error: str, description: str | None) -> Denial:
     if not _ERROR.match(error):
-        raise _refused(Refusal.MALFORMED_ERROR, "that answer carries an error that is none")
+        raise _refused(Refusal.MALFORMED_ERROR, "the answer's error code is malformed")
     return Denial(error, quotable(description))
 
 

@@ -74,7 +74,7 @@ def parse_key(text: str) -> tuple[int, bytes]:
     """The first record and the key that :func:`key_text` wrote.
 
     Raises:
-        ConfigInvalid: It is none.
+        ConfigInvalid: The text is not a key.
     """
     try:
         prefix, first, key = text.strip().split(":")

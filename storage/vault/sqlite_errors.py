@@ -37,7 +37,7 @@ def _translate(error: sqlite3.Error, *, committing: bool) -> StorageError:
     code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
     if code == _FULL:
         return StorageFull("there is no space left for the vault", hint="df -h")
-    undecodable = isinstance(error, sqlite3.OperationalError) and not code  # text that is none
+    undecodable = isinstance(error, sqlite3.OperationalError) and not code  # text that is not UTF-8
     if code in _CORRUPT or undecodable:
         return Damaged("the vault is not readable as a database", hint="stayfast help storage")
     if code == _IOERR and committing:

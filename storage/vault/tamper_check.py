@@ -55,7 +55,7 @@ class TamperCheck:
                 self.suspicion = None
                 return
             try:
-                with translated():  # text that is none, or a torn page, is damage as well
+                with translated():  # text that is not UTF-8, or a torn page, is damage as well
                     check_rows(connection, keys, head)
             except Damaged as error:
                 self._checked, self.suspicion = None, error

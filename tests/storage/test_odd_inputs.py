@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -64,22 +62,11 @@ def test_half_a_character_is_wrong_and_no_more(place: Path) -> None:
 
 
 def test_a_token_nobody_can_spell_is_left_to_the_whole_command(place: Path) -> None:
-    """The fast path prints a token it can encode, and steps back from another without a word."""
+    """The fast path prints what a token may be made of, and steps back from anything else."""
     login = finished("one", token=f"t{HALF}")
     assert login.tokens is not None
     saved(vault(place), [replace(login, tokens=replace(login.tokens, issued_at=time.time()))])
-    script = (
-        "import os, sys\n"
-        "from stayfast.interfaces.cli.fast import cached_token, print_and_leave\n"
-        "print_and_leave(cached_token(['one'], os.environ))\n"
-        "print('stepped back')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, **environ(place), "PYTHONIOENCODING": "utf-8:strict"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "stepped back\n", "")
+    assert cached_token(["one"], environ(place)) is None
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "9" * 5000 + "h", "1_0", "٣", "0x1", " 1", "1e3"])

@@ -214,7 +214,7 @@ def test_device_code_denied_after_pending_polls(issuer: str, conductor: Conducto
     clock = QuickClock(SystemClock(), 25)
     with pytest.raises(AuthCancelled):
         conductor.sign_in(config_of(issuer), DeviceTransport(notices, RequestsHttp(), clock))
-    assert len(waits) > 8
+    assert len(waits) >= 8
 
 
 def test_device_code_expired_at_the_provider(

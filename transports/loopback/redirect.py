@@ -92,7 +92,7 @@ def parse_redirect(address: str, ports: tuple[int, ...]) -> Redirect:
         parts = urlsplit("")
     if not host or not parts.scheme or parts.fragment:
         raise ConfigInvalid(
-            f"the redirect address {address!r} is none", hint="stayfast help providers"
+            f"{address!r} is not a redirect address", hint="stayfast help providers"
         )
     redirect = Redirect(parts.scheme, host, parts.path or "/", (), parts.query)
     if port is not None:

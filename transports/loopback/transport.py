@@ -55,7 +55,7 @@ class LoopbackTransport:
 
         Raises:
             TransportUnavailable: None is free, or the redirect address is elsewhere.
-            ConfigInvalid: The redirect address is none.
+            ConfigInvalid: The configured redirect address is malformed.
         """
         redirect = redirect_of(asking.config)
         require_local(redirect)
