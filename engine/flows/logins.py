@@ -1,4 +1,69 @@
-"""The conductor of logins: what a program can do with one, in the words of the design."""
+"""The conductor of logins: what a program can do with one, in the words of the design.
+
+How a login flows
+=================
+
+A login is one immutable record, :class:`stayfast.engine.record.Login`. It moves through the table
+of :mod:`stayfast.engine.table`, and each move is one commit: the next version of the record, and
+its audit event. This is the way from the first call to saved tokens::
+
+    caller              this module and its flows           storage          outside
+    ------              -------------------------           -------          -------
+    sign_in, start ---> begin: draw the secrets
+                          save "challenge" ------------->   version 1
+                        transport.prepare  ------------------------------->  port, device code
+                          save "awaiting_callback" ----->   version 2
+                        transport.present  ------------------------------->  the user is asked
+                        wait: receive, validate  <------------------------   callback, or poll due
+                          save "exchanging", the code -->   version 3
+                        jobs, courier: send the code ---------------------->  token endpoint
+                          save "authenticated", tokens ->   version 4
+    Login <------------ return
+
+    later: refresh      save "exchanging" --> send the refresh token --> save the new tokens
+    later: logout       revoke --> save "idle" without tokens
+
+The device flow has no code to save. It goes from "awaiting_callback" to "authenticated" in one
+step, when a poll is answered with tokens.
+
+Save, then act
+--------------
+
+No effect outside happens before the state that explains it is durable. The address is shown after
+the secrets are saved. The code is sent after the code is saved. Success is reported after the
+tokens are saved. So a process may die between any two lines above. The next one reads the record,
+and the record says what may have happened:
+
+* "challenge": nobody was asked. Ask.
+* "awaiting_callback": the user may answer at any time. Wait by the same address or device code;
+  where that cannot be had, draw new secrets, and refuse answers to the old ones from then on.
+* "exchanging": the request may have been sent. Send it once more, under the lease.
+* "authenticated", "expired", "refresh_failed": finished. Only refresh and logout change it.
+* "idle": over. The record says why.
+
+Who may change a login
+----------------------
+
+Only the ledger (:mod:`.ledger`) changes a record, and only along a row of the table. Two things
+keep two processes apart:
+
+* The lease. Whoever asks, waits, exchanges or refreshes holds the lease of that login.
+* The version. Each commit names the version that it was decided upon. Storage refuses it if the
+  record has changed since, so nothing newer is ever written over.
+
+Some changes need no lease, because the version is enough: noticing that a token has expired, and
+replacing the older login of an account by a newer one.
+
+What must not be lost
+---------------------
+
+From the moment a code or refresh token is sent until its answer is saved, that answer exists
+nowhere else. This stretch is a job (:mod:`.job`). A courier carries it, and may do so in another
+process, so that Ctrl-C or the death of the caller does not lose the tokens. If they arrive and
+cannot be saved, they are in the error that is raised, ``TokensNotSaved``, which can save again.
+
+A refused answer (another login's ``state``, say) changes nothing but the audit log.
+"""
 
 from __future__ import annotations
 
