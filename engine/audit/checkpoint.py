@@ -82,7 +82,7 @@ def parse_verifier_key(text: str) -> tuple[str, bytes]:
     """The origin and the key that :func:`verifier_key` wrote.
 
     Raises:
-        ConfigInvalid: The text is not a verifier key.
+        ConfigInvalid: ``text`` is not the public key of a log.
     """
     try:
         origin, named, told = text.strip().split("+", 2)
@@ -104,7 +104,7 @@ def parse(note: str) -> Note:
     """The checkpoint in ``note``, whose signatures are still to be checked.
 
     Raises:
-        ConfigInvalid: It is no checkpoint, or one of a kind that is not known here.
+        ConfigInvalid: ``note`` is not a checkpoint, or its kind is unknown.
     """
     try:
         text, signed = note.replace("\r\n", "\n").strip("\n").split("\n\n", 1)

@@ -212,7 +212,7 @@ def text_of_line(line: Mapping[str, Scalar]) -> bytes:
     """The text that the event of an exported line had in the vault.
 
     Raises:
-        NotAnEvent: Its time is not in the form that this module writes.
+        NotAnEvent: The time is missing or malformed.
     """
     members = {name: value for name, value in line.items() if name not in LINE_ONLY}
     try:
@@ -236,10 +236,10 @@ class Transition(NamedTuple):
 
 
 def transition_of(members: Mapping[str, Scalar]) -> Transition | None:
-    """The step an event tells of; ``None`` if it tells of none.
+    """The transition that an event records; ``None`` for any other event.
 
     Raises:
-        NotAnEvent: It should, and does not.
+        NotAnEvent: It is a transition and lacks a member.
     """
     if members.get("event") != EventKind.TRANSITION:
         return None

@@ -50,7 +50,7 @@ class Histories:
     """
 
     def __init__(self, *, from_the_start: bool = True) -> None:
-        """Nothing has been told yet.
+        """Follow a log from its first record, or from a later one.
 
         Args:
             from_the_start: Whether the log has its first record; if not, a history may begin in
@@ -59,10 +59,10 @@ class Histories:
         self.findings: list[Finding] = []
         self.logins: dict[str, LastTransition] = {}
         self._from_the_start = from_the_start
-        self._gap = -1  # the last record that could not be told
+        self._gap = -1  # the last record that could not be read
 
     def interrupted(self, seq: int) -> None:
-        """Record ``seq`` cannot be told: a history may go on anywhere after it, and only onward."""
+        """Record ``seq`` is unreadable: afterwards a login may be in any later version."""
         self._from_the_start = False
         self._gap = seq
 

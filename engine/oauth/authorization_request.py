@@ -19,7 +19,7 @@ def require_client(config: OAuthConfig) -> None:
     """Make sure there is a client id.
 
     Raises:
-        ConfigMissing: There is none.
+        ConfigMissing: The configuration has none.
     """
     if not config.client_id:
         variable = client_variable(config.service_name)

@@ -124,7 +124,7 @@ def judge_keys(response: HttpResponse) -> dict[str, Any]:
     """The key set (RFC 7517 §5) in ``response``.
 
     Raises:
-        NetworkError: There is none; it may be there later.
+        NetworkError: The answer holds no key set; a later one may.
     """
     members = read_members(response) if response.status == 200 else None
     if members is None or not isinstance(members.get("keys"), list):

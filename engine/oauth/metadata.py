@@ -95,7 +95,7 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
     """The metadata in ``response``.
 
     Raises:
-        ProviderError: There is none, or it is another issuer's (RFC 8414 §3.3).
+        ProviderError: The answer holds no metadata, or those of another issuer (RFC 8414 §3.3).
         NetworkError: The provider is having trouble.
     """
     if response.status >= 500 or response.status == 429:

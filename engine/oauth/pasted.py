@@ -46,7 +46,7 @@ def parse_callback(text: str, *, redirect_uri: str | None, shows_code: bool = Fa
             ``state``; the login it is for must be named by other means.
 
     Raises:
-        CallbackRefused: It is not a callback; ``reason`` says what it looks like instead.
+        CallbackRefused: The text holds no answer; ``reason`` says what it looks like instead.
     """
     cleaned = _AMPERSAND.sub("&", _NOISE.sub("", text[:_LIMIT])).strip(_QUOTES)
     if not cleaned:
