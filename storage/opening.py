@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final
 
-from ..engine.errors import ConfigInvalid, Damaged, NewerFormat, StorageError
-from .audit.kept_keys import read_audit_keys
-from .keys.keyring import KeyringKey
-from .keys.outside import KEY_COMMAND
-from .keys.sealing import KEY_OCTETS, Keys
-from .keys.slots import COMMAND, KEYFILE, KEYRING, PASSPHRASE
-from .keys.sources import KeySources
+from ..engine.errors import ConfigInvalid, StorageError
 from .memory import MemoryStorage
-from .paths import config_dir as default_config_dir
-from .paths import state_dir as default_state_dir
 from .postgres.driver import is_address
-from .private_file import check_directory, refuse_network_fs
-from .vault.file import read_header, read_second_header
 from .vault.handover import HandedSources
-from .vault.header import Header, keys_of
-from .vault.integrity import Head
-from .vault.schema import create_database
+from .vault.opener import Announce, VaultOpener
 from .vault.vault import Vault
 
 if TYPE_CHECKING:
     from ..engine.ports import Storage
     from .vault.handover import Handover
-    from .vault.header import Slot
 
 
 CHOICES: Final = ("auto", "keyring", "file", "memory")
 """What ``STAYFAST_STORE`` may say, besides the address of a PostgreSQL database."""
-
-Announce = Callable[[str], None]
 
 
 def open_storage(
@@ -124,172 +107,6 @@ def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault:
 
 def _never_made() -> None:
     raise StorageError("the vault has gone", hint="stayfast status")
-
-
-class VaultParts(TypedDict):
-    """The arguments of :class:`stayfast.storage.vault.vault.Vault` by name."""
-
-    unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]]
-    create: Callable[[], None]
-    describe: Callable[[Header | None], str]
-    key_sources: KeySources
-    announce: Announce
-    environ: Mapping[str, str]
-
-
-class VaultOpener:
-    """Makes and unlocks one vault.
-
-    Attributes:
-        state_dir: Where it is.
-        key_sources: Where its key may be.
-        announce: Told in one line what was chosen and why, when it is made.
-    """
-
-    def __init__(
-        self,
-        choice: str,
-        *,
-        state_dir: str | None = None,
-        config_dir: str | None = None,
-        passphrase: Callable[[], str | None] | None = None,
-        interactive: bool = False,
-        announce: Announce | None = None,
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
-        """As for :func:`open_storage`."""
-        env = os.environ if environ is None else environ
-        self.state_dir = state_dir or default_state_dir(env)
-        self._choice = choice
-        self._passphrase = passphrase or (lambda: env.get("STAYFAST_PASSPHRASE") or None)
-        self._keyring = KeyringKey(interactive=interactive, environ=env)
-        self._environ = env
-        self.key_sources = KeySources(
-            config_dir or default_config_dir(env), self._passphrase, self._keyring, env
-        )
-        self.announce = announce or _say_nothing
-        self._allow_network = env.get("STAYFAST_ALLOW_NETWORK_FS") == "1"
-
-    def unlock(self, connection: sqlite3.Connection) -> tuple[Header, Keys]:
-        """The header of the vault, and its keys.
-
-        Raises:
-            StorageError: Its key cannot be had.
-        """
-        self._refuse_network_fs()  # a home may have moved since
-        header = read_header(connection, self.state_dir)
-        try:
-            return header, self._keys(connection, header)
-        except NewerFormat:
-            raise
-        except StorageError:
-            if read_header(connection, self.state_dir).body != header.body:
-                return self.unlock(connection)  # it got another key meanwhile
-            copy = read_second_header(self.state_dir)
-            if copy is None or copy[0].body == header.body:
-                raise
-            second, mac = copy
-            keys = self._keys(connection, second)
-            if mac != keys.header_mac(second.body):
-                raise
-            return second, keys
-
-    def _keys(self, connection: sqlite3.Connection, header: Header) -> Keys:
-        if self._choice not in {"auto", header.kind}:
-            raise StorageError(
-                f"the vault in {self.state_dir} has its key in a {header.kind}, "
-                f"and STAYFAST_STORE asks for {self._choice}",
-                hint="unset STAYFAST_STORE",
-            )
-        keys = self.keys(header)
-        try:
-            kept = connection.execute("SELECT mac FROM header").fetchone()
-        except sqlite3.Error:  # its table is gone, and this is the copy
-            kept = None
-        if kept is not None and kept[0] != keys.header_mac(header.body):
-            raise Damaged("the header of the vault was changed", hint="stayfast help storage")
-        read_audit_keys(connection, keys)
-        return keys
-
-    def parts(self) -> VaultParts:
-        """What a vault is made of, besides its directory."""
-        return {
-            "unlock": self.unlock,
-            "create": self.create,
-            "describe": self.describe,
-            "key_sources": self.key_sources,
-            "announce": self.announce,
-            "environ": self._environ,
-        }
-
-    def keys(self, header: Header) -> Keys:
-        """The keys of the vault of ``header``, from whichever of its slots opens here.
-
-        Raises:
-            StorageError: None does.
-        """
-        return keys_of(header, self.key_sources.root_of(header))
-
-    def create(self) -> None:
-        """Make the vault; its directory is there, and its making is ours alone."""
-        check_directory(self.state_dir)
-        self._refuse_network_fs()
-        header, keys = self.new_header()
-        create_database(self.state_dir, header, keys, Head().encode(keys))
-        self.announce(header.reason)
-
-    def new_header(self) -> tuple[Header, Keys]:
-        """The header of a new vault, with a slot of the kind that was chosen; and its keys.
-
-        Raises:
-            StorageError: No key could be made.
-        """
-        store, root = os.urandom(16), os.urandom(KEY_OCTETS)
-        kind, slot, reason = self._choose(store, root)
-        header = Header(
-            store=store, kind=kind, reason=reason, epoch=1, created_at=time.time(), slots=[slot]
-        )
-        return header, keys_of(header, root)
-
-    def _refuse_network_fs(self) -> None:
-        if not self._allow_network:
-            refuse_network_fs(self.state_dir)
-
-    def _choose(self, store: bytes, root: bytes) -> tuple[str, Slot, str]:
-        why = "STAYFAST_STORE=file"
-        if self._choice in {"auto", "keyring"}:
-            try:
-                slot = self.key_sources.new_slot(KEYRING, store, root)
-            except StorageError as error:
-                if self._choice == "keyring":
-                    raise
-                why = error.message
-            else:
-                return "keyring", slot, self.key_sources.reason_for(KEYRING)
-        kind = PASSPHRASE if self._passphrase() else KEYFILE
-        if self._environ.get(KEY_COMMAND):
-            kind = COMMAND
-        slot = self.key_sources.new_slot(kind, store, root)
-        reason = self.key_sources.reason_for(kind, why)
-        if kind == KEYFILE:
-            reason += "; for a passphrase instead: stayfast store rekey --to passphrase"
-        return "file", slot, reason
-
-    def describe(self, header: Header | None) -> str:
-        """Kind and place of the key, such as ``keyring:SecretService``."""
-        if header is None:
-            return "vault"
-        kinds = [slot.kind for slot in header.slots]
-        if KEYRING in kinds:
-            return f"keyring:{self._keyring.name}"
-        return f"file:{_SAID.get(kinds[0], kinds[0])}" if kinds else "file"
-
-
-_SAID: Final = {KEYFILE: "key file"}
-
-
-def _say_nothing(line: str) -> None:
-    del line
 
 
 # The two storages a user can name: one vault, with its key in the keyring or in a file.

@@ -22,11 +22,11 @@ from ..audit.rows import read_events
 from ..audit.signing import Signer, signed_head
 from ..host import SystemClock
 from ..locks import ChangePolling
-from ..opening import VaultOpener
 from ..paths import state_dir as default_state_dir
 from ..vault.file import open_secret, row_by_alias, row_by_id
 from ..vault.header import Header, decode_header
 from ..vault.integrity import Head, read_head
+from ..vault.opener import VaultOpener
 from ..vault.tamper_check import TamperCheck, problems_of
 from .address import Address
 from .commits import Commits
@@ -315,7 +315,7 @@ class PostgresOpener:
         announce: Callable[[str], None] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """As for :class:`stayfast.storage.opening.VaultOpener`."""
+        """As for :class:`stayfast.storage.vault.opener.VaultOpener`."""
         self._connections = connections
         self._schema = schema
         self._slots = VaultOpener(

@@ -15,7 +15,7 @@ from ..app import App, takes_app
 from ..terminal.formatting import rfc3339
 
 if TYPE_CHECKING:
-    from ....storage.vault.reading import VaultInfo
+    from ....storage.vault.info import VaultInfo
 
 
 @click.group()

@@ -1,0 +1,75 @@
+"""A vault as a whole, described: where it is, what opens it, how far it has come."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...engine.errors import Damaged
+from .integrity import read_head
+from .repair import quarantined
+
+if TYPE_CHECKING:
+    from ..keys.sealing import Keys
+    from .header import Header
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultInfo:
+    """What ``store info`` tells.
+
+    Attributes:
+        directory: Where the vault is.
+        key: The kind of key that opens it; ``None`` where there is no vault yet.
+        reason: Why that kind was chosen.
+        created_at: When it was made, POSIX seconds.
+        epoch: How many root keys it has had.
+        format: The layout it is in.
+        generation: How often it was changed.
+        logins: How many it holds.
+        records: How many records its audit log has.
+        quarantined: When each row that did not open was set aside, and why.
+        journal: How SQLite makes changes durable.
+    """
+
+    directory: str
+    key: str | None = None
+    reason: str | None = None
+    created_at: float | None = None
+    epoch: int = 0
+    format: int = 0
+    generation: int = 0
+    logins: int = 0
+    records: int = 0
+    quarantined: tuple[tuple[float, str], ...] = ()
+    journal: str | None = None
+
+
+def vault_info_of(
+    header: Header | None, directory: str, opened: tuple[sqlite3.Connection, Keys] | None
+) -> VaultInfo:
+    """What there is to say of a vault; of a damaged one, what can still be read."""
+    if header is None or opened is None:
+        return VaultInfo(directory=directory)
+    connection, keys = opened
+    try:
+        head = read_head(connection, keys)
+        generation, records = head.generation, head.seq
+    except Damaged:
+        generation = records = 0
+    (logins,) = connection.execute("SELECT count(*) FROM login").fetchone()
+    (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
+    return VaultInfo(
+        directory=directory,
+        key=header.slots[0].kind if header.slots else None,
+        reason=header.reason,
+        created_at=header.created_at,
+        epoch=header.epoch,
+        format=header.layout,
+        generation=generation,
+        logins=logins,
+        records=records,
+        quarantined=tuple(quarantined(connection)),
+        journal=journal,
+    )
