@@ -21,7 +21,7 @@ class Notices:
     def __init__(self, on: dict[NoticeKind, Callable[[Notice], object]] | None = None) -> None:
         self.told: list[Notice] = []
         self._on = on or {}
-        self._news = threading.VaultInfo()
+        self._news = threading.Condition()
 
     def tell(self, notice: Notice) -> None:
         with self._news:
