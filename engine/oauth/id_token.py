@@ -190,7 +190,7 @@ def _verified(
     """Header and claims of ``id_token``, which the provider has signed."""
     try:
         header = dict(extract_compact(id_token.encode("ascii")).headers())
-    except _UNREADABLE as error:
+    except (*_UNREADABLE, RecursionError) as error:
         raise _wrong("it cannot be read") from error
     algorithm, key_id = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in _accepted(config):
@@ -203,13 +203,23 @@ def _verified(
         except BadSignatureError:
             if key_id is not None:
                 raise _wrong("its signature does not hold") from None
+        except RecursionError:
+            raise _wrong("its claims are nested too deep") from None
         except _UNREADABLE:
             continue
         else:
-            if token.claims.get("iss") != config.issuer:
-                raise _wrong("it is from another issuer")
-            return header, dict(token.claims)
+            return header, _own_claims(config, token.claims)
     raise UnknownKey(_wrong("it is signed with an unknown key").message)
+
+
+def _own_claims(config: OAuthConfig, claims: object) -> dict[str, Any]:
+    """``claims``, if they are an object of this provider's."""
+    if not isinstance(claims, dict):  # joserfc before 1.6 lets any JSON through
+        raise _wrong("its claims are not an object")
+    members = dict(cast("dict[str, Any]", claims))
+    if members.get("iss") != config.issuer:
+        raise _wrong("it is from another issuer")
+    return members
 
 
 def _accepted(config: OAuthConfig) -> set[str]:

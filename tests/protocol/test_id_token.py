@@ -282,7 +282,10 @@ def test_what_is_no_token_is_refused(token):
         judged(token)
 
 
-@pytest.mark.parametrize("payload", ["[]", '"x"', "{", ""])
+DEEP = '{"a": ' + "[" * 10_000 + "]" * 10_000 + "}"
+
+
+@pytest.mark.parametrize("payload", ["[]", '"x"', "7", "null", "{", "", DEEP])
 def test_a_signed_payload_that_is_no_object_is_refused(payload):
     """A right signature under nonsense."""
     token = jws.serialize_compact({"alg": "ES256", "kid": "ec"}, payload, EC, algorithms=["ES256"])
