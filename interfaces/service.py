@@ -20,7 +20,7 @@ from ..engine.record import DEFAULT_ACCOUNT
 from ..engine.result import Failure, Success
 from ..engine.table import State
 from .assembly import Assembly
-from .transport_maker import PlainConversation, TransportMaker
+from .transport_maker import PlainConversation, SilentConversation, TransportMaker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,8 @@ class OAuthService:
                 a login that was interrupted cannot be resumed.
             storage: A complete storage instead, with which it can.
             assembly: All parts at once, for programs that bring their own.
-            conversation: Where the address to open is shown; standard error by default.
+            conversation: Where the address to open is shown; standard error by default, and nowhere
+                by :meth:`begin`.
             browser: What opens it; the system's browser by default.
             audit: Where the audit log is told, such as ``file,logging:myprogram.audit``; by default
                 what ``STAYFAST_AUDIT`` says.
@@ -112,7 +113,7 @@ class OAuthService:
         self._token_storage = token_storage
         self._storage = storage
         self._assembly = assembly
-        self._conversation: Conversation = conversation or PlainConversation()
+        self._conversation = conversation
         self._browser = browser
         self._audit = audit
 
@@ -236,7 +237,7 @@ class OAuthService:
             via=via,
             redirect_uri=redirect_uri,
         )
-        transport = self._maker(open_browser=False).make(via)
+        transport = self._maker(SilentConversation(), open_browser=False).make(via)
         return assembly.conductor.start(config, transport, account=account, timeout=timeout)
 
     @_answered
@@ -341,10 +342,13 @@ class OAuthService:
 
     # --- how -------------------------------------------------------------------------------------
 
-    def _maker(self, *, open_browser: bool) -> TransportMaker:
+    def _maker(
+        self, otherwise: Conversation | None = None, *, open_browser: bool
+    ) -> TransportMaker:
+        """Transports that talk to the program's own conversation, or to ``otherwise``."""
         return TransportMaker(
             self.assembly,
-            self._conversation,
+            self._conversation or otherwise or PlainConversation(),
             browser=self._browser,
             open_browser=open_browser,
         )

@@ -7,6 +7,7 @@ A program without screens of its own shows its user plain lines on standard erro
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TextIO
 
 from ..engine.ports import Notice, NoticeKind
@@ -16,7 +17,7 @@ from ..transports.device import DeviceTransport
 from ..transports.loopback.transport import LoopbackTransport
 from ..transports.manual import ManualTransport
 from ..transports.racing import RacingTransport
-from ..transports.terminal.answers import StreamAnswers, TerminalAnswers
+from ..transports.terminal.answers import standard_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,7 +55,7 @@ class TransportMaker:
         """
         self._assembly = assembly
         self._conversation = conversation
-        self._answers = answers or _standard_input
+        self._answers = answers or standard_answers
         self._keys = keys
         self._browser = browser or SystemBrowser()
         self._open_browser = open_browser
@@ -113,12 +114,19 @@ class _NoBrowser:
         return "not wanted"
 
 
-def _standard_input() -> Answers:
-    return TerminalAnswers() if sys.stdin.isatty() else StreamAnswers(sys.stdin.buffer)
+class SilentConversation:
+    """Shows nothing: the program that began the login asks its user itself."""
+
+    def tell(self, notice: Notice) -> None:
+        """Show nothing of ``notice``."""
 
 
 class PlainConversation:
-    """Writes a line or two per notice; repeats nothing."""
+    """Writes a line or two per notice; repeats nothing.
+
+    Where nothing can be written (standard error is absent, closed, full or a broken pipe) the login
+    goes on all the same.
+    """
 
     def __init__(self, out: TextIO | None = None) -> None:
         """Write to ``out``, or to whatever standard error is at the time."""
@@ -128,7 +136,16 @@ class PlainConversation:
         """Show ``notice``."""
         lines = _LINES.get(notice.kind)
         if lines is not None:
-            print(lines(notice), file=self._out or sys.stderr, flush=True)
+            _write(self._out or sys.stderr, lines(notice))
+
+
+def _write(out: TextIO | None, text: str) -> None:
+    """Write ``text`` on a line of ``out``, in the characters that it has."""
+    if out is None:  # print would take standard output instead
+        return
+    with suppress(OSError, ValueError):  # it is closed, full, or nobody reads it
+        encoding = getattr(out, "encoding", None) or "utf-8"
+        print(text.encode(encoding, "replace").decode(encoding), file=out, flush=True)
 
 
 def _open(notice: Notice) -> str:

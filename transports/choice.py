@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from .browser import is_text_browser, launchers, named_browsers
 from .plugins import ALIASES
+from .terminal.answers import at_terminal
 
 if TYPE_CHECKING:
     from ..engine.oauth.provider import OAuthConfig
@@ -59,7 +60,7 @@ class Environment:
             variables=dict(os.environ),
             platform=sys.platform,
             release=os.uname().release if hasattr(os, "uname") else "",
-            terminal=sys.stdin.isatty(),
+            terminal=at_terminal(),
             files=_container_marks(),
             programs=frozenset(
                 name

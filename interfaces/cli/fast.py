@@ -7,6 +7,7 @@ the whole command: this path then returns ``None``.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -151,11 +152,27 @@ def print_and_leave(text: str) -> None:
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
-        if sys.stdout.isatty():
-            sys.stderr.write(SCROLLBACK_NOTE)
-            sys.stderr.flush()
     except UnicodeEncodeError:
         return
-    except OSError:  # the reader closed the pipe
+    except OSError as error:
+        if error.errno != errno.EPIPE:  # else the reader closed the pipe: it knows
+            why = (error.strerror or "it takes nothing").lower()
+            _remark(f"error: the token could not be written to standard output: {why}\n")
+            _remark(
+                "hint:  look where standard output goes\n"
+                if error.errno != errno.ENOSPC
+                else "hint:  df -h\n"
+            )
         os._exit(1)
+    if sys.stdout.isatty():
+        _remark(SCROLLBACK_NOTE)
     os._exit(0)
+
+
+def _remark(text: str) -> None:
+    """Say ``text`` on standard error, if somebody hears it."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (AttributeError, OSError):  # it is closed, or full
+        return

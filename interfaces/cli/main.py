@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import os
+import errno
 import sys
 import traceback
 from typing import Any, Final
@@ -25,6 +24,7 @@ from .commands.store import store
 from .commands.token import execute, logout, refresh, token
 from .commands.verify import checkpoint, verify
 from .help_topics import help_command
+from .terminal.streams import AnswerNotWritten, drop_answers, prepare_streams
 
 _FIRST_CONTACT: Final = """\
 stayfast signs command-line programs in, and remembers exactly how.
@@ -93,7 +93,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a command can end
     """The exit code of ``stayfast`` with ``arguments``."""
     app = App()
-    problem = _open_streams()
+    was_open = prepare_streams()
     before_command = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--json" in before_command:  # so that even a wrong usage is answered in JSON
         app.options["as_json"] = True
@@ -109,43 +109,38 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
     except (click.Abort, KeyboardInterrupt):
         app.terminal.say("interrupted", mark="warn")
         return 130
-    except BrokenPipeError:  # the reader of the answer closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        why = (error.strerror or type(error).__name__).lower()
-        app.terminal.error(_Unexpected(f"the answer could not be given: {why}", hint="df -h"))
+    except AnswerNotWritten as error:
+        drop_answers()
+        if error.errno != errno.EPIPE:  # the reader of the answer closed the pipe: it knows
+            app.terminal.error(_unwritten(error))
         return 1
     except Exception as error:  # noqa: BLE001  the last line of defence: words, not a traceback
         if int(app.options.get("verbose") or 0) > 1:
             traceback.print_exc()
+        # the words of the system where there are some: the name of the class helps nobody then
+        said = error.strerror.lower() if isinstance(error, OSError) and error.strerror else None
         bug = _Unexpected(
-            f"something unexpected went wrong: {type(error).__name__}",
+            f"something unexpected went wrong: {said or type(error).__name__}",
             hint="run it again with -vv and report what it prints",
         )
         app.terminal.error(bug)
         return 1
     finally:
         app.report_failed_sinks()
-    if problem is not None:
-        app.terminal.error(problem)
+    if not was_open:  # by the caller: `>&-`
+        app.terminal.error(_Unexpected("standard output is closed", hint="stayfast --help"))
         return 1
     return outcome if isinstance(outcome, int) else 0
 
 
-def _open_streams() -> StayfastError | None:
-    """Give every command streams it can write to; what is wrong with them, if anything."""
-    problem: StayfastError | None = None
-    if sys.stdout is None:  # closed by the caller: `>&-`
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as we live
-        problem = _Unexpected("standard output is closed", hint="stayfast --help")
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  as long as we live
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name in Cyrillic must not end a command
-            stream.reconfigure(errors="replace")
-    return problem
+def _unwritten(error: AnswerNotWritten) -> StayfastError:
+    """The answer that was lost on its way to the reader, with the system's reason."""
+    why = (error.strerror or "it takes nothing").lower()
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return _Unexpected(
+        f"the answer could not be written to standard output: {why}",
+        hint="df -h" if full else "look where standard output goes",
+    )
 
 
 class _Unexpected(StayfastError):

@@ -13,12 +13,15 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from ...engine.errors import TransportUnavailable
 from ...engine.secret import Secret
 from .keystrokes import LIMIT, End, Key, Keystrokes, TypedLine
 from .quiet import QuietTerminal
+
+if TYPE_CHECKING:
+    from ...engine.ports import Answers
 
 _PIECE: Final = 4096
 _MOMENT: Final = 0.03  # seconds in which the rest of a paste follows its first character
@@ -149,9 +152,9 @@ class TerminalAnswers:
 class StreamAnswers:
     """One answer piped in by a script: all of the stream."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        """Read from ``stream``."""
-        self._stream: IO[bytes] | None = stream
+    def __init__(self, stream: IO[bytes] | IO[str] | None = None) -> None:
+        """Read from ``stream``; ``None`` is a stream without an answer."""
+        self._stream = stream
 
     def fileno(self) -> None:
         """A pipe is read to its end, not waited on."""
@@ -165,12 +168,48 @@ class StreamAnswers:
         """
         del seconds
         stream, self._stream = self._stream, None
-        text = stream.read(LIMIT) if stream is not None else b""
+        try:
+            text = stream.read(LIMIT) if stream is not None else ""
+        # a closed stream raises ValueError; a console of another program, errors of its own
+        except (OSError, ValueError, RuntimeError) as error:
+            raise TransportUnavailable(
+                "standard input cannot be read", hint="stayfast resume LOGIN --callback-url -"
+            ) from error
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "replace")
         if not text.strip():
             raise TransportUnavailable(
-                "nothing more came on standard input", hint="stayfast resume"
+                "nothing more came on standard input",
+                hint="stayfast resume LOGIN --callback-url -",
             )
-        return Secret(text.decode("utf-8", "replace"))
+        return Secret(text)
 
     def close(self) -> None:
         """The stream is its owner's."""
+
+
+# Standard input may be absent (``pythonw``, services: ``None``), closed (daemons), or an object of
+# another program (notebooks, test runners) that has text and no octets.
+
+
+def at_terminal() -> bool:
+    """Whether standard input is a terminal; one that is closed or absent is none."""
+    stream: IO[str] | None = sys.stdin
+    try:
+        return stream is not None and stream.isatty()
+    except (OSError, ValueError):  # it is closed
+        return False
+
+
+def piped_answer() -> StreamAnswers:
+    """The answer on standard input, whatever that is."""
+    stream: IO[str] | None = sys.stdin
+    try:
+        return StreamAnswers(getattr(stream, "buffer", stream))
+    except ValueError:  # it is detached from its octets
+        return StreamAnswers(None)
+
+
+def standard_answers() -> Answers:
+    """The place pasted addresses come from: this terminal, or what is piped in."""
+    return TerminalAnswers() if at_terminal() else piped_answer()

@@ -15,6 +15,7 @@ from ....transports.loopback.transport import LoopbackTransport
 from ...assembly import Assembly
 from ...audit.reading import every_event
 from ...catalogue import Catalogue
+from ...transport_maker import SilentConversation
 from ..app import App, takes_app
 from ..terminal.formatting import masked
 from .audit import as_line
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ....engine.audit.events import Recorded
-    from ....engine.ports import Notice
     from ....engine.record import Login
     from ..terminal.tty import Terminal
 
@@ -59,11 +59,6 @@ class _ScriptedBrowser:
         return None
 
 
-class _Quiet:
-    def tell(self, notice: Notice) -> None:
-        """Show nothing: the demo prints the states instead."""
-
-
 @click.command()
 @takes_app
 def demo(app: App) -> None:
@@ -85,7 +80,7 @@ def demo(app: App) -> None:
         terminal.answer(f"An authorization server is running at {server.issuer}.")
         terminal.answer("Signing in; a scripted browser approves.\n")
         browser = _ScriptedBrowser()
-        transport = LoopbackTransport(_Quiet(), browser, assembly.clock)
+        transport = LoopbackTransport(SilentConversation(), browser, assembly.clock)
         login = assembly.conductor.sign_in(server.config(), transport)
         tokens = login.tokens
         who = login.identity.name if login.identity else "nobody"

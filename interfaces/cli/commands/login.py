@@ -16,7 +16,6 @@ from ....engine.errors import (
     Damaged,
     LoginPending,
     StayfastError,
-    TransportUnavailable,
 )
 from ....engine.flows.logins import DEFAULT_TIMEOUT
 from ....engine.login_id import choose as choose_login
@@ -26,8 +25,9 @@ from ....engine.table import State
 from ....transports.browser import SystemBrowser
 from ....transports.choice import Choice, Environment, choose
 from ....transports.plugins import ALIASES, BUILT_IN, installed
+from ....transports.terminal.answers import at_terminal, piped_answer
 from ...couriers.signals import signals_as_interrupts
-from ...transport_maker import RESOLVED, TransportMaker
+from ...transport_maker import RESOLVED, SilentConversation, TransportMaker
 from ..app import App, takes_app
 from ..explain import Explainer
 from ..follower import LoginFollower, StreamingConversation
@@ -43,7 +43,7 @@ from ..terminal.keys import LoginKeys
 from ..terminal.screens import LoginScreen
 
 if TYPE_CHECKING:
-    from ....engine.ports import Conversation, Notice
+    from ....engine.ports import Conversation
     from ....engine.record import Login, Summary
     from ...assembly import Assembly
 
@@ -154,7 +154,7 @@ def login(
         return
     choice = choose(Environment.current(config, via))
     decided.append(choice)
-    pastes = choice.transport == "manual" and not sys.stdin.isatty()
+    pastes = choice.transport == "manual" and not at_terminal()
     in_two_steps = start or choice.two_step or pastes
     follower.streams = terminal.json and not in_two_steps
     terminal.detail(f"  via {choice.transport}: {choice.reason} (row {choice.row})")
@@ -166,7 +166,7 @@ def login(
     taken = [one.id for one in assembly.open_logins()]
     if in_two_steps:
         via_name = "manual" if choice.transport == "loopback" else choice.transport
-        quiet = TransportMaker(assembly, _Nobody(), open_browser=False)
+        quiet = TransportMaker(assembly, SilentConversation(), open_browser=False)
         started = assembly.conductor.start(
             config, quiet.make(via_name), account=account, timeout=timeout, taken=taken
         )
@@ -331,13 +331,6 @@ def _explaining(app: App, wanted: bool) -> list[Explainer]:  # noqa: FBT001  a f
     return [explainer]
 
 
-class _Nobody:
-    """Shows nothing: what a started login asks for is printed once, as the answer."""
-
-    def tell(self, notice: Notice) -> None:
-        del notice
-
-
 def _config(
     app: App, provider: str, client_id: str | None, scopes: list[str] | None, via: str
 ) -> OAuthConfig:
@@ -392,13 +385,13 @@ def _announce(app: App, login: Login, choice: Choice) -> None:
 
 def _at_terminal(name: str) -> str:
     """At a terminal a listener also takes a paste."""
-    return "racing" if name == "loopback" and sys.stdin.isatty() else name
+    return "racing" if name == "loopback" and at_terminal() else name
 
 
 def _ways_on(login: Summary, name: str, *, asked: bool) -> list[str]:
     """The transports to go on with, most welcome first."""
     name = RESOLVED.get(name, name)
-    terminal = sys.stdin.isatty()
+    terminal = at_terminal()
     if name == "loopback":
         return ["racing", "manual"] if terminal else ["loopback"]
     waits = login.state is not State.EXCHANGING
@@ -414,9 +407,5 @@ def _callback_text(app: App, callback_url: str) -> str:
     if callback_url != "-":
         app.terminal.say("other users can see arguments with ps; - reads the address", mark="warn")
         return callback_url
-    text = sys.stdin.read(64 * 1024)
-    if not text.strip():
-        raise TransportUnavailable(
-            "nothing came on standard input", hint='printf %s "$CALLBACK" | stayfast resume …'
-        )
-    return text
+    text = piped_answer().read(0)
+    return text.reveal() if text is not None else ""

@@ -134,6 +134,7 @@ def _print_secret(app: App, secret: str, form: str, members: Mapping[str, object
     )
     if sys.stdout.isatty():
         sys.stderr.write(SCROLLBACK_NOTE)
+        sys.stderr.flush()
 
 
 @click.command()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ....engine.ports import NoticeKind, TransportWanted
-from ....transports.terminal.answers import StreamAnswers, TerminalAnswers
+from ....transports.terminal.answers import TerminalAnswers, at_terminal, piped_answer
 from .clipboard import copy
 
 if TYPE_CHECKING:
@@ -51,8 +50,8 @@ class LoginKeys:
 
     def answers(self) -> Answers:
         """The place pasted addresses come from: this terminal with its keys, or a pipe."""
-        if not sys.stdin.isatty():
-            return StreamAnswers(sys.stdin.buffer)
+        if not at_terminal():
+            return piped_answer()
         keys: dict[str, Callable[[], None]] = {}
         if self._terminal.interactive:
             keys = {"c": self._copy, "o": self._open, "p": self._paste, "d": self._device}

@@ -21,7 +21,9 @@ from rich.control import Control
 from rich.segment import ControlType, Segment
 from rich.text import Text
 
+from ....transports.terminal.answers import at_terminal
 from .formatting import broken
+from .streams import AnswerNotWritten, drop_answers
 
 if TYPE_CHECKING:
     from ....engine.errors import StayfastError
@@ -34,6 +36,7 @@ _PLAIN: Final = {
     "good": "ok", "warn": "!", "bad": "x", "wait": "...",
     "next": "->", "dot": "-", "hidden": "...", "cursor": "_",
 }  # fmt: skip
+_DIGITS: Final = 4  # of a size of a terminal
 _MEASURE: Final = 76  # columns a line of words has at most
 _STYLES: Final = {"good": "green", "warn": "yellow", "bad": "red", "wait": "cyan"}
 
@@ -62,6 +65,7 @@ class Terminal:
         """
         force = {"always": True, "never": False}.get(color)
         options: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+        options["_environ"] = _sizes_that_can_be(os.environ)
         if force is not None:
             options |= {"force_terminal": force} if force else {"no_color": True}
         self.out = Console(file=sys.stdout, soft_wrap=True, **options)
@@ -90,7 +94,7 @@ class Terminal:
     @property
     def interactive(self) -> bool:
         """Whether somebody sits at a terminal."""
-        return sys.stdin.isatty() and sys.stderr.isatty()
+        return at_terminal() and sys.stderr.isatty()
 
     def symbol(self, name: str) -> str:
         """A symbol, or its plain form where the terminal has no such character."""
@@ -191,7 +195,10 @@ class Terminal:
         """Say what went wrong and what to do; for programs too, if they asked for JSON."""
         if self.json:
             members = {"code": error.code, "error": error.message, "hint": error.hint}
-            self.answer_json("error/1", members)
+            try:
+                self.answer_json("error/1", members)
+            except AnswerNotWritten:  # the sentence and the exit status still say it
+                drop_answers()
         named = [("error: ", error.message), ("why:   ", error.why), ("hint:  ", error.hint)]
         for name, line in named:
             if line:
@@ -200,6 +207,19 @@ class Terminal:
                 if name == "error: ":
                     text.stylize("bold red", 0, len(name))
                 self.err.print(text)
+
+
+def _sizes_that_can_be(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` without a ``COLUMNS`` or ``LINES`` that is no size, such as 0.
+
+    Emacs and some containers set 0 for unknown; rich takes it literally, and shows nothing.
+    """
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in {"COLUMNS", "LINES"}
+        or (value.isascii() and value.isdigit() and len(value) <= _DIGITS and int(value) > 0)
+    }
 
 
 def utf8_locale(environ: Mapping[str, str]) -> bool:

@@ -1,0 +1,135 @@
+"""The command where its streams, its terminal and its limits are not as usual."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+from command import STAYFAST, World
+
+
+@pytest.fixture
+def signed_in(world: World) -> World:
+    """Somebody is signed in."""
+    world.run("login", "demo", "--via", "loopback")
+    assert [login.tokens is not None for login in world.logins()] == [True]
+    return world
+
+
+def shell(world: World, line: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash, in which ``$C`` is the command."""
+    return subprocess.run(
+        ["bash", "-c", line],
+        env={**world.environ, "C": STAYFAST, **extra},
+        cwd=world.place,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=20,
+        check=False,
+    )
+
+
+COMMANDS = {
+    "token demo": 0,
+    "token nosuch": 4,
+    "token nosuch --json": 4,
+    "nonsense": 2,
+    "status": 0,
+    "refresh demo": 0,
+    "audit verify": 0,
+    "exec demo -- true": 0,
+    "login demo --new --via manual --start --json": 3,
+    "login demo --new --via manual": 3,
+    "login demo --new": 3,
+    "resume nosuch": 1,
+    "cancel": 1,
+    "provider list": 0,
+    "help": 0,
+    "--version": 0,
+    "logout demo": 0,
+}
+"""Commands with their documented exit statuses, where nobody sits at a terminal."""
+
+
+@pytest.mark.parametrize("redirection", ["<&-", "2>&-", "2>/dev/full", "<&- 2>&-"])
+def test_exit_statuses_hold_without_streams(signed_in: World, redirection: str) -> None:
+    """Standard input closed, standard error closed, full or not to be written to: all is as usual."""
+    script = "".join(f'"$C" {line} {redirection}; echo "$?" >&3\n' for line in COMMANDS)
+    done = shell(signed_in, f"exec 3>statuses\n{script}")
+
+    statuses = (signed_in.place / "statuses").read_text().split()
+    assert dict(zip(COMMANDS, map(int, statuses), strict=True)) == COMMANDS
+    assert "Traceback" not in done.stderr
+    assert "unexpected" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line", ["token demo", "token demo --json", "status", "--help", "help audit"]
+)
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "1</dev/null"])
+def test_an_answer_that_cannot_be_written_is_an_error(
+    signed_in: World, line: str, redirection: str
+) -> None:
+    """No success where the answer was lost; a sentence on standard error says so."""
+    done = shell(signed_in, f'"$C" {line} {redirection}')
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("error: ") == done.stderr.count("hint: ") == 1
+    assert "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("stream", [">/dev/full", ">/dev/full 2>&1", ">&- 2>&-"])
+def test_an_error_keeps_its_exit_status_where_its_json_is_lost(
+    signed_in: World, stream: str
+) -> None:
+    """An error in JSON that cannot be written is still told by the exit status."""
+    assert shell(signed_in, f'"$C" token nosuch --json {stream}').returncode == 4
+
+
+@pytest.mark.parametrize("line", ["token demo", "audit export"])
+def test_a_reader_that_leaves_hears_nothing(signed_in: World, line: str) -> None:
+    """A pipe closed by its reader is no error of anybody."""
+    done = shell(signed_in, f'"$C" {line} | true; echo "${{PIPESTATUS[0]}}"')
+
+    assert done.stderr == ""
+
+
+def test_a_pipe_that_another_program_made_non_blocking_gets_all(signed_in: World) -> None:
+    """An answer larger than a non-blocking pipe arrives whole."""
+    for _ in range(3):
+        shell(signed_in, 'for i in 1 2 3 4 5 6; do "$C" refresh demo; done')
+    want = shell(signed_in, '"$C" audit export').stdout
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with subprocess.Popen(
+        [STAYFAST, "audit", "export"], env=signed_in.environ, stdout=writing, stderr=subprocess.PIPE
+    ) as process:
+        os.close(writing)
+        with os.fdopen(reading, "rb", buffering=0) as pipe:
+            got = b"".join(iter(lambda: pipe.read(512), b""))
+    assert got.decode() == want
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("via", "columns"),
+    [("device", "0"), *(("manual", size) for size in ["0", "00", "1", "-3", "²", "", "9" * 6000])],
+)
+def test_any_value_of_columns_shows_what_the_user_needs(
+    world: World, columns: str, via: str
+) -> None:
+    """COLUMNS=0, as in Emacs, means unknown; neither it nor nonsense hides the address."""
+    done = world.run(
+        "login", "demo", "--via", via, "--start", env={"COLUMNS": columns, "LINES": columns}
+    )
+    (login,) = world.logins()
+
+    assert done.code == 3
+    assert world.assembly.conductor.address(login) in done.err
+
+
+def test_an_error_is_shown_in_no_columns(world: World) -> None:
+    """So is what went wrong."""
+    assert world.run("token", "nosuch", env={"COLUMNS": "0"}).err.count("hint: ") == 1
