@@ -16,8 +16,9 @@ from ...engine import cbor
 from ...engine.lifetime import eagerness, serves
 from ...storage.keys.slots import unlock
 from ...storage.paths import config_dir, state_dir
-from ...storage.vault.file import open_database, open_secret, read_header, row_by_alias
+from ...storage.vault.file import open_database, open_secret, read_header
 from ...storage.vault.header import keys_of
+from ...storage.vault.tree import read_by_alias
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
         if store not in {"auto", header.kind}:
             return None
         keys = _keys(header, environ)
-        row = row_by_alias(connection, keys, alias)
-        return None if row is None else open_secret(keys, row)
+        row, genuine = read_by_alias(connection, keys, alias)
+        return open_secret(keys, row) if row is not None and genuine else None
     finally:
         connection.close()
 

@@ -13,7 +13,8 @@ from ...engine.audit.verifier import ChainWalk
 from ...engine.errors import ConfigInvalid, Damaged
 from ...engine.table import State
 from ..host import origin
-from ..vault.integrity import read_head, tags_of
+from ..vault.integrity import read_head
+from ..vault.tree import leaves_of, tags_of
 from .forward_keys import begin, key_text
 from .keys import LogKeys
 from .rows import append_event
@@ -173,4 +174,4 @@ def _forget(connection: Database, keys: Keys, head: Head, login: str, version: i
     state, index, meta, secret = found
     digest = keys.row_digest(login, version, state, tags_of(index, meta, secret))
     connection.execute("DELETE FROM login WHERE id = ?", (login,))
-    return head.moved(remove=digest, count=-1)
+    return replace(head.without_row(leaves_of(login, index), digest), count=head.count - 1)

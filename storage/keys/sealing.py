@@ -171,9 +171,13 @@ class Keys:
         return hmac(self._audit_key(seq), before + pack(">Q", seq) + sealed)
 
     def row_digest(self, login: str, version: int, state: str, tags: bytes) -> int:
-        """What one row adds to the sum of the integrity record."""
+        """What one row adds to the sums of its leaves."""
         told = b"\0".join((login.encode(), str(version).encode(), state.encode(), tags))
         return int.from_bytes(hmac(self._integrity, told), "big")
+
+    def node_digest(self, place: int, body: bytes) -> bytes:
+        """What stands for a node of the tree in the node above it."""
+        return hmac(self._integrity, b"node\0" + pack(">I", place) + body)
 
     def head_mac(self, head: bytes) -> bytes:
         """What shows that the integrity record itself was not edited."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -18,7 +17,7 @@ from ...engine.errors import Damaged, OutcomeUnknown, StorageConflict
 from ..audit.rows import append_event
 from ..audit.segments import prune, set_aside
 from ..host import SystemClock
-from ..vault.integrity import read_head
+from ..vault.integrity import keep_head, read_head
 from ..vault.login_rows import put_login
 from .connections import Executor
 from .leases import fenced
@@ -114,7 +113,7 @@ class Commits:
         def work(connection: Connection) -> None:
             with connection.transaction(force_rollback=True):
                 database = Executor(connection)
-                _write_head(database, keys, _next_head(database, keys))
+                keep_head(database, keys, read_head(database, keys, for_update=True))
 
         self._connections.run(work)
 
@@ -147,9 +146,10 @@ class Commits:
             # a network too the row that all writers wait for is held for two of them
             with connection.pipeline():
                 connection.execute("BEGIN")
-                head, recorded = write(connection, database, _next_head(database, keys))
-                _write_head(database, keys, head)
-                written = head, recorded
+                # waits for whoever holds it: one writer at a time, of all hosts
+                before = read_head(database, keys, for_update=True)
+                head, recorded = write(connection, database, before)
+                written = keep_head(database, keys, head), recorded
                 connection.execute("COMMIT")
         except psycopg.errors.UniqueViolation as error:
             if error.diag.table_name == "audit":
@@ -202,13 +202,3 @@ def _check_fence(connection: Connection, change: Change) -> None:
     ).fetchone()
     if held is None or held[0] != change.fence:
         raise fenced(change.login.id)
-
-
-def _next_head(database: Executor, keys: Keys) -> Head:
-    """The integrity record, with the right to write the next; waits for whoever has it."""
-    head = read_head(database, keys, for_update=True)
-    return replace(head, generation=head.generation + 1)
-
-
-def _write_head(database: Executor, keys: Keys, head: Head) -> None:
-    database.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))

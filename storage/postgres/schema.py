@@ -33,7 +33,7 @@ STEPS: Final = (
       one INTEGER PRIMARY KEY CHECK (one = 1), body BYTEA NOT NULL, mac BYTEA NOT NULL
     );
     CREATE TABLE login (
-      id TEXT PRIMARY KEY, version BIGINT NOT NULL, fence BIGINT NOT NULL DEFAULT 0,
+      id TEXT COLLATE "C" PRIMARY KEY, version BIGINT NOT NULL, fence BIGINT NOT NULL DEFAULT 0,
       state TEXT NOT NULL, epoch BIGINT NOT NULL, idx BYTEA UNIQUE,
       meta BYTEA NOT NULL, secret BYTEA NOT NULL
     ) WITH (fillfactor = 70);
@@ -42,6 +42,8 @@ STEPS: Final = (
     CREATE TABLE head (
       one INTEGER PRIMARY KEY CHECK (one = 1), body BYTEA NOT NULL, mac BYTEA NOT NULL
     ) WITH (fillfactor = 10);
+    CREATE TABLE tree (place BIGINT PRIMARY KEY, body BYTEA NOT NULL) WITH (fillfactor = 50);
+    ALTER TABLE tree ALTER COLUMN body SET STORAGE PLAIN;
     CREATE TABLE audit_key (first_seq BIGINT PRIMARY KEY, sealed BYTEA NOT NULL);
     CREATE SEQUENCE fence;
     CREATE TABLE lease (

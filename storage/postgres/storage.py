@@ -28,6 +28,7 @@ from ..vault.header import Header, decode_header
 from ..vault.integrity import Head, read_head
 from ..vault.opener import VaultOpener
 from ..vault.tamper_check import TamperCheck, problems_of
+from ..vault.tree import read_by_alias, read_by_id
 from .address import Address
 from .commits import Commits
 from .connections import MOST, PATIENCE, Connections, Executor
@@ -47,9 +48,6 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-_LOOK_EVERY: Final = (
-    5.0  # seconds between comparisons of rows with the integrity record, which all pay for
-)
 _NOTICEABLE: Final = 0.005  # seconds of waiting after which somebody may have answered us
 _HELP: Final = "stayfast help storage"
 _clock: Final = SystemClock()
@@ -119,7 +117,6 @@ class PostgresStorage:
         self._leases = LeaseRows(self._connections, ttl=lease_seconds)
         self._locks = os.path.join(state_dir or default_state_dir(env), "locks")
         self._tamper_check = TamperCheck()
-        self._looked_at = float("-inf")
 
     def __repr__(self) -> str:
         return f"PostgresStorage({self._address.place})"
@@ -134,29 +131,37 @@ class PostgresStorage:
     def read(self, login_id: str) -> Login | None:
         """See :meth:`stayfast.engine.ports.Storage.read`."""
         return self._reading(
-            lambda database, keys: self._opened(database, keys, row_by_id(database, login_id))
+            lambda database, keys: self._opened(
+                database,
+                keys,
+                lambda: read_by_id(database, keys, login_id),
+                lambda: row_by_id(database, login_id),
+            )
         )
 
     def find(self, alias: str) -> Login | None:
         """See :meth:`stayfast.engine.ports.Storage.find`."""
         login = self._reading(
-            lambda database, keys: self._opened(database, keys, row_by_alias(database, keys, alias))
+            lambda database, keys: self._opened(
+                database,
+                keys,
+                lambda: read_by_alias(database, keys, alias),
+                lambda: row_by_alias(database, keys, alias),
+            )
         )
         if login is not None and login.alias != alias:  # the index is not sealed with the row
             raise Damaged("a login in the database is filed under another's name", hint=_HELP)
         return login
 
-    def _opened(self, database: Executor, keys: Keys, row: Row | None) -> Login | None:
-        self._look(database, keys, missed=row is None)
-        self._tamper_check.vouch(database, keys, row)
+    def _opened(
+        self,
+        database: Executor,
+        keys: Keys,
+        look_up: Callable[[], tuple[Row | None, bool]],
+        scan: Callable[[], Row | None],
+    ) -> Login | None:
+        row = self._tamper_check.checked(database, keys, look_up, scan)
         return None if row is None else decode_login(open_secret(keys, row))
-
-    def _look(self, database: Executor, keys: Keys, *, missed: bool) -> None:
-        """Compare rows with the integrity record now and then, and whenever a login is not there."""
-        now = _clock.monotonic()
-        if missed or now - self._looked_at > _LOOK_EVERY:
-            self._tamper_check.look(database, keys)
-            self._looked_at = now
 
     def summaries(self) -> Iterable[Summary]:
         """See :meth:`stayfast.engine.ports.Storage.summaries`; rows that do not open are left out.
@@ -165,7 +170,7 @@ class PostgresStorage:
         """
 
         def work(database: Executor, keys: Keys) -> list[Summary]:
-            self._look(database, keys, missed=True)
+            self._tamper_check.look(database, keys)
             self._tamper_check.vouch(database, keys, None)  # a list must not be short in silence
             return list(_summaries(database, keys))
 

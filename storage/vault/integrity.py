@@ -1,4 +1,4 @@
-"""What the vault holds, as one keyed sum: shows a row that vanished, or an older one put back."""
+"""The integrity record: how far the vault and its log have come, and the root of the tree over its rows."""
 
 from __future__ import annotations
 
@@ -7,12 +7,25 @@ from typing import TYPE_CHECKING, Final
 
 from ...engine import cbor
 from ...engine.errors import Damaged
+from .tree import (
+    MODULUS,
+    digest_of,
+    head_members,
+    leaves_of,
+    number_of,
+    packed,
+    path,
+    step,
+    tags_of,
+    unpacked,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from ..keys.sealing import Keys
     from .database import Database
 
-_MODULUS: Final = 1 << 256
 _READ: Final = "SELECT body, mac FROM head"
 _READ_TO_WRITE: Final = "SELECT body, mac FROM head FOR UPDATE"
 _HELP: Final = "stayfast store mend"
@@ -23,7 +36,7 @@ class Head:
     """The state of the vault as a whole, written with every commit.
 
     Attributes:
-        total: The sum of the digests of all rows, modulo 2**256.
+        root: The digest of the tree's first node (:mod:`.tree`); empty where there are no rows.
         count: How many rows there are.
         seq: The number of the last audit event.
         mac: Its link in the chain.
@@ -32,9 +45,10 @@ class Head:
         link: The link before that record.
         forward: The first record whose key was erased (:mod:`stayfast.storage.audit.forward_keys`); 0 if none.
         forward_key: The key of the next record, sealed.
+        moved: What this commit adds to leaves of the tree; :func:`keep_head` puts it there.
     """
 
-    total: int = 0
+    root: bytes = b""
     count: int = 0
     seq: int = 0
     mac: bytes = b""
@@ -43,12 +57,13 @@ class Head:
     link: bytes = b""
     forward: int = 0
     forward_key: bytes = b""
+    moved: tuple[tuple[int, int], ...] = ()
 
     def encode(self, keys: Keys) -> tuple[bytes, bytes]:
         """The head as written, and what shows that it was not edited."""
         body = cbor.encode(
             {
-                "total": self.total.to_bytes(32, "big"),
+                "root": self.root,
                 "count": self.count,
                 "seq": self.seq,
                 "mac": self.mac,
@@ -61,10 +76,13 @@ class Head:
         )
         return body, keys.head_mac(body)
 
-    def moved(self, *, add: int = 0, remove: int = 0, count: int = 0) -> Head:
-        """The head after one row's digest gave way to another's."""
-        total = (self.total + add - remove) % _MODULUS
-        return replace(self, total=total, count=self.count + count)
+    def with_row(self, leaves: Iterable[int], digest: int) -> Head:
+        """The head after a row of that digest came to stand in ``leaves``."""
+        return replace(self, moved=(*self.moved, *((leaf, digest) for leaf in leaves)))
+
+    def without_row(self, leaves: Iterable[int], digest: int) -> Head:
+        """The head after a row of that digest went from ``leaves``."""
+        return self.with_row(leaves, -digest)
 
 
 def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> Head:
@@ -79,17 +97,15 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
         Damaged: It is gone or was edited.
     """
     found = connection.execute(_READ_TO_WRITE if for_update else _READ).fetchone()
+    body, mac = found or (None, None)
+    members = head_members(keys, body, mac)
     try:
-        body, mac = found
-        if keys.head_mac(body) != mac:
-            raise ValueError
-        members = cbor.decode_map(body)
-        total, link = members["total"], members["mac"]
+        root, link = members["root"], members["mac"]
         count, seq, generation = members["count"], members["seq"], members["generation"]
         first, before = members["first"], members["link"]
         forward, forward_key = members["forward"], members["forward_key"]
         if (
-            not isinstance(total, bytes)
+            not isinstance(root, bytes)
             or not isinstance(link, bytes)
             or not isinstance(count, int)
             or not isinstance(seq, int)
@@ -100,53 +116,137 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
             or not isinstance(forward_key, bytes)
         ):
             raise TypeError
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, KeyError) as error:
         raise Damaged("the integrity record of the vault was changed", hint=_HELP) from error
-    return Head(
-        int.from_bytes(total, "big"),
-        count,
-        seq,
-        link,
-        generation,
-        first,
-        before,
-        forward,
-        forward_key,
-    )
+    return Head(root, count, seq, link, generation, first, before, forward, forward_key)
 
 
-def keep_head(connection: Database, keys: Keys, head: Head) -> None:
-    """Write ``head`` as that of one more commit."""
-    head = replace(head, generation=head.generation + 1)
+def keep_head(connection: Database, keys: Keys, head: Head) -> Head:
+    """Write ``head`` as that of one more commit, and the tree under it; gives it as it was written."""
+    root = _moved(connection, keys, head.root, head.moved) if head.moved else head.root
+    head = replace(head, root=root, generation=head.generation + 1, moved=())
     connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
+    return head
+
+
+def _moved(
+    connection: Database, keys: Keys, root: bytes, moved: Iterable[tuple[int, int]]
+) -> bytes:
+    """Bring the leaves and the nodes above them up to date; gives the new root.
+
+    A digest goes up only where the old one fitted, so that what was exchanged stays visible.
+    """
+    sums: dict[int, int] = {}
+    for leaf, digest in moved:
+        sums[leaf] = (sums.get(leaf, 0) + digest) % MODULUS
+    places = sorted({place for leaf in sums for place in path(leaf)}, reverse=True)
+    marks = ", ".join("?" * len(places))
+    bodies: dict[int, bytes] = dict.fromkeys(places, b"")
+    for place, body in connection.execute(
+        f"SELECT place, body FROM tree WHERE place IN ({marks})",  # noqa: S608  question marks
+        places,
+    ):
+        bodies[place] = body if isinstance(body, bytes) else b"?"
+    nodes = {place: _entries(body) for place, body in bodies.items()}
+    digests = {place: digest_of(keys, place, body) for place, body in bodies.items()}
+    genuine = {
+        place: digests[place] == (nodes[step(place)[0]].get(step(place)[1], b"") if place else root)
+        for place in places
+    }
+    for leaf, digest in sums.items():
+        node, number = nodes[path(leaf)[-1]], number_of(leaf)
+        total = (int.from_bytes(node.get(number, b""), "big") + digest) % MODULUS
+        _put(node, number, total.to_bytes(32, "big") if total else b"")
+    for place in places:  # the lowest first: what is above takes their digests
+        body = packed(nodes[place])
+        connection.execute(
+            "INSERT INTO tree (place, body) VALUES (?, ?)"
+            " ON CONFLICT (place) DO UPDATE SET body = excluded.body",
+            (place, body),
+        )
+        if not genuine[place]:
+            continue
+        if place:
+            above, number = step(place)
+            _put(nodes[above], number, digest_of(keys, place, body))
+        else:
+            root = digest_of(keys, place, body)
+    return root
+
+
+def _entries(body: bytes) -> dict[int, bytes]:
+    try:
+        return unpacked(body)
+    except ValueError:  # torn: what comes now cannot make it genuine
+        return {}
+
+
+def _put(node: dict[int, bytes], number: int, entry: bytes) -> None:
+    if entry:
+        node[number] = entry
+    else:
+        node.pop(number, None)
+
+
+def tree_of(keys: Keys, rows: Iterable[tuple[tuple[int, ...], int]]) -> dict[int, bytes]:
+    """All nodes of the tree over ``rows``, each given as its leaves and its digest."""
+    sums: dict[int, int] = {}
+    for leaves, digest in rows:
+        for leaf in leaves:
+            sums[leaf] = (sums.get(leaf, 0) + digest) % MODULUS
+    nodes: dict[int, dict[int, bytes]] = {}
+    for leaf, total in sums.items():
+        nodes.setdefault(path(leaf)[-1], {})[number_of(leaf)] = total.to_bytes(32, "big")
+    bodies: dict[int, bytes] = {}
+    while nodes:
+        level, nodes = nodes, {}
+        for place, node in level.items():
+            bodies[place] = packed(node)
+            if place:
+                above, number = step(place)
+                nodes.setdefault(above, {})[number] = digest_of(keys, place, bodies[place])
+    return bodies
+
+
+def root_of(keys: Keys, tree: Mapping[int, bytes]) -> bytes:
+    """What the integrity record says of ``tree``."""
+    return digest_of(keys, 0, tree.get(0, b""))
+
+
+def write_tree(connection: Database, tree: Mapping[int, bytes]) -> None:
+    """Put ``tree`` in the place of the one that is there."""
+    connection.execute("DELETE FROM tree")
+    for place, body in sorted(tree.items()):
+        connection.execute("INSERT INTO tree (place, body) VALUES (?, ?)", (place, body))
+
+
+def read_tree(connection: Database) -> dict[int, bytes]:
+    """The tree as it stands in the vault, its empty nodes left out."""
+    return {
+        place: body for place, body in connection.execute("SELECT place, body FROM tree") if body
+    }
 
 
 def check_rows(connection: Database, keys: Keys, head: Head) -> None:
-    """Compare every row with the integrity record; takes about 9 µs a row.
+    """Compare every row with the integrity record; takes about 10 µs a row.
 
     Raises:
         Damaged: A row vanished, was added, or is an older one put back.
     """
-    total, count = 0, 0
+    rows: list[tuple[tuple[int, ...], int]] = []
     for login, version, state, index, meta, secret in connection.execute(
         "SELECT id, version, state, idx, substr(meta, length(meta) - 15),"
         " substr(secret, length(secret) - 15) FROM login"
     ):
         try:
-            tags = tags_of(index, meta, secret)
-            total = (total + keys.row_digest(login, version, state, tags)) % _MODULUS
-        except (TypeError, AttributeError) as error:  # SQLite keeps any type in any column
+            digest = keys.row_digest(login, version, state, tags_of(index, meta, secret))
+            rows.append((leaves_of(login, index), digest))
+        except (TypeError, AttributeError, ValueError) as error:  # SQLite keeps any type anywhere
             raise Damaged("a login in the vault is not one of ours", hint=_HELP) from error
-        count += 1
-    if count != head.count:
+    if len(rows) != head.count:
         raise Damaged(
-            f"the vault holds {count} logins and should hold {head.count}",
+            f"the vault holds {len(rows)} logins and should hold {head.count}",
             hint=_HELP,
         )
-    if total != head.total:
+    if root_of(keys, tree_of(keys, rows)) != head.root:
         raise Damaged("a login in the vault is not the one that was last saved", hint=_HELP)
-
-
-def tags_of(index: bytes | None, meta: bytes, secret: bytes) -> bytes:
-    """What of a row goes into its digest besides its names: its index and its seals."""
-    return (index or b"") + meta[-16:] + secret[-16:]

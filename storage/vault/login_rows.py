@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...engine.codec import encode_login
 from ...engine.errors import Damaged, StorageConflict
-from .integrity import Head, tags_of
+from .tree import leaves_of, tags_of
 
 if TYPE_CHECKING:
     from ...engine.ports import Change
     from ...engine.record import Login
     from ..keys.sealing import Keys
     from .database import Database
+    from .integrity import Head
 
 
 def put_login(connection: Database, keys: Keys, head: Head, change: Change) -> Head:
@@ -57,14 +59,15 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
             f"another login of {login.provider} was finished at the same time",
             hint=f"stayfast status {login.provider}",
         ) from error
-    after = keys.row_digest(*names, tags_of(index, meta, secret))
+    digest = keys.row_digest(*names, tags_of(index, meta, secret))
+    head = head.with_row(leaves_of(login.id, index), digest)
     if not found:
-        return head.moved(add=after, count=1)
-    version, state, old_index, old_meta, old_secret = found
+        return replace(head, count=head.count + 1)
+    version, state, index, meta, secret = found
     try:
-        before = keys.row_digest(login.id, version, state, tags_of(old_index, old_meta, old_secret))
+        digest = keys.row_digest(login.id, version, state, tags_of(index, meta, secret))
+        return head.without_row(leaves_of(login.id, index), digest)
     except (TypeError, AttributeError) as error:  # SQLite keeps any type in any column
         raise Damaged(
             "the login that was there is not one of ours", hint="stayfast list"
         ) from error
-    return head.moved(add=after, remove=before)

@@ -18,8 +18,9 @@ from ..audit.rows import append_event
 from ..audit.segments import ready
 from ..host import SystemClock, origin
 from ..keys.sealing import KEY_OCTETS, Keys
-from .integrity import Head, check_rows, keep_head, tags_of
+from .integrity import Head, check_rows, keep_head, root_of, tree_of, write_tree
 from .schema import put_header
+from .tree import leaves_of, tags_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -67,8 +68,8 @@ def rekey(connection: sqlite3.Connection, header: Header, keys: Keys, move: Move
 
 
 def _reseal(connection: sqlite3.Connection, old: Keys, new: Keys, head: Head) -> Head:
-    """Every row under the new key; gives the head with their new sum."""
-    sums = Head()
+    """Every row under the new key, and the tree over them; gives the head with its root."""
+    rows: list[tuple[tuple[int, ...], int]] = []
     connection.execute("UPDATE login SET idx = NULL")  # an old index could be another row's new one
     ids = [name for (name,) in connection.execute("SELECT id FROM login")]
     for login in ids:
@@ -85,5 +86,8 @@ def _reseal(connection: sqlite3.Connection, old: Keys, new: Keys, head: Head) ->
             "UPDATE login SET epoch = ?, idx = ?, meta = ?, secret = ? WHERE id = ?",
             (new.epoch, index, meta, secret, login),
         )
-        sums = sums.moved(add=new.row_digest(*names, tags_of(index, meta, secret)), count=1)
-    return replace(head, total=sums.total, count=sums.count)
+        digest = new.row_digest(*names, tags_of(index, meta, secret))
+        rows.append((leaves_of(login, index), digest))
+    tree = tree_of(new, rows)
+    write_tree(connection, tree)
+    return replace(head, root=root_of(new, tree), count=len(rows))

@@ -15,8 +15,9 @@ from ...engine.codec import decode_login, encode_login
 from ...engine.errors import Damaged, NewerFormat
 from ..audit.rows import append_event
 from ..host import SystemClock, origin
-from .integrity import Head, keep_head, read_head, tags_of
+from .integrity import Head, keep_head, read_head, read_tree, root_of, tree_of, write_tree
 from .tamper_check import last_saved
+from .tree import leaves_of, tags_of
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
@@ -55,14 +56,15 @@ def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
     before = head.seq
     done: list[Mended] = []
     last = last_saved(connection, keys, head.first)
-    total = Head()
+    rows: list[tuple[tuple[int, ...], int]] = []
     for row in connection.execute(f"SELECT {_ROW} FROM login").fetchall():  # noqa: S608  a constant
         login, why = _judge(keys, row, last)
         if login is None:
             head = _set_aside(connection, keys, head, row, why)
             done.append(Mended(login=_named(row[0]), message=f"login {_named(row[0])[:4]}: {why}"))
             continue
-        total, repaired = _kept(connection, keys, total, login, row)
+        placed, repaired = _kept(connection, keys, login, row)
+        rows.append(placed)
         if repaired:
             done.append(
                 Mended(login=login.id, message=f"login {login.short_id}: its entry in the list")
@@ -72,11 +74,13 @@ def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
     for name in sorted((last or {}).keys() - here - aside):
         head, _ = append_event(connection, keys, head, _event(GONE, name))
         done.append(Mended(login=name, message=f"login {name[:4]}: it was no longer there"))
-    counted = (total.total, total.count)
-    if not sound or counted != (head.total, head.count):
+    tree = tree_of(keys, rows)
+    counted = (root_of(keys, tree), len(rows))
+    if not sound or counted != (head.root, head.count) or tree != _tree(connection):
         if not done:
             done.append(Mended(login=None, message="the integrity record"))
-        head = replace(head, total=total.total, count=total.count)
+        write_tree(connection, tree)
+        head = replace(head, root=counted[0], count=counted[1])
     if done and head.seq == before:  # no row went: the log tells of the integrity record alone
         head, _ = append_event(connection, keys, head, _event("integrity record"))
     if done:
@@ -115,9 +119,9 @@ def _judge(
 
 
 def _kept(
-    connection: sqlite3.Connection, keys: Keys, total: Head, login: Login, row: tuple[Any, ...]
-) -> tuple[Head, bool]:
-    """``total`` with this row in it, and whether what stands beside its record was put right."""
+    connection: sqlite3.Connection, keys: Keys, login: Login, row: tuple[Any, ...]
+) -> tuple[tuple[tuple[int, ...], int], bool]:
+    """Where this row stands in the tree, and whether what stands beside its record was put right."""
     name, version, state, _epoch, idx, meta, secret = row
     index = keys.index(login.alias) if login.alias is not None else None
     repaired = False
@@ -132,7 +136,14 @@ def _kept(
     if repaired:
         connection.execute("UPDATE login SET idx = ?, meta = ? WHERE id = ?", (index, meta, name))
     digest = keys.row_digest(name, version, state, tags_of(index, meta, secret))
-    return total.moved(add=digest, count=1), repaired
+    return (leaves_of(name, index), digest), repaired
+
+
+def _tree(connection: sqlite3.Connection) -> dict[int, bytes] | None:
+    try:
+        return read_tree(connection)
+    except sqlite3.DatabaseError:  # its page is torn
+        return None
 
 
 def _set_aside(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import sqlite3
+from typing import TYPE_CHECKING
 
 from ...engine.audit.events import GONE, SET_ASIDE, NotAnEvent, members_of_text
 from ...engine.errors import Damaged
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from .database import Database
     from .file import Row
 
-_CHECKED_AT_ONCE: Final = 512  # rows up to which every look at the vault checks the whole of it
-
 
 class TamperCheck:
-    """Compares the rows of a vault with its integrity record, once for every time it is written.
+    """Compares the rows of a vault with its integrity record: one of them, or all.
+
+    One login is looked up together with its branch of the tree, which costs the same in a vault of
+    any size. All rows are compared where all of them are read, or where the branch of one does not
+    fit, once for every time the vault is written.
 
     A row that was torn must not cost the other logins. So a difference is kept in mind rather than
     raised, and a login is then given out only if the audit log shows that its row is the last that
@@ -36,13 +39,46 @@ class TamperCheck:
         self._checked: object = None  # when the rows were last as the integrity record says
         self.suspicion: Damaged | None = None
 
-    def look(self, connection: Database, keys: Keys, changes: object = None) -> None:
-        """Compare the rows with the integrity record, if the vault is small and has not been seen so yet.
+    def checked(
+        self,
+        connection: Database,
+        keys: Keys,
+        look_up: Callable[[], tuple[Row | None, bool]],
+        scan: Callable[[], Row | None],
+        changes: object = None,
+    ) -> Row | None:
+        """The row that ``look_up`` finds, if it may be believed; ``None`` if there is no such login.
 
         Args:
             connection: The database.
             keys: Its keys.
+            look_up: Gives the row, and whether the tree shows it to be the last that was saved.
+            scan: Gives the row where the database's own index may be torn.
             changes: Differs from what it was when somebody has written, by our rules or not.
+
+        Raises:
+            Damaged: Something in the vault is wrong, and this may be it.
+        """
+        try:
+            row, genuine = look_up()
+        except sqlite3.DatabaseError as error:
+            if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF != sqlite3.SQLITE_CORRUPT:
+                raise
+        else:
+            if genuine:
+                return row
+        self.look(connection, keys, changes)
+        row = scan()
+        self.vouch(connection, keys, row)
+        return row
+
+    def look(self, connection: Database, keys: Keys, changes: object = None) -> None:
+        """Compare all rows with the integrity record, if it has not been done since the last change.
+
+        Args:
+            connection: The database.
+            keys: Its keys.
+            changes: As for :meth:`checked`.
 
         Raises:
             Damaged: The integrity record itself was changed.
@@ -51,7 +87,7 @@ class TamperCheck:
         try:
             head = read_head(connection, keys)
             seen = (head.generation, changes)
-            if seen == self._checked or head.count > _CHECKED_AT_ONCE:
+            if seen == self._checked:
                 self.suspicion = None
                 return
             try:

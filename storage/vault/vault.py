@@ -22,8 +22,9 @@ Within the transaction, these steps follow each other::
     marker      compared once a process: was the vault further once? then a record says so
     login       for each change: the row must have the version before; it is replaced
     audit       for each change: the next number, linked to the record before
-    head        the new sum of all rows, the end of the log, one generation more
-    COMMIT      durable here: row, record and head together, or none of them
+    tree        the branches of these rows, up to the root
+    head        the root, the end of the log, one generation more
+    COMMIT      durable here: row, record, tree and head together, or none of them
     -------------------------------------------------------------------------------------
     copy        ``vault.header``, only if the header was changed
     marker      ``vault-XXXXXXXX.generation``, at most once a minute, without waiting for the disk
@@ -44,11 +45,12 @@ What a reader may trust
 -----------------------
 
 A sealed part of a row opens only in its own vault, under its own login, version, state and root key.
-That does not show that the row is the latest. The sum in the head does: it is compared whenever
-the vault was written, up to 512 rows. If it differs, a login is given out only if the audit log
-shows that its row is the last that was saved. A whole older copy of the vault passes both checks;
-the rollback marker, which is kept beside the key, tells it from the present one, at the next write.
-The index is not sealed with the row, so the alias of a login that was found is compared.
+That does not show that the row is the latest. The tree does, whose root is in the head (:mod:`.tree`):
+a login is looked up together with its branch, also by ``stayfast token``, and a list compares all
+rows. If something differs, a login is given out only if the audit log shows that its row is the last
+that was saved. A whole older copy of the vault passes both checks; the rollback marker, which is
+kept beside the key, tells it from the present one, at the next write. The index is not sealed with
+the row, so the alias of a login that was found is compared.
 """
 
 from __future__ import annotations
@@ -82,7 +84,7 @@ from ..locks import ChangePolling, held, locked
 from ..private_file import ensure_directory
 from .connection import VaultConnection
 from .disk_full import Reserve, Spill
-from .file import open_secret, row_by_alias, row_by_id, scan_for_alias
+from .file import open_secret, row_by_id, scan_for_alias
 from .handover import Handover, lock_path
 from .info import VaultInfo, vault_info_of
 from .integrity import Head, keep_head, read_head
@@ -92,6 +94,7 @@ from .repair import ROLLED_BACK, Mended, mend, tell_of_rollback
 from .rollback import RollbackMarker
 from .sqlite_errors import translated
 from .tamper_check import TamperCheck, problems_of
+from .tree import read_by_alias, read_by_id
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
@@ -105,6 +108,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _HELP: Final = "stayfast store mend"
+_CHECKED_AT_ONCE: Final = 512  # rows up to which a new login waits for all of them to be compared
 
 
 class Vault:
@@ -167,12 +171,14 @@ class Vault:
         with self._reading() as opened:
             if opened is None:
                 return None
-            connection, keys = opened
-            row = row_by_id(connection, login_id)
-            self._tamper_check.vouch(connection, keys, row)
+            row = self._checked(
+                *opened,
+                lambda: read_by_id(*opened, login_id),
+                lambda: row_by_id(opened[0], login_id),
+            )
             if row is None:
                 return None
-            return decode_login(open_secret(keys, row))
+            return decode_login(open_secret(opened[1], row))
 
     def find(self, alias: str) -> Login | None:
         """See :meth:`stayfast.engine.ports.Storage.find`."""
@@ -182,12 +188,14 @@ class Vault:
         with self._reading() as opened:
             if opened is None:
                 return None
-            connection, keys = opened
-            row = _by_alias(connection, keys, alias)
-            self._tamper_check.vouch(connection, keys, row)
+            row = self._checked(
+                *opened,
+                lambda: read_by_alias(*opened, alias),
+                lambda: scan_for_alias(*opened, alias),
+            )
             if row is None:
                 return None
-            login = decode_login(open_secret(keys, row))
+            login = decode_login(open_secret(opened[1], row))
         if login.alias != alias:  # the index is not sealed with the row: it may have been moved
             raise Damaged("a login in the vault is filed under another's name", hint=_HELP)
         return login
@@ -205,6 +213,7 @@ class Vault:
             if opened is None:
                 return
             connection, keys = opened
+            self._tamper_check.look(connection, keys, self._vault_connection.changes())
             believable = self._tamper_check.believable(connection, keys)
             for login, version, state, meta in connection.execute(
                 "SELECT id, version, state, meta FROM login"
@@ -236,7 +245,7 @@ class Vault:
 
     def problems(self) -> list[str]:
         """What in the vault is not as it was saved, one sentence each; empty if all is well."""
-        with self._reading(check=False) as opened:
+        with self._reading() as opened:
             return [] if opened is None else [*_torn_pages(opened[0]), *problems_of(*opened)]
 
     def verify(
@@ -248,7 +257,7 @@ class Vault:
             marks: The records whose links are to be kept in the answer.
             forward: The first record whose key was erased, and that key.
         """
-        with self._reading(check=False) as opened:
+        with self._reading() as opened:
             return nothing_to_verify() if opened is None else check_log(*opened, marks, forward)
 
     def verify_lines(
@@ -258,30 +267,30 @@ class Vault:
         forward: tuple[int, bytes] | None = None,
     ) -> Verification:
         """Check an exported log with the key of this vault; without it, if there is no vault."""
-        with self._reading(check=False) as opened:
+        with self._reading() as opened:
             link = file_keys(*opened, forward).link if opened else None
         return check_lines(lines, link, marks)
 
     def signer(self) -> Signer | None:
         """What signs checkpoints of the log; ``None`` without a vault."""
-        with self._reading(check=False) as opened:
+        with self._reading() as opened:
             return Signer(opened[1]) if opened else None
 
     def checkpoint(self) -> str | None:
         """A signed note of how the log stands; ``None`` of an empty one."""
-        with self._reading(check=False) as opened:
+        with self._reading() as opened:
             return signed_head(*opened) if opened else None
 
     def about(self) -> VaultInfo:
         """What there is to say of the vault as a whole."""
-        with self._reading(check=False) as opened:
+        with self._reading() as opened:
             return vault_info_of(
                 self._vault_connection.header, self._vault_connection.directory, opened
             )
 
     def exists(self) -> bool:
         """Whether there is a vault already."""
-        with self._reading(check=False) as opened:
+        with self._reading() as opened:
             return opened is not None
 
     def _settled(self, look: Callable[[], T]) -> T:
@@ -294,12 +303,18 @@ class Vault:
             return look()
         return look() if self._vault_connection.moved() else found
 
-    @contextmanager
-    def _reading(self, *, check: bool = True) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
-        with self._vault_connection.reading() as opened:
-            if opened is not None and check:
-                self._tamper_check.look(*opened, self._vault_connection.changes())
-            yield opened
+    def _checked(
+        self,
+        connection: sqlite3.Connection,
+        keys: Keys,
+        look_up: Callable[[], tuple[Row | None, bool]],
+        scan: Callable[[], Row | None],
+    ) -> Row | None:
+        changes = self._vault_connection.changes()
+        return self._tamper_check.checked(connection, keys, look_up, scan, changes)
+
+    def _reading(self) -> AbstractContextManager[tuple[sqlite3.Connection, Keys] | None]:
+        return self._vault_connection.reading()
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -310,7 +325,9 @@ class Vault:
         """
         try:
             with self._reading() as opened:
-                damaged = opened is not None and self._tamper_check.suspicion is not None
+                if opened is not None and read_head(*opened).count <= _CHECKED_AT_ONCE:
+                    self._tamper_check.look(*opened, self._vault_connection.changes())
+                damaged = self._tamper_check.suspicion is not None
         except Damaged:  # the integrity record itself, which can be made again
             damaged = True
         for mended in self.mend() if damaged else ():
@@ -483,13 +500,13 @@ class Vault:
         Raises:
             StorageError: The vault cannot be opened.
         """
-        with self._reading(check=False) as opened:
+        with self._reading() as opened:
             if opened is None:
                 return None
             return Handover.from_keys(self.directory, self._key_sources.config_dir, opened[1])
 
     def _spilled(self, changes: Sequence[Change]) -> str | None:
-        with self._reading(check=False) as opened:
+        with self._reading() as opened:
             if opened is None:
                 return None
             keys = opened[1]
@@ -498,7 +515,7 @@ class Vault:
 
     def _absorb(self, login_id: str) -> None:
         """Commit what found no room before, unless something newer is there."""
-        with self._reading(check=False) as opened:
+        with self._reading() as opened:
             keys = opened[1] if opened else None
         spilled = self._spill.kept(keys, login_id) if keys else []
         if keys is None or not spilled:
@@ -529,14 +546,3 @@ def _torn_pages(connection: sqlite3.Connection) -> list[str]:
     except StorageError as error:
         return [error.message]
     return [] if found == ("ok",) else ["pages of the vault are torn"]
-
-
-def _by_alias(connection: sqlite3.Connection, keys: Keys, alias: str) -> Row | None:
-    """The row of ``alias``, also where SQLite's index of them is torn."""
-    try:
-        row = row_by_alias(connection, keys, alias)
-    except sqlite3.DatabaseError as error:
-        if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF != sqlite3.SQLITE_CORRUPT:
-            raise
-        row = None
-    return row or scan_for_alias(connection, keys, alias)

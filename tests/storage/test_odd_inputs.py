@@ -19,8 +19,9 @@ from stayfast.interfaces.cli.fast import cached_token, seconds
 from stayfast.storage import EncryptedFileStorage, MemoryStorage
 from stayfast.storage.private_file import check_directory
 from stayfast.storage.vault.header import FORMAT, decode_header
-from stayfast.storage.vault.integrity import check_rows, read_head, tags_of
+from stayfast.storage.vault.integrity import check_rows, keep_head, read_head
 from stayfast.storage.vault.login_rows import put_login
+from stayfast.storage.vault.tree import leaves_of, tags_of
 from stayfast.testing.storage_contract import change, finished, further, pending, saved
 
 HALF = "\udc80"
@@ -101,12 +102,10 @@ def test_a_newer_login_is_refused_and_does_not_spoil_the_list(place: Path) -> No
         ).fetchone()
         sealed = (keys.seal_row("meta", *names, newer), keys.seal_row("secret", *names, whole))
         connection.execute("UPDATE login SET meta = ?, secret = ? WHERE id = ?", (*sealed, one.id))
-        head = head.moved(
-            remove=keys.row_digest(*names, tags_of(*old)),
-            add=keys.row_digest(*names, tags_of(old[0], *sealed)),
-        )
-        check_rows(connection, keys, head)
-        connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
+        leaves = leaves_of(one.id, old[0])
+        head = head.without_row(leaves, keys.row_digest(*names, tags_of(*old)))
+        head = head.with_row(leaves, keys.row_digest(*names, tags_of(old[0], *sealed)))
+        check_rows(connection, keys, keep_head(connection, keys, head))
     reopened = vault(place)
     with pytest.raises(NewerFormat):
         reopened.read(one.id)

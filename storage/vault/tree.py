@@ -1,0 +1,228 @@
+"""The tree under the integrity record: shows that one row is the last that was saved.
+
+A seal shows that a row was written here once, for this login and version. It does not show that the
+row is the latest, nor that a missing row was never there. The tree does, and looking at one login
+costs the same in a vault of ten and of a hundred thousand::
+
+    head (sealed)        root: the digest of node 0
+    node 0               one digest for each node of the next level that holds something
+    nodes 1 to 62        the same for the level below
+    nodes from 100 on    one sum for each leaf that holds rows
+    leaf                 the rows whose id, or whose index, begins alike
+
+Every row stands in two leaves: that of its id, and that of its index if it has one. So it can be
+looked up by either, and what is missing shows in the leaf where it should be. A leaf is the sum of
+the keyed digests of its rows, modulo 2**256; a node is hashed with the key and its place. Who has no
+key can put rows and nodes back, but no combination of old ones fits the root of the present head.
+
+A writer adds to a leaf what its row became and takes away what it was; it does not read the other
+rows of the leaf. So a row that was torn or exchanged stays visible however often its neighbours are
+saved. For the same reason a writer passes a new digest to the node above only where the old one
+fitted: a node that was exchanged does not become genuine by the next commit.
+
+``stayfast token`` reads through here, so this module loads nothing.
+"""
+
+from __future__ import annotations
+
+from ...engine import cbor
+from ...engine.errors import Damaged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..keys.sealing import Keys
+    from .database import Database
+    from .file import Row
+
+MODULUS = 1 << 256
+_HELP = "stayfast store mend"
+_FAN = 36  # ids are written in letters and digits: one character is one step down
+_ID_LEAVES = _FAN**3
+_INDEX_LEAVES = 1 << 15
+_MIDDLE, _LOWEST = 1, 100  # the first place of either level; the root is place 0
+_BITMAP, _ENTRY = 8, 32  # octets
+_LOGIN, _NODE = 2, 1  # the first column: what kind of row it is
+
+# One statement, so that all of it is of one moment. The login's columns come first: PostgreSQL takes the
+# types from there.
+_READ = (
+    "SELECT 2, id, version, state, idx, meta, secret FROM login WHERE %s"
+    " UNION ALL SELECT 1, NULL, place, NULL, NULL, body, NULL FROM tree WHERE place IN (?, ?, ?)"
+    " UNION ALL SELECT 0, NULL, NULL, NULL, NULL, body, mac FROM head"
+)
+_READ_BY_ID = _READ % "id >= ? AND id <= ?"
+_READ_BY_INDEX = _READ % "idx >= ? AND idx <= ?"
+
+
+def leaf_of_id(login: str) -> int:
+    """The leaf in which the row of ``login`` stands by its id.
+
+    Raises:
+        ValueError: No login has such an id.
+    """
+    beginning = login[:3]
+    # int() also reads blanks, underscores, small letters and the digits of other scripts
+    if len(beginning) < 3 or not beginning.isascii() or not beginning.isalnum():
+        raise ValueError(login)
+    if beginning != beginning.upper():
+        raise ValueError(login)
+    return int(beginning, _FAN)
+
+
+def leaf_of_index(index: bytes) -> int:
+    """The leaf in which a row stands by its index, which is 16 octets of a keyed digest."""
+    return _ID_LEAVES + (int.from_bytes(index[:2], "big") >> 1)
+
+
+def leaves_of(login: str, index: bytes | None) -> tuple[int, ...]:
+    """The leaves in which a row stands.
+
+    Raises:
+        ValueError: No login has such an id.
+    """
+    by_id = leaf_of_id(login)
+    return (by_id,) if index is None else (by_id, leaf_of_index(index))
+
+
+def path(leaf: int) -> tuple[int, int, int]:
+    """The places of the nodes from the root to ``leaf``."""
+    return 0, _MIDDLE + leaf // (_FAN * _FAN), _LOWEST + leaf // _FAN
+
+
+def step(place: int) -> tuple[int, int]:
+    """The place of the node above ``place``, and under which number ``place`` is found in it."""
+    if place >= _LOWEST:
+        return _MIDDLE + (place - _LOWEST) // _FAN, (place - _LOWEST) % _FAN
+    return 0, place - _MIDDLE
+
+
+def number_of(leaf: int) -> int:
+    """Under which number ``leaf`` is found in the lowest node of its path."""
+    return leaf % _FAN
+
+
+def unpacked(body: bytes) -> dict[int, bytes]:
+    """The entries of a node by their numbers.
+
+    Raises:
+        ValueError: No node looks like this.
+    """
+    bits = int.from_bytes(body[:_BITMAP], "big")
+    numbers = [number for number in range(_BITMAP * 8) if bits >> number & 1]
+    if len(body) not in (0, _BITMAP + _ENTRY * len(numbers)):
+        raise ValueError(len(body))
+    return {
+        number: body[_BITMAP + _ENTRY * at : _BITMAP + _ENTRY * (at + 1)]
+        for at, number in enumerate(numbers)
+    }
+
+
+def packed(entries: Mapping[int, bytes]) -> bytes:
+    """A node as it is written; nothing at all where it has no entry."""
+    if not entries:
+        return b""
+    bits = sum(1 << number for number in entries)
+    return bits.to_bytes(_BITMAP, "big") + b"".join(entries[number] for number in sorted(entries))
+
+
+def digest_of(keys: Keys, place: int, body: bytes) -> bytes:
+    """What stands for a node in the node above; nothing at all for an empty one."""
+    return keys.node_digest(place, body) if body else b""
+
+
+def tags_of(index: bytes | None, meta: bytes, secret: bytes) -> bytes:
+    """What of a row goes into its digest besides its names: its index and its seals."""
+    return (index or b"") + meta[-16:] + secret[-16:]
+
+
+def head_members(keys: Keys, body: object, mac: object) -> Mapping[str, cbor.Plain]:
+    """The members of the integrity record, whose seal is compared.
+
+    Raises:
+        Damaged: It is gone or was edited.
+    """
+    try:
+        if not isinstance(body, bytes) or keys.head_mac(body) != mac:
+            raise ValueError
+        return cbor.decode_map(body)
+    except (TypeError, ValueError, KeyError) as error:
+        raise Damaged("the integrity record of the vault was changed", hint=_HELP) from error
+
+
+def read_by_id(connection: Database, keys: Keys, login: str) -> tuple[Row | None, bool]:
+    """The row of ``login``, still sealed, and whether the tree shows it to be the last saved.
+
+    ``None`` for a login that is not there; then the tree shows whether it should be.
+
+    Raises:
+        Damaged: The integrity record was edited.
+    """
+    try:
+        leaf = leaf_of_id(login)
+    except ValueError:  # and so none can have been saved
+        return None, True
+    rows, genuine = _read(connection, keys, _READ_BY_ID, leaf, (login[:3], login[:3] + "\x7f"))
+    return next((row for _, row in rows if row[0] == login), None), genuine
+
+
+def read_by_alias(connection: Database, keys: Keys, alias: str) -> tuple[Row | None, bool]:
+    """As :func:`read_by_id`, by its alias."""
+    index = keys.index(alias)
+    leaf = leaf_of_index(index)
+    first = leaf - _ID_LEAVES << 1
+    bounds = first.to_bytes(2, "big"), (first + 1).to_bytes(2, "big") + b"\xff" * 14
+    rows, genuine = _read(connection, keys, _READ_BY_INDEX, leaf, bounds)
+    return next((row for at, row in rows if at == index), None), genuine
+
+
+def _read(
+    connection: Database, keys: Keys, sql: str, leaf: int, bounds: tuple[object, object]
+) -> tuple[list[tuple[bytes, Row]], bool]:
+    places = path(leaf)
+    rows: list[tuple[bytes, Row]] = []
+    nodes: dict[int, bytes] = {}
+    head: tuple[object, object] = (None, None)
+    for kind, login, number, state, index, meta, secret in connection.execute(
+        sql, (*bounds, *places)
+    ):
+        if kind == _LOGIN:
+            rows.append((index, (login, number, state, meta, secret)))
+        elif kind == _NODE:
+            nodes[number] = meta
+        else:
+            head = (meta, secret)
+    expected = head_members(keys, *head).get("root")
+    try:
+        return rows, _sum(keys, rows) == _entry(keys, nodes, places, number_of(leaf), expected)
+    except (ValueError, TypeError, AttributeError):  # a torn node; or SQLite kept another type
+        return rows, False
+
+
+def _sum(keys: Keys, rows: Iterable[tuple[bytes, Row]]) -> int:
+    return (
+        sum(
+            keys.row_digest(login, version, state, tags_of(index, meta, secret))
+            for index, (login, version, state, meta, secret) in rows
+        )
+        % MODULUS
+    )
+
+
+def _entry(
+    keys: Keys, nodes: Mapping[int, bytes], places: tuple[int, int, int], number: int, root: object
+) -> int:
+    """The sum that stands in the tree for a leaf.
+
+    Raises:
+        ValueError: A node on the way is not the one that was written.
+    """
+    numbers = (step(places[1])[1], step(places[2])[1], number)
+    entry: object = root
+    for place, taken in zip(places, numbers, strict=True):
+        body = nodes.get(place, b"")
+        if digest_of(keys, place, body) != entry:
+            raise ValueError(place)
+        entry = below = unpacked(body).get(taken, b"")
+    return int.from_bytes(below, "big")
