@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 MODULUS = 1 << 256
 _HELP = "stayfast store mend"
 _FAN = 36  # ids are written in letters and digits: one character is one step down
-_ID_LEAVES = _FAN**3
-_INDEX_LEAVES = 1 << 15
+_ID_STEPS = 3
+_ID_LEAVES: int = _FAN**_ID_STEPS
 _MIDDLE, _LOWEST = 1, 100  # the first place of either level; the root is place 0
 _BITMAP, _ENTRY = 8, 32  # octets
 _LOGIN, _NODE = 2, 1  # the first column: what kind of row it is
@@ -62,18 +62,18 @@ def leaf_of_id(login: str) -> int:
     Raises:
         ValueError: No login has such an id.
     """
-    beginning = login[:3]
+    beginning = login[:_ID_STEPS]
     # int() also reads blanks, underscores, small letters and the digits of other scripts
-    if len(beginning) < 3 or not beginning.isascii() or not beginning.isalnum():
-        raise ValueError(login)
-    if beginning != beginning.upper():
-        raise ValueError(login)
+    plain = beginning.isascii() and beginning.isalnum() and beginning == beginning.upper()
+    if len(beginning) < _ID_STEPS or not plain:
+        raise ValueError("no login has such an id")
     return int(beginning, _FAN)
 
 
 def leaf_of_index(index: bytes) -> int:
     """The leaf in which a row stands by its index, which is 16 octets of a keyed digest."""
-    return _ID_LEAVES + (int.from_bytes(index[:2], "big") >> 1)
+    first = int.from_bytes(index[:2], "big")
+    return _ID_LEAVES + first // 2
 
 
 def leaves_of(login: str, index: bytes | None) -> tuple[int, ...]:
@@ -112,7 +112,7 @@ def unpacked(body: bytes) -> dict[int, bytes]:
     bits = int.from_bytes(body[:_BITMAP], "big")
     numbers = [number for number in range(_BITMAP * 8) if bits >> number & 1]
     if len(body) not in (0, _BITMAP + _ENTRY * len(numbers)):
-        raise ValueError(len(body))
+        raise ValueError("no node is this long")
     return {
         number: body[_BITMAP + _ENTRY * at : _BITMAP + _ENTRY * (at + 1)]
         for at, number in enumerate(numbers)
@@ -163,7 +163,9 @@ def read_by_id(connection: Database, keys: Keys, login: str) -> tuple[Row | None
         leaf = leaf_of_id(login)
     except ValueError:  # and so none can have been saved
         return None, True
-    rows, genuine = _read(connection, keys, _READ_BY_ID, leaf, (login[:3], login[:3] + "\x7f"))
+    rows, genuine = _read(
+        connection, keys, _READ_BY_ID, leaf, (login[:_ID_STEPS], login[:_ID_STEPS] + "\x7f")
+    )
     return next((row for _, row in rows if row[0] == login), None), genuine
 
 
@@ -171,7 +173,7 @@ def read_by_alias(connection: Database, keys: Keys, alias: str) -> tuple[Row | N
     """As :func:`read_by_id`, by its alias."""
     index = keys.index(alias)
     leaf = leaf_of_index(index)
-    first = leaf - _ID_LEAVES << 1
+    first = 2 * (leaf - _ID_LEAVES)
     bounds = first.to_bytes(2, "big"), (first + 1).to_bytes(2, "big") + b"\xff" * 14
     rows, genuine = _read(connection, keys, _READ_BY_INDEX, leaf, bounds)
     return next((row for at, row in rows if at == index), None), genuine
@@ -223,6 +225,6 @@ def _entry(
     for place, taken in zip(places, numbers, strict=True):
         body = nodes.get(place, b"")
         if digest_of(keys, place, body) != entry:
-            raise ValueError(place)
+            raise ValueError("not the node that was written")
         entry = below = unpacked(body).get(taken, b"")
     return int.from_bytes(below, "big")

@@ -12,6 +12,8 @@ from stayfast.engine import cbor
 from stayfast.storage.keys.sealing import Keys, expand
 from stayfast.storage.keys.slots import unlock
 from stayfast.storage.vault.header import Header, Slot
+from stayfast.storage.vault.integrity import root_of, tree_of
+from stayfast.storage.vault.tree import leaves_of
 
 VECTORS = Path(__file__).parent / "vectors"
 
@@ -70,6 +72,19 @@ def test_the_integrity_record(told: dict[str, Any], keys: Keys) -> None:
     assert digest.to_bytes(32, "big").hex() == integrity["row_digest"]
     assert keys.head_mac(bytes.fromhex(integrity["head"])).hex() == integrity["head_mac"]
     assert keys.header_mac(bytes.fromhex(integrity["header"])).hex() == integrity["header_mac"]
+
+
+def test_the_tree(told: dict[str, Any], keys: Keys) -> None:
+    """What shows that a row is the last that was saved."""
+    tree = told["integrity"]["tree"]
+    rows = []
+    for login, version, state, index, ends in tree["rows"]:
+        named = bytes.fromhex(index) if index else None
+        tags = (named or b"") + bytes.fromhex(ends)
+        rows.append((leaves_of(login, named), keys.row_digest(login, version, state, tags)))
+    grown = tree_of(keys, rows)
+    assert {str(place): body.hex() for place, body in grown.items()} == tree["nodes"]
+    assert root_of(keys, grown).hex() == tree["root"]
 
 
 def test_slots(told: dict[str, Any]) -> None:

@@ -89,10 +89,47 @@ def integrity() -> dict[str, object]:
     return {
         "tags": tags.hex(),
         "row_digest": mac(key, told).hex(),
+        "tree": tree(key),
         "head": b"a head".hex(),
         "head_mac": mac(key, b"head\0" + b"a head").hex(),
         "header": b"a header".hex(),
         "header_mac": mac(key, b"header\0" + b"a header").hex(),
+    }
+
+
+def tree(key: bytes) -> dict[str, object]:
+    """Two rows, of which one has an index, and every node over them."""
+    index, ends = bytes(range(16)), b"m" * 16 + b"s" * 16
+    digests = [
+        int.from_bytes(mac(key, b"\0".join((name.encode(), version, state, tags))), "big")
+        for name, version, state, tags in (
+            (LOGIN, b"7", b"authenticated", index + ends),
+            (f"01J{LOGIN[3:][::-1]}", b"2", b"idle", ends),
+        )
+    ]
+    by_id = int(LOGIN[:3], 36)
+    by_index = 46656 + (int.from_bytes(index[:2], "big") >> 1)
+    entries = {by_id: sum(digests) % 2**256, by_index: digests[0]}
+    below = {number: total.to_bytes(32, "big") for number, total in entries.items()}
+    nodes: dict[int, bytes] = {}
+    for first in (100, 1, 0):
+        above: dict[int, dict[int, bytes]] = {}
+        for number, entry in below.items():
+            place = first + number // 36 if first else 0
+            above.setdefault(place, {})[number % 36 if first else number] = entry
+        for place, found in above.items():
+            bits = sum(1 << number for number in found)
+            nodes[place] = pack(">Q", bits) + b"".join(found[number] for number in sorted(found))
+        below = {
+            place - first: mac(key, b"node\0" + pack(">I", place) + nodes[place]) for place in above
+        }
+    return {
+        "rows": [
+            [LOGIN, 7, "authenticated", index.hex(), ends.hex()],
+            [f"01J{LOGIN[3:][::-1]}", 2, "idle", None, ends.hex()],
+        ],
+        "nodes": {str(place): nodes[place].hex() for place in sorted(nodes)},
+        "root": below[0].hex(),
     }
 
 
