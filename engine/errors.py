@@ -42,7 +42,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ClassVar
+    from typing import ClassVar, Self, TypeVar
+
+    E = TypeVar("E", bound="StayfastError")
 
 
 class StayfastError(Exception):
@@ -63,6 +65,27 @@ class StayfastError(Exception):
         self.message = message
         self.hint = hint
         self.why = why
+
+    # Python would make a copy by calling the class with the message alone, and errors that need
+    # more would break there: a worker process could not report one, and its pool would hang
+
+    def __copy__(self) -> Self:
+        return _made_again(type(self), self.args, vars(self))
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.__copy__()  # nothing in an error changes in place
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # a function belongs to the process that made it, such as one that can save tokens again
+        members = {name: value for name, value in vars(self).items() if not callable(value)}
+        return _made_again, (type(self), self.args, members)
+
+
+def _made_again(kind: type[E], args: tuple[object, ...], members: dict[str, object]) -> E:
+    """The error of class ``kind`` with ``members``, without asking its constructor."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(members)
+    return error
 
 
 class AuthRequired(StayfastError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from .errors import StorageError
+from .secret import Secret
 from .table import PENDING, State
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from .oauth.provider import OAuthConfig
     from .oauth.tokens import OAuthTokens
-    from .secret import Secret
 
 DEFAULT_ACCOUNT: Final = "default"
 SHORT_ID: Final = 4
@@ -142,6 +142,27 @@ class Login:
     tokens: OAuthTokens | None = None
     identity: Identity | None = None
 
+    def __copy__(self) -> Login:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Login:
+        return self  # it is immutable
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """For a result that a worker process reports: without secrets, but for its tokens.
+
+        The others stay in the storage, where this login is found by its id.
+        """
+        members = {f.name: getattr(self, f.name) for f in fields(self)}
+        shown, exchange = self.presentation, self.exchange
+        if shown is not None and shown.device is not None:
+            device = replace(shown.device, device_code=Secret(""))
+            members["presentation"] = replace(shown, device=device)
+        if exchange is not None:
+            members["exchange"] = replace(exchange, code=None)
+        config = replace(self.config, client_secret=None)
+        return _login_of, ({**members, "config": config, "challenge": None},)
+
     @property
     def provider(self) -> str:
         """The name of the provider it belongs to."""
@@ -189,6 +210,10 @@ class Login:
             refreshable=tokens is not None and tokens.refresh_token is not None,
             identity=self.identity,
         )
+
+
+def _login_of(members: dict[str, Any]) -> Login:
+    return Login(**members)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +275,6 @@ class TokensNotSaved(StorageError):
 
     Attributes:
         login: The login with its tokens, as it would have been saved.
-        save_again: Tries once more; returns the saved login or raises ``StorageError``.
         kept: Where they are kept meanwhile, sealed, until the machine restarts.
     """
 
@@ -267,8 +291,19 @@ class TokensNotSaved(StorageError):
         """Keep hold of the tokens; whoever can try again says how."""
         super().__init__(message, hint=hint)
         self.login = login
-        self.save_again: Callable[[], Login] = self._cannot
+        self._saving: Callable[[], Login] | None = None
         self.kept = kept
+
+    @property
+    def save_again(self) -> Callable[[], Login]:
+        """Tries once more; returns the saved login or raises ``StorageError``."""
+        # where the error came from another process, there is nothing to save with
+        saving: Callable[[], Login] | None = vars(self).get("_saving")
+        return saving or self._cannot
+
+    @save_again.setter
+    def save_again(self, saving: Callable[[], Login]) -> None:
+        self._saving = saving
 
     def _cannot(self) -> Login:
         raise self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hmac import compare_digest
-from typing import Final, NoReturn, final
+from typing import Final, final
 
 HIDDEN: Final = "‹hidden›"
 
@@ -13,8 +13,8 @@ class Secret:
     """A string that logs, tracebacks, ``repr`` and ``format`` show as ``‹hidden›``.
 
     Comparison takes constant time. The only way to the value is :meth:`reveal`, so every place
-    that uses a secret can be found by that name. It refuses to be pickled: a secret travels in a
-    sealed record or not at all.
+    that uses a secret can be found by that name. It refuses to be pickled, unless it is empty: a secret
+    travels in a sealed record or not at all.
     """
 
     __slots__ = ("_value",)
@@ -53,6 +53,14 @@ class Secret:
     def __format__(self, spec: str) -> str:
         return format(HIDDEN, spec)
 
-    def __reduce__(self) -> NoReturn:
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self  # it is immutable, and a copy would be another place to look after
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        if not self._value:  # what is left in the place of one that stayed behind
+            return Secret, ("",)
         msg = "a Secret is not pickled: it travels in a sealed record"
         raise TypeError(msg)

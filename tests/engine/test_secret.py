@@ -69,10 +69,17 @@ def test_it_is_not_pickled(protocol):
         pickle.dumps({"a": [Secret(VALUE)]}, protocol)
 
 
-def test_it_is_not_copied_by_way_of_a_pickle():
-    """Copying, which is pickling in memory, is refused as well: hand on the same object."""
-    with pytest.raises(TypeError):
-        copy.deepcopy(Secret(VALUE))
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy])
+def test_its_copy_is_the_same_object(way):
+    """No second object holds the value."""
+    secret = Secret(VALUE)
+    assert way(secret) is secret
+    assert way([secret])[0] is secret
+
+
+def test_an_empty_one_may_travel():
+    """What has nothing to hide stands in the place of a secret that stayed behind."""
+    assert pickle.loads(pickle.dumps(Secret(""))) == Secret("")
 
 
 def test_it_is_not_json():

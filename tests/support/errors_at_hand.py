@@ -16,7 +16,7 @@ EXTRA = {
 
 
 def make_error(
-    kind: type[StayfastError], message: str = "it went wrong", **named: str
+    kind: type[StayfastError], message: str = "it went wrong", **named: object
 ) -> StayfastError:
     """An error of a class, with the further arguments that class asks for."""
     asked = inspect.signature(kind).parameters
