@@ -16,7 +16,7 @@ from ...engine import cbor
 from ...engine.lifetime import eagerness, serves
 from ...storage.keys.slots import unlock
 from ...storage.paths import config_dir, state_dir
-from ...storage.vault.file import open_database, open_secret, read_header
+from ...storage.vault.file import noted_generation, open_database, open_secret, read_header
 from ...storage.vault.header import keys_of
 from ...storage.vault.tree import read_by_alias
 
@@ -87,8 +87,11 @@ def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
         if store not in {"auto", header.kind}:
             return None
         keys = _keys(header, environ)
-        row, genuine = read_by_alias(connection, keys, alias)
-        return open_secret(keys, row) if row is not None and genuine else None
+        row, genuine, generation = read_by_alias(connection, keys, alias)
+        noted = noted_generation(config_dir(environ), keys)
+        if row is None or not genuine or generation < (noted or 0):
+            return None
+        return open_secret(keys, row)
     finally:
         connection.close()
 

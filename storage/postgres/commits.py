@@ -19,6 +19,7 @@ from ..audit.segments import prune, set_aside
 from ..host import SystemClock
 from ..vault.integrity import keep_head, read_head
 from ..vault.login_rows import put_login
+from ..vault.repair import record_rollback
 from .connections import Executor
 from .leases import fenced
 from .pg_errors import in_doubt, is_away
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ..audit.segments import Pruned
     from ..keys.sealing import Keys
     from ..vault.integrity import Head
+    from ..vault.rollback import RollbackMarker
     from .connections import Connection, Connections
 
 _PAUSE: Final = 0.2
@@ -48,9 +50,10 @@ class _Doubt(Exception):
 class Commits:
     """Writes into one database."""
 
-    def __init__(self, connections: Connections) -> None:
-        """Write by way of ``connections``."""
+    def __init__(self, connections: Connections, marker: RollbackMarker) -> None:
+        """Write by way of ``connections``, and note in ``marker`` how far the database has come."""
         self._connections = connections
+        self._marker = marker
 
     def changes(self, keys: Keys, changes: Sequence[Change]) -> list[Recorded]:
         """Commit ``changes`` and their events; see :meth:`stayfast.engine.ports.Storage.commit`."""
@@ -74,7 +77,7 @@ class Commits:
             head, recorded = append_event(database, keys, head, event)
             return head, [recorded]
 
-        return self._written(keys, write)[0]
+        return self._written(keys, write)[-1]
 
     def set_aside(self, keys: Keys) -> Recorded:
         """Leave a damaged log behind and begin a new segment; gives the record of that."""
@@ -84,7 +87,7 @@ class Commits:
             head, recorded = set_aside(database, keys, head)
             return head, [recorded]
 
-        return self._written(keys, write)[0]
+        return self._written(keys, write)[-1]
 
     def prune(self, keys: Keys, before: float) -> Pruned | None:
         """Remove what was recorded before ``before``; ``None`` if there is nothing.
@@ -127,14 +130,15 @@ class Commits:
                     return self._transaction(connection, keys, write)
             except _Doubt as doubt:
                 if self._was_committed(doubt, deadline):
+                    self._marker.note(keys, doubt.head.generation)
                     return doubt.recorded
             except psycopg.Error as error:
                 if not is_away(error) or _clock.monotonic() > deadline:
                     raise self._connections.explain(error) from error
             _clock.sleep(_PAUSE * random.uniform(0.1, 1.0))  # noqa: S311  no secret
 
-    @staticmethod
     def _transaction(
+        self,
         connection: Connection,
         keys: Keys,
         write: Callable[[Connection, Executor, Head], _Written],
@@ -148,8 +152,13 @@ class Commits:
                 connection.execute("BEGIN")
                 # waits for whoever holds it: one writer at a time, of all hosts
                 before = read_head(database, keys, for_update=True)
+                first: list[Recorded] = []
+                if self._marker.behind(keys, before.generation):
+                    before, event = record_rollback(database, keys, before)
+                    first.append(event)
                 head, recorded = write(connection, database, before)
-                written = keep_head(database, keys, head), recorded
+                head, recorded = keep_head(database, keys, head), [*first, *recorded]
+                written = head, recorded
                 connection.execute("COMMIT")
         except psycopg.errors.UniqueViolation as error:
             if error.diag.table_name == "audit":
@@ -164,6 +173,7 @@ class Commits:
             if written is not None and in_doubt(error):
                 raise _Doubt(*written) from error
             raise
+        self._marker.note(keys, head.generation)
         return recorded
 
     def _was_committed(self, doubt: _Doubt, deadline: float) -> bool:

@@ -22,11 +22,13 @@ from ..audit.rows import read_events
 from ..audit.signing import Signer, signed_head
 from ..host import SystemClock
 from ..locks import ChangePolling
+from ..paths import config_dir as default_config_dir
 from ..paths import state_dir as default_state_dir
 from ..vault.file import open_secret, row_by_alias, row_by_id
 from ..vault.header import Header, decode_header
 from ..vault.integrity import Head, read_head
 from ..vault.opener import VaultOpener
+from ..vault.rollback import RollbackMarker
 from ..vault.tamper_check import TamperCheck, problems_of
 from ..vault.tree import read_by_alias, read_by_id
 from .address import Address
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from ..audit.segments import Pruned
     from ..keys.sealing import Keys
     from ..vault.file import Row
+    from ..vault.tree import Found
     from .connections import Connection
 
 
@@ -95,7 +98,8 @@ class PostgresStorage:
             lease_seconds: For how long a login stays with a host that was cut off.
             patience: Seconds for which a server that goes away is waited for.
             interactive: Whether somebody is there to answer a keyring's prompt.
-            announce: Told in one line how the key is kept, when the tables are made.
+            announce: Called with one line when the tables are made (how the key is kept), and when
+                the database turns out to be an older one than this host has seen.
             environ: The environment.
 
         Raises:
@@ -113,10 +117,12 @@ class PostgresStorage:
             announce=announce,
             environ=env,
         )
-        self._commits = Commits(self._connections)
+        # beside this host's key: a database that was put back cannot put this back as well
+        marker = RollbackMarker(config_dir or default_config_dir(env), announce or _say_nothing)
+        self._commits = Commits(self._connections, marker)
         self._leases = LeaseRows(self._connections, ttl=lease_seconds)
         self._locks = os.path.join(state_dir or default_state_dir(env), "locks")
-        self._tamper_check = TamperCheck()
+        self._tamper_check = TamperCheck(marker.behind)
 
     def __repr__(self) -> str:
         return f"PostgresStorage({self._address.place})"
@@ -157,7 +163,7 @@ class PostgresStorage:
         self,
         database: Executor,
         keys: Keys,
-        look_up: Callable[[], tuple[Row | None, bool]],
+        look_up: Callable[[], Found],
         scan: Callable[[], Row | None],
     ) -> Login | None:
         row = self._tamper_check.checked(database, keys, look_up, scan)
@@ -290,6 +296,10 @@ class PostgresStorage:
     def close(self) -> None:
         """Let go of the connections; new ones are made when they are needed."""
         self._connections.close()
+
+
+def _say_nothing(line: str) -> None:
+    del line
 
 
 def _summaries(database: Executor, keys: Keys) -> Iterator[Summary]:

@@ -32,6 +32,8 @@ APPLICATION_ID = 0x53544159  # "STAY"
 BUSY_MS = 5000
 _BESIDE = ("-journal", "-wal", "-shm")
 _HEADER_LIMIT = 64 * 1024
+MARKER_OCTETS = 8
+_MARKER_LIMIT = 64
 
 
 def open_database(directory: str) -> sqlite3.Connection | None:
@@ -122,6 +124,24 @@ def row_by_alias(connection: Database, keys: Keys, alias: str) -> Row | None:
         "SELECT id, version, state, meta, secret FROM login WHERE idx = ?", (keys.index(alias),)
     ).fetchone()
     return found
+
+
+def noted_generation(config_dir: str, keys: Keys) -> int | None:
+    """How far the vault had come when that was last noted beside its key; ``None`` if it was not.
+
+    A note of another root key, or from another's hand, says nothing.
+    """
+    try:
+        data = read_private(marker_path(config_dir, keys), _MARKER_LIMIT)
+    except (OSError, StorageError):
+        return None
+    number, seal = data[:MARKER_OCTETS], data[MARKER_OCTETS:]
+    return int.from_bytes(number, "big") if seal == keys.marker_mac(number) else None
+
+
+def marker_path(config_dir: str, keys: Keys) -> str:
+    """Where it is noted how far the vault has come."""
+    return os.path.join(config_dir, f"vault-{keys.store[:4].hex()}.generation")
 
 
 def scan_for_alias(connection: Database, keys: Keys, alias: str) -> Row | None:

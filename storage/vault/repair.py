@@ -23,13 +23,9 @@ if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
     from ...engine.record import Login
     from ..keys.sealing import Keys
+    from .database import Database
 
 _clock: Final = SystemClock()
-ROLLED_BACK: Final = (
-    "this vault was further once: an older copy was put back, and a refresh token in it may be "
-    "refused by its provider, which then asks for a new sign-in"
-)
-"""What a user is told when the note beside the key is ahead of the vault."""
 _ROW: Final = "id, version, state, epoch, idx, meta, secret"
 
 
@@ -88,9 +84,7 @@ def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
     return done
 
 
-def tell_of_rollback(
-    connection: sqlite3.Connection, keys: Keys, head: Head
-) -> tuple[Head, Recorded]:
+def record_rollback(connection: Database, keys: Keys, head: Head) -> tuple[Head, Recorded]:
     """Put into the log that an older copy of the vault was put back."""
     return append_event(connection, keys, head, _event("rolled_back"))
 

@@ -12,65 +12,68 @@ from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import StorageError
 from ..host import SystemClock
-from ..private_file import ensure_directory, open_private, read_private
+from ..private_file import ensure_directory, open_private
+from .file import MARKER_OCTETS, marker_path, noted_generation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..keys.sealing import Keys
 
 _OFTEN_ENOUGH: Final = 60.0  # seconds between two notes of one process
-_OCTETS: Final = 8
-_LIMIT: Final = 64
+ROLLED_BACK: Final = (
+    "this vault was further once: an older copy was put back, and a refresh token in it may be "
+    "refused by its provider, which then asks for a new sign-in"
+)
 _clock: Final = SystemClock()
 
 
 class RollbackMarker:
-    """The note of one vault."""
+    """The note of one vault, or of one database on this host.
 
-    def __init__(self, config_dir: str) -> None:
-        """Keep it in ``config_dir``."""
+    It is compared once a process, and written after a commit: so it never says more than what is
+    durable, and a writer, who stands behind all earlier ones, never finds it ahead without reason.
+    """
+
+    def __init__(self, config_dir: str, announce: Callable[[str], None]) -> None:
+        """Keep it in ``config_dir``, and say by ``announce`` that an older copy was put back."""
         self._config_dir = config_dir
+        self._announce = announce
         self._noted_at = -_OFTEN_ENOUGH
-        self._compared = False
+        self._behind: bool | None = None
 
     def behind(self, keys: Keys, generation: int) -> bool:
-        """Whether the vault, at ``generation``, was further once; asked once per process."""
-        if self._compared:
-            return False
-        self._compared = True
-        noted = self._read(keys)
-        if noted is None or noted <= generation:
-            return False
-        self._write(keys, generation)  # it has been said; the log has it from now on
-        return True
+        """Whether the vault, at ``generation``, was further once.
+
+        That is announced once, and holds until a commit has recorded it.
+        """
+        if self._behind is None:
+            noted = noted_generation(self._config_dir, keys)
+            self._behind = noted is not None and noted > generation
+            if self._behind:
+                self._announce(ROLLED_BACK)
+        return self._behind
 
     def note(self, keys: Keys, generation: int) -> None:
         """The vault has come to ``generation``; a note that cannot be written is written later."""
+        if self._behind:  # the log has it from now on
+            self._behind = False
+            self._write(keys, generation)
+            return
         now = _clock.monotonic()
         if now - self._noted_at < _OFTEN_ENOUGH:
             return
         self._noted_at = now
-        noted = self._read(keys)
+        noted = noted_generation(self._config_dir, keys)
         if noted is None or noted < generation:
             self._write(keys, generation)
 
-    def _path(self, keys: Keys) -> str:
-        return os.path.join(self._config_dir, f"vault-{keys.store[:4].hex()}.generation")
-
-    def _read(self, keys: Keys) -> int | None:
-        try:
-            data = read_private(self._path(keys), _LIMIT)
-        except (OSError, StorageError):
-            return None
-        number, seal = data[:_OCTETS], data[_OCTETS:]
-        # of another root key, or another's hand: it tells nothing
-        return int.from_bytes(number, "big") if seal == keys.marker_mac(number) else None
-
     def _write(self, keys: Keys, generation: int) -> None:
-        number = generation.to_bytes(_OCTETS, "big")
+        number = generation.to_bytes(MARKER_OCTETS, "big")
         # no waiting for the disk: after a power cut an older note is merely a weaker one
         with suppress(OSError, StorageError):
             ensure_directory(self._config_dir)
-            descriptor = open_private(self._path(keys), create=True)
+            descriptor = open_private(marker_path(self._config_dir, keys), create=True)
             try:
                 os.write(descriptor, number + keys.marker_mac(number))
             finally:

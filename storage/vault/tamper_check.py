@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..keys.sealing import Keys
     from .database import Database
     from .file import Row
+    from .tree import Found
 
 
 class TamperCheck:
@@ -34,8 +35,13 @@ class TamperCheck:
         suspicion: What is wrong, if something was when the vault was last looked at.
     """
 
-    def __init__(self) -> None:
-        """Nothing has been looked at yet."""
+    def __init__(self, on_generation: Callable[[Keys, int], object]) -> None:
+        """Nothing has been looked at yet.
+
+        Args:
+            on_generation: Called with the generation of the vault whenever a login is looked up.
+        """
+        self._on_generation = on_generation
         self._checked: object = None  # when the rows were last as the integrity record says
         self.suspicion: Damaged | None = None
 
@@ -43,7 +49,7 @@ class TamperCheck:
         self,
         connection: Database,
         keys: Keys,
-        look_up: Callable[[], tuple[Row | None, bool]],
+        look_up: Callable[[], Found],
         scan: Callable[[], Row | None],
         changes: object = None,
     ) -> Row | None:
@@ -52,7 +58,8 @@ class TamperCheck:
         Args:
             connection: The database.
             keys: Its keys.
-            look_up: Gives the row, and whether the tree shows it to be the last that was saved.
+            look_up: Gives the row, and whether the tree shows it to be the last that was saved
+                (:mod:`.tree`).
             scan: Gives the row where the database's own index may be torn.
             changes: Differs from what it was when somebody has written, by our rules or not.
 
@@ -60,11 +67,12 @@ class TamperCheck:
             Damaged: Something in the vault is wrong, and this may be it.
         """
         try:
-            row, genuine = look_up()
+            row, genuine, generation = look_up()
         except sqlite3.DatabaseError as error:
             if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF != sqlite3.SQLITE_CORRUPT:
                 raise
         else:
+            self._on_generation(keys, generation)
             if genuine:
                 return row
         self.look(connection, keys, changes)

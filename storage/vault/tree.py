@@ -31,10 +31,13 @@ from ...engine.errors import Damaged
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import TypeAlias
 
     from ..keys.sealing import Keys
     from .database import Database
     from .file import Row
+
+    Found: TypeAlias = "tuple[Row | None, bool, int]"
 
 MODULUS = 1 << 256
 _HELP = "stayfast store mend"
@@ -151,37 +154,37 @@ def head_members(keys: Keys, body: object, mac: object) -> Mapping[str, cbor.Pla
         raise Damaged("the integrity record of the vault was changed", hint=_HELP) from error
 
 
-def read_by_id(connection: Database, keys: Keys, login: str) -> tuple[Row | None, bool]:
+def read_by_id(connection: Database, keys: Keys, login: str) -> Found:
     """The row of ``login``, still sealed, and whether the tree shows it to be the last saved.
 
-    ``None`` for a login that is not there; then the tree shows whether it should be.
+    ``None`` for a login that is not there; then the tree shows whether it should be. The third is
+    the generation of the vault.
 
     Raises:
         Damaged: The integrity record was edited.
     """
     try:
-        leaf = leaf_of_id(login)
-    except ValueError:  # and so none can have been saved
-        return None, True
-    rows, genuine = _read(
-        connection, keys, _READ_BY_ID, leaf, (login[:_ID_STEPS], login[:_ID_STEPS] + "\x7f")
-    )
-    return next((row for _, row in rows if row[0] == login), None), genuine
+        leaf, beginning = leaf_of_id(login), login[:_ID_STEPS]
+    except ValueError:  # so none was saved under it; any leaf serves to see that
+        leaf, beginning = 0, "0" * _ID_STEPS
+    bounds = beginning, beginning + "\x7f"
+    rows, genuine, generation = _read(connection, keys, _READ_BY_ID, leaf, bounds)
+    return next((row for _, row in rows if row[0] == login), None), genuine, generation
 
 
-def read_by_alias(connection: Database, keys: Keys, alias: str) -> tuple[Row | None, bool]:
+def read_by_alias(connection: Database, keys: Keys, alias: str) -> Found:
     """As :func:`read_by_id`, by its alias."""
     index = keys.index(alias)
     leaf = leaf_of_index(index)
     first = 2 * (leaf - _ID_LEAVES)
     bounds = first.to_bytes(2, "big"), (first + 1).to_bytes(2, "big") + b"\xff" * 14
-    rows, genuine = _read(connection, keys, _READ_BY_INDEX, leaf, bounds)
-    return next((row for at, row in rows if at == index), None), genuine
+    rows, genuine, generation = _read(connection, keys, _READ_BY_INDEX, leaf, bounds)
+    return next((row for at, row in rows if at == index), None), genuine, generation
 
 
 def _read(
     connection: Database, keys: Keys, sql: str, leaf: int, bounds: tuple[object, object]
-) -> tuple[list[tuple[bytes, Row]], bool]:
+) -> tuple[list[tuple[bytes, Row]], bool, int]:
     places = path(leaf)
     rows: list[tuple[bytes, Row]] = []
     nodes: dict[int, bytes] = {}
@@ -195,11 +198,14 @@ def _read(
             nodes[number] = meta
         else:
             head = (meta, secret)
-    expected = head_members(keys, *head).get("root")
+    members = head_members(keys, *head)
+    generation = members.get("generation")
     try:
-        return rows, _sum(keys, rows) == _entry(keys, nodes, places, number_of(leaf), expected)
+        entry = _entry(keys, nodes, places, number_of(leaf), members.get("root"))
+        genuine = _sum(keys, rows) == entry
     except (ValueError, TypeError, AttributeError):  # a torn node; or SQLite kept another type
-        return rows, False
+        genuine = False
+    return rows, genuine, generation if isinstance(generation, int) else 0
 
 
 def _sum(keys: Keys, rows: Iterable[tuple[bytes, Row]]) -> int:

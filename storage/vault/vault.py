@@ -49,7 +49,8 @@ That does not show that the row is the latest. The tree does, whose root is in t
 a login is looked up together with its branch, also by ``stayfast token``, and a list compares all
 rows. If something differs, a login is given out only if the audit log shows that its row is the last
 that was saved. A whole older copy of the vault passes both checks; the rollback marker, which is
-kept beside the key, tells it from the present one, at the next write. The index is not sealed with
+kept beside the key, tells it from the present one: it is announced, and the next commit records
+it. The index is not sealed with
 the row, so the alias of a login that was found is compared.
 """
 
@@ -90,7 +91,7 @@ from .info import VaultInfo, vault_info_of
 from .integrity import Head, keep_head, read_head
 from .login_rows import put_login, put_record
 from .rekey import rekey
-from .repair import ROLLED_BACK, Mended, mend, tell_of_rollback
+from .repair import Mended, mend, record_rollback
 from .rollback import RollbackMarker
 from .sqlite_errors import translated
 from .tamper_check import TamperCheck, problems_of
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from ..keys.sources import KeySources
     from .file import Row
     from .header import Header
+    from .tree import Found
 
 T = TypeVar("T")
 _HELP: Final = "stayfast store mend"
@@ -144,11 +146,11 @@ class Vault:
         """
         self._key_sources = key_sources
         self._announce = announce
-        self._rollback_marker = RollbackMarker(key_sources.config_dir)
+        self._rollback_marker = RollbackMarker(key_sources.config_dir, announce)
         self._reserve = Reserve(directory)
         self._spill = Spill(environ)
         self._describe = describe
-        self._tamper_check = TamperCheck()
+        self._tamper_check = TamperCheck(self._rollback_marker.behind)
         self._vault_connection = VaultConnection(directory, unlock, create)
 
     # --- reading -----------------------------------------------------------------------------------
@@ -307,7 +309,7 @@ class Vault:
         self,
         connection: sqlite3.Connection,
         keys: Keys,
-        look_up: Callable[[], tuple[Row | None, bool]],
+        look_up: Callable[[], Found],
         scan: Callable[[], Row | None],
     ) -> Row | None:
         changes = self._vault_connection.changes()
@@ -380,11 +382,10 @@ class Vault:
         with self._vault_connection.writing() as (connection, keys):
             head, recorded = ready(connection, keys)
             if self._rollback_marker.behind(keys, head.generation):
-                self._announce(ROLLED_BACK)
-                head, told = tell_of_rollback(connection, keys, head)
-                recorded.append(told)
+                head, event = record_rollback(connection, keys, head)
+                recorded.append(event)
             yield connection, keys, head, recorded
-        self._rollback_marker.note(keys, head.generation)
+        self._rollback_marker.note(keys, head.generation + 1)  # what is durable now
 
     # --- upkeep ----------------------------------------------------------------------------------
 

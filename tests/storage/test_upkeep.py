@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -18,7 +19,8 @@ from stayfast.engine.audit.events import EventKind, Recorded
 from stayfast.engine.errors import ConfigInvalid, Damaged, StorageError, StorageFull
 from stayfast.engine.ports import Change
 from stayfast.engine.record import Login, account_alias
-from stayfast.engine.table import Trigger
+from stayfast.engine.table import State, Trigger
+from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.keys.sources import KINDS
 from stayfast.storage.migrating import import_tokens, ledger_over, migrate
@@ -305,6 +307,28 @@ def test_a_whole_vault_put_back_is_said(place: Path) -> None:
     saved(vault(place, told), [finished("three")])
     assert len(told) == 1
     assert vault(place).problems() == []
+
+
+def test_a_whole_vault_put_back_is_said_by_those_that_only_read(place: Path) -> None:
+    """A login that was given up comes back with the vault: ``token`` leaves that to who can say so."""
+    one = finished("one")
+    assert one.tokens is not None
+    one = replace(one, tokens=replace(one.tokens, issued_at=time.time()))
+    environ = {"STAYFAST_STATE_DIR": str(place / "s"), "STAYFAST_CONFIG_DIR": str(place / "c")}
+    saved(vault(place), [one])
+    assert cached_token(["one"], environ) == "token"
+    shutil.copytree(place / "s", place / "backup")
+    saved(vault(place), [further(one, state=State.IDLE, tokens=None)])
+    shutil.rmtree(place / "s")
+    shutil.copytree(place / "backup", place / "s")
+    assert cached_token(["one"], environ) is None
+    said: list[str] = []
+    opened = vault(place, said)
+    assert [opened.read(one.id), opened.read(one.id)] == [one, one]
+    assert len(said) == 1
+    saved(opened, [finished("two")])
+    assert [event.members.get("detail") for event in opened.events()].count("rolled_back") == 1
+    assert cached_token(["one"], environ) == "token"
 
 
 # --- room ----------------------------------------------------------------------------------------
