@@ -12,9 +12,10 @@ from enum import StrEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from ..engine.errors import AuthRequired, StayfastError
+from ..engine.errors import AuthFailed, AuthRequired, StayfastError
 from ..engine.flows.logins import DEFAULT_TIMEOUT, Started
 from ..engine.login_id import choose
+from ..engine.oauth.token_endpoint import bearer_token
 from ..engine.oauth.tokens import DEFAULT_BUFFER
 from ..engine.record import DEFAULT_ACCOUNT
 from ..engine.result import Failure, Success
@@ -74,6 +75,9 @@ def _answered(
             return Success(method(self, *args, **kwargs))
         except StayfastError as error:
             return Failure.of(error)
+        except OSError as error:  # a limit of this process or system, met where nobody expected it
+            why = (error.strerror or type(error).__name__).lower()
+            return Failure.of(AuthFailed(f"the system refused what was needed: {why}"))
 
     return answer
 
@@ -309,12 +313,14 @@ class OAuthService:
         ``LOGIN_BUSY``, ``STORAGE_…``.
         """
         refresh = self.assembly.conductor.refresh
-        return _tokens(refresh.valid(service, account, buffer=buffer_seconds))
+        login = refresh.valid(service, account, buffer=buffer_seconds)
+        bearer_token(login)
+        return _tokens(login)
 
     @_answered
     def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> str:
         """The access token alone, refreshed if need be. Failures: as for ensure_valid_token."""
-        return _tokens(self.assembly.conductor.refresh.valid(service, account)).access_token
+        return bearer_token(self.assembly.conductor.refresh.valid(service, account))
 
     @_answered
     def refresh_tokens(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> OAuthTokens:

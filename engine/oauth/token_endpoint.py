@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ..errors import ConfigMissing, NetworkError, ProviderError
+from ..errors import AuthRequired, ConfigMissing, NetworkError, ProviderError
+from ..record import DEFAULT_ACCOUNT
 from .client_authentication import client_request
 from .provider_response import error_code, judge, server_date
-from .tokens import OAuthTokens
+from .tokens import OAuthTokens, printable
 
 if TYPE_CHECKING:
     from ..ports import HttpRequest, HttpResponse
+    from ..record import Login
     from ..secret import Secret
     from .callback import ValidatedCallback
     from .provider import OAuthConfig
@@ -77,6 +79,31 @@ def understood(config: OAuthConfig, token_type: str) -> bool:
     """
     words = {"bearer", *(word.lower() for word in config.token_types)}
     return token_type.lower() in words
+
+
+def bearer_token(login: Login) -> str:
+    """The access token of ``login`` as it may stand in a header, a line or a variable.
+
+    What is stored may be older than the checks of :func:`judge_token_response`, or come from a
+    program, so it is checked again where it is used.
+
+    Raises:
+        AuthRequired: There is none, or it is none that may be used (RFC 6749 §7.1, appendix A.12).
+    """
+    tokens, name = login.tokens, login.provider
+    which = "" if login.account == DEFAULT_ACCOUNT else f" --account {login.account}"
+    if tokens is None:
+        raise AuthRequired(f"not signed in to {name}", hint=f"stayfast login {name}{which}")
+    if not tokens.access_token or not printable(tokens.access_token):
+        problem = "it has characters that no token may have"
+    elif not understood(login.config, tokens.token_type):
+        problem = "it is of a type that is not understood"
+    else:
+        return tokens.access_token
+    again = f"refresh {name}{which}" if tokens.refresh_token else f"login {name}{which} --new"
+    raise AuthRequired(
+        f"the stored access token for {name} cannot be used: {problem}", hint=f"stayfast {again}"
+    )
 
 
 def judge_token_response(

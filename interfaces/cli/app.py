@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
-from ...engine.errors import AuthRequired, NotFound
+from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
+from ...engine.oauth.tokens import printable
 from ..assembly import Assembly
 from ..audit.file import AuditFile
 from .follower import LogAlarm
@@ -84,6 +85,19 @@ class App:
             if self.options.get(option)
         }
         return {**self.environ, **given}
+
+    def given_token(self) -> str | None:
+        """The token of ``STAYFAST_TOKEN``; one of nothing but blanks is unset.
+
+        Raises:
+            ConfigInvalid: It has characters that no token may have (RFC 6749 appendix A.12).
+        """
+        given = self.environ.get("STAYFAST_TOKEN", "").strip()
+        if not printable(given):
+            raise ConfigInvalid(
+                "STAYFAST_TOKEN has characters that no token may have", hint="unset STAYFAST_TOKEN"
+            )
+        return given or None
 
     def only_provider(self, given: str | None) -> str:
         """The provider that is meant: the one named, or the only one signed in to.

@@ -127,7 +127,9 @@ def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | 
         return None
     token = tokens.get("access_token")
     lasts, issued = tokens.get("expires_in"), tokens.get("issued_at")
-    if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
+    if not isinstance(token, str) or not (token and token.isascii() and token.isprintable()):
+        return None
+    if str(tokens.get("token_type", "Bearer")).lower() != "bearer":  # some mean bearer all the same
         return None
     if isinstance(lasts, int | float) and isinstance(issued, int | float):
         buffer = least
@@ -161,12 +163,9 @@ def print_and_leave(text: str) -> None:
     except OSError as error:
         if error.errno != errno.EPIPE:  # else the reader closed the pipe: it knows
             why = (error.strerror or "it takes nothing").lower()
+            hint = "df -h" if error.errno == errno.ENOSPC else "look where standard output goes"
             _remark(f"error: the token could not be written to standard output: {why}\n")
-            _remark(
-                "hint:  look where standard output goes\n"
-                if error.errno != errno.ENOSPC
-                else "hint:  df -h\n"
-            )
+            _remark(f"hint:  {hint}\n")
         os._exit(1)
     if sys.stdout.isatty():
         _remark(SCROLLBACK_NOTE)

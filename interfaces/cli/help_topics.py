@@ -44,6 +44,8 @@ _EXIT_CODES = """\
 6    timed out or expired
 7    the storage cannot be used
 8    something stored was changed or damaged
+126  exec: the command cannot be run
+127  exec: the command does not exist
 130  interrupted; what was reached is saved
 """
 _STORAGE = """\

@@ -146,7 +146,7 @@ def login(
         heading=lambda begun: _announce(app, begun, decided[0]),
     )
     assembly = app.assembly([follower, *_explaining(app, explain)])
-    if app.environ.get("STAYFAST_TOKEN"):
+    if app.environ.get("STAYFAST_TOKEN", "").strip():
         terminal.say("STAYFAST_TOKEN is set in this shell and will be used instead", mark="warn")
     wanted = [scope for given in scopes for scope in given.split()] or None
     config = _config(app, provider, client_id, wanted, via or "auto")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from ....engine.errors import AuthRequired, ConfigInvalid, TokenExpired
+from ....engine.errors import AuthRequired, ConfigInvalid, NotFound, TokenExpired
+from ....engine.oauth.token_endpoint import bearer_token
 from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ..app import App, takes_app
 from ..fast import SCROLLBACK_NOTE
@@ -96,27 +100,23 @@ def _refreshed(app: App, name: str, account: str, min_ttl: float, *, force: bool
 
 def _from_environment(app: App) -> str | None:
     """The token of ``STAYFAST_TOKEN``, announced."""
-    given = app.environ.get("STAYFAST_TOKEN")
-    if given:
+    given = app.given_token()
+    if given is not None:
         app.terminal.say("STAYFAST_TOKEN is set and used instead of a stored login", mark="warn")
-    return given or None
+    return given
 
 
 def _print(app: App, login: Login, form: str) -> None:
-    tokens = login.tokens
-    if tokens is None:
-        raise AuthRequired(
-            f"not signed in to {login.provider}", hint=f"stayfast login {login.provider}"
-        )
+    secret, tokens = bearer_token(login), login.tokens
     members = {
         "provider": login.provider,
         "account": login.account,
-        "access_token": tokens.access_token,
-        "token_type": tokens.token_type,
-        "expires_at": rfc3339(tokens.expires_at),
-        "scopes": list(tokens.scopes),
+        "access_token": secret,
+        "token_type": tokens.token_type if tokens else "Bearer",
+        "expires_at": rfc3339(tokens.expires_at if tokens else None),
+        "scopes": list(tokens.scopes) if tokens else [],
     }
-    _print_secret(app, tokens.access_token, form, members)
+    _print_secret(app, secret, form, members)
 
 
 def _print_secret(app: App, secret: str, form: str, members: Mapping[str, object]) -> None:
@@ -147,8 +147,8 @@ def refresh(app: App, *, provider: str | None, account: str) -> None:
     """Refresh now, even a token that is still good."""
     name = app.only_provider(provider)
     assembly = app.assembly()
-    renewed = _refreshed(app, name, account, 0.0, force=True)
-    end = renewed.tokens.expires_at if renewed.tokens else None
+    refreshed = _refreshed(app, name, account, 0.0, force=True)
+    end = refreshed.tokens.expires_at if refreshed.tokens else None
     if app.terminal.json:
         app.terminal.answer_json(
             "refresh/1", {"provider": name, "account": account, "expires_at": rfc3339(end)}
@@ -177,7 +177,7 @@ def logout(
     else:
         who = [(app.only_provider(provider), account)]
     results = [_sign_out(app, name, which, revoke=not no_revoke) for name, which in who]
-    if app.environ.get("STAYFAST_TOKEN"):
+    if app.environ.get("STAYFAST_TOKEN", "").strip():
         terminal.say(
             "STAYFAST_TOKEN is still set in this shell and will keep being used", mark="warn"
         )
@@ -224,7 +224,46 @@ def _still_valid(app: App, until: float | None, login: Login) -> None:
     app.terminal.say(f"  Revoke it yourself at {where}.")
 
 
-@click.command("exec", context_settings={"allow_interspersed_args": False})
+class _Exec(click.Command):
+    """Takes its own options before and after PROVIDER; what follows them is the command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the options first: click would take those behind PROVIDER for the command."""
+        flags = {
+            name: option.is_flag or option.count
+            for option in self.get_params(ctx)
+            if isinstance(option, click.Option)
+            for name in option.opts
+        }
+        options: list[str] = []
+        provider: list[str] = []
+        rest = list(args)
+        while rest and rest[0] != "--":
+            word = rest[0]
+            if word.startswith("-"):
+                takes_value = "=" not in word and not flags.get(word, True)
+                options += rest[: 1 + takes_value]
+                del rest[: 1 + takes_value]
+            elif provider:
+                break
+            else:
+                provider.append(rest.pop(0))
+        return super().parse_args(ctx, [*options, *provider, *rest])
+
+
+class _CommandNotFound(NotFound):
+    """``exec`` was to run a command that does not exist; the status is that of ``env`` and ``nohup``."""
+
+    exit_code = 127
+
+
+class _CommandNotRun(ConfigInvalid):
+    """``exec`` was to run something that cannot be run; the status is that of ``env`` and ``nohup``."""
+
+    exit_code = 126
+
+
+@click.command("exec", cls=_Exec, context_settings={"allow_interspersed_args": False})
 @click.argument("provider")
 @click.option("--var", default="ACCESS_TOKEN", show_default=True, help="The variable it is put in.")
 @click.option(
@@ -234,7 +273,7 @@ def _still_valid(app: App, until: float | None, login: Login) -> None:
 @takes_app
 def execute(app: App, *, provider: str, var: str, account: str, command: tuple[str, ...]) -> None:
     """Run COMMAND with the token in its environment. No other program sees it."""
-    if not var.isidentifier():
+    if not (var.isascii() and var.isidentifier()):
         raise ConfigInvalid(f"{var!r} is not the name of a variable", hint="--var ACCESS_TOKEN")
     if command[0] == "--":
         command = command[1:]
@@ -242,12 +281,30 @@ def execute(app: App, *, provider: str, var: str, account: str, command: tuple[s
         raise ConfigInvalid("no command was named", hint=f"stayfast exec {provider} -- COMMAND")
     secret = _from_environment(app)
     if secret is None:
-        found = _refreshed(app, provider, account, 60.0, force=False)
-        secret = found.tokens.access_token if found.tokens else ""
+        secret = bearer_token(_refreshed(app, provider, account, 60.0, force=False))
+    app.report_failed_sinks()  # nothing of ours runs after the command has taken our place
     try:
-        os.execvpe(command[0], command, {**app.environ, var: secret})  # noqa: S606  its purpose
+        with _default_signals():
+            os.execvpe(command[0], command, {**app.environ, var: secret})  # noqa: S606  its purpose
     except OSError as error:
-        raise ConfigInvalid(
-            f"{command[0]} cannot be run: {(error.strerror or '').lower()}",
+        kind = _CommandNotFound if error.errno == errno.ENOENT else _CommandNotRun
+        raise kind(
+            f"{command[0]} cannot be run: {(error.strerror or type(error).__name__).lower()}",
             hint=f"stayfast exec {provider} -- COMMAND",
         ) from error
+
+
+@contextmanager
+def _default_signals() -> Generator[None]:
+    """Handle the signals that Python ignores as the system does: a command inherits what is ignored.
+
+    As with :mod:`subprocess`; ``yes | head`` would else complain of a broken pipe.
+    """
+    names = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:  # there is no such command, and we go on
+        for number, handler in before.items():
+            signal.signal(number, handler)
