@@ -45,10 +45,10 @@ HOSTILE = [
     "${HOME}$HOME{a,b}~*?[a-z]!!^%1",
     "-e",
     "--",
-    " leading and trailing ",
-    "".join(PRINTABLE),
-    "".join(reversed(PRINTABLE)),
-    *PRINTABLE,
+    "x  blanks inside  x",
+    f"x{''.join(PRINTABLE)}",
+    f"{''.join(reversed(PRINTABLE))}x",
+    *PRINTABLE[1:],  # the variable counts without its blanks
 ]
 SHELLS = [("env", "sh"), ("env", "bash"), ("env", "zsh"), ("fish", "fish")]
 if shutil.which("pwsh"):  # Debian has no package of it, so nothing may depend on it
