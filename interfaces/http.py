@@ -18,6 +18,7 @@ from ..engine.oauth.addresses import loopback_host, secure_address
 from ..engine.ports import HttpResponse
 from ..storage.host import SystemClock, app_version
 from .http_failure import explain
+from .http_settings import proxy_for, trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +31,6 @@ BODY_LIMIT: Final = 1024 * 1024
 """Octets of an answer that are read at most; token responses are a few thousand."""
 _PIECE: Final = 16 * 1024
 _IDLE: Final = 15.0  # a connection that has been idle for longer may be dead without our knowing
-_CERTIFICATES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class RequestsHttp:
@@ -71,13 +71,13 @@ class RequestsHttp:
 
     def settings(self) -> dict[str, Any]:
         """What another process needs for a client that behaves like this one, by argument."""
-        trusted = self._trusted()
+        trust = trust_of(self._environ, self._certificates)
         return {
             "connect": self._timeout[0],
             "read": self._timeout[1],
             "total": self._total,
             "limit": self._limit,
-            "certificates": os.path.abspath(trusted) if isinstance(trusted, str) else None,
+            "certificates": os.path.abspath(trust.path) if trust else None,
         }
 
     def send(self, request: HttpRequest) -> HttpResponse:
@@ -116,14 +116,17 @@ class RequestsHttp:
                 f"{_named(request.url)} is not an address", hint="stayfast provider list"
             ) from None
         session = self._open_session()
+        # nothing meant for this machine goes through a proxy, which would call itself by that name
+        proxy = None if loopback_host(host) else proxy_for(request.url)
+        trust = trust_of(self._environ, self._certificates)
         try:
             response = session.send(
                 ready,
                 stream=True,
                 allow_redirects=False,
                 timeout=self._timeout,
-                verify=self._trusted(),
-                proxies=self._proxies(ready.url or "", host),
+                verify=trust.path if trust else True,
+                proxies={"all": proxy.address} if proxy else {},
             )
             with response:
                 return self._received(response, host, gone)
@@ -132,7 +135,7 @@ class RequestsHttp:
         # an exception of requests carries its request: the secret in it must not travel on; and
         # whatever it is (requests, urllib3, OSError, ValueError), there is no answer
         except Exception as error:  # noqa: BLE001  said above
-            raise explain(error, host) from None
+            raise explain(error, host, proxy, trust) from None
 
     def _received(self, response: Response, host: str, gone: Callable[[], bool]) -> HttpResponse:
         size = response.headers.get("Content-Length", "")
@@ -166,16 +169,6 @@ class RequestsHttp:
         self._last_use = now
         return session
 
-    def _trusted(self) -> str | bool:
-        named = (self._environ.get(name) for name in _CERTIFICATES)
-        return self._certificates or next((path for path in named if path), None) or True
-
-    def _proxies(self, url: str, host: str) -> dict[str, str]:
-        """The proxies for ``url``; never one for this machine, which a proxy calls itself."""
-        from requests.utils import get_environ_proxies  # noqa: PLC0415  as above
-
-        return {} if loopback_host(host) else dict(get_environ_proxies(url))
-
 
 class _Call:
     """Work done in a thread of its own, so that no look-up of a name and no drip outlasts it."""
@@ -196,9 +189,13 @@ class _Call:
 
     def result(self, host: str) -> HttpResponse:
         try:
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:  # the limit of processes: bounded by connect and read alone, then
+                self._run()
             # join with a time-out asks the C library, which freezegun does not stop
-            self._thread.join(self._seconds)
+            if self._thread.ident is not None:
+                self._thread.join(self._seconds)
         finally:
             self._gone = True
         error, answer = self._error, self._answer

@@ -12,21 +12,42 @@ from ..engine.errors import NetworkError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .http_settings import Proxy, Trust
+
 _UNREACHABLE: Final = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
 )
 _LATER: Final = "try again in a while"
+_LOOK: Final = "curl -v https://{host}/"
 _TRUST: Final = "export REQUESTS_CA_BUNDLE=/path/to/your-authority.pem"
 _NOT_YET_VALID, _EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
 
-def explain(error: BaseException, host: str) -> NetworkError:
-    """The error to raise for ``error``; it quotes nothing of it."""
+def explain(
+    error: BaseException, host: str, proxy: Proxy | None = None, trust: Trust | None = None
+) -> NetworkError:
+    """The error to raise for ``error``; it quotes nothing of it.
+
+    Args:
+        error: What requests, urllib3 or the system raised.
+        host: The provider's.
+        proxy: The proxy that stood between.
+        trust: The certificates that were configured in place of the usual ones.
+    """
     causes = list(_causes(error))
     names = {kind.__name__ for cause in causes for kind in type(cause).__mro__}
+    if trust is not None and (_bad_bundle(causes, names) or "SSLError" in names):
+        problem = trust.problem()
+        if problem is not None:
+            return problem
+    if proxy is not None and _by_proxy(causes, names):
+        return NetworkError(
+            f"the proxy in {proxy.variable} did not let us through to {host}",
+            hint=f"export {proxy.variable}=http://…",
+        )
     for test, message, hint in _SENTENCES:
         if test(causes, names):
-            return NetworkError(message.format(host=host), hint=hint)
+            return NetworkError(message.format(host=host), hint=hint.format(host=host))
     return NetworkError(f"no answer could be had from {host}", hint=_LATER)
 
 
@@ -74,16 +95,13 @@ def _bad_bundle(causes: list[BaseException], names: set[str]) -> bool:
     )
 
 
+_by_proxy: Final = _named("ProxyError", "ProxySchemeUnknown", "InvalidProxyURL")
+
 _SENTENCES: Final[tuple[tuple[Callable[[list[BaseException], set[str]], bool], str, str], ...]] = (
     (
         _bad_bundle,
-        "the file of trusted certificates cannot be read",
-        "unset REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE",
-    ),
-    (
-        _named("ProxyError", "ProxySchemeUnknown", "InvalidProxyURL"),
-        "the proxy on the way to {host} did not let us through",
-        "export HTTPS_PROXY=http://…",
+        "the certificates that this Python trusts cannot be read",
+        "pip install --force-reinstall certifi",
     ),
     (
         _certificate_dates,
@@ -94,11 +112,11 @@ _SENTENCES: Final[tuple[tuple[Callable[[list[BaseException], set[str]], bool], s
     (
         _of(socket.gaierror),
         "{host} was not found; is this machine on the network?",
-        "stayfast doctor",
+        _LOOK,
     ),
-    (_named("NameResolutionError"), "{host} was not found", "stayfast doctor"),
+    (_named("NameResolutionError"), "{host} was not found", _LOOK),
     (_of(ConnectionRefusedError), "{host} refused the connection", _LATER),
-    (_unreachable, "{host} cannot be reached from this network", "stayfast doctor"),
+    (_unreachable, "{host} cannot be reached from this network", _LOOK),
     (
         _named("ConnectTimeout", "ConnectTimeoutError"),
         "{host} did not answer the connection in time",
@@ -113,7 +131,7 @@ _SENTENCES: Final[tuple[tuple[Callable[[list[BaseException], set[str]], bool], s
     (
         _named("SSLError"),
         "no secure connection to {host} could be made",
-        "stayfast doctor",
+        _LOOK,
     ),
     (
         _named("ContentDecodingError", "DecodeError"),

@@ -300,6 +300,101 @@ def test_a_proxy_is_used_for_other_hosts(monkeypatch):
     assert "proxy" in message
 
 
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "socks9://user:canary-code@p.example:1",
+        "ftp://canary-code.example:1",
+        "http://canary-code.example:99999",
+        "http://canary-code.example:abc",
+        "http://canary-code.example:0",
+        "http://[canary-code",
+        "http://",
+        "://canary-code",
+        "http:///canary-code",
+        "http://canary code:1",
+        f"http://{'a' * 70}.example:1",
+    ],
+)
+def test_a_proxy_that_cannot_be_one_is_named_by_its_variable(monkeypatch, name, value):
+    """Nothing is sent, and the value, which may hold a password, is not shown."""
+    monkeypatch.setenv(name, value)
+    message = fails(RequestsHttp(), post("https://login.acme.invalid/token"))
+
+    assert name in message
+    assert "canary" not in message
+
+
+@pytest.mark.parametrize("kind", ["socks4", "socks5", "socks5h"])
+def test_a_socks_proxy_without_its_package_says_which(monkeypatch, kind):
+    """The package is named as what is to be installed."""
+    monkeypatch.setenv("all_proxy", f"{kind}://127.0.0.1:1080")
+    monkeypatch.setitem(sys.modules, "socks", None)
+    with pytest.raises(NetworkError) as caught:
+        RequestsHttp().send(post("https://login.acme.invalid/token"))
+
+    assert "all_proxy" in caught.value.message
+    assert caught.value.hint == "pip install PySocks"
+
+
+def test_a_proxy_counts_without_the_blanks_around_it(monkeypatch):
+    """A variable that was read from a file has its line end."""
+    with misbehaving(reply(b"", "403 Forbidden")) as proxy:
+        monkeypatch.setenv("https_proxy", f" {proxy.url(path='')}\n")
+        message = fails(RequestsHttp(), post("https://login.acme.invalid/token"))
+
+    assert len(proxy.requests) == 1
+    assert "https_proxy" in message
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+@pytest.mark.parametrize(
+    "octets", [None, b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nAA", b"\xff\x00"]
+)
+def test_a_broken_file_of_certificates_is_named_with_its_variable(
+    tmp_path, monkeypatch, name, octets
+):
+    """Absent, empty, cut off or something else: variable and path are in the sentence."""
+    path = tmp_path / "bundle.pem"
+    if octets is not None:
+        path.write_bytes(octets)
+    monkeypatch.setenv(name, str(path))
+    context = server_context(tmp_path)
+    with misbehaving(reply(b"{}"), context) as server, pytest.raises(NetworkError) as caught:
+        RequestsHttp().send(post(server.url(scheme="https")))
+
+    assert name in caught.value.message
+    assert str(path) in caught.value.message
+    assert caught.value.hint == f"unset {name}"
+
+
+def test_a_good_file_of_certificates_is_not_blamed(tmp_path, monkeypatch):
+    """Where it can be read, and does not vouch for the server, the server's certificate is the matter."""
+    (tmp_path / "other").mkdir()
+    server_context(tmp_path / "other")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "other" / "certificate.pem"))
+    context = server_context(tmp_path)
+    with misbehaving(reply(b"{}"), context) as server, pytest.raises(NetworkError) as caught:
+        RequestsHttp().send(post(server.url(scheme="https")))
+
+    assert "SSL_CERT_FILE" not in caught.value.message
+
+
+def test_a_request_is_sent_where_no_thread_can_be_started(monkeypatch):
+    """At the limit of processes it is sent by the thread at hand."""
+    begin = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name == "stayfast-http":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    with misbehaving(reply(b"{}")) as server:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        assert RequestsHttp().send(post(server.url())).body == b"{}"
+
+
 def test_netrc_does_not_replace_the_clients_credentials(tmp_path, monkeypatch):
     """The library would put a password of this host over our own header."""
     netrc = tmp_path / "netrc"

@@ -1,0 +1,134 @@
+"""What the environment says of the way to providers: proxies, and whom to trust.
+
+Both are judged before anything is sent, or when it failed: a value that cannot work is named by its
+variable, never quoted (the address of a proxy may hold a password).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import ssl
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from ..engine.errors import NetworkError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CERTIFICATES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_SOCKS: Final = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
+_SYSTEM: Final = "the system's settings"
+
+
+class Proxy(NamedTuple):
+    """The proxy on the way to a provider.
+
+    Attributes:
+        variable: Where it is configured.
+        address: The address that was judged to be one.
+    """
+
+    variable: str
+    address: str
+
+
+class Trust(NamedTuple):
+    """The file or directory of certificate authorities that replaces the usual ones.
+
+    Attributes:
+        variable: Where it is configured; ``None`` if a program named it.
+        path: The file or directory.
+    """
+
+    variable: str | None
+    path: str
+
+    def problem(self) -> NetworkError | None:
+        """What is wrong with it, if anything."""
+        why = _unusable(self.path)
+        if why is None:
+            return None
+        named = f"{self.variable} names" if self.variable else "the settings name"
+        return NetworkError(
+            f"{named} a file of trusted certificates that {why}: {self.path}",
+            hint=f"unset {self.variable or ' '.join(_CERTIFICATES)}",
+        )
+
+
+def trust_of(environ: Mapping[str, str], certificates: str | None = None) -> Trust | None:
+    """The certificates that ``certificates`` or ``environ`` name; ``None`` for the usual ones."""
+    if certificates:
+        return Trust(None, certificates)
+    named = (Trust(name, path) for name in _CERTIFICATES if (path := environ.get(name)))
+    return next(named, None)
+
+
+def proxy_for(url: str) -> Proxy | None:
+    """The proxy that the environment, or the system, names for ``url``.
+
+    Raises:
+        NetworkError: It cannot be used; nothing has been sent.
+    """
+    from requests.utils import (  # noqa: PLC0415  90 ms that a cached token does not need
+        get_environ_proxies,
+        select_proxy,
+    )
+
+    address = select_proxy(url, dict(get_environ_proxies(url)))
+    if not address:
+        return None
+    variable = _variable_of(address, urlsplit(url).scheme)
+    why, hint = _unfit(address.strip())
+    if why is not None:
+        raise NetworkError(
+            f"the proxy in {variable} cannot be used: {why}",
+            hint=hint or f"export {variable}=http://…",
+        )
+    return Proxy(variable, address.strip())
+
+
+def _variable_of(address: str, scheme: str) -> str:
+    """The variable that holds ``address``, by the order in which Python reads them."""
+    for name in (f"{scheme}_proxy", "all_proxy"):
+        for spelling in (name, name.upper()):
+            if os.environ.get(spelling) == address:
+                return spelling
+    return _SYSTEM
+
+
+def _unfit(address: str) -> tuple[str | None, str | None]:
+    """Why ``address`` is not one of a proxy, if so; and what to do where that is not obvious."""
+    scheme = address.partition("://")[0].lower() if "://" in address else "http"
+    if scheme in _SOCKS:
+        try:
+            importlib.import_module("socks")
+        except ImportError:
+            return "SOCKS needs the package PySocks", "pip install PySocks"
+    elif scheme not in {"http", "https"}:
+        return "its kind is not known; http, https and socks5 are", None
+    try:
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        host, port = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError:  # of the port, of brackets, of a label that is too long
+        return "it is malformed", None
+    if not host or port == 0 or not address.isprintable() or " " in parts.netloc:
+        return "it is malformed", None
+    return None, None
+
+
+def _unusable(path: str) -> str | None:
+    """Why no certificate can be read from ``path``, if so."""
+    if not os.path.exists(path):
+        return "does not exist"
+    if os.path.isdir(path):
+        return None if os.access(path, os.R_OK | os.X_OK) else "cannot be read"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        return "holds no usable certificate"
+    except (OSError, ValueError):
+        return "cannot be read"
+    return None
