@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from .audit.events import Event, Recorded
     from .errors import StayfastError
     from .oauth.provider import OAuthConfig
+    from .reasons import Refusal
     from .record import Login, Presentation, Summary
+    from .result import ErrorCode
     from .secret import Secret
 
 # --- the world -----------------------------------------------------------------------------------
@@ -257,17 +259,26 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """Something a transport received.
+class ReceivedCallback:
+    """An authorization response, as it was received and before any check (RFC 6749 §4.1.2).
 
     Attributes:
-        parameters: The decoded callback parameters in order, duplicates kept; ``None`` for a
-            device poll that is due. Not shown by ``repr``.
+        parameters: The decoded callback parameters in order, duplicates kept. Not shown by
+            ``repr``.
         beaten: The transports that waited for it too, where several did, and came too late.
     """
 
-    parameters: Sequence[tuple[str, str]] | None = field(default=None, repr=False)
+    parameters: Sequence[tuple[str, str]] = field(repr=False)
     beaten: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PollDue:
+    """The interval has passed: the device code may be sent once more (RFC 8628 §3.5)."""
+
+
+Arrival: TypeAlias = ReceivedCallback | PollDue
+"""What ends a session's wait."""
 
 
 class VerdictKind(StrEnum):
@@ -298,14 +309,14 @@ class Verdict:
     Attributes:
         kind: What became of it.
         message: One sentence for a person, without secrets.
-        reason: Machine-readable, where there is one.
+        reason: Which check a refused answer failed, or the code of the error that ended the login.
         who: Whose login it was, if known.
         interval: For a device poll: the provider's new interval, seconds.
     """
 
     kind: VerdictKind
     message: str = ""
-    reason: str | None = None
+    reason: Refusal | ErrorCode | None = None
     who: str | None = None
     interval: float | None = None
 

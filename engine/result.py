@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from .errors import StayfastError
@@ -40,6 +40,21 @@ class ErrorCode(StrEnum):
     STORAGE_TOKENS_NOT_SAVED = "STORAGE_TOKENS_NOT_SAVED"
     STORAGE_DAMAGED = "STORAGE_DAMAGED"
     STORAGE_NEWER_FORMAT = "STORAGE_NEWER_FORMAT"
+
+
+STORAGE_CODES: Final = frozenset(
+    {
+        ErrorCode.STORAGE_UNAVAILABLE,
+        ErrorCode.STORAGE_CONFLICT,
+        ErrorCode.STORAGE_FENCED,
+        ErrorCode.STORAGE_FULL,
+        ErrorCode.STORAGE_OUTCOME_UNKNOWN,
+        ErrorCode.STORAGE_TOKENS_NOT_SAVED,
+        ErrorCode.STORAGE_DAMAGED,
+        ErrorCode.STORAGE_NEWER_FORMAT,
+    }
+)
+"""The codes of :class:`~stayfast.engine.errors.StorageError` and of its kinds."""
 
 
 @dataclass(frozen=True, slots=True)

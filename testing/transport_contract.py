@@ -30,11 +30,14 @@ from ..engine.ports import (
     Asking,
     Conversation,
     Notice,
+    PollDue,
+    ReceivedCallback,
     Session,
     Transport,
     Verdict,
     VerdictKind,
 )
+from ..engine.reasons import Refusal
 from ..engine.record import Presentation
 
 Answer = Callable[[Session, Sequence[tuple[str, str]]], None]
@@ -166,9 +169,10 @@ class TransportContract:
             case.answer(session, _PARAMETERS)
             arrival = received(session)
             if case.polls:
-                assert arrival.parameters is None
+                assert isinstance(arrival, PollDue)
             else:
-                assert list(arrival.parameters or ()) == list(_PARAMETERS)
+                assert isinstance(arrival, ReceivedCallback)
+                assert list(arrival.parameters) == list(_PARAMETERS)
             session.reply(Verdict(kind=VerdictKind.FAILED, message="a test"))
 
     def test_the_wait_goes_on_after_a_refusal(self, case: TransportCase) -> None:
@@ -178,7 +182,7 @@ class TransportContract:
             for _ in range(3):
                 case.answer(session, _PARAMETERS)
                 received(session)
-                session.reply(Verdict(kind=no, message="not this one", reason="wrong_state"))
+                session.reply(Verdict(kind=no, message="not this one", reason=Refusal.WRONG_STATE))
             case.answer(session, _PARAMETERS)
             received(session)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..engine.errors import ConfigMissing, TransportUnavailable
 from ..engine.oauth.device import PollSchedule, device_request, judge_device_response
-from ..engine.ports import Arrival, Notice, NoticeKind, Verdict, VerdictKind
+from ..engine.ports import Notice, NoticeKind, PollDue, Verdict, VerdictKind
 from ..engine.record import Presentation
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class DeviceSession:
             with suppress(TransportUnavailable):  # no terminal: no keys
                 self._keys = self._open_keys()
 
-    def receive(self, seconds: float) -> Arrival | None:
+    def receive(self, seconds: float) -> PollDue | None:
         """A poll once it is due, or ``None`` after ``seconds`` without one.
 
         Raises:
@@ -129,7 +129,7 @@ class DeviceSession:
             self._say_if_adrift(now, wall)
             until_poll = self._schedule.left(now, wall)
             if until_poll <= 0:
-                return Arrival()
+                return PollDue()
             if now >= end:
                 return None
             self._conversation.tell(Notice(kind=NoticeKind.WAITING, seconds=until_poll))

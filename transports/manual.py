@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.errors import TransportUnavailable
 from ..engine.oauth.pasted import parse_callback
-from ..engine.ports import Arrival, Notice, NoticeKind, Verdict, VerdictKind
+from ..engine.ports import Notice, NoticeKind, ReceivedCallback, Verdict, VerdictKind
 from ..engine.record import Presentation
 from .loopback.redirect import address_without_listener
 
@@ -89,7 +89,7 @@ class ManualSession:
             )
         )
 
-    def receive(self, seconds: float) -> Arrival | None:
+    def receive(self, seconds: float) -> ReceivedCallback | None:
         """The next paste, read as a callback.
 
         Raises:
@@ -99,7 +99,7 @@ class ManualSession:
         text = self.answers.read(seconds)
         return None if text is None else self.understand(text)
 
-    def understand(self, text: Secret) -> Arrival:
+    def understand(self, text: Secret) -> ReceivedCallback:
         """``text`` as an arrival.
 
         Raises:
@@ -111,7 +111,7 @@ class ManualSession:
             shows_code=self._config.shows_code,
         )
         self._length = len(text)
-        return Arrival(parameters=parameters)
+        return ReceivedCallback(parameters=parameters)
 
     def reply(self, verdict: Verdict) -> None:
         """Say what was wrong with a paste, or that it was the one."""

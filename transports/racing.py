@@ -10,7 +10,7 @@ from ..engine.errors import TransportUnavailable
 from ..engine.ports import VerdictKind
 
 if TYPE_CHECKING:
-    from ..engine.ports import Answers, Arrival, Asking, Verdict
+    from ..engine.ports import Answers, Asking, ReceivedCallback, Verdict
     from ..engine.record import Presentation
     from .loopback.transport import LoopbackSession, LoopbackTransport
     from .manual import ManualSession, ManualTransport
@@ -64,7 +64,7 @@ class RacingSession:
         """Show and open the address as the listener does."""
         self._loopback.present(authorization_url)
 
-    def receive(self, seconds: float) -> Arrival | None:
+    def receive(self, seconds: float) -> ReceivedCallback | None:
         """What comes first, by the port or by the terminal.
 
         Raises:
@@ -82,7 +82,9 @@ class RacingSession:
         arrival = self._typed()
         return None if arrival is None else self._won(arrival, self._loopback)
 
-    def _won(self, arrival: Arrival, other: LoopbackSession | ManualSession | None) -> Arrival:
+    def _won(
+        self, arrival: ReceivedCallback, other: LoopbackSession | ManualSession | None
+    ) -> ReceivedCallback:
         """``arrival``, which, if it is the answer, came before any by ``other``."""
         return (
             arrival if other is None else replace(arrival, beaten=(other.presentation.transport,))
@@ -97,7 +99,7 @@ class RacingSession:
             return None
         return None if answers is None or answers.fileno() is None else answers
 
-    def _typed(self) -> Arrival | None:
+    def _typed(self) -> ReceivedCallback | None:
         """What has been typed by now."""
         answers = self._answers()
         if answers is None or self._manual is None:

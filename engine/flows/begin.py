@@ -13,6 +13,7 @@ from ..oauth.pkce import new_nonce, new_state, new_verifier
 from ..ports import Asking, Verdict, VerdictKind
 from ..reasons import Reason
 from ..record import Challenge, Login
+from ..result import ErrorCode
 from ..table import State, Trigger
 from .ledger import Circumstances
 
@@ -160,7 +161,7 @@ class Begin:
             else f"login {login.short_id} was not finished in time"
         )
         if session is not None:
-            session.reply(Verdict(kind=VerdictKind.FAILED, message=msg, reason=reason.value))
+            session.reply(Verdict(kind=VerdictKind.FAILED, message=msg, reason=ErrorCode.TIMEOUT))
         again = f"stayfast login {login.provider}"
         raise LoginTimedOut(msg, hint=f"{again} --via device" if device else again)
 

@@ -17,9 +17,10 @@ from ..errors import (
 )
 from ..oauth.callback import Denial, validate_callback
 from ..oauth.device import slower
-from ..ports import Verdict, VerdictKind
+from ..ports import PollDue, Verdict, VerdictKind
 from ..reasons import Reason, Refusal
 from ..record import Exchange
+from ..result import ErrorCode
 from ..table import State, Trigger
 from .exchange import keep_waiting
 from .ledger import Circumstances
@@ -71,7 +72,7 @@ class Wait:
     def _hear(self, login: Login, arrival: Arrival, session: Session, lease: Lease) -> Login:
         """The login, finished or waiting on; ``session`` is told either way."""
         try:
-            if arrival.parameters is None:
+            if isinstance(arrival, PollDue):
                 answer = self._jobs.poll(login, lease)
                 if isinstance(answer, Verdict):
                     return self._not_yet(login, answer, session, lease)
@@ -180,7 +181,11 @@ class Wait:
     def _refuse(self, login: Login, session: Session, refused: CallbackRefused) -> None:
         self.refuse(login, refused, session.presentation.transport)
         session.reply(
-            Verdict(kind=VerdictKind.REFUSED, message=refused.message, reason=refused.reason)
+            Verdict(
+                kind=VerdictKind.REFUSED,
+                message=refused.message,
+                reason=Refusal(refused.reason),
+            )
         )
 
 
@@ -191,4 +196,4 @@ def _bad_news(error: StayfastError) -> Verdict:
     if isinstance(error, StorageError | NetworkError):  # not over: the login can be resumed
         message = f"{error.message}; look at your terminal for how to go on"
     kind = VerdictKind.DENIED if denied else VerdictKind.FAILED
-    return Verdict(kind=kind, message=message, reason=error.code.lower())
+    return Verdict(kind=kind, message=message, reason=ErrorCode(error.code))

@@ -15,7 +15,14 @@ from contextlib import suppress
 
 from stayfast.engine.errors import TransportUnavailable
 from stayfast.engine.oauth.pasted import parse_callback
-from stayfast.engine.ports import Arrival, Asking, Notice, NoticeKind, Verdict, VerdictKind
+from stayfast.engine.ports import (
+    Asking,
+    Notice,
+    NoticeKind,
+    ReceivedCallback,
+    Verdict,
+    VerdictKind,
+)
 from stayfast.engine.record import Presentation
 from stayfast.transports.loopback.redirect import address_without_listener
 from stayfast.transports.plugins import TransportParts
@@ -70,7 +77,7 @@ class DropSession:
             )
         )
 
-    def receive(self, seconds: float) -> Arrival | None:
+    def receive(self, seconds: float) -> ReceivedCallback | None:
         end = time.monotonic() + seconds
         while (text := self._taken()) is None:
             left = end - time.monotonic()
@@ -79,7 +86,8 @@ class DropSession:
             time.sleep(min(left, 0.1))
         address, shows_code = self.presentation.redirect_uri, self._asking.config.shows_code
         # raises CallbackRefused, with a sentence for every mistake; the wait then goes on
-        return Arrival(parameters=parse_callback(text, redirect_uri=address, shows_code=shows_code))
+        parameters = parse_callback(text, redirect_uri=address, shows_code=shows_code)
+        return ReceivedCallback(parameters=parameters)
 
     def _taken(self) -> str | None:
         """What has been dropped, once it has stopped growing; then it is gone."""

@@ -14,7 +14,9 @@ from ...engine.codec import decode_login, encode_login
 from ...engine.errors import StayfastError
 from ...engine.flows.job import Job, JobKind
 from ...engine.ports import Lease, Verdict, VerdictKind
+from ...engine.reasons import Refusal
 from ...engine.record import Login, TokensNotSaved
+from ...engine.result import ErrorCode
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Scalar
@@ -79,7 +81,7 @@ def pack_outcome(outcome: JobOutcome | StayfastError) -> bytes:
             "verdict": {
                 "kind": outcome.kind.value,
                 "message": outcome.message,
-                "reason": outcome.reason,
+                "reason": None if outcome.reason is None else outcome.reason.value,
                 "who": outcome.who,
                 "interval": None if outcome.interval is None else float(outcome.interval),
             }
@@ -98,7 +100,10 @@ def unpack_outcome(members: Mapping[str, Any]) -> JobOutcome:
     if "done" in members:
         return decode_login(members["done"])
     verdict: dict[str, Any] = dict(members["verdict"])
-    return Verdict(kind=VerdictKind(verdict.pop("kind")), **verdict)
+    kind, reason = VerdictKind(verdict.pop("kind")), verdict.pop("reason")
+    if reason is not None:
+        reason = Refusal(reason) if kind is VerdictKind.REFUSED else ErrorCode(reason)
+    return Verdict(kind=kind, reason=reason, **verdict)
 
 
 def _bytes_of(login: Login) -> bytes:

@@ -127,7 +127,7 @@ def our_code() -> float:
     arrival = session.receive(5)
     arrived = time.perf_counter()
     assert arrival is not None
-    assert dict(arrival.parameters or ())["code"].startswith("Splx")
+    assert dict(arrival.parameters)["code"].startswith("Splx")
     session.reply(Verdict(kind=VerdictKind.REFUSED))
     session.close()
     return arrived - CALLER.began()

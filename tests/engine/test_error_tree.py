@@ -6,8 +6,8 @@ import re
 import pytest
 from errors_at_hand import make_error
 from stayfast.engine import errors, record
-from stayfast.engine.errors import StayfastError
-from stayfast.engine.result import ErrorCode, Failure, Success
+from stayfast.engine.errors import StayfastError, StorageError
+from stayfast.engine.result import STORAGE_CODES, ErrorCode, Failure, Success
 
 CLASSES = [
     value
@@ -38,6 +38,13 @@ def test_every_error_has_a_code_programs_know(kind):
 def test_every_code_has_an_error():
     """No code that nothing raises."""
     assert {kind.code for kind in CLASSES} == {code.value for code in ErrorCode}
+
+
+def test_the_codes_of_storage_are_those_of_its_errors():
+    """A program that asks whether a storage failed is right for every kind of storage error."""
+    of_storage = {kind.code for kind in CLASSES if issubclass(kind, StorageError)}
+
+    assert {code.value for code in STORAGE_CODES} == of_storage
 
 
 def test_codes_are_spelt_like_their_names():

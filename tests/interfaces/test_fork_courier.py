@@ -18,7 +18,9 @@ from stayfast.engine.audit.events import Recorded
 from stayfast.engine.errors import ConfigInvalid, NetworkError, StayfastError
 from stayfast.engine.flows.job import Job, JobKind
 from stayfast.engine.ports import Lease, Verdict, VerdictKind
+from stayfast.engine.reasons import Refusal
 from stayfast.engine.record import Login, TokensNotSaved
+from stayfast.engine.result import ErrorCode
 from stayfast.interfaces.couriers import EventForwarder, ForkCourier, InlineCourier, choose_courier
 from stayfast.interfaces.couriers.fork import can_fork
 from stayfast.interfaces.couriers.wire import pack_outcome, unpack_outcome
@@ -41,10 +43,20 @@ def test_a_job_runs_in_another_process_and_its_login_comes_home() -> None:
     assert int(outcome.account) != os.getpid()
 
 
-def test_a_verdict_comes_home() -> None:
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        Verdict(kind=VerdictKind.SLOW_DOWN, message="slower", interval=10),
+        Verdict(kind=VerdictKind.FAILED, reason=ErrorCode.STORAGE_FULL),
+        Verdict(kind=VerdictKind.REFUSED, reason=Refusal.WRONG_STATE),
+    ],
+)
+def test_a_verdict_comes_home(verdict: Verdict) -> None:
     """So does what a poll has to say."""
-    verdict = Verdict(kind=VerdictKind.SLOW_DOWN, message="slower", interval=10)
-    assert courier().carry(JOB, lambda _job: verdict) == verdict
+    home = courier().carry(JOB, lambda _job: verdict)
+    assert isinstance(home, Verdict)
+    assert home == verdict
+    assert type(home.reason) is type(verdict.reason)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 from stayfast.engine.errors import TransportUnavailable
-from stayfast.engine.ports import Arrival, Asking, Verdict
+from stayfast.engine.ports import Asking, ReceivedCallback, Verdict
 from stayfast.engine.record import Presentation
 
 Answer = Callable[[str], Sequence[str]]
@@ -78,10 +78,10 @@ class InstantSession:
         self._transport.addresses.append(authorization_url)
         self._callbacks.extend(self._user(authorization_url))
 
-    def receive(self, seconds: float) -> Arrival | None:
+    def receive(self, seconds: float) -> ReceivedCallback | None:
         if self._callbacks:
             query = urlsplit(self._callbacks.popleft()).query
-            return Arrival(parameters=parse_qsl(query, keep_blank_values=True))
+            return ReceivedCallback(parameters=parse_qsl(query, keep_blank_values=True))
         if self._clock is None:
             msg = "nobody will answer"
             raise TransportUnavailable(msg)

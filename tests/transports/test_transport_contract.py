@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 from stayfast.engine.oauth.provider import OAuthConfig
-from stayfast.engine.ports import Arrival, Asking, Notice, NoticeKind, Session
+from stayfast.engine.ports import Asking, Notice, NoticeKind, ReceivedCallback, Session
 from stayfast.engine.record import Presentation
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage.host import SystemClock
@@ -139,11 +139,11 @@ class Careless(ManualTransport):
         session = super().prepare(asking)
         whole = session.receive
 
-        def receive(seconds: float) -> Arrival | None:
+        def receive(seconds: float) -> ReceivedCallback | None:
             arrival = whole(seconds)
             if arrival is None:
                 return None
-            return Arrival(parameters=list(dict(arrival.parameters or ()).items()))
+            return ReceivedCallback(parameters=list(dict(arrival.parameters).items()))
 
         session.receive = receive  # type: ignore[method-assign]  # to break it
         return session

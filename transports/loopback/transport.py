@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from ...engine.errors import TransportUnavailable
-from ...engine.ports import Arrival, Notice, NoticeKind, Verdict, VerdictKind
+from ...engine.ports import Notice, NoticeKind, ReceivedCallback, Verdict, VerdictKind
 from ...engine.record import Presentation
+from ...engine.result import STORAGE_CODES
 from . import page
 from .http_message import render_response
 from .last_page import DONE_PATH, PageKeeper
@@ -146,7 +147,7 @@ class LoopbackSession:
             )
         )
 
-    def receive(self, seconds: float, also: int | None = None) -> Arrival | None:
+    def receive(self, seconds: float, also: int | None = None) -> ReceivedCallback | None:
         """The next request that may be the answer; everything else is answered here.
 
         Args:
@@ -164,7 +165,7 @@ class LoopbackSession:
                 self._asker = caller
                 return arrival
 
-    def _sort(self, caller: Caller) -> Arrival | None:
+    def _sort(self, caller: Caller) -> ReceivedCallback | None:
         """What ``caller`` brings if it may be the answer; others get theirs at once."""
         request = caller.request
         if self._foreign(request):
@@ -180,7 +181,7 @@ class LoopbackSession:
         else:
             parameters = request.parameters()
             if parameters:
-                return Arrival(parameters=parameters)
+                return ReceivedCallback(parameters=parameters)
             nothing = page.refused("there is no answer in that request")
             caller.answer(page.respond(nothing, HTTPStatus.BAD_REQUEST))
         return None
@@ -197,7 +198,7 @@ class LoopbackSession:
             self._send_on()
         elif verdict.kind in _FINAL:
             last = self._last_page(verdict)
-            if self._keeper is None and (verdict.reason or "").startswith("storage"):
+            if self._keeper is None and verdict.reason in STORAGE_CODES:
                 # nothing was saved: the address bar may be the only place that holds the answer
                 self._answer(page.respond(last, HTTPStatus.INSUFFICIENT_STORAGE))
                 return
