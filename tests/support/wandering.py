@@ -13,10 +13,11 @@ from typing import Any
 
 from logins import BY_BROWSER, BY_DEVICE, NOW, TOKENS, login_in
 from stayfast.engine.flows.ledger import Ledger
+from stayfast.engine.machine import allows
 from stayfast.engine.ports import Change, Observer, Storage
 from stayfast.engine.record import Challenge, Exchange, Login
 from stayfast.engine.secret import Secret
-from stayfast.engine.table import TABLE, Guard, State, Trigger
+from stayfast.engine.table import TABLE, State, Trigger
 from stayfast.storage.host import SystemClock, origin
 from transitions_of import vault_in
 
@@ -47,7 +48,7 @@ class Wanderer:
         """One step of one login, not saved yet."""
         number = self.random.randrange(len(self.logins))
         login = self.logins[number]
-        rows = [r for r in TABLE if r.source is login.state and _allowed(login, r.guard)]
+        rows = [r for r in TABLE if r.source is login.state and allows(r.guard, login)]
         weights = [4 if r.trigger in _ONWARD else 1 for r in rows]
         (row,) = self.random.choices(rows, weights)
         change = self.ledger.draft(login, row.trigger, **self._sets(login, row.trigger))
@@ -75,17 +76,6 @@ class Wanderer:
             Trigger.REJECT_REFRESH: {"exchange": None},
         }
         return sets.get(trigger, {})
-
-
-def _allowed(login: Login, guard: Guard | None) -> bool:
-    kind = login.exchange.kind if login.exchange else None
-    return {
-        Guard.POLLS: login.presentation is not None and login.presentation.device is not None,
-        Guard.SENDS_CODE: kind == "code",
-        Guard.SENDS_REFRESH_TOKEN: kind == "refresh",
-        Guard.HAS_REFRESH_TOKEN: login.tokens is not None,
-        None: True,
-    }[guard]
 
 
 if __name__ == "__main__":
