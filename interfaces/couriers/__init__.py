@@ -66,6 +66,7 @@ When one side dies:
 - The caller, later: the courier finishes and saves. Events find nobody, but they are in the audit
   log, and whoever reads on from there reports them. If the tokens could not be saved, it tries again
   every second for 300 s. Then its lock is freed, and those who waited for it find new tokens.
+- No child can be forked (a limit of processes, files or memory): the caller runs the job itself.
 - The courier, before it took the job (a dead idle worker, a start that failed or took more than
   20 s, another version installed meanwhile): nothing was sent. Another worker is started, or the
   caller runs the job itself.

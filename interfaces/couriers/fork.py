@@ -84,12 +84,23 @@ class ForkCourier:
 
     def _carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         self._let_go()
-        ours, theirs = Channel.pair()
-        with shared_with_child() as locks:
-            child = _fork()
-            if child == 0:
-                self._be_courier(theirs, locks, job, perform)
-        theirs.close()
+        try:
+            ours, theirs = Channel.pair()
+        except OSError:  # no more files: the job is done without a child
+            return perform(job)
+        child = None
+        try:
+            with shared_with_child() as locks:
+                child = _fork()
+                if child == 0:
+                    self._be_courier(theirs, locks, job, perform)
+        except OSError:
+            ours.close()
+            if child is None:  # no more processes, memory or files: likewise
+                return perform(job)
+            raise
+        finally:
+            theirs.close()
         try:
             outcome = hear(ours, self._forwarder)
         finally:

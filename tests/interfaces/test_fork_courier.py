@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -119,6 +120,29 @@ def test_a_killed_courier_is_replaced() -> None:
     outcome = courier().carry(JOB, perform)
     assert isinstance(outcome, Login)
     assert outcome.account == "again"
+
+
+@pytest.mark.parametrize("call", ["os.fork", "os.dup", "socket.socketpair"])
+def test_a_job_that_gets_no_child_runs_in_its_sender(
+    call: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """At a limit of processes, memory or files it is done once, here, and no file stays open."""
+    runs: list[int] = []
+
+    def refuse(*_: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    def perform(job: Job) -> Login:
+        runs.append(os.getpid())
+        return job.login
+
+    with locked(str(tmp_path / "lock"), wait=0, what="login"):
+        before = os.listdir("/dev/fd")
+        with monkeypatch.context() as patch:
+            patch.setattr(call, refuse)
+            assert courier().carry(JOB, perform) == JOB.login
+        assert os.listdir("/dev/fd") == before
+    assert runs == [os.getpid()]
 
 
 def test_the_lock_is_held_until_both_have_let_go(tmp_path: Path) -> None:
