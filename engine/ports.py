@@ -411,7 +411,7 @@ class NoticeKind(StrEnum):
     OPEN = "open"
     """Open ``url`` in a browser here; ``opened`` says whether one was started."""
     PASTE = "paste"
-    """Open ``url`` anywhere, then paste the address it ends on."""
+    """Open ``url`` anywhere, then paste the address it ends on; ``message`` is the reason, if any."""
     CODE = "code"
     """Enter ``user_code`` at ``url``."""
     ASK = "ask"

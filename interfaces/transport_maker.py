@@ -154,7 +154,8 @@ def _open(notice: Notice) -> str:
 
 
 def _paste(notice: Notice) -> str:
-    return f"Open this address, then paste the one you land on:\n{notice.url}"
+    why = f"{notice.message}\n" if notice.message else ""
+    return f"{why}Open this address, then paste the one you land on:\n{notice.url}"
 
 
 def _ask(notice: Notice) -> str:

@@ -26,18 +26,27 @@ class ManualTransport:
         self._conversation = conversation
         self._answers = answers
 
-    def prepare(self, asking: Asking) -> ManualSession:
+    def prepare(self, asking: Asking, *, why: str = "") -> ManualSession:
         """Nothing to get ready: the redirect address is the one a listener would have.
+
+        Args:
+            asking: The login.
+            why: The reason for a paste, for the user, where it is not their own choice.
 
         Raises:
             ConfigInvalid: The configured redirect address is malformed.
         """
         address = address_without_listener(asking.config)
         shown = Presentation(transport=self.name, redirect_uri=address)
-        return ManualSession(asking, shown, self._conversation, self._answers)
+        return ManualSession(asking, shown, self._conversation, self._answers, why)
 
-    def reopen(self, asking: Asking, presentation: Presentation) -> ManualSession:
+    def reopen(self, asking: Asking, presentation: Presentation, *, why: str = "") -> ManualSession:
         """Go on with whatever address the login was asked with: no port is needed for it.
+
+        Args:
+            asking: The login.
+            presentation: How its user was asked.
+            why: As for :meth:`prepare`.
 
         Raises:
             TransportUnavailable: The login was not asked with an address.
@@ -45,7 +54,7 @@ class ManualTransport:
         if presentation.redirect_uri is None:
             raise TransportUnavailable("this login has no redirect address")
         shown = Presentation(transport=self.name, redirect_uri=presentation.redirect_uri)
-        return ManualSession(asking, shown, self._conversation, self._answers)
+        return ManualSession(asking, shown, self._conversation, self._answers, why)
 
 
 class ManualSession:
@@ -61,14 +70,16 @@ class ManualSession:
         presentation: Presentation,
         conversation: Conversation,
         answers: Callable[[], Answers],
+        why: str = "",
     ) -> None:
-        """Wait for ``asking``."""
+        """Wait for ``asking``; ``why`` is said with it."""
         self.presentation = presentation
         self._config = asking.config
         self._expires_at = asking.deadline
         self._conversation = conversation
         self._open_answers = answers
         self._answers: Answers | None = None
+        self._why = why
         self._length = 0
 
     @property
@@ -86,6 +97,7 @@ class ManualSession:
                 url=authorization_url,
                 redirect_uri=self.presentation.redirect_uri,
                 expires_at=self._expires_at,
+                message=self._why,
             )
         )
 

@@ -1,4 +1,7 @@
-"""Loopback and paste at once: the first valid answer wins."""
+"""Loopback and paste at once: the first valid answer wins.
+
+Where no port can be had the login goes on by paste alone, and says why.
+"""
 
 from __future__ import annotations
 
@@ -26,23 +29,33 @@ class RacingTransport:
         self._loopback = loopback
         self._manual = manual
 
-    def prepare(self, asking: Asking) -> RacingSession:
+    def prepare(self, asking: Asking) -> RacingSession | ManualSession:
         """Bind, and be ready for a paste of the same address.
 
         Raises:
-            TransportUnavailable, ConfigInvalid: As for the loopback.
+            ConfigInvalid: The configured redirect address is malformed.
         """
-        loopback = self._loopback.prepare(asking)
+        try:
+            loopback = self._loopback.prepare(asking)
+        except TransportUnavailable as error:
+            return self._manual.prepare(asking, why=_by_paste(error))
         return RacingSession(loopback, self._manual.reopen(asking, loopback.presentation))
 
-    def reopen(self, asking: Asking, presentation: Presentation) -> RacingSession:
+    def reopen(self, asking: Asking, presentation: Presentation) -> RacingSession | ManualSession:
         """Bind the same port again, and be ready for a paste.
 
         Raises:
-            TransportUnavailable: The port is taken.
+            TransportUnavailable: The login was not asked with an address.
         """
-        loopback = self._loopback.reopen(asking, presentation)
+        try:
+            loopback = self._loopback.reopen(asking, presentation)
+        except TransportUnavailable as error:
+            return self._manual.reopen(asking, presentation, why=_by_paste(error))
         return RacingSession(loopback, self._manual.reopen(asking, presentation))
+
+
+def _by_paste(error: TransportUnavailable) -> str:
+    return f"{error.message}; this login continues by paste"
 
 
 class RacingSession:

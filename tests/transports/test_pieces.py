@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import os
 import pty
+import socket
 import stat
 import termios
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from instant import ManualClock
 from stayfast.engine.errors import CallbackRefused, TransportUnavailable
 from stayfast.engine.oauth.device import PollSchedule
 from stayfast.engine.oauth.provider import OAuthConfig
-from stayfast.engine.ports import Asking, Notice, Verdict, VerdictKind
+from stayfast.engine.ports import Asking, Notice, NoticeKind, Verdict, VerdictKind
 from stayfast.engine.record import DeviceGrant, Presentation
 from stayfast.engine.secret import Secret
 from stayfast.storage.host import SystemClock
@@ -115,8 +117,8 @@ class Nothing:
         return None
 
 
-def asking(redirect_uri: str = "http://127.0.0.1/cb") -> Asking:
-    config = OAuthConfig(service_name="x", client_id="y", redirect_uri=redirect_uri, ports=(8080,))
+def asking(redirect_uri: str = "http://127.0.0.1/cb", ports: tuple[int, ...] = (8080,)) -> Asking:
+    config = OAuthConfig(service_name="x", client_id="y", redirect_uri=redirect_uri, ports=ports)
     return Asking(login_id="0" * 26, config=config, deadline=1e12)
 
 
@@ -147,6 +149,49 @@ def test_a_paste_wins_a_race(terminal: tuple[int, int]) -> None:
     assert arrival.parameters == [("code", "a"), ("state", "b")]
     assert session.presentation.transport == "manual"
     session.close()
+
+
+class Heard:
+    """Keeps what a transport tells."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    def tell(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:{port}/cb", "http://127.0.0.1/cb", "https://app.test/cb"]
+)
+def test_where_no_port_can_be_had_a_race_is_a_paste(
+    terminal: tuple[int, int], address: str, again: bool
+) -> None:
+    """With every port taken, or an address of elsewhere, the login goes on in place and says why."""
+    ours, theirs = terminal
+    heard = Heard()
+    racing = RacingTransport(
+        LoopbackTransport(heard, Nothing(), SystemClock()),
+        ManualTransport(heard, lambda: TerminalAnswers(theirs)),
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        asked = asking(address.format(port=port), ports=(port,))
+        session = racing.prepare(asked)
+        if again:
+            before = replace(session.presentation, transport="loopback")
+            session = racing.reopen(asked, before)
+    session.present("https://p.test/authorize")
+    os.write(ours, f"{session.presentation.redirect_uri}?code=a&state=b\n".encode())
+    arrival = session.receive(5)
+    session.close()
+
+    (notice,) = heard.notices
+    assert arrival is not None
+    assert arrival.parameters == [("code", "a"), ("state", "b")]
+    assert (notice.kind, session.presentation.transport) == (NoticeKind.PASTE, "manual")
+    assert notice.message
 
 
 def grant(interval: float = 5) -> DeviceGrant:

@@ -393,7 +393,7 @@ def _ways_on(login: Summary, name: str, *, asked: bool) -> list[str]:
     name = RESOLVED.get(name, name)
     terminal = at_terminal()
     if name == "loopback":
-        return ["racing", "manual"] if terminal else ["loopback"]
+        return ["racing"] if terminal else ["loopback"]
     waits = login.state is not State.EXCHANGING
     if name == "manual" and not terminal and not asked and waits:
         raise LoginPending(

@@ -139,9 +139,8 @@ class LoginScreen:
 
     def _paste(self, notice: Notice) -> None:
         say = self._terminal.say
-        if self._resumed_from == "loopback":
-            port = urlsplit(notice.redirect_uri or "").port
-            say(f"  Port {port} is in use now, so this login continues by paste.")
+        if notice.message:
+            say(sentence(notice.message), indent=2)
             say("")
         say("  1  Open this address on the computer in front of you:", hang=5)
         self._address(notice, "     ")
