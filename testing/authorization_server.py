@@ -27,7 +27,7 @@ from joserfc.jwk import ECKey, KeySet
 
 from ..engine.oauth.provider import OAuthConfig
 from .endpoints import Endpoints
-from .misbehaviour import Fault
+from .misbehaviour.faults import Fault
 from .request_handler import make_handler
 from .server_state import Client, Seen, ServerState, Settings
 
@@ -146,7 +146,14 @@ class AuthorizationServer:
         return self.state.requests
 
     def misbehave(self, endpoint: str, fault: Fault, times: int | None = 1) -> None:
-        """Let ``endpoint`` go wrong the next ``times``, or always with ``None``."""
+        """Let ``endpoint`` go wrong the next ``times``, or always with ``None``.
+
+        Args:
+            endpoint: Its name, as in :attr:`counts`; ``metadata`` for both well-known addresses;
+                ``callback`` for the parameters that the browser brings back.
+            fault: What goes wrong.
+            times: How often, from now on.
+        """
         with self.state.lock:
             self._faults.append((endpoint, fault, times))
 
@@ -159,7 +166,7 @@ class AuthorizationServer:
         """The fault that is due at ``endpoint``, if one is."""
         with self.state.lock:
             for place, (where, fault, times) in enumerate(self._faults):
-                if where == endpoint and fault.grant in {None, grant}:
+                if where in _names(endpoint) and fault.grant in {None, grant}:
                     if times == 1:
                         del self._faults[place]
                     elif times is not None:
@@ -178,3 +185,8 @@ class AuthorizationServer:
     def published_keys(self) -> dict[str, Any]:
         """The key set, as it is published."""
         return dict(KeySet([self._key]).as_dict(private=False))
+
+
+def _names(endpoint: str) -> set[str]:
+    """The names that faults may know ``endpoint`` by."""
+    return {endpoint, "metadata"} if endpoint.startswith(".well-known/") else {endpoint}

@@ -14,13 +14,14 @@ from authlib.oauth2 import OAuth2Error
 
 from .consent_pages import consent_page, device_page, form_post_page, message_page
 from .grants import Core, Request
-from .misbehaviour import FaultKind, altered
+from .misbehaviour.faults import FaultKind, altered, as_octets
+from .misbehaviour.id_tokens import forged, with_impostors
 from .server_state import EMAIL, USER
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey
 
-    from .misbehaviour import Fault
+    from .misbehaviour.faults import Fault
     from .server_state import ServerState, Settings
 
 _ASKED = [
@@ -41,10 +42,10 @@ _ASKED = [
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: members for JSON, or text."""
+    """An answer: members for JSON, text, or octets as they are."""
 
     status: int
-    body: Mapping[str, Any] | str = ""
+    body: Mapping[str, Any] | str | bytes = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -76,6 +77,7 @@ class Endpoints:
     def __init__(self, server: Server, key: ECKey) -> None:
         """Answer for ``server``, signing with ``key``."""
         self.server = server
+        self._key = key
         self._core = Core(server.state, server.issuer, key, server.settings)
 
     def answer(
@@ -175,17 +177,25 @@ class Endpoints:
             )
         return Reply(200, {"sub": USER, "email": EMAIL})
 
-
-def faulty(reply: Reply, fault: Fault) -> Reply:
-    """``reply`` as ``fault`` spoils it."""
-    if isinstance(reply.body, str):
-        return reply
-    if fault.kind is FaultKind.MEMBERS:
-        return Reply(reply.status, altered(reply.body, fault.members), reply.headers)
-    if fault.kind is FaultKind.FORM:
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
-        return Reply(reply.status, urlencode(reply.body), form)
-    return reply
+    def spoiled(self, reply: Reply, fault: Fault) -> Reply:
+        """``reply`` as ``fault`` spoils it; pages and redirects only get its headers."""
+        headers = {**reply.headers, **fault.headers}
+        body = reply.body
+        if not isinstance(body, Mapping):
+            return Reply(reply.status, body, headers)
+        if fault.kind is FaultKind.MEMBERS:
+            body = altered(body, fault.members)
+        elif fault.kind is FaultKind.FORM:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode(body)
+        elif fault.kind is FaultKind.TEXT:
+            headers.setdefault("Content-Type", f"application/json; charset={fault.charset}")
+            body = as_octets(body, fault)
+        elif fault.kind is FaultKind.ID_TOKEN and "id_token" in body:
+            body = {**body, "id_token": forged(body["id_token"], fault, self._key)}
+        elif fault.kind is FaultKind.KEYS and "keys" in body:
+            body = {"keys": with_impostors(body["keys"], fault)}
+        return Reply(reply.status, body, headers)
 
 
 _HTML = {"Content-Type": "text/html; charset=utf-8"}

@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from .endpoints import Endpoints, Reply, faulty
-from .misbehaviour import INSTEAD, FaultKind
+from .endpoints import Endpoints, Reply
+from .misbehaviour.faults import INSTEAD, FaultKind
 from .server_state import Seen
 
 if TYPE_CHECKING:
-    from .misbehaviour import Fault
+    from .misbehaviour.faults import Fault
 
 
 def make_handler(endpoints: Endpoints) -> type[BaseHTTPRequestHandler]:
@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if fault.kind is FaultKind.SLOW:
                 time.sleep(fault.seconds)
-            reply = faulty(reply, fault)
+            reply = self.answers.spoiled(reply, fault)
         self._send(reply)
 
     def _instead(self, fault: Fault) -> bool:
@@ -81,11 +81,15 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.kind is FaultKind.HANG:
             time.sleep(fault.seconds)
         if fault.kind is FaultKind.ERROR:
-            self._send(Reply(fault.status, {"error": "invalid_request", **fault.members}))
+            members = {"error": "invalid_request", **fault.members}
+            self._send(Reply(fault.status, members, fault.headers))
+            return True
+        if fault.kind is FaultKind.ANSWER:
+            self._send(Reply(fault.status, fault.body, fault.headers))
             return True
         if fault.kind in INSTEAD:
             status, body, headers = INSTEAD[fault.kind]
-            self._send(Reply(status, body, headers))
+            self._send(Reply(status, body, {**headers, **fault.headers}))
             return True
         return False
 
@@ -95,13 +99,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         headers = dict(reply.headers)
-        if isinstance(reply.body, str):
+        if isinstance(reply.body, bytes):
+            octets = reply.body
+        elif isinstance(reply.body, str):
             octets = reply.body.encode()
         else:
             octets = json.dumps(reply.body).encode()
             headers.setdefault("Content-Type", "application/json")
         try:
-            self.send_response(reply.status)
+            self.send_response_only(reply.status)
+            headers.setdefault("Date", self.date_time_string())
             for header, value in headers.items():
                 self.send_header(header, value)
             self.send_header("Content-Length", str(len(octets)))
