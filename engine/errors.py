@@ -8,7 +8,6 @@
     ├── AuthCancelled          AUTH_CANCELLED          the user or the provider said no
     ├── LoginTimedOut          TIMEOUT                 the deadline of the login passed
     ├── LoginPending           LOGIN_PENDING           saved, and waiting for the user
-    ├── LoginPaused            LOGIN_PAUSED            interrupted by the user; saved
     ├── LoginBusy              LOGIN_BUSY              another process has this login
     ├── CallbackRefused        CALLBACK_REFUSED        an answer that is not this login's
     ├── IllegalTransition      ILLEGAL_TRANSITION      the table has no such row
@@ -120,18 +119,6 @@ class LoginPending(StayfastError):
 
     code = "LOGIN_PENDING"
     exit_code = 3
-
-
-class LoginPaused(StayfastError):
-    """The user interrupted the wait; the login is saved and can be resumed."""
-
-    code = "LOGIN_PAUSED"
-    exit_code = 130
-
-    def __init__(self, message: str, *, login_id: str, hint: str | None = None) -> None:
-        """Remember which login to resume."""
-        super().__init__(message, hint=hint)
-        self.login_id = login_id
 
 
 class LoginBusy(StayfastError):

@@ -19,7 +19,7 @@ from ..storage import TokenStorageAdapter, open_storage
 from ..storage.host import SystemClock, SystemRandomness, origin
 from ..storage.paths import config_dir as default_config_dir
 from ..storage.token_storage import StorageView
-from .audit.choice import Telling, audit_sinks
+from .audit.choice import AuditObserver, audit_sinks
 from .audit.file import AuditFile
 from .catalogue import Catalogue
 from .couriers import EventForwarder, choose_courier
@@ -62,7 +62,7 @@ class Assembly:
             ConfigInvalid: The environment names a courier there is not.
         """
         self.storage = storage
-        self.sinks: Sequence[Telling] = ()
+        self.sinks: Sequence[AuditObserver] = ()
         self.catalogue = catalogue
         self.http: Http = http or RequestsHttp()
         self.clock: Clock = clock or SystemClock()

@@ -202,10 +202,10 @@ def _scalar(value: object) -> Scalar:
     return cast("Scalar", tuple(cast("list[str]", value)) if isinstance(value, list) else value)
 
 
-def rfc3339(seconds: object) -> str:
-    """A time in POSIX seconds as UTC, to the microsecond."""
+def rfc3339(seconds: object, timespec: str = "microseconds") -> str:
+    """A time in POSIX seconds as UTC (RFC 3339 §5.6); ``timespec`` is that of ``isoformat``."""
     moment = datetime.fromtimestamp(seconds if isinstance(seconds, float | int) else 0, UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def text_of_line(line: Mapping[str, Scalar]) -> bytes:

@@ -32,6 +32,14 @@ class Amendment(TypedDict, total=False):
     deadline: float | None
 
 
+class Decision(Amendment, total=False):
+    """A transition besides its trigger: under which lease, why, and the fields it sets."""
+
+    lease: Lease | None
+    reason: Reason | None
+    circumstances: Circumstances
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
     """What the audit log adds to a transition.
@@ -72,30 +80,14 @@ class Ledger:
         self._origin = origin
         self._observers = tuple(observers)
 
-    def advance(
-        self,
-        login: Login,
-        trigger: Trigger,
-        *,
-        lease: Lease | None = None,
-        reason: Reason | None = None,
-        circumstances: Circumstances = _PLAIN,
-        **amendment: Unpack[Amendment],
-    ) -> Login:
+    def advance(self, login: Login, trigger: Trigger, **decision: Unpack[Decision]) -> Login:
         """Move ``login`` along the row of ``trigger``, save it, tell it, and return it.
 
         Raises:
             IllegalTransition: The table says no; nothing was saved.
             StorageError: It could not be saved; ``login`` is still what it was.
         """
-        change = self.draft(
-            login,
-            trigger,
-            lease=lease,
-            reason=reason,
-            circumstances=circumstances,
-            **amendment,
-        )
+        change = self.draft(login, trigger, **decision)
         self.commit([change])
         return change.login
 
@@ -216,7 +208,7 @@ class Ledger:
             dest=after.state.value,
             reason=after.reason,
             transport=presentation.transport if presentation else None,
-            outcome=Outcome.FAILURE if trigger in _FAILURES else Outcome.SUCCESS,
+            outcome=_outcome(trigger, after.reason),
             http_status=circumstances.http_status,
             oauth_error=circumstances.oauth_error,
             issuer=after.config.issuer,
@@ -228,6 +220,13 @@ class Ledger:
             detail=circumstances.detail,
             fingerprints=fingerprints,
         )
+
+
+def _outcome(trigger: Trigger, reason: str | None) -> Outcome:
+    """How the audit log says a transition went."""
+    if trigger is Trigger.POSTPONE_REFRESH and reason == Reason.OUTCOME_UNKNOWN.value:
+        return Outcome.UNKNOWN  # the refresh token may have been used: neither word would be true
+    return Outcome.FAILURE if trigger in _FAILURES else Outcome.SUCCESS
 
 
 def _attempt(before: Login, after: Login) -> int | None:

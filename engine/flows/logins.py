@@ -206,7 +206,6 @@ class Conductor:
         transports: Sequence[Transport],
         *,
         timeout: float = DEFAULT_TIMEOUT,
-        rechallenge: bool = True,
     ) -> Login:
         """Go on with a login another process, or this one, has begun.
 
@@ -216,7 +215,6 @@ class Conductor:
                 can go on with the same address or device code does; if none can, the first
                 starts anew with new secrets.
             timeout: Seconds a login that has to start anew waits for its user.
-            rechallenge: Whether starting anew is allowed.
 
         Raises:
             NotFound: There is no such login.
@@ -233,9 +231,6 @@ class Conductor:
             self._begin.check_deadline(login, lease)
             session = self._reopen(login, transports)
             if session is None:
-                if not rechallenge:
-                    msg = f"login {login.short_id} cannot go on the way it was begun"
-                    raise TransportUnavailable(msg, hint=f"stayfast resume {login.short_id}")
                 session = self._begin.ready(login, transports[0], timeout=timeout)
                 anew = self._begin.ask_anew(login, session, lease, timeout=timeout)
                 return self._wait_for_answer(anew, session, lease, timeout)

@@ -147,12 +147,16 @@ def _denial(error: str, description: str | None) -> Denial:
     return Denial(error, quotable(description))
 
 
+def printable(text: str) -> str:
+    """``text`` with a space for each character that a terminal would act upon."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def presentable(text: str | None) -> str | None:
     """``text`` of a provider with nothing in it that a terminal would act upon, and not long."""
     if not text:
         return None
-    shown = "".join(c if c.isprintable() else " " for c in text[:_DESCRIPTION_LENGTH])
-    return " ".join(shown.split()) or None
+    return " ".join(printable(text[:_DESCRIPTION_LENGTH]).split()) or None
 
 
 def quotable(text: str | None) -> str | None:

@@ -27,10 +27,7 @@ def revocation_request(config: OAuthConfig, token: str, token_type_hint: str) ->
     Raises:
         ConfigMissing: The client id or client secret is absent.
     """
-    if not config.revocation_url:
-        return None
-    members = {"token": token, "token_type_hint": token_type_hint}
-    return client_request(config, config.revocation_url, members)
+    return _request(config, config.revocation_url, token, token_type_hint)
 
 
 def judge_revocation(response: HttpResponse) -> None:
@@ -76,10 +73,7 @@ def introspection_request(
     Raises:
         ConfigMissing: The client id or client secret is absent.
     """
-    if not config.introspection_url:
-        return None
-    members = {"token": token, "token_type_hint": token_type_hint}
-    return client_request(config, config.introspection_url, members)
+    return _request(config, config.introspection_url, token, token_type_hint)
 
 
 def judge_introspection(response: HttpResponse) -> Introspection:
@@ -103,3 +97,12 @@ def judge_introspection(response: HttpResponse) -> Introspection:
         subject=subject if isinstance(subject, str) and subject else None,
         username=presentable(username) if isinstance(username, str) else None,
     )
+
+
+def _request(
+    config: OAuthConfig, url: str | None, token: str, token_type_hint: str
+) -> HttpRequest | None:
+    """Both requests have the same members (RFC 7009 §2.1, RFC 7662 §2.1)."""
+    if not url:
+        return None
+    return client_request(config, url, {"token": token, "token_type_hint": token_type_hint})

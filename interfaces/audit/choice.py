@@ -10,13 +10,13 @@ from ...engine.errors import ConfigInvalid
 from ...storage.paths import state_dir
 from ...storage.vault.vault import Vault
 from .file import AUDIT_FILE, AuditFile
-from .outbox import Outbox, Passage
+from .outbox import BufferedSender, Outbox
 from .sinks import HostLogging, Journal, StandardError, Syslog
 
 if TYPE_CHECKING:
     from ...engine.ports import Storage
 
-Telling: TypeAlias = AuditFile | Outbox | Passage
+AuditObserver: TypeAlias = AuditFile | Outbox | BufferedSender
 KINDS: Final = ("file", "stderr", "syslog", "journald", "logging", "none")
 """What ``STAYFAST_AUDIT`` may name."""
 _OUTBOXES: Final[Mapping[str, Callable[..., Syslog | Journal]]] = {
@@ -27,7 +27,7 @@ _OUTBOXES: Final[Mapping[str, Callable[..., Syslog | Journal]]] = {
 
 def audit_sinks(
     storage: Storage, environ: Mapping[str, str], wanted: str | None = None
-) -> list[Telling]:
+) -> list[AuditObserver]:
     """Observers that send the audit log of ``storage`` to the sinks that are named.
 
     Args:
@@ -43,22 +43,24 @@ def audit_sinks(
     named = wanted if wanted is not None else environ.get("STAYFAST_AUDIT")
     if not named:
         named = "file"
-    sinks: list[Telling] = []
+    sinks: list[AuditObserver] = []
     for one in named.split(","):
         kind, _, place = one.strip().partition(":")
         sinks += _made(kind, place, storage, environ)
     return sinks
 
 
-def _made(kind: str, place: str, storage: Storage, environ: Mapping[str, str]) -> list[Telling]:
+def _made(
+    kind: str, place: str, storage: Storage, environ: Mapping[str, str]
+) -> list[AuditObserver]:
     if kind == "none":
         return []
     if kind == "file":
         return _file(place, storage, environ)
     if kind == "stderr":
-        return [Passage(StandardError())]
+        return [BufferedSender(StandardError())]
     if kind == "logging":
-        return [Passage(HostLogging(*[place] if place else []))]
+        return [BufferedSender(HostLogging(*[place] if place else []))]
     if kind in _OUTBOXES:
         sink = _OUTBOXES[kind](*[place] if place else [])
         where = storage.directory if isinstance(storage, Vault) else state_dir(environ)
@@ -68,7 +70,7 @@ def _made(kind: str, place: str, storage: Storage, environ: Mapping[str, str]) -
     )
 
 
-def _file(place: str, storage: Storage, environ: Mapping[str, str]) -> list[Telling]:
+def _file(place: str, storage: Storage, environ: Mapping[str, str]) -> list[AuditObserver]:
     """The audit file of a vault: beside it, at ``place``, or nowhere (``off``)."""
     where = place or environ.get("STAYFAST_AUDIT_FILE")
     if where == "off" or (not where and not isinstance(storage, Vault)):

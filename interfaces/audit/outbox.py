@@ -110,10 +110,10 @@ class Outbox:
         self.behind -= 1
 
 
-class Passage:
-    """An observer that passes on what its own process did: for standard error and host programs.
+class BufferedSender:
+    """An observer that sends what its own process did: for standard error and host programs.
 
-    What cannot be passed on waits, up to ``room`` events; what finds no room is counted.
+    What cannot be sent waits, up to ``room`` events; what finds no room is counted.
 
     Attributes:
         problem: Why the last sending failed, if it did; a login never fails for it.
@@ -134,6 +134,11 @@ class Passage:
     def behind(self) -> int:
         """How many events wait."""
         return len(self._waiting)
+
+    @property
+    def unsent(self) -> int:
+        """How many events the sink has not got, and will not get if the process ends now."""
+        return self.lost + self.behind
 
     @property
     def dropped(self) -> int:

@@ -14,6 +14,7 @@ from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
 from ...engine.oauth.tokens import printable
 from ..assembly import Assembly
 from ..audit.file import AuditFile
+from ..audit.outbox import BufferedSender
 from .follower import LogAlarm
 from .terminal.tty import Terminal
 
@@ -73,6 +74,10 @@ class App:
                     f"the audit log could not be sent to {name}: {sink.problem}", mark="warn"
                 )
                 self.terminal.suggest("stayfast audit show")
+            if isinstance(sink, BufferedSender) and sink.unsent:
+                self.terminal.say(
+                    f"{sink.unsent} audit events were not sent to {sink.sink.name}", mark="warn"
+                )
             if sink.dropped:
                 self.terminal.say(f"{sink.dropped} unlisted fields were left out", mark="warn")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...engine.audit.events import EventKind
 from ...engine.ports import ASKING, Notice
-from .terminal.formatting import rfc3339
+from .terminal.formatting import timestamp
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
@@ -124,7 +124,7 @@ class StreamingConversation:
                     "action": "enter_code" if notice.user_code else "open_url",
                     "url": notice.url,
                     "user_code": notice.user_code,
-                    "expires_at": rfc3339(notice.expires_at),
+                    "expires_at": timestamp(notice.expires_at),
                     "resume": ["stayfast", "resume", login.short_id],
                 },
             )

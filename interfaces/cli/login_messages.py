@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...engine.errors import StorageError
 from ...engine.record import TokensNotSaved
 from ...engine.table import State
-from .terminal.formatting import clock_said, more, rfc3339, span
+from .terminal.formatting import clock_said, more, span, timestamp
 
 if TYPE_CHECKING:
     from ...engine.flows.logins import Started
@@ -24,7 +24,7 @@ def login_members(login: Login) -> dict[str, Any]:
         "account": login.account,
         "state": login.state.value,
         "identity": login.identity.name if login.identity else None,
-        "expires_at": rfc3339(tokens.expires_at if tokens else login.deadline),
+        "expires_at": timestamp(tokens.expires_at if tokens else login.deadline),
         "scopes": list(tokens.scopes) if tokens else [],
         "reason": login.reason,
     }
@@ -87,7 +87,7 @@ def tell_started(app: App, started: Started, via: str) -> None:
                 "action": "enter_code" if device else "open_url",
                 "url": started.address,
                 "user_code": device.user_code if device else None,
-                "expires_at": rfc3339(login.deadline),
+                "expires_at": timestamp(login.deadline),
                 "resume": resume,
             },
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...engine.audit.events import Scalar
     from ...engine.flows.job import JobOutcome
 
-_BESIDES: Final = ("oauth_error", "status", "reason", "login_id", "kept")
+_BESIDES: Final = ("oauth_error", "status", "reason", "kept")
 """Attributes that some errors have besides their message."""
 
 _KINDS: Final[Mapping[str, type[Any]]] = {

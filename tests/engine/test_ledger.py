@@ -16,6 +16,7 @@ from logins import (
     FULFILLED,
     NOW,
     ORIGIN,
+    REFRESH_EXCHANGE,
     TOKENS,
     VIOLATED,
     fresh_login,
@@ -317,6 +318,19 @@ def test_what_was_meant_to_happen_is_a_success(trigger, outcome, storage, ledger
     ledger.advance(saved_in(storage, State.AUTHENTICATED, tokens=TOKENS), trigger)
 
     assert storage.events()[-1].members["outcome"] == outcome
+
+
+def test_a_refresh_whose_answer_was_lost_is_no_failure(storage, ledger):
+    """Nobody knows how it went, and the log says so; an answer that postpones is a failure."""
+    exchanging = {"exchange": REFRESH_EXCHANGE, "tokens": TOKENS}
+    for number, reason in enumerate([Reason.OUTCOME_UNKNOWN, Reason.PROVIDER_BUSY]):
+        login = replace(
+            fresh_login(number), account=reason.value, state=State.EXCHANGING, **exchanging
+        )
+        ledger.advance(login, Trigger.POSTPONE_REFRESH, reason=reason, exchange=None)
+
+    told = [one.members["outcome"] for one in storage.events()]
+    assert told == ["unknown", "failure"]
 
 
 def test_granted_scopes_and_lifetime_are_told_when_tokens_arrive(storage, ledger):

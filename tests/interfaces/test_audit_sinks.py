@@ -21,7 +21,7 @@ from stayfast.engine.errors import ConfigInvalid
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.table import Trigger
 from stayfast.interfaces.audit.choice import audit_sinks
-from stayfast.interfaces.audit.outbox import BUDGET, Outbox, Passage
+from stayfast.interfaces.audit.outbox import BUDGET, BufferedSender, Outbox
 from stayfast.interfaces.audit.sinks import HostLogging, Journal, StandardError, Syslog
 from stayfast.storage import MemoryStorage
 
@@ -144,11 +144,13 @@ def test_an_outbox_goes_on_where_the_last_process_stopped(place: Path) -> None:
     assert (place / "cursor").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("kind", ["outbox", "passage"])
+@pytest.mark.parametrize("kind", ["outbox", "sender"])
 def test_a_slow_sink_delays_nobody_for_long(place: Path, kind: str) -> None:
     """A sink that takes too long is asked nothing for a while, and caught up with afterwards."""
     storage, sink = MemoryStorage(), Recorder()
-    telling = Outbox(sink, storage, str(place / "cursor")) if kind == "outbox" else Passage(sink)
+    telling = (
+        Outbox(sink, storage, str(place / "cursor")) if kind == "outbox" else BufferedSender(sink)
+    )
     sink.slow = BUDGET * 1.2
     began = time.monotonic()
     for _ in range(10):
@@ -166,23 +168,25 @@ def test_what_finds_no_room_is_counted() -> None:
     """A broken sink keeps a bounded number of events waiting; the others are counted."""
     storage, sink = MemoryStorage(), Recorder()
     sink.broken = True
-    passage = Passage(sink, room=3)
+    sender = BufferedSender(sink, room=3)
     for _ in range(5):
-        passage.observe([note(storage)], None)
-    assert (passage.behind, passage.lost, passage.problem) == (3, 2, "OSError: refused")
+        sender.observe([note(storage)], None)
+    assert (sender.behind, sender.lost, sender.problem) == (3, 2, "OSError: refused")
+    assert sender.unsent == 5
     sink.broken = False
-    passage.observe([note(storage)], None)
+    sender.observe([note(storage)], None)
     assert sink.told == [3, 4, 5, 6]
+    assert sender.unsent == 2
 
 
 def test_a_sink_at_rest_fills_no_memory() -> None:
     """While a slow sink is left alone, no more waits for it than there is room."""
     storage, sink = MemoryStorage(), Recorder()
-    passage = Passage(sink, room=3)
+    sender = BufferedSender(sink, room=3)
     sink.slow = BUDGET * 1.2
     for _ in range(6):
-        passage.observe([note(storage)], None)
-    assert (sink.told, passage.behind, passage.lost) == ([1], 3, 2)
+        sender.observe([note(storage)], None)
+    assert (sink.told, sender.behind, sender.lost) == ([1], 3, 2)
 
 
 def test_a_full_pipe_on_standard_error_is_not_waited_for() -> None:
@@ -197,12 +201,12 @@ def test_a_full_pipe_on_standard_error_is_not_waited_for() -> None:
         except BlockingIOError:
             break
     os.set_blocking(writer, True)
-    passage = Passage(StandardError(writer))
-    passage.observe([note(storage)], None)
-    assert passage.behind == 1
+    sender = BufferedSender(StandardError(writer))
+    sender.observe([note(storage)], None)
+    assert sender.behind == 1
     while filled:
         filled -= len(os.read(reader, min(filled, 65536)))
-    passage.observe([note(storage, detail="y" * 9000)], None)
+    sender.observe([note(storage, detail="y" * 9000)], None)
     os.close(writer)
     with open(reader, "rb") as file:
         assert [json.loads(line)["seq"] for line in file] == [1, 2]
@@ -212,7 +216,7 @@ def test_the_programs_own_logging_is_told(caplog: pytest.LogCaptureFixture) -> N
     """A failure is a warning; the fields stand in the record for structured handlers."""
     storage = MemoryStorage()
     with caplog.at_level(logging.INFO, logger="mine.audit"):
-        Passage(HostLogging("mine.audit")).observe([note(storage)], None)
+        BufferedSender(HostLogging("mine.audit")).observe([note(storage)], None)
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("mine.audit", "WARNING")
     assert record.stayfast["reason"] == "wrong_state"
@@ -230,11 +234,11 @@ def test_a_handler_that_raises_ends_no_login() -> None:
     handler = Furious()
     logger.addHandler(handler)
     try:
-        passage = Passage(HostLogging("furious.audit"))
-        passage.observe([note(MemoryStorage())], None)
+        sender = BufferedSender(HostLogging("furious.audit"))
+        sender.observe([note(MemoryStorage())], None)
     finally:
         logger.removeHandler(handler)
-    assert passage.problem == "RuntimeError: furious.audit"
+    assert sender.problem == "RuntimeError: furious.audit"
 
 
 def test_sinks_are_chosen_by_name_and_place(place: Path) -> None:
@@ -266,8 +270,8 @@ def test_no_sink_tells_a_secret(
     told = [
         Outbox(Syslog(str(place / "log")), storage, str(place / "one")),
         Outbox(Journal(str(place / "log")), storage, str(place / "two")),
-        Passage(StandardError(writer)),
-        Passage(HostLogging("quiet.audit")),
+        BufferedSender(StandardError(writer)),
+        BufferedSender(HostLogging("quiet.audit")),
     ]
     ledger = Ledger(storage, _Clock(), ORIGIN, told)  # type: ignore[arg-type]  # only tells the time
     with caplog.at_level(logging.INFO, logger="quiet.audit"):
@@ -289,5 +293,5 @@ def test_no_sink_tells_a_secret(
 def test_a_service_tells_where_it_is_asked_to(place: Path) -> None:
     """A program names its sinks when it makes its service."""
     service = OAuthService(storage=MemoryStorage(), audit="logging:mine")
-    (passage,) = service.assembly.sinks
-    assert passage.sink.name == "logging"  # type: ignore[union-attr]
+    (sender,) = service.assembly.sinks
+    assert sender.sink.name == "logging"  # type: ignore[union-attr]

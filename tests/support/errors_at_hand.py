@@ -9,7 +9,6 @@ from stayfast.engine.errors import StayfastError
 
 EXTRA = {
     "reason": "wrong_state",
-    "login_id": "01J9ZK4Q0V7F3KTWX2A8B5C6DE",
     "login": fresh_login(),
 }
 """What some errors ask for besides their sentence."""

@@ -14,7 +14,7 @@ from ....engine.table import State
 from ....storage.vault.vault import Vault
 from ...service import status_of
 from ..app import App, takes_app
-from ..terminal.formatting import clock_said, clock_time, rfc3339, span
+from ..terminal.formatting import clock_said, clock_time, span, timestamp
 
 if TYPE_CHECKING:
     from ....engine.record import Login, Summary
@@ -170,7 +170,7 @@ def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[
                 "identity": one.identity.name if one.identity else None,
                 "issuer": one.issuer,
                 "scopes": list(one.scopes),
-                "expires_at": rfc3339(one.expires_at),
+                "expires_at": timestamp(one.expires_at),
                 "refreshable": one.refreshable,
                 "storage": app.assembly().storage.description,
                 "login": one.short_id,
@@ -186,7 +186,7 @@ def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[
                 "account": one.account,
                 "state": one.state.value,
                 "via": one.transport,
-                "deadline": rfc3339(one.deadline),
+                "deadline": timestamp(one.deadline),
                 "next": _next(app, one),
             }
             for one in pending

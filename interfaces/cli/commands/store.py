@@ -12,7 +12,7 @@ from ....storage.keys.sources import KINDS
 from ....storage.migrating import migrate
 from ....storage.vault.vault import Vault
 from ..app import App, takes_app
-from ..terminal.formatting import rfc3339
+from ..terminal.formatting import timestamp
 
 if TYPE_CHECKING:
     from ....storage.vault.info import VaultInfo
@@ -162,7 +162,7 @@ def _told(vault: Vault, info: VaultInfo) -> list[tuple[str, str]]:
         ("vault", info.directory),
         ("storage", vault.description),
         ("reason", info.reason or ""),
-        ("made", rfc3339(info.created_at) or ""),
+        ("made", timestamp(info.created_at) or ""),
         ("key", f"{info.key}, number {info.epoch}"),
         ("format", f"{info.format}, {info.journal} journal"),
         ("logins", f"{info.logins}"),
@@ -177,13 +177,13 @@ def _members(vault: Vault, info: VaultInfo, problems: list[str]) -> dict[str, ob
         "directory": info.directory,
         "key": info.key,
         "reason": info.reason,
-        "created_at": rfc3339(info.created_at),
+        "created_at": timestamp(info.created_at),
         "epoch": info.epoch,
         "format": info.format,
         "journal": info.journal,
         "generation": info.generation,
         "logins": info.logins,
         "records": info.records,
-        "set_aside": [{"since": rfc3339(since), "why": why} for since, why in info.quarantined],
+        "set_aside": [{"since": timestamp(since), "why": why} for since, why in info.quarantined],
         "problems": problems,
     }

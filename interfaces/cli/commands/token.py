@@ -23,8 +23,8 @@ from ..terminal.formatting import (
     Duration,
     quoted_for_fish,
     quoted_for_powershell,
-    rfc3339,
     span,
+    timestamp,
 )
 from .login import login as login_command
 
@@ -113,7 +113,7 @@ def _print(app: App, login: Login, form: str) -> None:
         "account": login.account,
         "access_token": secret,
         "token_type": tokens.token_type if tokens else "Bearer",
-        "expires_at": rfc3339(tokens.expires_at if tokens else None),
+        "expires_at": timestamp(tokens.expires_at if tokens else None),
         "scopes": list(tokens.scopes) if tokens else [],
     }
     _print_secret(app, secret, form, members)
@@ -151,7 +151,7 @@ def refresh(app: App, *, provider: str | None, account: str) -> None:
     end = refreshed.tokens.expires_at if refreshed.tokens else None
     if app.terminal.json:
         app.terminal.answer_json(
-            "refresh/1", {"provider": name, "account": account, "expires_at": rfc3339(end)}
+            "refresh/1", {"provider": name, "account": account, "expires_at": timestamp(end)}
         )
     left = f", good for {span(end - assembly.clock.now())}" if end is not None else ""
     app.terminal.say(f"{name} has a fresh token{left}", mark="good")

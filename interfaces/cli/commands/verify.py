@@ -27,7 +27,7 @@ from ....engine.errors import ConfigMissing, Damaged, NotFound, StorageError
 from ....storage.audit.forward_keys import parse_key
 from ....storage.audit.signing import signed_by
 from ..app import App, takes_app
-from ..terminal.formatting import rfc3339
+from ..terminal.formatting import timestamp
 
 if TYPE_CHECKING:
     from ....engine.audit.checkpoint import Note
@@ -193,8 +193,8 @@ def members_of(found: Verification) -> dict[str, Any]:
         "last": found.last,
         "intact": found.intact,
         "head": {"seq": found.last, "mac": found.head.hex()},
-        "since": rfc3339(found.since),
-        "until": rfc3339(found.until),
+        "since": timestamp(found.since),
+        "until": timestamp(found.until),
         "logins": found.logins,
         "keyed": found.keyed,
         "unkeyed": found.unkeyed,

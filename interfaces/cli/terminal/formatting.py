@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from ....engine.audit.events import rfc3339
 from ....engine.lifetime import clock_error
 
 if TYPE_CHECKING:
@@ -72,11 +73,9 @@ def countdown(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-def rfc3339(seconds: float | None) -> str | None:
-    """A moment for machines: UTC, to the second."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def timestamp(seconds: float | None) -> str | None:
+    """A time for machines, if there is one: UTC, to the second."""
+    return None if seconds is None else rfc3339(seconds, "seconds")
 
 
 def clock_time(seconds: float) -> str:

@@ -21,6 +21,7 @@ from rich.control import Control
 from rich.segment import ControlType, Segment
 from rich.text import Text
 
+from ....engine.oauth.callback import printable
 from ....transports.terminal.answers import at_terminal
 from .formatting import broken
 from .streams import AnswerNotWritten, drop_answers
@@ -121,7 +122,7 @@ class Terminal:
         if self.quiet:
             return
         symbol = f"{' ' * indent}{self.symbol(mark)} " if mark is not None else ""
-        line = presentable(line)
+        line = printable(line)
         if hang is None:
             hang = len(symbol) + len(line) - len(line.lstrip())
         lines = self._broken(symbol + line, hang)
@@ -140,7 +141,7 @@ class Terminal:
     def plain(self, line: str) -> None:
         """Say ``line`` whole, however long: an address, to be compared."""
         if not self.quiet:
-            self.err.print(Text(presentable(line)))
+            self.err.print(Text(printable(line)))
 
     def draw(self, before: str, row: Text, after: str) -> None:
         """Show a row of a picture between two texts."""
@@ -172,14 +173,14 @@ class Terminal:
     def link(self, url: str, *, before: str = "") -> None:
         """Show an address on a line of its own, unwrapped, so that it can be copied whole."""
         if not self.quiet:
-            url = presentable(url)
+            url = printable(url)
             capable = self.err.is_terminal and not self.err.is_dumb_terminal
             style = f"link {url}" if capable and len(url) < 2000 else ""
             self.err.print(Text(before).append(url, style=style), soft_wrap=True)
 
     def tell(self, line: str) -> None:
         """Print a line of an answer that is for people: nothing in it moves their cursor."""
-        self.answer(presentable(line))
+        self.answer(printable(line))
 
     def answer(self, text: str) -> None:
         """Print the answer, to the letter."""
@@ -202,7 +203,7 @@ class Terminal:
         named = [("error: ", error.message), ("why:   ", error.why), ("hint:  ", error.hint)]
         for name, line in named:
             if line:
-                lines = self._broken(name + presentable(line), len(name))
+                lines = self._broken(name + printable(line), len(name))
                 text = Text("\n".join(lines))
                 if name == "error: ":
                     text.stylize("bold red", 0, len(name))
@@ -232,8 +233,3 @@ def utf8_locale(environ: Mapping[str, str]) -> bool:
         asked[1] = ""
     named = next((name for name in asked if name), "").lower().replace("-", "")
     return "utf8" in named or environ.get("PYTHONUTF8") == "1"
-
-
-def presentable(line: str) -> str:
-    """``line`` without what a terminal would act upon; some of it comes from providers."""
-    return "".join(c if c.isprintable() else " " for c in line)
