@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,7 +30,8 @@ class Providers(MutableMapping[str, OAuthProvider]):
     @property
     def _entries(self) -> dict[str, OAuthProvider]:
         if self._loaded is None:
-            shipped = parse_toml(Path(__file__).with_name("catalogue.toml").read_bytes())
+            # the package may lie in a zip file, or in a frozen program
+            shipped = parse_toml(files(__package__).joinpath("catalogue.toml").read_bytes())
             self._loaded = {name: _made(name, table) for name, table in shipped.items()}
         return self._loaded
 

@@ -15,6 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FOLDERS = ("diagrams", "engine", "interfaces", "storage", "testing", "transports")
 IN_THE_PACKAGE = [
     ROOT / "__init__.py",
+    ROOT / "__main__.py",
     *(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))),
 ]
 
@@ -25,6 +26,7 @@ LONGER: dict[str, str] = {}
 SHORT = 60
 SHORTER = {
     "diagrams/__main__.py": "what `python -m stayfast.diagrams` runs; nothing imports it",
+    "__main__.py": "what `python -m stayfast` runs; nothing imports it",
     "engine/flows/dependencies.py": "every flow takes it, and it takes no flow",
     "engine/lifetime.py": "on the fast path, which loads nothing it does not need",
     "engine/oauth/addresses.py": "one rule for every address, used by several specifications",
@@ -32,6 +34,7 @@ SHORTER = {
     "engine/secret.py": "imported by all, so it imports nothing",
     "interfaces/audit/reading.py": "the command and the exports read the log in one way",
     "interfaces/cli/entry.py": "on the fast path, before anything else is loaded",
+    "interfaces/frozen/hook-stayfast.py": "PyInstaller runs it; nothing imports it",
     "interfaces/cli/terminal/clipboard.py": "one terminal sequence, and which terminals take it",
     "storage/audit/kept_keys.py": "where the log's keys lie, apart from how they are derived",
     "storage/paths.py": "on the fast path, which loads nothing it does not need",

@@ -128,6 +128,7 @@ def test_the_wheel_says_what_it_is(wheel):
     assert told["License-Expression"] == "Apache-2.0"
     assert told["Requires-Python"] == ">=3.11"
     assert dict(entries["console_scripts"]) == {"stayfast": "stayfast.interfaces.cli.entry:main"}
+    assert dict(entries["pyinstaller40"]) == {"hook-dirs": "stayfast.interfaces.frozen:hook_dirs"}
     assert licence == (ROOT / "LICENSE").read_bytes()
 
 
@@ -146,7 +147,7 @@ def test_every_module_of_the_wheel_can_be_imported(installed, inside):
     modules = [
         name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         for name in inside
-        if name.endswith(".py") and not name.endswith("__main__.py")
+        if name.endswith(".py") and not name.endswith(("__main__.py", "hook-stayfast.py"))
     ]
     told = run(
         installed,
@@ -181,3 +182,68 @@ def test_the_demo_runs_from_the_wheel_alone(installed, tmp_path):
     states = ["challenge", "awaiting_callback", "exchanging", "authenticated"]
     places = [told.stdout.index(state) for state in states]
     assert places == sorted(places)
+
+
+def test_the_command_runs_as_a_module(installed):
+    """`python -m stayfast` is the command."""
+    told = run(installed, "-m", "stayfast", "--version")
+
+    assert (told.returncode, told.stdout) == (0, f"stayfast {PROJECT['project']['version']}\n")
+
+
+PROGRAM = """
+import stayfast
+from stayfast import *
+from stayfast.interfaces.cli.main import run
+
+assert len(OAUTH_PROVIDERS) > 5
+OAUTH_PROVIDERS["acme"] = OAuthProvider(
+    service_name="acme", auth_url="https://p.test/a", token_url="https://p.test/t"
+).to_config("client")
+service = OAuthService(storage=EncryptedFileStorage())
+begun = service.begin("acme").value
+assert isinstance(OAuthService(storage=EncryptedFileStorage()).cancel(begun.login.id), Success)
+assert isinstance(service.get_bearer_token("acme"), Failure)
+for name in stayfast.__all__:
+    getattr(stayfast, name)
+assert run(["provider", "list", "-q"]) == run(["diagram"]) == run(["help", "transports"]) == 0
+print("DONE", stayfast.__file__)
+"""
+"""A program with a provider of its own, in which all that is public and the command are used."""
+
+
+def done(told: subprocess.CompletedProcess[str]) -> str:
+    """Where the program that ran to its end had us from."""
+    assert told.returncode == 0, told.stdout[-2000:] + told.stderr[-2000:]
+    return told.stdout.rpartition("DONE ")[2].strip()
+
+
+def test_a_program_runs_with_the_package_in_a_zip(installed, wheel, tmp_path):
+    """As with zipapp and `--py-files`: code and catalogue are read from the archive."""
+    archive = tmp_path / "program.zip"
+    with ZipFile(wheel) as made, ZipFile(archive, "w") as packed:
+        for name in made.namelist():
+            packed.writestr(name, made.read(name))
+        packed.writestr("__main__.py", PROGRAM)
+    (tmp_path / "home").mkdir(mode=0o700)
+    told = run(installed, str(archive), home=tmp_path / "home")
+
+    assert Path(done(told)).is_relative_to(archive)
+
+
+def test_a_program_runs_frozen_by_pyinstaller(installed, tmp_path):
+    """The hook that we ship is found by itself, and brings all that a frozen program needs."""
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    (tmp_path / "home").mkdir(mode=0o700)
+    left_out = ("psycopg", "authlib", "tkinter", "pytest", "hypothesis", "selenium", "PIL", "numpy")
+    made = run(
+        installed,
+        *("-m", "PyInstaller", "--noconfirm", "--onedir", "--log-level", "WARN"),
+        *(word for name in left_out for word in ("--exclude-module", name)),
+        str(tmp_path / "program.py"),
+        home=tmp_path,
+    )
+    assert made.returncode == 0, made.stderr[-2000:]
+    told = run(tmp_path / "dist" / "program" / "program", home=tmp_path / "home")
+
+    assert Path(done(told)).is_relative_to(tmp_path / "dist")
