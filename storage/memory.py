@@ -116,7 +116,8 @@ class MemoryStorage:
             return self._record(event)
 
     def _record(self, event: Event) -> Recorded:
-        recorded = Recorded(len(self._events) + 1, members_of(event, self._keys.fingerprint))
+        members = members_of(event, self._keys.fingerprint)
+        recorded = Recorded(len(self._events) + 1, members, store=self._keys.name)
         self._events.append(recorded)
         return recorded
 

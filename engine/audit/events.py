@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 AUDIT_SCHEMA: Final = 1
 
-LINE_ONLY: Final = frozenset({"seq", "prev", "mac"})
+LINE_ONLY: Final = frozenset({"seq", "prev", "mac", "store"})
 """The members of a line that its link is not computed over."""
 
 Scalar: TypeAlias = "str | int | float | bool | None | tuple[str, ...]"
@@ -47,6 +47,8 @@ class EventKind(StrEnum):
     """The log was damaged; it goes on here, and ``detail`` names what was left behind."""
 
 
+SECTION: Final = "audit.section"
+"""The event of a line that is no record: the log was put back, or is another one, and begins again."""
 SET_ASIDE: Final = "set_aside"
 """The detail of a ``storage.changed``: a login that does not open is kept apart from now on."""
 GONE: Final = "gone"
@@ -166,12 +168,14 @@ class Recorded:
         members: What is written, by name, without ``seq``.
         prev: The link of the event before it; empty for the first, and where there is no chain.
         mac: Its own link, over ``prev``, ``seq`` and the text of ``members``; empty without a chain.
+        store: The short name of the storage it is kept in; empty where that has none.
     """
 
     seq: int
     members: Mapping[str, Scalar]
     prev: bytes = b""
     mac: bytes = b""
+    store: str = ""
 
 
 class NotAnEvent(ValueError):

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from .events import GONE, SET_ASIDE, NotAnEvent, members_of_text, text_of_line, transition_in_text
+from .events import (
+    GONE,
+    SECTION,
+    SET_ASIDE,
+    NotAnEvent,
+    members_of_text,
+    text_of_line,
+    transition_in_text,
+)
 from .findings import CHAIN, Finding, FindingCode, records
 from .histories import Histories
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from .events import Scalar
 
@@ -230,12 +239,17 @@ def _time_of(text: bytes) -> float | None:
 
 
 def check_lines(
-    lines: Iterable[bytes], link: Link | None, marks: Collection[int] = ()
+    lines: Iterable[bytes],
+    link: Link | None,
+    marks: Collection[int] = (),
+    store: str | None = None,
 ) -> Verification:
     """Check the records of an exported log.
 
-    A file is told at least once, so the same record may come again, and a line may be torn if the
-    record comes after it. It may begin anywhere: files are rotated.
+    Every record is sent to a file at least once, so the same one may come again, and a line may be
+    torn if the record comes after it. The file may begin anywhere: files are rotated. Lines of other
+    storages are passed over. Where a log was put back from a copy a line says so, and the log begins
+    again: what is checked is the last section, which is the log of the present storage.
 
     Args:
         lines: The file.
@@ -243,12 +257,13 @@ def check_lines(
             lines and the histories are checked, and a record could still have been rewritten
             together with all behind it.
         marks: The records whose links are to be kept.
+        store: The storage whose log is checked; that of the first line, if it is not given.
     """
     walk: ChainWalk | None = None
     macs: dict[int, bytes] = {}
-    for raw in lines:
-        line = _exported_record(raw)
-        if line is None:
+    for line in _lines_of(store, lines):
+        if line.begins_a_section:
+            walk, macs = None, {}
             continue
         seq, prev, mac = line.seq, line.prev, line.mac
         if walk is None:
@@ -277,29 +292,45 @@ def check_lines(
     return (walk or ChainWalk(link, Histories())).verification()
 
 
-class _ExportedRecord:
-    """One line that names a record."""
+def _lines_of(store: str | None, lines: Iterable[bytes]) -> Iterator[_ExportedLine]:
+    """The lines of one storage, and those that name none."""
+    for raw in lines:
+        line = _exported_line(raw)
+        if line is None:
+            continue
+        if store is None and line.store:
+            store = line.store
+        if line.store in {"", store}:
+            yield line
 
-    __slots__ = ("mac", "prev", "seq", "text")
+
+class _ExportedLine:
+    """One line that names a record, or begins a section."""
+
+    __slots__ = ("begins_a_section", "mac", "prev", "seq", "store", "text")
 
     def __init__(self, members: Mapping[str, Scalar]) -> None:
+        self.store = str(members.get("store", ""))
+        self.begins_a_section = members.get("event") == SECTION
+        self.seq, self.prev, self.mac = 0, b"", b""
+        self.text: bytes | None = None
+        if self.begins_a_section:
+            return
         seq, prev, mac = members["seq"], members["prev"], members["mac"]
         if not isinstance(seq, int) or isinstance(seq, bool) or seq < 1:
             raise ValueError
         self.seq = seq
         self.prev = bytes.fromhex(str(prev))
         self.mac = bytes.fromhex(str(mac))
-        try:
-            self.text: bytes | None = text_of_line(members)
-        except NotAnEvent:
-            self.text = None
+        with suppress(NotAnEvent):
+            self.text = text_of_line(members)
 
 
-def _exported_record(raw: bytes) -> _ExportedRecord | None:
+def _exported_line(raw: bytes) -> _ExportedLine | None:
     try:
         members = json.loads(raw)
         return (
-            _ExportedRecord(cast("Mapping[str, Scalar]", members))
+            _ExportedLine(cast("Mapping[str, Scalar]", members))
             if isinstance(members, dict)
             else None
         )

@@ -1,106 +1,59 @@
 """The audit log as a file of JSON lines outside the vault, rendered by structlog.
 
-The vault is the record; this file is a projection of it, at least once. Its last line says how far
-it got, so the next process also writes what a process that died could not, and a reader drops
-repeats by ``seq``. One event is one line in one write.
+The vault is the record; this file is a projection of it, at least once. One event is one line in
+one write. Several vaults may write to one file; each line names its vault.
+
+The file may be rotated by renaming it, or by copying and emptying it: the cursor beside it says
+where the next line goes on. A file that has grown to :data:`ROTATE_AT` is renamed here, and the one
+that was renamed before is removed; the vault still has every record.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from ...engine.errors import Damaged, LoginBusy, StayfastError
 from ...storage.locks import locked
-from ...storage.private_file import ensure_directory, open_private, write_private
-from ...storage.vault.vault import Vault
-from .lines import AllowList, line_of, render
+from ...storage.private_file import open_private, write_private
+from .cursor import Position
+from .lines import render
+from .outbox import Outbox
 
 if TYPE_CHECKING:
-    from ...engine.audit.events import Recorded
-    from ...engine.ports import Observer, Storage
-    from ...engine.record import Login
+    from ...engine.audit.events import Recorded, Scalar
+    from ...engine.ports import Storage
 
 AUDIT_FILE: Final = "audit.jsonl"
+ROTATE_AT: Final = 32 * 1024 * 1024  # octets
 _TAIL: Final = 64 * 1024  # longer than any line written here
-_BATCH: Final = 500
-_WAIT: Final = 2.0  # seconds; the next process writes what could not be written now
+_WAIT: Final = 2.0  # seconds
 
 
-class AuditFile:
-    """An observer that keeps a file of JSON lines in step with the vault.
-
-    Attributes:
-        problem: Why the last writing failed, if it did; a login never fails for it.
-        others: Observers that get the event when a damaged part is set aside.
-    """
+class AuditFile(Outbox):
+    """An observer that keeps a file of JSON lines in step with the vault."""
 
     def __init__(self, path: str, storage: Storage) -> None:
-        """Write what ``storage`` records to the file ``path``."""
-        self._path = path
-        self._storage = storage
-        self._listed = AllowList()
-        self.others: Sequence[Observer] = ()
-        self.problem: str | None = None
+        """Write what ``storage`` records to the file ``path``; its cursor is beside it."""
+        self._file = _Lines(path)
+        super().__init__(self._file, storage, f"{path}.cursor")
 
-    @property
-    def dropped(self) -> int:
-        """How many fields were not on the list."""
-        return self._listed.dropped
+    @contextmanager
+    def _open(self) -> Generator[None]:
+        with self._file.opened():
+            yield
 
-    def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-        """Write everything that is not in the file yet."""
-        del recorded, login  # the file may be behind by more than this
-        try:
-            self.catch_up()
-            self.problem = None
-        except LoginBusy:  # the process that has it writes this too, or the next one does
-            pass
-        except (StayfastError, OSError) as error:
-            self.problem = str(error)
+    def _begin(self, recorded: Sequence[Recorded]) -> Position | None:
+        del recorded
+        return None
 
-    def catch_up(self) -> int:
-        """Write the lines that are missing; gives their number.
-
-        Raises:
-            StorageError: The vault cannot be read, or the file is not private.
-            LoginBusy: Another process has been writing for too long.
-            OSError: The file cannot be written.
-        """
-        ensure_directory(os.path.dirname(self._path))
-        told = 0
-        with locked(f"{self._path}.lock", wait=_WAIT, what="the audit file"):
-            descriptor = open_private(self._path, create=True, append=True)
-            with open(descriptor, "r+b", buffering=0) as file:  # one write is one line
-                after = _last_seq(file)
-                logger = structlog.wrap_logger(
-                    structlog.BytesLogger(file),
-                    processors=[self._listed, render],
-                    wrapper_class=structlog.BoundLogger,
-                )
-                while batch := self._next(after):
-                    for recorded in batch:
-                        logger.msg(**line_of(recorded))
-                    after = batch[-1].seq
-                    told += len(batch)
-        return told
-
-    def _next(self, after: int) -> Sequence[Recorded]:
-        """The next events; a damaged part in their way is set aside, as far as the vault can."""
-        try:
-            return self._storage.events(after=after, limit=_BATCH)
-        except Damaged:
-            if not isinstance(self._storage, Vault):
-                raise
-            recorded = self._storage.set_aside(after)
-            if recorded is not None:
-                for other in self.others:
-                    other.observe([recorded], None)
-            return self._storage.events(after=after, limit=_BATCH)
+    def _position(self, noted: Position | None, store: str) -> Position | None:
+        """What the file itself says, as far as it does: it may have lost what the cursor counts."""
+        return self._file.position(store) or noted
 
     def forget(self, through: int) -> None:
         """Leave out the lines of records up to number ``through``: they were pruned in the vault.
@@ -108,31 +61,83 @@ class AuditFile:
         Raises:
             StorageError, LoginBusy, OSError: As for :meth:`catch_up`.
         """
-        if not os.path.lexists(self._path):
-            return
-        with locked(f"{self._path}.lock", wait=_WAIT, what="the audit file"):
-            with open(open_private(self._path), "rb") as file:
-                kept = [line for line in file if _seq_of(line) > through]
-            write_private(self._path, b"".join(kept))
+        left = self._storage.events(after=through, limit=1)
+        store = left[0].store if left else ""
+        with locked(f"{self.cursor}.lock", wait=_WAIT, what="the audit file"):
+            self._file.forget(through, store)
 
 
-def _last_seq(file: Any) -> int:
-    """The number of the last complete line; a torn one after it is ended, and written again."""
+class _Lines:
+    """The sink: appends lines to the file while it is open."""
+
+    name = "the audit file"
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._logger: Any = None
+        self._last: dict[str, Position] = {}
+
+    @contextmanager
+    def opened(self) -> Generator[None]:
+        """Open the file, and end a torn last line; rename the file afterwards if it is long."""
+        descriptor = open_private(self._path, create=True, append=True)
+        with open(descriptor, "r+b", buffering=0) as file:  # one write is one line
+            self._last = _last_positions(file)
+            self._logger = structlog.wrap_logger(
+                structlog.BytesLogger(file),
+                processors=[render],
+                wrapper_class=structlog.BoundLogger,
+            )
+            try:
+                yield
+            finally:
+                self._logger = None
+            too_long = os.fstat(descriptor).st_size >= ROTATE_AT
+        if too_long:
+            os.replace(self._path, f"{self._path}.1")
+
+    def position(self, store: str) -> Position | None:
+        """The last record of ``store`` whose line stands at the end of the file."""
+        return self._last.get(store)
+
+    def take(self, line: Mapping[str, Scalar]) -> None:
+        """See :meth:`.sinks.Sink.take`."""
+        self._logger.msg(**line)
+
+    def forget(self, through: int, store: str) -> None:
+        """Rewrite the file, and the one before it, without these lines."""
+        for path in (self._path, f"{self._path}.1"):
+            with suppress(FileNotFoundError), open(open_private(path), "rb") as file:
+                kept = [line for line in file if not _is_old(line, through, store)]
+                write_private(path, b"".join(kept))
+
+
+def _last_positions(file: Any) -> dict[str, Position]:
+    """The last record of each store in the file's last lines; a torn line is ended."""
     end = file.seek(0, os.SEEK_END)
     file.seek(max(0, end - _TAIL))
     tail: bytes = file.read(_TAIL)
     if tail and not tail.endswith(b"\n"):
         file.write(b"\n")
-    for line in reversed(tail.split(b"\n")):
-        seq = _seq_of(line)
-        if seq:
-            return seq
-    return 0
+    found: dict[str, Position] = {}
+    for line in tail.split(b"\n"):
+        members = _members(line)
+        if members is not None:
+            found[str(members.get("store", ""))] = Position(
+                members["seq"], str(members.get("mac", ""))
+            )
+    return found
 
 
-def _seq_of(line: bytes) -> int:
-    """The number of the record in a line; 0 if the line has no record."""
+def _is_old(line: bytes, through: int, store: str) -> bool:
+    members = _members(line)
+    return members is not None and members["seq"] <= through and members.get("store", "") == store
+
+
+def _members(line: bytes) -> dict[str, Any] | None:
+    """The members of a line that is a record."""
     try:
-        return int(json.loads(line)["seq"])
+        members = json.loads(line)
+        return members if isinstance(members["seq"], int) else None
     except (ValueError, KeyError, TypeError):
-        return 0
+        return None

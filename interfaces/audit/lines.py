@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, MutableMapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from ...engine.audit.events import FINGERPRINTS, Event, Origin, Scalar, rfc3339
+from ...engine.audit.events import (
+    AUDIT_SCHEMA,
+    FINGERPRINTS,
+    LINE_ONLY,
+    SECTION,
+    Event,
+    Origin,
+    Scalar,
+    rfc3339,
+)
+from ...storage.host import SystemClock, origin
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
@@ -14,7 +25,8 @@ if TYPE_CHECKING:
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _OURS: Final = {"source": "from", "dest": "to"}
 FIELDS: Final = frozenset(
-    {"schema", "seq", "prev", "mac"}
+    {"schema"}
+    | LINE_ONLY
     | {
         _OURS.get(name, name)
         for kind in (Event, Origin)
@@ -48,12 +60,26 @@ class AllowList:
 
 
 def line_of(recorded: Recorded) -> dict[str, Scalar]:
-    """What is written of an event: its number, its fields, its time as RFC 3339, its links."""
+    """What is written of an event: its number, its fields, its time as RFC 3339, its store, its links."""
     line: dict[str, Scalar] = {"seq": recorded.seq, **recorded.members}
     line["time"] = rfc3339(recorded.members.get("time"))
+    if recorded.store:
+        line["store"] = recorded.store
     if recorded.mac:
         line |= {"prev": recorded.prev.hex(), "mac": recorded.mac.hex()}
     return line
+
+
+def section_of(store: str) -> dict[str, Scalar]:
+    """The line before a log that is not the one sent before, or was further then."""
+    line: dict[str, Scalar] = {
+        "schema": AUDIT_SCHEMA,
+        "time": rfc3339(SystemClock().now()),
+        "event": SECTION,
+        **asdict(origin()),
+        "detail": "the log was put back, or is a new one; it is sent from here on",
+    }
+    return line | ({"store": store} if store else {})
 
 
 def render(logger: Any, method: str, line: Mapping[str, Any]) -> bytes:

@@ -66,7 +66,7 @@ def to_ecs(line: Line) -> dict[str, Any]:
     if address:
         made["server"] = {"address": address}
     own = _own(line, "login", "provider", "account", "trigger", "from", "to", "transport",
-               "version", "attempt", "scopes", "expires_in", "issuer", "detail", "prev", "mac")  # fmt: skip
+               "version", "attempt", "scopes", "expires_in", "issuer", "detail", "prev", "mac", "store")  # fmt: skip
     if own:
         made["stayfast"] = own
     return made
@@ -108,7 +108,7 @@ def to_ocsf(line: Line) -> dict[str, Any]:
     if told:
         made |= _ocsf_login(line)
     unmapped = _own(line, "account", "trigger", "from", "to", "transport", "version", "attempt",
-                    "scopes", "expires_in", "issuer", "http_status", "detail", "prev", "mac")  # fmt: skip
+                    "scopes", "expires_in", "issuer", "http_status", "detail", "prev", "mac", "store")  # fmt: skip
     if unmapped:
         made["unmapped"] = unmapped
     return made

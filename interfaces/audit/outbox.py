@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Final
 
-from ...engine.errors import LoginBusy, StayfastError
+from ...engine.errors import Damaged, LoginBusy, StayfastError
 from ...storage.host import SystemClock
-from ...storage.locks import locked
-from ...storage.private_file import ensure_directory, open_private
-from .lines import AllowList, line_of
+from ...storage.vault.vault import Vault
+from .cursor import CursorFile, Position, held_cursor, records_after
+from .lines import AllowList, line_of, section_of
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
-    from ...engine.ports import Storage
+    from ...engine.ports import Observer, Storage
     from ...engine.record import Login
     from .sinks import Sink
 
 BUDGET: Final = 0.25
 """Seconds that a sink may take at one transition; the rest is sent after the next one."""
 _BATCH: Final = 200
-_CURSOR: Final = 20  # digits
 _clock: Final = SystemClock()  # freezegun does not stop it, so a slow sink is asked again
 
 
 class Outbox:
     """An observer that brings a sink in step with the vault, at least once and in order.
 
-    A small file holds the number of the last event that the sink took, so the next process sends
-    what a process that died could not. A sink gets the events from its first one on; the earlier
-    ones are for ``stayfast audit export``.
+    A small file says which record the sink took last (:mod:`.cursor`), so the next process sends
+    what a process that died could not. A sink gets the records from its first one on; the earlier
+    ones are for ``stayfast audit export``. If the vault was put back from a copy, or made anew, the
+    sink gets a line that says so, and then the log of the present vault from its first record.
 
     Attributes:
+        sink: What takes the lines.
+        cursor: The path of the file.
+        others: Observers that get the event when a damaged part of the log is set aside.
         problem: Why the last sending failed, if it did; a login never fails for it.
-        behind: How many events were waiting after the last sending, at least.
+        behind: How many records were waiting after the last sending, at least.
     """
 
     def __init__(self, sink: Sink, storage: Storage, cursor: str) -> None:
-        """Send to ``sink`` what ``storage`` records; ``cursor`` is the file with the number."""
+        """Send to ``sink`` what ``storage`` records; ``cursor`` is the file."""
         self.sink = sink
+        self.cursor = cursor
         self._storage = storage
-        self._cursor = cursor
         self._listed = AllowList()
         self._resting = 0.0
+        self.others: Sequence[Observer] = ()
         self.problem: str | None = None
         self.behind = 0
 
@@ -59,18 +63,19 @@ class Outbox:
             self.behind += len(recorded)
             return
         try:
-            self.catch_up(first=recorded[0].seq if recorded else None)
+            self.catch_up(recorded, seconds=BUDGET)
             self.problem = None
         except LoginBusy:  # the process that has it sends this too, or the next one does
             self.behind += len(recorded)
         except (StayfastError, OSError, ValueError) as error:
             self.problem = str(error)
 
-    def catch_up(self, *, first: int | None = None) -> int:
-        """Send what is missing; gives the number of lines.
+    def catch_up(self, recorded: Sequence[Recorded] = (), *, seconds: float | None = None) -> int:
+        """Send what is missing; gives the number of records.
 
         Args:
-            first: Where to begin if the sink never took anything; without it, nothing is sent then.
+            recorded: What was recorded just now: a sink that never took anything begins with it.
+            seconds: For how long at most; what is left is sent the next time.
 
         Raises:
             StorageError: The vault cannot be read, or the cursor is not private.
@@ -78,30 +83,92 @@ class Outbox:
             OSError: The sink did not take a line.
         """
         began = _clock.monotonic()
-        ensure_directory(os.path.dirname(self._cursor))
-        sent = 0
-        with locked(f"{self._cursor}.lock", wait=BUDGET, what=f"the cursor of {self.sink.name}"):
-            descriptor = open_private(self._cursor, create=True)
+        with (
+            held_cursor(self.cursor, wait=BUDGET, what=f"the cursor of {self.sink.name}") as file,
+            self._open(),
+        ):
             try:
-                after = _read(descriptor)
-                if after is None and first is None:
-                    return 0
-                if after is None:
-                    after = (first or 1) - 1
-                while batch := self._storage.events(after=after, limit=_BATCH):
-                    for index, one in enumerate(batch):
-                        self.behind = len(batch) - index
-                        self.sink.take(self._listed(None, "", line_of(one)))
-                        _write(descriptor, one.seq)
-                        sent += 1
-                        if _clock.monotonic() - began > BUDGET:
-                            self._rest(began)
-                            return sent
-                    after = batch[-1].seq
+                sent, finished = self._send(file, recorded, began, seconds)
+            except (StayfastError, OSError, ValueError) as error:
+                file.cursor.troubled(_clock.now(), str(error))
+                file.write()
+                raise
+            if finished:
+                file.cursor.well()
                 self.behind = 0
-            finally:
-                os.close(descriptor)
+            else:
+                file.cursor.troubled(_clock.now(), None)
+                self._rest(began)
+            file.write()
         return sent
+
+    def _open(self) -> AbstractContextManager[object]:
+        """Whatever the sink needs open while it takes lines."""
+        return nullcontext()
+
+    def _position(self, noted: Position | None, store: str) -> Position | None:
+        """How far the log of ``store`` was sent, if it ever was."""
+        del store
+        return noted
+
+    def _begin(self, recorded: Sequence[Recorded]) -> Position | None:
+        """Where to begin in a log that the sink never took anything of; ``None``: with its start."""
+        if not recorded:
+            raise LookupError
+        return Position(recorded[0].seq - 1, recorded[0].prev.hex())
+
+    def _send(
+        self, file: CursorFile, recorded: Sequence[Recorded], began: float, seconds: float | None
+    ) -> tuple[int, bool]:
+        """How many records were sent, and whether they were all."""
+        known = [one.store for one in recorded] or [one.store for one in self._next(None)[0]]
+        if not known:
+            return 0, True
+        store, positions = known[0], file.cursor.positions
+        try:
+            position = self._position(positions.get(store), store) or self._begin(recorded)
+        except LookupError:
+            return 0, True
+        anew = bool(positions) and store not in positions
+        if position is not None:
+            positions[store] = position
+            file.write()  # whoever comes next begins here, too, if the sink takes nothing now
+        sent = 0
+        while True:
+            batch, turned_back = self._next(position)
+            if anew or turned_back:
+                self._take(section_of(store))
+                anew = False
+            for index, one in enumerate(batch):
+                self.behind = len(batch) - index
+                self._take(line_of(one))
+                positions[store] = position = Position.of(one)
+                file.write()
+                sent += 1
+                if seconds is not None and _clock.monotonic() - began > seconds:
+                    return sent, False
+            if not batch:
+                return sent, True
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        self.sink.take(self._listed(None, "", dict(line)))
+
+    def _next(self, position: Position | None) -> tuple[Sequence[Recorded], bool]:
+        """The next records; a damaged part in their way is set aside, as far as the vault can."""
+
+        def read(after: int, limit: int) -> Sequence[Recorded]:
+            return self._storage.events(after=after, limit=limit)
+
+        try:
+            return records_after(read, position, _BATCH)
+        except Damaged:
+            if not isinstance(self._storage, Vault):
+                raise
+            recorded = self._storage.set_aside(position.seq if position else 0)
+            if recorded is not None:
+                for other in self.others:
+                    other.observe([recorded], None)
+            return records_after(read, position, _BATCH)
 
     def _rest(self, began: float) -> None:
         """Send nothing to a slow sink for ten times as long as it took."""
@@ -171,12 +238,3 @@ class BufferedSender:
         if too_many > 0:
             del self._waiting[:too_many]
             self.lost += too_many
-
-
-def _read(descriptor: int) -> int | None:
-    told = os.pread(descriptor, _CURSOR, 0).strip()
-    return int(told) if told.isdigit() else None
-
-
-def _write(descriptor: int, seq: int) -> None:
-    os.pwrite(descriptor, f"{seq:>{_CURSOR}}".encode(), 0)  # one write of one length: never torn

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from ...engine.audit.events import AUDIT_SCHEMA, FINGERPRINTS, EventKind, Outcome
+from ...engine.audit.events import AUDIT_SCHEMA, FINGERPRINTS, SECTION, EventKind, Outcome
 from ...engine.reasons import Reason, Refusal
 from ...engine.table import State, Trigger
 
@@ -35,6 +35,11 @@ _OF_EVERY: Final[dict[str, dict[str, Any]]] = {
 _LINKS: Final[dict[str, dict[str, Any]]] = {
     "prev": _LINK | {"description": "The link of the event before."},
     "mac": _LINK | {"description": "Its own link: HMAC-SHA-256 over prev, seq and its text."},
+    "store": {
+        "type": "string",
+        "pattern": "^[0-9a-f]{8}$",
+        "description": "The storage whose log it is; several may send to one place.",
+    },
 }
 _OF_A_LOGIN: Final[dict[str, dict[str, Any]]] = {
     "login": _TEXT | {"description": "The login's id."},
@@ -92,7 +97,7 @@ def schema() -> dict[str, Any]:
         "title": "An event of stayfast's audit log",
         "description": "Words are only ever added to the lists of triggers, states and reasons.",
         "type": "object",
-        "oneOf": [_of(kind) for kind in EventKind],
+        "oneOf": [*(_of(kind) for kind in EventKind), _section()],
     }
 
 
@@ -103,6 +108,22 @@ def _of(kind: EventKind) -> dict[str, Any]:
         "properties": {**_OF_EVERY, **_LINKS, **own, "event": {"const": kind.value}},
         "required": [*_OF_EVERY, *needed],
         "dependentRequired": {"mac": ["prev"], "prev": ["mac"]},
+        "additionalProperties": False,
+    }
+
+
+def _section() -> dict[str, Any]:
+    """The line that is no record, and has no number."""
+    properties = {name: kind for name, kind in _OF_EVERY.items() if name != "seq"}
+    return {
+        "title": SECTION,
+        "properties": {
+            **properties,
+            "event": {"const": SECTION},
+            "store": _LINKS["store"],
+            "detail": _ONLY_DETAIL["detail"],
+        },
+        "required": [*properties, "detail"],
         "additionalProperties": False,
     }
 

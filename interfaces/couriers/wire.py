@@ -59,14 +59,26 @@ def unpack_job(members: Mapping[str, Any]) -> Job:
 def pack_events(recorded: Sequence[Recorded], login: Login | None) -> bytes:
     """Events that have just become durable, for the observers."""
     events: list[cbor.Plain] = [
-        {"seq": event.seq, "members": _plain(event.members)} for event in recorded
+        {
+            "seq": event.seq,
+            "members": _plain(event.members),
+            "prev": event.prev,
+            "mac": event.mac,
+            "store": event.store,
+        }
+        for event in recorded
     ]
     return cbor.encode({"events": events, "login": _bytes_of(login) if login else None})
 
 
 def unpack_events(members: Mapping[str, Any]) -> tuple[list[Recorded], Login | None]:
     """What :func:`pack_events` wrote."""
-    recorded = [Recorded(event["seq"], _scalars(event["members"])) for event in members["events"]]
+    recorded = [
+        Recorded(
+            event["seq"], _scalars(event["members"]), event["prev"], event["mac"], event["store"]
+        )
+        for event in members["events"]
+    ]
     return recorded, decode_login(members["login"]) if members["login"] else None
 
 

@@ -61,7 +61,7 @@ def append_text(
         mac = keys.chain(head.mac, seq, text)
     connection.execute("INSERT INTO audit VALUES (?, ?, ?)", (seq, keys.seal_event(seq, text), mac))
     return replace(head, seq=seq, mac=mac), Recorded(
-        seq, members_of_text(text) if members is None else members, before, mac
+        seq, members_of_text(text) if members is None else members, before, mac, keys.name
     )
 
 
@@ -96,7 +96,9 @@ def _read_aside(
         "SELECT seq, body FROM audit WHERE seq > ? AND seq < ? ORDER BY seq", (after, head.first)
     ):
         with suppress(Damaged, NotAnEvent, TypeError):
-            found.append(Recorded(seq, members_of_text(keys.open_event(seq, sealed))))
+            found.append(
+                Recorded(seq, members_of_text(keys.open_event(seq, sealed)), store=keys.name)
+            )
         if len(found) == limit:
             break
     return found
@@ -142,7 +144,7 @@ def read_events(
             raise Damaged(
                 f"record {seq} of the audit log does not open", hint="stayfast audit verify"
             ) from error
-        found.append(Recorded(seq, members, link, mac))
+        found.append(Recorded(seq, members, link, mac, keys.name))
         link = mac
     if after + len(found) < min(head.seq, after + limit):
         raise _not_as_written(after + len(found) + 1)

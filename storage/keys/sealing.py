@@ -92,6 +92,11 @@ class Keys:
     def __repr__(self) -> str:
         return f"Keys(epoch={self.epoch})"
 
+    @property
+    def name(self) -> str:
+        """The vault's short name, as in the names of its files and in lines of its log."""
+        return self.store[:4].hex()
+
     def index(self, alias: str) -> bytes:
         """The name an alias is found under: keyed, so that it tells nothing."""
         return hmac(self._index, _octets(alias))[:16]

@@ -217,7 +217,7 @@ class PostgresStorage:
     ) -> Verification:
         """Check an exported log with the key of this database."""
         audit = self._reading(lambda database, keys: file_keys(database, keys, forward))
-        return check_lines(lines, audit.link, marks)
+        return check_lines(lines, audit.link, marks, self._opener.keys().name)
 
     def signer(self) -> Signer:
         """What signs checkpoints of the log."""

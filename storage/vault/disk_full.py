@@ -72,7 +72,7 @@ class Spill:
             os.unlink(self._path(keys, login_id))
 
     def _path(self, keys: Keys, login_id: str) -> str:
-        name = f"{keys.store[:4].hex()}-{login_id}.sealed"
+        name = f"{keys.name}-{login_id}.sealed"
         return os.path.join(self.directory or "", name)
 
 

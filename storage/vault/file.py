@@ -141,7 +141,7 @@ def noted_generation(config_dir: str, keys: Keys) -> int | None:
 
 def marker_path(config_dir: str, keys: Keys) -> str:
     """Where it is noted how far the vault has come."""
-    return os.path.join(config_dir, f"vault-{keys.store[:4].hex()}.generation")
+    return os.path.join(config_dir, f"vault-{keys.name}.generation")
 
 
 def scan_for_alias(connection: Database, keys: Keys, alias: str) -> Row | None:

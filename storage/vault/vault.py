@@ -271,7 +271,8 @@ class Vault:
         """Check an exported log with the key of this vault; without it, if there is no vault."""
         with self._reading() as opened:
             link = file_keys(*opened, forward).link if opened else None
-        return check_lines(lines, link, marks)
+            store = opened[1].name if opened else None
+        return check_lines(lines, link, marks, store)
 
     def signer(self) -> Signer | None:
         """What signs checkpoints of the log; ``None`` without a vault."""

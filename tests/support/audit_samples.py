@@ -67,6 +67,7 @@ def sample_lines() -> list[dict[str, Any]]:
     lines = [line_of(one) for one in storage.events()]
     for line in lines:  # the key of a memory storage is another each time
         line |= {name: "0123456789abcdef" for name in line if name.endswith("_fp")}
+        line |= {"store": "0a1b2c3d"}
         line |= {name: "00" * 32 for name in ("prev", "mac") if name in line}
     return lines
 

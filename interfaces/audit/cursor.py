@@ -1,0 +1,183 @@
+"""How far a sink outside the vault has been sent the log, in a small file beside it.
+
+A number alone does not say that. A vault that was put back from a copy, or made anew, uses numbers
+again; and two vaults may send to one file. So a position is the store, the number and the link of
+a record: where the log does not have that link at that number, it is not the log that was sent, and
+a new section begins.
+
+The file is held under a lock while it is used. It is written in one piece of whole blocks, so a
+process that is killed leaves the old or the new one; a machine that loses power may leave neither,
+and then records are sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from ...storage.locks import locked
+from ...storage.private_file import ensure_directory, open_private
+
+if TYPE_CHECKING:
+    from ...engine.audit.events import Recorded
+
+    Read = Callable[[int, int], Sequence[Recorded]]
+
+_BLOCK: Final = 512
+_LIMIT: Final = 64 * _BLOCK
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The last record that was sent.
+
+    Attributes:
+        seq: Its number.
+        mac: Its link in hexadecimal; empty where the log has no links.
+    """
+
+    seq: int
+    mac: str = ""
+
+    @classmethod
+    def of(cls, recorded: Recorded) -> Position:
+        """The position behind ``recorded``."""
+        return cls(recorded.seq, recorded.mac.hex())
+
+
+@dataclass(slots=True)
+class Cursor:
+    """What is noted of one sink.
+
+    Attributes:
+        positions: How far each store's log was sent, by the store's name.
+        since: Since when the sink has not taken what it was sent, POSIX seconds; ``None`` if it has.
+        problem: Why, if that is known.
+    """
+
+    positions: dict[str, Position] = field(default_factory=dict[str, Position])
+    since: float | None = None
+    problem: str | None = None
+
+    def troubled(self, now: float, problem: str | None) -> None:
+        """The sink is behind since ``now``, if it was not before."""
+        self.since = self.since if self.since is not None else now
+        self.problem = problem
+
+    def well(self) -> None:
+        """The sink has everything."""
+        self.since = self.problem = None
+
+
+class CursorFile:
+    """The file of one cursor, held under its lock."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Read the cursor from ``descriptor``."""
+        self._descriptor = descriptor
+        self._octets = os.pread(descriptor, _LIMIT, 0)
+        self.cursor = _parsed(self._octets)
+
+    def write(self) -> None:
+        """Write the cursor as it is now, if it has changed.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        octets = _rendered(self.cursor)
+        if octets == self._octets:
+            return
+        os.pwrite(self._descriptor, octets, 0)
+        if len(octets) < len(self._octets):
+            os.ftruncate(self._descriptor, len(octets))
+        self._octets = octets
+
+
+@contextmanager
+def held_cursor(path: str, *, wait: float, what: str) -> Generator[CursorFile]:
+    """The cursor at ``path``, for this process alone.
+
+    Raises:
+        LoginBusy: Another process holds it.
+        StorageError: It is not private.
+    """
+    ensure_directory(os.path.dirname(path))
+    with locked(f"{path}.lock", wait=wait, what=what):
+        descriptor = open_private(path, create=True)
+        try:
+            yield CursorFile(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_cursor(path: str) -> Cursor | None:
+    """The cursor at ``path`` as it was written last; ``None`` if there is none.
+
+    Raises:
+        StorageError: It is not private.
+    """
+    try:
+        descriptor = open_private(path)
+    except FileNotFoundError:
+        return None
+    try:
+        return CursorFile(descriptor).cursor
+    finally:
+        os.close(descriptor)
+
+
+def records_after(
+    read: Read, position: Position | None, limit: int
+) -> tuple[Sequence[Recorded], bool]:
+    """The next records of a log, and whether they begin a new section.
+
+    Args:
+        read: Gives the records above a number, up to a limit.
+        position: How far the log was sent; ``None`` if it never was.
+        limit: How many to give at most.
+    """
+    if position is None or position.seq < 1:
+        return read(0, limit), False
+    found = read(position.seq - 1, limit + 1)
+    if not found:  # the log ends before: it is an older one
+        return read(0, limit), True
+    first = found[0]
+    if first.seq == position.seq:
+        if not first.mac or not position.mac or first.mac.hex() == position.mac:
+            # a part that was set aside is read apart from what follows it
+            return found[1:] or read(position.seq, limit), False
+        return read(0, limit), True
+    if first.seq == position.seq + 1 and first.prev and first.prev.hex() != position.mac:
+        return read(0, limit), True
+    return found[:limit], False  # what was in between was pruned
+
+
+def _rendered(cursor: Cursor) -> bytes:
+    members = {
+        "positions": {store: [one.seq, one.mac] for store, one in cursor.positions.items()},
+        "since": cursor.since,
+        "problem": (cursor.problem or "")[:200] or None,
+    }
+    text = json.dumps(members).encode()
+    return text.ljust(-(-(len(text) + 1) // _BLOCK) * _BLOCK - 1) + b"\n"
+
+
+def _parsed(octets: bytes) -> Cursor:
+    try:
+        members = json.loads(octets)
+        positions = {
+            str(store): Position(int(seq), str(mac))
+            for store, (seq, mac) in members["positions"].items()
+        }
+        since, problem = members["since"], members["problem"]
+        return Cursor(
+            positions,
+            float(since) if since is not None else None,
+            str(problem) if problem is not None else None,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):  # new, or torn: it is sent again
+        return Cursor()
