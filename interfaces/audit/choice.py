@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ...engine.errors import ConfigInvalid
+from ...storage.capabilities import capabilities_of
 from ...storage.paths import state_dir
-from ...storage.vault.vault import Vault
 from .file import AUDIT_FILE, AuditFile
 from .outbox import BufferedSender, Outbox
 from .sinks import HostLogging, Journal, StandardError, Syslog
@@ -63,7 +63,8 @@ def _made(
         return [BufferedSender(HostLogging(*[place] if place else []))]
     if kind in _OUTBOXES:
         sink = _OUTBOXES[kind](*[place] if place else [])
-        where = storage.directory if isinstance(storage, Vault) else state_dir(environ)
+        vault = capabilities_of(storage).vault
+        where = vault.directory if vault else state_dir(environ)
         return [Outbox(sink, storage, os.path.join(where, f"audit.{kind}.cursor"))]
     raise ConfigInvalid(
         f"the audit log has no sink {kind[:40]!r}", hint=f"STAYFAST_AUDIT={','.join(KINDS)}"
@@ -73,8 +74,9 @@ def _made(
 def _file(place: str, storage: Storage, environ: Mapping[str, str]) -> list[AuditObserver]:
     """The audit file of a vault: beside it, at ``place``, or nowhere (``off``)."""
     where = place or environ.get("STAYFAST_AUDIT_FILE")
-    if where == "off" or (not where and not isinstance(storage, Vault)):
+    vault = capabilities_of(storage).vault
+    if not where and vault is not None:
+        where = os.path.join(vault.directory, AUDIT_FILE)
+    if not where or where == "off":
         return []
-    if not where and isinstance(storage, Vault):
-        where = os.path.join(storage.directory, AUDIT_FILE)
-    return [AuditFile(os.path.abspath(where or AUDIT_FILE), storage)]
+    return [AuditFile(os.path.abspath(where), storage)]

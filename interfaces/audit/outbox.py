@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import Damaged, LoginBusy, StayfastError
+from ...storage.capabilities import capabilities_of
 from ...storage.host import SystemClock
-from ...storage.vault.vault import Vault
 from .cursor import CursorFile, Position, held_cursor, records_after
 from .lines import AllowList, line_of, section_of
 
@@ -162,9 +162,10 @@ class Outbox:
         try:
             return records_after(read, position, _BATCH)
         except Damaged:
-            if not isinstance(self._storage, Vault):
+            vault = capabilities_of(self._storage).vault
+            if vault is None:
                 raise
-            recorded = self._storage.set_aside(position.seq if position else 0)
+            recorded = vault.set_aside(position.seq if position else 0)
             if recorded is not None:
                 for other in self.others:
                     other.observe([recorded], None)

@@ -88,12 +88,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import ConfigInvalid
+from ...storage.capabilities import capabilities_of
 from ...storage.host import SystemClock
 from ...storage.opening import EncryptedFileStorage, KeyringStorage
 from ...storage.vault.vault import Vault
 from ..http import RequestsHttp
 from .channel import EventForwarder
-from .fork import Forkable, ForkCourier, can_fork
+from .fork import ForkCourier, can_fork
 from .signals import deferred_signals
 from .spawn import SpawnCourier, can_spawn
 
@@ -152,17 +153,14 @@ def choose_courier(
             f"there is no courier {chosen!r}", hint=f"STAYFAST_COURIER={'|'.join(CHOICES)}"
         )
     # another process cannot use what exists only in the memory of this one
-    if (
-        chosen == "inline"
-        or not isinstance(storage, Forkable)
-        or not isinstance(http, RequestsHttp)
-    ):
+    close = capabilities_of(storage).close
+    if chosen == "inline" or close is None or not isinstance(http, RequestsHttp):
         return InlineCourier()
     spawned = _spawned(storage, http, forwarder, clock)
     if chosen == "spawn":
         return spawned or InlineCourier()
-    forked = ForkCourier(forwarder, storage.close)
-    return forked if chosen == "fork" else _Fitting(forked, spawned or InlineCourier())
+    forked = ForkCourier(forwarder, close)
+    return forked if chosen == "fork" else _ForkIfSafe(forked, spawned or InlineCourier())
 
 
 def _spawned(
@@ -179,7 +177,7 @@ def _spawned(
     return SpawnCourier(forwarder, storage, http)
 
 
-class _Fitting:
+class _ForkIfSafe:
     """Forks if that is safe at the moment of the job, else uses another courier."""
 
     def __init__(self, forked: Courier, otherwise: Courier) -> None:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ...engine.errors import StayfastError, StorageError
 from ...engine.record import TokensNotSaved
@@ -32,21 +32,6 @@ _HARMLESS: Final = frozenset({"stayfast-page"})
 """Threads of ours that hold no lock which the child needs."""
 _KEEP_TRYING: Final = 300.0  # seconds a child without a parent tries to save tokens
 _BETWEEN: Final = 1.0  # seconds
-
-
-@runtime_checkable
-class Forkable(Protocol):
-    """A storage that a forked child can go on with, once its parent has let go of it.
-
-    Attributes:
-        forkable: Says so.
-    """
-
-    forkable: bool
-
-    def close(self) -> None:
-        """Let go of what must not be shared; it is opened again when it is needed."""
-        ...
 
 
 def can_fork() -> bool:

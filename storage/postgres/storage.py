@@ -20,6 +20,7 @@ from ..audit.check import check_log, file_keys
 from ..audit.kept_keys import new_audit_keys, read_audit_keys, write_audit_keys
 from ..audit.rows import read_events
 from ..audit.signing import Signer, signed_head
+from ..capabilities import Capabilities
 from ..host import SystemClock
 from ..locks import ChangePolling
 from ..paths import config_dir as default_config_dir
@@ -62,12 +63,7 @@ class PostgresStorage:
     The database sees neither tokens nor the names of providers and accounts: rows are sealed as
     in the vault, under a root key whose slots are opened on each host by a key file, a passphrase
     (``STAYFAST_PASSPHRASE``) or a keyring.
-
-    Attributes:
-        forkable: A forked child may go on with it, once it was closed here.
     """
-
-    forkable = True
 
     def __init__(
         self,
@@ -126,6 +122,11 @@ class PostgresStorage:
 
     def __repr__(self) -> str:
         return f"PostgresStorage({self._address.place})"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """A linked log; another process can go on with it. The files are the server's."""
+        return Capabilities(log=self, close=self.close)
 
     @property
     def description(self) -> str:

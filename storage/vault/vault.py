@@ -81,6 +81,7 @@ from ..audit.check import check_log, file_keys, nothing_to_verify
 from ..audit.rows import append_event, append_text, members_of, read_events
 from ..audit.segments import Pruned, go_forward_secure, prune, ready, set_aside
 from ..audit.signing import Signer, signed_head
+from ..capabilities import Capabilities
 from ..locks import ChangePolling, held, locked
 from ..private_file import ensure_directory
 from .connection import VaultConnection
@@ -114,13 +115,7 @@ _CHECKED_AT_ONCE: Final = 512  # rows up to which a new login waits for all of t
 
 
 class Vault:
-    """A sealed storage in one directory; shared by any number of threads and processes.
-
-    Attributes:
-        forkable: A forked child may go on with it, once it was closed here.
-    """
-
-    forkable = True
+    """A sealed storage in one directory; shared by any number of threads and processes."""
 
     def __init__(
         self,
@@ -152,6 +147,11 @@ class Vault:
         self._describe = describe
         self._tamper_check = TamperCheck(self._rollback_marker.behind)
         self._vault_connection = VaultConnection(directory, unlock, create)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything: see :class:`stayfast.storage.capabilities.Capabilities`."""
+        return Capabilities(log=self, vault=self, close=self.close)
 
     # --- reading -----------------------------------------------------------------------------------
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import click
 
 from ....engine.audit.findings import records
 from ....engine.errors import StorageError
-from ....engine.ports import Storage
-from ....storage.vault.vault import Vault
+from ....storage.capabilities import capabilities_of
 from ...audit.file import AuditFile
 from ..app import App, takes_app
 from ..terminal.formatting import Duration
 
 if TYPE_CHECKING:
-    from ....engine.audit.events import Recorded
-    from ....storage.audit.segments import Pruned
+    from ....engine.ports import Storage
+    from ....storage.capabilities import AuditLog, VaultUpkeep
 
 
 @click.command()
@@ -37,8 +36,7 @@ def prune(app: App, *, age: float) -> None:
     so are the lines of the audit file. A part that was set aside is removed once it is old enough.
     """
     assembly = app.assembly()
-    storage = _segmented(assembly.storage)
-    done = storage.prune(assembly.clock.now() - age)
+    done = _log(assembly.storage).prune(assembly.clock.now() - age)
     if done is None:
         if app.terminal.json:
             app.terminal.answer_json("audit-prune/1", {"removed": None, "logins": 0, "note": None})
@@ -67,7 +65,7 @@ def set_aside(app: App) -> None:
     Nothing is removed: `stayfast audit verify` goes on reporting what was left behind, until it is
     pruned. A log whose end is damaged is set aside automatically, so that no login waits for it.
     """
-    recorded = _segmented(app.assembly().storage).set_aside()
+    recorded = _log(app.assembly().storage).set_aside()
     if recorded is None:
         app.terminal.say("nothing has been recorded yet")
         return
@@ -98,32 +96,21 @@ def forward_secure(app: App) -> None:
     app.terminal.answer(shown)
 
 
-@runtime_checkable
-class Segmented(Storage, Protocol):
-    """A storage whose log can be cut where it is old, or damaged."""
-
-    def prune(self, before: float) -> Pruned | None:
-        """Remove what was recorded before ``before``, POSIX seconds."""
-        ...
-
-    def set_aside(self) -> Recorded | None:
-        """Leave a damaged log behind and begin a new segment."""
-        ...
+def _log(storage: Storage) -> AuditLog:
+    log = capabilities_of(storage).log
+    if log is None:
+        raise StorageError(
+            f"the audit log of {storage.description} has no end to cut", hint="unset STAYFAST_STORE"
+        )
+    return log
 
 
-def _segmented(storage: Storage) -> Segmented:
-    if isinstance(storage, Segmented):
-        return storage
-    raise StorageError(
-        f"the audit log of {storage.description} has no end to cut", hint="unset STAYFAST_STORE"
-    )
-
-
-def _vault(storage: Storage) -> Vault:
+def _vault(storage: Storage) -> VaultUpkeep:
     """``storage``, if what is erased there is gone: a database server keeps old rows for a while."""
-    if isinstance(storage, Vault):
-        return storage
-    raise StorageError(
-        f"what {storage.description} erases may remain in its database",
-        hint="unset STAYFAST_STORE",
-    )
+    vault = capabilities_of(storage).vault
+    if vault is None:
+        raise StorageError(
+            f"what {storage.description} erases may remain in its database",
+            hint="unset STAYFAST_STORE",
+        )
+    return vault

@@ -11,7 +11,7 @@ import click
 from ....engine.errors import AuthRequired, Damaged
 from ....engine.oauth.token_status import introspection_request, judge_introspection
 from ....engine.table import State
-from ....storage.vault.vault import Vault
+from ....storage.capabilities import capabilities_of
 from ...service import status_of
 from ..app import App, takes_app
 from ..terminal.formatting import clock_said, clock_time, span, timestamp
@@ -98,8 +98,8 @@ _ASKED = {
 
 def _damaged(app: App) -> bool:
     """Whether something in the vault is not as it was saved; if so it is said."""
-    storage = app.assembly().storage
-    damage = storage.damage if isinstance(storage, Vault) else None
+    vault = capabilities_of(app.assembly().storage).vault
+    damage = vault.damage if vault else None
     if damage is None:
         return False
     app.terminal.say(f"something is missing here: {damage.message}", mark="warn")

@@ -8,9 +8,9 @@ import click
 
 from ....engine.errors import ConfigInvalid, Damaged, StayfastError, StorageError
 from ....storage import open_storage
+from ....storage.capabilities import VaultUpkeep, capabilities_of
 from ....storage.keys.sources import KINDS
 from ....storage.migrating import migrate
-from ....storage.vault.vault import Vault
 from ..app import App, takes_app
 from ..terminal.formatting import timestamp
 
@@ -31,19 +31,19 @@ def info(app: App) -> int:
     Exits with 8 if something in it is not.
     """
     storage = app.assembly().storage
-    if not isinstance(storage, Vault):
-        problems: list[str] = []
+    vault = capabilities_of(storage).vault
+    if vault is None:
         if app.terminal.json:
             app.terminal.answer_json("store/1", {"storage": storage.description})
         else:
             app.terminal.tell(f"  {'storage':<10} {storage.description}")
         return 0
-    info = storage.about()
-    problems = storage.problems() if info.key else []
+    info = vault.about()
+    problems = vault.problems() if info.key else []
     if app.terminal.json:
-        app.terminal.answer_json("store/1", _members(storage, info, problems))
+        app.terminal.answer_json("store/1", _members(vault, info, problems))
     else:
-        for name, value in _told(storage, info):
+        for name, value in _told(vault, info):
             app.terminal.tell(f"  {name:<10} {value}")
         for problem in problems:
             app.terminal.say(problem, mark="bad")
@@ -116,7 +116,8 @@ def migrate_command(app: App, *, destination: str) -> None:
         other = open_storage(destination, announce=app.terminal.say, environ=app.environ)
     else:
         other = open_storage(state_dir=destination, announce=app.terminal.say, environ=app.environ)
-        if isinstance(assembly.storage, Vault) and destination == assembly.storage.directory:
+        here = capabilities_of(assembly.storage).vault
+        if here is not None and destination == here.directory:
             raise ConfigInvalid("that is where the logins are", hint="stayfast store rekey --to …")
     moved, left = migrate(assembly.storage, other)
     if app.terminal.json:
@@ -131,13 +132,14 @@ def migrate_command(app: App, *, destination: str) -> None:
         app.terminal.say(f"login {waiting.short_id} is not finished, and stays here", mark="warn")
 
 
-def _vault(app: App) -> Vault:
+def _vault(app: App) -> VaultUpkeep:
     storage = app.assembly().storage
-    if not isinstance(storage, Vault):
+    vault = capabilities_of(storage).vault
+    if vault is None:
         raise ConfigInvalid(
             f"logins are kept in {storage.description}, not in a vault", hint="unset STAYFAST_STORE"
         )
-    return storage
+    return vault
 
 
 def _new_passphrase(app: App) -> str:
@@ -155,7 +157,7 @@ def _new_passphrase(app: App) -> str:
     return entered
 
 
-def _told(vault: Vault, info: VaultInfo) -> list[tuple[str, str]]:
+def _told(vault: VaultUpkeep, info: VaultInfo) -> list[tuple[str, str]]:
     if info.key is None:
         return [("vault", f"none yet; the first login makes one in {info.directory}")]
     return [
@@ -171,7 +173,7 @@ def _told(vault: Vault, info: VaultInfo) -> list[tuple[str, str]]:
     ]
 
 
-def _members(vault: Vault, info: VaultInfo, problems: list[str]) -> dict[str, object]:
+def _members(vault: VaultUpkeep, info: VaultInfo, problems: list[str]) -> dict[str, object]:
     return {
         "storage": vault.description if info.key else None,
         "directory": info.directory,

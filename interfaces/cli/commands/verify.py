@@ -7,10 +7,10 @@ later what was cut off or rewritten since.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
@@ -26,6 +26,7 @@ from ....engine.audit.findings import CHAIN, records
 from ....engine.errors import ConfigMissing, Damaged, NotFound, StorageError
 from ....storage.audit.forward_keys import parse_key
 from ....storage.audit.signing import signed_by
+from ....storage.capabilities import capabilities_of
 from ..app import App, takes_app
 from ..terminal.formatting import timestamp
 
@@ -34,50 +35,24 @@ if TYPE_CHECKING:
     from ....engine.audit.findings import Finding
     from ....engine.audit.verifier import Verification
     from ....engine.ports import Storage
-    from ....storage.audit.signing import Signer
+    from ....storage.capabilities import AuditLog
 
 _SHOWN: Final = 20
 
 
-@runtime_checkable
-class Provable(Protocol):
-    """A storage whose audit log is a chain that can be checked."""
-
-    def verify(
-        self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
-    ) -> Verification:
-        """Check the log, and the logins against it; keep the links of ``marks``."""
-        ...
-
-    def verify_lines(
-        self,
-        lines: Iterable[bytes],
-        marks: Collection[int] = (),
-        forward: tuple[int, bytes] | None = None,
-    ) -> Verification:
-        """Check an exported log with the key of this storage, if it is there."""
-        ...
-
-    def signer(self) -> Signer | None:
-        """What signs checkpoints, if anything was ever stored."""
-        ...
-
-    def checkpoint(self) -> str | None:
-        """A signed note of how the log stands; ``None`` of an empty one."""
-        ...
-
-
-def provable(storage: Storage) -> Provable:
-    """``storage``, if its log can be checked.
+def audit_log(storage: Storage) -> AuditLog:
+    """The audit log of ``storage``, if it can be checked.
 
     Raises:
-        StorageError: It has no chain.
+        StorageError: Its records are not linked.
     """
-    if isinstance(storage, Provable):
-        return storage
-    raise StorageError(
-        f"the audit log of {storage.description} has no links to check", hint="unset STAYFAST_STORE"
-    )
+    log = capabilities_of(storage).log
+    if log is None:
+        raise StorageError(
+            f"the audit log of {storage.description} has no links to check",
+            hint="unset STAYFAST_STORE",
+        )
+    return log
 
 
 @click.command()
@@ -131,30 +106,28 @@ def verify(
     An exported log is checked with the key of the vault, if the vault is here; without it,
     a record that was rewritten together with all later records goes unnoticed.
     """
-    storage = provable(app.assembly().storage)
+    log = audit_log(app.assembly().storage)
     heads = [kept_head(file.read()) for file in kept]
     marks = [head.checkpoint.size for head in heads]
     forward = parse_key(forward_key.read()) if forward_key else None
     if exported is not None:
-        found = storage.verify_lines(exported, marks, forward)
+        found = log.verify_lines(exported, marks, forward)
     else:
-        found = storage.verify(marks, forward)
-    found = replace(
-        found, findings=[*found.findings, *_compared(storage, found, heads, public_key)]
-    )
+        found = log.verify(marks, forward)
+    found = replace(found, findings=[*found.findings, *_compared(log, found, heads, public_key)])
     tell(app, found)
     if found.findings:
         sys.exit(Damaged.exit_code)
 
 
 def _compared(
-    storage: Provable, found: Verification, heads: Sequence[Note], public_key: str | None
+    log: AuditLog, found: Verification, heads: Sequence[Note], public_key: str | None
 ) -> list[Finding]:
     """What is wrong with the log, going by ``heads`` that were kept elsewhere."""
     findings: list[Finding] = []
     for note in heads:
         if note.signatures:  # a head line has none: whoever kept it vouches for it
-            origin, public = _signer(storage, public_key)
+            origin, public = _signer(log, public_key)
             wrong = check_signature(note, origin, public, signed_by)
             if wrong:
                 findings += wrong
@@ -163,10 +136,10 @@ def _compared(
     return findings
 
 
-def _signer(storage: Provable, public_key: str | None) -> tuple[str, bytes]:
+def _signer(log: AuditLog, public_key: str | None) -> tuple[str, bytes]:
     if public_key is not None:
         return parse_verifier_key(public_key)
-    signer = storage.signer()
+    signer = log.signer()
     if signer is None:
         raise ConfigMissing(
             "the vault is not here, so the key of the checkpoint is not known",
@@ -290,8 +263,8 @@ def checkpoint(app: App) -> None:
     and unchanged, also against somebody who has the key of the vault. The note holds the number of
     records and the hash of the last one, signed with Ed25519 in the form of a transparency log's checkpoint.
     """
-    storage = provable(app.assembly().storage)
-    note, signer = storage.checkpoint(), storage.signer()
+    log = audit_log(app.assembly().storage)
+    note, signer = log.checkpoint(), log.signer()
     if note is None or signer is None:
         raise NotFound("nothing has been recorded yet", hint="stayfast login PROVIDER")
     public = verifier_key(signer.origin, signer.public)

@@ -1,0 +1,140 @@
+"""What a storage can do besides keeping logins. Whoever needs more than ``Storage`` asks here.
+
+:class:`~stayfast.engine.ports.Storage` is all that a login needs. A storage that can do more says
+so in its property ``capabilities``; nobody looks at its class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from ..engine.audit.events import Recorded
+    from ..engine.audit.verifier import Verification
+    from ..engine.errors import Damaged
+    from ..engine.ports import Storage
+    from .audit.segments import Pruned
+    from .audit.signing import Signer
+    from .vault.info import VaultInfo
+    from .vault.repair import Mended
+
+
+class AuditLog(Protocol):
+    """An audit log whose records are linked: it can be checked, signed and cut."""
+
+    def verify(
+        self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
+    ) -> Verification:
+        """Check the log, and the logins against it.
+
+        Args:
+            marks: The records whose links are to be kept in the answer.
+            forward: The first record whose key was erased, and that key.
+        """
+        ...
+
+    def verify_lines(
+        self,
+        lines: Iterable[bytes],
+        marks: Collection[int] = (),
+        forward: tuple[int, bytes] | None = None,
+    ) -> Verification:
+        """Check an exported log with the key of this storage, if there is one yet."""
+        ...
+
+    def signer(self) -> Signer | None:
+        """What signs checkpoints; ``None`` if nothing was ever stored."""
+        ...
+
+    def checkpoint(self) -> str | None:
+        """A signed note of how the log stands; ``None`` of an empty one."""
+        ...
+
+    def prune(self, before: float) -> Pruned | None:
+        """Remove what was recorded before ``before``, POSIX seconds; ``None`` if there is nothing.
+
+        Raises:
+            Damaged: The records that would go are not as they were written.
+        """
+        ...
+
+    def set_aside(self) -> Recorded | None:
+        """Leave a damaged log behind and begin a new segment; gives the record of that."""
+        ...
+
+
+class VaultUpkeep(Protocol):
+    """A vault in a directory of this machine, which can be looked at, mended and given a new key."""
+
+    @property
+    def description(self) -> str:
+        """Kind and place of its key, such as ``keyring:SecretService``."""
+        ...
+
+    @property
+    def directory(self) -> str:
+        """The state directory."""
+        ...
+
+    @property
+    def damage(self) -> Damaged | None:
+        """What was seen to be wrong when the vault was last looked at."""
+        ...
+
+    def about(self) -> VaultInfo:
+        """What there is to say of the vault as a whole."""
+        ...
+
+    def problems(self) -> list[str]:
+        """What is not as it was saved, one sentence each; empty if all is well."""
+        ...
+
+    def mend(self) -> list[Mended]:
+        """Set aside what does not open; gives what was done."""
+        ...
+
+    def rekey(self, kind: str, passphrase: str | None = None) -> None:
+        """Seal everything under a new root key, which is kept where ``kind`` says."""
+        ...
+
+    def set_aside(self, beyond: int | None = None) -> Recorded | None:
+        """As :meth:`AuditLog.set_aside`, if the present segment has a record up to ``beyond``."""
+        ...
+
+    def go_forward_secure(self) -> str:
+        """Erase the key of every record from now on; gives the verification key, kept nowhere."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What one storage can do; ``None`` is what it cannot.
+
+    Attributes:
+        log: Its audit log, if the records are linked.
+        vault: Its files, if they are a vault on this machine.
+        close: Lets go of what a forked child must not share, if another process can go on with
+            this storage; the storage is opened again when it is needed.
+    """
+
+    log: AuditLog | None = None
+    vault: VaultUpkeep | None = None
+    close: Callable[[], None] | None = None
+
+
+@runtime_checkable
+class CapableStorage(Protocol):
+    """A storage that can do more than every storage must."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+
+def capabilities_of(storage: Storage) -> Capabilities:
+    """What ``storage`` can do; nothing more than logins, if it does not say."""
+    return storage.capabilities if isinstance(storage, CapableStorage) else Capabilities()
