@@ -1,11 +1,12 @@
-"""Starting the user's browser.
+"""Start the user's browser.
 
-``webbrowser`` knows the systems and their launchers; what it does not do is done here: text
-browsers are refused (they would take over the terminal), the launcher is cut off from our standard
-streams (its chatter must not end up in an answer), and it gets a bounded time to fail in.
+The standard library's ``webbrowser`` is not enough. It starts text browsers, which take over the
+terminal. It lets launchers write to our standard streams, where a script reads our answer. And it
+may wait for a launcher without a bound.
 
-The address is necessarily visible in the launcher's arguments. It carries ``state`` and the code
-challenge, neither of which lets anybody finish the login; it is never logged.
+Other users of the machine can see the address in the launcher's arguments. It holds ``state`` and
+the code challenge. Without the verifier, neither of them finishes a login. The address is never
+logged.
 """
 
 from __future__ import annotations
@@ -22,29 +23,34 @@ from urllib.parse import urlsplit
 _TEXT_BROWSERS: Final = frozenset(
     {"www-browser", "w3m", "lynx", "links", "links2", "elinks", "browsh", "edbrowse"}
 )
+# explorer.exe would do, but exits with 1 whether it worked or not
 _WINDOWS: Final = (
     "rundll32.exe",
     "url.dll,FileProtocolHandler",
-)  # explorer.exe always exits with 1
+)
 _LINUX: Final = (
     ("xdg-open",), ("gio", "open"), ("x-www-browser",), ("sensible-browser",), ("firefox",),
     ("google-chrome",), ("chromium",),
 )  # fmt: skip
-_PATIENCE: Final = 0.4  # seconds in which a launcher that cannot work says so
+# Seconds in which a launcher that cannot work exits. One that still runs then is taken for a
+# browser; a longer wait would delay each login on machines where the launcher is the browser.
+_PATIENCE: Final = 0.4
 
 
 class SystemBrowser:
     """The browser of this machine."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        """Choose by ``environ``, or by the environment of the process."""
+        """Choose a launcher by ``environ``; the default is the environment of the process."""
         self._environ = os.environ if environ is None else environ
 
     def open(self, url: str) -> str | None:
-        """Start a browser at ``url``: ``None`` if one was started, else why not.
+        """Start a browser at ``url``. ``None`` if a launcher was started, else the reason.
 
-        That a launcher was started proves nothing about a window; the address is shown anyway.
+        A launcher that was started may still open no window, so the address is always shown too.
         """
+        # The address comes from the provider's metadata. A scheme such as ``file`` would let the
+        # provider open any file here, and launchers may take a blank for a further argument.
         if urlsplit(url).scheme not in {"http", "https"} or not url.isprintable() or " " in url:
             return "the address is not one to open"
         why = "no browser was found"
@@ -72,7 +78,7 @@ class SystemBrowser:
 
 
 def named_browsers(environ: Mapping[str, str]) -> list[Sequence[str]] | None:
-    """The commands of ``BROWSER``, a list as ``PATH`` is one; ``None`` where it is not set."""
+    """The commands in ``BROWSER``, separated as in ``PATH``; ``None`` if it is not set."""
     named = environ.get("BROWSER")
     if not named:
         return None
@@ -80,7 +86,7 @@ def named_browsers(environ: Mapping[str, str]) -> list[Sequence[str]] | None:
 
 
 def is_text_browser(program: str) -> bool:
-    """Whether ``program``, by its own name or by what it is a link to, draws in the terminal."""
+    """Whether ``program`` is a text browser, by its own name or by that of the file it links to."""
     path = shutil.which(program) or program
     names = {os.path.basename(program), os.path.basename(os.path.realpath(path))}
     return not names.isdisjoint(_TEXT_BROWSERS)
@@ -98,7 +104,10 @@ def launchers(environ: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` without what opens the vault or proves the client: no browser needs it."""
+    """``environ`` without passphrases, client secrets and tokens.
+
+    A browser needs none of them, lives for days, and shows its environment to its own children.
+    """
     return {
         name: value
         for name, value in environ.items()
@@ -121,7 +130,7 @@ def _with_url(command: Sequence[str], url: str) -> list[str]:
 
 
 def _launch(command: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """Run ``command`` on its own; ``None`` if it works or is still at it after a moment."""
+    """Start ``command``. ``None`` if it succeeds, or still runs after :data:`_PATIENCE`."""
     try:
         process = subprocess.Popen(  # noqa: S603  no shell; the program is the user's choice
             command,
@@ -129,13 +138,14 @@ def _launch(command: Sequence[str], environ: Mapping[str, str]) -> str | None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # so that Ctrl-C in our terminal does not end the browser
+            start_new_session=True,  # else Ctrl-C in our terminal would end the browser too
         )
     except OSError as error:
         return (error.strerror or "cannot be started").lower()
     try:
         status = process.wait(_PATIENCE)
     except subprocess.TimeoutExpired:
-        process.returncode = 0  # it lives on without us; nothing to warn about when we forget it
+        # It goes on without us. Popen warns about an object that is dropped while its process runs.
+        process.returncode = 0
         return None
     return f"exit status {status}" if status else None

@@ -1,7 +1,12 @@
-"""Which transport suits this machine: a table of tests over the environment, first match wins.
+"""The choice of a transport: a table of tests over the environment. The first row that matches wins.
 
-A wrong guess costs nothing (while a listener waits, an address may be pasted too), but it has to
-be explained: every row gives its reason, and a flag, a variable or a provider setting overrides it.
+A wrong choice can be mended in place: while a listener waits at a terminal, an address may be pasted
+too. It must still be explained: each row has a reason, which the user sees, and a flag, a variable
+or a provider setting overrides the table.
+
+The order of the rows matters. What the user said comes first; then what makes waiting pointless;
+then the special cases (WSL, editors, workspaces) before the general signs (container, SSH, no
+screen) that they show as well.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from .terminal.answers import at_terminal
 if TYPE_CHECKING:
     from ..engine.oauth.provider import OAuthConfig
 
+# Docker and Podman make these files; other runtimes are known by the control groups of process 1.
 _CONTAINER_MARKS: Final = ("/.dockerenv", "/run/.containerenv")
 _CONTROL_GROUPS: Final = "/proc/1/cgroup"
 _CONTAINER_GROUPS: Final = ("docker", "kubepods", "containerd", "libpod", "/lxc")
@@ -28,7 +34,7 @@ _OFF: Final = frozenset({"", "0", "false", "no", "off"})
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What the choice looks at.
+    """The facts that the table tests.
 
     Attributes:
         variables: The environment variables.
@@ -36,8 +42,8 @@ class Environment:
         release: The kernel's release name.
         terminal: Whether standard input is a terminal.
         files: Which of the marks of a container exist.
-        programs: Which launchers are installed that open a window.
-        via: What the user asked for, by flag, variable or provider setting.
+        programs: Which installed launchers open a window.
+        via: The transport that a flag, a variable or the provider's setting names, or ``auto``.
         device: Whether the provider has a device authorization endpoint.
         authorization: Whether it has an authorization endpoint.
     """
@@ -73,7 +79,7 @@ class Environment:
         )
 
     def has(self, *names: str) -> bool:
-        """Whether any of the variables ``names`` is set to something."""
+        """Whether any of the variables ``names`` is set and not empty."""
         return any(self.variables.get(name) for name in names)
 
     @property
@@ -98,13 +104,13 @@ class Environment:
 
     @property
     def unattended(self) -> bool:
-        """Whether somebody said that nobody is there."""
-        said = self.variables.get("CI", "").lower() not in _OFF
-        return said or self.variables.get("DEBIAN_FRONTEND") == "noninteractive"
+        """Whether a variable says that no person is there."""
+        in_ci = self.variables.get("CI", "").lower() not in _OFF
+        return in_ci or self.variables.get("DEBIAN_FRONTEND") == "noninteractive"
 
     @property
     def browser(self) -> bool:
-        """Whether there is a browser to start that does not take over the terminal."""
+        """Whether a browser can be started that opens a window of its own."""
         named = named_browsers(self.variables)
         if named is None:
             return bool(self.programs)
@@ -113,13 +119,13 @@ class Environment:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen.
+    """The transport that was chosen.
 
     Attributes:
-        transport: ``loopback``, ``manual`` or ``device``, or what the user named.
-        reason: Why, in half a sentence.
+        transport: ``loopback``, ``manual`` or ``device``, or the one that the user named.
+        reason: Why it was chosen, in half a sentence for the user.
         row: The number of the row that matched.
-        two_step: Whether the login is to be started now and finished by another command.
+        two_step: Whether the login is only started now, and another command finishes it.
     """
 
     transport: str
@@ -133,11 +139,11 @@ class ChoiceRow:
     """A row of the table.
 
     Attributes:
-        number: Its number.
-        test: Whether it matches.
-        transport: What it chooses.
-        reason: Why.
-        two_step: Whether nobody is there to wait.
+        number: Its number, which ``-v`` shows.
+        test: Whether the row matches.
+        transport: The transport to choose.
+        reason: Why, in half a sentence for the user.
+        two_step: Whether no person is there to wait with.
     """
 
     number: int
@@ -162,6 +168,11 @@ def _manual(env: Environment) -> str:
 
 
 def _vscode_reaches_us(env: Environment) -> bool:
+    """Whether the editor forwards a port of the laptop to this machine by itself.
+
+    It does for its own remote windows. In an ssh session within such a window (``SSH_TTY``), the
+    variables of the editor are inherited and its forwarding is not.
+    """
     remote_ssh = env.has("SSH_CONNECTION") and not env.has("SSH_TTY")
     return remote_ssh or env.has("REMOTE_CONTAINERS")
 
@@ -241,7 +252,7 @@ TABLE: Final[tuple[ChoiceRow, ...]] = (
     ),
     ChoiceRow(13, lambda _: True, _loopback, "a desktop with a browser"),
 )
-"""The tests in order; the last one always matches."""
+"""The rows in order. The last one always matches."""
 
 
 def _container_marks() -> frozenset[str]:
@@ -257,7 +268,7 @@ def _container_marks() -> frozenset[str]:
 
 
 def choose(environment: Environment) -> Choice:
-    """The transport for ``environment``, with the row that decided and its reason."""
+    """The transport for ``environment``, with the row that matched and its reason."""
     row = next(row for row in TABLE if row.test(environment))
     two_step = row.two_step
     return Choice(row.transport(environment), row.reason, row.number, two_step)

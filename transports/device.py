@@ -1,4 +1,8 @@
-"""The device transport: a code is entered on any other device (RFC 8628)."""
+"""The device transport: the user enters a code on any other device (RFC 8628).
+
+The session says *when* to poll; the engine sends the poll, because its answer may hold tokens,
+which no transport sees.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,12 @@ if TYPE_CHECKING:
     from ..engine.ports import Answers, Asking, Clock, Conversation, Http
     from ..engine.record import DeviceGrant
 
-_TICK: Final = 1.0  # seconds between two words to the user while waiting
-_ADRIFT: Final = 2.0  # seconds between two polls by which clocks may disagree unremarked
+_TICK: Final = 1.0  # seconds between two updates of what the user sees
+_ADRIFT: Final = 2.0  # seconds by which the two clocks may differ before the user hears of it
 
 
 class DeviceTransport:
-    """Asks the provider for a code, and waits between polls as long as it is told to."""
+    """Requests a device code, and keeps the interval that the provider sets between polls."""
 
     name = "device"
 
@@ -31,13 +35,13 @@ class DeviceTransport:
         clock: Clock,
         keys: Callable[[], Answers] | None = None,
     ) -> None:
-        """Work through these.
+        """Make the transport; it sends nothing yet.
 
         Args:
             conversation: Where the code is shown.
-            http: What asks for it.
-            clock: Says when to poll.
-            keys: Opens a terminal whose keys are heeded while waiting.
+            http: Sends the device authorization request.
+            clock: Measures the interval between polls.
+            keys: Opens a terminal whose single keys have a meaning during the wait.
         """
         self._conversation = conversation
         self._http = http
@@ -45,11 +49,12 @@ class DeviceTransport:
         self._keys = keys
 
     def prepare(self, asking: Asking) -> DeviceSession:
-        """Ask for a code (RFC 8628 §3.1).
+        """Request a device code (RFC 8628 §3.1).
 
         Raises:
             TransportUnavailable: The provider has no device authorization endpoint.
-            ProviderError, NetworkError: It did not give one.
+            ProviderError: The provider refused the request, or its answer cannot be used.
+            NetworkError: The provider could not be reached.
         """
         if not asking.config.device_url:
             raise TransportUnavailable(
@@ -67,7 +72,7 @@ class DeviceTransport:
         """Go on with the same code.
 
         Raises:
-            TransportUnavailable: The login has none, or it has expired.
+            TransportUnavailable: The login has no device code, or the code has expired.
         """
         del asking
         grant = presentation.device
@@ -77,10 +82,10 @@ class DeviceTransport:
 
 
 class DeviceSession:
-    """A code that waits to be entered.
+    """The wait until the user has entered a code.
 
     Attributes:
-        presentation: The grant.
+        presentation: The device code and what the user was shown.
     """
 
     def __init__(
@@ -90,13 +95,22 @@ class DeviceSession:
         clock: Clock,
         keys: Callable[[], Answers] | None = None,
     ) -> None:
-        """Wait for ``grant``; ``keys`` opens a terminal whose keys are heeded meanwhile."""
+        """Wait for the user to approve ``grant``.
+
+        Args:
+            grant: The device code.
+            conversation: Where the code is shown.
+            clock: Measures the interval between polls.
+            keys: Opens a terminal whose single keys have a meaning during the wait.
+        """
         self.presentation = Presentation(transport=DeviceTransport.name, device=grant)
         self._grant = grant
         self._conversation = conversation
         self._clock = clock
         self._open_keys = keys
         self._keys: Answers | None = None
+        # Either clock may be wrong: in some virtual machines the monotonic one runs ahead, and the
+        # other one can be set. A poll is due when both have run through the interval.
         self._drifts = False
         self._schedule = PollSchedule(grant, clock.monotonic(), clock.now())
 
@@ -114,7 +128,7 @@ class DeviceSession:
             )
         )
         if self._open_keys is not None:
-            with suppress(TransportUnavailable):  # no terminal: no keys
+            with suppress(TransportUnavailable):  # without a terminal there are no keys
                 self._keys = self._open_keys()
 
     def receive(self, seconds: float) -> PollDue | None:
@@ -136,12 +150,12 @@ class DeviceSession:
             self._pause(min(until_poll, end - now, _TICK))
 
     def _pause(self, seconds: float) -> None:
-        """Let time pass; where there are keys, by waiting for one. Typed lines are no answers."""
+        """Wait for ``seconds`` or for a key. A line that somebody types is read and ignored."""
         if self._keys is None:
             self._clock.sleep(seconds)
             return
         try:
-            self._keys.read(seconds)
+            self._keys.read(seconds)  # a key raises what it asks for, such as TransportWanted
         except TransportUnavailable:  # Ctrl-D, or the terminal has gone: the polls go on
             self._hang_up()
 
@@ -152,7 +166,7 @@ class DeviceSession:
             self._conversation.tell(Notice(kind=NoticeKind.WAITING, message=message))
 
     def reply(self, verdict: Verdict) -> None:
-        """Heed what a poll was answered with."""
+        """Set the time of the next poll by the answer to the last one (RFC 8628 §3.5)."""
         now, wall = self._clock.monotonic(), self._clock.now()
         if verdict.kind is VerdictKind.PENDING:
             self._schedule.pending(now, wall)

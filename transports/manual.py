@@ -1,4 +1,4 @@
-"""The manual transport: the browser is elsewhere, and the address it ends on is pasted here."""
+"""The manual transport: the user pastes the address that a browser elsewhere ends on."""
 
 from __future__ import annotations
 
@@ -22,16 +22,22 @@ class ManualTransport:
     name = "manual"
 
     def __init__(self, conversation: Conversation, answers: Callable[[], Answers]) -> None:
-        """Talk through ``conversation``; ``answers`` opens the place pastes come from."""
+        """Make the transport.
+
+        Args:
+            conversation: Where the address is shown.
+            answers: Opens the place that pastes come from. It is called at the first read, so that
+                a login that is only started takes no terminal.
+        """
         self._conversation = conversation
         self._answers = answers
 
     def prepare(self, asking: Asking, *, why: str = "") -> ManualSession:
-        """Nothing to get ready: the redirect address is the one a listener would have.
+        """Choose the redirect address that a listener would have, without binding it.
 
         Args:
             asking: The login.
-            why: The reason for a paste, for the user, where it is not their own choice.
+            why: Why a paste is needed, if the user did not choose it.
 
         Raises:
             ConfigInvalid: The configured redirect address is malformed.
@@ -41,15 +47,15 @@ class ManualTransport:
         return ManualSession(asking, shown, self._conversation, self._answers, why)
 
     def reopen(self, asking: Asking, presentation: Presentation, *, why: str = "") -> ManualSession:
-        """Go on with whatever address the login was asked with: no port is needed for it.
+        """Go on with the login's redirect address: no port is needed for it.
 
         Args:
             asking: The login.
-            presentation: How its user was asked.
+            presentation: What was saved when its user first saw the address.
             why: As for :meth:`prepare`.
 
         Raises:
-            TransportUnavailable: The login was not asked with an address.
+            TransportUnavailable: The login has no redirect address.
         """
         if presentation.redirect_uri is None:
             raise TransportUnavailable("this login has no redirect address")
@@ -58,7 +64,7 @@ class ManualTransport:
 
 
 class ManualSession:
-    """A paste awaited for one login.
+    """The wait for a paste, for one login.
 
     Attributes:
         presentation: The redirect address.
@@ -72,7 +78,7 @@ class ManualSession:
         answers: Callable[[], Answers],
         why: str = "",
     ) -> None:
-        """Wait for ``asking``; ``why`` is said with it."""
+        """Wait for the answer of ``asking``; ``why`` is shown with the address."""
         self.presentation = presentation
         self._config = asking.config
         self._expires_at = asking.deadline
@@ -84,7 +90,7 @@ class ManualSession:
 
     @property
     def answers(self) -> Answers:
-        """The place pastes come from, opened at first use."""
+        """The place that pastes come from, opened at the first use."""
         if self._answers is None:
             self._answers = self._open_answers()
         return self._answers
@@ -102,17 +108,17 @@ class ManualSession:
         )
 
     def receive(self, seconds: float) -> ReceivedCallback | None:
-        """The next paste, read as a callback.
+        """The callback in the next paste.
 
         Raises:
             CallbackRefused: The text is not a callback of this login.
-            TransportUnavailable: There will be no more.
+            TransportUnavailable: The input has ended.
         """
         text = self.answers.read(seconds)
         return None if text is None else self.understand(text)
 
     def understand(self, text: Secret) -> ReceivedCallback:
-        """``text`` as an arrival.
+        """The callback in ``text``.
 
         Raises:
             CallbackRefused: The text is not a callback of this login.
@@ -126,12 +132,13 @@ class ManualSession:
         return ReceivedCallback(parameters=parameters)
 
     def reply(self, verdict: Verdict) -> None:
-        """Say what was wrong with a paste, or that it was the one."""
+        """Show that a paste was accepted, or what was wrong with it."""
         if verdict.kind is VerdictKind.ACCEPTED:
             self._conversation.tell(
                 Notice(
                     kind=NoticeKind.RECEIVED,
                     redirect_uri=self.presentation.redirect_uri,
+                    # the paste was not echoed: its length shows that it arrived whole
                     message=f"{self._length:,} characters",
                 )
             )

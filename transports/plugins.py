@@ -5,15 +5,17 @@ A package offers one in the group ``stayfast.transports``, under the name by whi
     [project.entry-points."stayfast.transports"]
     drop = "stayfast_drop:DropTransport"
 
-What is named is called with the :class:`TransportParts` of this process, and gives a
-:class:`~stayfast.engine.ports.Transport` of the same ``name``: one lower-case word, and none of
-:data:`RESERVED`. From then on ``--via NAME``, ``STAYFAST_VIA``, the provider setting ``via``,
-``stayfast resume``, the library, help and shell completion know it. It never sees a token and never
-changes a state; what it tells its user goes through ``parts.conversation``, of
-:attr:`~stayfast.engine.ports.NoticeKind.ASK` kind where it asks for something of its own. Its
-author runs :class:`stayfast.testing.transport_contract.TransportContract` against it.
+The entry point is called with the :class:`TransportParts` of this process and returns a
+:class:`~stayfast.engine.ports.Transport` of the same ``name``: one lower-case word that is not in
+:data:`RESERVED`. Then ``--via NAME``, ``STAYFAST_VIA``, the provider setting ``via``, ``stayfast
+resume``, the library, help and shell completion know it.
 
-Nothing of third parties is imported before its name is asked for.
+A transport never sees a token and never changes a state. It shows notices to its user through
+``parts.conversation``; the kind :attr:`~stayfast.engine.ports.NoticeKind.ASK` is for an instruction
+of its own. Its author runs :class:`stayfast.testing.transport_contract.TransportContract` on it.
+
+No code of a third party is imported before a user names its transport: an installed package must
+not slow down, break or watch the logins that do not use it.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from ..engine.ports import Answers, Browser, Clock, Conversation, Http, Transport
 
 GROUP: Final = "stayfast.transports"
-"""The group of the entry points."""
+"""The entry-point group."""
 BUILT_IN: Final = ("loopback", "manual", "device")
 """The transports of this package."""
 ALIASES: Final = {"paste": "manual"}
@@ -42,14 +44,14 @@ _HINT: Final = "stayfast help transports"
 
 @dataclass(frozen=True, kw_only=True)
 class TransportParts:
-    """What a transport may work with.
+    """The effects that a transport may use.
 
     Attributes:
-        conversation: Where its notices to the user go.
-        browser: Starts a browser; does nothing where none is wanted.
+        conversation: Shows notices to the user.
+        browser: Starts a browser, or does nothing if the user wants none.
         http: Sends requests to providers.
-        clock: What time it is.
-        answers: Opens the place where a person's typed answers come from.
+        clock: Gives the time.
+        answers: Opens the place that typed answers come from.
     """
 
     conversation: Conversation
@@ -64,9 +66,9 @@ class Plugin:
     """An installed transport that has not been loaded.
 
     Attributes:
-        name: What users call it.
-        package: What they installed, with its version.
-        summary: What its package says of itself.
+        name: The name that users give.
+        package: The installed package with its version.
+        summary: The package's own one-line description.
     """
 
     name: str
@@ -75,7 +77,7 @@ class Plugin:
 
 
 def installed() -> list[Plugin]:
-    """The transports that are installed, by name."""
+    """The transports of installed packages, sorted by name."""
     found = [
         Plugin(entry.name, _package(entry), _metadata(entry, "Summary"))
         for entry in _entry_points()
@@ -85,15 +87,16 @@ def installed() -> list[Plugin]:
 
 
 def make(name: str, parts: TransportParts) -> Transport:
-    """The installed transport ``name``, at work with ``parts``.
+    """The installed transport ``name``, made with ``parts``.
 
     Raises:
-        ConfigInvalid: None of that name is installed, several are, or it does not load.
+        ConfigInvalid: No package offers that name, several do, or it does not load.
     """
     entries = [entry for entry in _entry_points() if entry.name == name and name not in RESERVED]
     if not entries:
         raise ConfigInvalid(f"there is no transport {name[:40]!r}", hint=_HINT)
     packages = sorted({_package(entry) for entry in entries})
+    # which of them is found first depends on the order of installation: the user must decide
     if len(packages) > 1:
         raise ConfigInvalid(
             f"several packages offer a transport {name!r}: {', '.join(packages)}",
@@ -110,9 +113,9 @@ def make(name: str, parts: TransportParts) -> Transport:
 
 
 def _unusable(name: str, package: str, what: str, why: str | None = None) -> ConfigInvalid:
-    told = f"the transport {name!r} of {package} {what}"
+    message = f"the transport {name!r} of {package} {what}"
     hint = f"pip install --upgrade {package.split(maxsplit=1)[0]}"
-    return ConfigInvalid(told, hint=hint, why=why)
+    return ConfigInvalid(message, hint=hint, why=why)
 
 
 def _is_transport(made: object) -> bool:
@@ -132,5 +135,5 @@ def _package(entry: EntryPoint) -> str:
 
 
 def _metadata(entry: EntryPoint, field: str) -> str:
-    told: Any = entry.dist.metadata if entry.dist is not None else {}
-    return str(told.get(field) or "")
+    metadata: Any = entry.dist.metadata if entry.dist is not None else {}
+    return str(metadata.get(field) or "")

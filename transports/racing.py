@@ -1,6 +1,10 @@
 """Loopback and paste at once: the first valid answer wins.
 
-Where no port can be had the login goes on by paste alone, and says why.
+The choice of a transport can be wrong: the browser may be on another machine after all. So while
+the port waits, an address may be pasted at the terminal. Both use the same redirect address and the
+same ``state``, so either answer is good, and the second one is refused like any other late answer.
+
+If no port is free, the login goes on by paste alone and says why.
 """
 
 from __future__ import annotations
@@ -20,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class RacingTransport:
-    """A listener at a terminal where an address may be pasted meanwhile."""
+    """A listener, and a terminal where an address may be pasted meanwhile."""
 
     name = "loopback"
 
     def __init__(self, loopback: LoopbackTransport, manual: ManualTransport) -> None:
-        """Race these two."""
+        """Combine ``loopback`` and ``manual``."""
         self._loopback = loopback
         self._manual = manual
 
@@ -45,7 +49,7 @@ class RacingTransport:
         """Bind the same port again, and be ready for a paste.
 
         Raises:
-            TransportUnavailable: The login was not asked with an address.
+            TransportUnavailable: The login has no redirect address.
         """
         try:
             loopback = self._loopback.reopen(asking, presentation)
@@ -59,10 +63,10 @@ def _by_paste(error: TransportUnavailable) -> str:
 
 
 class RacingSession:
-    """Both sessions at work for one login."""
+    """Both sessions of one login, and which of them the last arrival came from."""
 
     def __init__(self, loopback: LoopbackSession, manual: ManualSession) -> None:
-        """Race these two."""
+        """Wait for whichever of ``loopback`` and ``manual`` has an answer first."""
         self._loopback = loopback
         self._manual: ManualSession | None = manual
         self._sessions = (manual, loopback)
@@ -78,13 +82,15 @@ class RacingSession:
         self._loopback.present(authorization_url)
 
     def receive(self, seconds: float) -> ReceivedCallback | None:
-        """What comes first, by the port or by the terminal.
+        """The first answer, from the port or from the terminal.
 
         Raises:
-            CallbackRefused: A paste that is no callback.
-            TransportWanted: A key asked for another transport.
+            CallbackRefused: The pasted text is not a callback.
+            TransportWanted: The user pressed the key of another transport.
         """
-        arrival = self._typed()  # a line may have come together with the last one
+        # Two lines may have arrived in one piece. The second is in our buffer, so the descriptor
+        # does not become readable for it again.
+        arrival = self._typed()
         if arrival is not None:
             return self._won(arrival, self._loopback)
         answers = self._answers()
@@ -98,13 +104,13 @@ class RacingSession:
     def _won(
         self, arrival: ReceivedCallback, other: LoopbackSession | ManualSession | None
     ) -> ReceivedCallback:
-        """``arrival``, which, if it is the answer, came before any by ``other``."""
+        """``arrival``, marked as having come before any answer through ``other``."""
         return (
             arrival if other is None else replace(arrival, beaten=(other.presentation.transport,))
         )
 
     def _answers(self) -> Answers | None:
-        """The terminal, if there is one that can be waited on."""
+        """The terminal, if its descriptor can be waited on."""
         try:
             answers = self._manual.answers if self._manual else None
         except TransportUnavailable:  # no terminal that can be read: the port remains
@@ -113,7 +119,7 @@ class RacingSession:
         return None if answers is None or answers.fileno() is None else answers
 
     def _typed(self) -> ReceivedCallback | None:
-        """What has been typed by now."""
+        """The callback in a line that is complete by now, or ``None``."""
         answers = self._answers()
         if answers is None or self._manual is None:
             return None
@@ -128,11 +134,13 @@ class RacingSession:
         return self._manual.understand(text)
 
     def reply(self, verdict: Verdict) -> None:
-        """Tell the side the last arrival came from; once it is the answer, close the other."""
+        """Pass ``verdict`` to the session of the last arrival; once accepted, end the other one."""
         self._last.reply(verdict)
         if verdict.kind is VerdictKind.ACCEPTED:
             if self._last is self._loopback:
-                self._manual = None  # nothing more is read; the terminal stays quiet to the end
+                # Read no more, but leave the terminal quiet until close: an address that is being
+                # pasted at this moment holds a code, and must not be echoed or reach the shell.
+                self._manual = None
             else:
                 self._loopback.close()
 

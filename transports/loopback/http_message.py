@@ -1,7 +1,10 @@
 """One HTTP/1.1 request, read from octets as they come, and one answer, written (RFC 9112).
 
-No socket is touched here. Everything a hostile or clumsy client can send ends as a complete
-request, as a status to answer with, or as "more, please" within a limit.
+No socket is touched here. Whatever a hostile or clumsy client sends, :meth:`RequestReader.feed`
+gives a complete request, a status to refuse with, or asks for more octets up to a limit.
+
+``http.server`` is not used: it needs a thread for each slow client, and bounds neither the time that
+a request takes nor its body.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 HEAD_LIMIT: Final = 32 * 1024  # authorization responses of 8 kB are seen in the field
 BODY_LIMIT: Final = 64 * 1024
 _FIELDS: Final = 100  # header fields; browsers send about fifteen
+# Two of these mean that two readers may understand two different requests (RFC 9112 §3.2, §6.3).
 _ONLY_ONCE: Final = frozenset({"host", "content-length"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"})
 
@@ -41,7 +45,7 @@ class Request:
 
     @property
     def prefetch(self) -> bool:
-        """Whether a browser asks ahead of its user."""
+        """Whether the browser loads this ahead of its user (``Sec-Purpose``)."""
         purpose = self.headers.get("sec-purpose", "") + self.headers.get("purpose", "")
         return "prefetch" in purpose.lower()
 
@@ -49,6 +53,8 @@ class Request:
         """The callback parameters: of the query, or of a posted form; ``None`` if unreadable."""
         text = self.query
         if self.method == "POST":
+            # form_post sends a form and nothing else. A page of another origin may post text or
+            # JSON without asking first; what it sends is not read.
             kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != "application/x-www-form-urlencoded":
                 return None
@@ -63,7 +69,6 @@ class RequestReader:
     """Collects octets until they are a request."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
         self._octets = bytearray()
         self._head: tuple[str, str, Mapping[str, str]] | None = None
         self._length = 0
@@ -86,6 +91,8 @@ class RequestReader:
         if end < 0:
             if len(self._octets) > HEAD_LIMIT:
                 return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            # Another protocol (TLS, HTTP/2, a port scan) is refused at its first octets: its
+            # client may never send the line end that we would wait for.
             first = bytes(self._octets[:8])
             started = any(f"{m} ".encode().startswith(first[: len(m) + 1]) for m in _METHODS)
             return None if started else HTTPStatus.BAD_REQUEST
@@ -98,7 +105,7 @@ class RequestReader:
         words = line.split(" ")
         if (
             (len(words) != 3 or words[0] not in _METHODS or not words[2].startswith("HTTP/1."))
-            # a stray break, which others may take for one
+            # a CR or LF by itself: some parsers would see the end of a line there, we would not
             or (head.count(b"\n") != breaks or head.count(b"\r") != breaks)
         ):
             return HTTPStatus.BAD_REQUEST
@@ -112,8 +119,10 @@ class RequestReader:
             name, colon, value = line.partition(":")
             known = name.lower()
             if not colon or name != name.strip() or (known in headers and known in _ONLY_ONCE):
-                return HTTPStatus.BAD_REQUEST  # a folded line among them: RFC 9112 §5.2
+                # this also refuses a folded line, which starts with a blank (RFC 9112 §5.2)
+                return HTTPStatus.BAD_REQUEST
             headers[known] = value.strip(" \t")
+        # no browser sends a form in chunks, and a length beside chunks is request smuggling
         if "host" not in headers or "transfer-encoding" in headers:
             return HTTPStatus.BAD_REQUEST
         length = headers.get("content-length", "0")
@@ -127,6 +136,8 @@ class RequestReader:
         return None
 
 
+# The address of a page may hold a code: it must not be cached, nor sent on as a referrer. The page
+# may name the user: no other site may frame it.
 SECURITY_HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("Referrer-Policy", "no-referrer"),
@@ -143,7 +154,7 @@ def render_response(
     *,
     head_only: bool = False,
 ) -> bytes:
-    """An answer as octets; the connection ends with it."""
+    """An answer as octets; the connection is closed after it."""
     octets = body.encode("utf-8")
     lines = [f"HTTP/1.1 {status.value} {status.phrase}"]
     lines += [f"{name}: {value}" for name, value in (*SECURITY_HEADERS, *headers)]

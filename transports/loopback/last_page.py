@@ -1,9 +1,16 @@
-"""Who hands the last page to the browser, when the wait is over and the exchange is not.
+"""The last page: the browser waits for it while the exchange goes on.
 
-The browser is sent on as soon as its answer has been taken: the code has left the address bar
-before it is even exchanged. It arrives at an address that only it knows, and is held there until
-there is a truth to tell. All this happens in a thread, so that neither the exchange nor the
-command waits for a browser.
+The callback is answered at once, with a redirect. So the code leaves the address bar, the history
+and the reload button before it is even sent to the provider. The redirect leads to an address with
+a random part, which only this browser knows: the page may name the user. The browser's request for
+it is held open until the exchange has an outcome, and is answered with that.
+
+    browser                    listener                     exchange
+    GET /callback?code=…  ->   303 /stayfast/done/RANDOM    begins
+    GET /stayfast/done/…  ->   (held, 10 s at most)         …
+                          <-   200 "Signed in as ada"       outcome; port closes
+
+A thread does this, so that neither the exchange nor the command waits for a browser.
 """
 
 from __future__ import annotations
@@ -28,18 +35,20 @@ if TYPE_CHECKING:
     from .listener import Caller, Listener
 
 DONE_PATH: Final = "/stayfast/done"
-"""The last page is under it."""
+"""The path under which last pages are."""
 HOLD: Final = 10.0
-"""Seconds a browser is kept waiting for the truth."""
+"""Seconds a browser waits for the outcome; then it gets a page that says to look at the terminal."""
 LINGER: Final = 1.0
-"""Seconds the port stays open for a browser that has not come for its page yet."""
-_LONGEST: Final = 120.0  # seconds, whatever happens to the login
+"""Seconds the port stays open for a browser that has not asked for its page yet."""
+# Seconds after which the port closes even if nobody ends the session: a thread that is forgotten
+# must not hold a port for as long as its process lives.
+_LONGEST: Final = 120.0
 
 
 class PageKeeper:
-    """Has the listener from the answer on, and closes it when the browser has its page."""
+    """Owns the listener once the answer has come, and closes it when the browser has its page."""
 
-    _now = staticmethod(time.monotonic)  # of the class: freezegun stops the module's
+    _now = staticmethod(time.monotonic)  # kept by the class, as in the listener
 
     def __init__(
         self,
@@ -49,13 +58,13 @@ class PageKeeper:
         foreign: Callable[[Request], bool],
         waiting: page.Page,
     ) -> None:
-        """Keep a page that is not known yet.
+        """Prepare the wait for a page whose content is not known yet.
 
         Args:
-            listener: Whose callers are answered from now on.
-            answer: The request that brought the answer; its sender gets the page.
-            foreign: Whether a request was meant for another host.
-            waiting: What a browser is told that would have to wait too long.
+            listener: The listener; its requests are answered here from :meth:`start` on.
+            answer: The request that brought the answer. Its browser gets the page.
+            foreign: Whether a request names another host.
+            waiting: The page for a browser that has waited for :data:`HOLD`.
         """
         self._listener = listener
         self._answer = answer
@@ -67,43 +76,47 @@ class PageKeeper:
         self._stop_at = self._now() + _LONGEST
         self._closed = False
         self._sent_off = False
+        # a selector wakes up for a socket, not for a condition variable; and Windows can select
+        # nothing but sockets
         self._bell, self._ring = socketpair()
         self._bell.setblocking(False)
         self._thread = threading.Thread(target=self._run, name="stayfast-page")
         self.path = f"{DONE_PATH}/{urlsafe_b64encode(os.urandom(9)).decode()}"
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def tell(self, last: page.Page) -> None:
-        """From now on the page is ``last``."""
+        """Answer the browser with ``last``, now or when it comes."""
         self._last = page.respond(last)
         self._ring_bell()
 
     def leave(self) -> None:
         """Close the port as soon as the browser has its page, or after :data:`LINGER`."""
-        if self._last is None:  # interrupted
+        if self._last is None:  # Ctrl-C: the exchange has no outcome yet
             self._last = self._waiting
         late = 0.0 if self._sent_off else LINGER
         self._stop_at = min(self._stop_at, self._now() + late)
         self._ring_bell()
-        if self._held or self._closed:  # it takes no longer than to hand the page over
+        # Join only where the thread ends at once. Else a command would wait for a browser whose
+        # user has closed the tab.
+        if self._held or self._closed:
             self._thread.join()
 
     def end(self) -> None:
-        """Close the port, whoever still wants to come."""
+        """Close the port now, even if the browser has not asked for its page."""
         self._stop_at = self._now()
         self._ring_bell()
         self._thread.join()
 
     @property
     def port(self) -> int | None:
-        """The port that is kept open; ``None`` once it is closed."""
+        """The port, or ``None`` once it is closed."""
         return None if self._closed else self._listener.port
 
     def _ring_bell(self) -> None:
-        with suppress(OSError):  # the thread has gone home
+        with suppress(OSError):  # the thread has ended and closed the pair
             self._ring.send(b"!")
 
     def _run(self) -> None:
@@ -116,7 +129,7 @@ class PageKeeper:
             self._ring.close()
 
     def _turn(self) -> None:
-        """One request, one ring of the bell, or the end of a time."""
+        """Serve one request, one wake-up, or one deadline."""
         until = min(self._hold_until, self._stop_at) if self._held else self._stop_at
         caller = self._listener.next(max(until - self._now(), 0.0), self._bell.fileno())
         if caller is not None:
@@ -133,9 +146,9 @@ class PageKeeper:
             self._bell.recv(16)
 
     def _serve(self, caller: Caller) -> None:
-        """Hold the browser that was sent here; everybody else gets an answer at once."""
+        """Hold the request for the last page; answer every other request at once."""
         request = caller.request
-        if self._foreign(request):  # the page may say who has signed in
+        if self._foreign(request):  # the page names the user: not for a rebound name
             caller.answer(render_response(HTTPStatus.BAD_REQUEST))
         elif request.path == self.path and request.method == "GET":
             self._held.append(caller)
@@ -152,7 +165,11 @@ class PageKeeper:
             caller.answer(page.respond(late, HTTPStatus.BAD_REQUEST))
 
     def _same(self, request: Request) -> bool:
-        """Whether ``request`` is the answer again; its sender knows ``state``, then."""
+        """Whether ``request`` repeats the answer, as a reload does.
+
+        Who can repeat it knows ``state`` and the code, so it is the same browser. The comparison
+        takes the same time wherever the two differ, so nobody can find them out piece by piece.
+        """
         return (
             request.method == self._answer.method
             and compare_digest(request.query.encode(), self._answer.query.encode())

@@ -1,7 +1,9 @@
-"""A listener on loopback addresses, for a handful of requests and any number of nuisances.
+"""A listener on loopback addresses that no client can block.
 
-One loop, no thread per connection. Every connection has a deadline and a limit, so slow, silent,
-huge and half-open clients cost nothing but their own place, of which there are enough.
+It serves a handful of requests, from one loop and without a thread per connection. Any program on
+this machine, and any web page in its browser, can connect as well. So every connection has a
+deadline and a size limit: a slow, silent, huge or half-open client holds one of
+:data:`_CONNECTIONS` places for a while, and nothing else.
 """
 
 from __future__ import annotations
@@ -23,12 +25,16 @@ from .http_message import Request, RequestReader, render_response
 if TYPE_CHECKING:
     from .redirect import Redirect
 
-_CONNECTIONS: Final = 128
-_QUEUE: Final = 1024  # that the kernel keeps for us meanwhile; it may allow fewer
+_CONNECTIONS: Final = 128  # open at once; a process may have 256 descriptors on macOS
+_QUEUE: Final = 1024  # connections that wait in the kernel meanwhile; it may allow fewer
 _PATIENCE: Final = 10.0  # seconds a client has for its whole request
-_GRACE: Final = 0.5  # seconds of these that nobody takes from it, however many others come
+# A newcomer may take the place of the oldest connection, but not within this time. Without it, a
+# flood of connections would push the browser's own out before its request is read.
+_GRACE: Final = 0.5
 _PIECE: Final = 16 * 1024
 _MOMENT: Final = 0.0005  # seconds between a connection and its first octets
+# An answer is small and fits into the socket's buffer. A client that does not even take that much
+# must not delay the login.
 _SEND_PATIENCE: Final = 1.0
 _NO_SUCH_FAMILY: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
 
@@ -50,18 +56,19 @@ class Caller:
     socket: socket.socket
 
     def answer(self, octets: bytes) -> None:
-        """Send ``octets`` and hang up; a client that has gone is no error."""
+        """Send ``octets`` and hang up. It is no error if the client has gone."""
         with self.socket, suppress(OSError):
             self.socket.settimeout(_SEND_PATIENCE)
             self.socket.sendall(octets)
+            # close alone may send a reset, and the browser would drop the page it has not read yet
             self.socket.shutdown(socket.SHUT_WR)
 
 
 def bind(redirect: Redirect) -> Listener:
-    """A listener on the first port of ``redirect`` that is free in all its families.
+    """A listener on the first port of ``redirect`` that is free in all its address families.
 
     Raises:
-        TransportUnavailable: None of them is.
+        TransportUnavailable: Every port is taken.
     """
     for port in redirect.ports:
         sockets, bound = _bind_all(redirect.addresses, port)
@@ -75,7 +82,11 @@ def bind(redirect: Redirect) -> Listener:
 
 
 def _bind_all(addresses: tuple[str, ...], port: int) -> tuple[list[socket.socket], int]:
-    """Sockets for every address there is, and their common port; none if it is taken in one."""
+    """Sockets for every address, and their common port; no socket if one address is taken.
+
+    ``localhost`` needs both families: the browser chooses one, and a stranger's listener on the
+    other would receive the code.
+    """
     bound: list[socket.socket] = []
     for address in addresses:
         try:
@@ -95,11 +106,14 @@ def _bind_one(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform == "win32":  # there, SO_REUSEADDR lets others take the port from us
+        if sys.platform == "win32":
+            # on Windows, SO_REUSEADDR would let another program bind the port too and get the code
             one.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:  # so that a resumed login gets its port back at once
+        else:
+            # a port stays busy for a minute after its last connection; a resumed login needs it now
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
+            # one socket for both families would also take IPv4, which is bound by itself
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         one.bind((address, port))
         one.listen(_QUEUE)
@@ -114,10 +128,12 @@ class Listener:
     """Bound sockets, and the clients on them.
 
     Attributes:
-        port: The port they share.
+        port: The port of every socket.
     """
 
-    _now = staticmethod(time.monotonic)  # of the class: freezegun stops the module's
+    # Kept by the class: freezegun replaces the names of modules, and a wait by a clock that stands
+    # still would never end.
+    _now = staticmethod(time.monotonic)
 
     def __init__(self, sockets: list[socket.socket], port: int) -> None:
         """Listen on ``sockets``, which share ``port``."""
@@ -129,7 +145,11 @@ class Listener:
 
     @property
     def _selector(self) -> selectors.BaseSelector:
-        """What is waited on; made when it is needed, after the user has been told where to go."""
+        """The selector of all descriptors.
+
+        It is made at the first wait, when the user already sees the address: nothing that can
+        wait delays the browser.
+        """
         if self._open_selector is None:
             self._open_selector = selectors.DefaultSelector()
             for one in self._sockets:
@@ -137,11 +157,11 @@ class Listener:
         return self._open_selector
 
     def next(self, seconds: float, also: int | None = None) -> Caller | None:
-        """The next complete request, or ``None`` after ``seconds``, or once ``also`` is readable.
+        """The next complete request; ``None`` after ``seconds``, or when ``also`` is readable.
 
         Args:
             seconds: How long to wait.
-            also: Another descriptor whose input is awaited.
+            also: A further descriptor; its input ends the wait.
         """
         deadline = self._now() + seconds
         if also is not None:
@@ -159,17 +179,19 @@ class Listener:
                 self._selector.unregister(also)
 
     def _pump(self, seconds: float, also: int | None) -> bool:
-        """Take what has come; whether ``also`` has something."""
+        """Accept, read and expire connections. True if ``also`` is readable and no request is."""
         other = False
         for key, _ in self._select(seconds):
             if key.fileobj is also:
                 other = True
             elif isinstance(key.data, ClientConnection):
-                if key.data in self._connections:  # not dropped since, to make room
+                # an earlier event of this round may have dropped it to make room
+                if key.data in self._connections:
                     self._read_more(key.data)
             elif isinstance(key.fileobj, socket.socket):
                 self._accept(key.fileobj)
         now = self._now()
+        # all connections have the same patience, so the oldest is always the first to expire
         while self._connections and self._connections[0].deadline <= now:
             with suppress(OSError):
                 late = self._connections[0].socket
@@ -178,7 +200,11 @@ class Listener:
         return other and not self._ready
 
     def _select(self, seconds: float) -> list[tuple[selectors.SelectorKey, int]]:
-        """Who can be served within ``seconds``; newcomers only if there is room for them."""
+        """The descriptors that are ready within ``seconds``.
+
+        While all places are taken and the oldest connection is within its grace, the listening
+        sockets are left out: newcomers wait in the kernel's queue, and the loop does not spin.
+        """
         if len(self._connections) < _CONNECTIONS:
             return self._selector.select(seconds)
         room = self._connections[0].deadline - _PATIENCE + _GRACE - self._now()
@@ -198,8 +224,9 @@ class Listener:
         except OSError:
             return
         if len(self._connections) >= _CONNECTIONS:
-            self._drop(self._connections[0])  # the oldest has had its chance
-        # most say all they have to say at once: no need to come back for it
+            self._drop(self._connections[0])  # the oldest is past its grace
+        # A browser sends its whole request at once. One short blocking read gets it without a
+        # second round of the selector; with others waiting, nothing may block.
         client.settimeout(0.0 if self._connections else _MOMENT)
         connection = ClientConnection(client, self._now() + _PATIENCE)
         if self._read(connection):
@@ -212,7 +239,7 @@ class Listener:
             self._forget(connection)
 
     def _read(self, connection: ClientConnection) -> bool:
-        """Take what ``connection`` has sent; whether there is more to come."""
+        """Read what ``connection`` has sent. True if its request is not complete yet."""
         try:
             octets = connection.socket.recv(_PIECE)
         except (BlockingIOError, TimeoutError):
@@ -240,7 +267,7 @@ class Listener:
         connection.socket.close()
 
     def close(self) -> None:
-        """Close the port and everybody on it; may be called twice."""
+        """Close the port and every connection. A second call does nothing."""
         for connection in list(self._connections):
             self._drop(connection)
         for caller in self._ready:

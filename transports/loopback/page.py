@@ -1,4 +1,8 @@
-"""The page in the browser: says what happened, and what to do next; no script, nothing fetched."""
+"""The pages in the browser: what happened, and what to do next.
+
+A page has no script and fetches nothing: its address may hold a code, and whatever it loaded could
+read that. All text is escaped, and the Content-Security-Policy allows nothing but our own style.
+"""
 
 from __future__ import annotations
 
@@ -57,15 +61,15 @@ class Page:
 
     def render(self) -> str:
         """The page as HTML."""
-        said = "".join(f"<p>{escape(line)}</p>" for line in self.lines if line)
+        text = "".join(f"<p>{escape(line)}</p>" for line in self.lines if line)
         if self.command is not None:
-            said += f"<p>To try again, run <code>{escape(self.command)}</code></p>"
+            text += f"<p>To try again, run <code>{escape(self.command)}</code></p>"
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             '<meta name="robots" content="noindex">'
             f"<title>{escape(self.title)} · Stayfast</title><style>{_STYLE}</style></head>"
-            f'<body><main class="{self.mood}"><h1>{escape(self.title)}</h1>{said}'
+            f'<body><main class="{self.mood}"><h1>{escape(self.title)}</h1>{text}'
             '<p class="dim">Stayfast, on this computer</p></main></body></html>\n'
         )
 
@@ -83,19 +87,22 @@ def respond(
 
 
 def not_found(method: str) -> bytes:
-    """The answer to a path where nothing is."""
+    """The answer for an unknown path."""
     return respond(elsewhere(), HTTPStatus.NOT_FOUND, head_only=method == "HEAD")
 
 
 def not_allowed(methods: str, method: str) -> bytes:
-    """The answer to a ``method`` that is none of ``methods`` (RFC 9110 §15.5.6)."""
+    """The answer for a ``method`` that is not among ``methods`` (RFC 9110 §15.5.6)."""
     allow = (("Allow", methods),)
     head_only = method == "HEAD"
     return respond(elsewhere(), HTTPStatus.METHOD_NOT_ALLOWED, allow, head_only=head_only)
 
 
 def redirect(path: str) -> bytes:
-    """Sends the browser on to ``path``, so that the code leaves the address bar."""
+    """Redirect the browser to ``path``, so that the code leaves the address bar.
+
+    The status is 303: after a posted form (``form_post``), the browser must use GET.
+    """
     return render_response(HTTPStatus.SEE_OTHER, headers=(("Location", path),))
 
 
@@ -103,40 +110,40 @@ _BACK: Final = "You can close this tab and go back to your terminal."
 
 
 def signed_in(provider: str, who: str | None) -> Page:
-    """Tokens are saved."""
+    """The page of a login whose tokens are saved."""
     name = f" as {who}" if who else ""
     return Page(f"Signed in to {provider}{name}", (_BACK,), "good")
 
 
 def denied(provider: str, service: str) -> Page:
-    """The user or the provider said no."""
+    """The page of a login that the user or the provider declined."""
     lines = (f"The request was declined, by you or by {provider}. Nothing was stored.",)
     return Page("Not signed in", lines, "bad", f"stayfast login {service}")
 
 
 def failed(provider: str, why: str) -> Page:
-    """The answer was right, and came to nothing."""
+    """The page of a login whose answer was right and whose exchange failed."""
     lines = (f"{provider} sent you back, but the login could not be finished: {why}.",)
     return Page("Not signed in", (*lines, "Your terminal says how to go on."), "bad")
 
 
 def refused(why: str) -> Page:
-    """An answer that is not the login's."""
+    """The page for an answer that does not belong to the login that waits."""
     lines = (f"{why[:1].upper()}{why[1:]}.", "The login is still waiting for its own answer.")
     return Page("Not the answer this login waits for", lines, "bad")
 
 
 def finishing(provider: str) -> Page:
-    """The exchange is taking long."""
+    """The page while the exchange still goes on."""
     return Page("Received", (f"The login to {provider} is being finished in your terminal.",))
 
 
 def elsewhere() -> Page:
-    """Somebody came to a place where nothing is."""
+    """The page for an unknown path."""
     lines = ("This program waits here for one login to come back, and has no other page.",)
     return Page("Nothing is here", lines)
 
 
 def over() -> Page:
-    """Somebody came back later."""
+    """The page for a browser that comes back after the login has ended."""
     return Page("This login is over", (_BACK,))

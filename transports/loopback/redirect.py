@@ -1,4 +1,8 @@
-"""What a registered redirect address leaves open: its host and path are fixed, its port may be."""
+"""The redirect address as it was registered, and the ports it leaves open.
+
+Scheme, host and path are sent exactly as registered: providers compare them as text. Only the port
+may differ, and only for a loopback address (RFC 8252 §7.3).
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """A redirect address, taken apart.
+    """A redirect address in its parts.
 
     Attributes:
         scheme: ``http`` for this machine, anything for a program's own address.
         host: As registered: ``127.0.0.1``, ``localhost``, ``::1``, or another machine's name.
-        path: Exact.
-        ports: The ports to try, in order; 0 stands for any free one.
-        query: What the registered address carries itself.
+        path: Exactly as registered.
+        ports: The ports to try, in order; 0 means any free port.
+        query: The registered address's own query.
     """
 
     scheme: str
@@ -34,6 +38,7 @@ class Redirect:
         """The redirect address with ``port`` in it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         default = {"http": 80, "https": 443}.get(self.scheme)
+        # a browser leaves the default port out of the Host header, and so must the address
         where = host if port == default else f"{host}:{port}"
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{where}{self.path}{query}"
@@ -45,7 +50,7 @@ class Redirect:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The families it can be bound in on this machine; empty if it is not this machine's.
+        """The local addresses to bind; empty if the host is another machine.
 
         ``localhost`` may resolve to either family, so a listener for it needs both (RFC 8252
         §8.3 advises against that name; some providers accept no other).
@@ -61,16 +66,18 @@ def redirect_of(config: OAuthConfig) -> Redirect:
     """The redirect address of ``config``.
 
     Raises:
-        ConfigInvalid: It is no address.
+        ConfigInvalid: The configured value is not a redirect address.
     """
     return parse_redirect(config.redirect_uri, tuple(config.ports))
 
 
 def address_without_listener(config: OAuthConfig) -> str:
-    """The redirect address of ``config`` where nobody will listen: with the first port it names.
+    """The redirect address of ``config`` for a login without a listener: its first port is used.
+
+    The browser ends on an error page there, and its user copies the address.
 
     Raises:
-        ConfigInvalid: It is no address.
+        ConfigInvalid: The configured value is not a redirect address.
     """
     redirect = redirect_of(config)
     if not redirect.addresses:
@@ -79,10 +86,10 @@ def address_without_listener(config: OAuthConfig) -> str:
 
 
 def parse_redirect(address: str, ports: tuple[int, ...]) -> Redirect:
-    """``address`` taken apart; ``ports`` are tried where it names none.
+    """The parts of ``address``; if it names no port, ``ports`` are to be tried.
 
     Raises:
-        ConfigInvalid: It is no address.
+        ConfigInvalid: ``address`` is not a redirect address.
     """
     try:
         parts = urlsplit(address)

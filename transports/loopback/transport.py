@@ -1,4 +1,9 @@
-"""The loopback transport: the browser comes back to a port of this machine (RFC 8252 §7.3)."""
+"""The loopback transport: the browser comes back to a port of this machine (RFC 8252 §7.3).
+
+Only a request that may be the answer becomes an arrival. The engine judges it, and the session
+sends the browser a page with the verdict. Every other request (a favicon, a prefetch, a port scan,
+a page of another origin) is answered here, and the wait goes on.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +27,15 @@ if TYPE_CHECKING:
     from .http_message import Request
 
 _FINAL: Final = frozenset({VerdictKind.SIGNED_IN, VerdictKind.DENIED, VerdictKind.FAILED})
+# A finished login keeps its port until its browser has the last page. The next login of this
+# process may need the same port, so it must be able to end that wait. The set is weak: a keeper
+# that has closed its port needs no entry.
 _KEEPERS: Final[WeakSet[PageKeeper]] = WeakSet()
-"""Those of this process that may still have a port."""
+"""The page keepers of this process that may still hold a port."""
 
 
 class LoopbackTransport:
-    """Listens for the browser's return, and opens the browser if asked to."""
+    """Listens for the browser's return, and opens the browser where that is wanted."""
 
     name = "loopback"
 
@@ -39,13 +47,13 @@ class LoopbackTransport:
         *,
         open_browser: bool = True,
     ) -> None:
-        """Work through these.
+        """Make the transport; it binds nothing yet.
 
         Args:
             conversation: Where the address is shown.
-            browser: What opens it.
+            browser: What opens the address.
             clock: Measures the waits.
-            open_browser: Whether it is opened at all.
+            open_browser: Whether a browser is opened at all.
         """
         self._conversation = conversation
         self._browser = browser if open_browser else None
@@ -55,7 +63,7 @@ class LoopbackTransport:
         """Bind the first free port the registration allows.
 
         Raises:
-            TransportUnavailable: None is free, or the redirect address is elsewhere.
+            TransportUnavailable: No port is free, or the redirect address is on another machine.
             ConfigInvalid: The configured redirect address is malformed.
         """
         redirect = redirect_of(asking.config)
@@ -66,7 +74,7 @@ class LoopbackTransport:
         """Bind the same port again; the browser is not opened a second time.
 
         Raises:
-            TransportUnavailable: It is taken, or the login was not asked this way.
+            TransportUnavailable: The port is taken, or the login has no redirect address.
         """
         if presentation.redirect_uri is None:
             raise TransportUnavailable("this login has no redirect address")
@@ -88,7 +96,7 @@ class LoopbackTransport:
 
 
 def _bind(redirect: Redirect) -> Listener:
-    """A listener, if need be on a port where a finished login still waits for its browser."""
+    """A listener; it may take the port of a finished login that still waits for its browser."""
     try:
         return bind(redirect)
     except TransportUnavailable:
@@ -101,10 +109,10 @@ def _bind(redirect: Redirect) -> Listener:
 
 
 class LoopbackSession:
-    """A bound port, at work for one login.
+    """A bound port that waits for the answer of one login.
 
     Attributes:
-        presentation: The redirect address, port included.
+        presentation: The redirect address with its port.
     """
 
     def __init__(
@@ -148,11 +156,12 @@ class LoopbackSession:
         )
 
     def receive(self, seconds: float, also: int | None = None) -> ReceivedCallback | None:
-        """The next request that may be the answer; everything else is answered here.
+        """The next request that may be the answer. Every other request is answered here.
 
         Args:
             seconds: How long to wait.
-            also: A descriptor whose input ends the wait, for a transport that waits for both.
+            also: A descriptor whose input ends the wait: the terminal's, where an address may be
+                pasted meanwhile.
         """
         deadline = self._clock.monotonic() + seconds
         while True:
@@ -166,7 +175,11 @@ class LoopbackSession:
                 return arrival
 
     def _sort(self, caller: Caller) -> ReceivedCallback | None:
-        """What ``caller`` brings if it may be the answer; others get theirs at once."""
+        """The callback in ``caller``'s request, or ``None`` if it was answered here.
+
+        The checks go from what a stranger can send to what only the provider's redirect has, and
+        none of them reads a parameter: what a wrong request carries is never looked at.
+        """
         request = caller.request
         if self._foreign(request):
             caller.answer(render_response(HTTPStatus.BAD_REQUEST))
@@ -177,6 +190,8 @@ class LoopbackSession:
         elif request.method not in {"GET", "POST"}:
             caller.answer(page.not_allowed("GET, POST", request.method))
         elif request.prefetch:
+            # the browser guesses that its user may go there; the real request comes later, and
+            # an answer taken now would spend the login unseen
             caller.answer(render_response(HTTPStatus.SERVICE_UNAVAILABLE))
         else:
             parameters = request.parameters()
@@ -187,11 +202,19 @@ class LoopbackSession:
         return None
 
     def _foreign(self, request: Request) -> bool:
-        """Whether it came by a foreign name that resolves to this machine (DNS rebinding)."""
+        """Whether the request names another host.
+
+        A web page can give its own name the address 127.0.0.1 and then read answers of this port
+        as if they were its own (DNS rebinding). Its ``Host`` header gives it away.
+        """
         return request.headers.get("host", "").lower() not in self._hosts
 
     def reply(self, verdict: Verdict) -> None:
-        """Tell the browser what became of its request; the truth, once it is known."""
+        """Send the browser that waits the page for ``verdict``.
+
+        After ACCEPTED it is sent on to the last page, which is held back until the exchange is
+        over: the page says what happened, never what is hoped.
+        """
         if verdict.kind is VerdictKind.REFUSED:
             self._answer(page.respond(page.refused(verdict.message), HTTPStatus.BAD_REQUEST))
         elif verdict.kind is VerdictKind.ACCEPTED:
@@ -215,9 +238,9 @@ class LoopbackSession:
         return page.failed(title, verdict.message)
 
     def _send_on(self) -> None:
-        """Send the browser that waits, if one does, on to where its page will be."""
+        """Redirect the waiting browser to the address of its last page."""
         asker = self._asker
-        if asker is None:
+        if asker is None:  # this answer came by another way, or its browser has its page
             return
         self._keeper = PageKeeper(
             self._listener,
@@ -230,13 +253,13 @@ class LoopbackSession:
         self._keeper.start()
 
     def _answer(self, octets: bytes) -> None:
-        """Answer the browser that waits, if one does."""
+        """Answer the browser whose request is open, if there is one."""
         asker, self._asker = self._asker, None
         if asker is not None:
             asker.answer(octets)
 
     def close(self) -> None:
-        """Close the port, at once or as soon as the browser has its last page."""
+        """Close the port: at once, or as soon as the browser has its last page."""
         if self._keeper is not None:
             self._keeper.leave()
             return

@@ -1,8 +1,8 @@
-"""Where typed and piped answers come from.
+"""Answers that are typed, pasted or piped in.
 
-A terminal in its usual, canonical mode cuts a line after 4,095 octets on Linux, silently, and
-hangs after 1,024 on macOS; callback addresses are longer than that. So the line is read here,
-octet by octet, without echo: what is pasted holds a code.
+A terminal in its usual (canonical) mode cuts a line after 4,095 octets on Linux, without a sign,
+and hangs after 1,024 on macOS. Callback addresses can be longer. So the line is read here octet by
+octet. It is read without echo, because a pasted address holds a code.
 """
 
 from __future__ import annotations
@@ -24,27 +24,31 @@ if TYPE_CHECKING:
     from ...engine.ports import Answers
 
 _PIECE: Final = 4096
-_MOMENT: Final = 0.03  # seconds in which the rest of a paste follows its first character
-_PAUSE: Final = 0.5  # seconds within which an escape sequence is complete, over any line
-_ELSEWHERE: Final = 0.5  # seconds between looks whether we are in the foreground again
+# Seconds in which the rest of a paste follows its first character. A key is known by arriving
+# alone, and an address may begin with the same letter.
+_MOMENT: Final = 0.03
+_PAUSE: Final = 0.5  # seconds in which an escape sequence is complete, even over a slow connection
+_ELSEWHERE: Final = 0.5  # seconds between two checks whether this job is in the foreground again
 
 
 def _ignore(length: int) -> None:
-    """Nobody wants to know how many characters have been taken."""
+    """The default of ``on_length``: show no length."""
 
 
 def _nothing() -> None:
-    """Nothing has to be put down or taken up."""
+    """The default of ``on_stop`` and ``on_continue``: redraw nothing."""
 
 
 class TerminalAnswers:
     """Lines typed or pasted at a terminal, never echoed.
 
-    Single keys can be given a meaning of their own: one that arrives alone on an empty line is
-    handed to its function instead of beginning an answer.
+    A single key can have a meaning of its own. If it arrives alone on an empty line, its function
+    is called, and it does not begin an answer.
     """
 
-    _now = staticmethod(time.monotonic)  # of the class: freezegun stops the module's
+    # Kept by the class: freezegun replaces the names of modules, and a wait by a clock that stands
+    # still would never end.
+    _now = staticmethod(time.monotonic)
 
     def __init__(
         self,
@@ -60,14 +64,14 @@ class TerminalAnswers:
 
         Args:
             descriptor: A terminal.
-            keys: What single keys do; what they raise comes out of :meth:`read`.
-            on_length: Told how many characters have been taken, so that something can be shown.
-            mark_pastes: Whether the terminal is asked to mark pastes (bracketed paste).
+            keys: The function of each single key. :meth:`read` raises what the function raises.
+            on_length: Called with the number of characters in the line, for a display of it.
+            mark_pastes: Whether to turn on bracketed paste, by which the terminal marks pastes.
             on_stop: Called before Ctrl-Z stops the process.
-            on_continue: Called when it goes on.
+            on_continue: Called when the process goes on.
 
         Raises:
-            TransportUnavailable: It is no terminal.
+            TransportUnavailable: ``descriptor`` is not a terminal.
         """
         self._fd = sys.stdin.fileno() if descriptor is None else descriptor
         self._keys = dict(keys or {})
@@ -81,14 +85,14 @@ class TerminalAnswers:
         )
 
     def fileno(self) -> int | None:
-        """The terminal, unless another job has it now."""
+        """The terminal's descriptor, or ``None`` while another job is in the foreground."""
         return self._fd if self._terminal.ours() else None
 
     def read(self, seconds: float) -> Secret | None:
-        """The next line, or ``None`` when there is none after ``seconds``.
+        """The next line, or ``None`` if no line is complete within ``seconds``.
 
         Raises:
-            TransportUnavailable: Ctrl-D, or the terminal has gone.
+            TransportUnavailable: The input has ended (Ctrl-D), or the terminal has gone.
         """
         deadline = self._now() + seconds
         while True:
@@ -104,7 +108,7 @@ class TerminalAnswers:
                 return None
 
     def _heed(self, event: TypedLine | Key | End) -> Secret | None:
-        """The line, if ``event`` is one; a key is done, the end raised."""
+        """The text of a line. For a key, call its function; for the end, raise."""
         if isinstance(event, TypedLine):
             return event.text
         if isinstance(event, Key):
@@ -113,7 +117,9 @@ class TerminalAnswers:
         raise TransportUnavailable("the input has ended")
 
     def _arrived(self, seconds: float) -> bytes:
-        """What has come, after at most ``seconds``."""
+        """The octets that arrive within ``seconds``."""
+        # A background job that reads its terminal is stopped by the kernel (SIGTTIN), and the login
+        # with it. So it only looks, from time to time, whether it is in the foreground again.
         if self.fileno() is None:
             time.sleep(min(seconds, _ELSEWHERE))
             return b""
@@ -145,26 +151,26 @@ class TerminalAnswers:
             self._on_length(self._length)
 
     def close(self) -> None:
-        """Give the terminal back as it was."""
+        """Restore the terminal."""
         self._terminal.close()
 
 
 class StreamAnswers:
-    """One answer piped in by a script: all of the stream."""
+    """One answer from a script: the whole stream."""
 
     def __init__(self, stream: IO[bytes] | IO[str] | None = None) -> None:
-        """Read from ``stream``; ``None`` is a stream without an answer."""
+        """Read from ``stream``; ``None`` means that there is no answer."""
         self._stream = stream
 
     def fileno(self) -> None:
-        """A pipe is read to its end, not waited on."""
+        """``None``: a pipe is read to its end, and nothing else is waited for meanwhile."""
         return
 
     def read(self, seconds: float) -> Secret | None:
-        """The whole stream, at most 64 KiB of it, once.
+        """The whole stream, at most 64 KiB. The second call has nothing left to read.
 
         Raises:
-            TransportUnavailable: There is nothing, or it has been read.
+            TransportUnavailable: The stream is empty, absent, closed, or was read before.
         """
         del seconds
         stream, self._stream = self._stream, None
@@ -185,7 +191,7 @@ class StreamAnswers:
         return Secret(text)
 
     def close(self) -> None:
-        """The stream is its owner's."""
+        """Leave the stream open: it belongs to the caller."""
 
 
 # Standard input may be absent (``pythonw``, services: ``None``), closed (daemons), or an object of
@@ -193,7 +199,7 @@ class StreamAnswers:
 
 
 def at_terminal() -> bool:
-    """Whether standard input is a terminal; one that is closed or absent is none."""
+    """Whether standard input is a terminal. False if it is closed or absent."""
     stream: IO[str] | None = sys.stdin
     try:
         return stream is not None and stream.isatty()
@@ -202,7 +208,7 @@ def at_terminal() -> bool:
 
 
 def piped_answer() -> StreamAnswers:
-    """The answer on standard input, whatever that is."""
+    """The answer on standard input, which may be a pipe, a file, text of another program, or absent."""
     stream: IO[str] | None = sys.stdin
     try:
         return StreamAnswers(getattr(stream, "buffer", stream))
@@ -211,5 +217,5 @@ def piped_answer() -> StreamAnswers:
 
 
 def standard_answers() -> Answers:
-    """The place pasted addresses come from: this terminal, or what is piped in."""
+    """The place that pasted addresses come from: this terminal, or else standard input."""
     return TerminalAnswers() if at_terminal() else piped_answer()

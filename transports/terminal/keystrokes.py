@@ -1,8 +1,11 @@
-"""What a terminal sends, sorted: lines, keys, the end of the input.
+"""Octets from a terminal, as lines, keys and the end of the input.
 
-Arrow keys and other escape sequences are dropped, typed or pasted. Between the marks of a
-bracketed paste (``ESC [ 200 ~`` and ``ESC [ 201 ~``) no key has a meaning and a line break does
-not end the line: terminals that wrap an address put line breaks into what is copied from them.
+Escape sequences (arrow keys, and what a hostile page may put on the clipboard) are dropped. Between
+the marks of a bracketed paste (``ESC [ 200 ~`` and ``ESC [ 201 ~``) no key has a meaning, and a line
+break does not end the line: where a terminal wraps an address, what is copied has line breaks in it.
+
+Reads end anywhere, so a sequence or a character may arrive in two pieces; the state between two
+calls says where the last octet was.
 """
 
 from __future__ import annotations
@@ -15,25 +18,27 @@ from typing import Final
 from ...engine.secret import Secret
 
 LIMIT: Final = 64 * 1024
-"""Characters a line may have; what is beyond is dropped."""
+"""Octets that a line may have. Further ones are dropped: a paste of megabytes must not fill memory."""
 _ESCAPE: Final = 0x1B
 _BELL: Final = 0x07
 _END_OF_FILE: Final = 0x04
 _ERASE: Final = frozenset({0x08, 0x7F})
 _ERASE_LINE: Final = frozenset({0x15, 0x17})  # Ctrl-U, Ctrl-W: an address is one word
-_STRINGS: Final = frozenset(b"]PX^_")  # OSC, DCS and their like, which run to a terminator
+# OSC, DCS, SOS, PM and APC: sequences that contain text and run to a terminator. The answer of a
+# terminal to a query has this form, and is not a line.
+_STRINGS: Final = frozenset(b"]PX^_")
 
 
 @dataclass(frozen=True, slots=True)
 class TypedLine:
-    """A line of input, complete."""
+    """A complete line of input."""
 
     text: Secret
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key pressed by itself that has a meaning of its own."""
+    """A single key that has a meaning of its own."""
 
     name: str
 
@@ -54,10 +59,10 @@ class _Within(Enum):
 
 
 class Keystrokes:
-    """Sorts octets; remembers a line, and a sequence, that has not ended yet."""
+    """Reads octets, and keeps the line and the escape sequence that have not ended yet."""
 
     def __init__(self, keys: Collection[str] = ()) -> None:
-        """Take ``keys``, one character each, for keys where they arrive alone."""
+        """Treat each character of ``keys`` as a key if it arrives alone on an empty line."""
         self._keys = frozenset(keys)
         self._line = bytearray()
         self._within = _Within.NOTHING
@@ -66,25 +71,26 @@ class Keystrokes:
 
     @property
     def length(self) -> int:
-        """How many characters of a line have been taken."""
+        """The number of characters in the line so far."""
         return len(self._line.decode("utf-8", "replace"))
 
     def may_be_key(self, octets: bytes) -> bool:
-        """Whether ``octets`` are a key if nothing follows them at once."""
+        """Whether ``octets`` are a key, provided that nothing follows them at once."""
         alone = not self._line and not self._pasting and self._within is _Within.NOTHING
         return alone and octets.decode("utf-8", "replace") in self._keys
 
     def pause(self) -> None:
-        """Nothing came for a while: an escape sequence that has not gone on was the key Esc.
+        """Give up an escape sequence that did not go on: it was the key Esc.
 
-        In the middle of a paste it was the mark of its end, the rest of which got lost.
+        In the middle of a paste it was the beginning of the end mark, and the rest was lost. Then
+        the paste has ended; else every later line would be part of it.
         """
         if self._within is not _Within.NOTHING:
             self._within = _Within.NOTHING
             self._pasting = False
 
     def feed(self, octets: bytes) -> Iterator[TypedLine | Key | End]:
-        """What ``octets``, which arrived together, amount to."""
+        """The lines, keys and the end in ``octets``, which arrived together."""
         if self.may_be_key(octets):
             yield Key(octets.decode())
             return
@@ -103,7 +109,7 @@ class Keystrokes:
         return line.decode("utf-8", "replace").strip()
 
     def _plain(self, octet: int) -> bool:
-        """Take ``octet``; whether it ends the line."""
+        """Add ``octet`` to the line. True if it ends the line."""
         if octet in b"\r\n":
             if not self._pasting:
                 return True
@@ -117,12 +123,12 @@ class Keystrokes:
         return False
 
     def _erase(self) -> None:
-        """Take the last character away, all octets of it."""
+        """Remove the last character with all its octets (UTF-8)."""
         while self._line and self._line.pop() & 0xC0 == 0x80:
             pass
 
     def _escape(self, octet: int) -> bool:
-        """Follow an escape sequence; whether ``octet`` ends a paste that ended its line."""
+        """Follow an escape sequence. True if ``octet`` ends a paste with a line break at its end."""
         here, self._within = self._within, _Within.NOTHING
         if here is _Within.NOTHING or octet == _ESCAPE:
             string = here in {_Within.STRING, _Within.STRING_ESCAPE}
@@ -146,7 +152,7 @@ class Keystrokes:
         return False
 
     def _mark(self, sequence: bytes) -> bool:
-        """Heed the marks of a paste; whether one ended that had a line break at its end."""
+        """Begin or end a paste. True if the paste that ends has a line break at its end."""
         if sequence == b"200~":
             self._pasting = True
         elif sequence == b"201~" and self._pasting:

@@ -1,8 +1,8 @@
-"""A terminal whose echo and line editing are off, for as long as something is read from it.
+"""A terminal whose echo and line editing are off while something is read from it.
 
-Whatever ends the reading gives it back as it was: the end of the wait, an exception, Ctrl-C, and
-also Ctrl-Z, with which the process stops and the shell takes over. When it goes on, in the
-foreground, the terminal is made quiet again.
+The terminal belongs to the shell as well, so its settings are restored on every way out: at the end
+of the wait, after an exception, on Ctrl-C, and on Ctrl-Z, when the process stops and the shell takes
+over. When the process goes on in the foreground, echo and line editing are turned off again.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _DO_NOT_MARK: Final = b"\x1b[?2004l"
 
 
 def _nothing() -> None:
-    """What is done where nobody asked for anything."""
+    """The default of ``on_stop`` and ``on_continue``: redraw nothing."""
 
 
 if sys.platform == "win32":
 
     class QuietTerminal:
-        """No terminal can be read in this way here."""
+        """The stand-in on Windows, where ``termios`` is missing."""
 
         def __init__(self, descriptor: int, **options: object) -> None:
             """Refuse.
@@ -44,18 +44,18 @@ if sys.platform == "win32":
             )
 
         def ours(self) -> bool:
-            """Never."""
+            """``False``: no terminal is read."""
             return False
 
         def close(self) -> None:
-            """Nothing is held."""
+            """Do nothing: no setting was changed."""
 
 else:
     import fcntl
     import termios
 
     class QuietTerminal:
-        """One terminal, made quiet."""
+        """One terminal with echo and line editing off."""
 
         def __init__(
             self,
@@ -69,12 +69,12 @@ else:
 
             Args:
                 descriptor: A terminal.
-                mark_pastes: Whether it is asked to say where a paste begins and ends.
-                on_stop: Called before the process is stopped by Ctrl-Z.
-                on_continue: Called when it goes on.
+                mark_pastes: Whether the terminal marks the beginning and end of a paste.
+                on_stop: Called before Ctrl-Z stops the process.
+                on_continue: Called when the process goes on.
 
             Raises:
-                TransportUnavailable: It is no terminal.
+                TransportUnavailable: ``descriptor`` is not a terminal.
             """
             self._fd = descriptor
             try:
@@ -82,7 +82,9 @@ else:
             except termios.error as error:
                 raise TransportUnavailable("standard input is not a terminal") from error
             self._quiet = termios.tcgetattr(descriptor)
-            self._quiet[3] &= ~(termios.ICANON | termios.ECHO)  # ISIG stays: Ctrl-C must work
+            # ISIG stays on: Ctrl-C and Ctrl-Z must work as in any other program
+            self._quiet[3] &= ~(termios.ICANON | termios.ECHO)
+            # a read returns as soon as there is one octet; select bounds the wait
             self._quiet[6][termios.VMIN], self._quiet[6][termios.VTIME] = 1, 0
             self._marks = mark_pastes and _writable(descriptor)
             self._on_stop = on_stop
@@ -94,10 +96,10 @@ else:
             self._handle_stops()
 
         def ours(self) -> bool:
-            """Whether it can be read now; made quiet again if somebody changed it meanwhile.
+            """Whether this job is in the foreground, so that the terminal may be read.
 
-            A job in the background that reads would be stopped, and would take the characters
-            of whoever has the foreground.
+            A background job that reads is stopped by the kernel. If another program has turned
+            echo or line editing on again meanwhile, they are turned off again.
             """
             if not self._open or not self._foreground():
                 return False
@@ -107,22 +109,24 @@ else:
             return True
 
         def close(self) -> None:
-            """Give the terminal back as it was; may be called twice."""
+            """Restore the terminal. A second call does nothing."""
+            # only the main thread may set signal handlers
             if threading.current_thread() is threading.main_thread():
                 while self._handled:
                     signal.signal(*self._handled.popitem())
-            # else they stay, and do what the system would have done
+            # in another thread the handlers stay; with nothing open they act like the default
             if not self._open:
                 return
             self._open = False
             if self._foreground():
-                # what was typed and not read may be half a code: it must not reach the shell
+                # Unread input may be half an address with a code in it. TCSAFLUSH discards it; else
+                # the shell would show it and keep it in its history.
                 self._give_back(termios.TCSAFLUSH)
 
         def _foreground(self) -> bool:
             try:
                 return os.tcgetpgrp(self._fd) == os.getpgrp()
-            except OSError:  # not our controlling terminal, so nobody else's job either
+            except OSError:  # not our controlling terminal: there are no other jobs on it
                 return True
 
         def _take(self) -> None:
@@ -141,7 +145,7 @@ else:
                     os.write(self._fd, octets)
 
         def _handle_stops(self) -> None:
-            """Heed Ctrl-Z and its end, where nothing else of this process does."""
+            """Handle SIGTSTP and SIGCONT, unless the embedding program handles them itself."""
             if threading.current_thread() is not threading.main_thread():
                 return
             wanted = {signal.SIGTSTP: self._stop, signal.SIGCONT: self._continue}
@@ -151,7 +155,11 @@ else:
                     self._handled[number] = signal.SIG_DFL
 
         def _stop(self, number: int, frame: FrameType | None) -> None:
-            """Give the terminal back, stop as anybody would, and go on from there."""
+            """Restore the terminal, stop by the default action of the signal, then go on.
+
+            Only the default action stops the process in a way that the shell can see, so the
+            handler is taken out for the moment.
+            """
             del frame
             self._stopping = True
             if self._open:
@@ -164,7 +172,7 @@ else:
             self._go_on()
 
         def _continue(self, number: int, frame: FrameType | None) -> None:
-            """Stopped by something that cannot be noticed (SIGSTOP), and going on."""
+            """Take the terminal again after a stop that no handler sees (SIGSTOP)."""
             del number, frame
             if not self._stopping:
                 self._go_on()
