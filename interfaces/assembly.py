@@ -17,7 +17,9 @@ from ..engine.flows.logins import Conductor
 from ..engine.oauth.metadata import apply_metadata, discover
 from ..storage import TokenStorageAdapter, open_storage
 from ..storage.host import SystemClock, SystemRandomness, origin
+from ..storage.paths import absolute
 from ..storage.paths import config_dir as default_config_dir
+from ..storage.private_file import CONFIG_VARIABLE
 from ..storage.token_storage import StorageView
 from .audit.choice import AuditObserver, audit_sinks
 from .audit.file import AuditFile
@@ -120,6 +122,8 @@ class Assembly:
             ConfigInvalid: A setting that cannot be right.
         """
         env = os.environ if environ is None else environ
+        if config_dir:
+            config_dir = absolute(config_dir, env, CONFIG_VARIABLE)
         catalogue = Catalogue(config_dir or default_config_dir(env), environ=env)
         if storage is None:
             storage = _storage_behind(token_storage, catalogue)

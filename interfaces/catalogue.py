@@ -11,10 +11,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound
+from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound, StorageError
 from ..engine.oauth.authorization_request import client_variable, require_client
 from ..engine.oauth.provider import OAuthConfig, OAuthProvider
-from .provider_file import CLIENT_MEMBERS, parse_toml, provider_tables
+from ..storage.private_file import check_readers
+from .provider_file import CLIENT_MEMBERS, check_origin, parse_toml, provider_tables
 
 _FIELDS: Final = tuple(f.name for f in fields(OAuthProvider))
 _SECRET_LIMIT: Final = 16 * 1024
@@ -180,6 +181,9 @@ class Catalogue:
         hint = f"stayfast provider edit {name} --client-secret-file FILE"
         try:
             with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                check_origin(str(path), status)
+                check_readers(str(path), status)
                 secret = file.read(_SECRET_LIMIT + 1).decode("utf-8").strip()
         except FileNotFoundError:
             raise ConfigMissing(f"there is no client secret file {path}", hint=hint) from None
@@ -187,6 +191,8 @@ class Catalogue:
             raise ConfigInvalid(
                 f"the client secret file {path} cannot be read", hint=hint
             ) from error
+        except StorageError as error:
+            raise ConfigInvalid(error.message, hint=error.hint) from error
         if not secret or len(secret) > _SECRET_LIMIT:
             raise ConfigInvalid(f"the client secret file {path} holds no secret", hint=hint)
         return secret

@@ -14,12 +14,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ..engine.errors import ConfigInvalid, NotFound
+from ..engine.errors import ConfigInvalid, NotFound, StorageError
 from ..engine.oauth.addresses import secure_address
 from ..engine.oauth.metadata import ENDPOINTS
 from ..engine.oauth.provider import OAuthConfig
 from ..storage.locks import locked
-from ..storage.private_file import ensure_directory, write_private
+from ..storage.private_file import (
+    CONFIG_VARIABLE,
+    check_writers,
+    ensure_directory,
+    foreign_hint,
+    trusted_directory_exists,
+    write_private,
+)
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -169,7 +176,7 @@ class ProviderFile:
                 f"{name[:40]!r} cannot be the name of a provider",
                 hint="use letters, digits, dots and dashes",
             )
-        ensure_directory(self._directory)
+        ensure_directory(self._directory, CONFIG_VARIABLE)
         with locked(f"{self.path}.lock", wait=_LOCK_SECONDS, what=FILE_NAME):
             provider_tables(self._directory)  # what is broken is not edited
             document = _document(_read(self.path) or b"")
@@ -189,11 +196,16 @@ class ProviderFile:
 
 def _read(path: str) -> bytes | None:
     try:
+        if not trusted_directory_exists(os.path.dirname(path)):
+            return None
+    except StorageError as error:
+        raise ConfigInvalid(error.message, hint=error.hint) from error
+    try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ConfigInvalid(f"{path} is not a file", hint=f"ls -l {path}")
-            _check_writers(path, status)
+            check_origin(path, status)
             text = file.read(_SIZE_LIMIT + 1)
     except FileNotFoundError:
         return None
@@ -204,16 +216,25 @@ def _read(path: str) -> bytes | None:
     return text
 
 
-def _check_writers(path: str, status: os.stat_result) -> None:
+def check_origin(path: str, status: os.stat_result) -> None:
+    """Make sure that nobody but this user or root can write the open file ``path``, or replace it.
+
+    Raises:
+        ConfigInvalid: Somebody else can.
+    """
     if os.name != "posix":
         return
     if status.st_uid not in {os.geteuid(), 0}:
         raise ConfigInvalid(
             f"{path} belongs to another user (uid {status.st_uid})",
-            hint=f"sudo chown {os.geteuid()} {path}",
+            hint=foreign_hint(status, CONFIG_VARIABLE),
         )
-    if status.st_mode & stat.S_IWOTH:
-        raise ConfigInvalid(f"{path} can be written by anybody", hint=f"chmod o-w {path}")
+    try:
+        check_writers(path, status)
+        for place in {os.path.dirname(path), os.path.dirname(os.path.realpath(path))}:
+            trusted_directory_exists(place)
+    except StorageError as error:
+        raise ConfigInvalid(error.message, hint=error.hint) from error
 
 
 def _document(text: bytes) -> TOMLDocument:

@@ -3,6 +3,9 @@
 Our own few lines because this is on the path of ``stayfast token``; the tests hold them equal to
 platformdirs. State is machine-bound and stays out of what gets synchronised between machines: two
 machines with one rotating refresh token sign each other out.
+
+Every path is absolute when it leaves here. A home directory that is not known, or is relative, is
+an error: the vault and its key would lie in the working directory.
 """
 
 from __future__ import annotations
@@ -10,33 +13,101 @@ from __future__ import annotations
 import os
 import sys
 
+from ..engine.errors import StorageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 APP = "stayfast"
+_HOME = "USERPROFILE" if sys.platform == "win32" else "HOME"
 
 
 def state_dir(environ: Mapping[str, str] | None = None) -> str:
-    """The directory of the vault, its locks and its audit file; ``STAYFAST_STATE_DIR`` wins."""
+    """The directory of the vault, its locks and its audit file; ``STAYFAST_STATE_DIR`` wins.
+
+    Raises:
+        StorageError: No home directory is known.
+    """
     return _directory("STAYFAST_STATE_DIR", "XDG_STATE_HOME", ".local/state", environ)
 
 
 def config_dir(environ: Mapping[str, str] | None = None) -> str:
-    """The directory of the provider file and of key files; ``STAYFAST_CONFIG_DIR`` wins."""
+    """The directory of the provider file and of key files; ``STAYFAST_CONFIG_DIR`` wins.
+
+    Raises:
+        StorageError: No home directory is known.
+    """
     return _directory("STAYFAST_CONFIG_DIR", "XDG_CONFIG_HOME", ".config", environ)
+
+
+def absolute(
+    path: str | os.PathLike[str],
+    environ: Mapping[str, str] | None = None,
+    variable: str = "STAYFAST_STATE_DIR",
+) -> str:
+    """``path`` as an absolute one; ``~`` is the home directory, also where no shell replaced it.
+
+    Args:
+        path: A path that a user or a program gave.
+        environ: The environment.
+        variable: The environment variable that would name such a path.
+
+    Raises:
+        StorageError: There is no such home directory, or no working directory.
+    """
+    given = os.fspath(path)
+    if given == "~" or given.startswith(("~/", f"~{os.sep}")):
+        given = _home(os.environ if environ is None else environ, variable) + given[1:]
+    elif given.startswith("~"):
+        expanded = os.path.expanduser(given)
+        if expanded == given:
+            user = given[1:].partition("/")[0]
+            raise StorageError(
+                f"there is no user {user!r}, so no home directory {given[: len(user) + 1]}",
+                hint=f"export {variable}=/…",
+            )
+        given = expanded
+    try:
+        return os.path.abspath(given)
+    except OSError as error:
+        raise StorageError(
+            "the working directory has gone, and a path is relative to it", hint="cd ~"
+        ) from error
 
 
 def _directory(own: str, xdg: str, below_home: str, environ: Mapping[str, str] | None) -> str:
     env = os.environ if environ is None else environ
     if env.get(own):
-        return os.path.abspath(os.path.expanduser(env[own]))
-    home = os.path.expanduser("~")
+        return absolute(env[own], env, own)
     if sys.platform == "darwin":
-        return os.path.join(home, "Library", "Application Support", APP)
+        return os.path.join(_home(env, own), "Library", "Application Support", APP)
     if sys.platform == "win32":
-        return os.path.join(env.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local"), APP)
+        local = env.get("LOCALAPPDATA") or os.path.join(_home(env, own), "AppData", "Local")
+        return os.path.join(local, APP)
     base = env.get(xdg, "")
     if not os.path.isabs(base):  # the specification: a relative path is to be ignored
-        base = os.path.join(home, *below_home.split("/"))
+        base = os.path.join(_home(env, own), *below_home.split("/"))
     return os.path.join(base, APP)
+
+
+def _home(env: Mapping[str, str], own: str) -> str:
+    """The home directory: ``HOME`` of ``env`` or of the process, or else the account's."""
+    home = env.get(_HOME) or os.environ.get(_HOME) or _home_of_the_account()
+    if not os.path.isabs(home):
+        what = f"{_HOME} is not absolute ({home!r})" if home else f"{_HOME} is not set"
+        raise StorageError(
+            f"no home directory is known: {what}", hint=f"export {_HOME}=/… (or {own}=/…)"
+        )
+    return home
+
+
+def _home_of_the_account() -> str:
+    if sys.platform == "win32":
+        return os.path.expanduser("~")
+    import pwd  # noqa: PLC0415  needed only where the environment names no home
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return ""

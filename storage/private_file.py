@@ -1,7 +1,18 @@
-"""Files and directories that are this user's alone: created so, and checked before each use.
+"""Which files and directories Stayfast trusts: those that no other user can read, write or replace.
 
-The only place where files are opened by hand. SQLite would create its file with whatever the
-umask leaves and would follow a link; so the file exists, private and checked, before SQLite sees it.
+Nobody but this user (and root) may be able to put something else in the place of a file of ours. So
+a file is checked together with the whole way to it: its directory, the directories above up to the
+home directory, and each link on the way. A link of this user or of root is followed, if the
+directory it lies in is as safe as every other. Files themselves are never links.
+
+What cannot be looked at is an error and never counts as absent: only a name that does not exist
+(``ENOENT``) means that nothing is there.
+
+SQLite would create its file with whatever the umask leaves, and would follow a link. Therefore the
+file is made here, private, before SQLite sees it.
+
+Locks are trusted as well, and hold between the processes of one machine only. Network file systems
+are therefore refused, where the system tells which they are (Linux).
 """
 
 from __future__ import annotations
@@ -15,22 +26,107 @@ from ..engine.errors import StorageError, StorageFull
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Final
+    from typing import Final, NoReturn
+
+STATE_VARIABLE = "STAYFAST_STATE_DIR"
+CONFIG_VARIABLE = "STAYFAST_CONFIG_DIR"
 
 _OPEN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)  # neither is on Windows
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a pipe in the place of a file would wait for ever
+_MOST_LINKS = 40  # as Linux
+_POSIX = os.name == "posix"
+
+# --- directories -----------------------------------------------------------------------------
 
 
-def ensure_directory(path: str) -> None:
-    """Make ``path`` a directory only this user can enter, or make sure that it is one.
+def ensure_directory(path: str, variable: str = STATE_VARIABLE) -> None:
+    """Make ``path`` a directory that only this user can enter, or make sure that it is one.
+
+    Nothing is made in a place that is not safe: as root, in another user's home, it would lock
+    that user out.
+
+    Args:
+        path: The directory.
+        variable: The environment variable that names another one.
 
     Raises:
-        StorageError: It is somebody else's, open to others, or no directory.
+        StorageError: It belongs to somebody else, is open to others, or is not a directory.
     """
+    if not directory_exists(path, variable):
+        _check_container(*_check_way(_nearest(path), variable), variable)
+        try:
+            _make_directories(path)
+        except OSError as error:
+            raise _mapped(error, f"cannot make the directory {path}", variable) from error
+        check_directory(path, variable)
+
+
+def directory_exists(path: str, variable: str = STATE_VARIABLE) -> bool:
+    """Whether there is a directory ``path``; if so, it is checked as by :func:`check_directory`.
+
+    Raises:
+        StorageError: Something is there that is not a private directory, or cannot be looked at.
+    """
+    if not _is_there(path, variable):
+        return False
+    check_directory(path, variable)
+    return True
+
+
+def check_directory(path: str, variable: str = STATE_VARIABLE) -> None:
+    """Make sure that ``path`` is a directory that only this user can enter.
+
+    Raises:
+        StorageError: It is not; the hint says what to do.
+    """
+    where, found = _check_way(path, variable)
+    _check_owner(where, found, variable)
+    if _POSIX and found.st_mode & 0o077:
+        raise StorageError(f"{where} is open to other users", hint=f"chmod 700 {where}")
+
+
+def trusted_directory_exists(path: str, variable: str = CONFIG_VARIABLE) -> bool:
+    """Whether there is a directory ``path``; if so, nobody else can change what is in it.
+
+    Others may read it, unlike one that :func:`check_directory` accepts.
+
+    Raises:
+        StorageError: Somebody else can change it, or it cannot be looked at.
+    """
+    if not _is_there(path, variable):
+        return False
+    _check_container(*_check_way(path, variable), variable)
+    return True
+
+
+def _is_there(path: str, variable: str) -> bool:
+    """Whether ``path`` exists; a link that leads to nothing is an error, here or further up."""
     try:
-        _make_directories(path)
+        os.lstat(path)
+    except FileNotFoundError:
+        nearest = _nearest(path)
+        if os.path.islink(nearest) and not os.path.exists(nearest):
+            _check_way(nearest, variable)  # says where the link leads
+        return False
     except OSError as error:
-        raise _mapped(error, f"cannot make the directory {path}") from error
-    check_directory(path)
+        raise _mapped(error, f"cannot use the directory {path}", variable) from error
+    return True
+
+
+def _nearest(path: str) -> str:
+    """``path`` or, if it does not exist, the nearest name above that does."""
+    while True:
+        try:
+            os.lstat(path)
+        except FileNotFoundError:
+            above = os.path.dirname(path)
+            if above in {path, ""}:
+                return path
+            path = above
+        except OSError:
+            return path
+        else:
+            return path
 
 
 def _make_directories(path: str) -> None:
@@ -43,40 +139,146 @@ def _make_directories(path: str) -> None:
     os.makedirs(path, mode=0o700, exist_ok=True)  # another process may have made it meanwhile
 
 
-def check_directory(path: str) -> None:
-    """Make sure that ``path`` is a directory only this user can enter.
+def _check_way(path: str, variable: str) -> tuple[str, os.stat_result]:
+    """Follow ``path`` name by name, as the system does; gives where it leads, and what is there.
 
     Raises:
-        StorageError: It is not; the hint is the command that mends it.
+        StorageError: It does not lead to a directory, or somebody else could make it lead elsewhere.
     """
     try:
-        found = os.lstat(path)
-    except OSError as error:
-        raise _mapped(error, f"cannot use the directory {path}") from error
-    if not stat.S_ISDIR(found.st_mode):
-        raise StorageError(f"{path} is not a directory", hint="export STAYFAST_STATE_DIR=…")
-    _check_owner(path, found)
-    if os.name == "posix" and found.st_mode & 0o077:
-        raise StorageError(f"{path} is open to other users", hint=f"chmod 700 {path}")
-    if os.name == "posix":
-        _check_parent(os.path.dirname(path) or ".")
-
-
-def _check_parent(path: str) -> None:
-    """Make sure that nobody else can put something in the place of what is in ``path``."""
-    found = os.stat(path)
-    if found.st_uid not in {os.geteuid(), 0}:
+        where, found = _followed(path, variable)
+    except FileNotFoundError as error:
+        target = os.path.realpath(path)
         raise StorageError(
-            f"{path} belongs to another user (uid {found.st_uid})",
-            hint="export STAYFAST_STATE_DIR=…",
-        )
-    # sticky, as /tmp: others may add to it, and not replace what is there
-    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+            f"{path} leads to {target}, which is not there", hint=f"ls -l {path}"
+        ) from error
+    except OSError as error:
+        raise _mapped(error, f"cannot use the directory {path}", variable) from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise StorageError(f"{where} is not a directory", hint=f"export {variable}=…")
+    return where, found
+
+
+def _followed(path: str, variable: str) -> tuple[str, os.stat_result]:
+    if not _POSIX:
+        return path, os.stat(path)
+    where, found, links = "/", os.lstat("/"), 0
+    names = os.path.abspath(path).split("/")[::-1]
+    while names:
+        name = names.pop()
+        if name in {"", "."}:
+            continue
+        if name == "..":  # of a link; what is before it has been followed
+            where = os.path.dirname(where)
+            found = os.lstat(where)
+            continue
+        _check_container(where, found, variable)
+        beneath = os.path.join(where, name)
+        found = os.lstat(beneath)
+        if not stat.S_ISLNK(found.st_mode):
+            where = beneath
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        _check_hands(beneath, found, variable)
+        target = os.readlink(beneath)
+        names += target.split("/")[::-1]
+        where = "/" if target.startswith("/") else where
+        found = os.lstat(where)
+    return where, found
+
+
+def _check_container(path: str, found: os.stat_result, variable: str) -> None:
+    """Make sure that nobody else can put something in the place of what is in the directory."""
+    if not _POSIX:
+        return
+    try:
+        _check_hands(path, found, variable)
+        if found.st_mode & stat.S_ISVTX:  # as /tmp: others may add to it, not replace what is there
+            return
+        check_writers(path, found)
+    except StorageError:
+        if not _above_home(path):
+            raise
+
+
+def _check_hands(path: str, found: os.stat_result, variable: str) -> None:
+    if _POSIX and found.st_uid not in {os.geteuid(), 0}:
+        _refuse_foreign(path, found, variable)
+
+
+def _above_home(path: str) -> bool:
+    """Whether the home directory lies in ``path``: whoever could replace that is trusted anyway."""
+    inside = path.rstrip("/") + "/"
+    home = os.path.expanduser("~")
+    return any(one.startswith(inside) and one != inside for one in (home, os.path.realpath(home)))
+
+
+def check_writers(path: str, found: os.stat_result) -> None:
+    """Make sure that the mode of ``path`` lets nobody else write to it.
+
+    A group that consists of this user alone may write: many systems give each user one.
+
+    Raises:
+        StorageError: Others may write; the hint is the command that forbids it.
+    """
+    if not _POSIX:
+        return
+    if found.st_mode & stat.S_IWOTH:
         raise StorageError(f"{path} can be written by anybody", hint=f"chmod o-w {path}")
+    if found.st_mode & stat.S_IWGRP and not _group_of_our_own(found.st_gid):
+        raise StorageError(
+            f"{path} can be written by other users (group {found.st_gid})", hint=f"chmod g-w {path}"
+        )
+
+
+def check_readers(path: str, found: os.stat_result) -> None:
+    """Make sure that no other user can read the file ``path``, which holds a secret of this user.
+
+    Its mode decides, and those of the directories above: nobody gets into a private one. How
+    files of root may be read is for root to say, who hands out secrets in containers.
+
+    Raises:
+        StorageError: Others can read it; the hint is the command that forbids it.
+    """
+    if not _POSIX or found.st_uid == 0 or not stat.S_ISREG(found.st_mode):
+        return
+    group = found.st_mode & stat.S_IRGRP and not _group_of_our_own(found.st_gid)
+    if not (group or found.st_mode & stat.S_IROTH):
+        return
+    above = os.path.dirname(os.path.realpath(path))
+    while os.lstat(above).st_mode & (stat.S_IXGRP | stat.S_IXOTH):
+        if above == os.path.dirname(above):
+            raise StorageError(f"{path} can be read by other users", hint=f"chmod 600 {path}")
+        above = os.path.dirname(above)
+
+
+def _group_of_our_own(number: int) -> bool:
+    """Whether this user, or root, is the only member of the group, as far as the system lists them."""
+    import grp  # noqa: PLC0415  on the path of ``token``, and needed only here
+    import pwd  # noqa: PLC0415  as above
+
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = None
+    try:
+        group = grp.getgrgid(number)
+    except KeyError:  # a container's user without entries
+        return number == os.getegid()
+    if set(group.gr_mem) - {user, "root"}:
+        return False
+    return number == 0 or (
+        number == os.getegid() and (group.gr_name == user or number == os.geteuid())
+    )
+
+
+# --- files -----------------------------------------------------------------------------------
 
 
 def open_private(path: str, *, create: bool = False, append: bool = False) -> int:
-    """A descriptor of the regular file ``path``, which is this user's alone.
+    """A descriptor of the regular file ``path``, which is this user's alone, for reading and writing.
 
     Args:
         path: Where it is.
@@ -87,14 +289,20 @@ def open_private(path: str, *, create: bool = False, append: bool = False) -> in
         FileNotFoundError: It is not there, and was not to be made.
         StorageError: It is a link, has several names, is somebody else's or open to others.
     """
-    flags = os.O_RDWR | _OPEN | (os.O_APPEND if append else 0)
+    flags = os.O_RDWR | (os.O_APPEND if append else 0)
+    if create:
+        try:
+            return os.open(path, flags | _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
+        except (FileExistsError, FileNotFoundError):
+            pass  # if its directory is not there, opening it says so
+        except OSError as error:
+            raise _mapped(error, f"cannot make {path}") from error
+    return _opened(path, flags)
+
+
+def _opened(path: str, flags: int) -> int:
     try:
-        if create:
-            try:
-                return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                pass
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, flags | _OPEN)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -132,13 +340,13 @@ def check_private(path: str) -> None:
 
 
 def read_private(path: str, limit: int) -> bytes:
-    """The first ``limit`` bytes of the private file ``path``.
+    """The first ``limit`` bytes of the private file ``path``, which need not be writable.
 
     Raises:
         FileNotFoundError: It is not there.
         StorageError: It is not private, or cannot be read.
     """
-    descriptor = open_private(path)
+    descriptor = _opened(path, os.O_RDONLY | _NONBLOCK)
     try:
         return os.read(descriptor, limit)
     except OSError as error:
@@ -194,22 +402,43 @@ def _check_file(path: str, found: os.stat_result) -> None:
         raise StorageError(f"{path} is open to other users", hint=f"chmod 600 {path}")
 
 
-def _check_owner(path: str, found: os.stat_result) -> None:
-    if os.name == "posix" and found.st_uid != os.geteuid():
-        raise StorageError(
-            f"{path} belongs to another user (uid {found.st_uid})",
-            hint=f"sudo chown {os.geteuid()} {path}",
-        )
+def _check_owner(path: str, found: os.stat_result, variable: str = STATE_VARIABLE) -> None:
+    if _POSIX and found.st_uid != os.geteuid():
+        _refuse_foreign(path, found, variable)
 
 
-def _mapped(error: OSError, what: str) -> StorageError:
+def _refuse_foreign(path: str, found: os.stat_result, variable: str) -> NoReturn:
+    """Say whose it is. To take it over is never the advice: it would lock the owner out."""
+    raise StorageError(
+        f"{path} belongs to another user (uid {found.st_uid})",
+        hint=foreign_hint(found, variable),
+    )
+
+
+def foreign_hint(found: os.stat_result, variable: str) -> str:
+    """What to do about a file of another user."""
+    if os.geteuid() == 0:
+        return f"run it as user {_name_of(found.st_uid)}, without sudo"
+    return f"export {variable}=… (a directory of your own)"
+
+
+def _name_of(user: int) -> str:
+    import pwd  # noqa: PLC0415  on the path of ``token``, and needed only here
+
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
+def _mapped(error: OSError, what: str, variable: str = STATE_VARIABLE) -> StorageError:
     why = (error.strerror or "unknown error").lower()
     if error.errno in {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}:
         return StorageFull(f"{what}: {why}", hint="df -h")
-    return StorageError(f"{what}: {why}", hint="export STAYFAST_STATE_DIR=…")
+    return StorageError(f"{what}: {why}", hint=f"export {variable}=…")
 
 
-# File systems that other machines write to as well, where our locks mean nothing.
+# --- file systems ----------------------------------------------------------------------------
 
 NETWORKED: Final = frozenset(
     {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ...engine.errors import ConfigInvalid
 from ...storage.capabilities import capabilities_of
-from ...storage.paths import state_dir
+from ...storage.paths import absolute, state_dir
 from .file import AUDIT_FILE, AuditFile
 from .outbox import BufferedSender, Outbox
 from .sinks import HostLogging, Journal, StandardError, Syslog
@@ -79,4 +79,4 @@ def _file(place: str, storage: Storage, environ: Mapping[str, str]) -> list[Audi
         where = os.path.join(vault.directory, AUDIT_FILE)
     if not where or where == "off":
         return []
-    return [AuditFile(os.path.abspath(where), storage)]
+    return [AuditFile(absolute(where, environ, "STAYFAST_AUDIT_FILE"), storage)]

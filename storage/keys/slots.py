@@ -6,7 +6,7 @@ import os
 from binascii import a2b_base64, b2a_base64
 
 from ...engine.errors import Damaged, StorageError
-from ..private_file import ensure_directory, read_private, write_private
+from ..private_file import CONFIG_VARIABLE, ensure_directory, read_private, write_private
 from ..vault.header import Slot
 from .sealing import KEY_OCTETS, expand
 
@@ -46,7 +46,7 @@ def new_keyfile_slot(config_dir: str, store: bytes, root: bytes) -> Slot:
     Raises:
         StorageError: The file could not be written.
     """
-    ensure_directory(config_dir)
+    ensure_directory(config_dir, CONFIG_VARIABLE)
     octets = os.urandom(KEY_OCTETS)
     params: dict[str, Plain] = {}
     if os.path.lexists(key_file_path(config_dir, store)):  # the present key's, needed till the end

@@ -23,8 +23,10 @@ from ..audit.signing import Signer, signed_head
 from ..capabilities import Capabilities
 from ..host import SystemClock
 from ..locks import ChangePolling
+from ..paths import absolute
 from ..paths import config_dir as default_config_dir
 from ..paths import state_dir as default_state_dir
+from ..private_file import CONFIG_VARIABLE
 from ..vault.file import open_secret, row_by_alias, row_by_id
 from ..vault.header import Header, decode_header
 from ..vault.integrity import Head, read_head
@@ -114,10 +116,14 @@ class PostgresStorage:
             environ=env,
         )
         # beside this host's key: a database that was put back cannot put this back as well
-        marker = RollbackMarker(config_dir or default_config_dir(env), announce or _say_nothing)
+        place = (
+            absolute(config_dir, env, CONFIG_VARIABLE) if config_dir else default_config_dir(env)
+        )
+        marker = RollbackMarker(place, announce or _say_nothing)
         self._commits = Commits(self._connections, marker)
         self._leases = LeaseRows(self._connections, ttl=lease_seconds)
-        self._locks = os.path.join(state_dir or default_state_dir(env), "locks")
+        here = absolute(state_dir, env) if state_dir else default_state_dir(env)
+        self._locks = os.path.join(here, "locks")
         self._tamper_check = TamperCheck(marker.behind)
 
     def __repr__(self) -> str:

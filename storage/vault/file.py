@@ -13,7 +13,7 @@ except ImportError:  # a Python that calls it otherwise
     import sqlite3  # type: ignore[no-redef]  # the same thing by its public name
 
 from ...engine.errors import Damaged, NewerFormat, StorageError
-from ..private_file import check_directory, check_private, read_private
+from ..private_file import check_private, directory_exists, read_private
 from .header import FORMAT, decode_copy, decode_header
 
 TYPE_CHECKING = False
@@ -40,12 +40,11 @@ def open_database(directory: str) -> sqlite3.Connection | None:
     """A connection to the vault in ``directory``, checked to be private; ``None`` if there is none.
 
     Raises:
-        StorageError: The directory or the file is not this user's alone.
+        StorageError: The directory or the file is not this user's alone, or cannot be looked at.
     """
     path = os.path.join(directory, DATABASE)
-    if not os.path.lexists(path):
+    if not directory_exists(directory):
         return None
-    check_directory(directory)
     try:
         check_private(path)
         for beside in _BESIDE:  # SQLite opens them too, and would wait for ever at a pipe

@@ -15,9 +15,10 @@ from ..keys.outside import KEY_COMMAND
 from ..keys.sealing import KEY_OCTETS, Keys
 from ..keys.slots import COMMAND, KEYFILE, KEYRING, PASSPHRASE
 from ..keys.sources import KeySources
+from ..paths import absolute
 from ..paths import config_dir as default_config_dir
 from ..paths import state_dir as default_state_dir
-from ..private_file import check_directory, refuse_network_fs
+from ..private_file import CONFIG_VARIABLE, check_directory, refuse_network_fs
 from .file import read_header, read_second_header
 from .header import Header, keys_of
 from .integrity import Head
@@ -63,14 +64,15 @@ class VaultOpener:
     ) -> None:
         """As for :func:`stayfast.storage.opening.open_storage`."""
         env = os.environ if environ is None else environ
-        self.state_dir = state_dir or default_state_dir(env)
+        self.state_dir = absolute(state_dir, env) if state_dir else default_state_dir(env)
         self._choice = choice
         self._passphrase = passphrase or (lambda: env.get("STAYFAST_PASSPHRASE") or None)
         self._keyring = KeyringKey(interactive=interactive, environ=env)
         self._environ = env
-        self.key_sources = KeySources(
-            config_dir or default_config_dir(env), self._passphrase, self._keyring, env
+        place = (
+            absolute(config_dir, env, CONFIG_VARIABLE) if config_dir else default_config_dir(env)
         )
+        self.key_sources = KeySources(place, self._passphrase, self._keyring, env)
         self.announce = announce or _say_nothing
         self._allow_network = env.get("STAYFAST_ALLOW_NETWORK_FS") == "1"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import StorageError
 from ..host import SystemClock
-from ..private_file import ensure_directory, open_private
+from ..private_file import CONFIG_VARIABLE, ensure_directory, open_private
 from .file import MARKER_OCTETS, marker_path, noted_generation
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class RollbackMarker:
         number = generation.to_bytes(MARKER_OCTETS, "big")
         # no waiting for the disk: after a power cut an older note is merely a weaker one
         with suppress(OSError, StorageError):
-            ensure_directory(self._config_dir)
+            ensure_directory(self._config_dir, CONFIG_VARIABLE)
             descriptor = open_private(marker_path(self._config_dir, keys), create=True)
             try:
                 os.write(descriptor, number + keys.marker_mac(number))

@@ -10,7 +10,7 @@ from ....engine.errors import ConfigMissing
 from ....engine.oauth.metadata import ENDPOINTS, discover
 from ....engine.oauth.provider import DEFAULT_REDIRECT_URI, OAuthProvider
 from ....storage.paths import config_dir
-from ....storage.private_file import ensure_directory
+from ....storage.private_file import CONFIG_VARIABLE, ensure_directory
 from ...provider_file import ProviderFile
 from ..app import App, takes_app
 
@@ -136,7 +136,7 @@ def remove_provider(app: App, *, name: str) -> None:
 
 def _file(app: App) -> ProviderFile:
     directory = app.options.get("config_dir") or config_dir(app.environ)
-    ensure_directory(directory)
+    ensure_directory(directory, CONFIG_VARIABLE)
     return ProviderFile(directory)
 
 
