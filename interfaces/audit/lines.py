@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, MutableMapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...engine.audit.events import (
     AUDIT_SCHEMA,
@@ -22,7 +23,7 @@ from ...storage.host import SystemClock, origin
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _OURS: Final = {"source": "from", "dest": "to"}
 FIELDS: Final = frozenset(
     {"schema"}
@@ -85,6 +86,22 @@ def section_of(store: str) -> dict[str, Scalar]:
 def render(logger: Any, method: str, line: Mapping[str, Any]) -> bytes:
     """A structlog processor that makes one line of JSON, without its end."""
     del logger, method
-    return _encode(dict(line)).encode(
-        "utf-8", "backslashreplace"
-    )  # half a character: as JSON writes it
+    # half a character: as JSON writes it
+    return json_of(line).encode("utf-8", "backslashreplace")
+
+
+def json_of(members: Mapping[str, Any]) -> str:
+    """``members`` as JSON without spaces; a figure that JSON has no word for is null (RFC 8259 §6)."""
+    try:
+        return _encode(dict(members))
+    except ValueError:  # NaN or an infinity
+        return _encode(_finite(members))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, Any]", value)
+        return {name: _finite(member) for name, member in members.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in cast("list[Any]", value)]
+    return None if isinstance(value, float) and not isfinite(value) else value

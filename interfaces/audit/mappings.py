@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -29,6 +30,8 @@ _KIND_OF_CHANGE: Final = {
     "audit.pruned": "deletion",
 }
 _OAUTH: Final = 6
+_LONGEST: Final = 9e9
+"""Seconds whose nanoseconds fit 64 bits: 285 years."""
 
 
 def to_ecs(line: Line) -> dict[str, Any]:
@@ -48,7 +51,7 @@ def to_ecs(line: Line) -> dict[str, Any]:
     if "reason" in line:
         event["reason"] = line["reason"]
     if "duration" in line:
-        event["duration"] = round(_number(line["duration"]) * 1e9)  # nanoseconds
+        event["duration"] = _duration(line["duration"])
     made: dict[str, Any] = {
         "@timestamp": line["time"],
         "ecs": {"version": ECS_VERSION},
@@ -216,7 +219,10 @@ def _ocsf_login(line: Line) -> dict[str, Any]:
 
 
 def _server(line: Line) -> str | None:
-    return urlsplit(str(line["issuer"])).hostname if "issuer" in line else None
+    try:
+        return urlsplit(str(line["issuer"])).hostname if "issuer" in line else None
+    except ValueError:  # it was no address when it was recorded
+        return None
 
 
 def _own(line: Line, *names: str) -> dict[str, Any]:
@@ -238,15 +244,18 @@ def _any_value(value: Scalar) -> dict[str, Any]:
         return {"boolValue": value}
     if isinstance(value, int):
         return {"intValue": str(value)}
-    if isinstance(value, float):
+    if isinstance(value, float) and isfinite(value):
         return {"doubleValue": value}
     if isinstance(value, tuple | list):
         return {"arrayValue": {"values": [_any_value(one) for one in value]}}
     return {"stringValue": str(value)}
 
 
-def _number(value: Scalar) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+def _duration(seconds: Scalar) -> int:
+    """``seconds`` in nanoseconds, as far as 64 bits go; 0 for what is no length of time."""
+    if not isinstance(seconds, int | float) or seconds != seconds:  # noqa: PLR0124  not a number
+        return 0
+    return round(min(max(seconds, -_LONGEST), _LONGEST) * 1e9)
 
 
 def _nanoseconds(line: Line) -> int:

@@ -240,11 +240,12 @@ def as_line(recorded: Recorded, *, timed: bool = False) -> str:
     line = line_of(recorded)
     when = str(line["time"])[:19].replace("T", " ")
     if "trigger" in line:
-        what = f"{line['from']:<17} {line['trigger']:<16} {line['to']:<17}"
+        path = [str(line.get(name, "")) for name in ("from", "trigger", "to")]
+        what = f"{path[0]:<17} {path[1]:<16} {path[2]:<17}"
     else:
-        what = f"{line['event']:<52}"
+        what = f"{line.get('event', '')!s:<52}"
     details = " ".join(f"{name}={_plainly(line[name])}" for name in _DETAILS if name in line)
-    who = f"{str(line.get('login', ''))[:4]:<4} {line.get('provider', '')}"
+    who = f"{str(line.get('login', ''))[:4]:<4} {line.get('provider', '')!s}"
     took = f"{_lasted(line.get('duration')):>9}  " if timed else ""
     return f"{recorded.seq:>5}  {when}  {took}{who:<14} {what} {details}".rstrip()
 
@@ -256,9 +257,9 @@ def _plainly(value: object) -> object:
 def _lasted(seconds: object) -> str:
     if not isinstance(seconds, int | float):
         return ""
-    if seconds < 1:
+    if 0 <= seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 90 else span(seconds)
+    return f"{seconds:.1f} s" if 0 <= seconds < 90 else span(seconds)
 
 
 def _time_of(recorded: Recorded) -> float:

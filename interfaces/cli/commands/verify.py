@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
@@ -22,6 +21,7 @@ from ....engine.audit.checkpoint import (
     parse_verifier_key,
     verifier_key,
 )
+from ....engine.audit.events import moment_of
 from ....engine.audit.findings import CHAIN, records
 from ....engine.errors import ConfigMissing, Damaged, NotFound, StorageError
 from ....storage.audit.forward_keys import parse_key
@@ -245,9 +245,7 @@ def _trust(found: Verification) -> str:
 
 
 def _dates(found: Verification) -> str:
-    first, last = (
-        datetime.fromtimestamp(moment or 0, UTC) for moment in (found.since, found.until)
-    )
+    first, last = (moment_of(moment) for moment in (found.since, found.until))
     if first.date() == last.date():
         return f"{last.day} {last:%b %Y}"
     year = "" if first.year == last.year else f" {first.year}"

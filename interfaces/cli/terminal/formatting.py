@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import click
 
-from ....engine.audit.events import rfc3339
+from ....engine.audit.events import moment_of, rfc3339
 from ....engine.lifetime import clock_error
+from ....engine.oauth.tokens import LONGEST
 
 if TYPE_CHECKING:
     from ....engine.record import Login
@@ -47,9 +47,14 @@ class Duration(_Number):
         return seconds
 
 
+def _bounded(seconds: float) -> float:
+    """``seconds``, or as near to it as words for people go: a century; no number is none."""
+    return min(max(seconds, -LONGEST), LONGEST) if seconds == seconds else 0.0  # noqa: PLR0124
+
+
 def span(seconds: float) -> str:
     """A length of time, in its largest fitting unit."""
-    seconds = abs(seconds)
+    seconds = abs(_bounded(seconds))
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
@@ -61,6 +66,7 @@ def span(seconds: float) -> str:
 
 def more(seconds: float) -> str:
     """A length of time that is left: ``8 more minutes``."""
+    seconds = _bounded(seconds)
     for unit, name in ((3600, "hour"), (60, "minute")):
         if seconds >= 1.5 * unit:
             return f"{seconds / unit:.0f} more {name}s"
@@ -69,7 +75,7 @@ def more(seconds: float) -> str:
 
 def countdown(seconds: float) -> str:
     """Minutes and seconds, as a clock shows them."""
-    whole = max(0, int(seconds))
+    whole = max(0, int(_bounded(seconds)))
     return f"{whole // 60}:{whole % 60:02d}"
 
 
@@ -80,7 +86,7 @@ def timestamp(seconds: float | None) -> str | None:
 
 def clock_time(seconds: float) -> str:
     """A moment for people: their own clock."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
+    return moment_of(seconds).astimezone().strftime("%H:%M:%S")
 
 
 def masked(token: str) -> str:

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from rich.text import Text
 
 from ....engine.oauth.callback import printable
 from ....transports.terminal.answers import at_terminal
+from ...audit.lines import json_of
 from .formatting import broken
 from .streams import AnswerNotWritten, drop_answers
 
@@ -190,7 +190,7 @@ class Terminal:
     def answer_json(self, schema: str, members: Mapping[str, Any]) -> None:
         """Print the answer as one line of JSON, its schema first."""
         document = {"schema": f"stayfast.{schema}", **members}
-        self.answer(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+        self.answer(json_of(document))
 
     def error(self, error: StayfastError) -> None:
         """Say what went wrong and what to do; for programs too, if they asked for JSON."""
