@@ -1,4 +1,4 @@
-"""The sinks that the audit log is sent to, as ``STAYFAST_AUDIT`` names them."""
+"""The sinks of the audit log, chosen by ``STAYFAST_AUDIT``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 AuditObserver: TypeAlias = AuditFile | Outbox | BufferedSender
 KINDS: Final = ("file", "stderr", "syslog", "journald", "logging", "none")
-"""What ``STAYFAST_AUDIT`` may name."""
+"""The names that ``STAYFAST_AUDIT`` may have."""
 _OUTBOXES: Final[Mapping[str, Callable[..., Syslog | Journal]]] = {
     "syslog": Syslog,
     "journald": Journal,
@@ -28,17 +28,17 @@ _OUTBOXES: Final[Mapping[str, Callable[..., Syslog | Journal]]] = {
 def audit_sinks(
     storage: Storage, environ: Mapping[str, str], wanted: str | None = None
 ) -> list[AuditObserver]:
-    """Observers that send the audit log of ``storage`` to the sinks that are named.
+    """Observers that send the audit log of ``storage`` to the chosen sinks.
 
     Args:
-        storage: Whose log.
-        environ: ``STAYFAST_AUDIT`` names the sinks, with commas between; ``STAYFAST_AUDIT_FILE`` is
-            where the file is, or ``off``.
-        wanted: Instead of ``STAYFAST_AUDIT``. Each is a name of :data:`KINDS`, and may go on with a
-            colon and a place: a file, a socket, a logger's name.
+        storage: The storage whose log is sent.
+        environ: ``STAYFAST_AUDIT`` is a list of sinks, separated by commas. ``STAYFAST_AUDIT_FILE``
+            is the path of the file, or ``off``.
+        wanted: A list that replaces ``STAYFAST_AUDIT``. Each item is a name of :data:`KINDS`. After
+            a colon it may have a place: a file, a socket, or the name of a logger.
 
     Raises:
-        ConfigInvalid: There is no such sink.
+        ConfigInvalid: A name is not in :data:`KINDS`.
     """
     named = wanted if wanted is not None else environ.get("STAYFAST_AUDIT")
     if not named:
@@ -72,7 +72,7 @@ def _made(
 
 
 def _file(place: str, storage: Storage, environ: Mapping[str, str]) -> list[AuditObserver]:
-    """The audit file of a vault: beside it, at ``place``, or nowhere (``off``)."""
+    """The audit file: at ``place``, else beside the vault; none with ``off`` or without a vault."""
     where = place or environ.get("STAYFAST_AUDIT_FILE")
     vault = capabilities_of(storage).vault
     if not where and vault is not None:

@@ -1,11 +1,13 @@
 """The audit log as a file of JSON lines outside the vault, rendered by structlog.
 
-The vault is the record; this file is a projection of it, at least once. One event is one line in
-one write. Several vaults may write to one file; each line names its vault.
+The log in the vault counts; the file is a copy of it for other programs. After a crash an event may
+be written twice, and a reader drops repeats by ``seq``. One event is one line in one write, so that
+a reader of the growing file sees no half line of a process that lives. Several vaults may write to
+one file; each line names its vault.
 
 The file may be rotated by renaming it, or by copying and emptying it: the cursor beside it says
-where the next line goes on. A file that has grown to :data:`ROTATE_AT` is renamed here, and the one
-that was renamed before is removed; the vault still has every record.
+which record comes next. A file that has grown to :data:`ROTATE_AT` is renamed here, and the one
+that was renamed before is removed. The vault still has every record.
 """
 
 from __future__ import annotations
@@ -30,15 +32,15 @@ if TYPE_CHECKING:
 
 AUDIT_FILE: Final = "audit.jsonl"
 ROTATE_AT: Final = 32 * 1024 * 1024  # octets
-_TAIL: Final = 64 * 1024  # longer than any line written here
-_WAIT: Final = 2.0  # seconds
+_TAIL: Final = 64 * 1024  # octets; longer than any line written here
+_WAIT: Final = 2.0  # seconds for another writer
 
 
 class AuditFile(Outbox):
-    """An observer that keeps a file of JSON lines in step with the vault."""
+    """An observer that appends each record of the vault to a file of JSON lines."""
 
     def __init__(self, path: str, storage: Storage) -> None:
-        """Write what ``storage`` records to the file ``path``; its cursor is beside it."""
+        """Write the records of ``storage`` to the file ``path``, with its cursor beside it."""
         self._file = _Lines(path)
         super().__init__(self._file, storage, f"{path}.cursor")
 
@@ -52,11 +54,14 @@ class AuditFile(Outbox):
         return None
 
     def _position(self, noted: Position | None, store: str) -> Position | None:
-        """What the file itself says, as far as it does: it may have lost what the cursor counts."""
+        """The position by the file's own last lines, else by the cursor.
+
+        The lines count more: after a power cut the file may lack lines that the cursor has counted.
+        """
         return self._file.position(store) or noted
 
     def forget(self, through: int) -> None:
-        """Leave out the lines of records up to number ``through``: they were pruned in the vault.
+        """Remove the lines of records up to number ``through``, which were pruned in the vault.
 
         Raises:
             StorageError, LoginBusy, OSError: As for :meth:`catch_up`.
@@ -79,9 +84,9 @@ class _Lines:
 
     @contextmanager
     def opened(self) -> Generator[None]:
-        """Open the file, and end a torn last line; rename the file afterwards if it is long."""
+        """Open the file for lines, and rename it afterwards if it has become too long."""
         descriptor = open_private(self._path, create=True, append=True)
-        with open(descriptor, "r+b", buffering=0) as file:  # one write is one line
+        with open(descriptor, "r+b", buffering=0) as file:  # unbuffered: one write a line
             self._last = _last_positions(file)
             self._logger = structlog.wrap_logger(
                 structlog.BytesLogger(file),
@@ -97,7 +102,7 @@ class _Lines:
             os.replace(self._path, f"{self._path}.1")
 
     def position(self, store: str) -> Position | None:
-        """The last record of ``store`` whose line stands at the end of the file."""
+        """The last record of ``store`` among the file's last lines."""
         return self._last.get(store)
 
     def take(self, line: Mapping[str, Scalar]) -> None:
@@ -113,7 +118,11 @@ class _Lines:
 
 
 def _last_positions(file: Any) -> dict[str, Position]:
-    """The last record of each store in the file's last lines; a torn line is ended."""
+    """The last record of each store among the file's last lines.
+
+    A crash may have left half a line at the end. It gets a line end, so that it spoils no other
+    line, and its record is written again.
+    """
     end = file.seek(0, os.SEEK_END)
     file.seek(max(0, end - _TAIL))
     tail: bytes = file.read(_TAIL)

@@ -1,4 +1,4 @@
-"""A line of the audit log: its fields, by a closed list, and how it is written."""
+"""A line of the audit log: the closed list of its fields, and its form as JSON."""
 
 from __future__ import annotations
 
@@ -36,24 +36,27 @@ FIELDS: Final = frozenset(
     }
     | {f"{name}_fp" for name in FINGERPRINTS}
 )
-"""Every field a line may have; another one is dropped and counted."""
+"""Every field that a line may have. Any other field is dropped and counted.
+
+The list is what keeps secrets out of the log: a new field of a record or an error does not get in
+because somebody forgot to remove it.
+"""
 
 
 class AllowList:
     """A structlog processor that lets only the listed fields through.
 
     Attributes:
-        dropped: How many were not on the list.
+        dropped: How many fields were dropped.
     """
 
     def __init__(self) -> None:
-        """Nothing has been dropped yet."""
         self.dropped = 0
 
     def __call__(
         self, logger: Any, method: str, line: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
-        """``line`` without what is not on the list."""
+        """``line`` with the listed fields only."""
         del logger, method
         listed = {name: value for name, value in line.items() if name in FIELDS}
         self.dropped += len(line) - len(listed)
@@ -61,7 +64,7 @@ class AllowList:
 
 
 def line_of(recorded: Recorded) -> dict[str, Scalar]:
-    """What is written of an event: its number, its fields, its time as RFC 3339, its store, its links."""
+    """The members of an event's line: number, fields, time (RFC 3339), store and links."""
     line: dict[str, Scalar] = {"seq": recorded.seq, **recorded.members}
     line["time"] = rfc3339(recorded.members.get("time"))
     if recorded.store:
@@ -84,9 +87,9 @@ def section_of(store: str) -> dict[str, Scalar]:
 
 
 def render(logger: Any, method: str, line: Mapping[str, Any]) -> bytes:
-    """A structlog processor that makes one line of JSON, without its end."""
+    """A structlog processor that gives one line of JSON, without the line end."""
     del logger, method
-    # half a character: as JSON writes it
+    # a lone surrogate has no UTF-8: it is written as JSON's own escape, and the line is not lost
     return json_of(line).encode("utf-8", "backslashreplace")
 
 

@@ -1,7 +1,7 @@
-"""A line of the audit log in other logs' words: ECS, OCSF and OpenTelemetry.
+"""Lines of the audit log in the formats of other logs: ECS, OCSF and OpenTelemetry.
 
-Pure functions from a line to an object; what has no field of its own there goes where each of them
-keeps what is a product's own.
+Each mapping is a pure function from a line to an object. A field that the format does not have goes
+to the place where the format keeps a product's own fields.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _LONGEST: Final = 9e9
 
 
 def to_ecs(line: Line) -> dict[str, Any]:
-    """The Elastic Common Schema; our own fields under ``stayfast``."""
+    """The Elastic Common Schema, with our own fields under ``stayfast``."""
     kind = str(line["event"])
-    told = _of_a_login(kind)
+    of_login = _of_a_login(kind)
     event: dict[str, Any] = {
         "kind": "event",
-        "category": ["authentication"] if told else ["configuration"],
+        "category": ["authentication"] if of_login else ["configuration"],
         "type": [_ecs_type(line)],
         "action": _action(line),
         "outcome": line.get("outcome", "unknown"),
@@ -77,14 +77,14 @@ def to_ecs(line: Line) -> dict[str, Any]:
 
 def to_ocsf(line: Line) -> dict[str, Any]:
     """The Open Cybersecurity Schema Framework: Authentication (3002), or a base event."""
-    told = _of_a_login(str(line["event"]))
-    activity, name = _ocsf_activity(line) if told else (_OTHER, str(line["event"]))
-    class_uid = _AUTHENTICATION if told else 0
+    of_login = _of_a_login(str(line["event"]))
+    activity, name = _ocsf_activity(line) if of_login else (_OTHER, str(line["event"]))
+    class_uid = _AUTHENTICATION if of_login else 0
     failed = line.get("outcome") == "failure"
     made: dict[str, Any] = {
         "activity_id": activity,
         "activity_name": name,
-        "category_uid": _IAM if told else 0,
+        "category_uid": _IAM if of_login else 0,
         "class_uid": class_uid,
         "type_uid": class_uid * 100 + activity,
         "severity_id": 2 if failed else 1,
@@ -108,7 +108,7 @@ def to_ocsf(line: Line) -> dict[str, Any]:
         made["status_detail"] = line["reason"]
     if "oauth_error" in line:
         made["status_code"] = line["oauth_error"]
-    if told:
+    if of_login:
         made |= _ocsf_login(line)
     unmapped = _own(line, "account", "trigger", "from", "to", "transport", "version", "attempt",
                     "scopes", "expires_in", "issuer", "http_status", "detail", "prev", "mac", "store")  # fmt: skip
@@ -118,9 +118,9 @@ def to_ocsf(line: Line) -> dict[str, Any]:
 
 
 def to_otel(line: Line) -> dict[str, Any]:
-    """An OpenTelemetry log record, as OTLP has it in JSON: a complete export of one record.
+    """A complete OTLP export of one log record, in JSON.
 
-    A file of such lines is what the collector's OTLP file receiver reads.
+    The collector's OTLP file receiver reads a file of such lines.
     """
     failed = line.get("outcome") == "failure"
     attributes: dict[str, Scalar] = {"log.record.uid": str(line.get("mac") or line["seq"])}
@@ -174,7 +174,7 @@ def _of_a_login(event: str) -> bool:
 
 
 def _action(line: Line) -> str:
-    """What happened, in one word: ``login.refresh``, ``login.refused``, ``storage.created``."""
+    """The action in one word: ``login.refresh``, ``login.refused``, ``storage.created``."""
     return f"login.{line['trigger']}" if "trigger" in line else str(line["event"])
 
 
@@ -188,7 +188,11 @@ def _ecs_type(line: Line) -> str:
 
 
 def _ocsf_activity(line: Line) -> tuple[int, str]:
-    """Only what opens or closes a session is a Logon or Logoff; the rest is named by itself."""
+    """The activity: Logon and Logoff for the beginning and end of a session, else our own name.
+
+    A refresh also accepts tokens, and counting it as a Logon would drown the real ones. Only a
+    sign-in comes from ``awaiting_callback`` or records the granted scopes.
+    """
     trigger = line.get("trigger")
     fresh = line.get("from") == "awaiting_callback" or line.get("scopes") is not None
     if trigger in {"deny", "reject_code"} or (trigger == "accept_tokens" and fresh):
@@ -226,7 +230,7 @@ def _server(line: Line) -> str | None:
 
 
 def _own(line: Line, *names: str) -> dict[str, Any]:
-    """The named fields that are there, and every fingerprint."""
+    """Those of the fields ``names`` that ``line`` has, and every fingerprint."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in line.items()
@@ -239,7 +243,7 @@ def _attributes(values: Mapping[str, Scalar]) -> list[dict[str, Any]]:
 
 
 def _any_value(value: Scalar) -> dict[str, Any]:
-    """A value as OTLP has it in JSON, where 64-bit integers are text."""
+    """A value in OTLP's JSON encoding, where 64-bit integers are strings."""
     if isinstance(value, bool):
         return {"boolValue": value}
     if isinstance(value, int):
@@ -259,6 +263,7 @@ def _duration(seconds: Scalar) -> int:
 
 
 def _nanoseconds(line: Line) -> int:
+    # in integers: a float has no room for the nanoseconds of our century
     moment = datetime.fromisoformat(str(line["time"]))
     return int(moment.replace(microsecond=0).timestamp()) * 10**9 + moment.microsecond * 1000
 

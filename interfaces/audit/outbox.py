@@ -1,4 +1,9 @@
-"""Sinks that may be behind: one reads on in the vault by a cursor, one keeps events in memory."""
+"""Observers that forward events to a sink, and what happens to events that it does not take.
+
+:class:`Outbox` reads the vault from a saved position on, so nothing is lost when a process dies.
+:class:`BufferedSender` keeps the events of its own process in memory, for sinks that only concern that
+process. Neither may fail or delay a login: the log in the vault is complete without them.
+"""
 
 from __future__ import annotations
 
@@ -19,29 +24,33 @@ if TYPE_CHECKING:
     from .sinks import Sink
 
 BUDGET: Final = 0.25
-"""Seconds that a sink may take at one transition; the rest is sent after the next one."""
+"""Seconds that a sink may take at one transition. The rest is sent after the next one."""
 _BATCH: Final = 200
-_clock: Final = SystemClock()  # freezegun does not stop it, so a slow sink is asked again
+# freezegun does not stop this clock; by a stopped one, a slow sink would rest for ever
+_clock: Final = SystemClock()
 
 
 class Outbox:
-    """An observer that brings a sink in step with the vault, at least once and in order.
+    """An observer that sends a sink every record of the vault, in order and at least once.
 
-    A small file says which record the sink took last (:mod:`.cursor`), so the next process sends
-    what a process that died could not. A sink gets the records from its first one on; the earlier
-    ones are for ``stayfast audit export``. If the vault was put back from a copy, or made anew, the
-    sink gets a line that says so, and then the log of the present vault from its first record.
+    A small file (:mod:`.cursor`) says which record the sink took last. If a process dies, the next
+    one goes on from there. The cursor is written after the record was taken: a crash between the
+    two repeats one record, and the other order would lose it.
+
+    A sink gets the records from its first one on. ``stayfast audit export`` gives earlier ones. If
+    the vault was put back from a copy, or made anew, the sink gets a line that says so, and then
+    the log of the present vault from its first record.
 
     Attributes:
-        sink: What takes the lines.
-        cursor: The path of the file.
-        others: Observers that get the event when a damaged part of the log is set aside.
-        problem: Why the last sending failed, if it did; a login never fails for it.
-        behind: How many records were waiting after the last sending, at least.
+        sink: The sink.
+        cursor: The path of the cursor.
+        others: Observers that also get the event of a damaged part that was set aside.
+        problem: Why the last sending failed, or ``None``. A login never fails for it.
+        behind: The least number of records that still wait.
     """
 
     def __init__(self, sink: Sink, storage: Storage, cursor: str) -> None:
-        """Send to ``sink`` what ``storage`` records; ``cursor`` is the file."""
+        """Send the records of ``storage`` to ``sink``; ``cursor`` is the path of the cursor."""
         self.sink = sink
         self.cursor = cursor
         self._storage = storage
@@ -57,7 +66,7 @@ class Outbox:
         return self._listed.dropped
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-        """Send what has not been sent yet, as far as there is time."""
+        """Send the events that the sink does not have, for :data:`BUDGET` at most."""
         del login
         if _clock.monotonic() < self._resting:
             self.behind += len(recorded)
@@ -65,17 +74,17 @@ class Outbox:
         try:
             self.catch_up(recorded, seconds=BUDGET)
             self.problem = None
-        except LoginBusy:  # the process that has it sends this too, or the next one does
+        except LoginBusy:  # another process holds the cursor: it, or the next one, sends these too
             self.behind += len(recorded)
         except (StayfastError, OSError, ValueError) as error:
             self.problem = str(error)
 
     def catch_up(self, recorded: Sequence[Recorded] = (), *, seconds: float | None = None) -> int:
-        """Send what is missing; gives the number of records.
+        """Send the missing records, and give their number.
 
         Args:
-            recorded: What was recorded just now: a sink that never took anything begins with it.
-            seconds: For how long at most; what is left is sent the next time.
+            recorded: The latest records. A sink that has taken nothing yet begins with them.
+            seconds: The longest time to send for. The rest is sent the next time.
 
         Raises:
             StorageError: The vault cannot be read, or the cursor is not private.
@@ -103,16 +112,20 @@ class Outbox:
         return sent
 
     def _open(self) -> AbstractContextManager[object]:
-        """Whatever the sink needs open while it takes lines."""
+        """A context for as long as the sink takes lines."""
         return nullcontext()
 
     def _position(self, noted: Position | None, store: str) -> Position | None:
-        """How far the log of ``store`` was sent, if it ever was."""
+        """The position of the last record of ``store`` that was sent, or ``None``."""
         del store
         return noted
 
     def _begin(self, recorded: Sequence[Recorded]) -> Position | None:
-        """Where to begin in a log that the sink never took anything of; ``None``: with its start."""
+        """Where to begin in a log that the sink has no record of. ``None`` is its first record.
+
+        Raises:
+            LookupError: There is nothing to begin with yet.
+        """
         if not recorded:
             raise LookupError
         return Position(recorded[0].seq - 1, recorded[0].prev.hex())
@@ -120,7 +133,7 @@ class Outbox:
     def _send(
         self, file: CursorFile, recorded: Sequence[Recorded], began: float, seconds: float | None
     ) -> tuple[int, bool]:
-        """How many records were sent, and whether they were all."""
+        """Send records. Gives their number, and whether none is left."""
         known = [one.store for one in recorded] or [one.store for one in self._next(None)[0]]
         if not known:
             return 0, True
@@ -132,7 +145,8 @@ class Outbox:
         anew = bool(positions) and store not in positions
         if position is not None:
             positions[store] = position
-            file.write()  # whoever comes next begins here, too, if the sink takes nothing now
+            # saved before the first line: if the sink refuses it, the next process begins here too
+            file.write()
         sent = 0
         while True:
             batch, turned_back = self._next(position)
@@ -154,7 +168,11 @@ class Outbox:
         self.sink.take(self._listed(None, "", dict(line)))
 
     def _next(self, position: Position | None) -> tuple[Sequence[Recorded], bool]:
-        """The next records; a damaged part in their way is set aside, as far as the vault can."""
+        """The next records, and whether the log goes on from an earlier position than ``position``.
+
+        A damaged record would stop the sending for ever. So a vault sets the damaged part aside,
+        which is an event of its own, and the sending goes on after it.
+        """
 
         def read(after: int, limit: int) -> Sequence[Recorded]:
             return self._storage.events(after=after, limit=limit)
@@ -172,24 +190,25 @@ class Outbox:
             return records_after(read, position, _BATCH)
 
     def _rest(self, began: float) -> None:
-        """Send nothing to a slow sink for ten times as long as it took."""
+        """Send nothing for ten times as long as the sink took: at most a tenth of all time goes to it."""
         now = _clock.monotonic()
         self._resting = now + 10 * (now - began)
         self.behind -= 1
 
 
 class BufferedSender:
-    """An observer that sends what its own process did: for standard error and host programs.
+    """An observer that sends the events of its own process: to standard error, or to a host program.
 
-    What cannot be sent waits, up to ``room`` events; what finds no room is counted.
+    An event that the sink does not take waits in memory. If more than ``room`` wait, the oldest are
+    dropped and counted: a sink that is broken for days must not fill the memory of its process.
 
     Attributes:
-        problem: Why the last sending failed, if it did; a login never fails for it.
-        lost: How many events found no room.
+        problem: Why the last sending failed, or ``None``. A login never fails for it.
+        lost: How many events were dropped.
     """
 
     def __init__(self, sink: Sink, room: int = 1000) -> None:
-        """Send to ``sink``."""
+        """Send events to ``sink``, and keep at most ``room`` that it does not take."""
         self.sink = sink
         self._listed = AllowList()
         self._room = room
@@ -200,12 +219,12 @@ class BufferedSender:
 
     @property
     def behind(self) -> int:
-        """How many events wait."""
+        """How many events wait in memory."""
         return len(self._waiting)
 
     @property
     def unsent(self) -> int:
-        """How many events the sink has not got, and will not get if the process ends now."""
+        """How many events the sink will never get if the process ends now."""
         return self.lost + self.behind
 
     @property
@@ -214,7 +233,7 @@ class BufferedSender:
         return self._listed.dropped
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-        """Send ``recorded``, after what still waits, as far as there is time."""
+        """Send the events that wait, then ``recorded``, for :data:`BUDGET` at most."""
         del login
         self._waiting += recorded
         began = _clock.monotonic()

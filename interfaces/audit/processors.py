@@ -1,7 +1,9 @@
-"""Processors for a program's own structlog chain, so that no token ends in its log.
+"""Processors for a program's own structlog chain, which keep tokens out of its log.
 
-Structure first: what is secret by its type or its name becomes a keyed fingerprint. A scan of the
-text comes last, for what a message or a traceback carried along.
+The structure comes first: a value that is secret by its type or its name is replaced by a keyed
+fingerprint. The text comes last: a scan finds the same values, and values that look like tokens, in
+messages and tracebacks. The order matters, because the first step collects what the last one looks
+for.
 
 Example:
     >>> import structlog
@@ -61,11 +63,15 @@ SECRET_NAMES: Final = frozenset(
         "callback_url",
     ]
 )
-"""Names whose values are never written, however they are spelt (``Access-Token`` too)."""
+"""Names whose values are never written, in any spelling (``Access-Token`` too)."""
 REDACTED: Final = "[redacted]"
-_DEEPEST: Final = 8
+_DEEPEST: Final = 8  # levels; an object that contains itself must not end in RecursionError
+# Values that the scan looks for. Each costs a search in every text of every entry, and a program
+# that runs for months meets ever new ones.
 _REMEMBERED: Final = 256
-_SHORTEST: Final = 8  # octets; shorter values stand in innocent texts as well
+_SHORTEST: Final = 8  # characters; a shorter value would be found in harmless words as well
+# What looks like a token: a JWT, the value after a scheme or a parameter name, the prefixes of
+# well-known providers, and long random words of upper case, lower case and digits.
 _LOOKS_SECRET: Final = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"  # a JWT
     r"|(?<=[Bb]earer )\S+|(?<=[Bb]asic )\S+|(?<=DPoP )\S+"
@@ -77,10 +83,10 @@ _LOOKS_SECRET: Final = re.compile(
 
 
 class Fingerprints:
-    """A processor that puts keyed fingerprints where secrets stand, by their type and their name.
+    """A processor that replaces secrets, known by type or name, with keyed fingerprints.
 
-    The same value has the same fingerprint, so that two lines can be tied together; without the key
-    it tells nothing.
+    The same value gives the same fingerprint, so two lines about one token can be connected.
+    Without the key a fingerprint cannot be computed, so nobody can test a guess against it.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -89,7 +95,7 @@ class Fingerprints:
         self.seen: dict[str, None] = {}
 
     def __call__(self, logger: Any, method: str, entry: Entry) -> Entry:
-        """``entry`` without secrets in its structure."""
+        """``entry`` with a fingerprint in place of each secret of its structure."""
         del logger, method
         return {name: self._clean(name, value, 0) for name, value in entry.items()}
 
@@ -113,7 +119,7 @@ class Fingerprints:
 
     def _fingerprint(self, value: str) -> str:
         if len(value) >= _SHORTEST:
-            self.seen[value] = None
+            self.seen[value] = None  # a dict keeps the order, so the oldest value goes first
             while len(self.seen) > _REMEMBERED:
                 del self.seen[next(iter(self.seen))]
         digest = hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256)
@@ -124,16 +130,16 @@ class Listed:
     """A processor that lets only listed names through.
 
     Attributes:
-        dropped: How many were not on the list.
+        dropped: How many fields were dropped.
     """
 
     def __init__(self, names: Collection[str]) -> None:
-        """Let ``names`` through."""
+        """Let ``names`` through and drop all others."""
         self._names = frozenset(names)
         self.dropped = 0
 
     def __call__(self, logger: Any, method: str, entry: Entry) -> Entry:
-        """``entry`` without what is not on the list."""
+        """``entry`` with the listed names only."""
         del logger, method
         listed = {name: value for name, value in entry.items() if name in self._names}
         self.dropped += len(entry) - len(listed)
@@ -141,20 +147,21 @@ class Listed:
 
 
 class LastLook:
-    """A processor that looks through every text for secrets seen before, and for what looks like one.
+    """A processor that scans every text for known secrets, and for what looks like a secret.
 
     Attributes:
-        found: How often something was taken out; whatever it was should not have come this far.
+        found: How many were replaced. Each of them is a mistake in an earlier step: the scan is the
+            last line of defence.
     """
 
     def __init__(self, seen: Mapping[str, None], secrets: Collection[str]) -> None:
-        """Look for ``secrets`` and for what is in ``seen`` by then."""
+        """Scan for ``secrets``, and for the values in ``seen`` at the time of the entry."""
         self._seen = seen
         self._secrets = tuple(secrets)
         self.found = 0
 
     def __call__(self, logger: Any, method: str, entry: Entry) -> Entry:
-        """``entry`` with what was found taken out."""
+        """``entry`` with each secret in its texts replaced."""
         del logger, method
         return {self._text(name): self._look(value) for name, value in entry.items()}
 
@@ -187,13 +194,13 @@ def audit_processors(
     key: bytes | None = None,
     secrets: Collection[str] = (),
 ) -> list[Any]:
-    """Processors for a structlog chain, to stand right before its renderer.
+    """Processors for a structlog chain. Put them right before its renderer.
 
     Args:
-        fields: The names that may be written; all, if it is not given. ``exc_info`` is made text
+        fields: The names that may be written; by default all. ``exc_info`` must have been made text
             before, by structlog's own processors.
-        key: What fingerprints are made with; by default one of this process, so that they tell
-            lines of one run together. 32 octets from a place of your own make them comparable.
+        key: The key of the fingerprints. The default is random, so fingerprints can be compared
+            within one process only. Give 32 octets of your own to compare them across processes.
         secrets: Values that must not be written anywhere, such as a client secret.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Reading the whole log, also around what cannot be read."""
+"""Read the whole log, also around records that cannot be read."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ def every_event(
     """Every event of ``storage`` that can be read, in order.
 
     Args:
-        storage: Whose log.
-        after: Begin behind this number.
-        unreadable: Called with the first and last number of each stretch that is unreadable; without it
-            the first such record ends the reading.
+        storage: The storage whose log is read.
+        after: Skip the events up to this number.
+        unreadable: Called with the first and last number of each series of unreadable records.
+            Without it, the first such record ends the reading.
 
     Raises:
-        Damaged: A record cannot be read and ``unreadable`` was not given; or nothing can be.
+        Damaged: A record cannot be read and ``unreadable`` was not given, or no record can be read.
     """
+    # A batch fails as a whole if one of its records is damaged. It is halved until the damaged
+    # record stands alone, which costs a few more reads and loses only that record.
     gap: int | None = None
     limit = _BATCH
     while True:
@@ -37,11 +39,12 @@ def every_event(
         except Damaged:
             if unreadable is None:
                 raise
-            if limit == 1:  # this is the one
+            if limit == 1:  # the damaged record itself
                 gap = gap or after + 1
                 after += 1
             else:
-                storage.events(after=_PAST_THE_END, limit=1)  # is it only some records?
+                # raises if the log as a whole cannot be read; else we would try record by record
+                storage.events(after=_PAST_THE_END, limit=1)
                 limit = limit // 2
             continue
         if gap is not None and unreadable is not None:

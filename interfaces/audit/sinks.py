@@ -1,6 +1,7 @@
-"""Where lines go besides the file: standard error, syslog, the journal, a program's own logging.
+"""Sinks for lines besides the file: standard error, syslog, the journal, a program's own logging.
 
-None of them waits: what cannot be taken at once raises, and is offered again later.
+No sink waits. If it cannot take a line at once it raises, and the line is offered again later. A log
+server that is down, or a terminal that is paused with Ctrl-S, must not stop a sign-in.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ JOURNAL_SOCKET: Final = "/run/systemd/journal/socket"
 _AUTHPRIV: Final = 10  # RFC 5424 §6.2.1: security and authorization messages
 _NOTICE: Final = 5
 _INFO: Final = 6
-_ATOMIC: Final = getattr(
-    select, "PIPE_BUF", 512
-)  # 512: what POSIX promises; what a pipe that is ready takes as one write, at once
+# A pipe that is ready takes this many octets in one write, without blocking and without mixing them
+# with another process's lines. POSIX promises 512; Linux has 4,096.
+_ATOMIC: Final = getattr(select, "PIPE_BUF", 512)
 
 
 class Sink(Protocol):
@@ -34,14 +35,14 @@ class Sink(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name in messages about its problems."""
+        """The sink's name in messages about its problems."""
         ...
 
     def take(self, line: Mapping[str, Scalar]) -> None:
-        """Deliver ``line``, without waiting.
+        """Deliver ``line`` without waiting.
 
         Raises:
-            OSError: It was not delivered.
+            OSError: The line was not delivered.
         """
         ...
 
@@ -56,11 +57,11 @@ class StandardError:
         self._descriptor = descriptor
 
     def take(self, line: Mapping[str, Scalar]) -> None:
-        """See :meth:`Sink.take`; a full pipe is not waited for."""
+        """See :meth:`Sink.take`. A full pipe raises ``BlockingIOError``."""
         octets = render(None, "", line) + b"\n"
         _, ready, _ = select.select([], [self._descriptor], [], 0)
         if not ready:
-            raise BlockingIOError("nobody reads it")
+            raise BlockingIOError("its reader does not read")
         blocking = os.get_blocking(self._descriptor)
         if len(octets) > _ATOMIC and blocking:
             self._in_parts(octets)
@@ -68,11 +69,15 @@ class StandardError:
             os.write(self._descriptor, octets)
 
     def _in_parts(self, octets: bytes) -> None:
-        """Write what is longer than a pipe surely takes, and wait for its reader 50 ms at most."""
+        """Write a line that may be longer than the pipe's free space, in parts.
+
+        The descriptor is shared with the shell and other processes, so it is made blocking again.
+        A reader that makes no room for 50 ms is given up: its line is cut, and offered again.
+        """
         os.set_blocking(self._descriptor, False)
         try:
             written = os.write(self._descriptor, octets)
-            while written < len(octets):  # begun: its reader is given a moment to make room
+            while written < len(octets):
                 _, ready, _ = select.select([], [self._descriptor], [], 0.05)
                 if not ready:
                     raise BlockingIOError("a line was cut: its reader is too slow")
@@ -89,7 +94,11 @@ class _Datagrams:
         self._socket: socket.socket | None = None
 
     def send(self, octets: bytes) -> None:
-        """Send ``octets`` now, connecting again if the receiver was started anew."""
+        """Send ``octets`` now.
+
+        A log daemon that was restarted has a new socket at the same path. The first send then
+        fails, and one new connection is tried.
+        """
         for attempt in (1, 2):
             if self._socket is None:
                 self._socket = self._connected()
@@ -105,7 +114,7 @@ class _Datagrams:
     def _connected(self) -> socket.socket:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            made.setblocking(False)
+            made.setblocking(False)  # a full queue raises; it is not waited for
             made.connect(self._path)
         except OSError:
             made.close()
@@ -113,7 +122,7 @@ class _Datagrams:
         return made
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -124,7 +133,7 @@ class _Datagrams:
 
 
 class Syslog:
-    """Messages to the system's log: facility ``authpriv``, JSON after the program's name."""
+    """The system's log: facility ``authpriv``, with JSON after the program's name (RFC 3164)."""
 
     name = "syslog"
 
@@ -140,7 +149,7 @@ class Syslog:
 
 
 class Journal:
-    """Entries of the systemd journal, every field one of theirs (``STAYFAST_SEQ=…``)."""
+    """The systemd journal; each field of a line becomes a journal field (``STAYFAST_SEQ=…``)."""
 
     name = "journald"
 
@@ -157,15 +166,16 @@ class Journal:
             "SYSLOG_IDENTIFIER": "stayfast",
         }
         for name, value in line.items():
-            said = " ".join(value) if isinstance(value, tuple) else value
-            fields[f"STAYFAST_{name.upper()}"] = said
+            fields[f"STAYFAST_{name.upper()}"] = (
+                " ".join(value) if isinstance(value, tuple) else value
+            )
         self._socket.send(b"".join(_journal_field(name, one) for name, one in fields.items()))
 
 
 class HostLogging:
-    """The logging of the program we are part of, as :mod:`logging` knows it.
+    """The embedding program's own logging (:mod:`logging`).
 
-    A record's message is the JSON line; its fields stand in ``record.stayfast``, for handlers and
+    The message of a record is the JSON line. ``record.stayfast`` has its fields, for handlers and for
     structlog's ``ProcessorFormatter``.
     """
 
@@ -176,10 +186,10 @@ class HostLogging:
         self._logger = logging.getLogger(logger)
 
     def take(self, line: Mapping[str, Scalar]) -> None:
-        """See :meth:`Sink.take`; how long a handler takes is the program's own choice."""
+        """See :meth:`Sink.take`. Handlers belong to the program, and may take their time."""
         level = logging.WARNING if line.get("outcome") == "failure" else logging.INFO
-        told: dict[str, Any] = {"stayfast": dict(line)}
-        self._logger.log(level, "%s", render(None, "", line).decode(), extra=told)
+        extra: dict[str, Any] = {"stayfast": dict(line)}
+        self._logger.log(level, "%s", render(None, "", line).decode(), extra=extra)
 
 
 def _severity(line: Mapping[str, Scalar]) -> int:
@@ -187,7 +197,12 @@ def _severity(line: Mapping[str, Scalar]) -> int:
 
 
 def _journal_field(name: str, value: object) -> bytes:
-    """A field as the journal's native protocol has it; what holds a line end, with its length."""
+    """A field in the journal's native protocol.
+
+    A value with a line end is sent with its length. In the short form it would end there, and its
+    rest would be read as a field of its own: anybody who can put a line end into a value could
+    forge fields.
+    """
     octets = str(value).encode("utf-8", "backslashreplace")
     if b"\n" not in octets:
         return name.encode() + b"=" + octets + b"\n"
