@@ -1,8 +1,9 @@
-"""The interpreter of the table: ``transitions``, lent to one record at a time.
+"""The interpreter of the table: one machine of ``transitions`` for all records.
 
-One machine is built once and used with throw-away models that are never registered with it, so
-100,000 logins cost no more memory than their records. No callback has an effect: the machine says
-what is legal, the ledger saves it, and only then does anything happen outside.
+The machine is built once. It works on a small model that exists for one call and is never
+registered, so 100,000 logins need no more memory than their records (a machine for each would take
+25 kB). No callback has an effect: the machine says what is legal, the ledger saves it, and only
+then does anything happen outside.
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ GUARDS: Final[Mapping[Guard, Callable[[Login], bool]]] = {
     Guard.SENDS_REFRESH_TOKEN: _sends_refresh_token,
     Guard.HAS_REFRESH_TOKEN: _has_refresh_token,
 }
-"""What each guard of the table asks of a record. This is the only definition."""
+"""The test of each guard of the table. It is defined nowhere else."""
 
 
 def allows(guard: Guard | None, login: Login) -> bool:
-    """Whether the record of ``login`` meets ``guard``; a row without one is always allowed."""
+    """Whether ``login`` meets ``guard``. A row without a guard is always allowed."""
     return guard is None or GUARDS[guard](login)
 
 
 class _Model:
-    """What ``transitions`` moves: a state. The guards look at the login, given with the trigger."""
+    """The object that ``transitions`` changes: a state. The guards look at the login itself."""
 
     __slots__ = ("state",)
 
@@ -61,8 +62,8 @@ class _Model:
 
 @cache
 def _machine() -> Machine:
-    # auto_transitions would add a to_STATE() jump for every state; queued=True would answer True
-    # to a guard that said no. Both are ways around the table.
+    # auto_transitions would add a trigger to_STATE for every state; with queued=True a trigger
+    # returns True although its guard is false. Either would be a way around the table.
     return Machine(
         model=None,
         states=[state.value for state in State],
@@ -82,16 +83,17 @@ def _machine() -> Machine:
 
 
 def next_state(login: Login, trigger: Trigger) -> State:
-    """The state ``trigger`` leads ``login`` to.
+    """The state that ``trigger`` leads ``login`` to.
 
     Raises:
-        IllegalTransition: The table has no such row, or the row's guard said no.
+        IllegalTransition: The table has no such row, or the row's guard is false.
     """
     model = _Model(login.state)
     try:
         moved = _machine().events[trigger.value].trigger(model, login)
     except MachineError:
         moved = False
+    # a false guard is not an error for ``transitions``, it just returns False; for us it is one
     if not moved:
         msg = f"a login that is {login.state.value} cannot {trigger.value.replace('_', ' ')}"
         raise IllegalTransition(msg, hint=f"stayfast status {login.provider}")

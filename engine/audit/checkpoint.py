@@ -1,7 +1,10 @@
-"""Checkpoints: signed heads of a log, to be kept where the log cannot be reached.
+"""Checkpoints: signed heads of a log, to be kept where no attacker of the log can write.
 
-The form is that of a signed note of transparency logs: what log, how many records, what it came
-to, a line of its own kind, and after an empty line the signature::
+Whoever has the key of the vault can rewrite the log and all its links. A checkpoint that was made
+before, and is kept elsewhere, shows it: the log must still contain that head.
+
+The form is the signed note of transparency logs: the name of the log, the number of records, the
+link of the last one, the kind of head, and after an empty line the signature::
 
     stayfast/5d0c…
     1204
@@ -10,7 +13,7 @@ to, a line of its own kind, and after an empty line the signature::
 
     — stayfast/5d0c… 4pGvx0…
 
-The line that says ``chain`` leaves room for another kind of head, such as the root of a tree.
+The fourth line allows for other kinds of head, such as the root of a tree.
 """
 
 from __future__ import annotations
@@ -36,11 +39,11 @@ _HELP: Final = "stayfast audit checkpoint"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A log as it was.
+    """The head of a log at one time.
 
     Attributes:
-        origin: Which log: ``stayfast/`` and the random name of its vault.
-        size: The number of its last record.
+        origin: The name of the log: ``stayfast/`` and the random name of its vault.
+        size: The number of the last record.
         head: The link of that record.
     """
 
@@ -49,7 +52,7 @@ class Checkpoint:
     head: bytes
 
     def text(self) -> str:
-        """What is signed."""
+        """The text that is signed."""
         head = base64.b64encode(self.head).decode("ascii")
         return f"{self.origin}\n{self.size}\n{head}\n{KIND}\n"
 
@@ -59,8 +62,8 @@ class Note:
     """A checkpoint and the signatures under it.
 
     Attributes:
-        checkpoint: What was signed.
-        signatures: Which keys, as the hashes they name themselves by, signed how.
+        checkpoint: The checkpoint.
+        signatures: The signatures by the hashes of their keys (:func:`key_hash`).
     """
 
     checkpoint: Checkpoint
@@ -68,25 +71,29 @@ class Note:
 
 
 def key_hash(origin: str, public: bytes) -> bytes:
-    """The four octets a signature names its key by."""
+    """The four octets by which a signature names its key.
+
+    They say which key to try. The whole signature is checked with that key, so a collision of four
+    octets proves nothing and costs nothing.
+    """
     return hashlib.sha256(f"{origin}\n".encode() + _ED25519 + public).digest()[:4]
 
 
 def verifier_key(origin: str, public: bytes) -> str:
-    """A public key in the form that tools for signed notes take."""
-    told = base64.b64encode(_ED25519 + public).decode("ascii")
-    return f"{origin}+{key_hash(origin, public).hex()}+{told}"
+    """A public key in the form that tools for signed notes read."""
+    encoded = base64.b64encode(_ED25519 + public).decode("ascii")
+    return f"{origin}+{key_hash(origin, public).hex()}+{encoded}"
 
 
 def parse_verifier_key(text: str) -> tuple[str, bytes]:
-    """The origin and the key that :func:`verifier_key` wrote.
+    """The origin and the key in a text of :func:`verifier_key`.
 
     Raises:
         ConfigInvalid: ``text`` is not the public key of a log.
     """
     try:
-        origin, named, told = text.strip().split("+", 2)
-        key = base64.b64decode(told, validate=True)
+        origin, named, encoded = text.strip().split("+", 2)
+        key = base64.b64decode(encoded, validate=True)
         if key[:1] != _ED25519 or len(key) != 33 or key_hash(origin, key[1:]).hex() != named:
             raise ValueError
     except ValueError as error:
@@ -95,13 +102,13 @@ def parse_verifier_key(text: str) -> tuple[str, bytes]:
 
 
 def compose(checkpoint: Checkpoint, public: bytes, signature: bytes) -> str:
-    """The note that carries ``checkpoint``."""
-    told = base64.b64encode(key_hash(checkpoint.origin, public) + signature).decode("ascii")
-    return f"{checkpoint.text()}\n— {checkpoint.origin} {told}\n"
+    """The note of ``checkpoint`` with ``signature``."""
+    signed = base64.b64encode(key_hash(checkpoint.origin, public) + signature).decode("ascii")
+    return f"{checkpoint.text()}\n— {checkpoint.origin} {signed}\n"
 
 
 def parse(note: str) -> Note:
-    """The checkpoint in ``note``, whose signatures are still to be checked.
+    """The checkpoint in ``note``. Its signatures are not checked here.
 
     Raises:
         ConfigInvalid: ``note`` is not a checkpoint, or its kind is unknown.
@@ -112,12 +119,14 @@ def parse(note: str) -> Note:
         checkpoint = Checkpoint(
             origin=origin, size=int(size), head=base64.b64decode(head, validate=True)
         )
+        # int() and b64decode take several spellings of one value. The text must be the one that we
+        # would write, because the signature is over the text.
         if kind != KIND or checkpoint.text() != f"{text}\n" or checkpoint.size < 0:
             raise ValueError
         signatures: dict[bytes, bytes] = {}
         for line in signed.split("\n"):
-            mark, _, told = line.split(" ")
-            octets = base64.b64decode(told, validate=True)
+            mark, _, encoded = line.split(" ")
+            octets = base64.b64decode(encoded, validate=True)
             if mark == "—" and len(octets) == 68:
                 signatures[octets[:4]] = octets[4:]
     except (ValueError, binascii.Error) as error:
@@ -126,10 +135,10 @@ def parse(note: str) -> Note:
 
 
 def kept_head(text: str) -> Note:
-    """What was kept of a log: a checkpoint, or the ``head`` line of ``audit verify``, unsigned.
+    """A kept head: a signed checkpoint, or the unsigned ``head`` line of ``audit verify``.
 
     Raises:
-        ConfigInvalid: It is neither.
+        ConfigInvalid: ``text`` is neither.
     """
     words = text.split()
     if len(words) == 3 and words[0] == "head" and words[2].startswith("sha256:"):
@@ -153,9 +162,9 @@ def check_signature(
 
     Args:
         note: The checkpoint.
-        origin: Which log it should be of.
-        public: The key it should be signed with.
-        verify: Whether, with a public key, a signature is that of a text.
+        origin: The log that the checkpoint must be of.
+        public: The key that must have signed it.
+        verify: Called with the public key, the signature and the text; says whether they match.
     """
     signature = note.signatures.get(key_hash(origin, public), b"")
     text = note.checkpoint.text().encode()
@@ -166,12 +175,12 @@ def check_signature(
 
 
 def compare_head(size: int, head: bytes, found: Verification) -> list[Finding]:
-    """What is wrong with a log, going by a head of it that was kept elsewhere.
+    """Compare a log with a head of it that was kept elsewhere.
 
     Args:
-        size: The number of the last record there was.
-        head: Its link.
-        found: What a check of the log came to, with ``size`` among its marks.
+        size: The number of the last record at that time.
+        head: The link of that record.
+        found: The result of a check of the log, with ``size`` among its marks.
     """
     if size > found.last:
         message = f"{records(found.last + 1, size)} of the checkpoint are not in the log"

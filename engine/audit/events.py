@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 AUDIT_SCHEMA: Final = 1
 
 LINE_ONLY: Final = frozenset({"seq", "prev", "mac", "store"})
-"""The members of a line that its link is not computed over."""
+"""The members of a line that are not part of the text, and so not covered by its link."""
 
 Scalar: TypeAlias = "str | int | float | bool | None | tuple[str, ...]"
 
@@ -33,30 +33,30 @@ _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
 class EventKind(StrEnum):
-    """What an audit line is about."""
+    """The kinds of events."""
 
     TRANSITION = "login.transition"
     REFUSED = "login.refused"
     STORAGE_CREATED = "storage.created"
     STORAGE_CHANGED = "storage.changed"
     AUDIT_PRUNED = "audit.pruned"
-    """Old records were removed; ``detail`` names them and the link of the last."""
+    """Old records were removed. ``detail`` has their numbers and the link of the last one."""
     AUDIT_FORWARD_SECURE = "audit.forward_secure"
-    """From this record on, the key of each is erased when the next takes its place."""
+    """From this record on, the key of a record is erased when the next record is written."""
     AUDIT_SET_ASIDE = "audit.set_aside"
-    """The log was damaged; it goes on here, and ``detail`` names what was left behind."""
+    """The log was damaged and goes on here. ``detail`` has the records that were set aside."""
 
 
 SECTION: Final = "audit.section"
 """The event of a line that is no record: the log was put back, or is another one, and begins again."""
 SET_ASIDE: Final = "set_aside"
-"""The detail of a ``storage.changed``: a login that does not open is kept apart from now on."""
+"""The detail of a ``storage.changed``: a login could not be opened and was set aside."""
 GONE: Final = "gone"
-"""The same of a login that was no longer there."""
+"""The detail of a ``storage.changed``: a login was missing from the vault."""
 
 
 class Outcome(StrEnum):
-    """How it went."""
+    """The outcome of an action."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -65,7 +65,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where an event happened.
+    """The process that an event happened in.
 
     Attributes:
         pid: Process id.
@@ -84,12 +84,12 @@ class Origin:
 class Event:
     """One line of the audit log before the storage numbers it.
 
-    The fields are the allow-list: there is no place to put anything else. Secrets enter only
-    through ``fingerprints``, of which the storage writes a keyed digest under ``NAME_fp``.
+    The fields are the allow-list: an event has no place for anything else. A secret enters only
+    through ``fingerprints``, and the storage writes a keyed digest of it under ``NAME_fp``.
 
     Attributes:
         time: POSIX seconds.
-        event: What it is about.
+        event: The kind of event.
         login: The login's id.
         provider: Its provider's name.
         account: Its account's name.
@@ -97,20 +97,20 @@ class Event:
         source: The state before; written as ``from``.
         dest: The state after; written as ``to``.
         reason: Machine-readable (:mod:`stayfast.engine.reasons`).
-        transport: How the user was asked.
-        outcome: How it went.
-        http_status: The provider's answer.
+        transport: The transport of the login.
+        outcome: The outcome.
+        http_status: The status of the provider's answer.
         oauth_error: The provider's error code (RFC 6749 §5.2).
         issuer: The provider's issuer identifier.
-        scopes: What was granted.
+        scopes: The granted scopes.
         expires_in: Lifetime of the access token, seconds.
         version: The login's version after the transition.
-        attempt: Ties the sending of a code or refresh token to what came of it: the version of the
-            login at which it began.
+        attempt: Connects the sending of a code or refresh token with its outcome: the version of
+            the login at which the sending began.
         duration: Seconds since the previous transition of this login.
         detail: One of a closed set of words or a figure, such as ``port=8080``.
-        origin: Where it happened.
-        fingerprints: Values whose keyed digest ties events together, by name.
+        origin: The process that it happened in.
+        fingerprints: Secret values by name. Their keyed digests connect events about one token.
     """
 
     time: float
@@ -137,14 +137,16 @@ class Event:
     fingerprints: Mapping[str, Secret] = field(default_factory=dict[str, "Secret"])
 
     def members(self) -> dict[str, Scalar]:
-        """The fields that are written, under the names they are written by; no secret."""
+        """The fields that are written, by their names in the log. They hold no secret."""
         named: dict[str, Scalar] = {"schema": AUDIT_SCHEMA}
         for source, names in ((self, _OF_EVENT), (self.origin, _OF_ORIGIN)):
             for name, written in names:
                 value = getattr(source, name)
                 if value is not None:
                     named[written] = value
-        named["time"] = round(self.time, 6)  # what RFC 3339 can tell, so that a line can be checked
+        # A line has microseconds (RFC 3339). With more digits here, the text could not be computed
+        # back from the line, and its link could not be checked.
+        named["time"] = round(self.time, 6)
         return named
 
 
@@ -156,12 +158,12 @@ _OF_EVENT: Final = [
 ]
 _OF_ORIGIN: Final = [(f.name, f.name) for f in fields(Origin)]
 FINGERPRINTS: Final = ("access_token", "refresh_token", "client", "subject")
-"""The names under which values may be fingerprinted."""
+"""The names that ``fingerprints`` may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An event as the storage keeps it.
+    """An event in the log of a storage.
 
     Attributes:
         seq: Its number; the first is 1 and there are no gaps.
@@ -179,21 +181,21 @@ class Recorded:
 
 
 class NotAnEvent(ValueError):
-    """This text or line is not an event."""
+    """The text or line is not an event."""
 
 
 def text_of(members: Mapping[str, Scalar]) -> bytes:
-    """The one text of ``members``."""
+    """The text of ``members``: always the same for the same members."""
     return _encode(dict(members)).encode("ascii")
 
 
 def members_of_text(text: bytes) -> dict[str, Scalar]:
-    """The members that ``text`` was made of.
+    """The members in ``text``.
 
     Raises:
-        NotAnEvent: It was not made by :func:`text_of`.
+        NotAnEvent: ``text`` is not a JSON object.
     """
-    if not text.startswith(b"{"):  # other JSON than an object
+    if not text.startswith(b"{"):  # JSON, but not an object
         raise NotAnEvent("not an event")
     try:
         members = _read(text)
@@ -244,7 +246,7 @@ def text_of_line(line: Mapping[str, Scalar]) -> bytes:
 
 
 class Transition(NamedTuple):
-    """What an event says of the path of its login."""
+    """The transition of a login, as its event records it."""
 
     login: str
     version: int
@@ -257,7 +259,7 @@ def transition_of(members: Mapping[str, Scalar]) -> Transition | None:
     """The transition that an event records; ``None`` for any other event.
 
     Raises:
-        NotAnEvent: It is a transition and lacks a member.
+        NotAnEvent: The event is a transition and lacks a member.
     """
     if members.get("event") != EventKind.TRANSITION:
         return None
@@ -275,20 +277,20 @@ def transition_of(members: Mapping[str, Scalar]) -> Transition | None:
 
 
 def transition_in_text(text: bytes) -> Transition | None:
-    """As :func:`transition_of`, from the text, without reading the rest of it.
+    """As :func:`transition_of`, but from the text, and without parsing all of it.
 
-    A quotation mark within a JSON string is escaped, so none of the names looked for can stand
-    anywhere but where it is one.
+    The names in the text are in alphabetical order. A quotation mark inside a JSON string is
+    escaped, so ``,"from":"`` can only be the name of a member, never a part of a value.
 
     Raises:
         NotAnEvent: As for :func:`transition_of`.
     """
-    told = text.decode("ascii", "replace")
-    if "\\" in told or not told.startswith("{"):  # an odd one: read all of it
+    plain = text.decode("ascii", "replace")
+    if "\\" in plain or not plain.startswith("{"):  # escapes in it: parse all of it
         return transition_of(members_of_text(text))
-    if '"event":"login.transition"' not in told:
+    if '"event":"login.transition"' not in plain:
         return None
-    index = told.index
+    index = plain.index
     try:
         source = index(',"from":"') + 9
         login = index(',"login":"', source) + 10
@@ -297,12 +299,12 @@ def transition_in_text(text: bytes) -> Transition | None:
         version = index(',"version":', trigger) + 11
         return Transition._make(
             (
-                told[login : index('"', login)],
-                int(told[version:-1]),
-                told[trigger : index('"', trigger)],
-                told[source : index('"', source)],
-                told[dest : index('"', dest)],
+                plain[login : index('"', login)],
+                int(plain[version:-1]),
+                plain[trigger : index('"', trigger)],
+                plain[source : index('"', source)],
+                plain[dest : index('"', dest)],
             )
-        )  # quicker than by its names
+        )  # _make is quicker than the constructor
     except ValueError:
         return transition_of(members_of_text(text))

@@ -1,4 +1,4 @@
-"""What a check of the audit log found: typed, with the number of the record it is about."""
+"""Findings of a check of the audit log: typed, with the number of the record."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ class FindingCode(StrEnum):
     COPIED = "copied"
     """A record stands in the log twice."""
     MISSING = "missing"
-    """Records between two others are not there."""
+    """Records are missing between two others."""
     ADDED = "added"
-    """A record that the log does not know of."""
+    """A record is in the table and not in the chain."""
     TRUNCATED = "truncated"
     """Records are missing from the end."""
     HEAD = "head"
-    """What is kept beside the log about its end was changed."""
+    """The last number or link that the vault keeps apart was changed."""
     SET_ASIDE = "set_aside"
-    """A damaged part that was left behind when the log went on."""
+    """A part of the log was damaged. It was set aside, and the log went on after it."""
     UNREADABLE = "unreadable"
-    """A record that follows the one before it and makes no sense."""
+    """A record has a right link and is not an event that can be read."""
     ILLEGAL_TRANSITION = "illegal_transition"
-    """A transition the machine does not have."""
+    """A transition that the table does not have."""
     BROKEN_HISTORY = "broken_history"
     """A transition does not start where the login was, or at its version."""
     NO_BEGINNING = "no_beginning"
     """The first transition of a login is not its beginning."""
     VAULT_DIFFERS = "vault_differs"
-    """The log and the vault tell different things of a login."""
+    """A login has another state or version in the vault than in the log."""
     NO_HISTORY = "no_history"
-    """A login is in the vault and the log does not tell of it."""
+    """A login is in the vault and not in the log."""
     VANISHED = "vanished"
-    """The log tells of a login that is not in the vault."""
+    """A login is in the log and not in the vault."""
     CHECKPOINT_SIGNATURE = "checkpoint_signature"
     """A checkpoint was not signed with the key of this vault."""
     CHECKPOINT_CUT = "checkpoint_cut"
     """The log ends before a checkpoint that was made of it."""
     CHECKPOINT_REWRITTEN = "checkpoint_rewritten"
-    """The log is not the one a checkpoint was made of."""
+    """The log was rewritten after a checkpoint was made of it."""
     FORWARD_KEY = "forward_key"
-    """The key the log goes on with does not come from its first key."""
+    """The present key of the log does not descend from its first key."""
 
 
 CHAIN: Final = frozenset(
@@ -60,21 +60,21 @@ CHAIN: Final = frozenset(
         FindingCode.TRUNCATED,
     }
 )
-"""The findings from which on nothing that stands behind can be trusted."""
+"""The findings that break the chain: no later record can be trusted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is not as it should be.
+    """One thing that is wrong.
 
     Attributes:
-        code: What it is.
+        code: What is wrong, for programs.
         message: The same for a person.
-        seq: The record it is about, or the first of several; ``None`` if it is about none.
+        seq: The record, or the first of several. ``None`` if it is not about a record.
         last: The last of several records; equal to ``seq`` for one.
-        login: The login it is about.
-        expected: The link that should be there, in hexadecimal.
-        found: The link that is there.
+        login: The login, if it is about one.
+        expected: The right link, in hexadecimal.
+        found: The link in the log, in hexadecimal.
     """
 
     code: FindingCode

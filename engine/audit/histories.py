@@ -1,4 +1,12 @@
-"""The histories of logins, replayed through the table: what a log tells must have been possible."""
+"""The histories of logins in a log, replayed through the table of the machine.
+
+A right chain shows that the log is the one that was written. The replay shows that what was written
+was possible: that each login took legal transitions, one version at a time, and ended where the
+vault has it. So a log that a faulty or dishonest program wrote with the right key is noticed too.
+
+Most transitions are legal, and a log may have millions. So :meth:`Histories.take` decides the usual
+case with a few comparisons, and only the others are judged in detail.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +30,20 @@ _ENTERED_BY: Final = {
     Guard.SENDS_CODE: Trigger.RECEIVE_CALLBACK.value,
     Guard.SENDS_REFRESH_TOKEN: Trigger.REFRESH.value,
 }
-"""Which trigger must have led into ``exchanging`` for a guard to hold."""
+"""The trigger that must have led into ``exchanging``, by guard.
+
+A log has no record of the exchange that the guard looks at. The trigger that began it says the same.
+"""
 
 
 class LastTransition(NamedTuple):
-    """How far a login has come.
+    """The last transition of a login in the log.
 
     Attributes:
-        version: Its version.
-        state: Where it stands.
-        seq: The record that said so.
-        trigger: What led there.
+        version: The login's version after it.
+        state: The state it led to.
+        seq: The number of its record.
+        trigger: Its trigger.
     """
 
     version: int
@@ -42,19 +53,19 @@ class LastTransition(NamedTuple):
 
 
 class Histories:
-    """Follows every login of a log at once.
+    """Follows all logins of a log at the same time.
 
     Attributes:
-        findings: What was not possible, in the order of the log.
-        logins: How far each login has come, by its full id.
+        findings: The transitions that were not possible, in the order of the log.
+        logins: The last transition of each login, by its full id.
     """
 
     def __init__(self, *, from_the_start: bool = True) -> None:
         """Follow a log from its first record, or from a later one.
 
         Args:
-            from_the_start: Whether the log has its first record; if not, a history may begin in
-                the middle.
+            from_the_start: Whether the log has its first record. If it was pruned, a history may
+                begin in the middle.
         """
         self.findings: list[Finding] = []
         self.logins: dict[str, LastTransition] = {}
@@ -62,21 +73,20 @@ class Histories:
         self._gap = -1  # the last record that could not be read
 
     def interrupted(self, seq: int) -> None:
-        """Record ``seq`` is unreadable: afterwards a login may be in any later version."""
+        """Record ``seq`` is unreadable. It may be a transition of any login."""
         self._from_the_start = False
         self._gap = seq
 
     def end(self, login: str) -> None:
-        """The log itself tells that ``login`` is no longer in the vault."""
+        """Forget ``login``: a record says that it left the vault."""
         self.logins.pop(login, None)
 
     def take(self, seq: int, transition: Transition) -> None:
-        """Follow one transition, and keep in mind what is wrong with it."""
+        """Follow one transition, and add a finding if it was not possible."""
         login, version, trigger, source, dest = transition
         before = self.logins.get(login)
-        self.logins[login] = LastTransition._make(
-            (version, dest, seq, trigger)
-        )  # quicker than by its names
+        # _make is quicker than the constructor, and this runs once for each record
+        self.logins[login] = LastTransition._make((version, dest, seq, trigger))
         if (
             before is not None
             and before.state == source
@@ -148,7 +158,7 @@ class Histories:
         )
 
     def compare(self, present: Mapping[str, tuple[int, str]]) -> None:
-        """Compare where the histories end with what the vault holds.
+        """Compare the last transition of each login with the vault.
 
         Args:
             present: Version and state of every login in the vault, by its full id.
@@ -184,7 +194,7 @@ class Histories:
 
 
 def arrow(transition: Transition) -> str:
-    """A transition as a person reads it."""
+    """A transition in a form for people."""
     return f"{transition.source} ─ {transition.trigger} ─▶ {transition.dest}"
 
 

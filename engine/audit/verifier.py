@@ -1,7 +1,16 @@
 """Check an audit log: every record must follow the one before it, and every login its history.
 
-:class:`ChainWalk` takes the records one by one, wherever they come from. :func:`check_lines` reads
-them from an exported log, one JSON object a line, with the key of the vault or without it.
+:class:`ChainWalk` takes the records one by one, from the vault or from a file. :func:`check_lines`
+reads them from an exported log, one JSON object a line, with the key of the vault or without it.
+
+The link of a record is a MAC over the link before it, its number and its text::
+
+    record 1        record 2        record 3
+    text 1          text 2          text 3
+    link 1  ----->  link 2  ----->  link 3
+
+So a change, a gap or an exchange shows at the first record it touches. A cut at the end does not
+show in the chain itself; the vault keeps the last number and link apart (:meth:`ChainWalk.finish`).
 """
 
 from __future__ import annotations
@@ -34,20 +43,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What a check of a log came to.
+    """The result of a check of a log.
 
     Attributes:
-        findings: What is not as it should be, by record.
-        records: How many records were seen.
+        findings: What is wrong, in the order of the records.
+        records: How many records were read.
         first: The number of the first record.
-        last: The number of the last one.
-        head: The link of the last one.
-        since: When the first was written, POSIX seconds.
-        until: When the last was written.
-        logins: How many logins the log tells of.
-        keyed: Whether the links were checked, which takes the key of the vault.
-        unkeyed: How many records' links could not be checked for want of a key.
-        marks: The links of the records that were asked for.
+        last: The number of the last record.
+        head: The link of the last record.
+        since: When the first record was written, POSIX seconds.
+        until: When the last record was written, POSIX seconds.
+        logins: How many logins the log has.
+        keyed: Whether the links were computed anew, which needs the key of the vault.
+        unkeyed: How many links could not be computed because their key was erased.
+        marks: The links of the records that the caller named.
     """
 
     findings: Sequence[Finding]
@@ -64,26 +73,26 @@ class Verification:
 
     @property
     def intact(self) -> int:
-        """The last record up to which the log can be trusted; 0 if none can."""
+        """The last record up to which the log can be trusted; 0 if no record can."""
         broken = [found.seq for found in self.findings if found.code in CHAIN and found.seq]
         return min(broken) - 1 if broken else self.last
 
 
 @dataclass(slots=True)
 class ChainWalk:
-    """Follows the links of a log, and the histories it tells.
+    """Follows the links of a log, and the histories of its logins.
 
     Attributes:
-        link: Computes the link of a record from the link before it, its number and its text;
-            ``None`` without the key, and gives ``None`` for a record whose key was erased.
-        histories: What is told.
-        last: The number of the record before the next one.
+        link: Computes the link of a record from the link before it, its number and its text. It
+            gives ``None`` for a record whose key was erased. It is ``None`` without the key.
+        histories: The histories of the logins.
+        last: The number of the latest record.
         before: The link of that record; ``None`` if it is not known.
-        findings: What does not follow.
+        findings: What is wrong with the links.
         records: How many records were taken.
         first: The number of the first of them.
-        unkeyed: How many of them could not be checked for want of a key.
-        wanted: The records whose links are to be kept.
+        unkeyed: How many of their links could not be computed because their key was erased.
+        wanted: The numbers of the records whose links are kept as marks.
     """
 
     link: Link | None
@@ -96,7 +105,7 @@ class ChainWalk:
     unkeyed: int = 0
     wanted: Collection[int] = ()
     _marks: dict[int, bytes] = field(default_factory=dict[int, bytes])
-    _computed: bytes | None = None  # the last link, as it should be, where another one stands
+    _computed: bytes | None = None  # the right link of the latest record, if a wrong one is there
     _first_text: bytes = b""
     _last_text: bytes = b""
 
@@ -106,7 +115,7 @@ class ChainWalk:
         Args:
             seq: Its number.
             text: Its text.
-            mac: The link that stands with it.
+            mac: Its link, as it is in the log.
         """
         if seq != self.last + 1:
             self.arrive(seq)
@@ -130,7 +139,7 @@ class ChainWalk:
         self._hear(seq, text)
 
     def _hear(self, seq: int, text: bytes) -> None:
-        """What a record tells of its login, if anything."""
+        """Pass what the record says about a login to the histories."""
         try:
             transition = transition_in_text(text)
             if transition is not None:
@@ -141,7 +150,12 @@ class ChainWalk:
             self.say(FindingCode.UNREADABLE, seq, f"record {seq} is {error}")
 
     def _mismatch(self, seq: int, text: bytes, mac: bytes, expected: bytes) -> None:
-        """The link of ``seq`` is not what follows; only the one before it may have been edited."""
+        """Record ``seq`` has another link than the computed one.
+
+        If only the *link* of the record before was edited, this record still follows from that
+        record's right link. Then the fault is that record's, which has its finding, and this one is
+        innocent. Without this, one edit would be reported twice.
+        """
         if self._computed is not None and self.link is not None:
             again = self.link(self._computed, seq, text)
             self._computed = None
@@ -167,7 +181,7 @@ class ChainWalk:
             self.histories.end(login)
 
     def skip(self, seq: int) -> None:
-        """Take note of a record that cannot be read; why is for the caller to find out."""
+        """Pass over a record that cannot be read. The caller reports why."""
         self.arrive(seq)
         if not self.records:
             self.first = seq
@@ -176,7 +190,7 @@ class ChainWalk:
         self.histories.interrupted(seq)
 
     def arrive(self, seq: int) -> None:
-        """Come to record ``seq``; if it is not the next one, say which are missing."""
+        """Come to record ``seq``, and report the records that are missing before it."""
         if seq > self.last + 1:
             self.say(
                 FindingCode.MISSING,
@@ -189,7 +203,7 @@ class ChainWalk:
         self.last = seq
 
     def finish(self, seq: int, mac: bytes) -> None:
-        """Compare the end of the log with what is kept of it: the number and link of the last."""
+        """Compare the end of the log with the last number and link that the vault keeps apart."""
         if self.last < seq:
             self.say(
                 FindingCode.TRUNCATED,
@@ -205,11 +219,11 @@ class ChainWalk:
         return any(found.seq == seq and found.code in CHAIN for found in self.findings)
 
     def say(self, code: FindingCode, seq: int, message: str, *, last: int | None = None) -> None:
-        """Keep in mind something that is wrong."""
+        """Add a finding."""
         self.findings.append(Finding(code=code, message=message, seq=seq, last=last or seq))
 
     def verification(self) -> Verification:
-        """What the walk came to."""
+        """The result of the walk."""
         found = [*self.findings, *self.histories.findings]
         return Verification(
             findings=sorted(found, key=lambda one: one.seq or self.last + 1),
@@ -232,10 +246,10 @@ def _are(first: int, last: int) -> str:
 
 def _time_of(text: bytes) -> float | None:
     try:
-        told = members_of_text(text).get("time")
+        time = members_of_text(text).get("time")
     except NotAnEvent:
         return None
-    return float(told) if isinstance(told, int | float) else None
+    return float(time) if isinstance(time, int | float) else None
 
 
 def check_lines(
