@@ -63,3 +63,6 @@ class Refusal(StrEnum):
     IMPLICIT_RESPONSE = "implicit_response"
     MALFORMED_ERROR = "malformed_error"
     NOT_WAITING = "not_waiting"
+    WRONG_HOST = "wrong_host"
+    WRONG_PATH = "wrong_path"
+    WRONG_METHOD = "wrong_method"

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..engine.errors import TransportUnavailable
+from ..engine.errors import CallbackRefused, TransportUnavailable
 from ..engine.ports import VerdictKind
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class RacingSession:
         """The first answer, from the port or from the terminal.
 
         Raises:
-            CallbackRefused: The pasted text is not a callback.
+            CallbackRefused: The pasted text, or a request, cannot be the answer.
             TransportWanted: The user pressed the key of another transport.
         """
         # Two lines may have arrived in one piece. The second is in our buffer, so the descriptor
@@ -94,7 +94,11 @@ class RacingSession:
         if arrival is not None:
             return self._won(arrival, self._loopback)
         answers = self._answers()
-        arrival = self._loopback.receive(seconds, answers.fileno() if answers else None)
+        try:
+            arrival = self._loopback.receive(seconds, answers.fileno() if answers else None)
+        except CallbackRefused:
+            self._last = self._loopback  # which has answered it: the terminal stays quiet
+            raise
         if arrival is not None:
             self._last = self._loopback
             return self._won(arrival, self._manual)

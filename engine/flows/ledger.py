@@ -156,8 +156,15 @@ class Ledger:
         recorded = self.storage.commit(changes)
         self._tell(recorded, changes[-1].login)
 
-    def refuse(self, login: Login | None, refusal: Refusal, *, transport: str | None) -> None:
-        """Log an input that was refused and changed nothing."""
+    def refuse(
+        self,
+        login: Login | None,
+        refusal: Refusal,
+        *,
+        transport: str | None,
+        detail: str | None = None,
+    ) -> None:
+        """Log an input that was refused and changed nothing; or, in ``detail``, how many were."""
         event = Event(
             time=self._clock.now(),
             event=EventKind.REFUSED,
@@ -169,6 +176,7 @@ class Ledger:
             reason=refusal.value,
             transport=transport,
             outcome=Outcome.FAILURE,
+            detail=detail,
         )
         self._tell([self.storage.note(event)], login)
 

@@ -24,6 +24,7 @@ from ..result import ErrorCode
 from ..table import State, Trigger
 from .exchange import keep_waiting
 from .ledger import Circumstances
+from .refusals import Refusals
 
 if TYPE_CHECKING:
     from ..ports import Arrival, Lease, Session
@@ -43,6 +44,7 @@ class Wait:
         self._dependencies = dependencies
         self._begin = begin
         self._jobs = jobs
+        self._refusals = Refusals(dependencies.ledger, dependencies.clock)
 
     def for_answer(self, login: Login, session: Session, lease: Lease) -> Login:
         """Wait for the answer to ``login`` until its deadline, and see it through.
@@ -55,19 +57,20 @@ class Wait:
             TransportWanted: The user asks for another transport; nothing has changed.
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
         """
-        while True:
-            keep_waiting(lease)
-            remaining = self._begin.check_deadline(login, lease, session)
-            try:
-                arrival = session.receive(min(remaining, SLICE))
-            except CallbackRefused as refused:
-                self._refuse(login, session, refused)
-                continue
-            if arrival is None:
-                continue
-            login = self._hear(login, arrival, session, lease)
-            if login.state is not State.AWAITING_CALLBACK:
-                return login
+        try:
+            while login.state is State.AWAITING_CALLBACK:
+                keep_waiting(lease)
+                remaining = self._begin.check_deadline(login, lease, session)
+                try:
+                    arrival = session.receive(min(remaining, SLICE))
+                except CallbackRefused as refused:
+                    self._refuse(login, session, refused)
+                    continue
+                if arrival is not None:
+                    login = self._hear(login, arrival, session, lease)
+        finally:
+            self._refusals.finish(login.id)
+        return login
 
     def _hear(self, login: Login, arrival: Arrival, session: Session, lease: Lease) -> Login:
         """The login, finished or waiting on; ``session`` is told either way."""
@@ -170,13 +173,8 @@ class Wait:
         return AuthFailed(f"the provider said no: {denial.error}", hint=hint, why=why)
 
     def refuse(self, login: Login | None, refused: CallbackRefused, transport: str | None) -> None:
-        """Log an answer that was refused.
-
-        Where that cannot be done the wait goes on all the same: a hostile request at a moment
-        when the disk is full must not end somebody's login.
-        """
-        with suppress(StorageError):
-            self._dependencies.ledger.refuse(login, Refusal(refused.reason), transport=transport)
+        """Log an answer that was refused, or count it (:mod:`.refusals`)."""
+        self._refusals.note(login, Refusal(refused.reason), transport)
 
     def _refuse(self, login: Login, session: Session, refused: CallbackRefused) -> None:
         self.refuse(login, refused, session.presentation.transport)

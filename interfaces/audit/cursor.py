@@ -79,7 +79,8 @@ class CursorFile:
     def __init__(self, descriptor: int) -> None:
         """Read the cursor from ``descriptor``."""
         self._descriptor = descriptor
-        self._octets = os.pread(descriptor, _LIMIT, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        self._octets = os.read(descriptor, _LIMIT)
         self.cursor = _parsed(self._octets)
 
     def write(self) -> None:
@@ -91,7 +92,8 @@ class CursorFile:
         octets = _rendered(self.cursor)
         if octets == self._octets:
             return
-        os.pwrite(self._descriptor, octets, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.write(self._descriptor, octets)
         if len(octets) < len(self._octets):
             os.ftruncate(self._descriptor, len(octets))
         self._octets = octets

@@ -46,7 +46,8 @@ WAYS = {
 def every_error() -> set[type[StayfastError]]:
     """Every error class of the package, wherever it is defined."""
     for module in pkgutil.walk_packages(stayfast.__path__, "stayfast."):
-        if module.name.split(".")[1] in {"engine", "transports", "storage", "interfaces"}:
+        ours = module.name.split(".")[1] in {"engine", "transports", "storage", "interfaces"}
+        if ours and "-" not in module.name:  # a hook is run by PyInstaller, under no name
             importlib.import_module(module.name)
     found: set[type[StayfastError]] = {StayfastError}
     waiting = [StayfastError]

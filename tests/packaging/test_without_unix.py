@@ -18,7 +18,10 @@ import stayfast
 def modules():
     found = pkgutil.walk_packages(stayfast.__path__, "stayfast.", onerror=lambda name: None)
     ours = ("engine", "storage", "transports", "interfaces", "diagrams", "testing")
-    return sorted(one.name for one in found if one.name.split(".")[1] in ours)
+    # a hook of PyInstaller has a name that cannot be imported, and is run by it
+    return sorted(
+        one.name for one in found if one.name.split(".")[1] in ours and "-" not in one.name
+    )
 
 def import_all():
     absent = {}

@@ -12,8 +12,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from ...engine.errors import TransportUnavailable
+from ...engine.errors import CallbackRefused, TransportUnavailable
 from ...engine.ports import Notice, NoticeKind, ReceivedCallback, Verdict, VerdictKind
+from ...engine.reasons import Refusal
 from ...engine.record import Presentation
 from ...engine.result import STORAGE_CODES
 from . import page
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from .http_message import Request
 
 _FINAL: Final = frozenset({VerdictKind.SIGNED_IN, VerdictKind.DENIED, VerdictKind.FAILED})
+_ASKED_BY_BROWSERS: Final = frozenset(
+    {"/favicon.ico", "/apple-touch-icon.png", "/apple-touch-icon-precomposed.png"}
+)
+"""Paths that browsers ask for by themselves, beside any page."""
 # A finished login keeps its port until its browser has the last page. The next login of this
 # process may need the same port, so it must be able to end that wait. The set is weak: a keeper
 # that has closed its port needs no entry.
@@ -108,6 +113,10 @@ def _bind(redirect: Redirect) -> Listener:
     return bind(redirect)
 
 
+def _refused(message: str, refusal: Refusal) -> CallbackRefused:
+    return CallbackRefused(message, reason=refusal.value)
+
+
 class LoopbackSession:
     """A bound port that waits for the answer of one login.
 
@@ -162,6 +171,9 @@ class LoopbackSession:
             seconds: How long to wait.
             also: A descriptor whose input ends the wait: the terminal's, where an address may be
                 pasted meanwhile.
+
+        Raises:
+            CallbackRefused: A request that cannot be the answer; it was answered.
         """
         deadline = self._clock.monotonic() + seconds
         while True:
@@ -179,16 +191,23 @@ class LoopbackSession:
 
         The checks go from what a stranger can send to what only the provider's redirect has, and
         none of them reads a parameter: what a wrong request carries is never looked at.
+
+        Raises:
+            CallbackRefused: It was sent to this port, and cannot be the answer. It was answered.
         """
         request = caller.request
         if self._foreign(request):
             caller.answer(render_response(HTTPStatus.BAD_REQUEST))
-        elif request.path.startswith(DONE_PATH):
+            raise _refused("a request for another host", Refusal.WRONG_HOST)
+        if request.path.startswith(DONE_PATH):
             caller.answer(page.respond(page.over()))
         elif request.path != self._path:
             caller.answer(page.not_found(request.method))
+            if request.path not in _ASKED_BY_BROWSERS:
+                raise _refused("a request for another path", Refusal.WRONG_PATH)
         elif request.method not in {"GET", "POST"}:
             caller.answer(page.not_allowed("GET, POST", request.method))
+            raise _refused("a request by another method", Refusal.WRONG_METHOD)
         elif request.prefetch:
             # the browser guesses that its user may go there; the real request comes later, and
             # an answer taken now would spend the login unseen
@@ -199,6 +218,7 @@ class LoopbackSession:
                 return ReceivedCallback(parameters=parameters)
             nothing = page.refused("there is no answer in that request")
             caller.answer(page.respond(nothing, HTTPStatus.BAD_REQUEST))
+            raise _refused("a request without parameters", Refusal.NOT_A_CALLBACK)
         return None
 
     def _foreign(self, request: Request) -> bool:
