@@ -44,6 +44,8 @@ class Reason(StrEnum):
     """``stayfast logout``."""
     NEWER_LOGIN = "newer_login"
     """Another login of the same account was finished."""
+    MOVED = "moved"
+    """``stayfast store migrate``: the tokens are in another storage now."""
 
 
 class Refusal(StrEnum):

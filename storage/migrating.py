@@ -1,39 +1,54 @@
-"""Finished logins moved from one storage to another, so that one of them renews each."""
+"""Tokens that come from elsewhere than a provider: moved from another storage, or brought by a program.
+
+They become a finished login by the transitions of the table, like any other: begun, presented,
+answered, accepted. The transport is named ``import``, so the log does not claim that a provider
+answered. A login that moves is saved at its new place before it ends at the old one, because two
+storages that renew one login would lose it.
+"""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
-from ..engine.flows.ledger import Ledger
+from ..engine.flows.ledger import Circumstances, Ledger
 from ..engine.login_id import new_login_id
 from ..engine.reasons import Reason
 from ..engine.record import DEFAULT_ACCOUNT, Challenge, Exchange, Login, Presentation, account_alias
 from ..engine.secret import Secret
 from ..engine.table import State, Trigger
+from .capabilities import capabilities_of
 from .host import SystemClock, SystemRandomness, origin
 
 if TYPE_CHECKING:
     from ..engine.oauth.provider import OAuthConfig
     from ..engine.oauth.tokens import OAuthTokens
     from ..engine.ports import Change, Storage
-    from ..engine.record import Summary
+    from ..engine.record import Identity, Summary
+
+TRANSPORT: Final = "import"
+"""What the audit log names as the way these tokens came."""
+_WAIT: Final = 60.0  # seconds for a refresh that is under way
+_clock: Final = SystemClock()
 
 
-_WAIT = 60.0  # seconds for a refresh that is under way
+def place_of(storage: Storage) -> str:
+    """Where ``storage`` is: the directory of a vault, else what the storage says of itself."""
+    vault = capabilities_of(storage).vault
+    return vault.directory if vault is not None else storage.description
 
 
 def migrate(source: Storage, destination: Storage) -> tuple[list[Login], list[Summary]]:
-    """Move what is finished; gives what was moved, and what waits for its user and stays.
+    """Move finished logins; gives what was moved, and what waits for its user and stays.
 
-    Each login is saved in ``destination`` before it is ended in ``source``. Stopped in between,
-    it is in both; run again, it is seen to be there already and only ended here.
+    Each login is saved in ``destination`` before it ends in ``source``, whose log says where it
+    went. If the move is interrupted, a login may be in both; another move then only ends it here.
 
     Raises:
         LoginBusy: Another process holds a login and did not finish in time.
         StorageError: One of the two cannot be used; what was moved stays moved.
     """
     destination.probe()
+    went = Circumstances(detail=f"to={place_of(destination)}")
     moved: list[Login] = []
     left: list[Summary] = []
     for summary in source.summaries():
@@ -47,39 +62,41 @@ def migrate(source: Storage, destination: Storage) -> tuple[list[Login], list[Su
                 continue
             there = destination.find(account_alias(login.provider, login.account))
             if there is None or there.tokens != login.tokens:
-                import_tokens(destination, login.config, login.tokens, login.account)
-            forget_login(source, login)
+                import_tokens(
+                    destination, login.config, login.tokens, login.account, login.identity
+                )
+            forget_login(source, login, Reason.MOVED, went)
             moved.append(login)
     return moved, left
 
 
-# Tokens that somebody else obtained, made a finished login by legal transitions.
-
-
-TRANSPORT: Final = "import"
-"""What the audit log names as the way these tokens came."""
-
-
 def ledger_over(storage: Storage) -> Ledger:
     """A ledger for what a storage does on behalf of its caller."""
-    return Ledger(storage, SystemClock(), origin())
+    return Ledger(storage, _clock, origin())
 
 
 def import_tokens(
-    storage: Storage, config: OAuthConfig, tokens: OAuthTokens, account: str = DEFAULT_ACCOUNT
+    storage: Storage,
+    config: OAuthConfig,
+    tokens: OAuthTokens,
+    account: str = DEFAULT_ACCOUNT,
+    identity: Identity | None = None,
 ) -> Login:
-    """Make ``tokens`` the finished login of ``account``; an older one makes room.
+    """Make ``tokens`` the finished login of ``account``, in one commit; an older one ends.
 
-    The table has no shortcut to ``authenticated``, and gets none for this: the login is begun,
-    presented, answered and accepted like any other, in one commit, by a transport named
-    ``import``. So the log says truthfully that the tokens did not come from a provider's answer.
+    Args:
+        storage: Where to.
+        config: The provider and the client they belong to.
+        tokens: What to keep.
+        account: Which of several accounts at one provider.
+        identity: Whose they are, if an ID token said so when they were obtained.
 
     Raises:
         StorageConflict: Somebody else changed the older login meanwhile.
         StorageError: They could not be saved.
     """
     ledger = ledger_over(storage)
-    now = time.time()
+    now = _clock.now()
     login = Login(
         id=new_login_id(SystemRandomness()),
         version=0,
@@ -104,6 +121,7 @@ def import_tokens(
             changes[-1].login,
             Trigger.ACCEPT_TOKENS,
             tokens=tokens,
+            identity=identity,
             challenge=None,
             presentation=None,
             exchange=None,
@@ -113,12 +131,18 @@ def import_tokens(
     return changes[-1].login
 
 
-def forget_login(storage: Storage, login: Login) -> None:
-    """Erase the tokens of ``login`` here; nobody is told.
+def forget_login(
+    storage: Storage,
+    login: Login,
+    reason: Reason = Reason.SIGNED_OUT,
+    circumstances: Circumstances | None = None,
+) -> None:
+    """Erase the tokens of ``login`` here; the provider does not hear of it.
 
     Raises:
         StorageConflict: Somebody else changed it meanwhile.
         StorageError: They could not be erased.
     """
     ledger = ledger_over(storage)
-    ledger.commit(ledger.ending(login, Trigger.LOGOUT, Reason.SIGNED_OUT))
+    added = Circumstances() if circumstances is None else circumstances
+    ledger.commit(ledger.ending(login, Trigger.LOGOUT, reason, added))

@@ -91,7 +91,13 @@ class Ledger:
         self.commit([change])
         return change.login
 
-    def ending(self, login: Login, trigger: Trigger, reason: Reason) -> list[Change]:
+    def ending(
+        self,
+        login: Login,
+        trigger: Trigger,
+        reason: Reason,
+        circumstances: Circumstances = _PLAIN,
+    ) -> list[Change]:
         """The changes that end the finished ``login``, not saved yet.
 
         What a refresh that is under way may have with the provider is abandoned: the log says
@@ -101,13 +107,15 @@ class Ledger:
             login: A login that holds tokens.
             trigger: ``supersede`` or ``logout``.
             reason: Why.
+            circumstances: What the log adds.
         """
         changes: list[Change] = []
         if login.state is State.EXCHANGING:
             why = Reason.NEWER_LOGIN if trigger is Trigger.SUPERSEDE else Reason.OUTCOME_UNKNOWN
             changes.append(self.draft(login, Trigger.POSTPONE_REFRESH, reason=why, exchange=None))
             login = changes[-1].login
-        return [*changes, self.draft(login, trigger, reason=reason)]
+        ended = self.draft(login, trigger, reason=reason, circumstances=circumstances)
+        return [*changes, ended]
 
     def draft(
         self,

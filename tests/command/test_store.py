@@ -88,8 +88,12 @@ def test_logins_move_to_another_directory(world: World) -> None:
     there = str(world.place / "elsewhere")
     done = world.run("store", "migrate", there, "--json")
     assert done.json["moved"] == [{"provider": "demo", "account": "default"}]
+    assert done.json["destination"] == there
+    assert there in world.run("store", "migrate", there).err
     assert world.run("token", "demo").code == 4
     assert world.run("token", "demo", env={"STAYFAST_STATE_DIR": there}).out == token
     assert world.run("store", "migrate", there, "--json").json["moved"] == []
-    same = world.run("store", "migrate", str(world.state), "--json")
-    assert (same.code, same.json["code"]) == (1, "CONFIG_INVALID")
+    (world.place / "link").symlink_to(world.state)
+    for itself in (world.state, world.state.parent / "x" / ".." / "state", world.place / "link"):
+        same = world.run("store", "migrate", str(itself), "--json")
+        assert (same.code, same.json["code"]) == (1, "CONFIG_INVALID")

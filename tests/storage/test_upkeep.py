@@ -18,7 +18,7 @@ from logins import fresh_login
 from stayfast.engine.audit.events import EventKind, Recorded
 from stayfast.engine.errors import ConfigInvalid, Damaged, StorageError, StorageFull
 from stayfast.engine.ports import Change
-from stayfast.engine.record import Login, account_alias
+from stayfast.engine.record import Identity, Login, account_alias
 from stayfast.engine.table import State, Trigger
 from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
@@ -429,8 +429,9 @@ def test_kept_tokens_do_not_write_over_a_newer_login(place: Path) -> None:
 
 
 def test_logins_move_to_another_storage_and_end_in_the_first(place: Path) -> None:
-    """What is finished moves with its tokens; what waits for its user stays."""
-    one, two = finished("one"), pending("two")
+    """What is finished moves with its tokens and its owner; what waits for its user stays."""
+    alice = Identity(subject="1", name="alice@x.test")
+    one, two = replace(finished("one"), identity=alice), pending("two")
     here, there = vault(place), EncryptedFileStorage(str(place / "t"), config_dir=str(place / "u"))
     saved(here, [one, two])
     moved, left = migrate(here, there)
@@ -438,8 +439,11 @@ def test_logins_move_to_another_storage_and_end_in_the_first(place: Path) -> Non
     assert [login.id for login in left] == [two.id]
     found = there.find(account_alias("one", "default"))
     assert found is not None
-    assert found.tokens == one.tokens
+    assert (found.tokens, found.identity) == (one.tokens, alice)
     assert here.find(account_alias("one", "default")) is None
+    told = here.events()[-1].members
+    assert (told["trigger"], told["reason"]) == ("logout", "moved")
+    assert told["detail"] == f"to={there.directory}"
     assert migrate(here, there)[0] == []
 
 

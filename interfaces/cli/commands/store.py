@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -10,11 +12,13 @@ from ....engine.errors import ConfigInvalid, Damaged, StayfastError, StorageErro
 from ....storage import open_storage
 from ....storage.capabilities import VaultUpkeep, capabilities_of
 from ....storage.keys.sources import KINDS
-from ....storage.migrating import migrate
+from ....storage.migrating import migrate, place_of
+from ....storage.paths import absolute
 from ..app import App, takes_app
 from ..terminal.formatting import timestamp
 
 if TYPE_CHECKING:
+    from ....engine.ports import Storage
     from ....storage.vault.info import VaultInfo
 
 
@@ -107,29 +111,45 @@ def migrate_command(app: App, *, destination: str) -> None:
     """Move finished logins to another storage.
 
     DESTINATION is the address of a PostgreSQL database (postgresql://…), or the state directory of
-    another vault. A login is ended here once it is safe there: two storages that renew one login
-    would lose it. Run it again if it was interrupted. For another key of the same vault: store
-    rekey.
+    another vault. A login ends here once it is safe there: two storages that renew one login would
+    lose it. Run it again if it was interrupted. For another key of the same vault: store rekey.
     """
     assembly = app.assembly()
-    if "://" in destination:
-        other = open_storage(destination, announce=app.terminal.say, environ=app.environ)
-    else:
-        other = open_storage(state_dir=destination, announce=app.terminal.say, environ=app.environ)
-        here = capabilities_of(assembly.storage).vault
-        if here is not None and destination == here.directory:
-            raise ConfigInvalid("that is where the logins are", hint="stayfast store rekey --to …")
+    other, variable = _destination(app, destination, assembly.storage)
     moved, left = migrate(assembly.storage, other)
+    place = place_of(other)
     if app.terminal.json:
         answer = [{"provider": one.provider, "account": one.account} for one in moved]
         pending = [one.short_id for one in left]
-        app.terminal.answer_json("migrated/1", {"moved": answer, "pending": pending})
+        app.terminal.answer_json(
+            "migrated/1", {"destination": place, "moved": answer, "pending": pending}
+        )
         return
     for one in moved:
         app.terminal.say(f"{one.provider} {one.account}", mark="good")
-    app.terminal.say(f"{len(moved)} logins are in {other.description} now")
+    app.terminal.say(f"{len(moved)} logins were moved to {place}")
     for waiting in left:
         app.terminal.say(f"login {waiting.short_id} is not finished, and stays here", mark="warn")
+    app.terminal.suggest(f"export {variable}", "to use them from now on")
+
+
+def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, str]:
+    """The storage that ``destination`` names, and the variable that makes it the user's."""
+    if "://" in destination:
+        other = open_storage(destination, announce=app.terminal.say, environ=app.environ)
+        return other, "STAYFAST_STORE=postgresql://…"
+    directory = absolute(destination, app.environ)
+    here = capabilities_of(source).vault
+    if here is not None and os.path.realpath(directory) == os.path.realpath(here.directory):
+        raise ConfigInvalid("that is where the logins are", hint="stayfast store rekey --to …")
+    wanted = app.environ.get("STAYFAST_STORE")  # of the present storage, which may be no vault
+    other = open_storage(
+        wanted if wanted in {"keyring", "file"} else "auto",
+        state_dir=directory,
+        announce=app.terminal.say,
+        environ=app.environ,
+    )
+    return other, f"STAYFAST_STATE_DIR={shlex.quote(directory)}"
 
 
 def _vault(app: App) -> VaultUpkeep:
