@@ -1,12 +1,15 @@
-"""Records and headers as bytes: a subset of CBOR (RFC 8949), written deterministically.
+"""Records and headers as bytes: a subset of CBOR (RFC 8949) with one encoding for each value.
 
-``null``, booleans, 64-bit integers, 64-bit floats, text, bytes, arrays and maps with text keys;
-definite lengths, shortest heads, map keys in the order of their encoded bytes (RFC 8949 §4.2.1).
-Any CBOR tool can read what is written here, but for text with lone surrogates: JSON and the
-operating system can hand us such text, and a token must not be lost over it.
+The subset has ``null``, booleans, 64-bit integers, 64-bit floats, text, bytes, arrays, and maps with
+text keys. Lengths are definite, heads are the shortest, and map keys are in the order of their
+encoded bytes (RFC 8949 §4.2.1). A reader refuses any other encoding: records are sealed and
+compared as bytes, so one value must not have two forms.
 
-It is our own because this module is on the path of ``stayfast token``: importing a library for it
-costs as much as the whole of that command. The tests hold it against one.
+Any CBOR tool can read these bytes, except for text with lone surrogates. JSON and the operating
+system can produce such text, and a token must not be lost because of it.
+
+The code is our own because ``stayfast token`` needs it: to import a library would take as long as
+the whole command. The tests compare it with a library.
 """
 
 from __future__ import annotations
@@ -22,20 +25,20 @@ if TYPE_CHECKING:
         "bool | int | float | str | bytes | Sequence[Plain] | Mapping[str, Plain] | None"
     )
 
-_DEPTH = 8  # our records nest to 4; a hostile one must not exhaust the stack
+_DEPTH = 8  # our records have 4 levels; a hostile one must not exhaust the stack
 _INT_LIMIT = 1 << 64
 
 
 class CborError(ValueError):
-    """These bytes are not a value of the subset, or not this value in its one encoding."""
+    """The bytes are not a value of the subset, or not in its one encoding."""
 
 
 def encode(value: Plain) -> bytes:
     """The one encoding of ``value``.
 
     Raises:
-        CborError: ``value`` holds something the subset has no place for, or nests deeper than
-            :func:`decode` would follow.
+        CborError: ``value`` has a part that is not in the subset, or is nested more deeply than
+            :func:`decode` reads.
     """
     out: list[bytes] = []
     _write(value, out, _DEPTH)
@@ -43,11 +46,11 @@ def encode(value: Plain) -> bytes:
 
 
 def decode(data: bytes) -> Plain:
-    """The value that ``data`` encodes, all of it.
+    """The value that the whole of ``data`` encodes.
 
     Raises:
-        CborError: Truncated, trailing bytes, an unknown item, nested too deeply, or not written
-            the way :func:`encode` writes it.
+        CborError: ``data`` is truncated, has further bytes or an unknown item, is nested too
+            deeply, or differs from what :func:`encode` gives for the value.
     """
     try:
         value, end = _read(data, 0, _DEPTH)
@@ -64,7 +67,7 @@ def decode_map(data: bytes) -> dict[str, Plain]:
     """The map that ``data`` encodes.
 
     Raises:
-        CborError: It is no map, or no CBOR of the subset.
+        CborError: ``data`` is not a map, or not CBOR of the subset.
     """
     value = decode(data)
     if not isinstance(value, dict):
@@ -162,6 +165,8 @@ def _read(data: bytes, at: int, depth: int) -> tuple[Plain, int]:
         return count, at
     if major == 1:
         return -1 - count, at
+    # each item takes at least one octet: a length from a damaged record must not make us allocate
+    # more than there are octets
     if count > len(data) - at and major != 6:
         msg = "truncated"
         raise CborError(msg)

@@ -1,4 +1,7 @@
-"""A login as bytes: what a list shows, and the whole of it, each under a schema number."""
+"""A login as bytes, in two parts: the summary that a list shows, and the whole record.
+
+A list of many logins opens only the summaries, which hold no secret. Each part has a schema number.
+"""
 
 from __future__ import annotations
 
@@ -17,32 +20,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCHEMA: Final = 1
-"""The number of this layout. A reader refuses a higher one; members it does not know, it skips."""
+"""The number of this layout.
+
+A reader refuses a higher number: it could drop members that it does not know when it saves the
+login again. Members may be added under the same number only if their loss does no harm.
+"""
 
 T = TypeVar("T")
 
 
 def encode_login(login: Login) -> tuple[bytes, bytes]:
-    """``login`` as (what a list shows of it, all of it); only the second holds secrets."""
+    """The summary and the whole of ``login``. Only the second part holds secrets."""
     return cbor.encode(_summary_members(login.summary())), cbor.encode(_login_members(login))
 
 
 def decode_login(secret: bytes) -> Login:
-    """The login that :func:`encode_login` wrote.
+    """The login in the second part that :func:`encode_login` gives.
 
     Raises:
         NewerFormat: A newer version wrote it.
-        Damaged: These are not the bytes of a login.
+        Damaged: The bytes are not a login.
     """
     return _decoded(secret, _login)
 
 
 def decode_summary(meta: bytes) -> Summary:
-    """The summary that :func:`encode_login` wrote.
+    """The summary in the first part that :func:`encode_login` gives.
 
     Raises:
         NewerFormat: A newer version wrote it.
-        Damaged: These are not the bytes of a summary.
+        Damaged: The bytes are not a summary.
     """
     return _decoded(meta, _summary)
 
@@ -60,7 +67,7 @@ def _decoded(data: bytes, build: Callable[[Mapping[str, Any]], T]) -> T:
         raise Damaged("a login cannot be read", hint="stayfast list") from error
     except NewerFormat:
         raise
-    except StayfastError as error:  # a provider setting of the wrong type
+    except StayfastError as error:  # the saved configuration has a value that is refused today
         raise Damaged("a login cannot be read", hint="stayfast list") from error
 
 

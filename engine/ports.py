@@ -1,7 +1,7 @@
-"""The small protocols through which effects reach the engine.
+"""The small protocols through which the engine has effects.
 
-Whoever puts the parts together (``stayfast.interfaces``) hands in the real ones; a test hands in
-others and runs a day of logins in a millisecond.
+``stayfast.interfaces`` hands in the real parts. A test hands in others, and runs a day of logins in
+a millisecond.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """Time. Nothing else in the engine knows what time it is."""
+    """The time. The engine has no other source of it."""
 
     def now(self) -> float:
-        """POSIX seconds; may jump."""
+        """POSIX seconds. They jump when somebody sets the clock."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that only go forward, and that a frozen test clock does not stop."""
+        """Seconds that only grow, also while a test library such as freezegun stops the time."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass; KeyboardInterrupt comes through."""
+        """Wait for ``seconds``. KeyboardInterrupt ends the wait."""
         ...
 
 
@@ -67,7 +67,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """What came back.
+    """The answer to a request.
 
     Attributes:
         status: The HTTP status.
@@ -83,14 +83,14 @@ class HttpResponse:
 
 
 class Http(Protocol):
-    """Sends one request and follows no redirect."""
+    """Sends one request. It follows no redirect: a code or a token must not go to a third place."""
 
     def send(self, request: HttpRequest) -> HttpResponse:
         """The answer, whatever its status.
 
         Raises:
-            NetworkError: No answer, or one that is too large; it may have been acted upon.
-            ConfigInvalid: The address is not one a secret may be sent to.
+            NetworkError: No answer came, or it is too large. The provider may have acted.
+            ConfigInvalid: A secret must not be sent to that address.
         """
         ...
 
@@ -98,19 +98,20 @@ class Http(Protocol):
 # --- storage -------------------------------------------------------------------------------------
 
 LEASE_OUTLASTS: Final = 35.0
-"""Seconds for which a lease is good after :meth:`Lease.keep`: no request may take as long."""
+"""Seconds that a lease lasts after :meth:`Lease.keep`. A request must be over earlier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One transition, to be committed together with its event.
 
-    The version the change was decided upon is ``login.version - 1``; 0 creates the record.
+    It was decided for version ``login.version - 1`` of the login. Version 0 means that there is no
+    record yet.
 
     Attributes:
         login: The record after the transition.
-        event: What the audit log says of it.
-        fence: The fence of the lease it was decided under; 0 without a lease.
+        event: The event of the transition.
+        fence: The fence of the lease under which it was decided; 0 without a lease.
     """
 
     login: Login
@@ -120,64 +121,68 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to change one login, held until released or until the process dies.
+    """The right to change one login, held until it is released or its process ends.
 
-    Where the kernel keeps it, as here, that is all. A storage on another machine lends it for a
-    while (:data:`LEASE_OUTLASTS`, and some more), and gives a lease of its own kind.
+    This class is for leases that the kernel keeps: it frees the lock of a dead process. A storage on
+    another machine cannot see that a process died. So it lends a lease for a time, a little more
+    than :data:`LEASE_OUTLASTS`, and gives a class of its own.
 
     Attributes:
-        login_id: Whose.
-        fence: Grows with every lease of this login where leases can be lost; else 0.
+        login_id: The login.
+        fence: A number that grows with every lease of this login, where a lease can be lost; else 0.
+            A commit names it, so that a holder that lost its lease cannot write any more.
     """
 
     login_id: str
     fence: int = 0
 
     def keep(self) -> None:
-        """Make sure that the lease outlasts a request that is sent now.
+        """Make sure that the lease lasts longer than a request that is sent now.
 
-        Called immediately before each sending of a code or refresh token, and now and then while
-        a user is waited for.
+        It is called right before a code or refresh token is sent, and from time to time during the
+        wait for a user.
 
         Raises:
-            Fenced: It ended, and another process has taken it: nothing may be sent.
-            StorageError: It is about to end, and the storage does not answer.
+            Fenced: The lease ended, and another process has it now. Nothing may be sent.
+            StorageError: The lease ends soon, and the storage does not answer.
         """
 
     def release(self) -> None:
-        """Give it back: for a courier that finished when nobody was left to do so.
+        """End the lease: for a courier whose caller has died.
 
-        What the kernel keeps is given back by the end of its holders.
+        The kernel ends its own kind of lease with the last process that holds it.
         """
 
 
 class Storage(Protocol):
-    """Where logins are kept. Durable storages are shared by any number of processes."""
+    """A place for logins. Any number of processes may share a durable one."""
 
     @property
     def description(self) -> str:
-        """Kind and place in a few words, such as ``keyring:SecretService``."""
+        """The kind and place in a few words, such as ``keyring:SecretService``."""
         ...
 
     def probe(self) -> None:
-        """Make sure a commit would succeed now: called before a browser is opened.
+        """Make sure that a commit would succeed now.
+
+        It is called before a browser is opened: tokens that cannot be saved must not be fetched.
 
         Raises:
-            StorageError: It would not; the message says why.
+            StorageError: A commit would fail; the message says why.
         """
         ...
 
     def read(self, login_id: str) -> Login | None:
-        """The login of that full id.
+        """The login with that full id, or ``None``.
 
         Raises:
-            Damaged: It is there and does not open.
-            NewerFormat: It was written by a newer version.
+            Damaged: The login is there and cannot be opened.
+            NewerFormat: A newer version wrote the login.
         """
         ...
 
     def find(self, alias: str) -> Login | None:
-        """The login of that alias (:attr:`stayfast.engine.record.Login.alias`).
+        """The login with that alias (:attr:`stayfast.engine.record.Login.alias`), or ``None``.
 
         Raises:
             Damaged, NewerFormat: As for :meth:`read`.
@@ -185,37 +190,37 @@ class Storage(Protocol):
         ...
 
     def summaries(self) -> Iterable[Summary]:
-        """Every login that opens, oldest first."""
+        """Every login that can be opened, oldest first."""
         ...
 
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
     ) -> AbstractContextManager[Lease]:
-        """The right to change one login, as a context manager; threads exclude each other too.
+        """A context manager for the right to change one login. It excludes other threads, too.
 
         Args:
             login_id: The full id.
-            wait: Seconds to wait for another holder; 0 asks once.
-            until: Asked now and then while waiting; when true, waiting has no more point and
-                ``LoginBusy`` is raised early.
+            wait: Seconds to wait for another holder; with 0 there is one try.
+            until: Called from time to time during the wait. Once it is true, the wait is pointless
+                (another process has refreshed the tokens), and ``LoginBusy`` is raised early.
 
         Raises:
-            LoginBusy: Another process or thread holds it; the message names it.
+            LoginBusy: Another process or thread holds the lease; the message names it.
         """
         ...
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
-        """All of ``changes`` and their events, or none; durable on return.
+        """Save all of ``changes`` with their events, or nothing. They are durable on return.
 
-        Changes are applied in order; several may concern one login, each a version further.
+        Changes are applied in order. Several may concern one login, each one version further.
 
         Raises:
-            StorageConflict: A version on disk is not the one a change was decided upon.
-            Fenced: The lease a change was decided under is another process's by now.
-            StorageFull: No space.
-            OutcomeUnknown: The disk would not say whether it is durable.
-            Damaged: What is there does not open.
-            StorageError: It cannot be written at all.
+            StorageConflict: The stored version is not the one for which a change was decided.
+            Fenced: Another process has the lease under which a change was decided.
+            StorageFull: There is no space.
+            OutcomeUnknown: It is unknown whether the changes are durable (a failed fsync, say).
+            Damaged: The stored login cannot be opened.
+            StorageError: The storage cannot be written.
         """
         ...
 
@@ -223,7 +228,7 @@ class Storage(Protocol):
         """Log an event that changes no login: a refused input.
 
         Raises:
-            StorageError: It could not be written.
+            StorageError: The event could not be written.
         """
         ...
 
@@ -233,7 +238,7 @@ class Storage(Protocol):
 
 
 class Observer(Protocol):
-    """Hears of events after they are durable; must not raise and must not be slow."""
+    """Receives events once they are durable. It must not raise, and must not be slow."""
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
         """``recorded`` has just been committed; ``login`` is the record it led to."""
@@ -245,7 +250,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """What a transport may know of the login it works for: no verifier, no token.
+    """What a transport knows about its login. It has no verifier and no token.
 
     Attributes:
         login_id: The login's id.
@@ -265,7 +270,7 @@ class ReceivedCallback:
     Attributes:
         parameters: The decoded callback parameters in order, duplicates kept. Not shown by
             ``repr``.
-        beaten: The transports that waited for it too, where several did, and came too late.
+        beaten: The other transports that waited for it at the same time.
     """
 
     parameters: Sequence[tuple[str, str]] = field(repr=False)
@@ -282,18 +287,18 @@ Arrival: TypeAlias = ReceivedCallback | PollDue
 
 
 class VerdictKind(StrEnum):
-    """What became of an arrival."""
+    """The result of an arrival."""
 
     REFUSED = "refused"
-    """Not this login's answer; the wait goes on."""
+    """It is not this login's answer. The wait goes on."""
     ACCEPTED = "accepted"
-    """It is the answer; the exchange has begun."""
+    """It is the answer. The exchange has begun."""
     SIGNED_IN = "signed_in"
     """Tokens are saved."""
     DENIED = "denied"
     """The user or the provider said no."""
     FAILED = "failed"
-    """The exchange came to nothing."""
+    """The exchange failed."""
     PENDING = "pending"
     """A device poll: not yet."""
     SLOW_DOWN = "slow_down"
@@ -304,13 +309,13 @@ class VerdictKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the engine made of an arrival, for the transport to tell its side.
+    """The engine's judgement of an arrival. The transport shows it to its side.
 
     Attributes:
-        kind: What became of it.
+        kind: The result.
         message: One sentence for a person, without secrets.
         reason: Which check a refused answer failed, or the code of the error that ended the login.
-        who: Whose login it was, if known.
+        who: The name of the user who signed in, if known.
         interval: For a device poll: the provider's new interval, seconds.
     """
 
@@ -326,11 +331,11 @@ class Session(Protocol):
 
     @property
     def presentation(self) -> Presentation:
-        """What has to be saved so that another process can go on."""
+        """What another process needs to go on. It is saved."""
         ...
 
     def present(self, authorization_url: str | None) -> None:
-        """Tell the user what to do. Called once, after ``presentation`` was saved.
+        """Show the user what to do. It is called once, after ``presentation`` was saved.
 
         Args:
             authorization_url: The address to open; ``None`` for the device flow.
@@ -341,27 +346,27 @@ class Session(Protocol):
         """The next arrival, or ``None`` after ``seconds`` without one.
 
         Raises:
-            CallbackRefused: Something came that is not a callback at all; the wait goes on.
-            TransportUnavailable: Nothing can arrive any more (end of input, say).
-            TransportWanted: The user asks to go on by another transport.
+            CallbackRefused: Something came that is not a callback. The wait goes on.
+            TransportUnavailable: Nothing can arrive any more (the input has ended, say).
+            TransportWanted: The user wants to go on with another transport.
             KeyboardInterrupt: The user pressed Ctrl-C.
         """
         ...
 
     def reply(self, verdict: Verdict) -> None:
-        """Tell the sender of the last arrival what became of it.
+        """Show ``verdict`` to the sender of the last arrival.
 
-        ACCEPTED may be followed by one final verdict.
+        After ACCEPTED, one final verdict may follow.
         """
         ...
 
     def close(self) -> None:
-        """Release everything; may be called twice."""
+        """Release everything. A second call does nothing."""
         ...
 
 
 class Transport(Protocol):
-    """A way for the user's answer to come back. It never sees tokens, never changes state."""
+    """A way for the user's answer to come back. It never sees a token and never changes a state."""
 
     @property
     def name(self) -> str:
@@ -369,30 +374,30 @@ class Transport(Protocol):
         ...
 
     def prepare(self, asking: Asking) -> Session:
-        """Get ready: bind a port, ask for a device code.
+        """Get ready: bind a port, or request a device code.
 
         Raises:
-            TransportUnavailable: It cannot work here.
+            TransportUnavailable: The transport cannot work here.
             ProviderError: The provider refused the device request.
             NetworkError: The provider could not be reached.
         """
         ...
 
     def reopen(self, asking: Asking, presentation: Presentation) -> Session:
-        """Go on after a restart: the same address, the same device code.
+        """Go on after a restart, with the same address or the same device code.
 
         Raises:
-            TransportUnavailable: Not possible; the login has to be challenged anew.
+            TransportUnavailable: It is not possible. The login needs a new challenge.
         """
         ...
 
 
 class TransportWanted(Exception):
-    """The user asks to go on by another transport; like KeyboardInterrupt, not an error.
+    """The user wants to go on with another transport. Like KeyboardInterrupt, it is not an error.
 
     Attributes:
-        transport: The one they want.
-        refuse: Told why, if it cannot work; the wait then goes on as it was.
+        transport: The new transport.
+        refuse: Called with the reason if the new transport cannot work. Then the wait goes on.
     """
 
     def __init__(self, transport: Transport, refuse: Callable[[StayfastError], None]) -> None:
@@ -406,7 +411,7 @@ class TransportWanted(Exception):
 
 
 class NoticeKind(StrEnum):
-    """What a transport tells the user."""
+    """The kinds of notices to the user."""
 
     OPEN = "open"
     """Open ``url`` in a browser here; ``opened`` says whether one was started."""
@@ -421,11 +426,11 @@ class NoticeKind(StrEnum):
     MISTAKE = "mistake"
     """What was entered was not the answer; ``message`` says why."""
     RECEIVED = "received"
-    """The answer is here; ``message`` says what it looked like."""
+    """The answer has arrived; ``message`` describes it without showing it."""
 
 
 ASKING: Final = frozenset({NoticeKind.OPEN, NoticeKind.PASTE, NoticeKind.CODE, NoticeKind.ASK})
-"""The notices that ask the user to do something."""
+"""The kinds that ask the user to do something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -438,10 +443,10 @@ class Notice:
         qr: An address for a QR code.
         user_code: The code of the device flow.
         redirect_uri: Where the browser will end up.
-        expires_at: When it stops being of use, POSIX seconds.
+        expires_at: Until when the user can do it, POSIX seconds.
         opened: Whether a browser was started.
         message: A sentence.
-        seconds: A figure of time.
+        seconds: A time to wait, such as the one to the next poll.
     """
 
     kind: NoticeKind
@@ -456,7 +461,7 @@ class Notice:
 
 
 class Conversation(Protocol):
-    """Where a transport's notices go: a terminal, a web page, a log, nowhere."""
+    """The place for a transport's notices: a terminal, a web page, a log, or nowhere."""
 
     def tell(self, notice: Notice) -> None:
         """Show ``notice``."""
@@ -464,22 +469,22 @@ class Conversation(Protocol):
 
 
 class Answers(Protocol):
-    """Where a person's typed answers come from."""
+    """The place that typed answers come from."""
 
     def read(self, seconds: float) -> Secret | None:
-        """The next line, or ``None`` when there is none after ``seconds``.
+        """The next line, or ``None`` if no line comes within ``seconds``.
 
         Raises:
-            TransportUnavailable: End of input.
+            TransportUnavailable: The input has ended.
         """
         ...
 
     def fileno(self) -> int | None:
-        """A descriptor that can be waited on together with others, if there is one."""
+        """A descriptor that can be waited on together with others, or ``None``."""
         ...
 
     def close(self) -> None:
-        """Give back what was opened; may be called twice."""
+        """Give back what was opened. A second call does nothing."""
         ...
 
 
@@ -487,5 +492,5 @@ class Browser(Protocol):
     """Starts a browser for the user."""
 
     def open(self, url: str) -> str | None:
-        """Start one at ``url``; ``None`` if it was started, else why it was not."""
+        """Start a browser at ``url``. ``None`` if it was started, else the reason."""
         ...

@@ -1,15 +1,15 @@
-"""The table of the machine: every change of state a login may make, and nothing else.
+"""The table of the machine: every change of state that a login can make, and nothing else.
 
-Rules for whoever edits this file:
+Rules for a change of this file:
 
-1. **Everything that decides which state follows which is in** :data:`TABLE`. The interpreter, the
-   diagrams, the documentation, the words of the audit log and the property tests read it; none
-   of them knows a state or an arrow of its own.
-2. **A row is a promise to saved logins.** A record written by an older version must still find its
-   way out of every state, so rows are added; they are not taken away.
-3. **(trigger, source) is unique.** Of two rows that share both, the interpreter would silently
-   follow the first.
-4. **No row has an effect.** What happens outside is done by the conductor after the row was saved.
+1. **Only** :data:`TABLE` **says which state follows which.** The interpreter, the diagrams, the
+   documentation, the words of the audit log and the property tests read it. None of them has a
+   state or an arrow of its own.
+2. **A row is a promise to saved logins.** A record of an older version must still have a way out of
+   its state. So rows may be added, and none may be removed.
+3. **(trigger, source) is unique.** If two rows had both in common, the interpreter would follow the
+   first and never the second, without a warning.
+4. **No row has an effect.** The conductor acts outside after the row was saved.
 
 A refused input (a callback with another login's ``state``, say) is not a row: it changes nothing.
 """
@@ -22,7 +22,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """Where a login stands. ``idle`` is both the beginning and every end without tokens."""
+    """The state of a login. ``idle`` is the beginning, and also every end without tokens."""
 
     IDLE = "idle"
     CHALLENGE = "challenge"
@@ -34,7 +34,7 @@ class State(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What can happen to a login, in the imperative."""
+    """The triggers: what can happen to a login."""
 
     BEGIN = "begin"
     PRESENT = "present"
@@ -56,7 +56,7 @@ class Trigger(StrEnum):
 
 
 class Guard(StrEnum):
-    """A condition on the record; :mod:`stayfast.engine.machine` says what each one looks at."""
+    """A condition on the record; :data:`stayfast.engine.machine.GUARDS` has the tests."""
 
     POLLS = "polls"
     SENDS_CODE = "sends_code"
@@ -70,11 +70,11 @@ class Row:
 
     Attributes:
         trigger: What happens.
-        source: The state it may happen in.
-        dest: The state it leads to.
-        guard: What must hold of the record besides, if anything.
+        source: The state in which it can happen.
+        dest: The state after it.
+        guard: A condition that the record must meet as well.
         meaning: When it happens, in one clause.
-        rfc: The paragraph behind it, where a specification has one.
+        rfc: The section of a specification that asks for it.
     """
 
     trigger: Trigger
@@ -89,13 +89,13 @@ _S = State
 _T = Trigger
 
 TABLE: Final[tuple[Row, ...]] = (
-    # idle: not begun, or over; the record says why it is over
+    # idle: not begun, or ended; the reason in the record says why it ended
     Row(
         _T.BEGIN, _S.IDLE, _S.CHALLENGE,
         "verifier, state, nonce and deadline are minted, before anything leaves the machine",
         "RFC 7636 §4.1",
     ),
-    # challenge: the secrets exist, nobody has been asked
+    # challenge: the secrets are saved, and the user has seen nothing yet
     Row(
         _T.PRESENT, _S.CHALLENGE, _S.AWAITING_CALLBACK,
         "the transport is ready: port bound, request pushed or device code granted",
@@ -128,7 +128,7 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row(
         _T.SLOW_DOWN, _S.AWAITING_CALLBACK, _S.AWAITING_CALLBACK,
-        "a device poll was told to come less often; whoever polls next keeps to that",
+        "the provider asked for slower polls; every later poll keeps the new interval",
         "RFC 8628 §3.5",
         Guard.POLLS,
     ),
@@ -142,7 +142,7 @@ TABLE: Final[tuple[Row, ...]] = (
     # exchanging: a code or a refresh token is with the provider
     Row(
         _T.ACCEPT_TOKENS, _S.EXCHANGING, _S.AUTHENTICATED,
-        "tokens arrived and are saved before anyone is told",
+        "tokens arrived and are saved before success is reported",
         "RFC 6749 §5.1, §6",
     ),
     Row(
@@ -225,4 +225,4 @@ TABLE: Final[tuple[Row, ...]] = (
 )
 
 PENDING: Final = frozenset({State.CHALLENGE, State.AWAITING_CALLBACK, State.EXCHANGING})
-"""The states a login that has never held tokens passes through."""
+"""The states of a login that waits for its first tokens."""
