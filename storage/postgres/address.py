@@ -1,4 +1,4 @@
-"""Where a PostgreSQL database is: an address that never shows its password."""
+"""The address of a PostgreSQL database. It never shows its password."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ DEFAULT_SCHEMA: Final = "stayfast"
 CONNECT_TIMEOUT: Final = 5
 """Seconds to reach the server."""
 STATEMENT_TIMEOUT: Final = 15
-"""Seconds a statement may take, the wait for other writers included."""
-_PAUSED: Final = 10  # seconds a process may stand still inside a commit, which all others wait for
+"""Seconds that a statement may take, with its wait for other writers."""
+# Seconds that a process may pause inside a transaction. All writers of all hosts wait for it then,
+# and a process that was stopped (Ctrl-Z, a suspended laptop) may never go on.
+_PAUSED: Final = 10
 _FORM: Final = "STAYFAST_STORE=postgresql://USER@HOST/DATABASE"
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -38,34 +40,35 @@ class Address:
     def __init__(
         self, url: str, *, schema: str | None = None, environ: Mapping[str, str] | None = None
     ) -> None:
-        """Read ``url``: a libpq URI, which may name our ``schema`` besides.
+        """Read ``url``, a libpq URI that may also have our own parameter ``schema``.
 
-        What it does not say comes from ``PGHOST``, ``PGPASSFILE`` and their like.
+        ``PGHOST``, ``PGPASSFILE`` and the other variables of libpq supply what is missing.
 
         Args:
             url: Such as ``postgresql://stayfast@db.example.com/logins?schema=cli``.
-            schema: Instead of what ``url`` says; ``stayfast`` by default.
+            schema: Replaces the one in ``url``; the default is ``stayfast``.
             environ: The environment.
 
         Raises:
-            ConfigInvalid: It cannot be right.
+            ConfigInvalid: ``url`` is not the address of a database, or the schema has a bad name.
         """
         env = os.environ if environ is None else environ
         bare, named = _without_schema(url)
         self.schema = schema or named or DEFAULT_SCHEMA
         if not _SCHEMA.fullmatch(self.schema):
             raise ConfigInvalid(
-                f"{self.schema!r} is no name for a schema: lower-case letters, digits and _",
+                f"{self.schema!r} is not a name for a schema: lower-case letters, digits and _",
                 hint=f"{_FORM}?schema=stayfast",
             )
         try:
             self._settings = conninfo_to_dict(bare)
         except psycopg.Error:
-            # its words may quote the address, and with it the password
-            raise ConfigInvalid("that is no address of a database", hint=_FORM) from None
+            # libpq's message may quote the address with its password, so it is not shown
+            raise ConfigInvalid("that is not the address of a database", hint=_FORM) from None
         host = str(self._settings.get("host") or env.get("PGHOST") or "localhost")
         database = self._settings.get("dbname") or env.get("PGDATABASE") or "its user's database"
         self.place = f"{host}/{database}"
+        # libpq's own default is "prefer", which an attacker on the network can talk down to plain text
         if not _is_local(host) and "PGSSLMODE" not in env:
             self._settings.setdefault("sslmode", "require")
 
@@ -73,7 +76,12 @@ class Address:
         return f"Address({self.place})"
 
     def settings(self) -> dict[str, Any]:
-        """What :func:`psycopg.connect` is given."""
+        """The arguments for :func:`psycopg.connect`.
+
+        Every wait has a bound. The keepalives find out that a host or a network has gone, which TCP
+        alone would notice after hours. ``pg_temp`` comes last on the search path: else a temporary
+        table of another user could stand in for one of ours.
+        """
         bounds = (
             f"-c search_path={self.schema},pg_temp"
             f" -c statement_timeout={STATEMENT_TIMEOUT}s"
@@ -92,14 +100,14 @@ class Address:
 
 
 def _without_schema(url: str) -> tuple[str, str | None]:
-    """``url`` as libpq takes it, and the schema that it names."""
+    """``url`` without our own parameter, and the value of that parameter."""
     try:
         parts = urlsplit(url)
         given = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
-        raise ConfigInvalid("that is no address of a database", hint=_FORM) from None
+        raise ConfigInvalid("that is not the address of a database", hint=_FORM) from None
     if parts.scheme not in SCHEMES:
-        raise ConfigInvalid("that is no address of a database", hint=_FORM)
+        raise ConfigInvalid("that is not the address of a database", hint=_FORM)
     named = dict(given).get("schema")
     if named is None:
         return url, None

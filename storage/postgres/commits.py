@@ -1,8 +1,10 @@
-"""Commits in PostgreSQL: rows, events and integrity record in one transaction, whose end is never guessed.
+"""Commits in PostgreSQL: rows, events and integrity record in one transaction.
 
-Writers of all hosts stand in line at the row of the integrity record, since there is one audit chain and
-each event is linked to the one before. When the answer to a COMMIT is lost, the log is looked at:
-its events carry seals that nobody else can have made, so what is there was committed.
+There is one audit chain, and each event is linked to the one before. So all writers of all hosts take
+the row of the integrity record first, and wait for each other there.
+
+The outcome of a commit is never guessed. If the answer to a COMMIT is lost, the log is read: the
+links of its events can only be ours, so if they are there, the transaction was committed.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ _Written = tuple["Head", list["Recorded"]]
 
 
 class _Doubt(Exception):
-    """The answer to a COMMIT was lost; ``head`` is what it would have led to."""
+    """The answer to a COMMIT was lost. ``head`` is the head of the log if it was done."""
 
     def __init__(self, head: Head, recorded: list[Recorded]) -> None:
         super().__init__()
@@ -51,7 +53,7 @@ class Commits:
     """Writes into one database."""
 
     def __init__(self, connections: Connections, marker: RollbackMarker) -> None:
-        """Write by way of ``connections``, and note in ``marker`` how far the database has come."""
+        """Write over ``connections``, and save the latest generation of the database in ``marker``."""
         self._connections = connections
         self._marker = marker
 
@@ -80,7 +82,7 @@ class Commits:
         return self._written(keys, write)[-1]
 
     def set_aside(self, keys: Keys) -> Recorded:
-        """Leave a damaged log behind and begin a new segment; gives the record of that."""
+        """Set a damaged log aside, begin a new segment, and give the record of that."""
 
         def write(connection: Connection, database: Executor, head: Head) -> _Written:
             del connection
@@ -90,28 +92,28 @@ class Commits:
         return self._written(keys, write)[-1]
 
     def prune(self, keys: Keys, before: float) -> Pruned | None:
-        """Remove what was recorded before ``before``; ``None`` if there is nothing.
+        """Remove the records before ``before``. ``None`` if there are no such records.
 
         Raises:
-            Damaged: The records that would go are not as they were written.
+            Damaged: The records to remove are not as they were written.
         """
-        told: list[Pruned] = []
+        removed: list[Pruned] = []
 
         def write(connection: Connection, database: Executor, head: Head) -> _Written:
             del connection
-            told.clear()
+            removed.clear()  # the transaction may be done anew
             done = prune(database, keys, head, before)
             if done is None:
                 return head, []
             head, pruned, recorded = done
-            told.append(pruned)
+            removed.append(pruned)
             return head, [recorded]
 
         self._written(keys, write)
-        return told[0] if told else None
+        return removed[0] if removed else None
 
     def probe(self, keys: Keys) -> None:
-        """Write the integrity record as it is, and take it back."""
+        """Write the integrity record unchanged, and roll back."""
 
         def work(connection: Connection) -> None:
             with connection.transaction(force_rollback=True):
@@ -146,11 +148,11 @@ class Commits:
         database = Executor(connection)
         written: _Written | None = None
         try:
-            # in a pipeline: what is written goes out with the COMMIT, in one journey, so that over
-            # a network too the row that all writers wait for is held for two of them
+            # In a pipeline all statements go out together with the COMMIT. So the row that all other
+            # writers wait for is held for two round trips, however many statements there are.
             with connection.pipeline():
                 connection.execute("BEGIN")
-                # waits for whoever holds it: one writer at a time, of all hosts
+                # the lock: one writer at a time, of all hosts
                 before = read_head(database, keys, for_update=True)
                 first: list[Recorded] = []
                 if self._marker.behind(keys, before.generation):
@@ -177,15 +179,15 @@ class Commits:
         return recorded
 
     def _was_committed(self, doubt: _Doubt, deadline: float) -> bool:
-        """Whether the events of ``doubt`` are in the log, once nobody writes there any more.
+        """Whether the events of ``doubt`` are in the log. It waits for writers to finish first.
 
         Raises:
-            OutcomeUnknown: The server did not come back to tell.
+            OutcomeUnknown: The server did not come back in time.
         """
 
         def look(connection: Connection) -> bool:
             with connection.transaction():
-                # whoever still commits holds this row, our own lost transaction included
+                # our own lost transaction may still be running: it holds this row until its end
                 connection.execute("SELECT one FROM head FOR UPDATE")
                 found = connection.execute(
                     "SELECT mac FROM audit WHERE seq = %s", (doubt.head.seq,)
@@ -204,7 +206,7 @@ class Commits:
 
 
 def _check_fence(connection: Connection, change: Change) -> None:
-    """Make sure that nobody has taken the lease of ``change`` since; nor can until the commit."""
+    """Make sure that the lease of ``change`` is ours. ``FOR SHARE`` keeps it so until the commit."""
     if not change.fence:
         return
     held = connection.execute(

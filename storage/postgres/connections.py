@@ -1,11 +1,12 @@
-"""The connections of one process: few, bounded in time, made when needed, kept for the next use.
+"""The connections of one process to the database.
 
-:class:`Connections` is a pool without threads of its own: a process that has such threads cannot
-send a courier, because a courier is forked. A connection goes back to the pool after each piece of
-work; none is kept open while an HTTP request runs.
+:class:`Connections` is a pool without threads of its own: a process with threads cannot fork a
+courier. Connections are few, are made when they are needed, and go back to the pool after each piece
+of work. No connection is held during an HTTP request: the database has a limit on connections, and a
+provider may take half a minute.
 
 :class:`Executor` lets the code of the vault, which is written for SQLite, run over one of these
-connections: it rewrites the few words in which the two databases differ.
+connections. It rewrites the few words in which the two databases differ.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ T = TypeVar("T")
 Connection = psycopg.Connection[Any]
 
 MOST: Final = 8
-"""Connections of one process at once; further threads wait for one."""
+"""Connections of one process at the same time. Further threads wait for one."""
 PATIENCE: Final = 10.0
-"""Seconds for which a server that went away is waited for: a restart takes about one."""
-_FROZEN: Final = (
-    STATEMENT_TIMEOUT + 5.0
-)  # seconds after which a server is dead that still answers TCP
+"""Seconds to wait for a server that went away. A restart takes about one second."""
+# Seconds after which a server counts as dead. One whose machine still answers TCP never trips the
+# keepalives, and it should have ended the statement itself by STATEMENT_TIMEOUT.
+_FROZEN: Final = STATEMENT_TIMEOUT + 5.0
 _BEGUN: Final = frozenset({TransactionStatus.INTRANS, TransactionStatus.INERROR})
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
@@ -52,10 +53,14 @@ _clock: Final = SystemClock()
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection on which no wait is without end, whatever the server does."""
+    """A connection on which every wait has a bound, whatever the server does."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Drive ``gen`` as psycopg does, up to the bound; a connection that met it is closed."""
+        """Run ``gen`` as psycopg does, but for :data:`_FROZEN` at most.
+
+        A connection that met the bound is closed: a late answer would be taken for the answer to
+        the next statement.
+        """
         try:
             return super().wait(gen, interval, timeout or _FROZEN)
         except psycopg.OperationalError as error:
@@ -71,17 +76,17 @@ class Connections:
     """The connections of one process to one database.
 
     Attributes:
-        patience: Seconds for which a server that went away is waited for.
-        opening: Held by the thread that opens what is behind them, once for all.
+        patience: Seconds to wait for a server that went away.
+        opening: The lock of the thread that opens the database for all threads.
     """
 
     def __init__(self, address: Address, *, most: int = MOST, patience: float = PATIENCE) -> None:
-        """At most ``most`` at once; none is made before it is needed.
+        """Make an empty pool.
 
         Args:
-            address: Where the database is.
-            most: How many at once.
-            patience: Seconds for which a server that went away is waited for.
+            address: The address of the database.
+            most: How many connections may be open at the same time.
+            patience: Seconds to wait for a server that went away.
         """
         self._address = address
         self.patience = patience
@@ -97,21 +102,21 @@ class Connections:
         self._idle: list[Connection] = []
 
     def __del__(self) -> None:
-        """Close what is open, as psycopg wants it."""
+        """Close the connections: psycopg warns about one that is dropped while open."""
         self.close()
 
     def close(self) -> None:
-        """Close the connections nobody uses; new ones are made when they are needed."""
+        """Close the idle connections. New ones are made when they are needed."""
         with self._guard:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
 
     def run(self, work: Callable[[Connection], T], *, patience: float | None = None) -> T:
-        """What ``work`` gives; it is done anew where the server goes away, so it must bear that.
+        """The result of ``work``. If the server goes away, ``work`` is done again: it must be repeatable.
 
         Raises:
-            StorageError: The server did not come back in time, or says no.
+            StorageError: The server did not come back in time, or refused the work.
         """
         deadline = _clock.monotonic() + (self.patience if patience is None else patience)
         pause = _FIRST_PAUSE
@@ -126,7 +131,7 @@ class Connections:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def explain(self, error: psycopg.Error) -> StorageError:
-        """``error`` in our words."""
+        """``error`` as one of our own errors."""
         return translate(error, self._address)
 
     @contextmanager
@@ -134,8 +139,8 @@ class Connections:
         """A connection for the calling thread alone, outside of any transaction.
 
         Raises:
-            psycopg.Error: None can be had, or it broke.
-            StorageError: All are in use.
+            psycopg.Error: No connection can be made, or it broke.
+            StorageError: All connections are in use.
         """
         if not self._permits.acquire(timeout=_FROZEN):
             raise StorageError(
@@ -152,7 +157,8 @@ class Connections:
                 raise
             self._put_back(connection)
         finally:
-            if permits is self._permits:  # not in a child that was forked meanwhile
+            # a child that was forked meanwhile has permits of its own, and none of them is taken
+            if permits is self._permits:
                 permits.release()
 
     def _take(self) -> Connection | None:
@@ -173,7 +179,8 @@ class Connections:
             raise CannotConnect(error, known=self._known) from None
         self._known = True
         try:
-            # whatever the server's default: what is acknowledged here is durable there
+            # A server with this setting off acknowledges a commit before it is durable. Then a power
+            # cut could lose tokens whose old refresh token is already spent.
             connection.execute(
                 "SELECT set_config('synchronous_commit', 'on', false)"
                 " WHERE current_setting('synchronous_commit') = 'off'"
@@ -191,7 +198,7 @@ class Connections:
             self._idle.append(connection)
 
     def _undo(self, connection: Connection) -> None:
-        """After an error: whatever was begun is taken back."""
+        """Roll back after an error, and keep the connection if it is still sound."""
         with suppress(psycopg.Error):
             if connection.info.transaction_status in _BEGUN:
                 connection.rollback()
@@ -200,17 +207,21 @@ class Connections:
         connection.close()
 
     def leave_to_parent(self) -> None:
-        """In a forked child: the connections are the parent's, and to close them would end them."""
+        """Forget all connections, in a forked child.
+
+        They belong to the parent. If the child closed one, it would end the parent's session at the
+        server. So they are kept in a list, where the garbage collector does not close them.
+        """
         _parents.extend(self._idle)
         self._start()
 
 
 def _has_news(connection: Connection) -> bool:
-    """Whether an idle connection has something to read: that the server has closed it, mostly."""
+    """Whether an idle connection has something to read, which mostly means that the server closed it."""
     try:
         if not hasattr(select, "poll"):
             return bool(select.select([connection.fileno()], [], [], 0)[0])
-        poll = select.poll()  # select() itself knows no descriptor above 1023
+        poll = select.poll()  # select() fails for descriptors above 1023
         poll.register(connection.fileno(), select.POLLIN)
         return bool(poll.poll(0))
     except (OSError, ValueError, psycopg.Error):
@@ -223,7 +234,7 @@ class Executor:
     __slots__ = ("_connection",)
 
     def __init__(self, connection: Connection) -> None:
-        """Run statements over ``connection``, which stays its owner's."""
+        """Run statements over ``connection``, which the caller still owns."""
         self._connection = connection
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
@@ -233,7 +244,7 @@ class Executor:
 
 @cache
 def _translated(sql: str) -> bytes:
-    """``sql`` in PostgreSQL's words; as octets, because psycopg's types take only literal text."""
+    """``sql`` for PostgreSQL, as octets: psycopg's types allow other text only as a literal."""
     return _IN_POSTGRESQL.get(sql, sql).replace("?", "%s").replace(" AS BLOB", " AS BYTEA").encode()
 
 

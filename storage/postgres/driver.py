@@ -1,4 +1,4 @@
-"""What is known of PostgreSQL without its driver, which only ``stayfast[postgres]`` brings along."""
+"""What can be said about PostgreSQL without its driver, which only ``stayfast[postgres]`` installs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from ...engine.errors import ConfigMissing
 
 SCHEMES: Final = ("postgresql", "postgres")
-"""How the address of a database begins."""
+"""The schemes of the address of a database."""
 
 GRANTS: Final = """\
 GRANT USAGE ON SCHEMA {schema} TO {role};
@@ -18,11 +18,11 @@ GRANT SELECT, INSERT ON {schema}.audit TO {role};
 GRANT SELECT, UPDATE ON {schema}.head TO {role};
 GRANT USAGE ON SEQUENCE {schema}.fence TO {role};
 """
-"""All that a role needs that only uses the tables; none of it lets it rewrite the audit log."""
+"""All rights of a role that only uses the tables. None of them lets it rewrite the audit log."""
 
 
 def is_address(choice: str) -> bool:
-    """Whether ``choice`` of a storage is the address of a PostgreSQL database."""
+    """Whether ``choice``, the value of ``STAYFAST_STORE``, is the address of a database."""
     scheme, marked, _ = choice.partition("://")
     return bool(marked) and scheme in SCHEMES
 
@@ -31,11 +31,11 @@ def require_psycopg() -> None:
     """Load psycopg, once.
 
     Raises:
-        ConfigMissing: It is not installed.
+        ConfigMissing: psycopg is not installed.
     """
     try:
         import_module("psycopg")
-    except ImportError as error:  # absent, or without a libpq to speak through
+    except ImportError as error:  # not installed, or installed without libpq
         raise ConfigMissing(
             "logins in PostgreSQL need psycopg, which is not installed",
             hint="in a clone of Stayfast: pip install '.[postgres]'",

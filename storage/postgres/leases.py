@@ -1,12 +1,19 @@
-"""Leases as rows: the right to change a login, lent to one process on one host at a time.
+"""Leases as rows: the right to change a login, lent to one process of one host at a time.
 
-The database's clock alone says when a lease ends; a lease's number, its fence, grows with each
-that is given, so that whoever lost one is told apart from whoever has it now. Nothing is held open
-meanwhile: neither a transaction nor a connection.
+The database cannot see that a process died. So a lease ends by itself after a time, and its holder
+must extend it. Only the database's clock counts, because the clocks of hosts differ.
 
-The processes of one host first stand in line at a file's lock, as in the vault. So one of them at
-most asks the database; and what a process of this host held that was killed is free at once, since
-whoever has the lock knows that nobody else here is alive under that lease.
+A holder may lose its lease without noticing: it was suspended, or cut off. So every lease has a
+number, its fence, which grows with each lease. A commit names its fence, and is refused if the login
+has a newer one. No transaction and no connection is held open meanwhile.
+
+    host A, process 1 ─┐
+    host A, process 2 ─┼─ lock of a file ─── row in the database ─┬── lock of a file ─ host B …
+    host A, process 3 ─┘   (one waits here)  (one of all hosts)   └── …
+
+The processes of one host first wait for the lock of a file, as in the vault. So only one of them asks
+the database. And a process that holds the file's lock knows that no other process of this host lives
+with the lease, so it may take over at once what a killed process of its host has left.
 """
 
 from __future__ import annotations
@@ -26,9 +33,11 @@ from ..host import SystemClock
 from .connections import Connection, Connections
 
 TTL: Final = LEASE_OUTLASTS + 10.0
-"""Seconds a lease is lent for; one that its holder keeps is lent anew well before."""
+"""Seconds that a lease lasts. Its holder extends it well before the end."""
 _FIRST_PAUSE: Final = 0.01
-_LONGEST_PAUSE: Final = 0.03  # one process of a host asks; where no lock says so, fewer times
+# Seconds between two tries. With the lock of a file, one process of each host tries; without it
+# (no home directory) all do, and so each does less often.
+_LONGEST_PAUSE: Final = 0.03
 _LONGEST_PAUSE_OF_MANY: Final = 0.1
 _clock: Final = SystemClock()
 
@@ -55,31 +64,33 @@ _RELEASE: Final = "UPDATE lease SET until = NULL WHERE login = %(login)s AND fen
 
 
 def now_awake_or_not() -> float:
-    """Seconds that also pass while the machine sleeps: the server's clock goes on."""
+    """Seconds that also pass while the machine sleeps, because the server's clock goes on."""
+    # CLOCK_MONOTONIC stands still in a suspend: a laptop that wakes up would take a lease for its
+    # own that ended an hour ago
     boot = getattr(time, "CLOCK_BOOTTIME", None)
     return _clock.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 @dataclass(slots=True)
 class _Term:
-    """When a lease ends at the earliest, by :func:`now_awake_or_not`."""
+    """The earliest end of a lease, by :func:`now_awake_or_not`."""
 
     until: float
 
 
 @dataclass(frozen=True, slots=True)
 class LentLease(Lease):
-    """A lease that ends by itself unless it is kept."""
+    """A lease that ends by itself unless it is extended."""
 
     rows: LeaseRows = field(kw_only=True, repr=False)
     term: _Term = field(kw_only=True, repr=False)
 
     def keep(self) -> None:
-        """See :meth:`stayfast.engine.ports.Lease.keep`; asks the database only when it must."""
+        """See :meth:`stayfast.engine.ports.Lease.keep`. It asks the database only if it must."""
         self.rows.keep(self)
 
     def release(self) -> None:
-        """See :meth:`stayfast.engine.ports.Lease.release`; where it fails, it ends by itself."""
+        """See :meth:`stayfast.engine.ports.Lease.release`. If that fails, the lease ends by itself."""
         with suppress(StorageError):
             self.rows.release(self)
 
@@ -88,7 +99,7 @@ class LeaseRows:
     """The table ``lease``."""
 
     def __init__(self, connections: Connections, *, ttl: float = TTL) -> None:
-        """Leases are lent for ``ttl`` seconds, by way of ``connections``."""
+        """Lend leases for ``ttl`` seconds each, over ``connections``."""
         self._connections = connections
         self._ttl = ttl
 
@@ -103,13 +114,14 @@ class LeaseRows:
         """A lease of ``login_id``.
 
         Args:
-            login_id: Whose.
+            login_id: The login.
             wait: Seconds to wait for another holder.
-            host_lock: The name of the host's lock that we hold; nobody else who gives that name has it.
-            until: Asked while waiting; when true, waiting has no more point.
+            host_lock: The name of the lock of this host that we hold. No other process can hold a
+                lock of that name, so a lease with it was left by a dead process.
+            until: Called during the wait. Once it is true, the wait is pointless.
 
         Raises:
-            LoginBusy: Another process has it; the message names it.
+            LoginBusy: Another process has the lease; the message names it.
             StorageError: The server does not answer.
         """
         asked: dict[str, Any] = {
@@ -124,6 +136,7 @@ class LeaseRows:
         free = True
         while True:
             if free:
+                # measured before the request: the server's clock starts later than this one
                 began = now_awake_or_not()
                 taken = self._run(_TAKE, asked)
                 if taken is not None:
@@ -134,7 +147,7 @@ class LeaseRows:
             left = deadline - _clock.monotonic()
             if left <= 0 or (not free and until is not None and until()):
                 raise LoginBusy(f"login {login_id[:4]} {_handled(holder)}", hint="stayfast status")
-            if not free:  # jittered, so that hosts do not knock in step
+            if not free:  # a random part, so that hosts that began together do not ask together
                 _clock.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
                 pause = min(pause * 2, longest)
 
@@ -149,10 +162,10 @@ class LeaseRows:
         lease.term.until = began + self._ttl
 
     def release(self, lease: LentLease) -> None:
-        """Give ``lease`` back; one that somebody else has by now stays theirs.
+        """End ``lease``. If another process has the login's lease by now, nothing changes.
 
         Raises:
-            StorageError: The server does not answer; the lease ends by itself.
+            StorageError: The server does not answer. The lease ends by itself.
         """
         asked = {"login": lease.login_id, "fence": lease.fence}
 
@@ -169,7 +182,7 @@ class LeaseRows:
 
 
 def fenced(login_id: str) -> Fenced:
-    """That the lease of ``login_id`` is another process's by now."""
+    """The error that another process has the lease of ``login_id`` now."""
     return Fenced(
         f"login {login_id[:4]} has been taken over by another process meanwhile",
         hint="stayfast status",

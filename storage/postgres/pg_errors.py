@@ -1,4 +1,4 @@
-"""PostgreSQL's errors as ours; none repeats what libpq was told."""
+"""PostgreSQL's errors as our own errors. No message quotes libpq, which may quote the address."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from .address import Address
 
 _HELP: Final = "stayfast help storage"
+# SQLSTATE codes or their beginnings (PostgreSQL manual, appendix A)
 _AWAY: Final = ("57P01", "57P02", "57P03", "08", "53300")  # shut down, starting, cut off, crowded
-_AGAIN: Final = ("40001", "40P01", "25P03")  # undone by the server: it may be done again
+_AGAIN: Final = ("40001", "40P01", "25P03")  # rolled back by the server: it may be done again
 _SLOW: Final = ("57014", "55P03", "25P03")  # timed out: statement, lock, pause in a transaction
+# A failed connection has no SQLSTATE. These words of libpq say that the server will be back.
 _COMING_BACK: Final = (
     "starting up",
     "shutting down",
     "recovery mode",
     "not yet accepting",
     "too many",
-    "temporarily unavailable",  # a crowd at its door
+    "temporarily unavailable",  # its queue of connections is full
     "timeout expired",
 )
 
@@ -30,40 +32,40 @@ class CannotConnect(psycopg.OperationalError):
     """No connection could be made.
 
     Attributes:
-        coming_back: Whether the server says, or its history here suggests, that it soon can be.
+        refused: Whether the server refused the user or the password.
+        coming_back: Whether a later try may succeed: the server says so, or has answered before.
     """
 
     def __init__(self, error: psycopg.Error, *, known: bool) -> None:
-        """``error`` is what libpq said; ``known`` is whether the server has answered us before."""
+        """Judge ``error`` of libpq; ``known`` is whether the server has answered us before."""
         super().__init__("no connection")
-        told = str(error)
-        refused = "password" in told or "role" in told or "pg_hba" in told
-        self.refused = refused
-        self.coming_back = known or any(words in told for words in _COMING_BACK)
+        text = str(error)
+        self.refused = "password" in text or "role" in text or "pg_hba" in text
+        self.coming_back = known or any(words in text for words in _COMING_BACK)
 
 
 def is_away(error: psycopg.Error) -> bool:
-    """Whether the server went away or undid the work, so that it may be tried again."""
+    """Whether the server went away or rolled back, so that the work may be tried again."""
     if isinstance(error, CannotConnect):
         return error.coming_back
     return _lost(error) or (error.sqlstate or "").startswith(_AWAY + _AGAIN)
 
 
 def in_doubt(error: psycopg.Error) -> bool:
-    """Whether a COMMIT that failed so may have been done all the same."""
+    """Whether a COMMIT with this error may still have been done."""
     state = error.sqlstate or ""
     return _lost(error) or state.startswith(_AWAY) or state in _SLOW
 
 
 def _lost(error: psycopg.Error) -> bool:
-    """Whether the connection broke: the server said nothing."""
+    """Whether the connection broke without an answer of the server."""
     return error.sqlstate is None and isinstance(
         error, psycopg.OperationalError | psycopg.InterfaceError
     )
 
 
 def translate(error: psycopg.Error, address: Address) -> StorageError:
-    """``error`` in our words."""
+    """``error`` as one of our own errors."""
     state = error.sqlstate or ""
     place, later = address.place, "try again in a while"
     if isinstance(error, CannotConnect) and error.refused:

@@ -1,7 +1,7 @@
-"""The tables in PostgreSQL, and how they come to be what this version needs.
+"""The tables in PostgreSQL, and the migration to what this version needs.
 
-Steps are only ever added. They run under an advisory lock, each version once, and all in one
-transaction; hosts that come meanwhile wait for them.
+Steps are only added, never changed: a database may be at any earlier version. All missing steps run
+in one transaction and under an advisory lock, so each runs once, and other hosts wait meanwhile.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _LOCK: Final = 0x53544159  # "STAY"
 
-# asked of the catalogue's rows: to_regclass() may still answer from before we waited for the lock
+# These read the rows of the catalogue. to_regclass() uses a cache, which may be older than the lock
+# that we waited for.
 _SCHEMA_IS_THERE: Final = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)"
 _TABLE_IS_THERE: Final = """
 SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -52,20 +53,24 @@ STEPS: Final = (
     ) WITH (fillfactor = 50);
     """,
 )
-"""What leads from each version of the tables to the next. Sealed octets do not compress."""
+"""The step from each version of the tables to the next.
+
+Sealed octets do not compress, so their columns are stored without compression. The fill factors leave
+room on the pages of rows that are updated often.
+"""
 
 
 def prepare(connection: Connection, schema: str, finish: Callable[[], None]) -> None:
     """Make the tables, or bring them up to this version.
 
     Args:
-        connection: With ``schema`` as its search path.
-        schema: Where they are.
-        finish: Called in the transaction that makes them, last.
+        connection: A connection with ``schema`` as its search path.
+        schema: The schema of the tables.
+        finish: Called at the end of the transaction that makes them.
 
     Raises:
-        NewerFormat: A newer version has changed them.
-        StorageError: They are not there, and this user may not make them.
+        NewerFormat: A newer version has changed the tables.
+        StorageError: The tables are missing, and this user may not make them.
     """
     if _version(connection, schema) == len(STEPS):
         return
@@ -73,7 +78,7 @@ def prepare(connection: Connection, schema: str, finish: Callable[[], None]) -> 
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, schema))
             before = _version(connection, schema)
-            if before == len(STEPS):
+            if before == len(STEPS):  # another process made them while we waited for the lock
                 return
             if not _one(connection, _SCHEMA_IS_THERE, (schema,)):
                 connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
@@ -94,10 +99,10 @@ def prepare(connection: Connection, schema: str, finish: Callable[[], None]) -> 
 
 
 def _version(connection: Connection, schema: str) -> int | None:
-    """The version of the tables; ``None`` where there are none.
+    """The version of the tables, or ``None`` if there are no tables.
 
     Raises:
-        NewerFormat: It is one we do not know.
+        NewerFormat: The version is newer than this program.
     """
     if not _one(connection, _TABLE_IS_THERE, (schema,)):
         return None

@@ -1,9 +1,9 @@
-"""Logins in PostgreSQL: the contract of every storage, for many users on many hosts.
+"""Logins in PostgreSQL, for many users on many hosts, under the contract of every storage.
 
-:class:`PostgresStorage` is the storage. Rows are sealed, signed and chained by the code of the
-vault, which runs here over an :class:`~.connections.Executor`. :class:`PostgresOpener` opens the
-database once per process: it makes the tables if they are missing, reads the header, and finds on
-this host a key that opens one of the header's slots.
+:class:`PostgresStorage` is the storage. The vault's own code seals, signs and chains the rows; it
+runs here over an :class:`~.connections.Executor`. :class:`PostgresOpener` opens the database once
+per process: it makes missing tables, reads the header, and finds a key on this host that opens one
+of the header's slots.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-_NOTICEABLE: Final = 0.005  # seconds of waiting after which somebody may have answered us
+_NOTICEABLE: Final = 0.005  # seconds of a wait in which another process may have done our work
 _HELP: Final = "stayfast help storage"
 _clock: Final = SystemClock()
 
 
 class PostgresStorage:
-    """Sealed logins in one database, shared by any number of threads, processes and hosts.
+    """Sealed logins in one database, for any number of threads, processes and hosts.
 
-    The database sees neither tokens nor the names of providers and accounts: rows are sealed as
-    in the vault, under a root key whose slots are opened on each host by a key file, a passphrase
-    (``STAYFAST_PASSPHRASE``) or a keyring.
+    The database sees no token, and no name of a provider or account. Rows are sealed as in the vault,
+    under a root key. On each host a key file, a passphrase (``STAYFAST_PASSPHRASE``) or a keyring
+    opens one of the slots that wrap the root key.
     """
 
     def __init__(
@@ -82,26 +82,28 @@ class PostgresStorage:
         announce: Callable[[str], None] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """The logins at ``url``; nothing is opened, or made, before it is needed.
+        """Use the logins at ``url``. Nothing is opened or made before it is needed.
 
         Args:
-            url: A libpq URI, such as ``postgresql://stayfast@db.example.com/logins``; a password
-                is better kept in ``PGPASSFILE``.
-            schema: The schema of the tables; ``stayfast`` by default, or ``?schema=`` in ``url``.
-            config_dir: Where this host's key file is; the user's configuration directory.
-            passphrase: Gives the passphrase, where one is needed; ``STAYFAST_PASSPHRASE``.
-            state_dir: Where the locks of this host's processes are; the user's state directory.
-                Where none can be made, the database alone keeps them apart.
-            most_connections: How many this process may have open at once.
-            lease_seconds: For how long a login stays with a host that was cut off.
-            patience: Seconds for which a server that goes away is waited for.
-            interactive: Whether somebody is there to answer a keyring's prompt.
-            announce: Called with one line when the tables are made (how the key is kept), and when
-                the database turns out to be an older one than this host has seen.
+            url: A libpq URI, such as ``postgresql://stayfast@db.example.com/logins``. A password
+                should be in ``PGPASSFILE`` instead.
+            schema: The schema of the tables; the default is ``?schema=`` in ``url``, or ``stayfast``.
+            config_dir: The directory of this host's key file; the default is the user's
+                configuration directory.
+            passphrase: Gives the passphrase if one is needed; the default is
+                ``STAYFAST_PASSPHRASE``.
+            state_dir: The directory for the locks of this host's processes; the default is the user's
+                state directory. If it cannot be made, only the database keeps processes apart.
+            most_connections: How many connections this process may have at the same time.
+            lease_seconds: How long a login stays with a host that was cut off.
+            patience: Seconds to wait for a server that went away.
+            interactive: Whether a person can answer a keyring's prompt.
+            announce: Called with one line when the tables are made (it says how the key is kept), and
+                when the database is older than one that this host has seen.
             environ: The environment.
 
         Raises:
-            ConfigInvalid: The address cannot be right.
+            ConfigInvalid: ``url`` is not the address of a database.
         """
         env = os.environ if environ is None else environ
         self._address = Address(url, schema=schema, environ=env)
@@ -115,7 +117,8 @@ class PostgresStorage:
             announce=announce,
             environ=env,
         )
-        # beside this host's key: a database that was put back cannot put this back as well
+        # The marker is on this host: whoever puts an old copy of the database back cannot put the
+        # marker back with it.
         place = (
             absolute(config_dir, env, CONFIG_VARIABLE) if config_dir else default_config_dir(env)
         )
@@ -162,7 +165,8 @@ class PostgresStorage:
                 lambda: row_by_alias(database, keys, alias),
             )
         )
-        if login is not None and login.alias != alias:  # the index is not sealed with the row
+        # the index column is not sealed with the row: somebody could have exchanged two of them
+        if login is not None and login.alias != alias:
             raise Damaged("a login in the database is filed under another's name", hint=_HELP)
         return login
 
@@ -177,9 +181,9 @@ class PostgresStorage:
         return None if row is None else decode_login(open_secret(keys, row))
 
     def summaries(self) -> Iterable[Summary]:
-        """See :meth:`stayfast.engine.ports.Storage.summaries`; rows that do not open are left out.
+        """See :meth:`stayfast.engine.ports.Storage.summaries`.
 
-        What is left out is not silent: :meth:`problems` names it, and reading it says why.
+        A row that cannot be opened is left out. :meth:`problems` names it, and :meth:`read` raises.
         """
 
         def work(database: Executor, keys: Keys) -> list[Summary]:
@@ -193,7 +197,7 @@ class PostgresStorage:
         """See :meth:`stayfast.engine.ports.Storage.events`."""
 
         def work(database: Executor, keys: Keys) -> Sequence[Recorded]:
-            database.execute("BEGIN")  # the integrity record and the log of one moment
+            database.execute("BEGIN")  # one snapshot of the integrity record and the log
             head = read_head(database, keys)
             found = read_events(database, keys, head, after=after, limit=limit)
             database.execute("COMMIT")
@@ -202,16 +206,16 @@ class PostgresStorage:
         return self._reading(work)
 
     def problems(self) -> list[str]:
-        """What in the database is not as it was saved, one sentence each; empty if all is well."""
+        """One sentence for each thing that is not as it was saved."""
         return self._reading(problems_of)
 
     def verify(
         self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
     ) -> Verification:
-        """Check the audit log: links, numbers, end, histories, and whether the logins agree with it.
+        """Check the audit log: links, numbers, end and histories, and compare it with the logins.
 
         Args:
-            marks: The records whose links are to be kept in the answer.
+            marks: The numbers of the records whose links the result has as marks.
             forward: The first record whose key was erased, and that key.
         """
         return self._reading(lambda database, keys: check_log(database, keys, marks, forward))
@@ -227,11 +231,11 @@ class PostgresStorage:
         return check_lines(lines, audit.link, marks, self._opener.keys().name)
 
     def signer(self) -> Signer:
-        """What signs checkpoints of the log."""
+        """The signer of checkpoints of the log."""
         return Signer(self._opener.keys())
 
     def checkpoint(self) -> str | None:
-        """A signed note of how the log stands; ``None`` of an empty one."""
+        """A signed checkpoint of the log as it is now; ``None`` if it is empty."""
         return self._reading(signed_head)
 
     def _reading(self, work: Callable[[Executor, Keys], T]) -> T:
@@ -245,7 +249,7 @@ class PostgresStorage:
     # --- writing ---------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """See :meth:`stayfast.engine.ports.Storage.probe`: a write, taken back."""
+        """See :meth:`stayfast.engine.ports.Storage.probe`: a write that is rolled back."""
         self._commits.probe(self._opener.keys())
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
@@ -257,32 +261,32 @@ class PostgresStorage:
         return self._commits.note(self._opener.keys(), event)
 
     def set_aside(self) -> Recorded | None:
-        """Leave a damaged log behind and begin a new segment; gives the record of that."""
+        """Set a damaged log aside, begin a new segment, and give the record of that."""
         return self._commits.set_aside(self._opener.keys())
 
     def prune(self, before: float) -> Pruned | None:
-        """Remove what was recorded before ``before``, POSIX seconds; ``None`` if there is nothing.
+        """Remove the records before ``before``, POSIX seconds. ``None`` if there are none.
 
-        Its user needs more rights than others: ``DELETE`` on ``audit`` and ``login``.
+        The user needs a right that others lack: ``DELETE`` on ``audit`` and ``login``.
 
         Raises:
-            Damaged: The records that would go are not as they were written.
+            Damaged: The records to remove are not as they were written.
         """
         return self._commits.prune(self._opener.keys(), before)
 
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
     ) -> AbstractContextManager[Lease]:
-        """See :meth:`stayfast.engine.ports.Storage.lease`: a row, behind this host's own lock."""
+        """See :meth:`stayfast.engine.ports.Storage.lease`: a row, and the lock of a file before it."""
         return self._lease(login_id, wait, until)
 
     @contextmanager
     def _lease(
         self, login_id: str, wait: float, until: Callable[[], bool] | None
     ) -> Generator[Lease]:
-        self._opener.keys()  # the tables are there
+        self._opener.keys()  # makes the tables if they are missing
         began = _clock.monotonic()
-        # each answer costs a look at the database, and a crowd may be asking
+        # each call of ``until`` reads the database, and many processes may wait here
         sooner = None if until is None else ChangePolling(lambda: None, until)
         process = os.getpid()
         with hold_host_lock(self._locks, login_id, wait=wait, until=sooner) as host_lock:
@@ -297,11 +301,12 @@ class PostgresStorage:
             try:
                 yield lease
             finally:
-                if process == os.getpid():  # not in a child that was forked meanwhile
+                # a child that was forked meanwhile must not end the parent's lease
+                if process == os.getpid():
                     lease.release()
 
     def close(self) -> None:
-        """Let go of the connections; new ones are made when they are needed."""
+        """Close the idle connections. New ones are made when they are needed."""
         self._connections.close()
 
 
@@ -320,10 +325,10 @@ def _summaries(database: Executor, keys: Keys) -> Iterator[Summary]:
 
 
 class PostgresOpener:
-    """Opens the database once per process; whoever comes first also makes what is missing.
+    """Opens the database once per process. The first process makes what is missing.
 
-    The root key is wrapped in the slots of the header, which is in the database. What opens them
-    is on each host: a key file, a passphrase, a keyring.
+    The header is in the database. Its slots wrap the root key. What opens a slot is on each host: a
+    key file, a passphrase or a keyring.
     """
 
     def __init__(
@@ -341,7 +346,7 @@ class PostgresOpener:
         self._connections = connections
         self._schema = schema
         self._slots = VaultOpener(
-            "file",  # a new one: hosts have a key file or a passphrase in common, but no keyring
+            "file",  # of a new header: hosts can share a key file, and no keyring
             config_dir=config_dir,
             passphrase=passphrase,
             interactive=interactive,
@@ -354,10 +359,11 @@ class PostgresOpener:
         """The keys of the logins.
 
         Raises:
-            StorageError: The server cannot be reached, or no slot opens here.
+            StorageError: The server cannot be reached, or this host can open no slot.
             NewerFormat: A newer version has changed the tables, or the header.
         """
         if self._opened is None:
+            # one thread opens: a passphrase or a keyring's prompt must not be asked for twice
             with self._connections.opening:
                 if self._opened is None:
                     self._opened = self._connections.run(self._open)
@@ -379,7 +385,7 @@ class PostgresOpener:
         return keys
 
     def _create(self, connection: Connection) -> list[Header]:
-        """Make the header, in the transaction that makes the tables; gives it if it is new."""
+        """Make the header in the transaction that makes the tables. Gives it if it is new."""
         if connection.execute("SELECT one FROM header").fetchone() is not None:
             return []
         header, keys = self._slots.new_header()
