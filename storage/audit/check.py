@@ -1,4 +1,9 @@
-"""The audit log of a vault, checked record by record, and against the vault itself."""
+"""Check the audit log of a vault, record by record, and compare it with the logins.
+
+The chain alone shows *that* a record is wrong. :class:`Displaced` finds out *how*: each record is
+sealed under its number, so a record that does not open under its own number is tried under others. If
+one opens it, it was moved or copied; if none does, it was edited or comes from elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +27,10 @@ if TYPE_CHECKING:
     from ..keys.sealing import Keys
     from ..vault.database import Database
 
-_TRIES: Final = 1_000_000  # openings spent on where strange records come from; about a second
-_LIKELY: Final = 256
+# Openings that are spent on strange records, about a second in all. Without a bound, a log of n
+# exchanged records would cost n² openings.
+_TRIES: Final = 1_000_000
+_LIKELY: Final = 256  # strange records whose numbers are tried first: exchanges stay among them
 
 
 def check_log(
@@ -32,17 +39,17 @@ def check_log(
     marks: Collection[int] = (),
     forward: tuple[int, bytes] | None = None,
 ) -> Verification:
-    """Check all of the log: its links, its numbers, its end, its histories, and the vault they led to.
+    """Check the whole log: links, numbers, end and histories, and compare it with the logins.
 
-    Everything is collected; nothing is raised for what is found.
+    All findings are collected. None of them raises.
 
     Args:
         connection: The open vault.
-        keys: Its keys.
-        marks: The records whose links are to be kept in the answer.
+        keys: The keys of the vault.
+        marks: The numbers of the records whose links the result has as marks.
         forward: The first record whose key was erased, and that key.
     """
-    connection.execute("BEGIN")  # the integrity record, the log and the rows of one moment
+    connection.execute("BEGIN")  # one snapshot of the integrity record, the log and the rows
     try:
         head: Head | None
         try:
@@ -61,7 +68,7 @@ def check_log(
         )
         strange = _walk(connection, audit, walk, begun)
         if head is None:
-            message = "what the vault keeps of the end of its log was changed"
+            message = "the number and link that the vault keeps of the end of its log were changed"
             walk.findings.append(Finding(code=FindingCode.HEAD, message=message))
         end = head.seq if head else walk.last
         walk.findings += Displaced(audit, strange, walk, end).explain()
@@ -76,13 +83,18 @@ def check_log(
     finally:
         connection.execute("COMMIT")
     found = walk.verification()
-    if begun.link and begun.first - 1 in marks:  # a checkpoint of what was pruned
+    # a checkpoint of a record that was pruned since: its link is kept as the beginning of the rest
+    if begun.link and begun.first - 1 in marks:
         return replace(found, marks={**found.marks, begun.first - 1: begun.link})
     return found
 
 
 def _forward(keys: Keys, audit: LogKeys, head: Head, first: int) -> list[Finding]:
-    """Whether the key the log goes on with follows from its first one: if not, it was begun anew."""
+    """A finding if the present key does not descend from the first one.
+
+    An attacker who holds the vault cannot compute earlier keys. But they could begin a new series of
+    keys and link a false log with it; only the first key, which is kept elsewhere, shows that.
+    """
     with suppress(Damaged):
         if head.forward == first and audit.erased(head.seq + 1) == present_key(keys, head):
             return []
@@ -93,7 +105,7 @@ def _forward(keys: Keys, audit: LogKeys, head: Head, first: int) -> list[Finding
 def file_keys(
     connection: Database, keys: Keys, forward: tuple[int, bytes] | None = None
 ) -> LogKeys:
-    """The keys an exported log is checked with."""
+    """The keys to check an exported log with."""
     if forward is None:
         with suppress(Damaged):
             return LogKeys(keys, read_head(connection, keys).forward)
@@ -102,20 +114,20 @@ def file_keys(
 
 
 def nothing_to_verify() -> Verification:
-    """What there is to say of a log that has not been begun."""
+    """The result for a log that does not exist yet."""
     return ChainWalk(None, Histories()).verification()
 
 
 def _walk(connection: Database, audit: LogKeys, walk: ChainWalk, head: Head) -> dict[int, bytes]:
-    """Take every record; gives those that do not open as what they stand for."""
+    """Pass every record to ``walk``. Gives the records that do not open under their own numbers."""
     strange: dict[int, bytes] = {}
     opened, take = audit.open, walk.take
     aside, many = connection.execute(
         "SELECT min(seq), count(*) FROM audit WHERE seq < ?", (head.first,)
     ).fetchone()
     if many:
-        told = f"{many} record{'s' if many > 1 else ''} before record {head.first}"
-        message = f"{told}: the log was damaged there, and set aside"
+        which = f"{many} record{'s' if many > 1 else ''} before record {head.first}"
+        message = f"{which}: the log was damaged there, and set aside"
         walk.say(FindingCode.SET_ASIDE, max(aside, 1), message, last=head.first - 1)
     for seq, sealed, mac in connection.execute(
         "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq", (head.first,)
@@ -131,12 +143,12 @@ def _walk(connection: Database, audit: LogKeys, walk: ChainWalk, head: Head) -> 
 
 
 class Displaced:
-    """Records that do not open under their own numbers: edited, or others' in their place."""
+    """The records that do not open under their own numbers, and what happened to each."""
 
     def __init__(
         self, audit: LogKeys, strange: Mapping[int, bytes], walk: ChainWalk, end: int
     ) -> None:
-        """Look into ``strange`` records of ``walk``; the log should end at ``end``."""
+        """Examine the ``strange`` records of ``walk``, in a log that should end at ``end``."""
         self._audit = audit
         self._strange = strange
         self._end = end
@@ -151,9 +163,9 @@ class Displaced:
         self._tries = _TRIES
 
     def explain(self) -> list[Finding]:
-        """What became of them; records that were moved together are one finding."""
+        """A finding for each strange record; records that were moved together have one finding."""
         found: list[Finding] = []
-        shifted: tuple[int, int, int] | None = None  # the first, the last, and how far they are
+        shifted: tuple[int, int, int] | None = None  # the first, the last, and the distance
         origins: set[int] = set()
         offset = 0
         for seq, sealed in self._strange.items():
@@ -182,7 +194,11 @@ class Displaced:
         return Finding(code=code, message=f"record {seq} {how}", seq=seq, last=seq)
 
     def _origin(self, seq: int, sealed: bytes, offset: int) -> int | None:
-        """The number a record opens under."""
+        """The number under which a record opens, or ``None``.
+
+        The most likely numbers come first: the distance of the record before, the neighbours, and
+        the other strange records. All numbers are tried only while the budget lasts.
+        """
         every = range(1, self._last + 1) if self._tries > self._last else range(0)
         for candidate in chain((seq + offset, seq - 1, seq + 1), self._likely, every):
             if candidate == seq or not 0 < candidate <= self._last:

@@ -1,11 +1,15 @@
-"""Forward security: the key that links a record is replaced by its successor and erased with it.
+"""Forward security: each record is linked with a key of its own, which is erased afterwards.
 
-Who takes the vault and its root key today can read the log, and cannot make another past for it:
-the keys of the records that are there no longer exist. They can be derived again from the first
-one, which is shown once and kept elsewhere. Deriving costs about a microsecond a record.
+    key 1 ──> key 2 ──> key 3        each key gives the next one, and no key gives the one before
+      │         │         │
+    link 1    link 2    link 3       key n is erased in the transaction that writes record n
 
-What SQLite overwrites is gone from its file (``secure_delete``); copies that a file system, an SSD
-or a backup made of it are out of our reach.
+Whoever takes the vault and its root key today can read the log, and cannot forge its past: the keys
+of the records that exist are gone. They can be derived again from the first key, which is shown once
+and kept elsewhere. This takes about a microsecond a record.
+
+SQLite overwrites what it deletes (``secure_delete``). Copies that a file system, an SSD or a backup
+made of it are out of our reach.
 """
 
 from __future__ import annotations
@@ -31,26 +35,26 @@ def step(key: bytes) -> bytes:
 
 
 def begin(keys: Keys, head: Head) -> tuple[Head, bytes]:
-    """Have the next record be the first that is linked so; gives its key, which is not kept."""
+    """Begin with the next record. Gives the new head, and the key of that record, which is not kept."""
     key, first = os.urandom(KEY_OCTETS), head.seq + 1
     return replace(head, forward=first, forward_key=_sealed(keys, first, key)), key
 
 
 def take_key(keys: Keys, head: Head) -> tuple[bytes, Head]:
-    """The key of the next record, and the head that has its successor instead.
+    """The key of the next record, and a head with the key of the record after it.
 
     Raises:
-        Damaged: It does not open.
+        Damaged: The sealed key does not open.
     """
     key = present_key(keys, head)
     return key, replace(head, forward_key=_sealed(keys, head.seq + 2, step(key)))
 
 
 def present_key(keys: Keys, head: Head) -> bytes:
-    """The key of the record after the last.
+    """The key of the next record.
 
     Raises:
-        Damaged: It does not open.
+        Damaged: The sealed key does not open.
     """
     return unseal(_wrapping(keys), head.forward_key, pack(">Q", head.seq + 1))
 
@@ -60,18 +64,18 @@ def _sealed(keys: Keys, seq: int, key: bytes) -> bytes:
 
 
 def _wrapping(keys: Keys) -> bytes:
-    """What the key is sealed under: like the log, it outlives a root key."""
+    """The key that seals it. It comes from the log's first key, because the log outlives root keys."""
     first = next(key for seq, key in keys.audit_keys if seq > 0)
     return expand(first, "forward-wrap", keys.store)
 
 
 def key_text(first: int, key: bytes) -> str:
-    """The verification key as it is shown, once."""
+    """The verification key as text. It is shown once."""
     return f"{_PREFIX}:{first}:{key.hex()}"
 
 
 def parse_key(text: str) -> tuple[int, bytes]:
-    """The first record and the key that :func:`key_text` wrote.
+    """The first record and the key in a text of :func:`key_text`.
 
     Raises:
         ConfigInvalid: The text is not a key.

@@ -1,7 +1,7 @@
-"""The keys of the audit log: values of their own, kept in the vault under its root key.
+"""The keys of the audit log, sealed in the vault under its root key.
 
-The log outlives a root key. Its keys are therefore not derived from one: a new root key seals the
-old keys again and adds one for what comes, and the chain goes on.
+The log outlives root keys. So its keys are not derived from one. After a change of the root key, the
+new one seals the old keys again and adds a key for the coming records, and the chain goes on.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 def new_audit_keys() -> list[tuple[int, bytes]]:
-    """The keys of a log that begins: one for fingerprints, one for events."""
+    """The keys of a new log: number 0 for fingerprints, number 1 for the events from the first on."""
     return [(0, os.urandom(KEY_OCTETS)), (1, os.urandom(KEY_OCTETS))]
 
 
 def write_audit_keys(connection: Database, keys: Keys, kept: Sequence[tuple[int, bytes]]) -> None:
-    """Keep exactly these, sealed under the root key of ``keys``, and use them."""
+    """Save exactly ``kept``, sealed under the root key of ``keys``, and use them from now on."""
     connection.execute("DELETE FROM audit_key")
     for first, key in kept:
         connection.execute(
@@ -38,9 +38,10 @@ def write_audit_keys(connection: Database, keys: Keys, kept: Sequence[tuple[int,
 
 
 def read_audit_keys(connection: Database, keys: Keys) -> None:
-    """Have ``keys`` use what is kept in the vault.
+    """Give ``keys`` the log's keys that are in the vault.
 
-    What does not open is left out: logins are read without it, and the log says what it lacks.
+    A key that does not open is left out: logins can be read without it, so damage of the log costs
+    nobody a token. Reading the log names the records whose key is missing.
     """
     kept: list[tuple[int, bytes]] = []
     try:

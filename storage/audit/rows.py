@@ -1,4 +1,8 @@
-"""The audit log in the vault: sealed, numbered without gaps, each event linked to all before."""
+"""The rows of the audit log: sealed, numbered without gaps, each linked to the one before.
+
+A row is written in the transaction of the change that it describes, so neither is there without the
+other. The head (number and link of the last row) goes into the integrity record of that transaction.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def members_of(event: Event, fingerprint: Any) -> dict[str, Scalar]:
-    """What is written of ``event``: its fields, and a keyed digest of each value it names."""
+    """The members of ``event``: its fields, and a keyed digest of each of its secret values."""
     members = event.members()
     for name, value in event.fingerprints.items():
         if name in FINGERPRINTS:
@@ -40,7 +44,7 @@ def members_of(event: Event, fingerprint: Any) -> dict[str, Scalar]:
 def append_event(
     connection: Database, keys: Keys, head: Head, event: Event
 ) -> tuple[Head, Recorded]:
-    """Write ``event`` as the next; gives the new head and the event with its number."""
+    """Write ``event`` as the next row. Gives the new head, and the event with its number."""
     members = members_of(event, keys.fingerprint)
     return append_text(connection, keys, head, text_of(members), members)
 
@@ -52,7 +56,7 @@ def append_text(
     text: bytes,
     members: dict[str, Scalar] | None = None,
 ) -> tuple[Head, Recorded]:
-    """As :func:`append_event`, of an event whose text was made before; of ``members``, if known."""
+    """As :func:`append_event`, for the text of an event; ``members`` saves parsing it, if known."""
     seq, before = head.seq + 1, head.mac
     if head.forward_key:
         key, head = take_key(keys, head)
@@ -66,10 +70,10 @@ def append_text(
 
 
 def check_chain(connection: Database, keys: Keys, head: Head) -> None:
-    """Follow the chain from the first event to the last the integrity record knows.
+    """Follow the chain from the first event to the last one in the integrity record.
 
     Raises:
-        Damaged: An event was changed, removed, added or put elsewhere.
+        Damaged: An event was changed, removed, added or moved.
     """
     link, last = head.link, head.first - 1
     audit = LogKeys(keys, head.forward)
@@ -90,7 +94,7 @@ def check_chain(connection: Database, keys: Keys, head: Head) -> None:
 def _read_aside(
     connection: Database, keys: Keys, head: Head, after: int, limit: int
 ) -> list[Recorded]:
-    """What still opens of a part that was set aside, without the links that do not hold there."""
+    """The records of a part that was set aside, as far as they open. Their links are left out."""
     found: list[Recorded] = []
     for seq, sealed in connection.execute(
         "SELECT seq, body FROM audit WHERE seq > ? AND seq < ? ORDER BY seq", (after, head.first)
@@ -113,10 +117,10 @@ def _not_as_written(seq: int) -> Damaged:
 def read_events(
     connection: Database, keys: Keys, head: Head, *, after: int, limit: int
 ) -> Sequence[Recorded]:
-    """Up to ``limit`` events above number ``after``, in order.
+    """Up to ``limit`` events with numbers above ``after``, in order.
 
     Raises:
-        Damaged: One of them is missing or does not open.
+        Damaged: One of them is missing or cannot be opened.
     """
     found: list[Recorded] = []
     after = max(after, 0)
@@ -130,7 +134,7 @@ def read_events(
     for seq, sealed, mac in connection.execute(
         "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?", (after, limit + 1)
     ):
-        if seq == after:  # only for its link
+        if seq == after:  # this row is read only for its link, which the next one follows
             link = head.link if seq < head.first else mac
             continue
         if seq != after + len(found) + 1 or len(found) == limit:

@@ -1,4 +1,8 @@
-"""Where a log begins: old records pruned, or damaged ones set aside, and the rest still provable."""
+"""The beginning of a log: old records are pruned, damaged ones set aside, and the rest stays provable.
+
+The head keeps the first number and the link before it. So the chain can be followed from there, and a
+checkpoint that was signed at the cut proves which records were removed.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ _HELP: Final = "stayfast audit verify"
 
 
 def sound_end(connection: Database, head: Head) -> bool:
-    """Whether the log ends where the integrity record says it does; costs a look at one row."""
+    """Whether the last row is the one in the integrity record. It reads one row only."""
     found = connection.execute("SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
     if found is None:
         return head.seq < head.first
@@ -39,11 +43,11 @@ def sound_end(connection: Database, head: Head) -> bool:
 
 
 def set_aside(connection: Database, keys: Keys, head: Head) -> tuple[Head, Recorded]:
-    """Leave the log behind as it is, and begin a new segment with a record that says so.
+    """Set the log aside as it is, and begin a new segment with a record that says so.
 
-    What is left behind stays, and ``audit verify`` goes on telling of it: records that were added
-    after the end under numbers below zero, so that nobody can use the numbers up. The new segment is
-    linked to the last link that is known.
+    The old rows stay, and ``audit verify`` keeps reporting them. Rows that somebody added after the end
+    get negative numbers: the new segment needs those numbers, and a row at the highest number must not
+    be able to end the log for ever. The new segment is linked to the last link that is known.
     """
     connection.execute("UPDATE audit SET seq = -seq WHERE seq > ?", (head.seq,))
     event = Event(
@@ -58,7 +62,10 @@ def set_aside(connection: Database, keys: Keys, head: Head) -> tuple[Head, Recor
 
 
 def ready(connection: Database, keys: Keys) -> tuple[Head, list[Recorded]]:
-    """The head to go on from, and what had to be recorded before anything else."""
+    """The head to continue from, and the events that were recorded first.
+
+    It is called before each write. A damaged end must not stop sign-ins, so it is set aside.
+    """
     head = read_head(connection, keys)
     if sound_end(connection, head):
         return head, []
@@ -67,10 +74,10 @@ def ready(connection: Database, keys: Keys) -> tuple[Head, list[Recorded]]:
 
 
 def go_forward_secure(connection: Database, keys: Keys, head: Head) -> tuple[Head, str]:
-    """Erase the key of every record from now on; gives the head, and the verification key.
+    """Erase the key of each record from now on. Gives the head, and the verification key.
 
     Raises:
-        ConfigInvalid: That is so already.
+        ConfigInvalid: The log is forward-secure already.
     """
     if head.forward:
         raise ConfigInvalid(
@@ -90,13 +97,13 @@ def go_forward_secure(connection: Database, keys: Keys, head: Head) -> tuple[Hea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """What was removed.
+    """The records that were removed.
 
     Attributes:
-        first: The first record that was removed.
-        last: The last one.
-        logins: How many logins that were over went with their records.
-        note: The signed checkpoint the removed part was closed with.
+        first: The first record.
+        last: The last record.
+        logins: How many ended logins were removed with their records.
+        note: The signed checkpoint of the last record.
     """
 
     first: int
@@ -108,14 +115,15 @@ class Pruned:
 def prune(
     connection: Database, keys: Keys, head: Head, before: float
 ) -> tuple[Head, Pruned, Recorded] | None:
-    """Remove the records that were written before ``before``; ``None`` if there are none.
+    """Remove the records that were written before ``before``. ``None`` if there are no such records.
 
-    The part that goes is followed to its end first and closed with a checkpoint, and the log goes on
-    from its last link. A login that is over (``idle``) goes with the last record of its history. A part
-    that was set aside goes once the record of that is old enough itself.
+    The records are verified first: to remove damaged ones would remove the evidence. Then a checkpoint
+    of the last one is signed, and the log continues from its link. An ended login (``idle``) is removed
+    together with its last record: it says nothing that the record does not say. A part that was set
+    aside is removed once its record is old enough.
 
     Raises:
-        Damaged: The records that would go are not as they were written.
+        Damaged: The records to remove are not as they were written.
     """
     walk, cut, link = _old(connection, keys, head, before)
     if cut < head.first:
@@ -143,7 +151,7 @@ def prune(
 def _old(
     connection: Database, keys: Keys, head: Head, before: float
 ) -> tuple[ChainWalk, int, bytes]:
-    """Follow the old records; gives the number and the link of the last of them."""
+    """Verify the old records. Gives the walk, and the number and link of the last one."""
     audit = LogKeys(keys, head.forward)
     walk = ChainWalk(audit.link, Histories(from_the_start=False), head.first - 1, head.link)
     cut, link = head.first - 1, head.link
@@ -151,19 +159,21 @@ def _old(
         "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq", (head.first,)
     ):
         text = audit.open(seq, sealed)
-        told = members_of_text(text).get("time")
-        if not isinstance(told, int | float) or told >= before:
+        time_of = members_of_text(text).get("time")
+        if not isinstance(time_of, int | float) or time_of >= before:
             break
         walk.take(seq, text, mac)
         if walk.findings or walk.histories.findings:
             gone = records(head.first, seq)
-            raise Damaged(f"{gone} of the audit log do not verify, so none was removed", hint=_HELP)
+            raise Damaged(
+                f"{gone} of the audit log do not verify, so nothing was removed", hint=_HELP
+            )
         cut, link = seq, mac
     return walk, cut, link
 
 
 def _forget(connection: Database, keys: Keys, head: Head, login: str, version: int) -> Head:
-    """Remove the row of a login that is over, if the history that goes is all of it."""
+    """Remove the row of an ended login, unless it has a later record that stays."""
     found = connection.execute(
         "SELECT state, idx, substr(meta, -16), substr(secret, -16) FROM login"
         " WHERE id = ? AND version = ? AND state = ?",

@@ -1,4 +1,4 @@
-"""The key that signs checkpoints: Ed25519, of a vault's own, and as old as its log."""
+"""The signing key of a vault's checkpoints (Ed25519). It stays the same for the life of the log."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 
 class Signer:
-    """Signs in the name of one log.
+    """Signs checkpoints of one log.
 
-    The key comes from the first key of the log, which outlives the root keys that seal it.
+    The signing key is derived from the log's first key. Root keys change, and a checkpoint of last
+    year must still verify.
 
     Attributes:
         origin: The name of the log in its checkpoints.
@@ -24,8 +25,8 @@ class Signer:
     """
 
     def __init__(self, keys: Keys) -> None:
-        """Derive the key."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415  asked for rarely
+        """Derive the signing key from the log's keys in ``keys``."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415  rarely used
             Ed25519PrivateKey,
         )
 
@@ -44,14 +45,14 @@ class Signer:
 
 
 def signed_head(connection: Database, keys: Keys) -> str | None:
-    """The checkpoint of a log as it stands; ``None`` of an empty one."""
+    """The signed checkpoint of the log as it is now; ``None`` if it is empty."""
     head = read_head(connection, keys)
     return Signer(keys).note(head.seq, head.mac) if head.seq else None
 
 
 def signed_by(public: bytes, signature: bytes, text: bytes) -> bool:
-    """Whether ``signature`` is that of ``text`` under the key ``public``."""
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  asked for rarely
+    """Whether ``signature`` is a signature of ``text`` by the key ``public``."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  rarely used
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415  the same
         Ed25519PublicKey,
     )
