@@ -16,7 +16,7 @@ from ...engine import cbor
 from ...engine.lifetime import eagerness, serves
 from ...storage.keys.slots import unlock
 from ...storage.paths import config_dir, state_dir
-from ...storage.vault.file import noted_generation, open_database, open_secret, read_header
+from ...storage.vault.file import headers, noted_generation, open_database, open_secret
 from ...storage.vault.header import keys_of
 from ...storage.vault.tree import read_by_alias
 
@@ -83,10 +83,12 @@ def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
     if connection is None:
         return None
     try:
-        header = read_header(connection, directory)
+        header, seal = next(headers(connection, directory))
         if store not in {"auto", header.kind}:
             return None
         keys = _keys(header, environ)
+        if seal != keys.header_mac(header.body):
+            return None
         row, genuine, generation = read_by_alias(connection, keys, alias)
         noted = noted_generation(config_dir(environ), keys)
         if row is None or not genuine or generation < (noted or 0):

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
-from ...engine.errors import StorageError
+from ...engine.errors import Damaged, StorageError
 from .sealing import KEY_OCTETS, hmac
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ PATIENCE_AT_TERMINAL: Final = 60.0
 """Seconds it may take when somebody is."""
 
 _WITHOUT: Final = "export STAYFAST_STORE=file"
+_MEND: Final = "stayfast store mend"
 _CHECK: Final = 4  # octets that tell our item from anything else under its name
 _ALLOWED: Final = {
     "linux": ("keyring.backends.SecretService:Keyring", "keyring.backends.kwallet:DBusKeyring"),
@@ -80,7 +81,8 @@ class KeyringKey:
         """The key of the vault ``store``, asked for once per process.
 
         Raises:
-            StorageError: The keyring is absent, locked or silent, or has no such item.
+            StorageError: The keyring is absent, locked or silent.
+        Damaged: It has no such item, or the item is not a key.
         """
         name = (*self._classes, *_item(store, item))
         if name not in _remembered:
@@ -191,16 +193,12 @@ def _item(store: bytes, item: str) -> tuple[str, str]:
 
 def _decode(found: str | None) -> bytes:
     if found is None:
-        raise StorageError(
-            "the system keyring has no key for this vault", hint="stayfast help storage"
-        )
+        raise Damaged("the system keyring has no key for this vault", hint=_MEND)
     try:
         octets = b64decode(found, validate=True)
     except ValueError:
         octets = b""
     key, check = octets[:KEY_OCTETS], octets[KEY_OCTETS:]
     if len(key) != KEY_OCTETS or check != hmac(key, b"check")[:_CHECK]:
-        raise StorageError(
-            "the item in the system keyring is not a key", hint="stayfast help storage"
-        )
+        raise Damaged("the item in the system keyring is not a key", hint=_MEND)
     return key

@@ -28,6 +28,7 @@ COMMAND = "command"
 # RFC 9106 §4, second recommended option: 64 MiB, 3 passes, 4 lanes; a sixth of a second
 _MEMORY_KIB, _PASSES, _LANES = 64 * 1024, 3, 4
 _MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = 1024 * 1024, 10, 16  # of a header we did not write
+_MEND = "stayfast store mend"
 _KEYFILE_HEAD = b"stayfast key 1\n"
 
 
@@ -93,14 +94,15 @@ def unlock(
         try:
             key = _slot_key(slot, header, config_dir, passphrase, keyring, environ)
         except StorageError as error:
-            problem = problem or error
+            if problem is None or isinstance(problem, Damaged):  # one that may open another day
+                problem = error
             continue
         if key is not None:
             root = slot.unwrap(key, header.store)
             if root is not None:
                 return root
             problem = problem or _wrong_key(slot)
-    raise problem or StorageError("this vault has no key slot", hint="stayfast help storage")
+    raise problem or Damaged("this vault has no key slot", hint=_MEND)
 
 
 def _wrong_key(slot: Slot) -> StorageError:
@@ -108,10 +110,10 @@ def _wrong_key(slot: Slot) -> StorageError:
         return StorageError(
             "that is not the passphrase of this vault", hint="STAYFAST_PASSPHRASE=…"
         )
-    return StorageError(
-        f"the key found in the {slot.kind} is not the key of this vault",
-        hint="stayfast help storage",
-    )
+    message = f"the key found in the {slot.kind} is not the key of this vault"
+    if slot.kind in {KEYFILE, KEYRING}:  # we put it there: the right one is lost
+        return Damaged(message, hint=_MEND)
+    return StorageError(message, hint="stayfast help storage")
 
 
 def _slot_key(
@@ -155,9 +157,8 @@ def _read_key_file(path: str) -> bytes:
     try:
         data = read_private(path, 256)
     except FileNotFoundError as error:
-        raise StorageError(
-            f"the key file of this vault is missing: {path}",
-            hint="export STAYFAST_CONFIG_DIR=…",
+        raise Damaged(
+            f"the key file of this vault is missing: {path} (nothing opens without it)", hint=_MEND
         ) from error
     head, body = data[: len(_KEYFILE_HEAD)], data[len(_KEYFILE_HEAD) :]
     try:
@@ -165,7 +166,7 @@ def _read_key_file(path: str) -> bytes:
     except ValueError:
         octets = b""
     if head != _KEYFILE_HEAD or len(octets) != KEY_OCTETS:
-        raise Damaged(f"the key file cannot be read: {path}", hint="stayfast help storage")
+        raise Damaged(f"the key file cannot be read: {path}", hint=_MEND)
     return octets
 
 
@@ -186,7 +187,7 @@ def _stretch(passphrase: str, params: Mapping[str, Plain]) -> bytes:
         or not 1 <= lanes <= _MOST_LANES
         or len(salt) < 8
     ):
-        raise Damaged("a passphrase slot asks for the impossible", hint="stayfast help storage")
+        raise Damaged("a passphrase slot asks for the impossible", hint=_MEND)
     return Argon2id(
         salt=salt, length=KEY_OCTETS, iterations=passes, lanes=lanes, memory_cost=memory
     ).derive(passphrase.encode("utf-8", "surrogateescape"))  # as the environment gave it

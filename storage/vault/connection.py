@@ -17,7 +17,7 @@ from weakref import WeakSet
 from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
 from ..locks import locked
 from ..private_file import ensure_directory
-from .file import open_database, read_second_header
+from .file import gone, open_database, read_second_header
 from .header import FORMAT
 from .schema import set_pragmas, write_copy
 from .sqlite_errors import translated
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..keys.sealing import Keys
     from .header import Header
 
+_LOCKS: Final = ("create.lock", "vault.lock")
 WRITE_WAIT: Final = 30.0
 """Seconds a writer stands in line; each one before it takes about a millisecond."""
 
@@ -65,7 +66,29 @@ class VaultConnection:
     def reading(self) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
         """The connection and the keys, for the calling thread alone; ``None`` without a vault."""
         with self._guard, translated():
-            yield self._open()
+            opened = self._open()
+            if opened is None and (problem := gone(self.directory)) is not None:
+                raise problem
+            yield opened
+
+    @contextmanager
+    def replacing(self) -> Generator[None]:
+        """Nobody else makes or writes the vault inside the block.
+
+        Raises:
+            StorageError: Somebody else is at work for too long.
+        """
+        ensure_directory(self.directory)
+        making, line = (os.path.join(self.directory, name) for name in _LOCKS)
+        try:
+            with (
+                locked(making, wait=WRITE_WAIT, what="the making of the vault"),
+                locked(line, wait=WRITE_WAIT, what="the vault"),
+                self._guard,
+            ):
+                yield
+        except LoginBusy as error:
+            raise StorageError(error.message, hint="try again in a while") from error
 
     @contextmanager
     def writing(self) -> Generator[tuple[sqlite3.Connection, Keys]]:
@@ -76,7 +99,7 @@ class VaultConnection:
             StorageError: The vault cannot be written.
         """
         self._make_sure()
-        line = os.path.join(self.directory, "vault.lock")
+        _, line = (os.path.join(self.directory, name) for name in _LOCKS)
         try:
             with locked(line, wait=WRITE_WAIT, what="the vault"), self._guard, translated():
                 connection, keys = self._begin()
@@ -119,7 +142,7 @@ class VaultConnection:
         """Find the keys anew when the vault is used next."""
         with self._guard:
             self.close()
-            self._keys = None
+            self._keys = self.header = self._seal = None
 
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
@@ -153,7 +176,8 @@ class VaultConnection:
                 copy = read_second_header(self.directory)
             except (Damaged, NewerFormat):
                 copy = None
-            if copy is None or copy[0].body != header.body:
+            right = header.body, keys.header_mac(header.body)
+            if copy is None or (copy[0].body, copy[1]) != right:
                 write_copy(self.directory, header.body, keys)
             self._copied = header.generation
 
@@ -178,8 +202,10 @@ class VaultConnection:
         with self._guard, translated():
             if (self._kept() or self._open()) is not None:
                 return
+        if (problem := gone(self.directory)) is not None:
+            raise problem
         ensure_directory(self.directory)
-        making = os.path.join(self.directory, "create.lock")
+        making, _ = (os.path.join(self.directory, name) for name in _LOCKS)
         try:
             with (
                 locked(making, wait=WRITE_WAIT, what="the making of the vault"),
@@ -201,7 +227,9 @@ class VaultConnection:
             if connection is None:
                 return None
             try:
-                seal = _seal_of(connection)  # before the keys: should they change now, it is seen
+                seal = _seal_of(
+                    connection
+                )  # before the keys, so that a change in between is noticed
                 if seal not in {self._seal, None}:
                     self._keys = None
                 if self._keys is None:

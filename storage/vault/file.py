@@ -1,6 +1,6 @@
-"""Reading a vault: its header, and one row by its alias or id.
+"""Reading a vault: its files, its header, and one row by its alias or id.
 
-Both the vault and ``stayfast token`` read through here; there is no second implementation.
+The vault and ``stayfast token`` both read by means of this module.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .header import FORMAT, decode_copy, decode_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TypeAlias
 
     from ..keys.sealing import Keys
@@ -30,7 +31,7 @@ DATABASE = "vault.db"
 SECOND_HEADER = "vault.header"
 APPLICATION_ID = 0x53544159  # "STAY"
 BUSY_MS = 5000
-_BESIDE = ("-journal", "-wal", "-shm")
+BESIDE = ("-journal", "-wal", "-shm")
 _HEADER_LIMIT = 64 * 1024
 MARKER_OCTETS = 8
 _MARKER_LIMIT = 64
@@ -47,7 +48,7 @@ def open_database(directory: str) -> sqlite3.Connection | None:
         return None
     try:
         check_private(path)
-        for beside in _BESIDE:  # SQLite opens them too, and would wait for ever at a pipe
+        for beside in BESIDE:  # SQLite opens them too, and would wait for ever at a pipe
             try:  # noqa: SIM105  contextlib is loaded for nothing else here
                 check_private(path + beside)
             except FileNotFoundError:
@@ -58,9 +59,27 @@ def open_database(directory: str) -> sqlite3.Connection | None:
     except FileNotFoundError:
         return None
     except sqlite3.Error as error:
-        raise StorageError(f"cannot open {path}: {error}", hint="stayfast help storage") from error
+        raise StorageError(f"cannot open {path}: {error}", hint="stayfast store mend") from error
     connection.text_factory = _text
     return connection
+
+
+def gone(directory: str) -> Damaged | None:
+    """What to say if there is no vault in ``directory`` though the rest of one is still there."""
+    if os.path.lexists(os.path.join(directory, DATABASE)):
+        return None
+    try:
+        if read_second_header(directory) is None:
+            return None
+    except NewerFormat:
+        pass  # of a vault, too
+    except Damaged:  # what cannot be read shows nothing
+        return None
+    return Damaged(
+        f"{os.path.join(directory, DATABASE)} has gone, and with it all logins; the rest of the "
+        "vault is still there",
+        hint="stayfast store mend",
+    )
 
 
 def _text(octets: bytes) -> str:
@@ -68,40 +87,60 @@ def _text(octets: bytes) -> str:
     return octets.decode("utf-8", "replace")
 
 
-def read_header(connection: sqlite3.Connection, directory: str) -> Header:
-    """The header of the vault: from the database, or else the copy beside it.
+def headers(connection: sqlite3.Connection, directory: str) -> Iterator[tuple[Header, bytes]]:
+    """The header with its seal: that of the database, then the copy beside it.
+
+    Neither is to be believed before its seal was compared. What cannot be read is left out.
 
     Raises:
-        NewerFormat: A newer version wrote it.
-        Damaged: Neither copy can be read.
+        NewerFormat: A newer version wrote the vault.
+        Damaged: Neither can be read.
     """
+    _refuse_newer(connection)
+    problem: Damaged | None = None
+    newer: NewerFormat | None = None
+    found = False
+    for inside in (True, False):
+        try:
+            one = _header_inside(connection) if inside else read_second_header(directory)
+        except Damaged as error:
+            problem = problem or error
+        except NewerFormat as error:  # if the other can be read, this one is torn
+            newer = newer or error
+        else:
+            if one is not None:
+                found = True
+                yield one
+    if not found:
+        raise (
+            problem
+            or newer
+            or Damaged("the header of the vault cannot be read", hint="stayfast store mend")
+        )
+
+
+def _refuse_newer(connection: sqlite3.Connection) -> None:
     try:
         application, version = (
             connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("application_id", "user_version")
         )
-        if application == APPLICATION_ID and version > FORMAT:
-            raise NewerFormat(
-                "this vault was written by a newer version of Stayfast",
-                hint="in a newer clone of Stayfast: pip install .",
-            )
-        found = connection.execute("SELECT body FROM header").fetchone()
-    # a torn schema makes SQLite quote what is no text
-    except (sqlite3.Error, TypeError, UnicodeDecodeError) as error:
-        return _instead(directory, error)
+    except (sqlite3.Error, UnicodeDecodeError):  # not a database: the header is asked for next
+        return
+    if application == APPLICATION_ID and version > FORMAT:
+        raise NewerFormat(
+            "this vault was written by a newer version of Stayfast",
+            hint="in a newer clone of Stayfast: pip install .",
+        )
+
+
+def _header_inside(connection: sqlite3.Connection) -> tuple[Header, bytes] | None:
     try:
-        return decode_header(found[0])
-    except (Damaged, NewerFormat, TypeError) as error:  # no newer version wrote it: it is torn
-        return _instead(directory, error)
-
-
-def _instead(directory: str, error: Exception) -> Header:
-    copy = read_second_header(directory)
-    if copy is None:
-        raise Damaged(
-            "the header of the vault cannot be read", hint="stayfast help storage"
-        ) from error
-    return copy[0]
+        found = connection.execute("SELECT body, mac FROM header").fetchone()
+        return decode_header(found[0]), found[1]
+    # no table, no row or no bytes in it; a torn schema makes SQLite quote what is no text
+    except (sqlite3.Error, TypeError, UnicodeDecodeError):
+        return None
 
 
 def read_second_header(directory: str) -> tuple[Header, bytes] | None:

@@ -215,7 +215,7 @@ def decode_header(data: bytes) -> Header:
         raise Damaged("the header of the vault cannot be read", hint=_MEND) from error
 
 
-_MEND = "stayfast help storage"
+_MEND = "stayfast store mend"
 
 
 def keys_of(header: Header, root: bytes) -> Keys:

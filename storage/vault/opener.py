@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypedDict
 
-from ...engine.errors import Damaged, NewerFormat, StorageError
+from ...engine.errors import Damaged, StorageError
 from ..audit.kept_keys import read_audit_keys
 from ..keys.keyring import KeyringKey
 from ..keys.outside import KEY_COMMAND
@@ -19,7 +19,7 @@ from ..paths import absolute
 from ..paths import config_dir as default_config_dir
 from ..paths import state_dir as default_state_dir
 from ..private_file import CONFIG_VARIABLE, check_directory, refuse_network_fs
-from .file import read_header, read_second_header
+from .file import headers
 from .header import Header, keys_of
 from .integrity import Head
 from .schema import create_database
@@ -79,43 +79,43 @@ class VaultOpener:
     def unlock(self, connection: sqlite3.Connection) -> tuple[Header, Keys]:
         """The header of the vault, and its keys.
 
+        A header is believed only if its seal is right: the copy beside the database as well.
+
         Raises:
             StorageError: Its key cannot be had.
+            Damaged: Its key is lost, or no header is as it was written.
         """
         self._refuse_network_fs()  # a home may have moved since
-        header = read_header(connection, self.state_dir)
-        try:
-            return header, self._keys(connection, header)
-        except NewerFormat:
-            raise
-        except StorageError:
-            if read_header(connection, self.state_dir).body != header.body:
-                return self.unlock(connection)  # it got another key meanwhile
-            copy = read_second_header(self.state_dir)
-            if copy is None or copy[0].body == header.body:
-                raise
-            second, mac = copy
-            keys = self._keys(connection, second)
-            if mac != keys.header_mac(second.body):
-                raise
-            return second, keys
+        tried: dict[bytes, Keys | StorageError] = {}
+        problem: StorageError | None = None
+        for header, seal in headers(connection, self.state_dir):
+            if header.body not in tried:
+                tried[header.body] = self._found(header)
+            found = tried[header.body]
+            if isinstance(found, StorageError):
+                problem = problem or found
+            elif seal == found.header_mac(header.body):
+                read_audit_keys(connection, found)
+                return header, found
+            else:
+                problem = problem or Damaged("the header of the vault was changed", hint=_MEND)
+        again, _ = next(headers(connection, self.state_dir))
+        if again.body not in tried:  # it got another key meanwhile
+            return self.unlock(connection)
+        raise problem or Damaged("the header of the vault cannot be read", hint=_MEND)
 
-    def _keys(self, connection: sqlite3.Connection, header: Header) -> Keys:
+    def _found(self, header: Header) -> Keys | StorageError:
+        """The keys of the vault of ``header``, or why they cannot be had."""
         if self._choice not in {"auto", header.kind}:
-            raise StorageError(
+            return StorageError(
                 f"the vault in {self.state_dir} has its key in a {header.kind}, "
                 f"and STAYFAST_STORE asks for {self._choice}",
                 hint="unset STAYFAST_STORE",
             )
-        keys = self.keys(header)
         try:
-            kept = connection.execute("SELECT mac FROM header").fetchone()
-        except sqlite3.Error:  # its table is gone, and this is the copy
-            kept = None
-        if kept is not None and kept[0] != keys.header_mac(header.body):
-            raise Damaged("the header of the vault was changed", hint="stayfast help storage")
-        read_audit_keys(connection, keys)
-        return keys
+            return self.keys(header)
+        except StorageError as error:
+            return error
 
     def parts(self) -> VaultParts:
         """What a vault is made of, besides its directory."""
@@ -191,6 +191,7 @@ class VaultOpener:
         return f"file:{_SAID.get(kinds[0], kinds[0])}" if kinds else "file"
 
 
+_MEND: Final = "stayfast store mend"
 _SAID: Final = {KEYFILE: "key file"}
 
 

@@ -1,20 +1,30 @@
-"""What does not open is set aside, whole; what is left is a vault that can be relied on again.
+"""Set aside what does not open, so that what is left can be relied on again. Nothing is deleted.
 
-Nothing is deleted. A row that is torn, that belongs elsewhere or that is an older one put back goes
-into the quarantine, its login's name becomes free, and the audit log tells of it.
+A vault that opens is mended row by row: a row that is torn, that belongs elsewhere, or that is an
+older one put back, goes into the quarantine. The name of its login becomes free, and the audit log
+tells of it.
+
+A vault that does not open (its file is empty, cut off or of another program, its key is lost) is set
+aside as a whole: its files are moved into a directory of their own. Logins that still open in it are
+taken along into a new vault.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.audit.events import GONE, SET_ASIDE, Event, EventKind
 from ...engine.codec import decode_login, encode_login
-from ...engine.errors import Damaged, NewerFormat
+from ...engine.errors import Damaged, NewerFormat, StorageError
 from ..audit.rows import append_event
 from ..host import SystemClock, origin
+from ..private_file import ensure_directory, sync_directory
+from .file import BESIDE, DATABASE, SECOND_HEADER
 from .integrity import Head, keep_head, read_head, read_tree, root_of, tree_of, write_tree
 from .tamper_check import last_saved
 from .tree import leaves_of, tags_of
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
     from ...engine.record import Login
     from ..keys.sealing import Keys
     from .database import Database
+    from .header import Header
 
 _clock: Final = SystemClock()
 _ROW: Final = "id, version, state, epoch, idx, meta, secret"
@@ -82,6 +93,59 @@ def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
     if done:
         keep_head(connection, keys, head)
     return done
+
+
+def restore_header(connection: sqlite3.Connection, keys: Keys, header: Header) -> list[Mended]:
+    """Make ``header``, which opened the vault, the one in the database, if it is not."""
+    seal = keys.header_mac(header.body)
+    if connection.execute("SELECT body, mac FROM header").fetchall() == [(header.body, seal)]:
+        return []
+    connection.execute("DELETE FROM header")
+    connection.execute("INSERT INTO header VALUES (1, ?, ?)", (header.body, seal))
+    return [Mended(login=None, message="the header of the vault")]
+
+
+def salvage(connection: sqlite3.Connection, keys: Keys) -> tuple[list[Login], int]:
+    """Finished logins that open in a vault that cannot be mended, and how many rows do not.
+
+    The log decides, as far as it can be read, whether a row is the last that was saved.
+    """
+    last = None
+    with suppress(sqlite3.Error, StorageError, UnicodeDecodeError):
+        last = last_saved(connection, keys, read_head(connection, keys).first)
+    rows: dict[object, tuple[Any, ...]] = {}
+    for order in ("", " DESC"):  # from both ends: a torn page stops each of them
+        with suppress(sqlite3.Error, UnicodeDecodeError):
+            for row in connection.execute(f"SELECT {_ROW} FROM login ORDER BY id{order}"):  # noqa: S608  constants
+                rows[row[0]] = row
+    opened = [_judge(keys, row, last)[0] for row in rows.values()]
+    return [one for one in opened if one is not None and one.tokens is not None], opened.count(None)
+
+
+def set_files_aside(directory: str) -> str:
+    """Move the files of the vault into a directory beside them; gives its path.
+
+    Raises:
+        StorageError: They cannot be moved.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(_clock.now()))
+    place = os.path.join(directory, f"set-aside-{stamp}-{os.urandom(2).hex()}")
+    ensure_directory(place)
+    try:
+        for name in (DATABASE, *(DATABASE + ending for ending in BESIDE), SECOND_HEADER):
+            if os.path.lexists(os.path.join(directory, name)):
+                os.replace(os.path.join(directory, name), os.path.join(place, name))
+        sync_directory(place)
+        sync_directory(directory)
+    except OSError as error:
+        why = (error.strerror or "unknown error").lower()
+        raise StorageError(f"the vault cannot be set aside: {why}", hint="df -h") from error
+    return place
+
+
+def whole_vault_event() -> Event:
+    """What the log of a new vault says if an old one was set aside."""
+    return _event("vault_set_aside")
 
 
 def record_rollback(connection: Database, keys: Keys, head: Head) -> tuple[Head, Recorded]:

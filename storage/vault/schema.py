@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from typing import Final
 
 from ...engine.errors import StorageError
@@ -72,15 +73,19 @@ def create_database(directory: str, header: Header, keys: Keys, head: tuple[byte
             connection.execute("INSERT INTO head VALUES (1, ?, ?)", head)
         finally:
             connection.close()
-        write_copy(directory, body, keys)
         os.replace(aside, os.path.join(directory, DATABASE))
         sync_directory(directory)
+        with suppress(StorageError):  # the vault is there: whoever writes next tries again
+            write_copy(directory, body, keys)
     except StorageError:
         _remove(aside)
         raise
     except (sqlite3.Error, OSError) as error:
         _remove(aside)
-        raise StorageError(f"cannot make the vault: {error}", hint="df -h") from error
+        why = error.strerror if isinstance(error, OSError) else None
+        raise StorageError(
+            f"cannot make the vault: {(why or 'its file cannot be written').lower()}", hint="df -h"
+        ) from error
 
 
 def write_copy(directory: str, body: bytes, keys: Keys) -> None:

@@ -1,4 +1,9 @@
-"""SQLite's errors as ours."""
+"""SQLite's errors as errors of ours, in words for people who never heard of SQLite.
+
+What cannot be read as a vault is :class:`Damaged`, whatever the file is: empty, cut off, torn, or of
+another program. Our statements are constants, so a statement that SQLite cannot even prepare shows
+that a table or column is missing.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +14,13 @@ from typing import Final
 
 from ...engine.errors import Damaged, OutcomeUnknown, StorageError, StorageFull
 
+_NO_SUCH_TABLE: Final = 1
 _FULL: Final = 13
 _IOERR: Final = 10
 _CORRUPT: Final = frozenset({11, 26})  # malformed; not a database
 _READONLY: Final = frozenset({8, 14})  # read-only; cannot open
 _BUSY: Final = frozenset({5, 6})
+_MEND: Final = "stayfast store mend"
 
 
 @contextmanager
@@ -28,9 +35,7 @@ def translated(*, committing: bool = False) -> Generator[None]:
     except sqlite3.Error as error:
         raise _translate(error, committing=committing) from error
     except UnicodeDecodeError as error:  # a torn schema, which SQLite quotes in its message
-        raise Damaged(
-            "the vault is not readable as a database", hint="stayfast help storage"
-        ) from error
+        raise _unreadable() from error
 
 
 def _translate(error: sqlite3.Error, *, committing: bool) -> StorageError:
@@ -38,15 +43,27 @@ def _translate(error: sqlite3.Error, *, committing: bool) -> StorageError:
     if code == _FULL:
         return StorageFull("there is no space left for the vault", hint="df -h")
     undecodable = isinstance(error, sqlite3.OperationalError) and not code  # text that is not UTF-8
-    if code in _CORRUPT or undecodable:
-        return Damaged("the vault is not readable as a database", hint="stayfast help storage")
-    if code == _IOERR and committing:
-        return OutcomeUnknown(
-            "the disk failed while the vault was written; what is durable is unknown",
-            hint="stayfast status",
-        )
+    if code in _CORRUPT or code == _NO_SUCH_TABLE or undecodable:
+        return _unreadable()
+    if code == _IOERR:
+        return _failing_disk(committing=committing)
     if code in _READONLY:
         return StorageError("the vault cannot be written", hint="export STAYFAST_STATE_DIR=…")
     if code in _BUSY:
         return StorageError("another program holds the vault", hint="try again in a while")
-    return StorageError(f"the vault cannot be used: {error}", hint="stayfast help storage")
+    return StorageError(
+        f"the vault cannot be used (SQLite error {code})", hint="stayfast help storage"
+    )
+
+
+def _failing_disk(*, committing: bool) -> StorageError:
+    if not committing:
+        return StorageError("the disk failed while the vault was used", hint="stayfast status")
+    return OutcomeUnknown(
+        "the disk failed while the vault was written; what is durable is unknown",
+        hint="stayfast status",
+    )
+
+
+def _unreadable() -> Damaged:
+    return Damaged("the file of the vault holds no vault that can be read", hint=_MEND)

@@ -67,7 +67,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -92,7 +92,15 @@ from .info import VaultInfo, vault_info_of
 from .integrity import Head, keep_head, read_head
 from .login_rows import put_login, put_record
 from .rekey import rekey
-from .repair import Mended, mend, record_rollback
+from .repair import (
+    Mended,
+    mend,
+    record_rollback,
+    restore_header,
+    salvage,
+    set_files_aside,
+    whole_vault_event,
+)
 from .rollback import RollbackMarker
 from .sqlite_errors import translated
 from .tamper_check import TamperCheck, problems_of
@@ -326,14 +334,14 @@ class Vault:
 
         Room is set aside for what will come; and what does not open is, so that it stops nobody.
         """
-        try:
-            with self._reading() as opened:
+        with self._reading() as opened:
+            try:
                 if opened is not None and read_head(*opened).count <= _CHECKED_AT_ONCE:
                     self._tamper_check.look(*opened, self._vault_connection.changes())
                 damaged = self._tamper_check.suspicion is not None
-        except Damaged:  # the integrity record itself, which can be made again
-            damaged = True
-        for mended in self.mend() if damaged else ():
+            except Damaged:  # the integrity record itself, which can be made again
+                damaged = True
+        for mended in self._mend_rows() if damaged else ():
             self._announce(f"{mended.message}; it was set aside or put right")
         with self._vault_connection.writing() as (connection, keys):
             head = read_head(connection, keys)
@@ -393,12 +401,45 @@ class Vault:
     def mend(self) -> list[Mended]:
         """Set aside what does not open, and put right what can be; gives what was done.
 
+        A vault that does not open at all is set aside as a whole, and a new one takes along what
+        opens in it.
+
         Raises:
-            StorageError: The vault cannot be written.
-            Damaged: The database itself cannot be read.
+            StorageError: The vault cannot be written, or its key cannot be had today.
         """
+        try:
+            return self._mend_rows() if self.exists() else []
+        except Damaged as problem:
+            return self._replace(problem)
+
+    def _mend_rows(self) -> list[Mended]:
         with self._vault_connection.writing() as (connection, keys):
-            return mend(connection, keys)
+            done = mend(connection, keys)
+            header = self._vault_connection.header
+            return done if header is None else [*done, *restore_header(connection, keys, header)]
+
+    def _replace(self, problem: Damaged) -> list[Mended]:
+        """Set the whole vault aside, and make a new one of what opens in it."""
+        from ..migrating import import_tokens  # noqa: PLC0415  brings the engine along
+
+        logins: list[Login] = []
+        torn = 0
+        with self._vault_connection.replacing():
+            with suppress(Damaged), self._reading() as opened:
+                if opened is not None:
+                    logins, torn = salvage(*opened)
+            self._vault_connection.forget_keys()
+            place = set_files_aside(self.directory)
+        done = [Mended(login=None, message=f"{problem.message}: it was set aside in {place}")]
+        for login in logins:
+            if login.tokens is None:
+                continue
+            kept = import_tokens(self, login.config, login.tokens, login.account, login.identity)
+            done.append(Mended(login=kept.id, message=f"{login.provider} {login.account}: kept"))
+        if torn:
+            done.append(Mended(login=None, message=f"{torn} logins do not open"))
+        self.note(whole_vault_event())
+        return done
 
     def rekey(self, kind: str, passphrase: str | None = None) -> None:
         """Seal everything under a new root key, whose own key is kept in another place.

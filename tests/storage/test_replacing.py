@@ -1,0 +1,258 @@
+"""A vault that does not open at all: said alike by everybody, set aside whole, and gone on from."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from stayfast.engine.errors import Damaged, StorageError
+from stayfast.engine.record import Identity, Login, account_alias
+from stayfast.interfaces.cli.fast import cached_token
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.vault.header import decode_copy, encode_copy
+from stayfast.testing.sample_logins import pending
+from stayfast.testing.storage_contract import finished, saved
+
+ALICE = Identity(subject="1", name="alice@x.test")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    return tmp_path
+
+
+def vault(place: Path, passphrase: str | None = None) -> EncryptedFileStorage:
+    return EncryptedFileStorage(
+        str(place / "s"), config_dir=str(place / "c"), passphrase=lambda: passphrase, environ={}
+    )
+
+
+def database(place: Path) -> Path:
+    return place / "s" / "vault.db"
+
+
+def empty(place: Path) -> None:
+    database(place).write_bytes(b"")
+
+
+def garbage(place: Path) -> None:
+    database(place).write_bytes(b"\x07garbage" * 900)
+
+
+def only_its_head(place: Path) -> None:
+    os.truncate(database(place), 4096)
+
+
+def half(place: Path) -> None:
+    os.truncate(database(place), database(place).stat().st_size // 2)
+
+
+def of_another_program(place: Path) -> None:
+    database(place).unlink()
+    with closing(sqlite3.connect(database(place))) as theirs, theirs:
+        theirs.execute("CREATE TABLE bookmarks (address TEXT)")
+    database(place).chmod(0o600)
+
+
+def of_another_vault(place: Path) -> None:
+    other = EncryptedFileStorage(str(place / "o"), config_dir=str(place / "d"), environ={})
+    saved(other, [finished()])
+    other.close()
+    for name in ("vault.db", "vault.header"):
+        os.replace(place / "o" / name, place / "s" / name)
+
+
+def without_its_key(place: Path) -> None:
+    for key in (place / "c").glob("*.key"):
+        key.rename(f"{key}.away")
+
+
+def with_a_torn_key(place: Path) -> None:
+    for key in (place / "c").glob("*.key"):
+        key.write_bytes(b"torn")
+
+
+def with_torn_headers(place: Path) -> None:
+    (place / "s" / "vault.header").write_bytes(b"torn")
+    with closing(sqlite3.connect(database(place))) as connection, connection:
+        connection.execute("UPDATE header SET body = x'00'")
+
+
+def without_headers(place: Path) -> None:
+    (place / "s" / "vault.header").unlink()
+    with closing(sqlite3.connect(database(place))) as connection, connection:
+        connection.execute("DROP TABLE header")
+
+
+def gone(place: Path) -> None:
+    database(place).unlink()
+
+
+DEEDS = [empty, garbage, only_its_head, of_another_program, of_another_vault, without_its_key,
+         with_a_torn_key, with_torn_headers, without_headers, gone]  # fmt: skip
+
+
+def everything(place: Path) -> dict[str, bytes]:
+    return {
+        path.name: path.read_bytes()
+        for path in (place / "s").rglob("vault.*")
+        if path.suffix != ".lock"
+    }
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_what_holds_no_vault_is_damage_to_everybody_and_mended_by_setting_it_aside(
+    place: Path, deed: Callable[[Path], None]
+) -> None:
+    """One error for all; mending moves the files away whole, and a new login is kept again."""
+    login = finished()
+    saved(vault(place), [login])
+    deed(place)
+    before = everything(place)
+    environ = {"STAYFAST_STATE_DIR": f"{place}/s", "STAYFAST_CONFIG_DIR": f"{place}/c"}
+    assert cached_token([login.provider], environ) is None
+    uses: tuple[Callable[[EncryptedFileStorage], object], ...] = (
+        lambda opened: opened.read(login.id),
+        lambda opened: list(opened.summaries()),
+        lambda opened: opened.about(),
+        lambda opened: opened.probe(),
+        lambda opened: saved(opened, [finished("new")]),
+    )
+    for use in uses:
+        with pytest.raises(Damaged) as caught:
+            use(vault(place))
+        assert caught.value.hint == "stayfast store mend"
+        assert "sqlite" not in caught.value.message.lower()
+        assert "no such table" not in caught.value.message
+    (first, *_) = vault(place).mend()
+    (aside,) = (place / "s").glob("set-aside-*")
+    assert str(aside) in first.message
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == before
+    assert vault(place).mend() == []
+    assert vault(place).verify().findings == []
+    saved(vault(place), [login])
+    assert vault(place).read(login.id) == login
+
+
+def without_a_table(place: Path) -> None:
+    with closing(sqlite3.connect(database(place))) as connection, connection:
+        connection.execute("DROP TABLE head")
+
+
+def without_a_log(place: Path) -> None:
+    with closing(sqlite3.connect(database(place))) as connection, connection:
+        connection.execute("DROP TABLE audit")
+
+
+@pytest.mark.parametrize("deed", [without_a_table, without_a_log])
+def test_logins_that_still_open_come_along(place: Path, deed: Callable[[Path], None]) -> None:
+    """What opens in a vault that cannot be mended is finished in the new one, with its owner."""
+    one, two = replace(finished("one"), identity=ALICE), finished("two")
+    saved(vault(place), [one, two, pending("three")])
+    with closing(sqlite3.connect(database(place))) as connection, connection:
+        connection.execute("UPDATE login SET secret = zeroblob(50) WHERE id = ?", (two.id,))
+    deed(place)
+    done = vault(place).mend()
+    kept = vault(place).find(account_alias("one", "default"))
+    assert kept is not None
+    assert (kept.tokens, kept.identity) == (one.tokens, ALICE)
+    assert vault(place).find(account_alias("two", "default")) is None
+    assert kept.id in {one.login for one in done}
+    assert vault(place).problems() == []
+    assert vault(place).verify().findings == []
+
+
+def test_rows_behind_a_cut_are_lost_and_those_before_it_are_kept(place: Path) -> None:
+    """Of a file that was cut off, every login whose page is left comes along."""
+    logins = [finished(f"p{number}") for number in range(60)]
+    saved(vault(place), logins)
+    os.truncate(database(place), database(place).stat().st_size * 3 // 4)
+    vault(place).mend()
+    opened = vault(place)
+    found = [opened.find(account_alias(login.provider, "default")) for login in logins]
+    assert [one.tokens for one in found if one] == [
+        login.tokens for login, one in zip(logins, found, strict=True) if one
+    ]
+    assert opened.problems() == []
+
+
+def test_a_key_that_may_come_back_sets_nothing_aside(place: Path) -> None:
+    """A vault whose passphrase was not given is left as it is."""
+    login = finished()
+    saved(vault(place, "right"), [login])
+    before = everything(place)
+    for given in (None, "wrong"):
+        with pytest.raises(StorageError) as caught:
+            vault(place, given).mend()
+        assert caught.value.exit_code == 7
+    assert everything(place) == before
+    assert vault(place, "right").read(login.id) == login
+
+
+def test_mending_nothing_makes_nothing(place: Path) -> None:
+    """Where there is no vault there is nothing to mend, and none is made."""
+    assert vault(place).mend() == []
+    assert not database(place).exists()
+
+
+def forged(place: Path, mac: bytes) -> None:
+    """A copy of the header that somebody edited, and no header in the database."""
+    path = place / "s" / "vault.header"
+    header = decode_copy(path.read_bytes())[0]
+    path.write_bytes(encode_copy(header.amended(reason="trust me").encode(), mac))
+
+
+@pytest.mark.parametrize("table", ["there", "empty", "gone"])
+@pytest.mark.parametrize("mac", [b"", b"\x01" * 32])
+def test_an_edited_copy_of_the_header_is_never_believed(
+    place: Path, table: str, mac: bytes
+) -> None:
+    """The copy serves with its seal only, whatever has become of the header in the database."""
+    login = finished()
+    saved(vault(place), [login])
+    forged(place, mac)
+    if table != "there":
+        with closing(sqlite3.connect(database(place))) as connection, connection:
+            connection.execute("DELETE FROM header" if table == "empty" else "DROP TABLE header")
+    environ = {"STAYFAST_STATE_DIR": f"{place}/s", "STAYFAST_CONFIG_DIR": f"{place}/c"}
+    if table == "there":
+        assert vault(place).read(login.id) == login
+        return
+    assert cached_token([login.provider], environ) is None
+    with pytest.raises(Damaged):
+        vault(place).read(login.id)
+
+
+@pytest.mark.parametrize(
+    "deed",
+    ["DELETE FROM header", "UPDATE header SET mac = x'00'", "UPDATE header SET body = x'00'"],
+)
+def test_a_header_that_is_torn_in_one_place_is_put_back_from_the_other(
+    place: Path, deed: str
+) -> None:
+    """The sound one of the two serves, and mending writes it where the other was torn."""
+    login: Login = finished()
+    saved(vault(place), [login])
+    with closing(sqlite3.connect(database(place))) as connection, connection:
+        whole = connection.execute("SELECT body, mac FROM header").fetchone()
+        connection.execute(deed)
+    assert vault(place).read(login.id) == login
+    assert vault(place).mend() != []
+    assert vault(place).mend() == []
+    with closing(sqlite3.connect(database(place))) as connection:
+        assert connection.execute("SELECT body, mac FROM header").fetchone() == whole
+
+
+def test_a_copy_without_its_seal_is_written_again(place: Path) -> None:
+    """The next commit of another process brings a copy that was edited back to what it should be."""
+    saved(vault(place), [finished()])
+    before = (place / "s" / "vault.header").read_bytes()
+    forged(place, b"")
+    saved(vault(place), [finished("another")])
+    assert (place / "s" / "vault.header").read_bytes() == before
