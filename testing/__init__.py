@@ -1,1 +1,1 @@
-"""What others use to test their part: contract suites and the embedded authorization server."""
+"""For authors of transports, storages and programs: contract tests, and an authorization server."""

@@ -1,8 +1,9 @@
 """An authorization server in the test's own process, on a loopback port.
 
-A real one as far as a client can tell: OpenID Connect discovery, authorization code with PKCE,
+It has what a client can meet at a real one: OpenID Connect discovery, authorization code with PKCE,
 ``iss`` in the callback, refresh rotation with reuse detection, the device grant, revocation,
-introspection, ID tokens. It forgets everything when it stops.
+introspection, ID tokens. It is as strict as the best of them, and :meth:`~AuthorizationServer.misbehave`
+makes it as bad as the worst. Everything is in memory, and is gone when it stops.
 
 ::
 
@@ -41,8 +42,8 @@ class AuthorizationServer:
 
     Attributes:
         issuer: Its issuer identifier.
-        state: What it remembers.
-        settings: How it behaves; may be replaced while it runs.
+        state: Its clients, codes, tokens and counts.
+        settings: How it behaves. They may be replaced while it runs.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class AuthorizationServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the port; may be called twice."""
+        """Close the port. A second call does nothing."""
         if self._http is not None:
             self._http.shutdown()
             self._http.server_close()
@@ -96,10 +97,10 @@ class AuthorizationServer:
     # --- for clients -----------------------------------------------------------------------------
 
     def config(self, **overrides: Any) -> OAuthConfig:
-        """This server and its public client, ready to sign in with.
+        """The configuration of this server and its public client, ready to sign in with.
 
         Args:
-            overrides: Fields of :class:`~stayfast.OAuthConfig` to set otherwise.
+            overrides: Fields of :class:`~stayfast.OAuthConfig` with other values.
         """
         fields: dict[str, Any] = {
             "service_name": "demo",
@@ -163,7 +164,7 @@ class AuthorizationServer:
             self._faults.clear()
 
     def take_fault(self, endpoint: str, grant: str | None) -> Fault | None:
-        """The fault that is due at ``endpoint``, if one is."""
+        """Take the next fault for ``endpoint``, or ``None``."""
         with self.state.lock:
             for place, (where, fault, times) in enumerate(self._faults):
                 if where in _names(endpoint) and fault.grant in {None, grant}:
@@ -183,7 +184,7 @@ class AuthorizationServer:
             self._http.RequestHandlerClass = make_handler(Endpoints(self, new))
 
     def published_keys(self) -> dict[str, Any]:
-        """The key set, as it is published."""
+        """The published key set (RFC 7517 §5)."""
         return dict(KeySet([self._key]).as_dict(private=False))
 
 

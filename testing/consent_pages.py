@@ -28,14 +28,14 @@ _BUTTONS = (
 
 
 def consent_page(client: str, scope: str, members: Mapping[str, str]) -> str:
-    """Asks whether ``client`` may have ``scope``."""
+    """The page that asks the user whether ``client`` may have ``scope``."""
     asked = f"<p>{escape(client)} asks for: {escape(scope) or 'nothing in particular'}</p>"
     form = f'<form method="post" action="/authorize">{_hidden(members)}{_BUTTONS}</form>'
     return _page("Demo sign-in", asked + form)
 
 
 def device_page(user_code: str) -> str:
-    """Asks for a device code, or for consent once it is known."""
+    """The page that asks for a user code and for consent."""
     field = (
         '<label>Code <input name="user_code" autocomplete="off" '
         f'value="{escape(user_code)}"></label> '
@@ -46,11 +46,11 @@ def device_page(user_code: str) -> str:
 
 
 def message_page(message: str) -> str:
-    """Says one thing."""
+    """A page with one sentence."""
     return _page(message, "")
 
 
 def form_post_page(address: str, members: Mapping[str, str]) -> str:
-    """Carries ``members`` to ``address`` (OAuth 2.0 Form Post Response Mode)."""
+    """A page that posts ``members`` to ``address`` (OAuth 2.0 Form Post Response Mode)."""
     form = f'<form method="post" action="{escape(address)}">{_hidden(members)}'
     return _page("Going back", form + "<button>Continue</button></form>")

@@ -1,8 +1,8 @@
-"""Kills a program, or fails its disk, at every system call by which it changes something.
+"""Kill a program, or let its disk fail, at every system call by which it changes something.
 
-For any program, in any language, that claims to survive: it is run once under ``strace`` to learn
-which calls it makes that write, sync, rename, lock or send, and then again for each of them, with
-that one call going wrong. What "survived" means is for the caller to check after each run.
+This is for any program, in any language, that claims to survive crashes. It runs once under
+``strace``, which lists its calls that write, sync, rename, lock or send. Then it runs again for each
+of these calls, and that call goes wrong. The caller checks after each run that nothing was lost.
 
 ::
 
@@ -13,8 +13,8 @@ that one call going wrong. What "survived" means is for the caller to check afte
     for outcome in driver.inflict([KILL, ENOSPC]):
         check(outcome)
 
-Linux only, and only where the kernel lets one process trace another; :func:`unavailable` says
-whether it does. Calls are counted as strace counts them: by name, in each process of its own.
+It works on Linux, where the kernel lets one process trace another (:func:`unavailable`). Calls are
+counted as strace counts them: by name, and in each process from one.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ CALLS: Final[Mapping[str, str]] = {
     "fcntl": r"F_(OFD_)?SETLKW?\b",
     "openat": r"\bO_(CREAT|TRUNC)\b",
 }
-"""The calls that change something another process can see.
+"""The calls that change something that another process can see.
 
-Each with the pattern its arguments must match, where only some of its uses do; a name that this
-kernel does not have is passed by.
+The value is a pattern for the arguments, where only some uses of a call do so. Names that this kernel
+does not have are ignored.
 """
 
 
@@ -55,7 +55,7 @@ class Point:
     Attributes:
         call: The system call.
         occurrence: Which of its calls in that process, from 1.
-        arguments: As strace shows them, for a person; not part of what a point is.
+        arguments: As strace shows them, for a person. They are not compared.
     """
 
     call: str
@@ -65,12 +65,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What is done to a call, instead of letting it happen.
+    """What happens in place of a call.
 
     Attributes:
-        name: For a person.
-        injected: What strace is told to inject.
-        calls: The calls it makes sense for; empty for all.
+        name: Its name for a person.
+        injected: The argument of strace's ``inject``.
+        calls: The calls that it makes sense for; empty for all.
     """
 
     name: str
@@ -81,12 +81,12 @@ class Effect:
 _WRITES: Final = frozenset({"write", "writev", "pwrite64", "pwritev"})
 
 KILL: Final = Effect("kill -9", "signal=SIGKILL")
-"""The process ends before the call is made, and has no say in it."""
+"""The process ends before the call, without any chance to react."""
 ENOSPC: Final = Effect("no space", "error=ENOSPC")
 EIO: Final = Effect("i/o error", "error=EIO")
 EINTR: Final = Effect("interrupted", "error=EINTR")
 NOTHING_WRITTEN: Final = Effect("nothing written", "retval=0", _WRITES)
-"""The shortest of short writes: no error, and not one octet. See :meth:`CrashDriver.stint`."""
+"""The shortest short write: no error, and no octet written. See also :meth:`CrashDriver.stint`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,12 @@ class Outcome:
     """How one run ended.
 
     Attributes:
-        argv: What was run, as ``prepare`` gave it.
-        point: Where it went wrong; ``None`` for a limit on the size of files.
-        effect: How.
-        returncode: Of the program; negative for a signal, as :mod:`subprocess` has it.
-        stdout: What it printed.
-        stderr: What it complained of.
+        argv: The command, as ``prepare`` gave it.
+        point: The call that went wrong; ``None`` for a limit on the size of files.
+        effect: What happened in place of the call.
+        returncode: The exit status; negative for a signal, as in :mod:`subprocess`.
+        stdout: The standard output.
+        stderr: The standard error.
     """
 
     argv: tuple[str, ...]
@@ -111,12 +111,12 @@ class Outcome:
 
     def __str__(self) -> str:
         where = f"{self.point.call} #{self.point.occurrence}" if self.point else "any file"
-        told = (self.stderr.strip().splitlines() or [""])[-1]
-        return f"{self.effect.name} at {where}: exit {self.returncode} {self.stdout!r} {told}"
+        last = (self.stderr.strip().splitlines() or [""])[-1]
+        return f"{self.effect.name} at {where}: exit {self.returncode} {self.stdout!r} {last}"
 
 
 def unavailable() -> str | None:
-    """Why runs cannot be traced here; ``None`` where they can."""
+    """The reason why programs cannot be traced here; ``None`` if they can."""
     if shutil.which("strace") is None:
         return "strace is not installed"
     tried = subprocess.run(
@@ -129,12 +129,15 @@ def unavailable() -> str | None:
 
 
 _FILTERED: Final = "--seccomp-bpf"
-"""Calls that are not asked for run at full speed. But signals cannot be injected: the kernel
-ignores a signal that is passed on from where such a filter stops a process."""
+"""With this option, calls that are not traced run at full speed.
+
+But no signal can be injected with it: where such a filter stops a process, the kernel ignores a signal
+that the tracer passes on.
+"""
 
 
 class CrashDriver:
-    """Runs one program again and again, each time with something else going wrong."""
+    """Runs one program many times; each time, another call goes wrong."""
 
     def __init__(
         self,
@@ -149,13 +152,13 @@ class CrashDriver:
         """Drive the program that ``prepare`` gives.
 
         Args:
-            prepare: Called before every run, by several threads if there are several workers:
-                makes a fresh world and gives the program and its arguments.
-            environ: The program's environment; this process's own if not given.
-            stdin: What it reads.
-            calls: The calls to look at, as :data:`CALLS`.
-            timeout: Seconds one run may take.
-            workers: How many runs go on at once.
+            prepare: Called before every run; makes fresh files and gives the command. With several
+                workers, several threads call it.
+            environ: The program's environment; the default is that of this process.
+            stdin: The program's standard input.
+            calls: The calls to count, in the form of :data:`CALLS`.
+            timeout: Seconds that one run may take.
+            workers: How many runs go on at the same time.
         """
         self._prepare = prepare
         self._environ = environ
@@ -168,7 +171,7 @@ class CrashDriver:
         """Every point of an undisturbed run, in order.
 
         Raises:
-            RuntimeError: The program fails even when nothing goes wrong, or cannot be traced.
+            RuntimeError: The undisturbed program fails, or it cannot be traced.
         """
         with tempfile.TemporaryDirectory() as place:
             trace = Path(place, "trace")
@@ -182,14 +185,14 @@ class CrashDriver:
     def inflict(
         self, effects: Sequence[Effect], points: Sequence[Point] | None = None
     ) -> Iterator[Outcome]:
-        """Run the program with each of ``effects`` at each of ``points``; yields after each run.
+        """Run the program with each of ``effects`` at each of ``points``, and yield after each run.
 
         Args:
             effects: What goes wrong.
-            points: Where; everywhere if not given.
+            points: Where it goes wrong; the default is every point.
 
         Raises:
-            RuntimeError: As :meth:`points` says.
+            RuntimeError: As for :meth:`points`.
             subprocess.TimeoutExpired: A run did not end.
         """
         where = self.points() if points is None else points
@@ -202,13 +205,13 @@ class CrashDriver:
         yield from self._each(lambda task: self._with(*task), tasks)
 
     def stint(self, limits: Sequence[int]) -> Iterator[Outcome]:
-        """Run the program with no file allowed to grow beyond each of ``limits``.
+        """Run the program once for each of ``limits``, which bounds the size of every file.
 
-        The write that crosses a limit is short, and the next one fails with EFBIG: the only short
-        writes with some octets in them that can be had without a file system of one's own.
+        The write that crosses the limit is short, and the next one fails with EFBIG. There is no other
+        way to a write of some octets, short of a file system of one's own.
 
         Args:
-            limits: In units of 512 octets.
+            limits: Sizes in units of 512 octets.
         """
         yield from self._each(self._stinted, limits)
 
@@ -246,7 +249,8 @@ class CrashDriver:
 
     def _read(self, trace: str) -> list[Point]:
         seen: dict[tuple[str, str], int] = {}
-        found: dict[Point, None] = {}  # in order, each once: a child may reach the same number
+        # a dict keeps the order; several processes may have a call with the same number
+        found: dict[Point, None] = {}
         for line in trace.splitlines():
             match = _LINE.match(line)
             if match is None or match["call"] not in self._calls:

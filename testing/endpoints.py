@@ -1,4 +1,4 @@
-"""The endpoints of the embedded authorization server, apart from HTTP."""
+"""The endpoints of the embedded authorization server, without HTTP."""
 
 # Authlib carries no types, so a strict checker can say little about what passes through it
 # pyright: basic
@@ -50,11 +50,11 @@ class Reply:
 
 
 class Server(Protocol):
-    """What the endpoints need of their server; this module does not import the server itself.
+    """The part of the server that the endpoints need. The server imports this module, not vice versa.
 
     Attributes:
         issuer: Its issuer identifier.
-        state: What it remembers.
+        state: Its clients, codes, tokens and counts.
         settings: How it behaves now.
     """
 
@@ -63,16 +63,16 @@ class Server(Protocol):
     settings: Settings
 
     def published_keys(self) -> dict[str, Any]:
-        """The key set, as it is published."""
+        """The published key set (RFC 7517 §5)."""
         ...
 
     def take_fault(self, endpoint: str, grant: str | None) -> Fault | None:
-        """The fault that is due at ``endpoint``, if one is."""
+        """Take the next fault for ``endpoint``, or ``None``."""
         ...
 
 
 class Endpoints:
-    """What the server answers, by path."""
+    """The server's answers, by path."""
 
     def __init__(self, server: Server, key: ECKey) -> None:
         """Answer for ``server``, signing with ``key``."""
@@ -136,7 +136,10 @@ class Endpoints:
         return self._callback(_reply(answered), members)
 
     def _callback(self, reply: Reply, members: Mapping[str, str]) -> Reply:
-        """``reply`` as the redirect it is, with ``iss`` and whatever fault is due."""
+        """``reply`` with ``iss`` (RFC 9207) in its redirect, changed by the next fault.
+
+        With ``response_mode=form_post`` the redirect becomes a page that posts the parameters.
+        """
         location = reply.headers.get("Location")
         if location is None:
             return reply
@@ -178,7 +181,7 @@ class Endpoints:
         return Reply(200, {"sub": USER, "email": EMAIL})
 
     def spoiled(self, reply: Reply, fault: Fault) -> Reply:
-        """``reply`` as ``fault`` spoils it; pages and redirects only get its headers."""
+        """``reply`` changed by ``fault``. Of a page or a redirect, only the headers change."""
         headers = {**reply.headers, **fault.headers}
         body = reply.body
         if not isinstance(body, Mapping):

@@ -1,4 +1,8 @@
-"""The grants of the embedded authorization server, on Authlib's."""
+"""The grants of the embedded authorization server, on top of Authlib's.
+
+Authlib calls the methods here by name. Where a method only returns a fixed answer, this server has
+one user, registers every client for everything, and keeps no history that would matter.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,10 @@ CODE_LIFETIME = 60.0
 
 
 class Request(OAuth2Request):
-    """A request as Authlib wants it."""
+    """A request in Authlib's form."""
 
     def __init__(self, method: str, path: str, members: dict[str, str], headers: dict[str, str]):
-        """Authlib refuses plain http; a loopback address is allowed it (RFC 8252 §7.3)."""
+        """Give Authlib an https address, because it refuses plain http even on loopback."""
         super().__init__(method, f"https://loopback.invalid{path}", headers=headers)
         self.payload = BasicOAuth2Payload(members)
 
@@ -45,7 +49,7 @@ Answer = tuple[int, Any, list[tuple[str, str]]]
 
 
 class Core(AuthorizationServer):
-    """Authlib's server over our state; an answer is (status, members or text, headers)."""
+    """Authlib's server over our state. Its answers are (status, members or text, headers)."""
 
     def __init__(self, state: ServerState, issuer: str, key: ECKey, settings: Any) -> None:
         """Serve ``state`` as ``issuer``, signing with ``key``."""
@@ -100,14 +104,14 @@ class Core(AuthorizationServer):
         return request
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
-        """Nobody listens."""
+        """Do nothing: no part of this server listens to Authlib's signals."""
 
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
         return status, body, headers
 
 
 class CodeGrant(grants.AuthorizationCodeGrant):
-    """Codes: used once; used twice, everything that came of them is revoked."""
+    """Authorization codes. A second use revokes all tokens of the first (RFC 6749 §4.1.2)."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = ["none", "client_secret_basic", "client_secret_post"]  # noqa: RUF012  Authlib's way
 
@@ -146,7 +150,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
 
 
 class RefreshGrant(grants.RefreshTokenGrant):
-    """Refresh tokens: rotated; used twice, the family is revoked (RFC 9700 §4.14.2)."""
+    """Refresh tokens with rotation. A second use revokes the whole family (RFC 9700 §4.14.2)."""
 
     INCLUDE_NEW_REFRESH_TOKEN = True
     TOKEN_ENDPOINT_AUTH_METHODS = ["none", "client_secret_basic", "client_secret_post"]  # noqa: RUF012  Authlib's way
@@ -221,7 +225,7 @@ class DeviceEndpoint(DeviceAuthorizationEndpoint):
 
 
 class Revocation(RevocationEndpoint):
-    """Revocation (RFC 7009): of a refresh token, with its whole family."""
+    """Revocation (RFC 7009). It revokes all tokens of the family."""
 
     CLIENT_AUTH_METHODS = ["none", "client_secret_basic", "client_secret_post"]  # noqa: RUF012  Authlib's way
 

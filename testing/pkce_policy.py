@@ -1,4 +1,4 @@
-"""PKCE, asked of every client before its user is asked anything (RFC 9700 §2.1.1)."""
+"""PKCE is required of every client, before the user sees a page (RFC 9700 §2.1.1)."""
 
 # Authlib carries no types, so a strict checker can say little about what passes through it
 # pyright: basic
@@ -13,7 +13,7 @@ from authlib.oauth2.rfc6749.errors import InvalidRequestError
 def require_challenge(grant: Any) -> None:
     """An extension of Authlib's code grant: no code without a challenge.
 
-    Authlib itself looks for the verifier only, once the code has been given out.
+    Authlib itself checks only the verifier, after the code was issued.
     """
     grant.register_hook("after_validate_authorization_request_payload", _check)
 

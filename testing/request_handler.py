@@ -1,4 +1,4 @@
-"""HTTP for the embedded authorization server."""
+"""HTTP for the embedded authorization server, and the faults that HTTP can show."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # a client that is killed resets its connection
+        with suppress(ConnectionError):  # tests kill clients, which resets the connection
             super().handle()
 
     def do_GET(self) -> None:
@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(reply)
 
     def _instead(self, fault: Fault) -> bool:
-        """Whether ``fault`` was all there is to answer."""
+        """Answer with ``fault`` alone. False if the request must still be answered."""
         if fault.kind is FaultKind.DROP_BEFORE:
             self._drop()
             return True
@@ -114,13 +114,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(octets)))
             self.end_headers()
             self.wfile.write(octets)
-        except OSError:  # the client has gone: one that was killed in a test, for example
+        except OSError:  # the client has gone, because a test killed it
             self.close_connection = True
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The time of the ``Date`` header: the server's own, like everything else it says."""
+        """The ``Date`` header by the server's own clock: a test may have set it to another day."""
         own = self.answers.server.state.now()
         return super().date_time_string(own if timestamp is None else timestamp)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
-        """Keep quiet."""
+        """Write no access log: standard error belongs to the test or the demo."""

@@ -52,7 +52,7 @@ def finished(provider: str = "acme", *, token: str = "token") -> Login:
 
 
 def change(login: Login) -> Change:
-    """The change that leads to ``login``, and its event."""
+    """The change that saves ``login``, with its event."""
     event = Event(
         time=NOW,
         event=EventKind.TRANSITION,
@@ -65,12 +65,12 @@ def change(login: Login) -> Change:
 
 
 def further(login: Login, **amended: object) -> Login:
-    """``login``, one version on."""
+    """``login`` in its next version, with ``amended`` fields."""
     return replace(login, version=login.version + 1, **amended)  # type: ignore[arg-type]  # by name
 
 
 def complete() -> Login:
-    """A login with something in every field."""
+    """A login with a value in every field."""
     return replace(
         pending(),
         deadline=NOW + 0.25,

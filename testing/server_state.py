@@ -1,4 +1,7 @@
-"""What the embedded authorization server remembers: clients, codes, tokens, devices, counts."""
+"""The state of the embedded authorization server: clients, codes, tokens, devices, counts.
+
+Authlib calls the methods of these classes by name (``get_scope``, ``check_client``, …).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 USER = "ada"
-"""The one user there is."""
+"""The only user."""
 EMAIL = "ada@demo.test"
 
 
@@ -37,15 +40,13 @@ class Client:
     refreshable: bool = True
 
     def get_client_id(self) -> str:
-        """Authlib asks."""
         return self.client_id
 
     def get_default_redirect_uri(self) -> str:
-        """Authlib asks."""
         return self.redirect_uris[0]
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """Everything that is asked for."""
+        """Every requested scope: this server allows all."""
         return scope or ""
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
@@ -55,20 +56,20 @@ class Client:
         return _without_port(redirect_uri) in {_without_port(uri) for uri in self.redirect_uris}
 
     def check_client_secret(self, client_secret: str) -> bool:
-        """Whether it is the secret."""
+        """Whether ``client_secret`` is right."""
         return secrets.compare_digest(client_secret, self.client_secret)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        """A client with a secret has to use it."""
+        """Whether ``method`` fits: a client with a secret must send it, and another one must not."""
         del endpoint
         return (method == "none") != bool(self.client_secret)
 
     def check_response_type(self, response_type: str) -> bool:
-        """Codes only."""
+        """Whether it is ``code``: this server has no implicit grant."""
         return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:
-        """Every grant there is; refresh tokens if it gets any."""
+        """Whether ``grant_type`` is allowed: every one, but ``refresh_token`` only if refreshable."""
         return self.refreshable or grant_type != "refresh_token"
 
 
@@ -79,7 +80,7 @@ def _without_port(uri: str) -> tuple[str, str | None, str]:
 
 @dataclass
 class Code:
-    """An authorization code; the family names everything that comes of it."""
+    """An authorization code. Its family is the name of all tokens that come from it."""
 
     code: str
     client_id: str
@@ -93,15 +94,12 @@ class Code:
     used: bool = False
 
     def get_redirect_uri(self) -> str | None:
-        """Authlib asks."""
         return self.redirect_uri
 
     def get_scope(self) -> str:
-        """Authlib asks."""
         return self.scope
 
     def get_nonce(self) -> str | None:
-        """Authlib asks."""
         return self.nonce
 
     def get_auth_time(self) -> None:
@@ -132,29 +130,25 @@ class IssuedToken:
     refreshed: bool = False
 
     def check_client(self, client: Client) -> bool:
-        """Authlib asks."""
         return self.client_id == client.client_id
 
     def get_scope(self) -> str:
-        """Authlib asks."""
         return self.scope
 
     def get_expires_in(self) -> int:
-        """Authlib asks."""
         return self.expires_in
 
     def is_expired(self) -> bool:
-        """Authlib asks; the server decides by its own clock."""
+        """False: :meth:`ServerState.valid` decides, by the server's own clock."""
         return False
 
     def is_revoked(self) -> bool:
-        """Authlib asks."""
         return self.revoked
 
 
 @dataclass
 class Device:
-    """A device grant under way."""
+    """A device code that has not been exchanged yet (RFC 8628)."""
 
     device_code: str
     user_code: str
@@ -169,25 +163,21 @@ class Device:
     family: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def get_client_id(self) -> str:
-        """Authlib asks."""
         return self.client_id
 
     def get_scope(self) -> str:
-        """Authlib asks."""
         return self.scope
 
     def get_user_code(self) -> str:
-        """Authlib asks."""
         return self.user_code
 
     def is_expired(self) -> bool:
-        """Authlib asks."""
         return self.expired()
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that arrived; the names of its parameters, never their values.
+    """A request that arrived, without the values of its parameters: they hold secrets.
 
     Attributes:
         method: The HTTP method.
@@ -204,15 +194,15 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How the server behaves when nothing is wrong.
+    """How the server behaves without a fault.
 
     Attributes:
-        token_lifetime: Seconds an access token lasts.
-        device_lifetime: Seconds a device code lasts.
+        token_lifetime: Seconds that an access token lasts.
+        device_lifetime: Seconds that a device code lasts.
         device_interval: Seconds between polls.
-        rotate: Whether a refresh token can be used once only; used again, its family dies.
-        pkce_methods: What the metadata say of PKCE.
-        send_iss: Whether callbacks carry ``iss``, and the metadata say so.
+        rotate: Whether a refresh token can be used only once. A second use revokes its family.
+        pkce_methods: ``code_challenge_methods_supported`` of the metadata.
+        send_iss: Whether callbacks carry ``iss``; the metadata announce it.
     """
 
     token_lifetime: int = 3600
@@ -224,10 +214,9 @@ class Settings:
 
 
 class ServerState:
-    """Everything in memory, under one lock."""
+    """All state, in memory and under one lock."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        """Start with no clients, by the clock ``now``."""
         self.now = now
         self.lock = threading.RLock()
         self.clients: dict[str, Client] = {}
@@ -238,19 +227,19 @@ class ServerState:
         self.requests: list[Seen] = []
 
     def by_access_token(self, token: str) -> IssuedToken | None:
-        """The response that ``token`` was in."""
+        """The response with the access token ``token``, or ``None``."""
         return next((t for t in self.tokens if t.access_token == token), None)
 
     def by_refresh_token(self, token: str) -> IssuedToken | None:
-        """The response that ``token`` was in."""
+        """The response with the refresh token ``token``, or ``None``."""
         return next((t for t in self.tokens if t.refresh_token == token), None)
 
     def valid(self, token: IssuedToken) -> bool:
-        """Whether its access token is good now."""
+        """Whether the access token of ``token`` is valid now."""
         return not token.revoked and self.now() < token.issued_at + token.expires_in
 
     def revoke_family(self, family: str) -> None:
-        """End everything that came of one consent (RFC 9700 §4.14.2)."""
+        """Revoke all tokens that come from one consent (RFC 9700 §4.14.2)."""
         for token in self.tokens:
             if token.family == family:
                 token.revoked = True

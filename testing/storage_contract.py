@@ -1,4 +1,4 @@
-"""What every storage must hold, as tests for its author to run.
+"""The contract of a storage, as tests that its author runs.
 
 ::
 
@@ -92,9 +92,9 @@ class StorageContract:
         """Neither records, aliases nor numbers show that a refused commit was tried."""
         login, other = pending(), pending(state="other")
         saved(storage, [login, other])
-        told = further(login, challenge=None, reason="not to be seen")
+        unsaved = further(login, challenge=None, reason="not to be seen")
         with pytest.raises(StorageConflict):
-            saved(storage, [told, replace(other, reason="late")])
+            saved(storage, [unsaved, replace(other, reason="late")])
         assert storage.read(login.id) == login
         assert storage.find(state_alias(Secret("state"))) == login
         saved(storage, [further(login)])
@@ -216,7 +216,7 @@ class StorageContract:
         assert got.is_set()
 
     def test_waiting_ends_when_it_has_no_more_point(self, storage: Storage) -> None:
-        """A waiter whose question has been answered leaves long before its deadline."""
+        """A waiter leaves long before its deadline once its condition is true."""
         with storage.lease("0" * 26, wait=0):
             left = threading.Event()
 
@@ -229,10 +229,10 @@ class StorageContract:
             assert left.wait(10)
 
     def test_a_waiter_hears_of_what_is_saved(self, storage: Storage) -> None:
-        """A question whose answer is a saved change, or anything else, is asked again in time."""
+        """A condition is tested again soon, whether it depends on a saved change or on anything else."""
         login = pending()
         saved(storage, [login])
-        told = threading.Event()
+        released = threading.Event()
 
         def moved_on() -> bool:
             newest = storage.read(login.id)
@@ -246,10 +246,10 @@ class StorageContract:
                     pass
                 gone.set()
 
-            for question, gone in zip((moved_on, told.is_set), left, strict=True):
+            for question, gone in zip((moved_on, released.is_set), left, strict=True):
                 threading.Thread(target=ask, args=(question, gone), daemon=True).start()
             saved(storage, [further(login)])
             assert left[0].wait(10)
             assert not left[1].is_set()
-            told.set()
+            released.set()
             assert left[1].wait(10)

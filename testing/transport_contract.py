@@ -1,4 +1,4 @@
-"""What every transport must hold, as tests for its author to run.
+"""The contract of a transport, as tests that its author runs.
 
 ::
 
@@ -43,7 +43,7 @@ from ..engine.record import Presentation
 Answer = Callable[[Session, Sequence[tuple[str, str]]], None]
 
 ADDRESS = "https://provider.example/authorize?state=kept-to-ourselves"
-"""The authorization URL a session is told to present."""
+"""The authorization URL that sessions present."""
 PATIENCE = 10.0
 """Seconds within which an answer must have arrived."""
 _SHORT = 0.05
@@ -55,13 +55,12 @@ class TransportCase:
     """A transport, and a user for it.
 
     Attributes:
-        make: Gives the transport, talking to a conversation.
-        config: A provider it can work for.
-        answer: Lets the user answer: the callback parameters, sent to the session's redirect
-            address, or typed, or whatever the transport waits for. It must not wait for the
-            session to take them. For a device flow: lets the time of the next poll come,
-            by every clock.
-        polls: Whether it is a device flow, whose arrivals are polls that are due.
+        make: Makes the transport with a conversation.
+        config: A provider that it can work for.
+        answer: Plays the user. It delivers the callback parameters in the way that the transport
+            waits for, and must not wait until the session has taken them. For a device flow it
+            lets the time of the next poll come, by every clock.
+        polls: Whether it is a device flow, whose arrivals are polls.
     """
 
     make: Callable[[Conversation], Transport]
@@ -71,12 +70,12 @@ class TransportCase:
 
     @property
     def asking(self) -> Asking:
-        """A login to work for."""
+        """The login that the transport works for."""
         return Asking(login_id="0" * 26, config=self.config, deadline=time.time() + 600)
 
     @property
     def address(self) -> str | None:
-        """What a session is told to present."""
+        """The address that sessions present; ``None`` in a device flow."""
         return None if self.polls else ADDRESS
 
 

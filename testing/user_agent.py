@@ -1,4 +1,4 @@
-"""A scripted browser: it walks the pages of an authorization server as a user would.
+"""A scripted browser that goes through the pages of an authorization server like a user.
 
 As a library for tests, and as a command for the ``BROWSER`` variable::
 
@@ -22,7 +22,7 @@ _PATIENCE: Final = 20.0
 
 @dataclass
 class Form:
-    """A form of a page: where it goes, and what it carries."""
+    """A form of a page: its target, fields and buttons."""
 
     action: str
     method: str
@@ -37,15 +37,15 @@ class _Forms(HTMLParser):
         self.ways_out: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = {name: value or "" for name, value in attrs}
+        given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.forms.append(Form(told.get("action", ""), told.get("method", "get").lower()))
-        elif self.forms and tag == "input" and told.get("name"):
-            self.forms[-1].fields[told["name"]] = told.get("value", "")
-        elif tag == "a" and told.get("href", "").rstrip("/").endswith("/abort"):
-            self.ways_out.append(told["href"])
-        elif self.forms and tag == "button" and told.get("name"):
-            self.forms[-1].buttons.append((told["name"], told.get("value", "")))
+            self.forms.append(Form(given.get("action", ""), given.get("method", "get").lower()))
+        elif self.forms and tag == "input" and given.get("name"):
+            self.forms[-1].fields[given["name"]] = given.get("value", "")
+        elif tag == "a" and given.get("href", "").rstrip("/").endswith("/abort"):
+            self.ways_out.append(given["href"])
+        elif self.forms and tag == "button" and given.get("name"):
+            self.forms[-1].buttons.append((given["name"], given.get("value", "")))
 
 
 class UserAgent:
@@ -58,11 +58,11 @@ class UserAgent:
         self._answers = {"login": "ada", "password": "demo", **(answers or {})}
 
     def walk(self, url: str, *, approve: bool) -> str:
-        """Sign in and decide; gives the callback address, without having called it.
+        """Sign in and decide. Gives the callback address without calling it.
 
         Args:
             url: The authorization URL.
-            approve: Whether to say yes.
+            approve: Whether to approve or to decline.
 
         Raises:
             LookupError: The pages did not lead to a callback.
@@ -89,10 +89,10 @@ class UserAgent:
         raise LookupError("the pages go round in circles")
 
     def decide_device(self, url: str, user_code: str, *, approve: bool) -> int:
-        """Enter ``user_code`` at ``url`` and decide; gives the last page's status.
+        """Enter ``user_code`` at ``url`` and decide. Gives the status of the last page.
 
         Raises:
-            LookupError: There is no form.
+            LookupError: The pages do not end.
         """
         self._answers["user_code"] = user_code
         response = self._session.get(url, timeout=_PATIENCE)
@@ -104,14 +104,14 @@ class UserAgent:
                 return response.status_code
             form = self._form(response.text, approve=approve)
             place = (form.action, frozenset(form.fields))
-            if place in seen:  # back where the code is entered: some end with that page
+            if place in seen:  # some servers end with the empty entry page again
                 return response.status_code
             seen.add(place)
             response = self._submit(form, urljoin(response.url, form.action), follow=True)
         raise LookupError("the pages go round in circles")
 
     def deliver(self, callback: str) -> requests.Response:
-        """Call ``callback`` as a browser does: once, following on, then the icon."""
+        """Call ``callback`` as a browser does: follow redirects, then fetch the icon."""
         response = self._session.get(callback, timeout=_PATIENCE)
         icon = urlunsplit(urlsplit(callback)._replace(path="/favicon.ico", query=""))
         try:
@@ -121,7 +121,7 @@ class UserAgent:
         return response
 
     def _way_out(self, text: str) -> str | None:
-        """The link that says no, on pages that have no button for it."""
+        """The link that declines, on a page without a button for it."""
         parser = _Forms()
         parser.feed(text)
         return parser.ways_out[0] if parser.ways_out else None
@@ -150,24 +150,24 @@ class UserAgent:
 
 
 def fetch_only(url: str, *, approve: bool = True) -> str:
-    """Decide, and give the callback address a person would paste, uncalled."""
+    """Decide, and give the callback address that a user would paste."""
     return UserAgent().walk(url, approve=approve)
 
 
 def approve(url: str) -> requests.Response:
-    """Say yes and go back to the program; gives its page."""
+    """Approve and go back to the program. Gives its page."""
     agent = UserAgent()
     return agent.deliver(agent.walk(url, approve=True))
 
 
 def deny(url: str) -> requests.Response:
-    """Say no and go back to the program; gives its page."""
+    """Decline and go back to the program. Gives its page."""
     agent = UserAgent()
     return agent.deliver(agent.walk(url, approve=False))
 
 
 def deliver_twice(url: str) -> tuple[requests.Response, requests.Response | None]:
-    """Say yes and call the callback twice, as a reload does; the second may find nobody."""
+    """Approve and call the callback twice, as a reload does. The second answer may be missing."""
     agent = UserAgent()
     callback = agent.walk(url, approve=True)
     first = agent.deliver(callback)
@@ -178,7 +178,7 @@ def deliver_twice(url: str) -> tuple[requests.Response, requests.Response | None
 
 
 def tampered(callback: str, **changes: str | None) -> str:
-    """``callback`` with some parameters changed, or removed with ``None``."""
+    """``callback`` with other values for some parameters; ``None`` removes one."""
     parts = urlsplit(callback)
     merged: dict[str, str | None] = {**dict(parse_qsl(parts.query)), **changes}
     query = urlencode({name: value for name, value in merged.items() if value is not None})
