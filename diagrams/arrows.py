@@ -1,4 +1,4 @@
-"""What there is to draw: the rows in one order, and the rows one login has taken."""
+"""The arrows to draw: the rows of the table in one order, and those that one login has taken."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One transition a login has made, as its audit event tells it.
+    """One transition of a login, from its audit event.
 
     Attributes:
         trigger: What happened.
@@ -33,7 +33,7 @@ class Step:
 
 
 def steps_of(events: Iterable[Recorded], login_id: str) -> list[Step]:
-    """The transitions that ``events`` tell of the login ``login_id``, in their order.
+    """The transitions of the login ``login_id`` in ``events``, in their order.
 
     Args:
         events: As :meth:`stayfast.engine.ports.Storage.events` gives them.
@@ -58,7 +58,7 @@ def _seconds(value: object) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a renderer is given: rows, states, and which rows were taken when.
+    """The input of a renderer: rows, states, and when each row was taken.
 
     Attributes:
         rows: Every row once, ordered by source, destination and trigger.
@@ -110,7 +110,7 @@ def journey(steps: Iterable[Step], zone: tzinfo = UTC) -> Picture:
         row = rows.get((step.trigger, step.source, step.dest))
         if row is None:
             arrow = spelt(step.source, step.dest, step.trigger)
-            msg = f"the audit log tells of a transition the machine does not have: {arrow}"
+            msg = f"the audit log has a transition that the machine does not have: {arrow}"
             raise Damaged(msg, hint="stayfast diagram")
         clock = datetime.fromtimestamp(step.time, zone).strftime("%H:%M:%S")
         taken.setdefault(row, []).append(clock)

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree.
+"""The errors of the library, in one tree.
 
 ::
 
@@ -33,8 +33,8 @@ stable ``code`` and the exit status of the command. No message holds a secret or
 ``TokensNotSaved`` holds a login, so it is defined beside ``Login``, in
 :mod:`stayfast.engine.record`.
 
-This module is on the path of ``stayfast token``, which is why it imports nothing: codes are plain
-strings here, and :class:`stayfast.engine.result.ErrorCode` lists them.
+This module is on the path of ``stayfast token``, so it imports nothing. Codes are plain strings here;
+:class:`stayfast.engine.result.ErrorCode` lists them.
 """
 
 from __future__ import annotations

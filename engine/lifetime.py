@@ -1,12 +1,12 @@
-"""How long an access token serves, by clocks that may be wrong, and when to look for the next.
+"""How long an access token can be used, by clocks that may be wrong, and when to refresh it.
 
-This module is on the path of ``stayfast token``, which is why it imports nothing.
+This module is on the path of ``stayfast token``, so it imports nothing.
 """
 
 from __future__ import annotations
 
 JUMP = 60.0
-"""Seconds by which a clock may be off before it is worth a word."""
+"""Seconds by which a clock may be wrong before the user hears of it."""
 
 _SHARE = 0.1
 _MOST = 120.0
@@ -15,8 +15,8 @@ _MOST = 120.0
 def serves(*, now: float, issued_at: float, expires_in: float, buffer: float) -> bool:
     """Whether a token is good for more than ``buffer`` seconds.
 
-    One that was issued in the future shows that the clock was put back since: its end is then not
-    where it seems, and it does not count.
+    A token that was issued in the future shows that the clock was put back since. Then its end cannot
+    be computed, and it does not count as good.
 
     Args:
         now: POSIX seconds.
@@ -28,10 +28,10 @@ def serves(*, now: float, issued_at: float, expires_in: float, buffer: float) ->
 
 
 def eagerness(login_id: str, expires_in: float) -> float:
-    """Seconds before a token no longer serves at which a refresh may already be tried.
+    """How many seconds before the end of a token's use a refresh may already be tried.
 
-    The old token goes on serving whoever does not do the trying. Logins that began at the same
-    moment differ in it, so that a provider does not hear from all of them at once.
+    One process tries; the old token still serves all others meanwhile. The number differs from login to
+    login, so that logins that began at the same moment do not refresh at the same moment.
 
     Args:
         login_id: The login.
@@ -42,7 +42,7 @@ def eagerness(login_id: str, expires_in: float) -> float:
 
 
 def clock_error(issued_at: float, server_date: float | None) -> float | None:
-    """By how many seconds this machine's clock was ahead of the provider's, if worth a word."""
+    """Seconds by which this clock was ahead of the provider's; ``None`` up to :data:`JUMP`."""
     if server_date is None or abs(issued_at - server_date) <= JUMP:
         return None
     return issued_at - server_date

@@ -1,4 +1,4 @@
-"""Names of logins: 26 Crockford base-32 characters, of which a person needs the first four."""
+"""Ids of logins: 26 characters of Crockford's base 32. A person needs the first four."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .record import Summary
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no I, L, O or U, so that an id survives being read aloud."""
+"""Crockford's base 32. It has no I, L, O or U, so that a person can read an id to another."""
 
 _OCTETS: Final = 16
 _LENGTH: Final = 26
@@ -21,11 +21,11 @@ _LOOKALIKES: Final = str.maketrans("ILO", "110")
 
 
 def new_login_id(randomness: Randomness, taken: Collection[str] = ()) -> str:
-    """A fresh id whose short form differs from those of ``taken``.
+    """A new id whose short form differs from those of ``taken``.
 
     Args:
-        randomness: Where the octets come from.
-        taken: The ids a person might confuse it with: those of the open logins.
+        randomness: The source of the octets.
+        taken: The ids of the open logins, with which a person could confuse it.
     """
     short = {login_id[:SHORT_ID] for login_id in taken}
     while True:
@@ -38,19 +38,19 @@ def new_login_id(randomness: Randomness, taken: Collection[str] = ()) -> str:
 
 
 def normalise(text: str) -> str:
-    """What a person typed, as ids are spelt: upper case, without hyphens, lookalikes mended."""
+    """``text`` in the spelling of ids: upper case, no hyphens, ``1`` and ``0`` for lookalikes."""
     return text.strip().replace("-", "").upper().translate(_LOOKALIKES)
 
 
 def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
-    """The login a person means.
+    """The login that a person means.
 
     Args:
-        logins: Those to choose from, any order.
-        typed: Any unambiguous beginning of an id; ``None`` for the only pending one.
+        logins: The logins to choose from, in any order.
+        typed: The beginning of an id; ``None`` for the only pending login.
 
     Raises:
-        NotFound: None or several match; the hint says how to tell them apart.
+        NotFound: No login matches, or several do.
     """
     candidates = list(logins)
     if typed is None:
@@ -61,7 +61,8 @@ def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
     else:
         beginning = normalise(typed)
         chosen = [login for login in candidates if beginning and login.id.startswith(beginning)]
-        if len(chosen) > 1:  # an open login is what people mean; old ones keep their ids
+        # finished logins keep their ids for years; a person means the one that is open
+        if len(chosen) > 1:
             chosen = [login for login in chosen if login.pending] or chosen
         if not chosen:
             msg = f"there is no login {typed[:40]!r}"

@@ -1,4 +1,4 @@
-"""Why: the machine-readable reasons a transition or a refusal carries."""
+"""The machine-readable reasons of transitions and refusals."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ class Reason(StrEnum):
     PROVIDER_ERROR = "provider_error"
     """The provider answered with another error; ``oauth_error`` says which."""
     TRANSPORT_UNAVAILABLE = "transport_unavailable"
-    """No port, no terminal, no device endpoint."""
+    """There is no free port, no terminal, or no device endpoint."""
     DEVICE_REFUSED = "device_refused"
     """The provider refused the device authorization request."""
     DEADLINE_PASSED = "deadline_passed"
-    """The login's own deadline."""
+    """The login's own deadline passed."""
     DEVICE_CODE_EXPIRED = "device_code_expired"
-    """The device code ran out before it was approved."""
+    """The device code expired before the user approved."""
     USER_CANCELLED = "user_cancelled"
     """``stayfast cancel``, or the program's equivalent."""
     CODE_REFUSED = "code_refused"
     """The provider refused the authorization code."""
     CODE_SPENT = "code_spent"
-    """The code was sent by a process that stopped; sent again, the provider refused it."""
+    """A process sent the code and stopped. The code was sent again, and the provider refused it."""
     BAD_TOKEN_RESPONSE = "bad_token_response"
     """Something came back for the code that holds no usable tokens."""
     TRANSPORT_CHANGED = "transport_changed"
-    """Resumed with another transport or redirect address."""
+    """The login was resumed with another transport or redirect address."""
     NETWORK = "network"
     """No answer arrived."""
     PROVIDER_BUSY = "provider_busy"
-    """5xx or 429."""
+    """The provider answered with 5xx or 429."""
     REFRESH_REFUSED = "refresh_refused"
     """The provider refused the refresh token."""
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -45,7 +45,7 @@ class Reason(StrEnum):
     NEWER_LOGIN = "newer_login"
     """Another login of the same account was finished."""
     MOVED = "moved"
-    """``stayfast store migrate``: the tokens are in another storage now."""
+    """The tokens were moved to another storage (``stayfast store migrate``)."""
 
 
 class Refusal(StrEnum):

@@ -1,4 +1,4 @@
-"""A login as it is saved: immutable, versioned, and complete enough for any process to go on."""
+"""The record of a login: immutable, versioned, and complete, so that any process can go on with it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 DEFAULT_ACCOUNT: Final = "default"
 SHORT_ID: Final = 4
-"""How many characters of a login's id a person is shown."""
+"""The number of characters of an id that a person sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """What ties the answer to the question; erased piece by piece as it is spent.
+    """The secrets by which an answer is recognised. Each is erased once it was used.
 
     Attributes:
         verifier: The PKCE code verifier (RFC 7636 §4.1).
-        state: The ``state`` of the authorization request (RFC 6749 §10.12); ``None`` once a
-            callback has spent it.
+        state: The ``state`` of the authorization request (RFC 6749 §10.12); ``None`` after a
+            callback has used it.
         nonce: The ``nonce`` of the ID token (OpenID Connect Core §3.1.2.1).
     """
 
@@ -41,12 +41,12 @@ class DeviceGrant:
     """A device authorization response (RFC 8628 §3.2).
 
     Attributes:
-        device_code: What the polls carry.
-        user_code: What the user types.
-        verification_uri: Where they type it.
+        device_code: The code that polls send.
+        user_code: The code that the user types.
+        verification_uri: The address of the page for the code.
         verification_uri_complete: The same with the code in it, for a QR code.
-        expires_at: When the codes end, POSIX seconds.
-        interval: Least seconds between polls.
+        expires_at: When the codes expire, POSIX seconds.
+        interval: The least number of seconds between polls.
     """
 
     device_code: Secret
@@ -59,13 +59,12 @@ class DeviceGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presentation:
-    """How the user was asked, in the detail another process needs to go on waiting.
+    """How the user was asked to sign in: all that another process needs to go on with the wait.
 
     Attributes:
         transport: The transport's name.
-        redirect_uri: The redirect address of the authorization request, ``None`` for the device
-            flow.
-        device: The device grant, for the device flow.
+        redirect_uri: The redirect address of the authorization request; ``None`` for the device flow.
+        device: The device code; ``None`` without the device flow.
     """
 
     transport: str
@@ -93,11 +92,11 @@ ExchangeKind: TypeAlias = Literal["code", "refresh"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Whose tokens these are, from a validated ID token.
+    """The user who signed in, by a validated ID token.
 
     Attributes:
-        subject: The ``sub`` claim: stable, meaningless to people.
-        name: What a person recognises: email, user name or name, whichever is there first.
+        subject: The ``sub`` claim: it never changes, and means nothing to people.
+        name: The first of email, user name and name that the ID token has.
     """
 
     subject: str
@@ -149,9 +148,10 @@ class Login:
         return self  # it is immutable
 
     def __reduce__(self) -> tuple[object, ...]:
-        """For a result that a worker process reports: without secrets, but for its tokens.
+        """Pickle the login with its tokens and without its other secrets.
 
-        The others stay in the storage, where this login is found by its id.
+        A worker process reports a login in this way. The other secrets stay in the storage, where the
+        login is found by its id.
         """
         members = {f.name: getattr(self, f.name) for f in fields(self)}
         shown, exchange = self.presentation, self.exchange
@@ -165,7 +165,7 @@ class Login:
 
     @property
     def provider(self) -> str:
-        """The name of the provider it belongs to."""
+        """The name of the login's provider."""
         return self.config.service_name
 
     @property
@@ -180,7 +180,7 @@ class Login:
 
     @property
     def alias(self) -> str | None:
-        """What it can be found by besides its id: its account, or the ``state`` it waits for."""
+        """Another key than the id: the account, or the ``state`` that the login waits for."""
         if self.tokens is not None:
             return account_alias(self.provider, self.account)
         if self.challenge is not None and self.challenge.state is not None:
@@ -188,7 +188,7 @@ class Login:
         return None
 
     def summary(self) -> Summary:
-        """What a list shows of it; holds no secret."""
+        """The part of the login that a list shows. It holds no secret."""
         tokens = self.tokens
         return Summary(
             id=self.id,
@@ -218,15 +218,15 @@ def _login_of(members: dict[str, Any]) -> Login:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A login as a list shows it. Fields as in :class:`Login`, and what the tokens amount to.
+    """The part of a login that a list shows: fields of :class:`Login`, and facts about the tokens.
 
     Attributes:
-        transport: How the user was asked, while that is known.
+        transport: The transport, if one is known.
         issuer: The provider's issuer identifier.
-        holds_tokens: Whether it is a finished login.
-        expires_at: When the access token ends, POSIX seconds, if known.
+        holds_tokens: Whether the login is finished.
+        expires_at: When the access token expires, POSIX seconds, if known.
         issued_at: When it was received, POSIX seconds.
-        scopes: What was granted.
+        scopes: The granted scopes.
         refreshable: Whether there is a refresh token.
     """
 
@@ -261,12 +261,12 @@ class Summary:
 
 
 def account_alias(provider: str, account: str) -> str:
-    """The name a finished login is found by."""
+    """The alias of a finished login."""
     return f"account\0{provider}\0{account}"
 
 
 def state_alias(state: Secret) -> str:
-    """The name a pending login is found by when a callback arrives."""
+    """The alias of a pending login, by which its callback finds it."""
     return f"state\0{state.reveal()}"
 
 
@@ -288,7 +288,7 @@ class TokensNotSaved(StorageError):
         kept: str | None = None,
         hint: str | None = None,
     ) -> None:
-        """Keep hold of the tokens; whoever can try again says how."""
+        """Keep the tokens. The code that can save them again sets :attr:`save_again`."""
         super().__init__(message, hint=hint)
         self.login = login
         self._saving: Callable[[], Login] | None = None
@@ -297,7 +297,7 @@ class TokensNotSaved(StorageError):
     @property
     def save_again(self) -> Callable[[], Login]:
         """Tries once more; returns the saved login or raises ``StorageError``."""
-        # where the error came from another process, there is nothing to save with
+        # an error from another process has no function that could save
         saving: Callable[[], Login] | None = vars(self).get("_saving")
         return saving or self._cannot
 

@@ -1,4 +1,4 @@
-"""The answers of the public boundary: :class:`Success`, :class:`Failure`, :class:`ErrorCode`."""
+"""The results of the public API: :class:`Success`, :class:`Failure`, :class:`ErrorCode`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class ErrorCode(StrEnum):
-    """What went wrong, for programs. The list only grows."""
+    """The codes of errors, for programs. The list only grows."""
 
     AUTH_REQUIRED = "AUTH_REQUIRED"
     AUTH_FAILED = "AUTH_FAILED"
@@ -58,21 +58,25 @@ STORAGE_CODES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Success(Generic[T]):
-    """It worked, and this is what came of it."""
+    """The result of a call that worked.
+
+    Attributes:
+        value: What the call gives.
+    """
 
     value: T
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """It did not work.
+    """The result of a call that failed.
 
     Attributes:
         error: What happened, in one sentence without secrets.
         code: The same for programs.
-        hint: The one thing to do about it, if there is one.
-        cause: The exception behind it; a
-            :class:`~stayfast.engine.record.TokensNotSaved` still holds the tokens.
+        hint: What to do about it, if anything can be done.
+        cause: The exception behind it. A :class:`~stayfast.engine.record.TokensNotSaved` still holds
+            the tokens.
     """
 
     error: str
@@ -82,7 +86,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: StayfastError) -> Failure:
-        """The failure that tells ``error`` to a caller who wants values, not exceptions."""
+        """``error`` as a value, for callers who do not want exceptions."""
         return cls(error.message, ErrorCode(error.code), error.hint, error)
 
 

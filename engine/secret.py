@@ -1,4 +1,4 @@
-"""A value that cannot be printed by accident."""
+"""A string that cannot be printed by accident."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ HIDDEN: Final = "‹hidden›"
 class Secret:
     """A string that logs, tracebacks, ``repr`` and ``format`` show as ``‹hidden›``.
 
-    Comparison takes constant time. The only way to the value is :meth:`reveal`, so every place
-    that uses a secret can be found by that name. It refuses to be pickled, unless it is empty: a secret
-    travels in a sealed record or not at all.
+    Only :meth:`reveal` gives the value, so a search for that name finds every use of a secret. A
+    comparison takes the same time wherever two values differ, so nobody can guess one character by
+    character. A secret that is not empty cannot be pickled: it is sent only in a sealed record.
     """
 
     __slots__ = ("_value",)
@@ -24,7 +24,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The value itself, for the one request or record it is meant for."""
+        """The value itself, for the request or record that it is meant for."""
         return self._value
 
     def __len__(self) -> int:
@@ -36,7 +36,7 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        # a value typed or pasted can hold half a character; it is wrong, not an exception
+        # a typed value may hold a lone surrogate; then it is wrong, and must not raise
         return compare_digest(
             self._value.encode("utf-8", "surrogatepass"),
             other._value.encode("utf-8", "surrogatepass"),
@@ -57,10 +57,10 @@ class Secret:
         return self
 
     def __deepcopy__(self, memo: object) -> Secret:
-        return self  # it is immutable, and a copy would be another place to look after
+        return self  # a copy would be one more place in memory
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        if not self._value:  # what is left in the place of one that stayed behind
+        if not self._value:  # stands in a pickled login for a secret that was left out
             return Secret, ("",)
         msg = "a Secret is not pickled: it travels in a sealed record"
         raise TypeError(msg)

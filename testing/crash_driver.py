@@ -137,7 +137,7 @@ that the tracer passes on.
 
 
 class CrashDriver:
-    """Runs one program many times; each time, another call goes wrong."""
+    """Runs one program many times. Each time, another call goes wrong."""
 
     def __init__(
         self,

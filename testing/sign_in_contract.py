@@ -44,7 +44,7 @@ class Program:
     Attributes:
         sign_in: Signs in anew, and gives the access token, or ``None`` if that failed.
         refresh: Refreshes now, even a token that is still good, and gives the access token to use
-            afterwards, or ``None`` if there is none.
+            afterwards, or ``None`` without one.
         usable: The access token that the program would send now, or ``None``.
         resume: Goes on with a sign-in whose code could not be exchanged, without the user; for
             programs that can.
@@ -75,7 +75,7 @@ class SignInContract:
 
     @pytest.fixture
     def program(self, server: AuthorizationServer) -> Program:
-        """The program under test, which nobody is signed in to."""
+        """The program under test, without a login yet."""
         raise TypeError(f"a subclass gives the program that signs in at {server.issuer}")
 
     @pytest.mark.parametrize("trial", SIGN_IN, ids=str)
@@ -108,7 +108,7 @@ class SignInContract:
     def test_discovery_withstands(
         self, server: AuthorizationServer, program: Program, trial: Trial
     ) -> None:
-        """Odd metadata are read; with false ones nobody is sent to a sign-in page."""
+        """Odd metadata are read; with false ones the program opens no sign-in page."""
         _needs(program.discovers, "the program reads no metadata")
         server.misbehave(trial.endpoint, trial.fault, times=None)
         token = program.sign_in()

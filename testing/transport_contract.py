@@ -80,8 +80,8 @@ class TransportCase:
 
 
 @dataclass
-class Told:
-    """A conversation that remembers what it was told."""
+class Notices:
+    """A conversation that collects its notices."""
 
     notices: list[Notice] = field(default_factory=list[Notice])
 
@@ -91,9 +91,9 @@ class Told:
 
 
 @contextmanager
-def opened(case: TransportCase, told: Told | None = None) -> Generator[Session]:
+def opened(case: TransportCase, shown: Notices | None = None) -> Generator[Session]:
     """A session that has been prepared and presented."""
-    session = case.make(told or Told()).prepare(case.asking)
+    session = case.make(shown or Notices()).prepare(case.asking)
     try:
         session.present(case.address)
         yield session
@@ -121,42 +121,42 @@ class TransportContract:
 
     def test_it_has_a_name_that_can_be_said(self, case: TransportCase) -> None:
         """The name is one lower-case word: it stands in commands, records and logs."""
-        name = case.make(Told()).name
+        name = case.make(Notices()).name
         assert name
         assert name == name.strip().lower()
         assert name.replace("-", "").replace("_", "").isalnum()
 
-    def test_nobody_is_told_before_it_is_saved(self, case: TransportCase) -> None:
+    def test_nothing_is_shown_before_it_is_saved(self, case: TransportCase) -> None:
         """Preparing shows the user nothing: what it needs to go on is saved first."""
-        told = Told()
-        session = case.make(told).prepare(case.asking)
-        assert told.notices == []
+        shown = Notices()
+        session = case.make(shown).prepare(case.asking)
+        assert shown.notices == []
         session.close()
 
     def test_the_presentation_is_enough_to_go_on(self, case: TransportCase) -> None:
         """It names its transport, and a redirect address or a device code, from the start."""
-        session = case.make(Told()).prepare(case.asking)
+        session = case.make(Notices()).prepare(case.asking)
         presentation = session.presentation
         session.close()
-        assert presentation.transport == case.make(Told()).name
+        assert presentation.transport == case.make(Notices()).name
         if case.polls:
             assert presentation.device is not None
         else:
             assert presentation.redirect_uri
             assert "://" in presentation.redirect_uri
 
-    def test_the_user_is_told_what_to_do(self, case: TransportCase) -> None:
+    def test_the_user_is_shown_what_to_do(self, case: TransportCase) -> None:
         """Presenting says at least one thing, with the address or the code in it."""
-        told = Told()
-        with opened(case, told):
-            assert told.notices
+        shown = Notices()
+        with opened(case, shown):
+            assert shown.notices
         if case.polls:
-            assert any(notice.user_code for notice in told.notices)
+            assert any(notice.user_code for notice in shown.notices)
         else:
-            assert any(notice.url == ADDRESS for notice in told.notices)
+            assert any(notice.url == ADDRESS for notice in shown.notices)
 
     def test_a_wait_without_an_answer_ends(self, case: TransportCase) -> None:
-        """Without an answer ``receive`` gives ``None``, about when it was told to."""
+        """Without an answer ``receive`` gives ``None``, within the time given."""
         with opened(case) as session:
             start = time.monotonic()
             assert session.receive(_SHORT) is None
@@ -186,7 +186,7 @@ class TransportContract:
             received(session)
 
     @pytest.mark.parametrize("end", ["signed_in", "denied", "failed"])
-    def test_every_end_can_be_told(self, case: TransportCase, end: str) -> None:
+    def test_every_end_can_be_shown(self, case: TransportCase, end: str) -> None:
         """After acceptance comes one last verdict; then the session is closed, twice if need be."""
         with opened(case) as session:
             case.answer(session, _PARAMETERS)
@@ -199,7 +199,7 @@ class TransportContract:
 
     def test_a_session_may_end_before_it_began(self, case: TransportCase) -> None:
         """Closing is harmless at any time, also before anything was presented."""
-        session = case.make(Told()).prepare(case.asking)
+        session = case.make(Notices()).prepare(case.asking)
         session.close()
         session.close()
 
@@ -207,7 +207,7 @@ class TransportContract:
         """From the saved presentation alone it waits for the same answer again."""
         with opened(case) as first:
             saved = first.presentation
-        again = case.make(Told()).reopen(case.asking, saved)
+        again = case.make(Notices()).reopen(case.asking, saved)
         try:
             assert again.presentation.redirect_uri == saved.redirect_uri
             assert again.presentation.device == saved.device
@@ -220,15 +220,15 @@ class TransportContract:
     def test_what_it_cannot_go_on_with_is_said(self, case: TransportCase) -> None:
         """A login that was asked in another way is refused as unavailable, nothing else."""
         with pytest.raises(TransportUnavailable):
-            case.make(Told()).reopen(case.asking, Presentation(transport="another"))
+            case.make(Notices()).reopen(case.asking, Presentation(transport="another"))
 
     def test_nothing_secret_is_in_a_repr(self, case: TransportCase) -> None:
         """Neither the session nor what arrived shows codes or ``state`` when it is printed."""
-        told = Told()
-        with opened(case, told) as session:
+        conversation = Notices()
+        with opened(case, conversation) as session:
             case.answer(session, _PARAMETERS)
             arrival = received(session)
-            shown = f"{session!r} {arrival!r} {told.notices!r} {session.presentation!r}"
+            shown = f"{session!r} {arrival!r} {conversation.notices!r} {session.presentation!r}"
             assert "kept-to-ourselves" not in shown
             assert "a/b+c=" not in shown
             device = session.presentation.device

@@ -178,7 +178,7 @@ class Histories:
                 )
         if self._from_the_start:
             for login in present.keys() - self.logins.keys():
-                message = f"login {login[:SHORT_ID]} is in the vault, and no record tells of it"
+                message = f"login {login[:SHORT_ID]} is in the vault, and not in the log"
                 self.findings.append(
                     Finding(code=FindingCode.NO_HISTORY, message=message, login=login)
                 )

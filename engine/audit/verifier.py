@@ -288,7 +288,9 @@ def check_lines(
             if seq not in macs:
                 walk.say(FindingCode.MOVED, seq, f"record {seq} stands after record {walk.last}")
             elif macs[seq] != mac:
-                walk.say(FindingCode.CHANGED, seq, f"record {seq} is told twice, and differently")
+                walk.say(
+                    FindingCode.CHANGED, seq, f"record {seq} is there twice, with different content"
+                )
             continue
         follows = seq == walk.last + 1
         if follows and walk.before not in {None, prev}:

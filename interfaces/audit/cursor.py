@@ -1,13 +1,13 @@
-"""How far a sink outside the vault has been sent the log, in a small file beside it.
+"""The cursor of a sink: a small file that says which record the sink took last.
 
-A number alone does not say that. A vault that was put back from a copy, or made anew, uses numbers
+A number alone is not enough. A vault that was put back from a copy, or made anew, uses numbers
 again; and two vaults may send to one file. So a position is the store, the number and the link of
-a record: where the log does not have that link at that number, it is not the log that was sent, and
-a new section begins.
+a record. If the log has another link at that number, it is not the log that was sent, and a new
+section begins.
 
-The file is held under a lock while it is used. It is written in one piece of whole blocks, so a
-process that is killed leaves the old or the new one; a machine that loses power may leave neither,
-and then records are sent again.
+The file is used under a lock. It is written in one piece of whole blocks, so a process that is
+killed leaves the old content or the new one. A power cut may leave neither; then records are sent
+again.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class Position:
 
 @dataclass(slots=True)
 class Cursor:
-    """What is noted of one sink.
+    """The state of one sink.
 
     Attributes:
-        positions: How far each store's log was sent, by the store's name.
-        since: Since when the sink has not taken what it was sent, POSIX seconds; ``None`` if it has.
-        problem: Why, if that is known.
+        positions: The last record that was sent of each store's log, by the store's name.
+        since: Since when the sink takes no records, POSIX seconds; ``None`` if it takes them.
+        problem: The reason, if it is known.
     """
 
     positions: dict[str, Position] = field(default_factory=dict[str, Position])
@@ -64,12 +64,12 @@ class Cursor:
     problem: str | None = None
 
     def troubled(self, now: float, problem: str | None) -> None:
-        """The sink is behind since ``now``, if it was not before."""
+        """Note that the sink takes no records since ``now``, or since an earlier time."""
         self.since = self.since if self.since is not None else now
         self.problem = problem
 
     def well(self) -> None:
-        """The sink has everything."""
+        """Note that the sink has every record."""
         self.since = self.problem = None
 
 
@@ -87,7 +87,7 @@ class CursorFile:
         """Write the cursor as it is now, if it has changed.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         octets = _rendered(self.cursor)
         if octets == self._octets:
@@ -104,8 +104,8 @@ def held_cursor(path: str, *, wait: float, what: str) -> Generator[CursorFile]:
     """The cursor at ``path``, for this process alone.
 
     Raises:
-        LoginBusy: Another process holds it.
-        StorageError: It is not private.
+        LoginBusy: Another process holds the cursor.
+        StorageError: The file is not private.
     """
     ensure_directory(os.path.dirname(path))
     with locked(f"{path}.lock", wait=wait, what=what):
@@ -117,10 +117,10 @@ def held_cursor(path: str, *, wait: float, what: str) -> Generator[CursorFile]:
 
 
 def read_cursor(path: str) -> Cursor | None:
-    """The cursor at ``path`` as it was written last; ``None`` if there is none.
+    """The latest cursor at ``path``, or ``None`` if there is no file.
 
     Raises:
-        StorageError: It is not private.
+        StorageError: The file is not private.
     """
     try:
         descriptor = open_private(path)
@@ -139,13 +139,13 @@ def records_after(
 
     Args:
         read: Gives the records above a number, up to a limit.
-        position: How far the log was sent; ``None`` if it never was.
-        limit: How many to give at most.
+        position: The last record that was sent; ``None`` if no record was.
+        limit: The greatest number of records to give.
     """
     if position is None or position.seq < 1:
         return read(0, limit), False
     found = read(position.seq - 1, limit + 1)
-    if not found:  # the log ends before: it is an older one
+    if not found:  # the log ends earlier: an old copy of the vault was put back
         return read(0, limit), True
     first = found[0]
     if first.seq == position.seq:
@@ -155,7 +155,7 @@ def records_after(
         return read(0, limit), True
     if first.seq == position.seq + 1 and first.prev and first.prev.hex() != position.mac:
         return read(0, limit), True
-    return found[:limit], False  # what was in between was pruned
+    return found[:limit], False  # the records in between were pruned
 
 
 def _rendered(cursor: Cursor) -> bytes:

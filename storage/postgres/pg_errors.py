@@ -70,18 +70,18 @@ def translate(error: psycopg.Error, address: Address) -> StorageError:
     place, later = address.place, "try again in a while"
     if isinstance(error, CannotConnect) and error.refused:
         msg = f"the PostgreSQL server of {place} refused the user or password"
-        told = StorageError(msg, hint="export PGPASSFILE=…")
+        ours = StorageError(msg, hint="export PGPASSFILE=…")
     elif state == "53100":
-        told = StorageFull("there is no space left at the PostgreSQL server", hint="df -h")
+        ours = StorageFull("there is no space left at the PostgreSQL server", hint="df -h")
     elif state in {"42501", "25006"}:
-        told = StorageError(f"the database {place} may not be written by this user", hint=_HELP)
+        ours = StorageError(f"the database {place} may not be written by this user", hint=_HELP)
     elif state.startswith("XX"):
-        told = Damaged(f"the database {place} cannot be read", hint=_HELP)
+        ours = Damaged(f"the database {place} cannot be read", hint=_HELP)
     elif state in _SLOW:
-        told = StorageError(f"the database {place} did not answer in time", hint=later)
+        ours = StorageError(f"the database {place} did not answer in time", hint=later)
     elif not state or state.startswith(_AWAY):
-        told = StorageError(f"the PostgreSQL server of {place} cannot be reached", hint=later)
+        ours = StorageError(f"the PostgreSQL server of {place} cannot be reached", hint=later)
     else:
         msg = f"the database {place} cannot be used (SQLSTATE {state})"
-        told = StorageError(msg, hint=_HELP)
-    return told
+        ours = StorageError(msg, hint=_HELP)
+    return ours

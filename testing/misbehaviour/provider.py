@@ -27,8 +27,8 @@ class Expected(StrEnum):
     TROUBLE = "trouble"
     """It is no answer to what was sent: nothing is given up, and a later try succeeds."""
     DROPPED = "dropped"
-    """The access token may be used. The ID token that came with it is refused or dropped: whoever
-    asks afterwards gets the earlier one, or none."""
+    """The access token may be used. The ID token that came with it is refused or dropped:
+    afterwards the program hands on the earlier one, or no ID token."""
     EITHER = "either"
     """Reading and refusing are both sound. The client does not break, and a later try succeeds."""
 
@@ -308,8 +308,8 @@ CALLBACKS: Final[tuple[Trial, ...]] = (
 """What the browser brings back."""
 
 _ACTED: Final = tuple(
-    # after a 200 the code may be spent, and whoever sends it again may have its tokens revoked
-    # (RFC 6749 §4.1.2); whoever does not may ask its user again
+    # After a 200 the code may be spent, and a second use may revoke the tokens (RFC 6749 §4.1.2). So
+    # a client may give the code up and send its user to the sign-in page again.
     replace(trial, expected=_EITHER) if trial.fault.status == 200 else trial
     for trial in GATEWAYS
 )

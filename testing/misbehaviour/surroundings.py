@@ -30,7 +30,7 @@ class Surroundings:
         environment: Variables to set; ``None`` unsets one.
         redirection: What ``sh`` does to the streams, such as ``<&-``.
         before: What ``sh`` does before it becomes the command.
-        unread: Whether standard output is a pipe that nobody reads any more.
+        unread: Whether standard output is a pipe whose reader has ended.
         harmless: Whether nothing that a command needs is missing, so that it must end as always.
     """
 
@@ -117,7 +117,7 @@ def by_name(name: str) -> Surroundings:
     """The surroundings of that name.
 
     Raises:
-        LookupError: There are none.
+        LookupError: No surroundings have that name.
     """
     for one in SURROUNDINGS:
         if one.name == name:

@@ -152,7 +152,7 @@ class Careless(ManualTransport):
 @pytest.mark.parametrize(
     ("broken", "rule"),
     [
-        (Hasty, TransportContract.test_nobody_is_told_before_it_is_saved),
+        (Hasty, TransportContract.test_nothing_is_shown_before_it_is_saved),
         (Forgetful, TransportContract.test_what_it_cannot_go_on_with_is_said),
         (Careless, TransportContract.test_an_answer_arrives_as_it_was_given),
     ],
