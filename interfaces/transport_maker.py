@@ -106,7 +106,7 @@ class TransportMaker:
 
 
 class _NoBrowser:
-    """Where none is to be started."""
+    """The browser of a user who wants none to be started."""
 
     def open(self, url: str) -> str:
         """Start nothing."""
@@ -115,7 +115,7 @@ class _NoBrowser:
 
 
 class SilentConversation:
-    """Shows nothing: the program that began the login asks its user itself."""
+    """Shows nothing: the program that began the login shows the address itself."""
 
     def tell(self, notice: Notice) -> None:
         """Show nothing of ``notice``."""
@@ -143,7 +143,7 @@ def _write(out: TextIO | None, text: str) -> None:
     """Write ``text`` on a line of ``out``, in the characters that it has."""
     if out is None:  # print would take standard output instead
         return
-    with suppress(OSError, ValueError):  # it is closed, full, or nobody reads it
+    with suppress(OSError, ValueError):  # it is closed or full, or its reader has ended
         encoding = getattr(out, "encoding", None) or "utf-8"
         print(text.encode(encoding, "replace").decode(encoding), file=out, flush=True)
 

@@ -67,7 +67,7 @@ def world(tmp_path: Path, issuer: str) -> World:
 
 
 class Login:
-    """`stayfast login`, whose launcher tells a browser that is open already where to go."""
+    """`stayfast login`, whose launcher passes the address to a browser that is open already."""
 
     def __init__(self, world: World, provider: str) -> None:
         told = world.place / f"{provider}.address"
@@ -226,7 +226,7 @@ def home(session: LoopbackSession) -> str:
 def test_an_exchange_that_takes_long(
     browser: Chromium, session: LoopbackSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A browser that has waited long enough is told where the rest happens; names are inert."""
+    """A browser that has waited long enough gets a page that points to the terminal; names are inert."""
     monkeypatch.setattr(last_page, "HOLD", 0.2)
     visit = Background(lambda: browser.open(f"{home(session)}/callback?code=a&state=b"))
     assert session.receive(10) is not None
@@ -238,7 +238,7 @@ def test_an_exchange_that_takes_long(
 
 
 def test_an_answer_that_is_not_the_one(browser: Chromium, session: LoopbackSession) -> None:
-    """A wrong state is told as what it is, and that the wait goes on."""
+    """The page for a wrong state names the mistake, and says that the wait goes on."""
     visit = Background(lambda: browser.open(f"{home(session)}/callback?code=a&state=b"))
     assert session.receive(10) is not None
     session.reply(Verdict(kind=VerdictKind.REFUSED, message="that answer is of another login"))

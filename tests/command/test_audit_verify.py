@@ -88,7 +88,7 @@ def test_what_was_done_is_named(signed_in: World, deed: str, code: str, seq: int
 
 
 def test_an_illegal_transition_is_found_behind_a_correct_chain(tmp_path: Path) -> None:
-    """Who can write to the vault can plant a record that follows; the table tells it from a real one."""
+    """A record that was planted with the right key has a right link; the table shows that it is false."""
     tmp_path.chmod(0o700)
     vault = vault_in(str(tmp_path))
     wanderer = Wanderer(vault, 2, 5)
@@ -110,7 +110,7 @@ def test_an_illegal_transition_is_found_behind_a_correct_chain(tmp_path: Path) -
 
 
 def test_damage_stops_no_refresh_and_is_said(signed_in: World) -> None:
-    """The refresh succeeds; what was set aside is told at once, by every check, and until it is pruned."""
+    """The refresh succeeds; every check reports what was set aside, at once and until it is pruned."""
     tamper(signed_in, "DELETE FROM audit WHERE seq = 4")
     done = signed_in.run("refresh", "demo")
     assert done.code == 0

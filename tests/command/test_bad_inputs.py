@@ -34,7 +34,7 @@ def answer(world: World, started: dict[str, str], text: str) -> Done:
 
 
 def test_denied(world: World, started: dict[str, str]) -> None:
-    """The user's no ends the login and is told as a no."""
+    """If the user declines, the login ends, and the error says so."""
     no = user_agent.fetch_only(started["url"], approve=False)
     answered(answer(world, started, no), 5, "AUTH_CANCELLED")
     assert (world.logins()[0].state, world.logins()[0].reason) == (State.IDLE, "access_denied")
@@ -206,7 +206,7 @@ def test_fewer_scopes_than_asked_for(world: World) -> None:
 
 
 def test_a_provider_that_cannot_revoke(world: World) -> None:
-    """A logout erases here even when the provider cannot be told, and says so."""
+    """A logout erases the tokens here even when they cannot be revoked, and says so."""
     assert world.run("login", "demo", "--via", "loopback").code == 0
     world.server.misbehave("revoke", Fault(kind=FaultKind.BUSY_503))
     done = world.run("logout", "demo", "--json")

@@ -11,7 +11,7 @@ from stayfast.testing.misbehaviour import Fault, FaultKind
 
 
 def test_killed_at_its_challenge(world: World, server: AuthorizationServer) -> None:
-    """A login killed before its user was asked is asked by the next process."""
+    """If a login is killed before its user saw anything, the next process shows the address."""
     server.misbehave("device_authorization", Fault(kind=FaultKind.HANG, seconds=5))
     starting = world.start("login", "demo", "--via", "device", "--qr", "never")
     (login,) = world.wait_for(bool)
@@ -93,7 +93,7 @@ def test_killed_while_exchanging(
 def test_killed_without_a_courier(
     world: World, server: AuthorizationServer, moment: FaultKind, ends: State
 ) -> None:
-    """The saved code is sent once more: it works, or the provider's no is told for what it is."""
+    """The saved code is sent once more: it works, or the error says that the code was spent."""
     world.extra["STAYFAST_COURIER"] = "inline"
     server.misbehave("token", Fault(kind=moment, seconds=1.5))
     waiting = world.start("login", "demo", "--via", "loopback")

@@ -231,7 +231,7 @@ def test_the_audit_log_is_told_where_it_is_wanted(world: World) -> None:
 
 
 def test_a_sink_that_is_not_there_fails_no_login(world: World) -> None:
-    """No syslog daemon: the login succeeds, and it is said what could not be told."""
+    """Without a syslog daemon the login succeeds, and the command says what was not sent."""
     env = {"STAYFAST_AUDIT": f"syslog:{world.place}/nobody"}
     done = world.run("login", "demo", "--via", "loopback", env=env)
     assert done.code == 0

@@ -85,7 +85,7 @@ def test_an_answer_that_cannot_be_written_is_an_error(
 def test_an_error_keeps_its_exit_status_where_its_json_is_lost(
     signed_in: World, stream: str
 ) -> None:
-    """An error in JSON that cannot be written is still told by the exit status."""
+    """If an error in JSON cannot be written, the exit status still reports it."""
     assert shell(signed_in, f'"$C" token nosuch --json {stream}').returncode == 4
 
 

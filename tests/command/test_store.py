@@ -14,7 +14,7 @@ def signed_in(world: World) -> str:
 
 
 def test_info_of_nothing_and_of_a_vault(world: World) -> None:
-    """Before the first login there is nothing to tell; then there is."""
+    """`store info` says that there is no store before the first login, and describes it afterwards."""
     before = world.run("store", "info", "--json")
     assert (before.code, before.json["key"]) == (0, None)
     signed_in(world)

@@ -130,7 +130,7 @@ def test_a_variable_that_holds_no_token_is_refused(
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_exec_ends_as_its_command(world: World, words: list[str], code: int) -> None:
-    """The status is the command's own, or says as `env` does that there is none; options stand anywhere."""
+    """The status is the command's own, or that of `env` for a missing command; options stand anywhere."""
     store(world)
     assert world.run(*words).code == code
 

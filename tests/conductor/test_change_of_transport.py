@@ -23,7 +23,7 @@ def server() -> Iterator[AuthorizationServer]:
 
 
 class Fickle(InstantTransport):
-    """Its user wants ``other`` before anything else; it tells what was done with it."""
+    """Its user wants ``other`` first; it records what happened then."""
 
     def __init__(self, other: Any, story: list[str], user: Any = lambda address: []) -> None:
         super().__init__(user)
@@ -96,7 +96,7 @@ def test_the_old_answer_is_refused_from_then_on(server: AuthorizationServer) -> 
 
 
 def test_a_transport_that_cannot_work_costs_nothing(server: AuthorizationServer) -> None:
-    """The user is told why, and the first answer, under the first secrets, still signs in."""
+    """The user sees the reason, and the first answer, under the first secrets, still signs in."""
     storage = MemoryStorage()
     story: list[str] = []
     first = Fickle(Broken(lambda _: []), story, lambda url: [user_agent.fetch_only(url)])

@@ -94,7 +94,7 @@ def test_a_login_stopped_at_any_save_can_be_resumed(
 def test_a_refresh_stopped_at_any_save_ends_legally(
     server: AuthorizationServer, nth: int, after: bool
 ) -> None:
-    """A refresh that was cut off is tried once more; a strict provider's no is told as unknown."""
+    """A refresh that was cut off is tried once more; if a strict provider refuses, the outcome is unknown."""
     storage = MemoryStorage()
     signed_in = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
     stopping = StoppingStorage(storage, nth, after=after)
@@ -117,7 +117,7 @@ def test_a_refresh_stopped_at_any_save_ends_legally(
 
 
 def assert_story(storage: MemoryStorage, login_id: str) -> None:
-    """The audit log tells one legal walk through the table, an event for every version."""
+    """The audit log has one legal walk through the table, with an event for every version."""
     rows = {(row.trigger, row.source, row.dest) for row in TABLE}
     at, versions = State.IDLE.value, []
     for recorded in storage.events():

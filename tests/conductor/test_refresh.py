@@ -129,7 +129,7 @@ def test_nothing_newer_is_wiped_by_a_late_answer(
 def test_a_refusal_is_remembered_until_the_user_insists(
     server: AuthorizationServer, storage: MemoryStorage, expired: Login
 ) -> None:
-    """After a refusal nobody asks the provider again, unless told to."""
+    """After a refusal the provider is not asked again, unless the user forces it."""
     server.state.revoke_family(server.state.tokens[-1].family)
     refresh = conductor_over(storage).refresh
     for _ in range(2):

@@ -53,7 +53,7 @@ def test_without_a_courier_a_graceful_provider_forgives_one_kill() -> None:
 
 
 def test_without_a_courier_a_strict_provider_does_not() -> None:
-    """That loss is real, and is what the courier is for; it is told as a refusal, not hidden."""
+    """Such a loss is real, and the courier exists because of it; it is reported as a refusal."""
     findings = told(explore(Scenario(kills=1)))
     assert set(findings.endings) == {"served", "TokenRefreshFailed"}
 

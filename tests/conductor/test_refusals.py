@@ -41,7 +41,7 @@ def lines(storage: MemoryStorage) -> list[tuple[str, str | None]]:
 
 
 def counted(found: list[tuple[str, str | None]]) -> Counter[str]:
-    """How many refusals for each reason the lines tell of."""
+    """The number of refusals in the lines, by reason."""
     total: Counter[str] = Counter()
     for reason, detail in found:
         if detail is None:

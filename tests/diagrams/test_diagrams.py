@@ -50,7 +50,7 @@ def test_every_row_once_and_nothing_else(format_):
 @pytest.mark.parametrize("format_", diagrams.FORMATS)
 @pytest.mark.parametrize("row", TABLE, ids=arrow)
 def test_a_missing_row_is_named(format_, row, monkeypatch):
-    """A drawing made before a row was added is told apart, and the row is named."""
+    """A drawing from before a row was added is recognised, and the row is named."""
     rows = [other for other in TABLE if other is not row]
     monkeypatch.setattr("stayfast.diagrams.arrows.TABLE", tuple(rows))
     older = diagrams.draw(format_)
@@ -61,7 +61,7 @@ def test_a_missing_row_is_named(format_, row, monkeypatch):
 
 @pytest.mark.parametrize("format_", diagrams.FORMATS)
 def test_an_arrow_that_is_no_row_is_named(format_, monkeypatch):
-    """A drawing with an arrow the table does not have is told apart, and the arrow is named."""
+    """A drawing with an arrow that the table does not have is recognised, and the arrow is named."""
     extra = Row(Trigger.LOGOUT, State.EXCHANGING, State.IDLE, "never")
     monkeypatch.setattr("stayfast.diagrams.arrows.TABLE", (*TABLE, extra))
     drawn = diagrams.draw(format_)
@@ -259,7 +259,7 @@ def test_in_the_picture_exactly_the_taken_arrows_are_bold():
 
 
 def test_a_step_the_table_does_not_have_is_not_drawn():
-    """A log that tells of a transition that is no row is damaged, or newer; nothing is drawn."""
+    """A log with a transition that is not a row is damaged or newer; nothing is drawn."""
     jump = Step("receive_callback", "authenticated", "exchanging", 0.0)
 
     with pytest.raises(Damaged):

@@ -38,7 +38,7 @@ def depth(value: object) -> int:
 
 
 def same(a: object, b: object) -> bool:
-    """Equality that tells 1 from True and 1.0, 0.0 from -0.0, and knows NaN."""
+    """Equality for which 1, True and 1.0 differ, and 0.0 and -0.0, and NaN equals itself."""
     if type(a) is not type(b):
         return False
     if isinstance(a, float) and isinstance(b, float):

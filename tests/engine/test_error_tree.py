@@ -86,7 +86,7 @@ def test_every_error_becomes_a_failure(kind):
 
 
 def test_results_are_told_apart_by_their_class():
-    """`isinstance` and `match` tell a success from a failure."""
+    """`isinstance` and `match` distinguish a success from a failure."""
     results = [Success(3), Failure("no", ErrorCode.TIMEOUT)]
 
     told = []

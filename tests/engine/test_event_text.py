@@ -46,7 +46,7 @@ _EVENTS = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(_EVENTS)
 def test_a_line_leads_back_to_the_text(event: Event) -> None:
-    """Whatever an event holds, the line told of it gives the very text that was linked."""
+    """The line of any event gives back exactly the text that was linked."""
     members = event.members()
     text = text_of(members)
     assert members_of_text(text) == members

@@ -46,7 +46,7 @@ def test_a_history_begins_at_the_beginning() -> None:
 
 
 def test_a_step_starts_where_the_last_one_ended() -> None:
-    """A step that was left out, told twice, or under another version breaks the history there."""
+    """A step that is missing, repeated, or under another version breaks the history there."""
     assert told([*SIGNED_IN[:2], SIGNED_IN[3]]) == [(C.BROKEN_HISTORY, 3)]
     assert told([*SIGNED_IN[:2], *SIGNED_IN[1:]]) == [(C.BROKEN_HISTORY, 3)]
     histories = Histories()

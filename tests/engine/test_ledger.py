@@ -49,7 +49,7 @@ SECRETS = {
 
 
 class Listener:
-    """Keeps what it is told."""
+    """Keeps what it observes."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[list[Recorded], Login | None]] = []
@@ -156,7 +156,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("state", "trigger", "record"), REFUSED)
 def test_a_refused_trigger_saves_nothing(state, trigger, record, storage, ledger, listener):
-    """What the table does not allow changes neither record nor log, and nobody is told."""
+    """A transition that is not in the table changes neither record nor log, and no observer sees it."""
     before = saved_in(storage, state, **record)
 
     with pytest.raises(IllegalTransition):
@@ -168,7 +168,7 @@ def test_a_refused_trigger_saves_nothing(state, trigger, record, storage, ledger
 
 
 def test_a_login_decided_upon_an_old_version_is_not_saved(storage, ledger, listener):
-    """Never write over something newer: the second of two decisions is refused, and not told."""
+    """Never write over something newer: the second of two decisions is refused, and no observer sees it."""
     before = saved_in(storage, State.AUTHENTICATED, tokens=TOKENS)
     newer = ledger.advance(before, Trigger.EXPIRE)
 
@@ -205,7 +205,7 @@ def test_several_changes_are_saved_as_one_or_not_at_all(storage, ledger, listene
 
 
 def test_observers_hear_after_it_is_saved(storage, clock):
-    """Save, then tell: when an observer hears of a transition it can be read back."""
+    """Save, then report: when an observer gets a transition, it can be read back."""
     seen = []
 
     class Reader:
@@ -247,7 +247,7 @@ def test_a_refused_input_is_one_line_and_no_change(storage, ledger, listener):
 
 
 def test_an_input_nobody_waits_for_is_logged_without_a_login(storage, ledger):
-    """A callback that finds no login is still told."""
+    """A callback that finds no login is still logged."""
     ledger.refuse(None, Refusal.WRONG_STATE, transport=None)
 
     (event,) = storage.events()
@@ -314,7 +314,7 @@ def test_an_amendment_names_fields_of_the_record():
     [(Trigger.EXPIRE, "success"), (Trigger.LOGOUT, "success"), (Trigger.REFRESH, "success")],
 )
 def test_what_was_meant_to_happen_is_a_success(trigger, outcome, storage, ledger):
-    """An outcome tells whether the transition is one somebody wanted."""
+    """The outcome says whether the user wanted the transition."""
     ledger.advance(saved_in(storage, State.AUTHENTICATED, tokens=TOKENS), trigger)
 
     assert storage.events()[-1].members["outcome"] == outcome

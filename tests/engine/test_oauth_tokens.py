@@ -51,7 +51,7 @@ def test_the_buffer_is_a_minute_and_the_clock_the_systems():
 
 
 def test_a_token_of_unknown_lifetime_is_not_called_expired():
-    """Only its use can tell."""
+    """A token without a lifetime counts as valid: only its use can show otherwise."""
     unknown = replace(TOKENS, expires_in=None)
 
     assert unknown.expires_at is None

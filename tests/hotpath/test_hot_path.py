@@ -162,6 +162,6 @@ def test_both_ways_print_the_same(environ: dict[str, str]) -> None:
         subprocess.run(
             [command, "token", "demo", *options], env=environ, capture_output=True, check=True
         ).stdout
-        for options in ([], ["--no-refresh"])  # the second is none of the fast path's options
+        for options in ([], ["--no-refresh"])  # the fast path does not know the second option
     }
     assert outputs == {b"the-token\n"}

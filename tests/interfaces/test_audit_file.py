@@ -1,4 +1,4 @@
-"""The audit log told as JSON lines: complete, in order, caught up with, and mute about secrets."""
+"""The audit log as JSON lines: complete, in order, up to date, and without secrets."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_each_event_is_one_line(path: Path) -> None:
 
 
 def test_what_a_dead_process_did_not_tell_is_told(path: Path) -> None:
-    """Whoever tells next catches up; a torn line is ended and told again."""
+    """The next writer writes what is missing; a torn line is ended, and its record written again."""
     storage = MemoryStorage()
     told = AuditFile(str(path), storage)
     told.observe([note(storage)], None)
@@ -61,7 +61,7 @@ def test_what_a_dead_process_did_not_tell_is_told(path: Path) -> None:
 
 
 def test_many_tellers_make_one_story(path: Path) -> None:
-    """Threads that tell at once neither tear nor repeat a line."""
+    """Threads that write at the same time neither tear nor repeat a line."""
     storage = MemoryStorage()
 
     def work() -> None:

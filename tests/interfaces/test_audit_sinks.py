@@ -1,4 +1,4 @@
-"""The audit log told to standard error, syslog, the journal and a program's own logging."""
+"""The audit log on standard error, in syslog, the journal and a program's own logging."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def listener(place: Path) -> Iterator[socket.socket]:
 
 
 class Recorder:
-    """Keeps what it is told, and refuses while ``broken``."""
+    """Keeps the lines it takes, and refuses them while ``broken``."""
 
     name = "recorder"
 
@@ -137,7 +137,7 @@ def test_an_outbox_goes_on_where_the_last_process_stopped(place: Path) -> None:
     sink.broken = True
     first.observe([note(storage)], None)
     assert first.problem == "refused"
-    note(storage)  # saved, and its process died before it told
+    note(storage)  # saved, and its process died before it sent the line
     sink.broken = False
     Outbox(sink, storage, str(place / "cursor")).observe([note(storage)], None)
     assert sink.told == [2, 3, 4, 5]
@@ -273,7 +273,7 @@ def test_no_sink_tells_a_secret(
         BufferedSender(StandardError(writer)),
         BufferedSender(HostLogging("quiet.audit")),
     ]
-    ledger = Ledger(storage, _Clock(), ORIGIN, told)  # type: ignore[arg-type]  # only tells the time
+    ledger = Ledger(storage, _Clock(), ORIGIN, told)  # type: ignore[arg-type]  # only its time is read
     with caplog.at_level(logging.INFO, logger="quiet.audit"):
         begun = ledger.advance(fresh_login(), Trigger.BEGIN, challenge=CHALLENGE)
         waiting = ledger.advance(begun, Trigger.PRESENT, presentation=BY_BROWSER)

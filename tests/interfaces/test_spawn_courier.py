@@ -42,7 +42,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /
 
 
 class Keeper:
-    """Remembers in which process and thread it was told what."""
+    """Records what it observes, with the process and the thread."""
 
     def __init__(self) -> None:
         self.told: list[tuple[int, Login | None]] = []

@@ -107,7 +107,7 @@ def test_the_granted_rights_are_not_more(
 def test_missing_rights_are_said(
     server: PostgresServer, database: str, tmp_path: Path, host: Host
 ) -> None:
-    """Who may not make the tables, or not write them, is told so, and nothing is half made."""
+    """A user without the right to make or write the tables gets an error, and no table is left half made."""
     server.execute(database, f"CREATE ROLE stranger_{database} LOGIN")
     settings = {"config_dir": str(tmp_path / "config"), "state_dir": str(tmp_path / "s")}
     stranger = PostgresStorage(

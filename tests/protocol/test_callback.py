@@ -95,7 +95,7 @@ def test_a_code_with_the_right_state_is_accepted():
     ],
 )  # fmt: skip
 def test_everything_else_is_refused_for_its_own_reason(parameters, login, expected):
-    """Each mistake has its own reason, and none of them tells the state."""
+    """Each mistake has its own reason, and no message shows the state."""
     assert refusal(parameters, login) is expected
 
 

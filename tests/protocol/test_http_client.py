@@ -418,7 +418,7 @@ def test_no_cookie_is_kept():
 
 
 class SteppingClock:
-    """Moves when told."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

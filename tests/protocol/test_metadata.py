@@ -162,7 +162,7 @@ def test_a_document_of_another_issuer_is_refused(found):
     [(404, b"", ProviderError), (200, "<html>", ProviderError), (200, {}, ProviderError), (302, b"", ProviderError), (500, b"", NetworkError), (429, b"", NetworkError)],
 )  # fmt: skip
 def test_no_document_is_no_metadata(status, body, error):
-    """A page that is none, and a server in trouble, are different things."""
+    """An answer without metadata, and a server in trouble, are different errors."""
     with pytest.raises(error):
         judge_metadata(ISSUER, answer(body, status))
 

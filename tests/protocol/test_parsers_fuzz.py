@@ -250,7 +250,7 @@ def test_an_id_token_holds_or_does_not(token, published):
 @few
 @given(st.text(max_size=40) | st.text(max_size=20).map(lambda text: "https://" + text))
 def test_an_issuer_is_asked_or_refused(issuer):
-    """An address that is none is a setting that cannot be right."""
+    """A text that is not an address is an invalid setting."""
     with contextlib.suppress(ConfigInvalid):
         assert len(metadata_requests(issuer)) == 2
 

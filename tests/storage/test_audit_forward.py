@@ -1,4 +1,4 @@
-"""A forward-secure log: who has everything the vault has cannot make another past for it."""
+"""A forward-secure log: even with all of the vault, nobody can forge its past."""
 
 from __future__ import annotations
 

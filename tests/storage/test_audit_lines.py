@@ -20,7 +20,7 @@ LINES = 60
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[bytes], LogKeys]:
-    """The lines of a file, and the keys of the vault it was told from."""
+    """The lines of a file, and the keys of the vault that wrote it."""
     place = tmp_path_factory.mktemp("exported")
     place.chmod(0o700)
     vault = vault_in(str(place))

@@ -48,7 +48,7 @@ def vault(place: Path) -> EncryptedFileStorage:
 
 
 def ask(place: Path, wait: float = 0) -> str:
-    """What another process is told that asks for the lease."""
+    """The error that another process gets when it asks for the lease."""
     done = subprocess.run(
         [sys.executable, "-c", ASK, str(place), str(wait)],
         capture_output=True, text=True, check=True,

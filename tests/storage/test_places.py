@@ -160,7 +160,7 @@ def test_what_does_not_exist_is_absent(place: Path, above: str) -> None:
 @root_only
 @pytest.mark.parametrize("there", [True, False])
 def test_root_in_a_users_home_leaves_it_to_the_user(place: Path, there: bool) -> None:
-    """Root is told whose it is, is not told to take it, and makes nothing that shuts the user out."""
+    """The error names the owner to root, gives no hint to take it over, and makes nothing that shuts the user out."""
     if there:
         as_that_user(lambda: saved(vault_in(place), [finished()]) and None)
     before = sorted(place.rglob("*"))
@@ -180,7 +180,7 @@ def test_root_in_a_users_home_leaves_it_to_the_user(place: Path, there: bool) ->
 
 @root_only
 def test_no_hint_gives_a_store_away(place: Path) -> None:
-    """Who meets a directory of root's is not told to become its owner."""
+    """The hint for a directory of root's is not to become its owner."""
     place.chmod(0o755)
     os.chown(place, 0, 0)
     (place / "s").mkdir(mode=0o700)

@@ -159,7 +159,7 @@ def test_what_breaks_outside_is_a_storage_error(failing: str) -> None:
 
 
 def test_something_else_than_tokens_is_refused() -> None:
-    """A place that answers with a plain dictionary is told so, by the type."""
+    """A storage that returns a plain dictionary gets an error that names the type."""
     drawer = Drawer()
     drawer.kept["acme"] = {"access_token": "a"}  # type: ignore[assignment]
     with pytest.raises(StorageError):
@@ -236,7 +236,7 @@ def crowd(view: StorageView) -> list[BaseException]:
         gate.wait()
         try:
             view.save_tokens("acme", replace(FIRST, access_token=str(number)))
-        except Exception as error:  # noqa: BLE001  whatever it is, it is told
+        except Exception as error:  # noqa: BLE001  any error is reported
             problems.append(error)
 
     threads = [threading.Thread(target=save, args=(number,)) for number in range(6)]

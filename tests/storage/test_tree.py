@@ -67,7 +67,7 @@ class Crowd:
             ]
 
     def is_refused(self) -> bool:
-        """Whether no reader gives the aim out, or says that there is none; the neighbour is served."""
+        """Whether no reader gives the attacked login out or calls it absent, and the neighbour is read."""
         by_id, by_alias, listed, printed = self.answers(self.aim)
         neighbour = self.answers(self.neighbour)[:2]
         return (by_id, by_alias, listed, printed, *neighbour) == (

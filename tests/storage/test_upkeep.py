@@ -61,7 +61,7 @@ def sql(place: Path, statement: str, *values: object) -> None:
     ],
 )
 def test_a_row_that_does_not_open_is_set_aside_whole(place: Path, deed: str) -> None:
-    """It is kept, told of in the log, and its account can sign in again; the other goes on."""
+    """It is kept and logged, and its account can sign in again; the other login goes on."""
     one, two = finished("one"), finished("two")
     saved(vault(place), [one, two])
     sql(place, deed, one.id)
@@ -158,7 +158,7 @@ def test_a_vanished_row_is_told_of(place: Path) -> None:
 
 
 def fingerprint(opened: EncryptedFileStorage) -> str:
-    """How a value is told of in the log."""
+    """The form of a value in the log."""
     with opened._vault_connection.reading() as found:
         assert found is not None
         return found[1].fingerprint("subject", "ada")
@@ -461,7 +461,7 @@ def test_a_move_that_was_interrupted_is_finished(place: Path) -> None:
 
 
 def test_the_log_agrees_with_a_vault_that_was_mended(place: Path) -> None:
-    """What was set aside or was gone is told of, and is no finding any more."""
+    """What was set aside or was gone is logged, and is no longer a finding."""
     opened = vault(place)
     ledger = ledger_over(opened)
     begun = [

@@ -134,7 +134,7 @@ def test_a_failing_disk_is_never_taken_for_a_good_one(place: Path, errno: str, s
 
 
 def test_the_busy_are_named(place: Path) -> None:
-    """Who finds a login taken is told by which process."""
+    """The error for a login that is taken names the process."""
     hold = _SAVE.partition("sys.stdin")[0] + (
         "with v.lease('0' * 26, wait=0): print('held', flush=True); sys.stdin.read()"
     )

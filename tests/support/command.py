@@ -162,10 +162,10 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def events_of(world: World) -> list[Mapping[str, Any]]:
-    """What the audit log tells, in order."""
+    """The lines of the audit log, in order."""
     return [recorded.members for recorded in world.assembly.storage.events(limit=10_000)]
 
 
 def states_of(events: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The triggers the events tell of."""
+    """The triggers of the events."""
     return [event["trigger"] for event in events if "trigger" in event]

@@ -13,7 +13,7 @@ _WORD = b"COMMIT"
 
 
 class CuttingProxy:
-    """Passes octets between clients and the server, until it is told to cut.
+    """Passes octets between clients and the server, until a test cuts the connections.
 
     Attributes:
         directory: Where its socket is: the ``host`` of a client's address.

@@ -103,7 +103,7 @@ class Provider:
 
 
 class Process:
-    """One caller, as a thread that moves when it is told to."""
+    """One caller, as a thread that the explorer moves."""
 
     def __init__(self, number: int, world: World, work: Callable[[Process], Login]) -> None:
         self.number = number

@@ -1,4 +1,4 @@
-"""Somebody who has the key of the vault and rewrites its log, so that nothing in the vault shows it."""
+"""An attacker with the key of the vault, who rewrites its log so that nothing in the vault shows it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Answer = Callable[[str], Sequence[str]]
 
 
 class ManualClock:
-    """A clock that stands still until it is told to sleep."""
+    """A clock that only moves when somebody sleeps by it."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.time = now

@@ -1,4 +1,4 @@
-"""A web server that does to a request whatever a test tells it to, over a real socket."""
+"""A web server that answers as a test wants, over a real socket."""
 
 from __future__ import annotations
 

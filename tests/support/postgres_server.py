@@ -44,7 +44,7 @@ def _release(place: Path) -> float:
 
 
 def require() -> Path:
-    """The binaries; where there are none the test is skipped, or fails if all are required."""
+    """The binaries. Without them the test is skipped, or fails if nothing may be skipped."""
     place = binaries()
     if place is None and os.environ.get("STAYFAST_REQUIRE_ALL"):
         pytest.fail("not installed: postgresql")

@@ -1,4 +1,4 @@
-"""Children that save transitions and are killed before they have told the audit file of them.
+"""Children that save transitions and are killed before they have written them to the audit file.
 
 A program, since it forks: ``untold.py PLACE CHILDREN``. Each child is killed at a random step, after
 it is saved and before it is told; nobody tells in between but the next child.

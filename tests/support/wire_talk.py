@@ -1,4 +1,4 @@
-"""The people and programs around a transport: who is told, who answers, who types."""
+"""The people and programs around a transport: they read notices, answer and type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 20.0
 
 
 class Notices:
-    """A conversation that remembers what it was told, and may act upon it."""
+    """A conversation that collects its notices, and may act on them."""
 
     def __init__(self, on: dict[NoticeKind, Callable[[Notice], object]] | None = None) -> None:
         self.told: list[Notice] = []

@@ -174,7 +174,7 @@ def test_a_poll_waits_for_both_clocks() -> None:
     ],
 )
 def test_any_other_error_ends_it(flow: Flow, said: str, raised: Any, reason: str) -> None:
-    """The poll that is told no is the last one (RFC 8628 §3.5)."""
+    """The poll that is declined is the last one (RFC 8628 §3.5)."""
     flow.goes_wrong(error(said))
     with pytest.raises(raised):
         flow.sign_in()
@@ -298,7 +298,7 @@ def test_a_restart_keeps_to_the_slower_interval(flow: Flow) -> None:
 
 
 def test_a_device_login_that_cannot_begin(flow: Flow) -> None:
-    """No endpoint, and a server that gives no code, are said before anybody is told anything."""
+    """A missing endpoint, or a server that gives no code, is an error before the user sees anything."""
     with pytest.raises(TransportUnavailable):
         flow.sign_in(device_url=None)
     refused = Fault(kind=FaultKind.ERROR, members={"error": "unauthorized_client"})

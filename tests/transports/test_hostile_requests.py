@@ -222,7 +222,7 @@ def test_a_new_login_does_not_wait_for_the_browser_of_the_last(session: Loopback
 
 
 def test_an_interrupted_exchange_lets_the_browser_go(session: LoopbackSession) -> None:
-    """Where no truth is told before the end, the browser learns that it is told elsewhere."""
+    """If the outcome is not known in time, the page points to the terminal."""
     where = sent_on(session)
     browser = Background(lambda: requests.get(where, timeout=5))
     until(lambda: session._keeper and session._keeper._held, bool)
@@ -442,7 +442,7 @@ class CountingBrowser(NoBrowser):
 
 
 def test_a_browser_is_opened_once_and_only_if_wanted() -> None:
-    """The user is told whether one was started; a resumed login does not open another."""
+    """The notice says whether a browser was started; a resumed login does not start another."""
     notices, browser = Notices(), CountingBrowser()
     transport = LoopbackTransport(notices, browser, SystemClock())
     first = transport.prepare(asking(CONFIG))

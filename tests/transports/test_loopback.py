@@ -189,7 +189,7 @@ def test_the_page_tells_the_truth_and_nothing_else(waiting: Waiting) -> None:
 
 @pytest.mark.parametrize("no", ["denied", "failed"])
 def test_a_bad_end_has_a_page_of_its_own(server: AuthorizationServer, no: str) -> None:
-    """A denial and a failed exchange are told as what they are, after they are known."""
+    """The page of a denial or a failed exchange says so, once it is known."""
     waiting = Waiting(server)
     if no == "failed":
         refused = Fault(kind=FaultKind.ERROR, members={"error": "invalid_grant"})
@@ -305,7 +305,7 @@ def _has_loopback6() -> bool:
 
 
 def test_a_long_exchange_gets_an_honest_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A browser is not held for ever: after a while it is told that the rest happens elsewhere."""
+    """A browser does not wait for ever: after a while its page points to the terminal."""
     monkeypatch.setattr("stayfast.transports.loopback.last_page.HOLD", 0.05)
     monkeypatch.setattr("stayfast.transports.loopback.last_page.LINGER", 60.0)
     session = transport().prepare(asking("http://127.0.0.1:0/cb"))

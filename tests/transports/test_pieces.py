@@ -152,7 +152,7 @@ def test_a_paste_wins_a_race(terminal: tuple[int, int]) -> None:
 
 
 class Heard:
-    """Keeps what a transport tells."""
+    """Collects a transport's notices."""
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []

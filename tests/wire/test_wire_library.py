@@ -191,7 +191,7 @@ def test_begun_here_and_finished_by_another_process(issuer: str, tmp_path: Path)
 
 
 def test_device_code(issuer: str, conductor: Conductor) -> None:
-    """The code is entered elsewhere; polls before that are told to wait."""
+    """The code is entered elsewhere; the answers to earlier polls say to wait."""
     config = config_of(issuer)
     notices = Notices({NoticeKind.CODE: lambda n: decide_device(n.url, n.user_code)})
     clock = QuickClock(SystemClock(), 25)
