@@ -1,8 +1,15 @@
-"""Locks between processes: ``flock`` on files that are never removed.
+"""Locks between processes: ``flock`` on a file, and how to wait for one without stealing the processor.
 
-The kernel gives the lock back when its holder dies, however it dies. The file stays: removing it
-would let two holders stand on two files of one name. Before the file's lock a thread takes the
-process's own, since ``flock`` does not tell threads apart.
+The kernel gives a lock back when its holder dies, however it dies. ``flock`` does not tell threads
+apart, so a thread first takes a lock of its own process, and then that of the file.
+
+A file is removed only by the process that holds its lock. Whoever was waiting then gets the lock of
+a file that no longer has a name; so after each success the name is looked up again, and if another
+file, or none, stands there, the waiting begins anew. Two holders can therefore never stand on two
+files of one name.
+
+Waiters retry after a jittered pause. Where they wait for something that another process writes, they
+first ask a cheap question: has anything been written at all (:class:`ChangePolling`)?
 """
 
 from __future__ import annotations
@@ -15,7 +22,9 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
+from weakref import WeakValueDictionary
 
 from ..engine.errors import LoginBusy, StorageError
 from .host import SystemClock
@@ -25,6 +34,8 @@ _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.010
 _LONG: Final = 0.05
 _HOLDER_LIMIT: Final = 256
+_LONG_UNUSED: Final = 24 * 3600  # seconds
+_SWEPT_AT_ONCE: Final = 500
 
 
 _clock: Final = SystemClock()
@@ -63,16 +74,16 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
-_threads: dict[str, threading.Lock] = {}
+_threads: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 _threads_guard = threading.Lock()
 _held: dict[int, str] = {}
 
 
 def _forget_after_fork() -> None:
-    """A child has none of its parent's threads, so none of their locks.
+    """Let go of the locks of the parent, whose threads do not exist in this child.
 
-    It does share the files' locks, and would keep them when its parent has died; so it lets go of
-    them, by closing: to unlock would take them away from the parent.
+    The locks of files are shared with the parent, and would outlive it here. They are closed, not
+    unlocked: unlocking would take them away from the parent.
     """
     global _threads_guard  # noqa: PLW0603  the guard itself may be held by a thread that is gone
     _threads.clear()
@@ -89,8 +100,8 @@ if hasattr(os, "register_at_fork"):
 def shared_with_child() -> Generator[list[int]]:
     """Descriptors that hold, in a child forked inside the block, the locks this process holds.
 
-    A lock is then given back when both have let go of it, however they end. The child says with
-    :func:`sign` that it is the one to ask.
+    If this process dies, the child still holds them. The child writes with :func:`sign` that it is
+    the holder now.
     """
     copies = [os.dup(descriptor) for descriptor in _held]
     try:
@@ -116,6 +127,7 @@ def locked(
     wait: float,
     what: str,
     until: Callable[[], bool] | None = None,
+    passing: bool = False,
 ) -> Generator[int]:
     """Hold the lock of the file ``path``, which is made if need be; gives its descriptor.
 
@@ -125,7 +137,8 @@ def locked(
         path: The lock file.
         wait: Seconds to wait for another holder; 0 asks once.
         what: What the lock is of, for the message.
-        until: Asked while waiting; when true, waiting has no more point.
+        until: Called while waiting; once it returns true, waiting is pointless and ends.
+        passing: Remove the file at the end: there are many of its kind, each needed for a while.
 
     Raises:
         LoginBusy: Another process or thread has it; the message names the process.
@@ -136,19 +149,54 @@ def locked(
         own = _threads.setdefault(path, threading.Lock())
     _wait_for(lambda: own.acquire(blocking=False), path, deadline, what, until)
     try:
-        with _file(path) as descriptor:
-            _wait_for(lambda: _try_lock(descriptor), path, deadline, what, until)
-            process = os.getpid()
-            try:
-                sign(descriptor)
-                yield descriptor
-            finally:
-                if process == os.getpid():  # not in a child that was forked meanwhile
-                    # what was done under the lock is done: closing the file gives it back as well
-                    with suppress(OSError):
-                        _unlock(descriptor)
+        over = False
+        while not over:
+            with _file(path) as descriptor:
+                _wait_for(partial(_try_lock, descriptor), path, deadline, what, until)
+                if not _still_named(descriptor, path):
+                    continue  # its holder removed it meanwhile
+                over = True
+                process = os.getpid()
+                try:
+                    sign(descriptor)
+                    yield descriptor
+                finally:
+                    if process == os.getpid():  # not in a child that was forked meanwhile
+                        _give_back(descriptor, path if passing else None)
     finally:
         own.release()
+
+
+def _give_back(descriptor: int, unwanted: str | None) -> None:
+    """What was done under the lock is done: no error here matters, and closing gives it back as well."""
+    with suppress(OSError):
+        if unwanted is not None and _still_named(descriptor, unwanted):
+            os.unlink(unwanted)
+    with suppress(OSError):
+        _unlock(descriptor)
+
+
+def _still_named(descriptor: int, path: str) -> bool:
+    """Whether ``path`` is still the name of the file that is open."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def sweep(directory: str) -> None:
+    """Remove lock files that nobody holds, and that nobody has held for a day.
+
+    They were left by processes that were killed, and by versions that left them all.
+    """
+    long_ago = time.time() - _LONG_UNUSED
+    with suppress(OSError):
+        names = [name for name in os.listdir(directory) if name.endswith(".lock")]
+        for name in names[:_SWEPT_AT_ONCE]:
+            path = os.path.join(directory, name)
+            if os.lstat(path).st_mtime < long_ago:
+                with suppress(LoginBusy, StorageError), locked(path, wait=0, what="", passing=True):
+                    pass
 
 
 @contextmanager
@@ -215,23 +263,21 @@ def _holder(path: str) -> str:
     return f"{who} on {where}{ago}"
 
 
-# A cheap change check, so that many waiters do not re-read the record.
-
-_ANYWAY: Final = 0.25  # seconds: the answer may hang on something that is not in the vault
+_ANYWAY: Final = 0.25  # seconds: the answer may depend on something that is not in the vault
 
 
 class ChangePolling:
-    """``question``, asked at first, when ``changes`` gives something else, and four times a second.
+    """Asks ``question`` only when something has changed, and four times a second in any case.
 
-    A login that is read has to be opened and taken apart: with a hundred processes waiting for one
+    To read a login means to decrypt and decode it. With a hundred processes waiting for one
     refresh, that would take the processor from the one that they wait for.
     """
 
     def __init__(self, changes: Callable[[], object], question: Callable[[], bool]) -> None:
-        """Ask ``question``.
+        """Prepare to ask ``question``.
 
         Args:
-            changes: Gives something equal to what it gave before if nothing has happened.
+            changes: Returns a value equal to the previous one if nothing has happened since.
             question: What is to be known.
         """
         self._changes = changes
@@ -240,7 +286,7 @@ class ChangePolling:
         self._due = _clock.monotonic()
 
     def __call__(self) -> bool:
-        """The answer; no when nothing has happened since it was no."""
+        """The answer; it stays no while nothing has changed."""
         now, seen = _clock.monotonic(), self._changes()
         if seen == self._seen and now < self._due:
             return False

@@ -290,14 +290,22 @@ def open_private(path: str, *, create: bool = False, append: bool = False) -> in
         StorageError: It is a link, has several names, is somebody else's or open to others.
     """
     flags = os.O_RDWR | (os.O_APPEND if append else 0)
-    if create:
+    if not create:
+        return _opened(path, flags)
+    while True:
         try:
             return os.open(path, flags | _OPEN | os.O_CREAT | os.O_EXCL, 0o600)
-        except (FileExistsError, FileNotFoundError):
-            pass  # if its directory is not there, opening it says so
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            raise
         except OSError as error:
             raise _mapped(error, f"cannot make {path}") from error
-    return _opened(path, flags)
+        try:
+            return _opened(path, flags)
+        except FileNotFoundError:
+            if os.path.islink(path):  # to nothing; else it was removed since
+                raise StorageError(f"{path} is a link", hint=f"rm {path}") from None
 
 
 def _opened(path: str, flags: int) -> int:
@@ -396,7 +404,7 @@ def _check_file(path: str, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise StorageError(f"{path} is not a file", hint=f"rm {path}")
     _check_owner(path, found)
-    if found.st_nlink != 1:
+    if found.st_nlink > 1:  # none: it was removed since it was opened
         raise StorageError(f"{path} has another name elsewhere", hint=f"ls -i {path}")
     if os.name == "posix" and found.st_mode & 0o077:
         raise StorageError(f"{path} is open to other users", hint=f"chmod 600 {path}")

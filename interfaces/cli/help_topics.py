@@ -82,7 +82,7 @@ _FILES = """\
 ~/.local/state/stayfast/vault.db       logins and their audit log, sealed
 ~/.local/state/stayfast/vault.header   a second copy of the vault's header
 ~/.local/state/stayfast/audit.jsonl    the audit log as JSON lines; holds no secret
-~/.local/state/stayfast/locks/         one lock file per login; never removed while in use
+~/.local/state/stayfast/locks/         one lock file per login at work; only its holder removes it
 ~/.config/stayfast/config.toml         your providers
 ~/.local/state/stayfast/vault.reserve  room kept free for tokens
 ~/.config/stayfast/vault-*.key         the key file, where there is one

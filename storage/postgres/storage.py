@@ -22,7 +22,7 @@ from ..audit.rows import read_events
 from ..audit.signing import Signer, signed_head
 from ..capabilities import Capabilities
 from ..host import SystemClock
-from ..locks import ChangePolling
+from ..locks import ChangePolling, sweep
 from ..paths import absolute
 from ..paths import config_dir as default_config_dir
 from ..paths import state_dir as default_state_dir
@@ -251,6 +251,7 @@ class PostgresStorage:
     def probe(self) -> None:
         """See :meth:`stayfast.engine.ports.Storage.probe`: a write that is rolled back."""
         self._commits.probe(self._opener.keys())
+        sweep(self._locks)
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.commit`."""

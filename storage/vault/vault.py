@@ -82,7 +82,7 @@ from ..audit.rows import append_event, append_text, members_of, read_events
 from ..audit.segments import Pruned, go_forward_secure, prune, ready, set_aside
 from ..audit.signing import Signer, signed_head
 from ..capabilities import Capabilities
-from ..locks import ChangePolling, held, locked
+from ..locks import ChangePolling, held, locked, sweep
 from ..private_file import ensure_directory
 from .connection import VaultConnection
 from .disk_full import Reserve, Spill
@@ -349,6 +349,7 @@ class Vault:
             connection.execute("UPDATE head SET body = ?, mac = ?", (body, mac))
             connection.execute("ROLLBACK")
         self._reserve.ensure()
+        sweep(os.path.dirname(lock_path(self.directory, "")))
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.commit`."""
@@ -529,7 +530,8 @@ class Vault:
         ensure_directory(self.directory)
         ensure_directory(os.path.dirname(path))
         sooner = None if until is None else ChangePolling(self._vault_connection.changes, until)
-        with locked(path, wait=wait, what=f"login {login_id[:4]}", until=sooner):
+        what = f"login {login_id[:4]}"
+        with locked(path, wait=wait, what=what, until=sooner, passing=True):
             self._absorb(login_id)
             yield Lease(login_id)
 
