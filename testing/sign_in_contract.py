@@ -28,7 +28,7 @@ from functools import cached_property
 import pytest
 
 from .authorization_server import AuthorizationServer
-from .misbehaviour.provider import METADATA, REFRESH, SIGN_IN, Expected, Trial
+from .misbehaviour.provider import DEVICE, METADATA, REFRESH, SIGN_IN, Expected, Trial
 from .misbehaviour.surroundings import SURROUNDINGS, Surroundings, run
 
 TRACEBACK = b"Traceback (most recent call last)"
@@ -64,8 +64,8 @@ class Program:
     openid: bool = True
 
 
-class SignInContract:
-    """The rules; a subclass gives the fixture ``program``."""
+class _AtServer:
+    """The fixtures of a program and its provider."""
 
     @pytest.fixture
     def server(self) -> Iterator[AuthorizationServer]:
@@ -77,6 +77,10 @@ class SignInContract:
     def program(self, server: AuthorizationServer) -> Program:
         """The program under test, without a login yet."""
         raise TypeError(f"a subclass gives the program that signs in at {server.issuer}")
+
+
+class SignInContract(_AtServer):
+    """The rules; a subclass gives the fixture ``program``."""
 
     @pytest.mark.parametrize("trial", SIGN_IN, ids=str)
     def test_a_sign_in_withstands(
@@ -151,6 +155,30 @@ class SignInContract:
                 )
             case Expected.EITHER:
                 assert program.sign_in() is not None, "the program cannot sign in any more"
+
+
+class DeviceContract(_AtServer):
+    """The rules of a sign-in by device code; ``sign_in`` of the program uses one.
+
+    Its user approves as soon as the code is shown. The program should wait by a clock that a test
+    moves: the provider's interval is 5 seconds.
+    """
+
+    @pytest.mark.parametrize("trial", DEVICE, ids=str)
+    def test_a_device_sign_in_withstands(
+        self, server: AuthorizationServer, program: Program, trial: Trial
+    ) -> None:
+        """An odd answer is read, a false one refused; trouble at a poll is followed by the next."""
+        server.misbehave(trial.endpoint, trial.fault, trial.times)
+        token = program.sign_in()
+        if trial.expected is Expected.READ:
+            assert token is not None, trial.why
+            assert token == _issued(server), trial.why
+            return
+        assert token is None, trial.why
+        assert program.usable() is None, trial.why
+        server.behave()
+        assert program.sign_in() is not None, "the program cannot sign in any more"
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Trial:
         expected: What a client must make of it.
         why: Who does this, or which attack it is, or the section that decides.
         pause: Seconds that must pass before a later try, as ``Retry-After`` asks.
+        times: How often it happens; ``None`` as long as the trial lasts.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Trial:
     expected: Expected
     why: str
     pause: float = 0.0
+    times: int | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -315,6 +317,47 @@ _ACTED: Final = tuple(
 )
 SIGN_IN: Final = (*TOKENS, *_ACTED, *ID_TOKENS, *KEYS, *CALLBACKS)
 """Trials of a sign-in."""
+
+_POLL: Final = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+def _device(name: str, expected: Expected, why: str, **members: Any) -> Trial:
+    return Trial(
+        name=name,
+        endpoint="device_authorization",
+        fault=Fault(kind=FaultKind.MEMBERS, members=members),
+        expected=expected,
+        why=why,
+    )
+
+
+def _poll(name: str, expected: Expected, why: str, status: int, body: bytes) -> Trial:
+    fault = Fault(kind=FaultKind.ANSWER, grant=_POLL, status=status, body=body)
+    return Trial(name=name, endpoint="token", fault=fault, expected=expected, why=why, times=1)
+
+
+DEVICE: Final[tuple[Trial, ...]] = (
+    _device("device-lifetime-missing", _READ, "some leave it out", expires_in=None),
+    _device("device-lifetime-0", _READ, "some send it for never", expires_in=0),
+    _device("device-lifetime-1e300", _READ, "more than any calendar holds", expires_in=1e300),
+    _device("interval-missing", _READ, "RFC 8628 §3.2: 5 seconds", interval=None),
+    _device("no-complete-address", _READ, "RFC 8628 §3.2: optional", verification_uri_complete=None),
+    _device("no-device-code", _REFUSED, "RFC 8628 §3.2: required", device_code=None),
+    _device("no-user-code", _REFUSED, "RFC 8628 §3.2: required", user_code=None),
+    _device("no-address", _REFUSED, "RFC 8628 §3.2: required", verification_uri=None,
+            verification_uri_complete=None),
+    _device("address-in-clear", _REFUSED, "anybody on the way sees the code",
+            verification_uri="http://evil.test/device", verification_uri_complete=None),
+    _device("address-is-a-script", _REFUSED, "a QR reader runs it",
+            verification_uri="javascript:alert(1)", verification_uri_complete=None),
+    _device("user-code-with-escape", _REFUSED, "a terminal obeys", user_code="AB\x1b]0;x\x07"),
+    _poll("page-at-a-poll", _READ, "a firewall, once", 403, _PAGE),
+    _poll("busy-at-a-poll", _READ, "a load balancer, once", 503, b""),
+    _poll("slow-down-at-a-poll", _READ, "RFC 8628 §3.5", 400, b'{"error": "slow_down"}'),
+    _poll("expired-at-a-poll", _REFUSED, "RFC 8628 §3.5", 400, b'{"error": "expired_token"}'),
+    _poll("denied-at-a-poll", _REFUSED, "RFC 8628 §3.5", 400, b'{"error": "access_denied"}'),
+)  # fmt: skip
+"""Trials of a sign-in by device code (RFC 8628)."""
 
 REFRESHED_IDENTITIES: Final[tuple[Trial, ...]] = (
     _id_token("refreshed-as-another", _REFUSED, "§12.2: sub", members={"sub": "mallory"}),
