@@ -15,7 +15,7 @@ from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound, StorageError
 from ..engine.oauth.authorization_request import client_variable, require_client
 from ..engine.oauth.provider import OAuthConfig, OAuthProvider
 from ..storage.private_file import check_readers
-from .provider_file import CLIENT_MEMBERS, check_origin, parse_toml, provider_tables
+from .provider_file import CLIENT_MEMBERS, check_origin, parse_toml, provider_tables, text_of
 
 _FIELDS: Final = tuple(f.name for f in fields(OAuthProvider))
 _SECRET_LIMIT: Final = 16 * 1024
@@ -121,9 +121,18 @@ class Catalogue:
         tables = self._tables()
         provider = self._merged(name, tables)
         sources = self._sources(name, tables.get(name, {}), client_id, client_secret)
-        chosen = next((source.client_id for source in sources if source.client_id), "")
-        secrets = (source.secret() for source in sources if source.client_id in {None, "", chosen})
-        config = provider.to_config(chosen, next((secret for secret in secrets if secret), None))
+        named = [
+            (_clean(source.client_id, f"the client id of {name}"), source) for source in sources
+        ]
+        chosen = next((client for client, _ in named if client), None)
+        secrets = (
+            _clean(source.secret(), f"the client secret of {name}")
+            for client, source in named
+            if client in {None, chosen}
+        )
+        config = provider.to_config(
+            chosen or "", next((secret for secret in secrets if secret), None)
+        )
         require_client(config)
         return config
 
@@ -184,7 +193,7 @@ class Catalogue:
                 status = os.fstat(file.fileno())
                 check_origin(str(path), status)
                 check_readers(str(path), status)
-                secret = file.read(_SECRET_LIMIT + 1).decode("utf-8").strip()
+                secret = text_of(file.read(_SECRET_LIMIT + 1)).strip()
         except FileNotFoundError:
             raise ConfigMissing(f"there is no client secret file {path}", hint=hint) from None
         except (OSError, ValueError) as error:
@@ -196,6 +205,20 @@ class Catalogue:
         if not secret or len(secret) > _SECRET_LIMIT:
             raise ConfigInvalid(f"the client secret file {path} holds no secret", hint=hint)
         return secret
+
+
+def _clean(value: str | None, what: str) -> str | None:
+    """``value`` without the blanks and line ends of the file it was read from; ``None`` if it is empty.
+
+    Raises:
+        ConfigInvalid: There are control characters in it (RFC 6749 appendix A.1 and A.2).
+    """
+    kept = (value or "").strip()
+    if not kept.isprintable():
+        raise ConfigInvalid(
+            f"{what} has characters that it cannot have", hint="stayfast help environment"
+        )
+    return kept or None
 
 
 def _made(name: str, members: Mapping[str, Any]) -> OAuthProvider:

@@ -6,6 +6,7 @@ tomlkit, and replaces the file as a whole or not at all.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import stat
@@ -43,6 +44,16 @@ _SIZE_LIMIT: Final = 1024 * 1024
 _LOCK_SECONDS: Final = 10.0
 
 
+def text_of(octets: bytes) -> str:
+    """The text of a file that an editor saved: UTF-8, or UTF-16 with its byte order mark.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    wide = octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return octets.decode("utf-16" if wide else "utf-8-sig")
+
+
 def parse_toml(text: bytes) -> dict[str, Any]:
     """The members of a TOML document.
 
@@ -50,7 +61,7 @@ def parse_toml(text: bytes) -> dict[str, Any]:
         ConfigInvalid: It is no TOML, or not UTF-8.
     """
     try:
-        return tomllib.loads(text.decode("utf-8"))
+        return tomllib.loads(text_of(text))
     except (ValueError, RecursionError) as error:  # tomllib and UTF-8 errors are ValueErrors
         where = re.search(r"\(at line \d+, column \d+\)", str(error))
         raise ConfigInvalid(
@@ -240,7 +251,7 @@ def check_origin(path: str, status: os.stat_result) -> None:
 def _document(text: bytes) -> TOMLDocument:
     import tomlkit  # noqa: PLC0415  only editing needs it
 
-    return tomlkit.parse(text.decode("utf-8"))
+    return tomlkit.parse(text_of(text))
 
 
 def _super_table() -> object:

@@ -18,6 +18,7 @@ from stayfast.engine.oauth.device import device_request
 from stayfast.engine.oauth.provider import OAuthConfig, OAuthProvider
 from stayfast.engine.oauth.token_endpoint import judge_token_response, refresh_request
 from stayfast.interfaces.catalogue import OAUTH_PROVIDERS, Catalogue
+from stayfast.interfaces.provider_file import ProviderFile
 
 SHIPPED = ["atlassian", "discord", "github", "gitlab", "google", "linear", "microsoft", "notion",
            "slack"]  # fmt: skip
@@ -375,3 +376,55 @@ def test_every_recording_is_read_by_a_test():
     text = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
 
     assert {name for name in names() if f'"{name}"' not in text} == set()
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [("cid\r", "cid"), (" cid\r\n", "cid"), ("\n", "kept"), ("", "kept"), ("\t", "kept")],
+)
+def test_a_client_of_the_environment_counts_without_blanks(
+    value: str, sent: str, tmp_path: Path
+) -> None:
+    """A line end of the file it came from is no part of an id or a secret; of blanks alone it is unset."""
+    client = OAuthConfig(
+        service_name="lab", auth_url="https://p.test/a", token_url="https://p.test/t",
+        client_id="kept", client_secret="kept",
+    )  # fmt: skip
+    ids = Catalogue(None, environ={"LAB_CLIENT_ID": value}, providers={"lab": client})
+    secrets = Catalogue(None, environ={"LAB_CLIENT_SECRET": value}, providers={"lab": client})
+
+    assert ids.lookup("lab").client_id == sent
+    assert secrets.lookup("lab").client_secret == sent
+
+
+@pytest.mark.parametrize("name", ["LAB_CLIENT_ID", "LAB_CLIENT_SECRET"])
+@pytest.mark.parametrize("value", ["a\nb", "a\x1b[2Jb", "a\x00b"])
+def test_a_client_with_control_characters_is_refused(name: str, value: str) -> None:
+    """It would reach a header or an address; the value is not shown."""
+    client = OAuthConfig(
+        service_name="lab",
+        auth_url="https://p.test/a",
+        token_url="https://p.test/t",
+        client_id="kept",
+    )
+    with pytest.raises(ConfigInvalid) as refused:
+        Catalogue(None, environ={name: value}, providers={"lab": client}).lookup("lab")
+    assert value not in refused.value.message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_are_read_with_the_marks_that_editors_put_before_them(
+    encoding: str, tmp_path: Path
+) -> None:
+    """The user's file and the file of a secret, as Windows programs save them; editing keeps working."""
+    tmp_path.chmod(0o700)
+    settings = '[providers.lab]\nauth_url = "https://p.test/a"\ntoken_url = "https://p.test/t"\n'
+    settings += 'client_id = "cid"\nclient_secret_file = "secret"\n'
+    for name, text in (("config.toml", settings), ("secret", "s3cret\r\n")):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_bytes(text.encode(encoding))
+
+    config = Catalogue(str(tmp_path), environ={}).lookup("lab")
+    assert (config.client_id, config.client_secret) == ("cid", "s3cret")
+    ProviderFile(str(tmp_path)).edit("lab", {"client_id": "other"})
+    assert Catalogue(str(tmp_path), environ={}).lookup("lab").client_id == "other"
