@@ -246,6 +246,7 @@ def _sort_out(rows: Sequence[Row], column: Sequence[str]) -> tuple[list[Row], li
 
 
 def _level(box: Box, level: Sequence[Row], bar: Box) -> list[Arrow]:
+    """The arrows between the bar and ``box``, one below the other."""
     arrows: list[Arrow] = []
     mine = [row for row in level if box.state in _ends(row)]
     top = box.y + (box.height - (len(mine) - 1) * PORT) / 2
@@ -272,6 +273,7 @@ def _loops(loops: Sequence[Row], bar: Box) -> list[Arrow]:
 
 
 def _uprights(upright: Sequence[Row], column: Sequence[str], boxes: dict[str, Box]) -> list[Arrow]:
+    """The arrows between neighbours of the column, side by side."""
     arrows: list[Arrow] = []
     for upper, lower in pairwise(column):
         mine = [row for row in upright if set(_ends(row)) == {upper, lower}]
@@ -287,6 +289,10 @@ def _uprights(upright: Sequence[Row], column: Sequence[str], boxes: dict[str, Bo
 
 
 def _lanes(around: Sequence[Row], column: Sequence[str], boxes: dict[str, Box]) -> list[Arrow]:
+    """The arrows to the right of the column, each in a lane of its own.
+
+    Short arrows take the inner lanes, so a long one goes around them and crosses none.
+    """
     place = {state: number for number, state in enumerate(column)}
 
     def span(row: Row) -> tuple[int, int]:
@@ -322,6 +328,7 @@ def _ports(
             for end, here, there in (("source", source, dest), ("dest", dest, source)):
                 if here == state:
                     way = place[there] - place[here]
+                    # 1/way sorts as the docstring says: -1, -1/2, … (up), …, 1/2, 1 (down)
                     stubs.append((1 / way if way else 0, number if way < 0 else -number, row, end))
         stubs.sort(key=lambda stub: stub[:2])
         top = box.y + (box.height - (len(stubs) - 1) * PORT) / 2

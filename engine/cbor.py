@@ -144,6 +144,7 @@ def _count(data: bytes, at: int, info: int) -> tuple[int, int]:
         msg = "truncated"
         raise CborError(msg)
     count = int.from_bytes(data[at : at + width], "big")
+    # A number that fits in half the width must have the shorter head (RFC 8949 §4.2.1).
     if count < (24 if width == 1 else 1 << (4 * width)):
         msg = "not the shortest head"
         raise CborError(msg)

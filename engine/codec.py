@@ -72,6 +72,7 @@ def _decoded(data: bytes, build: Callable[[Mapping[str, Any]], T]) -> T:
 
 
 def _present(**members: Any) -> dict[str, Any]:
+    """The members that are not ``None``: an absent member and ``None`` mean the same."""
     return {name: value for name, value in members.items() if value is not None}
 
 

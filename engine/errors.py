@@ -4,8 +4,8 @@
 
     StayfastError
     ├── AuthRequired           AUTH_REQUIRED           nobody is signed in
-    ├── AuthFailed             AUTH_FAILED             the login came to a bad end
-    ├── AuthCancelled          AUTH_CANCELLED          the user or the provider said no
+    ├── AuthFailed             AUTH_FAILED             the login ended without tokens
+    ├── AuthCancelled          AUTH_CANCELLED          the user or the provider declined
     ├── LoginTimedOut          TIMEOUT                 the deadline of the login passed
     ├── LoginPending           LOGIN_PENDING           saved, and waiting for the user
     ├── LoginBusy              LOGIN_BUSY              another process has this login
@@ -17,15 +17,15 @@
     ├── ConfigInvalid          CONFIG_INVALID          a setting that cannot be right
     ├── NotFound               NOT_FOUND               no such provider or login
     ├── NetworkError           NETWORK_ERROR           no usable answer arrived
-    ├── ProviderError          PROVIDER_ERROR          an answer that says no, or makes no sense
+    ├── ProviderError          PROVIDER_ERROR          a refusal, or an answer without sense
     ├── TransportUnavailable   TRANSPORT_UNAVAILABLE   no port, no terminal, no device endpoint
     └── StorageError           STORAGE_UNAVAILABLE     the vault cannot be used
-        ├── StorageConflict    STORAGE_CONFLICT        somebody saved a newer version
-        │   └── Fenced         STORAGE_FENCED          the lease was lost, and somebody else has it
+        ├── StorageConflict    STORAGE_CONFLICT        a newer version was saved first
+        │   └── Fenced         STORAGE_FENCED          another process has the lease now
         ├── StorageFull        STORAGE_FULL            no space left
-        ├── OutcomeUnknown     STORAGE_OUTCOME_UNKNOWN written, perhaps; the disk would not say
-        ├── TokensNotSaved     STORAGE_TOKENS_NOT_SAVED the tokens are here, and only here
-        ├── Damaged            STORAGE_DAMAGED         a record or header does not open
+        ├── OutcomeUnknown     STORAGE_OUTCOME_UNKNOWN it is unknown whether it is durable
+        ├── TokensNotSaved     STORAGE_TOKENS_NOT_SAVED the tokens are in this error only
+        ├── Damaged            STORAGE_DAMAGED         a record or header cannot be opened
         └── NewerFormat        STORAGE_NEWER_FORMAT    written by a newer version
 
 Every error carries what a person needs: the sentence, one ``hint`` (a command or a setting), the
@@ -95,13 +95,13 @@ class AuthRequired(StayfastError):
 
 
 class AuthFailed(StayfastError):
-    """The login came to an end without tokens, and not because anybody declined it."""
+    """The login ended without tokens, and neither the user nor the provider declined it."""
 
     code = "AUTH_FAILED"
 
 
 class AuthCancelled(StayfastError):
-    """The user or the provider said no (``access_denied``), or the login was cancelled."""
+    """The user or the provider declined (``access_denied``), or the login was cancelled."""
 
     code = "AUTH_CANCELLED"
     exit_code = 5
@@ -122,13 +122,13 @@ class LoginPending(StayfastError):
 
 
 class LoginBusy(StayfastError):
-    """Another process has this login in hand; the message names it."""
+    """Another process has the lease of this login; the message names it."""
 
     code = "LOGIN_BUSY"
 
 
 class CallbackRefused(StayfastError):
-    """An answer that is not this login's, or not an answer at all; the login goes on waiting.
+    """The answer belongs to another login, or is not an answer. The login goes on waiting.
 
     Attributes:
         reason: One of :class:`stayfast.engine.reasons.Refusal`, as a string.
@@ -137,13 +137,13 @@ class CallbackRefused(StayfastError):
     code = "CALLBACK_REFUSED"
 
     def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
-        """Remember the machine-readable reason for the audit line."""
+        """Keep the machine-readable reason for the audit log."""
         super().__init__(message, hint=hint)
         self.reason = reason
 
 
 class IllegalTransition(StayfastError):
-    """The table has no row for this trigger in this state, or its guard said no."""
+    """The table has no row for this trigger in this state, or the row's guard is false."""
 
     code = "ILLEGAL_TRANSITION"
 
@@ -156,20 +156,20 @@ class TokenExpired(StayfastError):
 
 
 class TokenRefreshFailed(StayfastError):
-    """The provider refused the refresh token; a new login is needed."""
+    """The provider refused the refresh token. A new login is needed."""
 
     code = "TOKEN_REFRESH_FAILED"
     exit_code = 4
 
 
 class ConfigMissing(StayfastError):
-    """A setting without which nothing can be sent is absent."""
+    """A setting is missing that is needed before anything can be sent."""
 
     code = "CONFIG_MISSING"
 
 
 class ConfigInvalid(StayfastError):
-    """A setting is present and cannot be right."""
+    """A setting has a value that cannot work."""
 
     code = "CONFIG_INVALID"
 
@@ -183,14 +183,14 @@ class NotFound(StayfastError):
 class NetworkError(StayfastError):
     """No usable answer arrived: refused, reset, timed out, bad certificate, server error.
 
-    The request may or may not have been acted upon.
+    The provider may have acted on the request or not.
     """
 
     code = "NETWORK_ERROR"
 
 
 class ProviderError(StayfastError):
-    """The provider answered, and the answer says no or makes no sense.
+    """The provider refused, or its answer cannot be understood.
 
     Attributes:
         oauth_error: The provider's ``error`` code (RFC 6749 §5.2), if it gave a well-formed one.
@@ -207,7 +207,7 @@ class ProviderError(StayfastError):
         status: int | None = None,
         hint: str | None = None,
     ) -> None:
-        """Remember what the provider said, in the two forms that are safe to keep."""
+        """Keep the code and the status: nothing else of an answer is safe to keep."""
         super().__init__(message, hint=hint)
         self.oauth_error = oauth_error
         self.status = status
@@ -220,29 +220,29 @@ class TransportUnavailable(StayfastError):
 
 
 class StorageError(StayfastError):
-    """The storage cannot be used; what it holds was not touched."""
+    """The storage cannot be used. Its content was not changed."""
 
     code = "STORAGE_UNAVAILABLE"
     exit_code = 7
 
 
 class StorageConflict(StorageError):
-    """Somebody saved a newer version first; read again before deciding anything."""
+    """A newer version was saved first. Read it before you decide anew."""
 
     code = "STORAGE_CONFLICT"
 
 
 class Fenced(StorageConflict):
-    """The lease of the login ended, and another process has taken it since."""
+    """The lease of the login ended, and another process has it now."""
 
     code = "STORAGE_FENCED"
 
 
 class StorageFull(StorageError):
-    """There is no space left; the change was not made.
+    """There is no space left. The change was not made.
 
     Attributes:
-        kept: Where it is kept meanwhile, sealed, if it could not be had again.
+        kept: The place where a change that cannot be repeated is kept meanwhile, sealed.
     """
 
     code = "STORAGE_FULL"
@@ -250,19 +250,19 @@ class StorageFull(StorageError):
 
 
 class OutcomeUnknown(StorageError):
-    """The change may or may not be durable; read again, never assume."""
+    """The change may be durable or not. Read again before you assume either."""
 
     code = "STORAGE_OUTCOME_UNKNOWN"
 
 
 class Damaged(StorageError):
-    """A record, header or log does not open: edited, swapped, truncated or decayed."""
+    """A record, header or log cannot be opened: it was edited, swapped or truncated, or has decayed."""
 
     code = "STORAGE_DAMAGED"
     exit_code = 8
 
 
 class NewerFormat(StorageError):
-    """Written by a newer version of Stayfast; refused rather than half-read."""
+    """A newer version of Stayfast wrote it. It is refused, because half of it could be lost."""
 
     code = "STORAGE_NEWER_FORMAT"

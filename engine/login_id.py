@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32. It has no I, L, O or U, so that a person can read an id to another."""
 
+# 128 random bits: ids of all hosts never collide. 26 characters hold 130 bits, so the first character
+# is one of eight.
 _OCTETS: Final = 16
 _LENGTH: Final = 26
 _LOOKALIKES: Final = str.maketrans("ILO", "110")
@@ -27,6 +29,8 @@ def new_login_id(randomness: Randomness, taken: Collection[str] = ()) -> str:
         randomness: The source of the octets.
         taken: The ids of the open logins, with which a person could confuse it.
     """
+    # People use the first four characters. Two open logins must differ in them, and finished ones
+    # need not: there may be more of them than short forms.
     short = {login_id[:SHORT_ID] for login_id in taken}
     while True:
         number = int.from_bytes(randomness.octets(_OCTETS), "big")

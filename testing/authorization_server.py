@@ -81,6 +81,7 @@ class AuthorizationServer:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
         self.issuer = f"http://127.0.0.1:{self._http.server_address[1]}"
         self._http.RequestHandlerClass = make_handler(Endpoints(self, self._key))
+        # a connection that a test keeps open must not keep the test program alive
         self._http.daemon_threads = True
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True

@@ -84,7 +84,7 @@ class Endpoints:
         self, method: str, path: str, members: dict[str, str], headers: dict[str, str]
     ) -> Reply:
         """The answer to a request."""
-        self._core.settings = self.server.settings
+        self._core.settings = self.server.settings  # a test may have replaced them since
         request = Request(method, path, members, headers)
         name = path.strip("/")
         if name in {".well-known/openid-configuration", ".well-known/oauth-authorization-server"}:
@@ -126,6 +126,7 @@ class Endpoints:
         try:
             grant = self._core.get_consent_grant(request, end_user=USER)
         except OAuth2Error as error:
+            # Authlib redirects only where the redirect address is registered (RFC 6749 §4.1.2.1)
             return self._callback(_reply(error("")), members)
         if method == "GET":
             return Reply(

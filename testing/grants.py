@@ -139,6 +139,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
             state.counts["code_reuse"] += 1
             state.revoke_family(found.family)
             return None
+        # by the server's clock, which a test may move; Authlib would look at the system's
         return found if state.now() < found.expires_at else None
 
     def delete_authorization_code(self, authorization_code: Code) -> None:
@@ -193,6 +194,7 @@ class DeviceGrant(DeviceCodeGrant):
     def should_slow_down(self, credential: Device) -> bool:
         now = self.server.state.now()
         last, credential.last_poll = credential.last_poll, now
+        # the first poll may come at once; RFC 8628 §3.5 speaks of the time between two polls
         if last is not None and now - last < credential.interval:
             credential.interval += 5
             return True

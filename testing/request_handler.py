@@ -31,6 +31,7 @@ class _Handler(BaseHTTPRequestHandler):
     answers: ClassVar[Endpoints]
     protocol_version = "HTTP/1.1"
     timeout = 30.0
+    # head and body are two writes; with Nagle's algorithm the second one waits up to 40 ms
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
@@ -59,6 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
             server.state.requests.append(
                 Seen(self.command, path, tuple(sorted(members)), "Authorization" in self.headers)
             )
+        # counted before any fault: a test asserts what was sent, also where no answer came
         fault = server.take_fault(name, grant)
         if fault is not None and self._instead(fault):
             return

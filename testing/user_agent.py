@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 import requests
 
-_STEPS: Final = 20
-_PATIENCE: Final = 20.0
+_STEPS: Final = 20  # pages; a server whose pages lead in a circle must not hang a test
+_PATIENCE: Final = 20.0  # seconds for a page
 
 
 @dataclass
@@ -54,7 +54,7 @@ class UserAgent:
     def __init__(self, answers: Mapping[str, str] | None = None) -> None:
         """Fill fields named in ``answers`` with their values."""
         self._session = requests.Session()
-        self._session.trust_env = False
+        self._session.trust_env = False  # no proxy: everything is on this machine
         self._answers = {"login": "ada", "password": "demo", **(answers or {})}
 
     def walk(self, url: str, *, approve: bool) -> str:

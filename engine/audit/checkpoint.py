@@ -187,6 +187,7 @@ def compare_head(size: int, head: bytes, found: Verification) -> list[Finding]:
         return [
             Finding(code=FindingCode.CHECKPOINT_CUT, message=message, seq=found.last + 1, last=size)
         ]
+    # A checkpoint of a record that was pruned since cannot be compared; its note was signed then.
     there = found.marks.get(size)
     if there == head or (there is None and size < found.first):  # the same, or pruned since
         return []

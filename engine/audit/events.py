@@ -238,7 +238,8 @@ def text_of_line(line: Mapping[str, Scalar]) -> bytes:
     try:
         moment = datetime.fromisoformat(str(line["time"]))
         whole = int(moment.replace(microsecond=0).timestamp())
-        # the decimal fraction, and not the sum of two rounded numbers, is what was written
+        # The text has the decimal number as it was written. The sum of two rounded numbers would
+        # sometimes differ in the last digit, and the link with it.
         members["time"] = float(f"{whole}.{moment.microsecond:06d}")
     except (KeyError, ValueError, OverflowError) as error:
         raise NotAnEvent("a line without a time") from error

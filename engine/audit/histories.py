@@ -136,6 +136,7 @@ class Histories:
                     transition,
                     f"{arrow(transition)} is not a transition after {before.trigger}",
                 )
+        # After a gap the versions may have moved on, but never back.
         onward = before.version < transition.version
         if before.version + 1 != transition.version and (whole or not onward):
             self._say(

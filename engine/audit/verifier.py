@@ -130,7 +130,9 @@ class ChainWalk:
                 self._computed = None
             elif expected != mac:
                 self._mismatch(seq, text, mac, expected)
-            elif self._computed is not None:
+            elif (
+                self._computed is not None
+            ):  # set only after a mismatch: most records need no write
                 self._computed = None
         self.before = mac
         self._last_text = text
@@ -284,6 +286,8 @@ def check_lines(
             walk = ChainWalk(
                 link, Histories(from_the_start=seq == 1), last=seq - 1, before=prev, wanted=marks
             )
+        # A line may come again after a crash, and is then the same. A record that was moved back comes
+        # for the first time; one that was forged comes again with another link.
         if seq <= walk.last:
             if seq not in macs:
                 walk.say(FindingCode.MOVED, seq, f"record {seq} stands after record {walk.last}")
@@ -292,6 +296,8 @@ def check_lines(
                     FindingCode.CHANGED, seq, f"record {seq} is there twice, with different content"
                 )
             continue
+        # Without the key the links cannot be computed, but each line also names the link before it.
+        # The two must agree.
         follows = seq == walk.last + 1
         if follows and walk.before not in {None, prev}:
             walk.say(FindingCode.CHANGED, seq, f"record {seq} does not follow record {seq - 1}")

@@ -107,6 +107,7 @@ def _of(kind: EventKind) -> dict[str, Any]:
         "title": kind.value,
         "properties": {**_OF_EVERY, **_LINKS, **own, "event": {"const": kind.value}},
         "required": [*_OF_EVERY, *needed],
+        # storages without a chain have neither; one without the other would prove nothing
         "dependentRequired": {"mac": ["prev"], "prev": ["mac"]},
         "additionalProperties": False,
     }

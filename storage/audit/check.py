@@ -56,6 +56,8 @@ def check_log(
             head = read_head(connection, keys)
         except Damaged:
             head = None
+        # Without a readable head the log is still checked from record 1 on: an attacker who only
+        # destroys the head must not hide what else was changed.
         begun = head or Head()
         since, key = forward or (begun.forward, None)
         audit = LogKeys(keys, since, key)
@@ -121,7 +123,7 @@ def nothing_to_verify() -> Verification:
 def _walk(connection: Database, audit: LogKeys, walk: ChainWalk, head: Head) -> dict[int, bytes]:
     """Pass every record to ``walk``. Gives the records that do not open under their own numbers."""
     strange: dict[int, bytes] = {}
-    opened, take = audit.open, walk.take
+    opened, take = audit.open, walk.take  # looked up once: a log may have millions of records
     aside, many = connection.execute(
         "SELECT min(seq), count(*) FROM audit WHERE seq < ?", (head.first,)
     ).fetchone()

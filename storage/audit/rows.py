@@ -131,6 +131,7 @@ def read_events(
         after = head.first - 1
     link = head.link
     audit = LogKeys(keys, head.forward)
+    # The first row is the one before the events: its link is needed to check theirs.
     for seq, sealed, mac in connection.execute(
         "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?", (after, limit + 1)
     ):
@@ -150,6 +151,7 @@ def read_events(
             ) from error
         found.append(Recorded(seq, members, link, mac, keys.name))
         link = mac
+    # Fewer rows than the integrity record promises: the rest was cut off, or one is missing.
     if after + len(found) < min(head.seq, after + limit):
         raise _not_as_written(after + len(found) + 1)
     return found

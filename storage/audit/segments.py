@@ -67,6 +67,7 @@ def ready(connection: Database, keys: Keys) -> tuple[Head, list[Recorded]]:
     It is called before each write. A damaged end must not stop sign-ins, so it is set aside.
     """
     head = read_head(connection, keys)
+    # Only the end is looked at. A write must not take longer for a long log; `audit verify` reads all.
     if sound_end(connection, head):
         return head, []
     head, recorded = set_aside(connection, keys, head)
@@ -144,6 +145,7 @@ def prune(
         detail=f"records={first}-{cut} sha256={link.hex()}",
     )
     head, recorded = append_event(connection, keys, replace(head, first=cut + 1, link=link), event)
+    # With this note the removed part can still be proved from an export: its last link is signed.
     note = Signer(keys).note(cut, link)
     return head, Pruned(first=first, last=cut, logins=logins, note=note), recorded
 
