@@ -21,7 +21,7 @@ from ..engine.record import DEFAULT_ACCOUNT
 from ..engine.result import Failure, Success
 from ..engine.table import State
 from .assembly import Assembly
-from .transport_maker import PlainConversation, SilentConversation, TransportMaker
+from .transport_maker import LineConversation, SilentConversation, TransportMaker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -354,7 +354,7 @@ class OAuthService:
         """Transports that talk to the program's own conversation, or to ``otherwise``."""
         return TransportMaker(
             self.assembly,
-            self._conversation or otherwise or PlainConversation(),
+            self._conversation or otherwise or LineConversation(),
             browser=self._browser,
             open_browser=open_browser,
         )

@@ -1,7 +1,7 @@
 """Transports by name, with the conversation, the browser and the typed answers they need.
 
 A program without screens of its own shows its user plain lines on standard error
-(:class:`PlainConversation`).
+(:class:`LineConversation`).
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ class TransportMaker:
             ConfigInvalid: There is none, or it is a third party's and does not load.
         """
         maker = self._makers.get(RESOLVED.get(name, name))
-        return maker() if maker is not None else plugins.make(name, self._parts())
+        return maker() if maker is not None else plugins.make(name, self._dependencies())
 
-    def _parts(self) -> plugins.TransportParts:
+    def _dependencies(self) -> plugins.TransportDependencies:
         """What a third party's transport works with."""
-        return plugins.TransportParts(
+        return plugins.TransportDependencies(
             conversation=self._conversation,
             browser=self._browser if self._open_browser else _NoBrowser(),
             http=self._assembly.http,
@@ -121,7 +121,7 @@ class SilentConversation:
         """Show nothing of ``notice``."""
 
 
-class PlainConversation:
+class LineConversation:
     """Writes a line or two per notice; repeats nothing.
 
     Where nothing can be written (standard error is absent, closed, full or a broken pipe) the login

@@ -100,7 +100,7 @@ if hasattr(os, "register_at_fork"):
 def shared_with_child() -> Generator[list[int]]:
     """Descriptors that hold, in a child forked inside the block, the locks this process holds.
 
-    If this process dies, the child still holds them. The child writes with :func:`sign` that it is
+    If this process dies, the child still holds them. The child writes with :func:`name_holder` that it is
     the holder now.
     """
     copies = [os.dup(descriptor) for descriptor in _held]
@@ -158,7 +158,7 @@ def locked(
                 over = True
                 process = os.getpid()
                 try:
-                    sign(descriptor)
+                    name_holder(descriptor)
                     yield descriptor
                 finally:
                     if process == os.getpid():  # not in a child that was forked meanwhile
@@ -239,7 +239,7 @@ def _wait_for(
             pause = min(pause, max(sooner, _FIRST_PAUSE / 2))
 
 
-def sign(descriptor: int) -> None:
+def name_holder(descriptor: int) -> None:
     """Write into the lock file who holds it; only ever shown to people, so a full disk may lose it."""
     text = f"{os.getpid()} {int(time.time())} {socket.gethostname()} ".encode()
     try:

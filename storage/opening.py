@@ -82,7 +82,7 @@ def open_storage(
         announce=announce,
         environ=env,
     )
-    return Vault(opener.state_dir, **opener.parts())
+    return Vault(opener.state_dir, **opener.arguments())
 
 
 def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault:
@@ -100,9 +100,9 @@ def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault:
         environ=environ,
     )
     opener.key_sources = HandedSources(handover, environ)
-    parts = opener.parts()
-    parts["create"] = _never_made
-    return Vault(handover.directory, **parts)
+    arguments = opener.arguments()
+    arguments["create"] = _never_made
+    return Vault(handover.directory, **arguments)
 
 
 def _never_made() -> None:
@@ -138,7 +138,7 @@ class KeyringStorage(Vault):
             announce=announce,
             environ=environ,
         )
-        super().__init__(opener.state_dir, **opener.parts())
+        super().__init__(opener.state_dir, **opener.arguments())
 
 
 class EncryptedFileStorage(Vault):
@@ -170,4 +170,4 @@ class EncryptedFileStorage(Vault):
             announce=announce,
             environ=environ,
         )
-        super().__init__(opener.state_dir, **opener.parts())
+        super().__init__(opener.state_dir, **opener.arguments())

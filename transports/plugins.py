@@ -5,13 +5,13 @@ A package offers one in the group ``stayfast.transports``, under the name by whi
     [project.entry-points."stayfast.transports"]
     drop = "stayfast_drop:DropTransport"
 
-The entry point is called with the :class:`TransportParts` of this process and returns a
+The entry point is called with the :class:`TransportDependencies` of this process and returns a
 :class:`~stayfast.engine.ports.Transport` of the same ``name``: one lower-case word that is not in
 :data:`RESERVED`. Then ``--via NAME``, ``STAYFAST_VIA``, the provider setting ``via``, ``stayfast
 resume``, the library, help and shell completion know it.
 
 A transport never sees a token and never changes a state. It shows notices to its user through
-``parts.conversation``; the kind :attr:`~stayfast.engine.ports.NoticeKind.ASK` is for an instruction
+``dependencies.conversation``; the kind :attr:`~stayfast.engine.ports.NoticeKind.ASK` is for an instruction
 of its own. Its author runs :class:`stayfast.testing.transport_contract.TransportContract` on it.
 
 No code of a third party is imported before a user names its transport: an installed package must
@@ -43,7 +43,7 @@ _HINT: Final = "stayfast help transports"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransportParts:
+class TransportDependencies:
     """The effects that a transport may use.
 
     Attributes:
@@ -86,8 +86,8 @@ def installed() -> list[Plugin]:
     return sorted(found, key=lambda plugin: (plugin.name, plugin.package))
 
 
-def make(name: str, parts: TransportParts) -> Transport:
-    """The installed transport ``name``, made with ``parts``.
+def make(name: str, dependencies: TransportDependencies) -> Transport:
+    """The installed transport ``name``, made with ``dependencies``.
 
     Raises:
         ConfigInvalid: No package offers that name, several do, or it does not load.
@@ -103,7 +103,7 @@ def make(name: str, parts: TransportParts) -> Transport:
             hint=f"pip uninstall {packages[-1].split()[0]}",
         )
     try:
-        made = entries[0].load()(parts)
+        made = entries[0].load()(dependencies)
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"
         raise _unusable(name, packages[0], "does not load", problem) from error

@@ -25,7 +25,7 @@ from stayfast.engine.ports import (
 )
 from stayfast.engine.record import Presentation
 from stayfast.transports.loopback.redirect import address_without_listener
-from stayfast.transports.plugins import TransportParts
+from stayfast.transports.plugins import TransportDependencies
 
 
 class DropTransport:
@@ -33,8 +33,8 @@ class DropTransport:
 
     name = "drop"
 
-    def __init__(self, parts: TransportParts) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: TransportDependencies) -> None:
+        self._dependencies = dependencies
 
     def prepare(self, asking: Asking) -> DropSession:
         address = address_without_listener(asking.config)
@@ -50,7 +50,7 @@ class DropTransport:
             raise TransportUnavailable(f"no folder for answers: {error.strerror}") from error
         shown = Presentation(transport=self.name, redirect_uri=presentation.redirect_uri)
         return DropSession(
-            asking, shown, self._parts, os.path.join(place, asking.login_id[:8].lower())
+            asking, shown, self._dependencies, os.path.join(place, asking.login_id[:8].lower())
         )
 
 
@@ -58,16 +58,20 @@ class DropSession:
     """The wait for one file."""
 
     def __init__(
-        self, asking: Asking, presentation: Presentation, parts: TransportParts, path: str
+        self,
+        asking: Asking,
+        presentation: Presentation,
+        dependencies: TransportDependencies,
+        path: str,
     ) -> None:
         self.presentation = presentation
         self._asking = asking
-        self._parts = parts
+        self._dependencies = dependencies
         self._path = path
         self._size = -1
 
     def present(self, authorization_url: str | None) -> None:
-        self._parts.conversation.tell(
+        self._dependencies.conversation.tell(
             Notice(
                 kind=NoticeKind.ASK,
                 url=authorization_url,
@@ -106,7 +110,7 @@ class DropSession:
     def reply(self, verdict: Verdict) -> None:
         if verdict.kind is VerdictKind.REFUSED:
             mistake = Notice(kind=NoticeKind.MISTAKE, message=verdict.message)
-            self._parts.conversation.tell(mistake)
+            self._dependencies.conversation.tell(mistake)
 
     def close(self) -> None:
         with suppress(OSError):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from ...engine.errors import StayfastError, StorageError
 from ...engine.record import TokensNotSaved
 from ...storage.host import SystemClock
-from ...storage.locks import shared_with_child, sign
+from ...storage.locks import name_holder, shared_with_child
 from .channel import Channel
 from .signals import DEFERRED, deferred_signals
 from .wire import pack_outcome, unpack_events, unpack_outcome
@@ -109,7 +109,7 @@ class ForkCourier:
                 signal.signal(number, signal.SIG_IGN)
             _keep_only({home.fileno(), *locks})
             for lock in locks:
-                sign(lock)
+                name_holder(lock)
             self._forwarder.leave(home)
             run(home, job, perform)
         finally:

@@ -13,7 +13,7 @@ from ...engine.flows.dependencies import Dependencies
 from ...engine.flows.jobs import Jobs
 from ...engine.flows.ledger import Ledger
 from ...storage.host import SystemClock, SystemRandomness, app_version
-from ...storage.locks import sign
+from ...storage.locks import name_holder
 from ...storage.opening import open_handed_over
 from ...storage.vault.handover import Handover
 from ..http import RequestsHttp
@@ -45,7 +45,7 @@ def serve(end: socket.socket) -> None:
         try:
             for lock in locks:
                 os.set_inheritable(lock, False)
-                sign(lock)
+                name_holder(lock)
             home.send(_YES)
             run(home, unpack_job(message), jobs.perform)
         except OSError:  # the sender died before it knew that we had its job

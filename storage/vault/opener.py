@@ -31,7 +31,7 @@ Announce = Callable[[str], None]
 """Is called with one line for the user."""
 
 
-class VaultParts(TypedDict):
+class VaultArguments(TypedDict):
     """The arguments of :class:`stayfast.storage.vault.vault.Vault` by name."""
 
     unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]]
@@ -117,7 +117,7 @@ class VaultOpener:
         except StorageError as error:
             return error
 
-    def parts(self) -> VaultParts:
+    def arguments(self) -> VaultArguments:
         """What a vault is made of, besides its directory."""
         return {
             "unlock": self.unlock,

@@ -5,7 +5,7 @@ import tempfile
 import threading
 from urllib.parse import urlencode, urlsplit
 
-from bench_parts import conductor_over
+from conductors import conductor_over
 from ratios import row
 from stayfast.engine.oauth.pkce import PKCEChallenge
 from stayfast.storage import EncryptedFileStorage

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from bench_parts import conductor_over
+from conductors import conductor_over
 from instant import InstantTransport
 from stayfast.engine.errors import CallbackRefused, TransportUnavailable
 from stayfast.engine.ports import Arrival, Asking, Session, TransportWanted

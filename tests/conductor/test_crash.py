@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from bench_parts import conductor_over
+from conductors import conductor_over
 from instant import InstantTransport
 from stayfast.engine.errors import AuthFailed, StayfastError, TokenRefreshFailed
 from stayfast.engine.ports import Change

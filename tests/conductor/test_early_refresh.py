@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from bench_parts import conductor_over
+from conductors import conductor_over
 from instant import InstantTransport, ManualClock
 from stayfast.engine.lifetime import clock_error, eagerness
 from stayfast.engine.oauth.tokens import OAuthTokens

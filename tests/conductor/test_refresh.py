@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from bench_parts import conductor_over
+from conductors import conductor_over
 from instant import InstantTransport
 from stayfast.engine.errors import NetworkError, ProviderError, TokenRefreshFailed
 from stayfast.engine.ports import HttpRequest, HttpResponse, Lease

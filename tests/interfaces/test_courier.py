@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from bench_parts import conductor_over
+from conductors import conductor_over
 from instant import InstantTransport
 from logins import fresh_login
 from stayfast.engine.errors import NetworkError, StorageFull

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_parts import conductor_over
+from conductors import conductor_over
 from cutting_proxy import CuttingProxy
 from instant import InstantTransport
 from postgres_server import Host, PostgresServer

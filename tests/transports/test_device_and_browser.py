@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_parts import conductor_over
+from conductors import conductor_over
 from instant import ManualClock
 from stayfast.engine.errors import (
     AuthCancelled,

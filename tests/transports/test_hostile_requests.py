@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from bench_parts import conductor_over
 from command import until
+from conductors import conductor_over
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stayfast.engine.errors import (

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 import requests
-from bench_parts import conductor_over
+from conductors import conductor_over
 from stayfast.engine.errors import StayfastError, TransportUnavailable
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import Asking, Notice, NoticeKind, Verdict, VerdictKind

@@ -68,8 +68,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = tmp_path_factory.mktemp("plugins") / "site"
     install(EXAMPLE, site)
     put(site, "stayfast-broken", "broken", "import a_module_that_is_not_there")
-    put(site, "stayfast-hasty", "hasty", "class Made:\n    def __init__(self, parts): 1 / 0")
-    put(site, "stayfast-nothing", "nothing", "class Made:\n    def __init__(self, parts): pass")
+    put(site, "stayfast-hasty", "hasty", "class Made:\n    def __init__(self, dependencies): 1 / 0")
+    put(
+        site,
+        "stayfast-nothing",
+        "nothing",
+        "class Made:\n    def __init__(self, dependencies): pass",
+    )
     put(site, "stayfast-first", "twice", "Made = None")
     put(site, "stayfast-second", "twice", "Made = None")
     put(site, "stayfast-thief", "loopback", "raise SystemExit('stolen')")
@@ -84,8 +89,8 @@ def found(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("stayfast_drop", None)
 
 
-def parts(talk: Conversation) -> plugins.TransportParts:
-    return plugins.TransportParts(
+def dependencies(talk: Conversation) -> plugins.TransportDependencies:
+    return plugins.TransportDependencies(
         conversation=talk,
         browser=NoBrowser(),
         http=RequestsHttp(),
@@ -107,7 +112,7 @@ class TestTheExample(TransportContract):
         monkeypatch.setenv("STAYFAST_DROP_DIR", str(tmp_path))
 
         def make(talk: Conversation) -> Transport:
-            return plugins.make("drop", parts(talk))
+            return plugins.make("drop", dependencies(talk))
 
         return TransportCase(
             make=make,
@@ -213,7 +218,7 @@ def test_what_does_not_load_is_one_clear_error(world: World, name: str, code: in
 def test_whose_fault_it_is_is_said(found: Path, name: str) -> None:
     """The package is named, and what to do about it, however it goes wrong."""
     with pytest.raises(ConfigInvalid) as raised:
-        plugins.make(name, parts(Notices()))
+        plugins.make(name, dependencies(Notices()))
     assert "stayfast-" in raised.value.message
     assert (raised.value.hint or "").startswith("pip ")
 
@@ -222,7 +227,7 @@ def test_nobody_takes_a_name_of_ours(found: Path) -> None:
     """A package that calls its transport as one of ours is neither listed nor loaded."""
     assert "stayfast-thief 2.1" not in {one.package for one in plugins.installed()}
     with pytest.raises(ConfigInvalid):
-        plugins.make("loopback", parts(Notices()))
+        plugins.make("loopback", dependencies(Notices()))
 
 
 def test_the_library_knows_it_too(found: Path, monkeypatch: pytest.MonkeyPatch) -> None:

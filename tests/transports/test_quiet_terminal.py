@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from bench_parts import conductor_over
+from conductors import conductor_over
 from instant import ManualClock
 from stayfast.engine.ports import NoticeKind
 from stayfast.engine.table import State

@@ -16,7 +16,7 @@ from typing import Any
 import pexpect
 import pytest
 import requests
-from bench_parts import conductor_over
+from conductors import conductor_over
 from stayfast.engine.errors import CallbackRefused, TransportUnavailable
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import NoticeKind, Verdict, VerdictKind

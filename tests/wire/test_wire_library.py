@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from bench_parts import conductor_over
+from conductors import conductor_over
 from stayfast.engine.errors import AuthCancelled, LoginTimedOut, TokenRefreshFailed
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.oauth.device import device_request
