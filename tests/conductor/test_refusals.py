@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from bench_parts import conductor_over
+from conductors import conductor_over
 from instant import ManualClock
 from logins import fresh_login
 from stayfast.engine.audit.events import EventKind
