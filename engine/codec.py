@@ -116,6 +116,7 @@ def _login_members(login: Login) -> dict[str, Any]:
         ),
         tokens=login.tokens and login.tokens.to_dict(),
         identity=_identity_members(login.identity),
+        replaces=login.replaces or None,
     )
 
 
@@ -195,6 +196,7 @@ def _login(members: Mapping[str, Any]) -> Login:
         else None,
         tokens=OAuthTokens.from_dict(tokens) if tokens else None,
         identity=_identity(members.get("identity")),
+        replaces=members.get("replaces", False),
     )
 
 

@@ -195,6 +195,8 @@ class ProviderError(StayfastError):
     Attributes:
         oauth_error: The provider's ``error`` code (RFC 6749 §5.2), if it gave a well-formed one.
         status: The HTTP status, if there was an answer.
+        reason: One of :class:`stayfast.engine.reasons.Reason`, as a string, where the log has a
+            word of its own for it.
     """
 
     code = "PROVIDER_ERROR"
@@ -206,11 +208,13 @@ class ProviderError(StayfastError):
         oauth_error: str | None = None,
         status: int | None = None,
         hint: str | None = None,
+        reason: str | None = None,
     ) -> None:
         """Keep the code and the status: nothing else of an answer is safe to keep."""
         super().__init__(message, hint=hint)
         self.oauth_error = oauth_error
         self.status = status
+        self.reason = reason
 
 
 class TransportUnavailable(StayfastError):

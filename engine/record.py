@@ -102,6 +102,11 @@ class Identity:
     subject: str
     name: str | None = None
 
+    @property
+    def label(self) -> str:
+        """What it is shown as: the name, or else the subject."""
+        return self.name or self.subject
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
@@ -123,6 +128,7 @@ class Login:
         exchange: What is with the provider.
         tokens: What the login obtained.
         identity: Whose they are, where an ID token said so.
+        replaces: Whether it takes the place of the account's older login, even of another person.
     """
 
     id: str
@@ -140,6 +146,7 @@ class Login:
     exchange: Exchange | None = None
     tokens: OAuthTokens | None = None
     identity: Identity | None = None
+    replaces: bool = False
 
     def __copy__(self) -> Login:
         return self
@@ -263,6 +270,15 @@ class Summary:
 def account_alias(provider: str, account: str) -> str:
     """The alias of a finished login."""
     return f"account\0{provider}\0{account}"
+
+
+def account_names(identity: Identity) -> tuple[str, ...]:
+    """Names for an account of ``identity``, the best first: what can be typed without quotes."""
+    made = (
+        "".join(c if c.isascii() and (c.isalnum() or c in "@._+-") else "-" for c in text)
+        for text in (identity.name or "", identity.subject)
+    )
+    return tuple(name for name in (text.strip("-")[:100] for text in made) if name)
 
 
 def state_alias(state: Secret) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import LoginTimedOut, NetworkError, ProviderError, StayfastError, TransportUnavailable
 from ..login_id import new_login_id
 from ..oauth.authorization_request import authorization_url, require_client
+from ..oauth.id_token import require_checkable
 from ..oauth.pkce import new_nonce, new_state, new_verifier
 from ..ports import Asking, Verdict, VerdictKind
 from ..reasons import Reason
@@ -31,14 +32,22 @@ class Begin:
         self._dependencies = dependencies
 
     def new_login(
-        self, config: OAuthConfig, *, account: str, timeout: float, taken: Collection[str] = ()
+        self,
+        config: OAuthConfig,
+        *,
+        account: str,
+        timeout: float,
+        taken: Collection[str] = (),
+        replaces: bool = False,
     ) -> Login:
         """A login that has not begun; nothing is saved yet.
 
         Raises:
             ConfigMissing: There is no client id, without which nobody can be asked.
+            ConfigInvalid: ``openid`` is asked for, and its ID token could not be checked.
         """
         require_client(config)
+        require_checkable(config)
         now = self._dependencies.clock.now()
         return Login(
             id=new_login_id(self._dependencies.randomness, taken),
@@ -49,6 +58,7 @@ class Begin:
             created_at=now,
             changed_at=now,
             deadline=now + timeout,
+            replaces=replaces,
         )
 
     def start(self, login: Login, lease: Lease | None = None) -> Login:

@@ -24,14 +24,15 @@ from ..oauth.id_token import Identification
 from ..oauth.token_endpoint import code_request, judge_token_response, refresh_request
 from ..ports import Verdict, VerdictKind
 from ..reasons import Reason
-from ..record import TokensNotSaved, account_alias
+from ..record import TokensNotSaved, account_alias, account_names
 from ..table import Trigger
 from .ledger import Circumstances
 
 if TYPE_CHECKING:
-    from ..oauth.tokens import OAuthTokens
+    from ..oauth.id_token import Identified
+    from ..oauth.signing_keys import Keys
     from ..ports import Http, HttpRequest, HttpResponse, Lease
-    from ..record import Identity, Login
+    from ..record import Login
     from .dependencies import Dependencies
 
 
@@ -71,22 +72,40 @@ class CodeExchange:
         )
         try:
             # fetched first: once the code is spent, nothing but saving may stand in the way
-            keys = self._identification.keys(login.config)
+            keys = self._keys(login, again=again)
             response, again = send_twice(lease, self._dependencies.http, request, again=again)
             tokens = judge_token_response(login.config, response)
-            tokens, identity = self._identification.identify(login, tokens, keys)
+            identified = self._identification.identify(login, tokens, keys)
         except ProviderError as error:
             raise self._reject(login, lease, error, again=again) from error
         except NetworkError as error:
             error.hint = f"stayfast resume {login.short_id}"
             raise
-        return self._accept(login, tokens, lease, identity)
+        return self._accept(login, identified, lease)
+
+    def _keys(self, login: Login, *, again: bool) -> Keys | None:
+        """The keys for the ID token of ``login``, or ``None`` where there are none to be had.
+
+        Keys that are out of reach for the moment are worth a second try: the login can be resumed.
+        The resumed login goes on without them, or one whose keys are gone could never be finished.
+
+        Raises:
+            NetworkError: They are out of reach, and this is the first try.
+        """
+        if again:
+            return self._identification.keys_at_hand(login.config)
+        try:
+            return self._identification.keys(login.config)
+        except ProviderError:
+            return None
 
     def _reject(
         self, login: Login, lease: Lease, error: ProviderError, *, again: bool
     ) -> AuthFailed:
         reason = Reason.CODE_SPENT if again else Reason.CODE_REFUSED
-        if error.oauth_error is None and error.status in {None, 200}:
+        if error.reason is not None:
+            reason = Reason(error.reason)
+        elif error.oauth_error is None and error.status in {None, 200}:
             reason = Reason.BAD_TOKEN_RESPONSE
         self._dependencies.ledger.advance(
             login,
@@ -122,7 +141,7 @@ class CodeExchange:
             msg = f"login {login.short_id} is not a device login"
             raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
         try:
-            keys = self._identification.keys(login.config)
+            keys = self._identification.keys_at_hand(login.config)
             response = send_under(lease, self._dependencies.http, poll_request(login.config, grant))
             answer = judge_poll(login.config, response)
         except NetworkError as error:
@@ -134,10 +153,10 @@ class CodeExchange:
             raise self._denied(login, lease, error) from error
         if not isinstance(answer, PollAnswer):
             try:
-                tokens, identity = self._identification.identify(login, answer, keys)
+                identified = self._identification.identify(login, answer, keys)
             except ProviderError as error:
                 raise self._denied(login, lease, error) from error
-            return self._accept(login, tokens, lease, identity)
+            return self._accept(login, identified, lease)
         if answer.kind is PollKind.DENIED:
             no = ProviderError("", oauth_error="access_denied", status=response.status)
             raise self._denied(login, lease, no)
@@ -153,7 +172,7 @@ class CodeExchange:
             login,
             Trigger.DENY,
             lease=lease,
-            reason=Reason.ACCESS_DENIED if declined else Reason.PROVIDER_ERROR,
+            reason=Reason.ACCESS_DENIED if declined else Reason(error.reason or "provider_error"),
             circumstances=Circumstances(http_status=error.status, oauth_error=error.oauth_error),
         )
         hint = f"stayfast login {login.provider}"
@@ -176,12 +195,16 @@ class CodeExchange:
         msg = "the code expired before it was approved"
         return LoginTimedOut(msg, hint=f"stayfast login {login.provider} --via device")
 
-    def _accept(
-        self, login: Login, tokens: OAuthTokens, lease: Lease, identity: Identity | None
-    ) -> Login:
+    def _accept(self, login: Login, identified: Identified, lease: Lease) -> Login:
+        tokens = identified.tokens
         if tokens.scope is None:  # RFC 6749 §5.1: left out when it is what was asked for
             tokens = replace(tokens, scope=" ".join(login.config.scopes))
-        arrived = replace(login, tokens=tokens, identity=identity)
+        arrived = replace(
+            login,
+            tokens=tokens,
+            identity=identified.identity,
+            reason=identified.reason.value if identified.reason else None,
+        )
         try:
             return self.save(login, arrived, lease)
         except StorageError as error:
@@ -195,25 +218,30 @@ class CodeExchange:
     def save(self, login: Login, arrived: Login, lease: Lease) -> Login:
         """Save the tokens of ``arrived`` as those of ``login``.
 
-        An older login of the account makes room.
+        An older login of the account makes room. One of another person does not, unless
+        ``login`` says so: then the new login gets an account named after its own person.
 
         Raises:
             StorageError: It could not be done.
         """
         storage, ledger = self._dependencies.storage, self._dependencies.ledger
-        arrival = ledger.draft(
-            login,
-            Trigger.ACCEPT_TOKENS,
-            lease=lease,
-            tokens=arrived.tokens,
-            identity=arrived.identity,
-            challenge=None,
-            presentation=None,
-            exchange=None,
-            deadline=None,
-        )
         for attempt in range(_ATTEMPTS):
-            older = storage.find(account_alias(login.provider, login.account))
+            account = self._account(login, arrived)
+            reason = Reason(arrived.reason) if arrived.reason else None
+            arrival = ledger.draft(
+                login,
+                Trigger.ACCEPT_TOKENS,
+                lease=lease,
+                reason=reason if account == login.account else Reason.OTHER_SUBJECT,
+                account=account,
+                tokens=arrived.tokens,
+                identity=arrived.identity,
+                challenge=None,
+                presentation=None,
+                exchange=None,
+                deadline=None,
+            )
+            older = storage.find(account_alias(login.provider, account))
             # no lease is needed: a process that is refreshing the older login right now finds
             # that its version is gone, and uses this newer login instead
             changes = ledger.ending(older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN) if older else []
@@ -223,8 +251,20 @@ class CodeExchange:
                 if attempt == _ATTEMPTS - 1 or self._changed(login):
                     raise
             else:
-                break
-        return arrival.login
+                return arrival.login
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _account(self, login: Login, arrived: Login) -> str:
+        """The account to keep ``arrived`` under: another, if the account is another person's."""
+        if arrived.identity is None or login.replaces:
+            return login.account
+        for account in (login.account, *account_names(arrived.identity)):
+            older = self._dependencies.storage.find(account_alias(login.provider, account))
+            if older is None or older.identity is None:
+                return account
+            if older.identity.subject == arrived.identity.subject:
+                return account
+        return login.id.lower()  # nobody else has this name
 
     def _changed(self, login: Login) -> bool:
         current = self._dependencies.storage.read(login.id)
@@ -244,6 +284,7 @@ class RefreshExchange:
     def __init__(self, dependencies: Dependencies) -> None:
         """Send by their HTTP, and save by their ledger."""
         self._dependencies = dependencies
+        self._identification = Identification(dependencies.http, dependencies.clock)
 
     def send(self, login: Login, lease: Lease, *, again: bool) -> Login:
         """Send the refresh token of ``login``, which is exchanging, and save the answer.
@@ -265,6 +306,8 @@ class RefreshExchange:
             msg = f"login {login.short_id} has no refresh token"
             raise TokenExpired(msg, hint=f"stayfast login {login.provider}")
         request = refresh_request(login.config, tokens.refresh_token)
+        # fetched first: once the answer is here, nothing but saving may stand in the way
+        keys = self._identification.keys_at_hand(login.config) if tokens.id_token else None
         try:
             response, again = send_twice(lease, self._dependencies.http, request, again=again)
         except NetworkError:
@@ -272,6 +315,7 @@ class RefreshExchange:
             raise
         try:
             fresh = judge_token_response(login.config, response, previous=tokens)
+            identified = self._identification.identify_refreshed(login, fresh, keys)
         except NetworkError:
             self._postpone(
                 login, lease, Reason.PROVIDER_BUSY, Circumstances(http_status=response.status)
@@ -279,7 +323,12 @@ class RefreshExchange:
             raise
         except ProviderError as error:
             raise self._refused(login, lease, error, again=again) from error
-        arrived = replace(login, tokens=fresh)
+        arrived = replace(
+            login,
+            tokens=identified.tokens,
+            identity=identified.identity,
+            reason=identified.reason.value if identified.reason else None,
+        )
         try:
             return self.save(login, arrived, lease)
         except StorageConflict:
@@ -299,7 +348,13 @@ class RefreshExchange:
             StorageError: It could not be done.
         """
         return self._dependencies.ledger.advance(
-            login, Trigger.ACCEPT_TOKENS, lease=lease, tokens=arrived.tokens, exchange=None
+            login,
+            Trigger.ACCEPT_TOKENS,
+            lease=lease,
+            reason=Reason(arrived.reason) if arrived.reason else None,
+            tokens=arrived.tokens,
+            identity=arrived.identity,
+            exchange=None,
         )
 
     def _postpone(
@@ -326,14 +381,24 @@ class RefreshExchange:
         if error.oauth_error in _CLIENT_ERRORS:
             self._postpone(login, lease, Reason.PROVIDER_ERROR, said)
             return error
+        if error.reason is not None:
+            reason = Reason(error.reason)
+        else:
+            reason = Reason.OUTCOME_UNKNOWN if again else Reason.REFRESH_REFUSED
         self._dependencies.ledger.advance(
             login,
             Trigger.REJECT_REFRESH,
             lease=lease,
-            reason=Reason.OUTCOME_UNKNOWN if again else Reason.REFRESH_REFUSED,
+            reason=reason,
             circumstances=said,
             exchange=None,
         )
+        if error.reason is not None:
+            return TokenRefreshFailed(
+                f"{login.provider} needs a new sign-in: {error.message}",
+                why="the tokens that the provider sent are not kept",
+                hint=f"stayfast login {login.provider}",
+            )
         because = error.oauth_error or f"HTTP {error.status}"
         return TokenRefreshFailed(
             f"{login.provider} needs a new sign-in: "

@@ -29,6 +29,7 @@ class Amendment(TypedDict, total=False):
     exchange: Exchange | None
     tokens: OAuthTokens | None
     identity: Identity | None
+    account: str
     deadline: float | None
 
 

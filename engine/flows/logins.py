@@ -141,6 +141,7 @@ class Conductor:
         account: str = DEFAULT_ACCOUNT,
         timeout: float = DEFAULT_TIMEOUT,
         taken: Collection[str] = (),
+        replaces: bool = False,
     ) -> Login:
         """A whole login: asked, answered, exchanged, saved.
 
@@ -150,13 +151,17 @@ class Conductor:
             account: The name to keep it under.
             timeout: Seconds until the login ends by itself.
             taken: Ids of open logins, so that the new one's short form is unlike theirs.
+            replaces: Whether it takes the place of the account's older login even if that is
+                another person's; otherwise it is then kept under an account of its own.
 
         Raises:
             StayfastError: As :meth:`Begin.ask` and :meth:`Wait.for_answer` say.
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
         """
         self._dependencies.storage.probe()
-        login = self._begin.new_login(config, account=account, timeout=timeout, taken=taken)
+        login = self._begin.new_login(
+            config, account=account, timeout=timeout, taken=taken, replaces=replaces
+        )
         with self._dependencies.storage.lease(login.id, wait=0) as lease:
             login = self._begin.start(login, lease)
             return self._ask_and_wait(login, transport, lease, timeout)
@@ -169,6 +174,7 @@ class Conductor:
         account: str = DEFAULT_ACCOUNT,
         timeout: float = DEFAULT_TIMEOUT,
         taken: Collection[str] = (),
+        replaces: bool = False,
     ) -> Started:
         """The first half of a login, for a program that owns the conversation with the user.
 
@@ -178,7 +184,9 @@ class Conductor:
             StayfastError: As :meth:`Begin.ask` says.
         """
         self._dependencies.storage.probe()
-        login = self._begin.new_login(config, account=account, timeout=timeout, taken=taken)
+        login = self._begin.new_login(
+            config, account=account, timeout=timeout, taken=taken, replaces=replaces
+        )
         with self._dependencies.storage.lease(login.id, wait=0) as lease:
             login = self._begin.start(login, lease)
             login, session = self._begin.ask(login, transport, lease)

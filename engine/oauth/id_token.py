@@ -1,53 +1,99 @@
-"""Check ID tokens (OpenID Connect Core §3.1.3.7) with the keys that the provider publishes.
+"""Check ID tokens (OpenID Connect Core §3.1.3.7, §12.2), and say whose tokens came with them.
 
-:class:`Identification` fetches the keys and answers who signed in. :func:`judge_id_token` does the
-checks of one token and does no I/O.
+:func:`judge_id_token` does the checks of one token and does no I/O. :class:`Identification` fetches
+the keys, and decides what a token that fails a check costs.
 """
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from functools import partial
+import json
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from hashlib import new as new_hash
+from hashlib import shake_256
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from joserfc import jwt
-from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
-from joserfc.jwk import OctKey, import_key
-from joserfc.jws import JWSRegistry, extract_compact
-
-from ..errors import NetworkError, ProviderError
-from ..ports import HttpRequest
+from ..errors import ConfigInvalid, NetworkError, ProviderError
+from ..reasons import Reason
 from ..record import Identity
 from ..secret import Secret
 from .callback import presentable
-from .provider_response import read_members
+from .signing_keys import (
+    IdTokenRefused,
+    Keys,
+    UnknownKey,
+    judge_keys,
+    keys_request,
+    publishes_keys,
+    refused,
+    require_algorithm,
+    verified,
+)
 
 if TYPE_CHECKING:
-    from joserfc.jwk import Key
-
-    from ..ports import Clock, Http, HttpResponse
+    from ..ports import Clock, Http
     from ..record import Login
     from .provider import OAuthConfig
     from .tokens import OAuthTokens
 
-
 LEEWAY: Final = 60.0
 """Seconds by which the clocks of provider and client may differ."""
-_RSA_MODULUS: Final = 342  # characters of base64url for 2048 bits (RFC 7518 §3.3)
-_HASHES: Final = {"256": "sha256", "384": "sha384", "512": "sha512", "EdDSA": "sha512"}
-_UNREADABLE: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError)
+CORRECTABLE: Final = 86400.0
+"""Seconds by which this machine's clock may be wrong; the provider's clock is used instead."""
+_HASHES: Final = {"256": "sha256", "384": "sha384", "512": "sha512"}
+_ED448: Final = 114  # bytes of SHAKE256, the hash within Ed448 (RFC 8032 §5.2)
 
 
-Keys: TypeAlias = "Mapping[str, object]"
-"""A key set of a provider (RFC 7517 §5)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the authorization request asked of the ID token.
+
+    Attributes:
+        nonce: The login's nonce; ``None`` where none was sent (device flow, refresh).
+        since: An ID token without a nonce must be issued later, POSIX seconds by the provider's
+            clock; ``None`` where nothing is known.
+        max_age: Seconds since the user proved who they are, at the time of the request.
+        auth_time: Whether the ID token must say when that was.
+        acr: The authentication context classes that will do; empty where none was asked for.
+        acr_required: Whether the ID token must name one of them.
+    """
+
+    nonce: Secret | None = None
+    since: float | None = None
+    max_age: float | None = None
+    auth_time: bool = False
+    acr: tuple[str, ...] = ()
+    acr_required: bool = False
 
 
-class UnknownKey(ProviderError):
-    """Signed with a key that is not among those at hand; newer ones may be published."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identified:
+    """What an ID token said, or why it said nothing.
+
+    Attributes:
+        tokens: The tokens worth keeping: an ID token that was not checked is not among them.
+        identity: Whose they are, if that is known.
+        reason: Why it is not known, although ``openid`` was asked for.
+    """
+
+    tokens: OAuthTokens
+    identity: Identity | None = None
+    reason: Reason | None = None
+
+
+def require_checkable(config: OAuthConfig) -> None:
+    """Refuse a login whose ID token cannot be checked, before its user is asked.
+
+    Raises:
+        ConfigInvalid: No accepted algorithm works here, or ``max_age`` or ``claims`` cannot be
+            read.
+    """
+    require_algorithm(config)
+    if "openid" in config.scopes:
+        _wishes(config)
 
 
 class Identification:
@@ -66,78 +112,164 @@ class Identification:
             NetworkError: They could not be fetched.
             ProviderError: What was fetched are no keys.
         """
-        if "openid" not in config.scopes or not config.jwks_url or not config.issuer:
+        if "openid" not in config.scopes or not config.issuer:
             return None
-        if anew or config.jwks_url not in self._fetched:
-            response = self._http.send(keys_request(config))
-            self._fetched[config.jwks_url] = judge_keys(response)
-        return self._fetched[config.jwks_url]
+        if not publishes_keys(config):
+            shared = any(name.startswith("HS") for name in config.id_token_algorithms)
+            return {} if shared and config.client_secret else None
+        url = config.jwks_url or ""
+        if anew or url not in self._fetched:
+            self._fetched[url] = judge_keys(self._http.send(keys_request(config)))
+        return self._fetched[url]
 
-    def identify(
-        self, login: Login, tokens: OAuthTokens, keys: Keys | None
-    ) -> tuple[OAuthTokens, Identity | None]:
-        """Whose ``tokens`` are, if a checkable ID token says so; and the tokens worth keeping.
+    def keys_at_hand(self, config: OAuthConfig) -> Keys | None:
+        """As :meth:`keys`, and ``None`` where they cannot be had."""
+        try:
+            return self.keys(config)
+        except (NetworkError, ProviderError):
+            return None
+
+    def identify(self, login: Login, tokens: OAuthTokens, keys: Keys | None) -> Identified:
+        """Whose ``tokens`` are, which a new login has brought.
 
         An ID token that fails a check is an error. One that cannot be checked, because no keys
-        are published or the new ones are out of reach, says nothing and is not kept: the access
+        are published or they are out of reach, says nothing and is not kept: the access
         token that came with it is good, and must not be lost for it.
 
         Raises:
-            ProviderError: The ID token does not hold.
+            IdTokenRefused: The ID token does not hold.
         """
+        if "openid" not in login.config.scopes:
+            return Identified(tokens=replace(tokens, id_token=None))
         if tokens.id_token is None:
-            return tokens, None
-        try:
-            identity = self._judge(login, tokens, keys)
-        except NetworkError:
-            identity = None
-        return (tokens if identity else replace(tokens, id_token=None)), identity
-
-    def _judge(self, login: Login, tokens: OAuthTokens, keys: Keys | None) -> Identity | None:
-        if keys is None or tokens.id_token is None:
-            return None
+            return Identified(tokens=tokens, reason=Reason.ID_TOKEN_MISSING)
         polls = login.presentation is not None and login.presentation.device is not None
-        nonce = login.challenge.nonce if login.challenge and not polls else None
-        judge = partial(
-            judge_id_token,
-            login.config,
-            tokens.id_token,
-            nonce=nonce,
-            access_token=tokens.access_token,
-            # its own clock, as of the same answer: a wrong one here must not cost a login
-            now=tokens.server_date or self._clock.now(),
+        shift = self._shift(tokens)
+        asked = replace(
+            Asked() if polls else _wishes(login.config),
+            nonce=login.challenge.nonce if login.challenge and not polls else None,
+            since=login.created_at + shift,
         )
         try:
-            return judge(keys=keys)
-        except UnknownKey:  # the provider has rotated its keys since
-            return judge(keys=self.keys(login.config, anew=True) or {})
+            identity = self._judged(login.config, tokens, keys, asked)
+        except (NetworkError, _Unreachable):
+            identity, why = None, Reason.ID_TOKEN_KEYS_UNAVAILABLE
+        else:
+            why = Reason.ID_TOKEN_UNCHECKABLE
+        if identity is not None:
+            return Identified(tokens=tokens, identity=identity)
+        return Identified(tokens=replace(tokens, id_token=None), reason=why)
+
+    def identify_refreshed(
+        self, login: Login, tokens: OAuthTokens, keys: Keys | None
+    ) -> Identified:
+        """Whose ``tokens`` are, which a refresh of ``login`` has brought (§12.2).
+
+        Tokens of another person are refused. Any other ID token that does not hold is dropped,
+        and the one of the login stays: the access token that came is good.
+
+        Args:
+            login: The login, with the tokens it had.
+            tokens: The new tokens; an ID token that did not come is the old one.
+            keys: The provider's keys, if they could be had before the refresh token was sent.
+
+        Raises:
+            IdTokenRefused: The ID token names another subject.
+        """
+        before = login.tokens.id_token if login.tokens else None
+        if tokens.id_token is None or tokens.id_token == before:
+            return Identified(tokens=tokens, identity=login.identity)
+        claims = _unchecked(tokens.id_token)
+        known = login.identity.subject if login.identity else None
+        named = claims.get("sub")
+        # the endpoint itself says so over TLS (§3.1.3.7, 6): that needs no signature
+        if known is not None and isinstance(named, str) and named != known:
+            raise refused(Reason.ID_TOKEN_OTHER_SUBJECT, "it is about another person")
+        first = _unchecked(before) if before else {}
+        nonce, issued = first.get("nonce"), first.get("iat")
+        asked = Asked(
+            nonce=Secret(nonce) if isinstance(nonce, str) and "nonce" in claims else None,
+            since=cast("float", issued) if _is_time(issued) else None,
+        )
+        try:
+            identity = self._judged(login.config, tokens, keys, asked)
+        except IdTokenRefused as error:
+            reason = Reason(error.reason or Reason.ID_TOKEN_UNREADABLE)
+        except (NetworkError, _Unreachable):
+            reason = Reason.ID_TOKEN_KEYS_UNAVAILABLE
+        else:
+            if identity is not None:
+                return Identified(tokens=tokens, identity=identity)
+            reason = Reason.ID_TOKEN_UNCHECKABLE
+        kept = replace(tokens, id_token=before)
+        return Identified(tokens=kept, identity=login.identity, reason=reason)
+
+    def _shift(self, tokens: OAuthTokens) -> float:
+        """Seconds by which the provider's clock is ahead of this machine's.
+
+        Raises:
+            IdTokenRefused: More than a day lies between them.
+        """
+        if tokens.server_date is None:
+            return 0.0
+        shift = tokens.server_date - tokens.issued_at
+        if abs(shift) > CORRECTABLE:
+            raise refused(
+                Reason.ID_TOKEN_CLOCKS_APART,
+                f"the clock of this machine says {_day(tokens.issued_at)}, "
+                f"and the provider's says {_day(tokens.server_date)}",
+            )
+        return shift
+
+    def _judged(
+        self, config: OAuthConfig, tokens: OAuthTokens, keys: Keys | None, asked: Asked
+    ) -> Identity | None:
+        """The identity, or ``None`` where no keys are published.
+
+        Raises:
+            NetworkError, _Unreachable: Keys are published, and cannot be had.
+            IdTokenRefused: A check failed.
+        """
+        # the provider's clock, as of the same answer: a wrong one here must not cost a login
+        now = self._clock.now() if tokens.server_date is None else tokens.issued_at
+        now += self._shift(tokens)
+        if keys is None:
+            keys = self._anew(config, anew=False)
+        if keys is None:
+            return None
+
+        def judge(keys: Keys) -> Identity:
+            return judge_id_token(
+                config,
+                tokens.id_token or "",
+                keys=keys,
+                asked=asked,
+                access_token=tokens.access_token,
+                now=now,
+            )
+
+        try:
+            return judge(keys)
+        except UnknownKey:  # the provider has changed its keys since, perhaps under the old name
+            return judge(self._anew(config, anew=True) or {})
+
+    def _anew(self, config: OAuthConfig, *, anew: bool) -> Keys | None:
+        try:
+            return self.keys(config, anew=anew)
+        except ProviderError as error:
+            raise _Unreachable from error
 
 
-def keys_request(config: OAuthConfig) -> HttpRequest:
-    """The request for the provider's published keys."""
-    return HttpRequest(
-        method="GET", url=config.jwks_url or "", headers={"Accept": "application/json"}
-    )
-
-
-def judge_keys(response: HttpResponse) -> dict[str, Any]:
-    """The key set (RFC 7517 §5) in ``response``.
-
-    Raises:
-        NetworkError: The answer holds no key set; a later one may.
-    """
-    members = read_members(response) if response.status == 200 else None
-    if members is None or not isinstance(members.get("keys"), list):
-        raise NetworkError(f"the provider's signing keys could not be had (HTTP {response.status})")
-    return members
+class _Unreachable(Exception):
+    """The address of the keys answers with something else."""
 
 
 def judge_id_token(
     config: OAuthConfig,
     id_token: str,
     *,
-    keys: Mapping[str, Any],
-    nonce: Secret | None,
+    keys: Keys,
+    asked: Asked,
     access_token: str,
     now: float,
 ) -> Identity:
@@ -147,137 +279,136 @@ def judge_id_token(
         config: The provider, its algorithms, and the client it must be meant for.
         id_token: As it came.
         keys: The provider's key set.
-        nonce: The login's nonce; ``None`` where none was sent (the device flow).
+        asked: What the authorization request asked for.
         access_token: What came with it, for ``at_hash``.
-        now: POSIX seconds.
+        now: POSIX seconds, by the provider's clock.
 
     Raises:
-        UnknownKey: The key it was signed with is not in ``keys``.
-        ProviderError: A check failed; the message says which.
+        UnknownKey: None of ``keys`` has made its signature.
+        IdTokenRefused: A check failed; the message and ``reason`` say which.
     """
-    header, claims = _verified(config, id_token, keys)
+    algorithm, claims = verified(config, id_token, keys)
+    if claims.get("iss") not in [config.issuer, *config.id_token_issuers]:
+        raise refused(Reason.ID_TOKEN_ISSUER, "it is from another issuer")
     _check_audience(config, claims)
     _check_times(claims, now)
-    if nonce is not None:
-        given = claims.get("nonce")
-        if not isinstance(given, str) or Secret(given) != nonce:
-            raise _wrong("its nonce is not the one that was sent")
-    if "at_hash" in claims:
-        _check_access_token(str(header.get("alg", "")), claims["at_hash"], access_token)
+    _check_question(claims, asked)
+    _check_authentication(claims, asked, now)
+    if claims.get("at_hash") is not None:
+        _check_access_token(algorithm, claims["at_hash"], access_token)
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= 255:
-        raise _wrong("it names no subject")
+        raise refused(Reason.ID_TOKEN_NO_SUBJECT, "it names no subject")
     names = (claims.get(name) for name in ("email", "preferred_username", "name"))
     name = next((text for text in names if isinstance(text, str) and text), None)
     return Identity(subject=subject, name=presentable(name))
 
 
-class _Registry(JWSRegistry):
-    """The algorithms of one provider, and nothing the library would add or remark."""
-
-    max_header_length = 16 * 1024  # a certificate chain fits
-
-    def get_alg(self, name: str) -> Any:
-        """The algorithm; the library's own method warns on standard error of EdDSA's new name."""
-        if name not in (self.allowed or ()) or name not in self.algorithms:
-            raise UnsupportedAlgorithmError(name)
-        return self.algorithms[name]
-
-
-def _verified(
-    config: OAuthConfig, id_token: str, keys: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and claims of ``id_token``, which the provider has signed."""
-    try:
-        header = dict(extract_compact(id_token.encode("ascii")).headers())
-    except (*_UNREADABLE, RecursionError) as error:
-        raise _wrong("it cannot be read") from error
-    algorithm, key_id = header.get("alg"), header.get("kid")
-    if not isinstance(algorithm, str) or algorithm not in _accepted(config):
-        raise _wrong("it is not signed with an algorithm that is accepted here")
-    # unknown members of a header are ignored, critical ones refused (RFC 7515 §4, §4.1.11)
-    registry = _Registry(algorithms=[algorithm], strict_check_header=False)
-    for key in _candidates(config, algorithm, key_id, keys):
-        try:
-            token = jwt.decode(id_token, key, registry=registry)
-        except BadSignatureError:
-            if key_id is not None:
-                raise _wrong("its signature does not hold") from None
-        except RecursionError:
-            raise _wrong("its claims are nested too deep") from None
-        except _UNREADABLE:
-            continue
-        else:
-            return header, _own_claims(config, token.claims)
-    raise UnknownKey(_wrong("it is signed with an unknown key").message)
-
-
-def _own_claims(config: OAuthConfig, claims: object) -> dict[str, Any]:
-    """``claims``, if they are an object of this provider's."""
-    if not isinstance(claims, dict):  # joserfc before 1.6 lets any JSON through
-        raise _wrong("its claims are not an object")
-    members = dict(cast("dict[str, Any]", claims))
-    if members.get("iss") != config.issuer:
-        raise _wrong("it is from another issuer")
-    return members
-
-
-def _accepted(config: OAuthConfig) -> set[str]:
-    return set(config.id_token_algorithms) - {"none"}
-
-
-def _candidates(
-    config: OAuthConfig, algorithm: str, key_id: object, keys: Mapping[str, Any]
-) -> Iterator[Key]:
-    """The keys it may be signed with; only those named by its ``kid``, if it has one."""
-    if algorithm.startswith("HS"):  # only where it is configured: the key is the client secret
-        if config.client_secret:
-            yield OctKey.import_key(config.client_secret)
-        return
-    for published in _published(keys):
-        if key_id is not None and published.get("kid") != key_id:
-            continue
-        if published.get("use", "sig") != "sig" or published.get("alg", algorithm) != algorithm:
-            continue
-        try:
-            yield import_key(cast("Any", published))
-        except _UNREADABLE:
-            continue  # skip a key we do not understand, keep the others (RFC 7517 §5)
-
-
-def _published(keys: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The keys that may be in a published set: no shared secrets, no RSA key that is too short."""
-    for key in cast("list[object]", keys.get("keys") or []):
-        if not isinstance(key, dict):
-            continue
-        named = cast("dict[str, Any]", key)
-        modulus = named.get("n")
-        short = isinstance(modulus, str) and len(modulus.lstrip("A")) < _RSA_MODULUS
-        kind: object = named.get("kty")  # anything, so not looked up in a set
-        if kind in ("EC", "OKP") or (kind == "RSA" and not short):
-            yield named
-
-
 def _check_audience(config: OAuthConfig, claims: Mapping[str, Any]) -> None:
+    """``aud`` and ``azp``; the latter only where it is present (errata set 2)."""
     audience = claims.get("aud")
     meant = cast("list[object]", audience) if isinstance(audience, list) else [audience]
     if config.client_id not in meant:
-        raise _wrong("it is meant for another client")
+        raise refused(Reason.ID_TOKEN_AUDIENCE, "it is meant for another client")
     authorized = claims.get("azp")
     if authorized is not None and authorized != config.client_id:
-        raise _wrong("it was issued to another client")
-    if len(meant) > 1 and authorized is None:
-        raise _wrong("it is meant for several clients and does not say which asked")
+        raise refused(Reason.ID_TOKEN_AUTHORIZED_PARTY, "it was issued to another client")
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
     expires, issued = claims.get("exp"), claims.get("iat")
     if not _is_time(expires) or not _is_time(issued):
-        raise _wrong("it does not say when it was issued and when it ends")
+        why = "it does not say when it was issued and when it ends"
+        raise refused(Reason.ID_TOKEN_NO_TIMES, why)
+    said = f"the provider's clock says {_day(now)}"
     if now >= cast("float", expires) + LEEWAY:
-        raise _wrong("it has expired; is the clock of this machine right?")
+        raise refused(Reason.ID_TOKEN_EXPIRED, f"it ended {_day(expires)}, and {said}")
     if cast("float", issued) > now + LEEWAY:
-        raise _wrong("it was issued in the future; is the clock of this machine right?")
+        raise refused(Reason.ID_TOKEN_FUTURE, f"it was issued {_day(issued)}, and {said}")
+
+
+def _check_question(claims: Mapping[str, Any], asked: Asked) -> None:
+    """That it answers this login, and not an earlier one."""
+    if asked.nonce is not None:
+        given = claims.get("nonce")
+        if not isinstance(given, str) or Secret(given) != asked.nonce:
+            raise refused(Reason.ID_TOKEN_NONCE, "its nonce is not the one that was sent")
+    elif asked.since is not None and claims["iat"] < asked.since - LEEWAY:
+        raise refused(Reason.ID_TOKEN_TOO_OLD, "it was issued before this login began")
+
+
+def _check_authentication(claims: Mapping[str, Any], asked: Asked, now: float) -> None:
+    """``auth_time`` and ``acr``, where they were asked for."""
+    proved = claims.get("auth_time")
+    if asked.auth_time or asked.max_age is not None:
+        if not _is_time(proved):
+            why = "it does not say when its user signed in, although that was asked for"
+            raise refused(Reason.ID_TOKEN_NO_AUTH_TIME, why)
+        # whoever proved it after the request was sent did so early enough, however long they took
+        begun = now if asked.since is None else min(now, asked.since)
+        oldest = None if asked.max_age is None else begun - asked.max_age - LEEWAY
+        if oldest is not None and not oldest <= cast("float", proved) <= now + LEEWAY:
+            why = "its user signed in longer ago than max_age allows"
+            raise refused(Reason.ID_TOKEN_AUTH_TIME, why)
+    given = claims.get("acr")
+    if asked.acr and given not in asked.acr and (given is not None or asked.acr_required):
+        why = "its user signed in another way than acr_values asks for"
+        raise refused(Reason.ID_TOKEN_ACR, why)
+
+
+def _wishes(config: OAuthConfig) -> Asked:
+    """What the configuration adds to the authorization request that an ID token must answer.
+
+    Raises:
+        ConfigInvalid: A parameter cannot be read, so no answer could be checked against it.
+    """
+    sent = config.extra_auth_params
+    max_age = sent.get("max_age")
+    if max_age is not None and not (max_age.isascii() and max_age.isdigit()):
+        raise _unreadable(config, "max_age")
+    members: object = {}
+    if "claims" in sent:
+        try:
+            members = json.loads(sent["claims"])
+        except (ValueError, RecursionError):
+            raise _unreadable(config, "claims") from None
+    requested = _member(members, "id_token")
+    time, acr = _member(requested, "auth_time"), _member(requested, "acr")
+    listed = acr.get("values")
+    values = [acr.get("value"), *(cast("list[object]", listed) if isinstance(listed, list) else ())]
+    return Asked(
+        max_age=float(max_age) if max_age is not None else None,
+        auth_time=time.get("essential") is True,
+        acr=(
+            *sent.get("acr_values", "").split(),
+            *(value for value in values if isinstance(value, str)),
+        ),
+        acr_required=acr.get("essential") is True,
+    )
+
+
+def _member(members: object, name: str) -> dict[str, object]:
+    """The object ``name`` of ``members``; an empty one where it is anything else."""
+    inner = cast("dict[str, object]", members).get(name) if isinstance(members, dict) else None
+    return cast("dict[str, object]", inner) if isinstance(inner, dict) else {}
+
+
+def _unreadable(config: OAuthConfig, name: str) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"the parameter {name!r} of {config.title} cannot be read",
+        hint=f"stayfast provider edit {config.service_name}",
+    )
+
+
+def _unchecked(id_token: str) -> dict[str, Any]:
+    """The claims of ``id_token``, whoever has signed it; empty where they cannot be read."""
+    payload = id_token.split(".")[1:2]
+    try:
+        text = b64decode((payload or [""])[0] + "==", altchars="-_")
+        claims: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", claims) if isinstance(claims, dict) else {}
 
 
 def _is_time(value: object) -> bool:
@@ -285,14 +416,27 @@ def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
 
 
+def _day(seconds: object) -> str:
+    """A time as people read it, in UTC."""
+    try:
+        moment = datetime.fromtimestamp(cast("float", seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        return "in another age"
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
 def _check_access_token(algorithm: str, at_hash: object, access_token: str) -> None:
     """OpenID Connect Core §3.1.3.6: the left half of the hash that goes with the algorithm."""
-    name = _HASHES.get(algorithm if algorithm == "EdDSA" else algorithm[-3:], "sha256")
-    digest = new_hash(name, access_token.encode("ascii", "replace")).digest()
-    half = urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode("ascii")
-    if not isinstance(at_hash, str) or not compare_digest(half.encode(), at_hash.encode()):
-        raise _wrong("it belongs to another access token")
-
-
-def _wrong(why: str) -> ProviderError:
-    return ProviderError(f"the ID token does not hold: {why}")
+    data = access_token.encode("ascii", "replace")
+    if algorithm.startswith("Ed"):  # its name may leave open which curve it is
+        digests = [new_hash("sha512", data).digest(), shake_256(data).digest(_ED448)]
+    else:
+        digests = [new_hash(_HASHES.get(algorithm[-3:], "sha256"), data).digest()]
+    halves = [
+        urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode("ascii")
+        for digest in digests
+    ]
+    if not isinstance(at_hash, str) or not any(
+        compare_digest(half.encode(), at_hash.encode("utf-8", "replace")) for half in halves
+    ):
+        raise refused(Reason.ID_TOKEN_ACCESS_TOKEN, "it belongs to another access token")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ..errors import ConfigInvalid, NetworkError, ProviderError, StayfastError
 from ..ports import HttpRequest
 from .addresses import secure_address
-from .provider import OAuthProvider
+from .provider import ASYMMETRIC, OAuthProvider
 from .provider_response import read_members
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class ServerMetadata:
         iss_supported: ``authorization_response_iss_parameter_supported`` (RFC 9207 §3).
         pkce_methods: ``code_challenge_methods_supported``; ``None`` if it does not say.
         auth_methods: ``token_endpoint_auth_methods_supported``; ``None`` if it does not say.
+        id_token_algorithms: ``id_token_signing_alg_values_supported``; ``None`` likewise.
     """
 
     issuer: str
@@ -50,6 +51,7 @@ class ServerMetadata:
     iss_supported: bool = False
     pkce_methods: tuple[str, ...] | None = None
     auth_methods: tuple[str, ...] | None = None
+    id_token_algorithms: tuple[str, ...] | None = None
 
 
 ENDPOINTS = {
@@ -119,6 +121,7 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
         iss_supported=members.get("authorization_response_iss_parameter_supported") is True,
         pkce_methods=_texts(members, "code_challenge_methods_supported"),
         auth_methods=_texts(members, "token_endpoint_auth_methods_supported"),
+        id_token_algorithms=_texts(members, "id_token_signing_alg_values_supported"),
         **named,
     )
 
@@ -172,6 +175,10 @@ def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
         and "client_secret_basic" not in methods
     ):
         found["token_endpoint_auth_method"] = "auto_post"
+    listed = metadata.id_token_algorithms
+    if listed and tuple(provider.id_token_algorithms) == ASYMMETRIC:
+        # none left: such a login is refused before the browser opens, unless it needs no ID token
+        found["id_token_algorithms"] = tuple(name for name in listed if name in ASYMMETRIC)
     return replace(
         provider,
         issuer=metadata.issuer,

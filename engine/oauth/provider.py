@@ -20,6 +20,11 @@ ClientAuthentication: TypeAlias = Literal[
 BodyFormat: TypeAlias = Literal["form", "json"]
 
 DEFAULT_REDIRECT_URI: Final = "http://127.0.0.1/callback"
+ASYMMETRIC: Final = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "Ed448"),
+)
+"""The JWS algorithms with a public key (RFC 7518 §3.1, RFC 8037, RFC 8812, RFC 9864)."""
 DEFAULT_PORTS: Final = (8080, 3000, 57548)
 
 
@@ -60,7 +65,9 @@ class OAuthProvider:
         via: The transport to prefer: ``auto``, ``loopback``, ``manual``, ``device``, or an
             installed one by its name.
         shows_code: Whether the provider shows the bare code for the user to copy.
-        id_token_algorithms: JWS algorithms accepted for ID tokens.
+        id_token_algorithms: JWS algorithms accepted for ID tokens. Of the default, those that the
+            metadata lists.
+        id_token_issuers: Further spellings of :attr:`issuer` that its ID tokens may carry.
     """
 
     service_name: str
@@ -91,7 +98,8 @@ class OAuthProvider:
     scope_parameter: str = "scope"
     via: str = "auto"
     shows_code: bool = False
-    id_token_algorithms: Sequence[str] = ("RS256", "ES256", "PS256", "EdDSA")
+    id_token_algorithms: Sequence[str] = ASYMMETRIC
+    id_token_issuers: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be right, so that whatever is saved can be read again.
@@ -162,7 +170,14 @@ _DEFAULTS: Final[Mapping[str, object]] = {
 }
 
 _LISTS: Final = frozenset(
-    {"scopes", "ports", "token_types", "token_response_path", "id_token_algorithms"}
+    {
+        "scopes",
+        "ports",
+        "token_types",
+        "token_response_path",
+        "id_token_algorithms",
+        "id_token_issuers",
+    }
 )
 OURS: Final = frozenset(
     {

@@ -155,6 +155,7 @@ def judge_token_response(
         raise ProviderError(
             "the provider sent a token of a type that was not asked for and is not understood",
             status=response.status,
+            reason="token_type_unknown",
         )
     if previous is None:
         return tokens

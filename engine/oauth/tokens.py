@@ -102,10 +102,10 @@ class OAuthTokens:
         access_token = response.get("access_token")
         if not isinstance(access_token, str) or not access_token:
             msg = "the token response holds no access token"
-            raise ProviderError(msg)
+            raise ProviderError(msg, reason="token_missing")
         if not printable(access_token):
             msg = "the access token in the response has characters that no token may have"
-            raise ProviderError(msg)
+            raise ProviderError(msg, reason="token_malformed")
         members = {
             name: value
             for name, value in response.items()

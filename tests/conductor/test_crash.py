@@ -165,4 +165,4 @@ def test_an_id_token_of_another_login_is_not_believed(server: AuthorizationServe
             server.config(), InstantTransport(approve), account="another"
         )
     ended = [one for one in storage.summaries() if one.account == "another"]
-    assert [(one.state, one.reason) for one in ended] == [(State.IDLE, "bad_token_response")]
+    assert [(one.state, one.reason) for one in ended] == [(State.IDLE, "id_token_nonce")]

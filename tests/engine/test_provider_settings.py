@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stayfast.engine import cbor
 from stayfast.engine.errors import ConfigInvalid
-from stayfast.engine.oauth.provider import OAuthConfig, OAuthProvider
+from stayfast.engine.oauth.provider import OURS, OAuthConfig, OAuthProvider
 
 TEXTS = st.lists(st.text(max_size=8), max_size=3)
 SETTINGS = st.fixed_dictionaries(
@@ -17,7 +17,11 @@ SETTINGS = st.fixed_dictionaries(
         "scopes": TEXTS,
         "issuer": st.text(),
         "audience": st.text(),
-        "extra_auth_params": st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+        "extra_auth_params": st.dictionaries(
+            st.text(max_size=5).filter(lambda name: name not in OURS),
+            st.text(max_size=5),
+            max_size=3,
+        ),
         "redirect_uri": st.text(),
         "ports": st.lists(st.integers(0, 65_535), max_size=4),
         "iss_required": st.booleans(),

@@ -14,10 +14,11 @@ from stayfast.engine.cbor import encode
 from stayfast.engine.errors import CallbackRefused, ConfigInvalid, NetworkError, ProviderError
 from stayfast.engine.oauth.callback import Denial, ValidatedCallback, validate_callback
 from stayfast.engine.oauth.device import PollAnswer, judge_device_response, judge_poll
-from stayfast.engine.oauth.id_token import judge_id_token, judge_keys
+from stayfast.engine.oauth.id_token import Asked, judge_id_token
 from stayfast.engine.oauth.metadata import judge_metadata, metadata_requests
 from stayfast.engine.oauth.pasted import parse_callback
 from stayfast.engine.oauth.provider_response import read_members
+from stayfast.engine.oauth.signing_keys import judge_keys
 from stayfast.engine.oauth.token_endpoint import judge_token_response
 from stayfast.engine.oauth.token_status import judge_introspection, judge_revocation
 from stayfast.engine.oauth.tokens import OAuthTokens
@@ -239,7 +240,12 @@ def test_an_id_token_holds_or_does_not(token, published):
     """Whatever the token and whatever the keys, and none of these holds."""
     try:
         judge_id_token(
-            CLIENT, token, keys={"keys": published}, nonce=Secret("n"), access_token="a", now=NOW
+            CLIENT,
+            token,
+            keys={"keys": published},
+            asked=Asked(nonce=Secret("n")),
+            access_token="a",
+            now=NOW,
         )
     except ProviderError:
         return
