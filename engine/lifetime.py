@@ -8,12 +8,19 @@ from __future__ import annotations
 JUMP = 60.0
 """Seconds by which a clock may be wrong before the user hears of it."""
 
+USUAL_BUFFER = 60.0
+"""Seconds before its end at which a token counts as expired, where nobody asks for more."""
 _SHARE = 0.1
 _MOST = 120.0
 
 
-def serves(*, now: float, issued_at: float, expires_in: float, buffer: float) -> bool:
-    """Whether a token is good for more than ``buffer`` seconds.
+def serves(
+    *, now: float, issued_at: float, expires_in: float, buffer: float, early: float = 0.0
+) -> bool:
+    """Whether a token is good for more than ``buffer`` seconds, as far as its lifetime allows.
+
+    A buffer that the lifetime cannot hold counts as half the lifetime, and so does the usual one
+    where that is less. Otherwise a short-lived token would be refreshed at every use.
 
     A token that was issued in the future shows that the clock was put back since. Then its end cannot
     be computed, and it does not count as good.
@@ -23,8 +30,11 @@ def serves(*, now: float, issued_at: float, expires_in: float, buffer: float) ->
         issued_at: When it was received, by the same clock.
         expires_in: Its lifetime, seconds.
         buffer: Seconds.
+        early: Seconds before that moment at which it counts as passed, for :func:`eagerness`.
     """
-    return issued_at - JUMP <= now < issued_at + expires_in - buffer
+    if buffer <= USUAL_BUFFER or buffer >= expires_in:
+        buffer = min(buffer, expires_in / 2)
+    return issued_at - JUMP <= now < issued_at + expires_in - buffer - early
 
 
 def eagerness(login_id: str, expires_in: float) -> float:

@@ -323,9 +323,27 @@ class OAuthService:
         return bearer_token(self.assembly.conductor.refresh.valid(service, account))
 
     @_answered
-    def refresh_tokens(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> OAuthTokens:
-        """Refresh now, even tokens that are still good. Failures: as for ensure_valid_token."""
-        return _tokens(self.assembly.conductor.refresh.valid(service, account, force=True))
+    def refresh_tokens(
+        self,
+        service: str,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        rejected: str | OAuthTokens | None = None,
+    ) -> OAuthTokens:
+        """Refresh now, even tokens that are still good.
+
+        Args:
+            service: The provider's name.
+            account: The account's name.
+            rejected: The access token, or tokens, that a resource server answered with 401. If
+                another one is stored by now, nothing is refreshed, and that one is the answer. So
+                many callers that were refused at once cause one refresh.
+
+        Failures: as for :meth:`ensure_valid_token`.
+        """
+        token = rejected if rejected is None or isinstance(rejected, str) else rejected.access_token
+        refresh = self.assembly.conductor.refresh
+        return _tokens(refresh.valid(service, account, force=True, rejected=token))
 
     # --- signing out -----------------------------------------------------------------------------
 

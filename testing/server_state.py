@@ -205,7 +205,7 @@ class Settings:
         send_iss: Whether callbacks carry ``iss``; the metadata announce it.
     """
 
-    token_lifetime: int = 3600
+    token_lifetime: float = 3600
     device_lifetime: int = 600
     device_interval: int = 5
     rotate: bool = True

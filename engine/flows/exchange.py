@@ -276,6 +276,11 @@ class CodeExchange:
 
 _CLIENT_ERRORS: Final = frozenset({"invalid_client", "invalid_request", "unsupported_grant_type"})
 """Errors about us, not about the refresh token: it stays as good as it was (RFC 6749 §5.2)."""
+_REQUEST_ERRORS: Final = frozenset(
+    {"invalid_scope", "invalid_target", "invalid_resource", "invalid_authorization_details"}
+    | {"use_dpop_nonce", "invalid_dpop_proof"}
+)
+"""Errors about what we asked for; the refresh token is good, however often they come (RFC 8707)."""
 
 
 class RefreshExchange:
@@ -378,7 +383,9 @@ class RefreshExchange:
             msg = "another process has changed this login meanwhile"
             raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
         said = Circumstances(http_status=error.status, oauth_error=error.oauth_error)
-        if error.oauth_error in _CLIENT_ERRORS:
+        if error.oauth_error in _CLIENT_ERRORS | _REQUEST_ERRORS:
+            if error.hint is None:
+                error.hint = f"stayfast provider edit {login.provider}"
             self._postpone(login, lease, Reason.PROVIDER_ERROR, said)
             return error
         if error.reason is not None:

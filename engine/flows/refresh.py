@@ -54,12 +54,13 @@ class Refresh:
             )
         return login
 
-    def usable(self, login: Summary, buffer: float = DEFAULT_BUFFER) -> bool:
+    def usable(self, login: Summary, buffer: float = DEFAULT_BUFFER, *, early: float = 0.0) -> bool:
         """Whether the access token of ``login`` is good for more than ``buffer`` seconds.
 
-        One of unknown lifetime is taken to be good while the login is ``authenticated``.
+        A token serves until its end whatever became of its refresh. A token of unknown lifetime
+        serves while the login is ``authenticated``.
         """
-        if not login.holds_tokens or login.state in {State.IDLE, State.REFRESH_FAILED}:
+        if not login.holds_tokens or login.state is State.IDLE:
             return False
         if login.expires_at is None:
             return login.state is State.AUTHENTICATED
@@ -69,6 +70,7 @@ class Refresh:
             issued_at=issued_at,
             expires_in=login.expires_at - issued_at,
             buffer=buffer,
+            early=early,
         )
 
     def due(self, login: Login, buffer: float = DEFAULT_BUFFER) -> bool:
@@ -82,7 +84,7 @@ class Refresh:
         if tokens.expires_in is None:
             return False
         early = eagerness(login.id, tokens.expires_in)
-        return not self.usable(login.summary(), buffer + early)
+        return not self.usable(login.summary(), buffer, early=early)
 
     def observe(self, login: Login, buffer: float = DEFAULT_BUFFER) -> Login:
         """``login``, moved to ``expired`` if its token is seen to be within ``buffer``.
@@ -100,7 +102,13 @@ class Refresh:
             return login
 
     def valid(
-        self, provider: str, account: str, *, buffer: float = DEFAULT_BUFFER, force: bool = False
+        self,
+        provider: str,
+        account: str,
+        *,
+        buffer: float = DEFAULT_BUFFER,
+        force: bool = False,
+        rejected: str | None = None,
     ) -> Login:
         """The login of ``account`` with an access token good for more than ``buffer`` seconds.
 
@@ -111,6 +119,8 @@ class Refresh:
             account: The account's name.
             buffer: Seconds.
             force: Refresh even a token that is still good, or a login whose refresh had failed.
+            rejected: With ``force``: the access token that a resource server refused (401). Where
+                another token is stored by now and serves, that one is the answer.
 
         Raises:
             AuthRequired: Nobody is signed in.
@@ -124,6 +134,8 @@ class Refresh:
         """
         seen = self.find(provider, account)
         login = seen
+        if rejected is not None and seen.tokens and seen.tokens.access_token != rejected:
+            force = False
         rounds = 0
         while not self._serves(login, seen, buffer, force=force):
             rounds += 1
@@ -146,10 +158,12 @@ class Refresh:
                 if current is None or not self.due(current, buffer):
                     return login if current is None or current.tokens is None else current
                 return self._refresh(current, lease, force=False)
-        except (TokensNotSaved, TokenRefreshFailed):
-            raise  # what we have is spent, or refused
-        except (LoginBusy, NetworkError, ProviderError, StorageError):
-            return login
+        except TokensNotSaved:
+            raise
+        except (
+            LoginBusy, NetworkError, ProviderError, TokenRefreshFailed, StorageError
+        ):  # fmt: skip
+            return login  # its token serves all the same
 
     def recover(self, login: Login, lease: Lease) -> Login:
         """Finish the refresh of ``login`` that a process began and did not live to finish.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, cast
 
 from ..errors import ProviderError
+from ..lifetime import USUAL_BUFFER
 
-DEFAULT_BUFFER: Final = 60.0
+DEFAULT_BUFFER: Final = USUAL_BUFFER
 """Seconds before its expiry at which a token counts as expired."""
 
 
@@ -155,6 +157,8 @@ def _keepable(value: object, depth: int) -> bool:
     if isinstance(value, list):
         items = cast("list[object]", value)
         return depth > 0 and all(_keepable(item, depth - 1) for item in items)
+    if isinstance(value, float):  # an integer of more than 308 digits was read as infinity
+        return math.isfinite(value)
     return not isinstance(value, int) or value in _INTEGERS
 
 

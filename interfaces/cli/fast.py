@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SCROLLBACK_NOTE = "note: this is a secret; it is now in your scrollback\n"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DIGITS = 12  # Python refuses to read thousands of them
-_SERVING = ("authenticated", "expired", "exchanging")
+_SERVING = ("authenticated", "expired", "exchanging", "refresh_failed")
 _VALUES = {"--account": "account", "--format": "format", "--min-ttl": "min_ttl"}
 _FORMATS = ("raw", "header")
 
@@ -134,10 +134,11 @@ def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | 
     if str(tokens.get("token_type", "Bearer")).lower() != "bearer":  # some mean bearer all the same
         return None
     if isinstance(lasts, int | float) and isinstance(issued, int | float):
-        buffer = least
+        early = 0.0
         if login.get("state") == "authenticated" and tokens.get("refresh_token"):
-            buffer += eagerness(str(login.get("id")), lasts)
-        if not serves(now=time.time(), issued_at=issued, expires_in=lasts, buffer=buffer):
+            early = eagerness(str(login.get("id")), lasts)
+        now = time.time()
+        if not serves(now=now, issued_at=issued, expires_in=lasts, buffer=least, early=early):
             return None
     elif login.get("state") != "authenticated":
         return None

@@ -119,7 +119,7 @@ def test_the_situations_behind_the_error_codes(
     )
     assert late.code is stayfast.ErrorCode.TIMEOUT
 
-    server.change(token_lifetime=30)
+    server.change(token_lifetime=0.001)
     server.state.clients["your-client-id"].refreshable = False
     monkeypatch.setenv("BROWSER", world.environ["BROWSER"])
     assert isinstance(

@@ -188,7 +188,7 @@ def test_a_changed_vault_is_named(world: World) -> None:
 
 def test_no_refresh_token(world: World) -> None:
     """An expired token that cannot be refreshed asks for a new login."""
-    world.server.change(token_lifetime=30)
+    world.server.change(token_lifetime=0.001)
     world.server.state.clients["stayfast-demo"].refreshable = False
     try:
         assert world.run("login", "demo", "--via", "loopback").code == 0

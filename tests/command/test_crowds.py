@@ -16,7 +16,7 @@ from stayfast.testing.misbehaviour import Fault, FaultKind
 @pytest.fixture
 def expired(world: World, server: AuthorizationServer) -> Iterator[World]:
     """A login whose token has run out, at a server that takes its time and forgives no reuse."""
-    server.change(token_lifetime=30)
+    server.change(token_lifetime=0.001)
     assert world.run("login", "demo", "--via", "loopback").code == 0
     server.change(token_lifetime=3600)
     server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.1), times=None)

@@ -38,7 +38,7 @@ def storage() -> MemoryStorage:
 @pytest.fixture
 def expired(server: AuthorizationServer, storage: MemoryStorage) -> Login:
     """A login whose token is within the buffer from its first second."""
-    server.change(token_lifetime=30)
+    server.change(token_lifetime=0.001)
     login = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
     server.change(token_lifetime=3600)
     return login
@@ -180,3 +180,62 @@ def test_a_busy_provider_postpones(
     kept = storage.read(expired.id)
     assert kept is not None
     assert (kept.state, kept.reason) == (State.EXPIRED, "provider_busy")
+
+
+def test_a_short_lived_token_is_used_for_half_its_life(
+    server: AuthorizationServer, storage: MemoryStorage
+) -> None:
+    """A token that lives no longer than the buffer is not refreshed at every use."""
+    server.change(token_lifetime=60)
+    login = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
+    refresh = conductor_over(storage).refresh
+    assert all(refresh.valid(login.provider, login.account) == login for _ in range(3))
+    assert refresh.observe(login) == login
+    assert server.counts["token:refresh_token"] == 0
+
+
+@pytest.mark.parametrize(
+    "code", ["invalid_grant", "invalid_scope", "invalid_target", "invalid_client", "anything_else"]
+)
+def test_a_valid_token_is_handed_out_whatever_the_refresh_said(
+    server: AuthorizationServer, storage: MemoryStorage, code: str
+) -> None:
+    """After a forced refresh was refused, the access token serves until its end."""
+    login = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
+    server.misbehave("token", Fault(kind=FaultKind.ERROR, status=400, members={"error": code}))
+    refresh = conductor_over(storage).refresh
+    with pytest.raises((ProviderError, TokenRefreshFailed)):
+        refresh.valid(login.provider, login.account, force=True)
+    assert refresh.valid(login.provider, login.account).tokens == login.tokens
+    assert server.counts["token:refresh_token"] == 1
+
+
+@pytest.mark.parametrize("code", ["invalid_scope", "invalid_target"])
+def test_what_was_asked_for_costs_no_refresh_token(
+    server: AuthorizationServer, storage: MemoryStorage, expired: Login, code: str
+) -> None:
+    """An error about the request leaves the refresh token good, however often it comes."""
+    refresh = conductor_over(storage).refresh
+    for _ in range(3):
+        server.misbehave("token", Fault(kind=FaultKind.ERROR, status=400, members={"error": code}))
+        with pytest.raises(ProviderError) as refused:
+            refresh.valid(expired.provider, expired.account)
+        assert refused.value.hint == f"stayfast provider edit {expired.provider}"
+    assert refresh.valid(expired.provider, expired.account).state is State.AUTHENTICATED
+
+
+def test_a_rejected_token_is_refreshed_once_by_all_who_report_it(
+    server: AuthorizationServer, storage: MemoryStorage
+) -> None:
+    """Who reports a token that is not the stored one any more gets the stored one."""
+    login = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
+    assert login.tokens is not None
+    refresh = conductor_over(storage).refresh
+    found = {
+        refresh.valid(
+            login.provider, login.account, force=True, rejected=login.tokens.access_token
+        ).version
+        for _ in range(3)
+    }
+    assert len(found) == 1
+    assert server.counts["token:refresh_token"] == 1

@@ -191,3 +191,10 @@ def test_tokens_survive_json():
     assert set(TOKENS.to_dict()) == {
         "access_token", "token_type", "expires_in", "refresh_token", "issued_at",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("huge", [float("inf"), float("-inf"), [float("inf")], {"a": float("nan")}])
+def test_no_further_member_is_kept_that_is_no_number(huge: object) -> None:
+    """An integer too long to be read becomes infinity, which JSON has no word for: it is left out."""
+    tokens = OAuthTokens.from_response({"access_token": "a", "huge": huge, "small": 1.5})
+    assert tokens.extra == {"small": 1.5}
