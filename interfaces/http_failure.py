@@ -1,4 +1,8 @@
-"""Why no answer came, in a sentence: the failures of requests, urllib3 and the system."""
+"""The failures of requests, urllib3 and the system, each as one sentence with what to do.
+
+Messages of libraries are never quoted: they may hold the address with its query, or a proxy's
+password, and they mean little to a user.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +30,13 @@ _NOT_YET_VALID, _EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CE
 def explain(
     error: BaseException, host: str, proxy: Proxy | None = None, trust: Trust | None = None
 ) -> NetworkError:
-    """The error to raise for ``error``; it quotes nothing of it.
+    """The error to raise for ``error``, without a quotation of it.
 
     Args:
-        error: What requests, urllib3 or the system raised.
-        host: The provider's.
-        proxy: The proxy that stood between.
-        trust: The certificates that were configured in place of the usual ones.
+        error: The exception of requests, urllib3 or the system.
+        host: The provider's host.
+        proxy: The proxy on the way, if there is one.
+        trust: The certificates that replace the usual ones, if they are configured.
     """
     causes = list(_causes(error))
     names = {kind.__name__ for cause in causes for kind in type(cause).__mro__}
@@ -48,11 +52,15 @@ def explain(
     for test, message, hint in _SENTENCES:
         if test(causes, names):
             return NetworkError(message.format(host=host), hint=hint.format(host=host))
-    return NetworkError(f"no answer could be had from {host}", hint=_LATER)
+    return NetworkError(f"no answer came from {host}", hint=_LATER)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and what is behind it: requests and urllib3 wrap by argument, not by cause."""
+    """``error`` and the errors behind it.
+
+    requests and urllib3 put the original error into an argument, not into ``__cause__``, so both are
+    followed. An error may contain itself; each is visited once.
+    """
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -77,7 +85,7 @@ def _of(*kinds: type[BaseException]) -> Callable[[list[BaseException], set[str]]
 
 
 def _named(*kinds: str) -> Callable[[list[BaseException], set[str]], bool]:
-    """By name, so that requests and urllib3 need not be imported to look."""
+    """A test by class name: to import requests and urllib3 for it would take 90 ms."""
     return lambda _, names: bool(names & set(kinds))
 
 
@@ -86,7 +94,7 @@ def _unreachable(causes: list[BaseException], _: set[str]) -> bool:
 
 
 def _bad_bundle(causes: list[BaseException], names: set[str]) -> bool:
-    """The one failure that comes as a bare OSError, before anything is sent."""
+    """Whether the certificates cannot be read. requests raises a plain OSError then."""
     first = causes[0]
     return (
         type(first) in {OSError, FileNotFoundError}
@@ -151,4 +159,4 @@ _SENTENCES: Final[tuple[tuple[Callable[[list[BaseException], set[str]], bool], s
         _LATER,
     ),
 )
-"""First match wins."""
+"""The tests with their sentences and hints. The first test that matches wins."""
