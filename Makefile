@@ -11,11 +11,12 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo setup test test-pythons test-lowest lint format types pytest bench soak wire diagrams wheel clean
+.PHONY: help demo setup test coverage test-pythons test-lowest lint format types pytest bench soak wire diagrams wheel clean
 
 help:
 	@echo "make demo      watch a whole login, with nothing to configure"
 	@echo "make test      style, types and tests"
+	@echo "make coverage  which lines and branches of engine/ the tests run; fails below 98 %"
 	@echo "make test-pythons  the built wheel on every Python at hand (PYTHONS=... to name them)"
 	@echo "make test-lowest   the built wheel with the lowest versions that pyproject.toml promises"
 	@echo "make lint      style only        make format    mend it"
@@ -46,6 +47,11 @@ types: setup
 
 pytest: setup
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# Measured over the whole suite: the conductor, the storages and the command run the engine, too.
+coverage: setup
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=stayfast.engine --cov-branch \
+	  --cov-report=term-missing:skip-covered --cov-fail-under=98 $(ARGS)
 
 # The wheel in a clean environment. The packaging tests look at the clone, and run with it.
 test-pythons: setup
@@ -104,5 +110,5 @@ $(VENV)/bin/python:
 
 clean:
 	rm -rf $(VENV) .pythons .dev build dist *.egg-info tests/wire/node_modules
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -93,6 +93,7 @@ def install_lines() -> list[tuple[str, str]]:
 OTHER_PACKAGES = {
     ("transports/plugins.py", "{package.split(maxsplit=1)[0]}"),
     ("interfaces/http_failure.py", "certifi"),
+    ("interfaces/http_settings.py", "PySocks"),
 }
 """Install lines for packages of other people, which are on the index."""
 
