@@ -1,4 +1,4 @@
-"""A complete storage over somebody's three methods, for where resuming is not needed."""
+"""A complete storage over the three methods that a program brings, for programs that need no resuming."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TokenStorageAdapter:
 
         Args:
             tokens: The three methods.
-            config_for: The provider and client that tokens found there belong to.
+            config_for: Returns the provider and the client of the tokens that are found there.
         """
         self._tokens = tokens
         self._config_for = config_for
@@ -50,14 +50,14 @@ class TokenStorageAdapter:
         return type(self._tokens).__name__
 
     def probe(self) -> None:
-        """Three methods offer no way to try."""
+        """Do nothing: three methods offer no way to try a save."""
 
     def read(self, login_id: str) -> Login | None:
         """See :meth:`stayfast.engine.ports.Storage.read`."""
         return self._memory.read(login_id)
 
     def find(self, alias: str) -> Login | None:
-        """See :meth:`stayfast.engine.ports.Storage.find`; what is kept outside decides."""
+        """See :meth:`stayfast.engine.ports.Storage.find`; the program's tokens win over those in memory."""
         kind, _, rest = alias.partition("\0")
         if kind != "account":
             return self._memory.find(alias)
@@ -85,7 +85,7 @@ class TokenStorageAdapter:
         return self._memory.lease(login_id, wait=wait, until=until)
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
-        """See :meth:`stayfast.engine.ports.Storage.commit`; tokens are kept outside first."""
+        """See :meth:`stayfast.engine.ports.Storage.commit`; the program keeps the tokens first."""
         with self._guard:
             return self._memory.commit(changes, first=lambda: self._pass_on(changes))
 
@@ -110,8 +110,8 @@ class TokenStorageAdapter:
         found = self._outside(partial(self._tokens.load_tokens, _name(provider, account)))
         if found is not None and not isinstance(found, OAuthTokens):
             raise StorageError(
-                f"{self.description} gave something else than tokens: {type(found).__name__}",
-                hint="look at the storage this program brings",
+                f"{self.description} returned {type(found).__name__} instead of tokens",
+                hint="look at the token storage that this program uses",
             )
         return found
 
@@ -123,12 +123,12 @@ class TokenStorageAdapter:
         except Exception as error:
             raise StorageError(
                 f"{self.description} failed: {type(error).__name__}",
-                hint="look at the storage this program brings",
+                hint="look at the token storage that this program uses",
             ) from error
 
 
 def _name(provider: str, account: str) -> str:
-    """The name tokens are kept under outside: the provider's alone for the usual account."""
+    """The name under which the program keeps them: for the default account, the provider's name."""
     return provider if account == DEFAULT_ACCOUNT else f"{provider}/{account}"
 
 

@@ -1,4 +1,4 @@
-"""The machine we run on: its clock, its randomness, and what it calls this process."""
+"""This machine: its clock, its randomness, and the name of this process in the audit log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SystemClock:
     _sleep = staticmethod(time.sleep)
 
     def now(self) -> float:
-        """POSIX seconds; what freezegun says while it is at work."""
+        """POSIX seconds; under freezegun, the time that it sets."""
         return time.time()
 
     def monotonic(self) -> float:
@@ -37,7 +37,7 @@ class SystemClock:
         return self._monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass."""
+        """Wait for ``seconds``."""
         self._sleep(seconds)
 
 

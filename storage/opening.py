@@ -1,4 +1,8 @@
-"""Which storage: chosen once, when the vault is made; written in its header; said with its reason."""
+"""Opens the storage that a user or a program names.
+
+Which storage it is matters when a vault is made. The choice is then written in its header together with
+the reason, and later only compared.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
 
 CHOICES: Final = ("auto", "keyring", "file", "memory")
-"""What ``STAYFAST_STORE`` may say, besides the address of a PostgreSQL database."""
+"""The values of ``STAYFAST_STORE``, besides the address of a PostgreSQL database."""
 
 
 def open_storage(
@@ -34,7 +38,7 @@ def open_storage(
 ) -> Storage:
     """The storage of this user.
 
-    A vault that exists is opened the way it was made; the choice matters when there is none yet.
+    An existing vault is opened as it was made; ``choice`` matters when there is none yet.
 
     Args:
         choice: ``auto`` (a keyring if one answers, else a file), ``keyring``, ``file``,
@@ -42,14 +46,15 @@ def open_storage(
             ``STAYFAST_STORE`` if not given.
         state_dir: Where the vault is; the user's state directory if not given.
         config_dir: Where its key file is; the user's configuration directory if not given.
-        passphrase: Gives the passphrase, where one is needed; from ``STAYFAST_PASSPHRASE`` if not
+        passphrase: Returns the passphrase, where one is needed; from ``STAYFAST_PASSPHRASE`` if not
             given.
-        interactive: Whether somebody is there to answer a keyring's prompt.
-        announce: Told in one line what was chosen and why, when a vault is made.
+        interactive: Whether a user can answer a prompt of the keyring.
+        announce: Called with one line when a vault is made: what was chosen, and why.
         environ: The environment.
 
     Raises:
         ConfigInvalid: There is no such choice, or no such address.
+        StorageError: No home directory is known.
         ConfigMissing: The driver of PostgreSQL is not installed.
     """
     env = os.environ if environ is None else environ
@@ -86,7 +91,7 @@ def open_storage(
 
 
 def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault:
-    """The vault of ``handover``, for a process that was handed it; it is never made here.
+    """The vault of ``handover``, in the process that got it; it is never made here.
 
     Args:
         handover: Where it is, and its root key.
@@ -109,11 +114,8 @@ def _never_made() -> None:
     raise StorageError("the vault has gone", hint="stayfast status")
 
 
-# The two storages a user can name: one vault, with its key in the keyring or in a file.
-
-
 class KeyringStorage(Vault):
-    """A vault whose key is in the system keyring; refused where no keyring answers."""
+    """A vault whose key is in the system keyring; an error where no keyring answers."""
 
     def __init__(
         self,
@@ -127,8 +129,8 @@ class KeyringStorage(Vault):
 
         Args:
             directory: Where it is.
-            interactive: Whether somebody is there to answer a keyring's prompt.
-            announce: Told in one line what was chosen, when the vault is made.
+            interactive: Whether a user can answer a prompt of the keyring.
+            announce: Called with one line when the vault is made.
             environ: The environment.
         """
         opener = VaultOpener(
@@ -158,8 +160,8 @@ class EncryptedFileStorage(Vault):
         Args:
             directory: Where it is.
             config_dir: Where its key file is, if it has one.
-            passphrase: Gives the passphrase; with none, a new vault gets a key file.
-            announce: Told in one line what was chosen, when the vault is made.
+            passphrase: Returns the passphrase; without one, a new vault gets a key file.
+            announce: Called with one line when the vault is made.
             environ: The environment.
         """
         opener = VaultOpener(

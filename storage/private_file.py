@@ -391,7 +391,7 @@ def write_private(path: str, data: bytes) -> None:
 
 def sync_directory(path: str) -> None:
     """Make the names in ``path`` durable."""
-    if os.name != "posix":
+    if not _POSIX:
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -406,7 +406,7 @@ def _check_file(path: str, found: os.stat_result) -> None:
     _check_owner(path, found)
     if found.st_nlink > 1:  # none: it was removed since it was opened
         raise StorageError(f"{path} has another name elsewhere", hint=f"ls -i {path}")
-    if os.name == "posix" and found.st_mode & 0o077:
+    if _POSIX and found.st_mode & 0o077:
         raise StorageError(f"{path} is open to other users", hint=f"chmod 600 {path}")
 
 

@@ -1,4 +1,4 @@
-"""The three-method view of a storage, for programs that only want tokens kept."""
+"""Three methods over a complete storage, for programs that only keep tokens."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _ATTEMPTS: Final = 20
 
 @runtime_checkable
 class TokenStorageProtocol(Protocol):
-    """What a program may bring to keep tokens in."""
+    """What a program can implement to keep tokens itself."""
 
     def save_tokens(self, service: str, tokens: OAuthTokens) -> None:
         """Keep ``tokens`` as those of ``service``."""
         ...
 
     def load_tokens(self, service: str) -> OAuthTokens | None:
-        """The tokens of ``service``, if there are any."""
+        """The tokens of ``service``, or ``None``."""
         ...
 
     def delete_tokens(self, service: str) -> bool:
-        """Forget the tokens of ``service``; whether there were any."""
+        """Forget the tokens of ``service``; returns whether there were any."""
         ...
 
 
@@ -75,7 +75,7 @@ class StorageView:
         return login.tokens if login else None
 
     def delete_tokens(self, service: str) -> bool:
-        """Forget the tokens of ``service``, here only; whether there were any.
+        """Forget the tokens of ``service``, here only; returns whether there were any.
 
         Raises:
             StorageError: They could not be erased.
@@ -95,7 +95,7 @@ class StorageView:
 
 
 def _until_nobody_interferes(attempt: Callable[[], T]) -> T:
-    """What ``attempt`` gives; it is made again when somebody else's change came between."""
+    """Call ``attempt`` again as long as another process changes the login in between."""
     for _ in range(_ATTEMPTS - 1):
         try:
             return attempt()
@@ -114,7 +114,7 @@ class FileTokenStorage(StorageView):
     TOKEN_DIR: ClassVar[str] = ".local/state/stayfast"
 
     def __init__(self, token_dir: str | None = None) -> None:
-        """A vault in ``token_dir``, or in the user's state directory (below ``~``)."""
+        """A vault in ``token_dir`` (``~`` is expanded), or in the user's state directory."""
         super().__init__(open_storage(state_dir=token_dir))
 
 

@@ -142,14 +142,14 @@ def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--config-dir",
-                type=click.Path(file_okay=False),
+                type=click.Path(),  # what is there is judged where it is used
                 default=None,
                 envvar="STAYFAST_CONFIG_DIR",
                 help="Where providers are configured.",
             ),
             click.option(
                 "--state-dir",
-                type=click.Path(file_okay=False),
+                type=click.Path(),  # what is there is judged where it is used
                 default=None,
                 envvar="STAYFAST_STATE_DIR",
                 help="Where logins are kept.",

@@ -60,7 +60,10 @@ vault and not made again. There is no plain storage.
   stayfast store mend               sets aside what does not open; deletes nothing
   stayfast store migrate WHERE      moves finished logins to another directory or database
 
-A directory or file that others could read or write is refused, with the command that mends it.
+A directory or file that others could read, write or replace is refused, with the command that
+mends it. A directory may be a link of your own. A vault that cannot be looked at is an error (7),
+not an empty one; one that does not open (8) is moved by `store mend` into a directory of its own,
+set-aside-…, and logins that still open in it come along into a new vault.
 A record that was changed or put back is refused and named; the others stay readable.
 vault.header beside it is a copy of the vault's header: keep both. A vault that is put back from
 a backup is noticed and reported: its refresh tokens may have been spent since.

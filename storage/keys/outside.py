@@ -1,4 +1,4 @@
-"""Keys that somebody else keeps: a service manager's credential, or a command of the user's."""
+"""Keys that are kept elsewhere: in a credential of the service manager, or by a command of the user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .sealing import KEY_OCTETS, hmac
 CREDENTIAL: Final = "stayfast"
 """The name of the credential, as in ``LoadCredentialEncrypted=stayfast:…`` of a unit."""
 KEY_COMMAND: Final = "STAYFAST_KEY_COMMAND"
-"""The variable that names the command. The vault does not: what it says is not to be run."""
+"""The variable that names the command. The vault does not name it: what a file says is never run."""
 _PATIENCE: Final = 30.0  # seconds
 _LIMIT: Final = 64 * 1024
 _LEAST: Final = 16  # octets; less is not a key but a password

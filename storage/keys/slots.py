@@ -6,7 +6,13 @@ import os
 from binascii import a2b_base64, b2a_base64
 
 from ...engine.errors import Damaged, StorageError
-from ..private_file import CONFIG_VARIABLE, ensure_directory, read_private, write_private
+from ..private_file import (
+    CONFIG_VARIABLE,
+    ensure_directory,
+    read_private,
+    trusted_directory_exists,
+    write_private,
+)
 from ..vault.header import Slot
 from .sealing import KEY_OCTETS, expand
 
@@ -154,6 +160,7 @@ def outside_key(kind: str, environ: Mapping[str, str]) -> bytes:
 
 
 def _read_key_file(path: str) -> bytes:
+    trusted_directory_exists(os.path.dirname(path))
     try:
         data = read_private(path, 256)
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Where the keys of a user's vault are kept: makes slots, opens them, and removes their keys."""
+"""The places where the key of a vault can be kept: makes slots, opens them, and removes old keys."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class KeySources:
         keyring: KeyringKey,
         environ: Mapping[str, str],
     ) -> None:
-        """Remember where to look; nothing is read yet."""
+        """Nothing is read before it is needed."""
         self.config_dir = config_dir
         self.keyring = keyring
         self._passphrase = passphrase
@@ -69,7 +69,7 @@ class KeySources:
         )
 
     def new_slot(self, kind: str, store: bytes, root: bytes) -> Slot:
-        """A slot of that kind for ``root``, its key kept where that kind keeps it.
+        """A slot of that kind for ``root``; its key is kept where that kind keeps keys.
 
         Raises:
             StorageError: The key cannot be kept or had there.
@@ -120,7 +120,7 @@ class KeySources:
         return move
 
     def reason_for(self, kind: str, why: str = "") -> str:
-        """What a vault's user is told of where its key is, in one line."""
+        """One line that tells the user where the key of the vault is."""
         where = {
             KEYRING: f"with a key in {self.keyring.name}",
             PASSPHRASE: "under your passphrase",
@@ -131,7 +131,7 @@ class KeySources:
         return f"logins are sealed {where}" + (f" ({why})" if why else "")
 
     def tidy(self, before: Header, header: Header) -> None:
-        """Take away the keys that open nothing any more, as far as that can be done.
+        """Remove the keys that open nothing any more, as far as possible.
 
         Args:
             before: The header whose slots have gone.
@@ -146,7 +146,7 @@ class KeySources:
             for slot in header.slots
             if slot.kind == KEYFILE
         }
-        # also those of a change of keys that was interrupted
+        # those that an interrupted change of keys left behind, too
         ours = os.path.join(glob.escape(self.config_dir), f"vault-{header.store[:4].hex()}*.key")
         for path in set(glob.glob(ours)) - kept:
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A vault handed over: what a process of our own making needs to work on a vault we have open."""
+"""What a child process needs to work on a vault that its parent has open: its place and its root key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def lock_path(directory: str, login_id: str) -> str:
-    """Where the lock of a login is, in the vault in ``directory``."""
+    """The path of the lock of a login, in the vault in ``directory``."""
     return os.path.join(directory, "locks", f"{login_id}.lock")
 
 
@@ -61,7 +61,7 @@ class Handover:
 
 
 class HandedSources(KeySources):
-    """The key sources of a process that was handed the root key by its parent."""
+    """The key sources of a process that got the root key from its parent."""
 
     def __init__(self, handover: Handover, environ: Mapping[str, str]) -> None:
         """Prefer the root key of ``handover``."""
@@ -74,7 +74,7 @@ class HandedSources(KeySources):
         self._handover = handover
 
     def root_of(self, header: Header) -> bytes:
-        """The root key that was handed over; one that has followed it is looked for.
+        """The root key of the parent; if the vault has a newer one since, it is looked for.
 
         Raises:
             StorageError: It is another vault, or no slot of its new key opens here.

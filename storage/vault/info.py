@@ -1,4 +1,4 @@
-"""A vault as a whole, described: where it is, what opens it, how far it has come."""
+"""Describes a vault as a whole: where it is, what opens it, how often it was changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultInfo:
-    """What ``store info`` tells.
+    """What ``store info`` shows.
 
     Attributes:
         directory: Where the vault is.
@@ -26,7 +26,7 @@ class VaultInfo:
         created_at: When it was made, POSIX seconds.
         epoch: How many root keys it has had.
         format: The layout it is in.
-        generation: How often it was changed.
+        generation: How many commits it has had.
         logins: How many it holds.
         records: How many records its audit log has.
         quarantined: When each row that did not open was set aside, and why.
@@ -49,7 +49,7 @@ class VaultInfo:
 def vault_info_of(
     header: Header | None, directory: str, opened: tuple[sqlite3.Connection, Keys] | None
 ) -> VaultInfo:
-    """What there is to say of a vault; of a damaged one, what can still be read."""
+    """Describe a vault; if it is damaged, what can still be read."""
     if header is None or opened is None:
         return VaultInfo(directory=directory)
     connection, keys = opened

@@ -1,4 +1,4 @@
-"""How one vault is made and unlocked: which kind of key it gets, and which of its slots opens here."""
+"""Makes and unlocks one vault: chooses the kind of its key, and finds the slot that opens here."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class VaultOpener:
     Attributes:
         state_dir: Where it is.
         key_sources: Where its key may be.
-        announce: Told in one line what was chosen and why, when it is made.
+        announce: Called with one line when it is made: what was chosen, and why.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class VaultOpener:
             return error
 
     def arguments(self) -> VaultArguments:
-        """What a vault is made of, besides its directory."""
+        """The arguments of :class:`~stayfast.storage.vault.vault.Vault`, besides its directory."""
         return {
             "unlock": self.unlock,
             "create": self.create,
@@ -129,7 +129,7 @@ class VaultOpener:
         }
 
     def keys(self, header: Header) -> Keys:
-        """The keys of the vault of ``header``, from whichever of its slots opens here.
+        """The keys of the vault of ``header``, from the first of its slots that opens here.
 
         Raises:
             StorageError: None does.
@@ -137,7 +137,7 @@ class VaultOpener:
         return keys_of(header, self.key_sources.root_of(header))
 
     def create(self) -> None:
-        """Make the vault; its directory is there, and its making is ours alone."""
+        """Make the vault. Its directory exists, and the caller holds the lock of its making."""
         check_directory(self.state_dir)
         self._refuse_network_fs()
         header, keys = self.new_header()
@@ -145,7 +145,7 @@ class VaultOpener:
         self.announce(header.reason)
 
     def new_header(self) -> tuple[Header, Keys]:
-        """The header of a new vault, with a slot of the kind that was chosen; and its keys.
+        """The header of a new vault, with a slot of the chosen kind, and its keys.
 
         Raises:
             StorageError: No key could be made.

@@ -1,8 +1,8 @@
-"""A vault under another root key, or with other slots: all of it in one transaction.
+"""Seals a vault under another root key, in one transaction.
 
-Either everything is sealed under the new key or everything under the old one; there is nothing in
-between to resume. A process that dies has changed nothing but, at worst, left a key file or a
-keyring item behind that opens nothing, which the next change of keys takes away.
+Everything is sealed under the new key, or everything still under the old one; there is no state in
+between to resume. A process that dies may leave a key file or a keyring item behind that opens
+nothing. The next change of keys removes it.
 """
 
 from __future__ import annotations

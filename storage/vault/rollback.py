@@ -1,7 +1,7 @@
-"""How far a vault had come, noted beside its key: shows a whole vault that was put back.
+"""The rollback marker: shows that a whole older copy of a vault was put back.
 
-Every row of an old copy opens, and its integrity record fits. What tells it from the present one is kept
-elsewhere: a small file in the configuration directory, which never goes back.
+Every row of an old copy opens, and its integrity record fits. What tells it from the present one is
+kept elsewhere: the number of the last commit, in a small file beside the key.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _clock: Final = SystemClock()
 class RollbackMarker:
     """The note of one vault, or of one database on this host.
 
-    It is compared once a process, and written after a commit: so it never says more than what is
-    durable, and a writer, who stands behind all earlier ones, never finds it ahead without reason.
+    Each process compares it once, and writes it after a commit. So it is never ahead of what is
+    durable, and a process that holds the write lock finds it ahead only after a rollback.
     """
 
     def __init__(self, config_dir: str, announce: Callable[[str], None]) -> None:
-        """Keep it in ``config_dir``, and say by ``announce`` that an older copy was put back."""
+        """Keep it in ``config_dir``; ``announce`` is called if an older copy was put back."""
         self._config_dir = config_dir
         self._announce = announce
         self._noted_at = -_OFTEN_ENOUGH
@@ -55,7 +55,7 @@ class RollbackMarker:
         return self._behind
 
     def note(self, keys: Keys, generation: int) -> None:
-        """The vault has come to ``generation``; a note that cannot be written is written later."""
+        """Note that the vault is at ``generation``. If that fails, the next commit tries again."""
         if self._behind:  # the log has it from now on
             self._behind = False
             self._write(keys, generation)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import subprocess
+from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
-from command import World
+import pytest
+from command import STAYFAST, World
 
 
 def signed_in(world: World) -> str:
@@ -97,3 +103,63 @@ def test_logins_move_to_another_directory(world: World) -> None:
     for itself in (world.state, world.state.parent / "x" / ".." / "state", world.place / "link"):
         same = world.run("store", "migrate", str(itself), "--json")
         assert (same.code, same.json["code"]) == (1, "CONFIG_INVALID")
+
+
+def away(state: Path) -> None:
+    state.rename(f"{state}.away")
+    state.symlink_to("/not-there/vault")
+
+
+def a_file(state: Path) -> None:
+    state.rename(f"{state}.away")
+    state.touch()
+
+
+@pytest.mark.parametrize("deed", [away, a_file])
+def test_a_store_that_cannot_be_read_stops_every_command(
+    world: World, deed: Callable[[Path], None]
+) -> None:
+    """Nobody is told that they are not signed in; each command ends with 7, path and hint."""
+    signed_in(world)
+    deed(world.state)
+    for words in (
+        "token demo", "status", "refresh demo", "logout demo", "list", "store info", "store mend",
+        "login demo --via loopback", "audit verify",
+    ):  # fmt: skip
+        done = world.run(*words.split(), "--json")
+        assert done.code == 7, (words, done.out, done.err)
+        assert str(world.state) in done.out + done.err, words
+        assert done.json["hint"], words
+
+
+@pytest.mark.parametrize("content", [b"", b"\x07garbage" * 900])
+def test_a_vault_that_is_none_is_mended(world: World, content: bytes) -> None:
+    """Every command names the way out with one exit status; after it, one can sign in again."""
+    signed_in(world)
+    (world.state / "vault.db").write_bytes(content)
+    for words in ("token demo", "status", "list", "store info", "login demo --via loopback"):
+        done = world.run(*words.split(), "--json")
+        assert done.code == 8, (words, done.out, done.err)
+        assert done.json["hint"] == "stayfast store mend", words
+    mended = world.run("store", "mend", "--json")
+    assert (mended.code, len(mended.json["mended"])) == (0, 1)
+    (aside,) = world.state.glob("set-aside-*")
+    assert (aside / "vault.db").read_bytes() == content
+    signed_in(world)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("unshare"), reason="only root can mount a home read-only"
+)
+def test_a_read_only_home_still_answers(world: World) -> None:
+    """Reading needs no right to write: a cached token and the status come out of a read-only home."""
+    token = signed_in(world)
+    for words, expected in (("token demo", token), ("token demo --json", None), ("status", None)):
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", f'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec {STAYFAST} {words}', world.place],
+            env=world.environ, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if "mount" in done.stderr:
+            pytest.skip("mounting is not permitted here")
+        assert done.returncode == 0, done.stderr
+        assert expected in {None, done.stdout}
