@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import click
 
@@ -124,6 +124,23 @@ class App:
         )
 
 
+def _as_typed(value: Any, param: click.Parameter, context: click.Context) -> Any:
+    """``value`` as its characters, where the locale had none for them (``LC_ALL=POSIX``).
+
+    Python then keeps the octets of an argument as halves of characters, which cannot be written.
+    Names of files are left alone: the system knows them by their octets.
+    """
+    if isinstance(value, tuple):
+        many = cast("tuple[Any, ...]", value)
+        return tuple(_as_typed(one, param, context) for one in many)
+    if not isinstance(value, str):
+        return value
+    try:
+        return value.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        raise click.BadParameter("it is not UTF-8", context, param) from None
+
+
 def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options every command takes, also after its own name."""
     for option in reversed(
@@ -168,6 +185,9 @@ def takes_app(command: Callable[Concatenate[App, P], T]) -> Callable[..., T]:
     @wraps(command)
     def called(context: click.Context, /, *args: Any, **kwargs: Any) -> T:
         app = context.ensure_object(App)
+        for param in context.command.params:
+            if isinstance(param.type, click.types.StringParamType) and param.name in kwargs:
+                kwargs[param.name] = _as_typed(kwargs[param.name], param, context)
         for name in ("as_json", "quiet", "verbose", "color", "config_dir", "state_dir"):
             value = kwargs.pop(name)
             if value:

@@ -134,3 +134,32 @@ def test_any_value_of_columns_shows_what_the_user_needs(
 def test_an_error_is_shown_in_no_columns(world: World) -> None:
     """So is what went wrong."""
     assert world.run("token", "nosuch", env={"COLUMNS": "0"}).err.count("hint: ") == 1
+
+
+POSIX = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+ADD = [
+    "provider",
+    "add",
+    "lab",
+    "--client-id",
+    "c",
+    "--auth-url",
+    "https://p.test/a",
+    "--token-url",
+    "https://p.test/t",
+]
+
+
+@pytest.mark.parametrize("locale", [{}, POSIX], ids=["utf-8", "posix"])
+def test_a_name_with_an_accent_is_saved_in_any_locale(world: World, locale: dict[str, str]) -> None:
+    """Where the locale has no such letter it is saved all the same; what is no text is wrong usage."""
+    assert world.run(*ADD, "--display-name", "Soci\u00e9t\u00e9", env=locale).code == 0
+    assert "Soci\u00e9t\u00e9" in (world.config / "config.toml").read_text("utf-8")
+    assert world.run("provider", "list", env=locale).code == 0
+    assert world.run("token", "\udcff", env=locale).code == 2
+
+
+def test_a_command_gets_its_arguments_as_they_are(signed_in: World) -> None:
+    """`exec` hands on octets that are no text."""
+    done = shell(signed_in, """"$C" exec demo -- printf %s "$(printf 'a\\377')" | od -An -tx1""")
+    assert done.stdout.split() == ["61", "ff"]
