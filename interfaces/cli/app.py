@@ -124,14 +124,14 @@ class App:
         )
 
 
-def _as_typed(value: Any, param: click.Parameter, context: click.Context) -> Any:
+def _as_typed(value: object, param: click.Parameter, context: click.Context) -> Any:
     """``value`` as its characters, where the locale had none for them (``LC_ALL=POSIX``).
 
     Python then keeps the octets of an argument as halves of characters, which cannot be written.
     Names of files are left alone: the system knows them by their octets.
     """
     if isinstance(value, tuple):
-        many = cast("tuple[Any, ...]", value)
+        many = cast("tuple[object, ...]", value)
         return tuple(_as_typed(one, param, context) for one in many)
     if not isinstance(value, str):
         return value
