@@ -92,7 +92,7 @@ class Wait:
         except StayfastError as error:
             session.reply(_bad_news(error))
             raise
-        who = finished.identity.name if finished.identity else None
+        who = finished.identity.label if finished.identity else None
         session.reply(Verdict(kind=VerdictKind.SIGNED_IN, who=who))
         return finished
 

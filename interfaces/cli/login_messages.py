@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import StorageError
-from ...engine.record import TokensNotSaved
+from ...engine.reasons import Reason
+from ...engine.record import DEFAULT_ACCOUNT, TokensNotSaved, account_alias
 from ...engine.table import State
 from .terminal.formatting import clock_said, more, span, timestamp
 
@@ -23,18 +25,30 @@ def login_members(login: Login) -> dict[str, Any]:
         "provider": login.provider,
         "account": login.account,
         "state": login.state.value,
-        "identity": login.identity.name if login.identity else None,
+        "identity": login.identity.label if login.identity else None,
         "expires_at": timestamp(tokens.expires_at if tokens else login.deadline),
         "scopes": list(tokens.scopes) if tokens else [],
         "reason": login.reason,
     }
 
 
-def tell_signed_in(app: App, login: Login) -> None:
-    """Say that ``login`` is finished, with its scopes, expiry and storage."""
+def tell_signed_in(app: App, login: Login, account: str | None = None) -> None:
+    """Say that ``login`` is finished, with its scopes, expiry and storage.
+
+    Args:
+        app: Where it is said.
+        login: The login.
+        account: The account that was asked for; the login is kept under another if another
+            person signed in.
+    """
     terminal, assembly = app.terminal, app.assembly()
-    who = f" as {login.identity.name}" if login.identity and login.identity.name else ""
+    who = f" as {login.identity.label}" if login.identity else ""
     terminal.say(f"Signed in to {login.provider}{who}", mark="good")
+    if account is not None and account != login.account:
+        _tell_beside(app, login, account)
+    unnamed = _UNNAMED.get(login.reason or "")
+    if unnamed is not None:
+        terminal.say(f"whose login this is cannot be told: {unnamed}", mark="warn")
     tokens = login.tokens
     if tokens is None:
         return
@@ -55,6 +69,27 @@ def tell_signed_in(app: App, login: Login) -> None:
         terminal.say(f"the clock of this machine is {off}", mark="warn")
     terminal.say("")
     terminal.suggest(f"stayfast token {login.provider}{_account(login)}")
+
+
+_UNNAMED: Final = {
+    Reason.ID_TOKEN_MISSING.value: "the provider sent no ID token, although openid was asked for",
+    Reason.ID_TOKEN_UNCHECKABLE.value: "no https address of the provider's keys is known (jwks_url)",
+    Reason.ID_TOKEN_KEYS_UNAVAILABLE.value: "the provider's keys could not be fetched",
+}
+"""Why a login has no name, although it asked for one."""
+
+
+def _tell_beside(app: App, login: Login, account: str) -> None:
+    """Say that another person signed in than the one of ``account``, and that both are kept."""
+    terminal = app.terminal
+    older = app.assembly().storage.find(account_alias(login.provider, account))
+    before = older.identity.label if older and older.identity else "another person"
+    terminal.say(
+        f"account {account} is {before} and stays so; this login is account {login.account}",
+        mark="warn",
+    )
+    which = "" if account == DEFAULT_ACCOUNT else f" --account {quote(account)}"
+    terminal.suggest(f"stayfast login {login.provider}{which} --replace", "replace it instead")
 
 
 def tell_paused(app: App, login: Login) -> None:
@@ -144,4 +179,4 @@ def _sealed(description: str) -> str:
 
 
 def _account(login: Login) -> str:
-    return "" if login.account == "default" else f" --account {login.account}"
+    return "" if login.account == DEFAULT_ACCOUNT else f" --account {quote(login.account)}"

@@ -83,7 +83,7 @@ def demo(app: App) -> None:
         transport = LoopbackTransport(SilentConversation(), browser, assembly.clock)
         login = assembly.conductor.sign_in(server.config(), transport)
         tokens = login.tokens
-        who = login.identity.name if login.identity else "nobody"
+        who = login.identity.label if login.identity else "nobody"
         terminal.answer(f"\nSigned in as {who}.")
         if tokens is not None:
             terminal.answer(f"  access token   {masked(tokens.access_token)}")

@@ -120,6 +120,11 @@ VIA = Via()
     "--start", is_flag=True, help="Begin, print what to do, and leave; finish with resume."
 )
 @click.option("--new", is_flag=True, help="Sign in anew even if already signed in.")
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="As --new, and replace the account's login even if another person signs in.",
+)
 @click.option("--explain", is_flag=True, help="Show the protocol step by step, without secrets.")
 @takes_app
 def login(
@@ -135,6 +140,7 @@ def login(
     timeout: float,
     start: bool,
     new: bool,
+    replace: bool,
     explain: bool,
 ) -> None:
     """Sign in to PROVIDER. It is a name from `stayfast provider list`, or an issuer's address."""
@@ -150,7 +156,7 @@ def login(
         terminal.say("STAYFAST_TOKEN is set in this shell and will be used instead", mark="warn")
     wanted = [scope for given in scopes for scope in given.split()] or None
     config = _config(app, provider, client_id, wanted, via or "auto")
-    if not new and not start and _already(app, config.service_name, account):
+    if not (new or replace or start) and _already(app, config.service_name, account):
         return
     choice = choose(Environment.current(config, via))
     decided.append(choice)
@@ -168,7 +174,12 @@ def login(
         via_name = "manual" if choice.transport == "loopback" else choice.transport
         quiet = TransportMaker(assembly, SilentConversation(), open_browser=False)
         started = assembly.conductor.start(
-            config, quiet.make(via_name), account=account, timeout=timeout, taken=taken
+            config,
+            quiet.make(via_name),
+            account=account,
+            timeout=timeout,
+            taken=taken,
+            replaces=replace,
         )
         tell_started(app, started, via_name)
         sys.exit(LoginPending.exit_code)
@@ -178,8 +189,14 @@ def login(
         follower,
         screen,
         lambda: assembly.conductor.sign_in(
-            config, transport, account=account, timeout=timeout, taken=taken
+            config,
+            transport,
+            account=account,
+            timeout=timeout,
+            taken=taken,
+            replaces=replace,
         ),
+        account=account,
     )
 
 
@@ -224,7 +241,13 @@ def resume(
     screen = LoginScreen(terminal, resumed_from=before)
     if callback_url is not None:
         text = _callback_text(app, callback_url)
-        finish(app, follower, screen, lambda: assembly.conductor.answer(text, login_id=summary.id))
+        finish(
+            app,
+            follower,
+            screen,
+            lambda: assembly.conductor.answer(text, login_id=summary.id),
+            account=summary.account,
+        )
         return
     ago = span(assembly.clock.now() - summary.created_at)
     dot = terminal.symbol("dot")
@@ -241,6 +264,7 @@ def resume(
         follower,
         screen,
         lambda: assembly.conductor.resume(summary.id, transports, timeout=timeout),
+        account=summary.account,
     )
 
 
@@ -260,9 +284,14 @@ def cancel(app: App, *, login_id: str | None) -> None:
 
 
 def finish(
-    app: App, follower: LoginFollower, screen: LoginScreen, work: Callable[[], Login]
+    app: App,
+    follower: LoginFollower,
+    screen: LoginScreen,
+    work: Callable[[], Login],
+    *,
+    account: str,
 ) -> None:
-    """See a login through to its end, or to a pause that can be resumed."""
+    """See a login for ``account`` through to its end, or to a pause that can be resumed."""
     terminal = app.terminal
     try:
         with signals_as_interrupts():
@@ -280,7 +309,7 @@ def finish(
         raise
     finally:
         screen.close()
-    tell_signed_in(app, done)
+    tell_signed_in(app, done, account)
     if terminal.json:
         if follower.streams:
             follower.finished(0)
@@ -362,7 +391,7 @@ def _already(app: App, provider: str, account: str) -> bool:
     summary = found.summary()
     if not assembly.conductor.refresh.usable(summary):
         return False
-    who = f" as {found.identity.name}" if found.identity and found.identity.name else ""
+    who = f" as {found.identity.label}" if found.identity else ""
     end = summary.expires_at
     left = f" ({span(end - assembly.clock.now())} left)" if end is not None else ""
     terminal.say(f"{provider} is already signed in{who}{left}.")

@@ -167,7 +167,7 @@ def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[
                 "account": one.account,
                 "state": one.state.value,
                 "status": status_of(one, usable=refresh.usable(one)).value,
-                "identity": one.identity.name if one.identity else None,
+                "identity": one.identity.label if one.identity else None,
                 "issuer": one.issuer,
                 "scopes": list(one.scopes),
                 "expires_at": timestamp(one.expires_at),
@@ -210,7 +210,7 @@ def _table(app: App, logins: list[Summary]) -> None:
 
 
 def _row(app: App, one: Summary) -> list[str]:
-    who = one.identity.name if one.identity and one.identity.name else one.account
+    who = one.identity.label if one.identity else one.account
     return [
         one.provider,
         f"{app.terminal.symbol(_MARKS.get(one.state, 'wait'))} {one.state.value}",
@@ -248,7 +248,13 @@ def _told(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
     if end is not None:
         left = f"{span(end - now)} left" if end > now else f"{span(now - end)} ago"
         access = f"expires {clock_time(end)} ({left})"
-    account = one.account + (f", {who.name} (sub {who.subject})" if who else "")
+    account = one.account + (
+        ""
+        if who is None
+        else f", {who.name} (sub {who.subject})"
+        if who.name
+        else f", sub {who.label}"
+    )
     return [
         ("provider", f"{one.provider} ({login.config.title})"),
         ("state", f"{one.state.value} since {clock_time(one.changed_at)} (version {one.version})"),
