@@ -9,6 +9,7 @@ import sys
 import time
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
 from ..engine.audit.events import Origin
 
@@ -39,6 +40,13 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait for ``seconds``."""
         self._sleep(seconds)
+
+
+CLOCK: Final = SystemClock()
+"""The clock of what the storages and sinks do for themselves: waiting for locks, dating their records.
+
+freezegun changes what it calls now. It does not stop the waiting: other processes go on meanwhile.
+"""
 
 
 class SystemRandomness:

@@ -19,7 +19,6 @@ import random
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -27,7 +26,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from ..engine.errors import LoginBusy, StorageError
-from .host import SystemClock
+from .host import CLOCK
 from .private_file import open_private
 
 _FIRST_PAUSE: Final = 0.001
@@ -37,8 +36,6 @@ _HOLDER_LIMIT: Final = 256
 _LONG_UNUSED: Final = 24 * 3600  # seconds
 _SWEPT_AT_ONCE: Final = 500
 
-
-_clock: Final = SystemClock()
 
 if sys.platform == "win32":
     import msvcrt
@@ -144,7 +141,7 @@ def locked(
         LoginBusy: Another process or thread has it; the message names the process.
         StorageError: The file is not private.
     """
-    deadline = _clock.monotonic() + wait
+    deadline = CLOCK.monotonic() + wait
     with _threads_guard:
         own = _threads.setdefault(path, threading.Lock())
     _wait_for(lambda: own.acquire(blocking=False), path, deadline, what, until)
@@ -189,7 +186,7 @@ def sweep(directory: str) -> None:
 
     They were left by processes that were killed, and by versions that left them all.
     """
-    long_ago = time.time() - _LONG_UNUSED
+    long_ago = CLOCK.now() - _LONG_UNUSED
     with suppress(OSError):
         names = [name for name in os.listdir(directory) if name.endswith(".lock")]
         for name in names[:_SWEPT_AT_ONCE]:
@@ -225,14 +222,14 @@ def _wait_for(
     what: str,
     until: Callable[[], bool] | None,
 ) -> None:
-    pause, began = _FIRST_PAUSE, _clock.monotonic()
+    pause, began = _FIRST_PAUSE, CLOCK.monotonic()
     while not attempt():
-        now = _clock.monotonic()
+        now = CLOCK.monotonic()
         left = deadline - now
         if left <= 0 or (until is not None and until()):
             raise LoginBusy(f"{what} is being handled by {_holder(path)}", hint="stayfast status")
         # jittered, so that a crowd does not knock in step
-        _clock.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
+        CLOCK.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
         pause = min(pause * 2, _LONGEST_PAUSE)
         if until is None:  # retry more often the longer we have waited
             sooner = _LONGEST_PAUSE / (1 + (now - began) / _LONG)
@@ -241,7 +238,7 @@ def _wait_for(
 
 def name_holder(descriptor: int) -> None:
     """Write into the lock file who holds it; only ever shown to people, so a full disk may lose it."""
-    text = f"{os.getpid()} {int(time.time())} {socket.gethostname()} ".encode()
+    text = f"{os.getpid()} {int(CLOCK.now())} {socket.gethostname()} ".encode()
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)
         # one length for all: to cut the file first would take a tenth of a whole commit
@@ -254,7 +251,7 @@ def _holder(path: str) -> str:
     try:
         with open(path, "rb") as file:
             pid, since, host = file.read(_HOLDER_LIMIT).decode().split()
-        minutes = max(0, int(time.time()) - int(since)) // 60
+        minutes = max(0, int(CLOCK.now()) - int(since)) // 60
     except (OSError, ValueError):
         return "another process"
     where = "this machine" if host == socket.gethostname() else host
@@ -283,11 +280,11 @@ class ChangePolling:
         self._changes = changes
         self._question = question
         self._seen: object = None
-        self._due = _clock.monotonic()
+        self._due = CLOCK.monotonic()
 
     def __call__(self) -> bool:
         """The answer; it stays no while nothing has changed."""
-        now, seen = _clock.monotonic(), self._changes()
+        now, seen = CLOCK.monotonic(), self._changes()
         if seen == self._seen and now < self._due:
             return False
         self._seen, self._due = seen, now + _ANYWAY

@@ -17,7 +17,7 @@ from ..engine.record import DEFAULT_ACCOUNT, Challenge, Exchange, Login, Present
 from ..engine.secret import Secret
 from ..engine.table import State, Trigger
 from .capabilities import capabilities_of
-from .host import SystemClock, SystemRandomness, origin
+from .host import CLOCK, SystemRandomness, origin
 
 if TYPE_CHECKING:
     from ..engine.oauth.provider import OAuthConfig
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 TRANSPORT: Final = "import"
 """What the audit log names as the way these tokens came."""
 _WAIT: Final = 60.0  # seconds for a refresh that is under way
-_clock: Final = SystemClock()
 
 
 def place_of(storage: Storage) -> str:
@@ -72,7 +71,7 @@ def migrate(source: Storage, destination: Storage) -> tuple[list[Login], list[Su
 
 def ledger_over(storage: Storage) -> Ledger:
     """A ledger for what a storage does on behalf of its caller."""
-    return Ledger(storage, _clock, origin())
+    return Ledger(storage, CLOCK, origin())
 
 
 def import_tokens(
@@ -96,7 +95,7 @@ def import_tokens(
         StorageError: They could not be saved.
     """
     ledger = ledger_over(storage)
-    now = _clock.now()
+    now = CLOCK.now()
     login = Login(
         id=new_login_id(SystemRandomness()),
         version=0,

@@ -18,7 +18,7 @@ from ...engine.audit.events import (
     Scalar,
     rfc3339,
 )
-from ...storage.host import SystemClock, origin
+from ...storage.host import CLOCK, origin
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
@@ -78,7 +78,7 @@ def section_of(store: str) -> dict[str, Scalar]:
     """The line before a log that is not the one sent before, or was further then."""
     line: dict[str, Scalar] = {
         "schema": AUDIT_SCHEMA,
-        "time": rfc3339(SystemClock().now()),
+        "time": rfc3339(CLOCK.now()),
         "event": SECTION,
         **asdict(origin()),
         "detail": "the log was put back, or is a new one; it is sent from here on",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import Damaged, LoginBusy, StayfastError
 from ...storage.capabilities import capabilities_of
-from ...storage.host import SystemClock
+from ...storage.host import CLOCK
 from .cursor import CursorFile, Position, held_cursor, records_after
 from .lines import AllowList, line_of, section_of
 
@@ -27,7 +27,6 @@ BUDGET: Final = 0.25
 """Seconds that a sink may take at one transition. The rest is sent after the next one."""
 _BATCH: Final = 200
 # freezegun does not stop this clock; by a stopped one, a slow sink would rest for ever
-_clock: Final = SystemClock()
 
 
 class Outbox:
@@ -68,7 +67,7 @@ class Outbox:
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
         """Send the events that the sink does not have, for :data:`BUDGET` at most."""
         del login
-        if _clock.monotonic() < self._resting:
+        if CLOCK.monotonic() < self._resting:
             self.behind += len(recorded)
             return
         try:
@@ -91,7 +90,7 @@ class Outbox:
             LoginBusy: Another process is sending.
             OSError: The sink did not take a line.
         """
-        began = _clock.monotonic()
+        began = CLOCK.monotonic()
         with (
             held_cursor(self.cursor, wait=BUDGET, what=f"the cursor of {self.sink.name}") as file,
             self._open(),
@@ -99,14 +98,14 @@ class Outbox:
             try:
                 sent, finished = self._send(file, recorded, began, seconds)
             except (StayfastError, OSError, ValueError) as error:
-                file.cursor.troubled(_clock.now(), str(error))
+                file.cursor.troubled(CLOCK.now(), str(error))
                 file.write()
                 raise
             if finished:
                 file.cursor.well()
                 self.behind = 0
             else:
-                file.cursor.troubled(_clock.now(), None)
+                file.cursor.troubled(CLOCK.now(), None)
                 self._rest(began)
             file.write()
         return sent
@@ -159,7 +158,7 @@ class Outbox:
                 positions[store] = position = Position.of(one)
                 file.write()
                 sent += 1
-                if seconds is not None and _clock.monotonic() - began > seconds:
+                if seconds is not None and CLOCK.monotonic() - began > seconds:
                     return sent, False
             if not batch:
                 return sent, True
@@ -191,7 +190,7 @@ class Outbox:
 
     def _rest(self, began: float) -> None:
         """Send nothing for ten times as long as the sink took: at most a tenth of all time goes to it."""
-        now = _clock.monotonic()
+        now = CLOCK.monotonic()
         self._resting = now + 10 * (now - began)
         self.behind -= 1
 
@@ -236,7 +235,7 @@ class BufferedSender:
         """Send the events that wait, then ``recorded``, for :data:`BUDGET` at most."""
         del login
         self._waiting += recorded
-        began = _clock.monotonic()
+        began = CLOCK.monotonic()
         if began < self._resting:
             self._shorten()
             return
@@ -244,7 +243,7 @@ class BufferedSender:
             while self._waiting:
                 self.sink.take(self._listed(None, "", line_of(self._waiting[0])))
                 del self._waiting[0]
-                now = _clock.monotonic()
+                now = CLOCK.monotonic()
                 if now - began > BUDGET:
                     self._resting = now + 10 * (now - began)
                     break

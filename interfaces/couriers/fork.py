@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ...engine.errors import StayfastError, StorageError
 from ...engine.record import TokensNotSaved
-from ...storage.host import SystemClock
+from ...storage.host import CLOCK
 from ...storage.locks import name_holder, shared_with_child
 from .channel import Channel
 from .signals import DEFERRED, deferred_signals
@@ -156,7 +156,7 @@ def hear_last(line: Channel, forwarder: EventForwarder) -> Mapping[str, Any] | N
 
 def _keep_trying(error: TokensNotSaved) -> None:
     """Save tokens that found no room, again and again: the caller, who could keep them, is gone."""
-    clock = SystemClock()
+    clock = CLOCK
     end = clock.monotonic() + _KEEP_TRYING
     while clock.monotonic() < end:
         clock.sleep(_BETWEEN)

@@ -12,7 +12,7 @@ from ...engine.audit.events import Origin
 from ...engine.flows.dependencies import Dependencies
 from ...engine.flows.jobs import Jobs
 from ...engine.flows.ledger import Ledger
-from ...storage.host import SystemClock, SystemRandomness, app_version
+from ...storage.host import CLOCK, SystemRandomness, app_version
 from ...storage.locks import name_holder
 from ...storage.opening import open_handed_over
 from ...storage.vault.handover import Handover
@@ -59,7 +59,7 @@ def _jobs(terms: Mapping[str, Any], home: Channel) -> Jobs:
     storage = open_handed_over(Handover.of(terms["vault"]), os.environ)
     forwarder = EventForwarder()
     forwarder.leave(home)
-    clock = SystemClock()
+    clock = CLOCK
     return Jobs(
         Dependencies(
             storage=storage,

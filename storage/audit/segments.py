@@ -6,7 +6,6 @@ checkpoint that was signed at the cut proves which records were removed.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +15,7 @@ from ...engine.audit.histories import Histories
 from ...engine.audit.verifier import ChainWalk
 from ...engine.errors import ConfigInvalid, Damaged
 from ...engine.table import State
-from ..host import origin
+from ..host import CLOCK, origin
 from ..vault.integrity import read_head
 from ..vault.tree import leaves_of, tags_of
 from .forward_keys import begin, key_text
@@ -51,7 +50,7 @@ def set_aside(connection: Database, keys: Keys, head: Head) -> tuple[Head, Recor
     """
     connection.execute("UPDATE audit SET seq = -seq WHERE seq > ?", (head.seq,))
     event = Event(
-        time=time.time(),
+        time=CLOCK.now(),
         event=EventKind.AUDIT_SET_ASIDE,
         origin=origin(),
         outcome=Outcome.SUCCESS,
@@ -87,7 +86,7 @@ def go_forward_secure(connection: Database, keys: Keys, head: Head) -> tuple[Hea
         )
     head, key = begin(keys, head)
     event = Event(
-        time=time.time(),
+        time=CLOCK.now(),
         event=EventKind.AUDIT_FORWARD_SECURE,
         origin=origin(),
         outcome=Outcome.SUCCESS,
@@ -138,7 +137,7 @@ def prune(
             logins += after is not head
             head = after
     event = Event(
-        time=time.time(),
+        time=CLOCK.now(),
         event=EventKind.AUDIT_PRUNED,
         origin=origin(),
         outcome=Outcome.SUCCESS,

@@ -18,7 +18,7 @@ import psycopg
 from ...engine.errors import Damaged, OutcomeUnknown, StorageConflict
 from ..audit.rows import append_event
 from ..audit.segments import prune, set_aside
-from ..host import SystemClock
+from ..host import CLOCK
 from ..vault.integrity import keep_head, read_head
 from ..vault.login_rows import put_login
 from ..vault.repair import record_rollback
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from .connections import Connection, Connections
 
 _PAUSE: Final = 0.2
-_clock: Final = SystemClock()
 _Written = tuple["Head", list["Recorded"]]
 
 
@@ -125,7 +124,7 @@ class Commits:
     def _written(
         self, keys: Keys, write: Callable[[Connection, Executor, Head], _Written]
     ) -> list[Recorded]:
-        deadline = _clock.monotonic() + self._connections.patience
+        deadline = CLOCK.monotonic() + self._connections.patience
         while True:
             try:
                 with self._connections.one() as connection:
@@ -135,9 +134,9 @@ class Commits:
                     self._marker.note(keys, doubt.head.generation)
                     return doubt.recorded
             except psycopg.Error as error:
-                if not is_away(error) or _clock.monotonic() > deadline:
+                if not is_away(error) or CLOCK.monotonic() > deadline:
                     raise self._connections.explain(error) from error
-            _clock.sleep(_PAUSE * random.uniform(0.1, 1.0))  # noqa: S311  no secret
+            CLOCK.sleep(_PAUSE * random.uniform(0.1, 1.0))  # noqa: S311  no secret
 
     def _transaction(
         self,
@@ -195,7 +194,7 @@ class Commits:
                 return found is not None and bytes(found[0]) == doubt.head.mac
 
         try:
-            left = max(0.5, deadline - _clock.monotonic())
+            left = max(0.5, deadline - CLOCK.monotonic())
             return self._connections.run(look, patience=left)
         except Exception as error:
             raise OutcomeUnknown(

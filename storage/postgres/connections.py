@@ -25,7 +25,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from ...engine.errors import StorageError
-from ..host import SystemClock
+from ..host import CLOCK
 from .address import STATEMENT_TIMEOUT, Address
 from .pg_errors import CannotConnect, is_away, translate
 
@@ -49,7 +49,6 @@ _LONGEST_PAUSE: Final = 0.5
 _IN_POSTGRESQL: Final = {
     "BEGIN": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",  # one snapshot, as in SQLite
 }
-_clock: Final = SystemClock()
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -118,16 +117,16 @@ class Connections:
         Raises:
             StorageError: The server did not come back in time, or refused the work.
         """
-        deadline = _clock.monotonic() + (self.patience if patience is None else patience)
+        deadline = CLOCK.monotonic() + (self.patience if patience is None else patience)
         pause = _FIRST_PAUSE
         while True:
             try:
                 with self.one() as connection:
                     return work(connection)
             except psycopg.Error as error:
-                if not is_away(error) or _clock.monotonic() + pause > deadline:
+                if not is_away(error) or CLOCK.monotonic() + pause > deadline:
                     raise self.explain(error) from error
-            _clock.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  no secret
+            CLOCK.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  no secret
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def explain(self, error: psycopg.Error) -> StorageError:

@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from ...engine.errors import Fenced, LoginBusy, StorageError
 from ...engine.ports import LEASE_OUTLASTS, Lease
-from ..host import SystemClock
+from ..host import CLOCK
 from .connections import Connection, Connections
 
 TTL: Final = LEASE_OUTLASTS + 10.0
@@ -39,7 +39,6 @@ _FIRST_PAUSE: Final = 0.01
 # (no home directory) all do, and so each does less often.
 _LONGEST_PAUSE: Final = 0.03
 _LONGEST_PAUSE_OF_MANY: Final = 0.1
-_clock: Final = SystemClock()
 
 _TAKE: Final = """
 INSERT INTO lease AS held (login, fence, until, since, pid, host, host_lock)
@@ -68,7 +67,7 @@ def now_awake_or_not() -> float:
     # CLOCK_MONOTONIC stands still in a suspend: a laptop that wakes up would take a lease for its
     # own that ended an hour ago
     boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return _clock.monotonic() if boot is None else time.clock_gettime(boot)
+    return CLOCK.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 @dataclass(slots=True)
@@ -131,7 +130,7 @@ class LeaseRows:
             "host": socket.gethostname(),
             "host_lock": host_lock,
         }
-        deadline = _clock.monotonic() + wait
+        deadline = CLOCK.monotonic() + wait
         pause, longest = _FIRST_PAUSE, _LONGEST_PAUSE if host_lock else _LONGEST_PAUSE_OF_MANY
         free = True
         while True:
@@ -144,11 +143,11 @@ class LeaseRows:
                     return LentLease(login_id, int(taken[0]), rows=self, term=term)
             holder = self._run(_LOOK, asked)
             free = holder is None or bool(holder[0])
-            left = deadline - _clock.monotonic()
+            left = deadline - CLOCK.monotonic()
             if left <= 0 or (not free and until is not None and until()):
                 raise LoginBusy(f"login {login_id[:4]} {_handled(holder)}", hint="stayfast status")
             if not free:  # a random part, so that hosts that began together do not ask together
-                _clock.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
+                CLOCK.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
                 pause = min(pause * 2, longest)
 
     def keep(self, lease: LentLease) -> None:

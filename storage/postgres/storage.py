@@ -21,7 +21,7 @@ from ..audit.kept_keys import new_audit_keys, read_audit_keys, write_audit_keys
 from ..audit.rows import read_events
 from ..audit.signing import Signer, signed_head
 from ..capabilities import Capabilities
-from ..host import SystemClock
+from ..host import CLOCK
 from ..locks import ChangePolling, sweep
 from ..paths import absolute
 from ..paths import config_dir as default_config_dir
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _NOTICEABLE: Final = 0.005  # seconds of a wait in which another process may have done our work
 _HELP: Final = "stayfast help storage"
-_clock: Final = SystemClock()
 
 
 class PostgresStorage:
@@ -286,12 +285,12 @@ class PostgresStorage:
         self, login_id: str, wait: float, until: Callable[[], bool] | None
     ) -> Generator[Lease]:
         self._opener.keys()  # makes the tables if they are missing
-        began = _clock.monotonic()
+        began = CLOCK.monotonic()
         # each call of ``until`` reads the database, and many processes may wait here
         sooner = None if until is None else ChangePolling(lambda: None, until)
         process = os.getpid()
         with hold_host_lock(self._locks, login_id, wait=wait, until=sooner) as host_lock:
-            waited = _clock.monotonic() - began
+            waited = CLOCK.monotonic() - began
             if waited > _NOTICEABLE and until is not None and until():
                 raise LoginBusy(
                     f"login {login_id[:4]} was handled by another process meanwhile",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from ...engine.errors import Damaged, StorageError
 from ..audit.kept_keys import read_audit_keys
+from ..host import CLOCK
 from ..keys.keyring import KeyringKey
 from ..keys.outside import KEY_COMMAND
 from ..keys.sealing import KEY_OCTETS, Keys
@@ -153,7 +153,7 @@ class VaultOpener:
         store, root = os.urandom(16), os.urandom(KEY_OCTETS)
         kind, slot, reason = self._choose(store, root)
         header = Header(
-            store=store, kind=kind, reason=reason, epoch=1, created_at=time.time(), slots=[slot]
+            store=store, kind=kind, reason=reason, epoch=1, created_at=CLOCK.now(), slots=[slot]
         )
         return header, keys_of(header, root)
 

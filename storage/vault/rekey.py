@@ -16,7 +16,7 @@ from ...engine.codec import decode_login
 from ..audit.kept_keys import write_audit_keys
 from ..audit.rows import append_event
 from ..audit.segments import ready
-from ..host import SystemClock, origin
+from ..host import CLOCK, origin
 from ..keys.sealing import KEY_OCTETS, Keys
 from .integrity import Head, check_rows, keep_head, root_of, tree_of, write_tree
 from .schema import put_header
@@ -57,7 +57,7 @@ def rekey(connection: sqlite3.Connection, header: Header, keys: Keys, move: Move
     write_audit_keys(connection, fresh, audit)
     head = _reseal(connection, keys, fresh, head)
     event = Event(
-        time=SystemClock().now(),
+        time=CLOCK.now(),
         event=EventKind.STORAGE_CHANGED,
         origin=origin(),
         detail=f"epoch={after.epoch}",

@@ -22,7 +22,7 @@ from ...engine.audit.events import GONE, SET_ASIDE, Event, EventKind
 from ...engine.codec import decode_login, encode_login
 from ...engine.errors import Damaged, NewerFormat, StorageError
 from ..audit.rows import append_event
-from ..host import SystemClock, origin
+from ..host import CLOCK, origin
 from ..private_file import ensure_directory, sync_directory
 from .file import BESIDE, DATABASE, SECOND_HEADER
 from .integrity import Head, keep_head, read_head, read_tree, root_of, tree_of, write_tree
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from .database import Database
     from .header import Header
 
-_clock: Final = SystemClock()
 _ROW: Final = "id, version, state, epoch, idx, meta, secret"
 
 
@@ -128,7 +127,7 @@ def set_files_aside(directory: str) -> str:
     Raises:
         StorageError: They cannot be moved.
     """
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(_clock.now()))
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(CLOCK.now()))
     place = os.path.join(directory, f"set-aside-{stamp}-{os.urandom(2).hex()}")
     ensure_directory(place)
     try:
@@ -210,7 +209,7 @@ def _set_aside(
     connection.execute(
         f"INSERT INTO quarantine (since, why, {_ROW})"  # noqa: S608  a constant
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (_clock.now(), why, *row),
+        (CLOCK.now(), why, *row),
     )
     connection.execute("DELETE FROM login WHERE id IS ?", (row[0],))
     head, _ = append_event(connection, keys, head, _event(SET_ASIDE, _named(row[0])))
@@ -219,7 +218,7 @@ def _set_aside(
 
 def _event(detail: str, login: str | None = None) -> Event:
     return Event(
-        time=_clock.now(),
+        time=CLOCK.now(),
         event=EventKind.STORAGE_CHANGED,
         origin=origin(),
         login=login,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import StorageError
-from ..host import SystemClock
+from ..host import CLOCK
 from ..private_file import CONFIG_VARIABLE, ensure_directory, open_private
 from .file import MARKER_OCTETS, marker_path, noted_generation
 
@@ -25,7 +25,6 @@ ROLLED_BACK: Final = (
     "this vault was further once: an older copy was put back, and a refresh token in it may be "
     "refused by its provider, which then asks for a new sign-in"
 )
-_clock: Final = SystemClock()
 
 
 class RollbackMarker:
@@ -60,7 +59,7 @@ class RollbackMarker:
             self._behind = False
             self._write(keys, generation)
             return
-        now = _clock.monotonic()
+        now = CLOCK.monotonic()
         if now - self._noted_at < _OFTEN_ENOUGH:
             return
         self._noted_at = now
