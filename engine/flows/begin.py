@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import LoginTimedOut, NetworkError, ProviderError, StayfastError, TransportUnavailable
 from ..login_id import new_login_id
-from ..oauth.authorization_request import authorization_url, require_client
+from ..oauth.authorization_request import authorization_url, require_browser_login, require_client
 from ..oauth.id_token import require_checkable
 from ..oauth.pkce import new_nonce, new_state, new_verifier
 from ..ports import Asking, Verdict, VerdictKind
@@ -74,6 +74,7 @@ class Begin:
             TransportUnavailable, ProviderError, NetworkError: It cannot work, which costs nothing.
         """
         anew = self._dependencies.clock.now() + timeout
+        _require_way(login.config, transport)
         return transport.prepare(self.asking(replace(login, deadline=anew)))
 
     def ask_anew(self, login: Login, session: Session, lease: Lease, *, timeout: float) -> Login:
@@ -112,6 +113,7 @@ class Begin:
         """
         self.check_deadline(login, lease)
         try:
+            _require_way(login.config, transport)
             session = transport.prepare(self.asking(login))
         except (TransportUnavailable, ProviderError, NetworkError) as error:
             self._dependencies.ledger.advance(
@@ -174,6 +176,12 @@ class Begin:
             session.reply(Verdict(kind=VerdictKind.FAILED, message=msg, reason=ErrorCode.TIMEOUT))
         again = f"stayfast login {login.provider}"
         raise LoginTimedOut(msg, hint=f"{again} --via device" if device else again)
+
+
+def _require_way(config: OAuthConfig, transport: Transport) -> None:
+    """Refuse a browser that cannot be sent to the provider, before anybody is asked."""
+    if transport.name != "device":
+        require_browser_login(config)
 
 
 def _deadline(login: Login, session: Session) -> float | None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from ..errors import ConfigInvalid, ConfigMissing, IllegalTransition
+from ..errors import ConfigInvalid, ConfigMissing, IllegalTransition, TransportUnavailable
 from .addresses import secure_address
 from .pkce import PKCEChallenge
-from .provider import OURS
 
 if TYPE_CHECKING:
     from ..record import Challenge
@@ -34,6 +33,28 @@ def client_variable(service_name: str, suffix: str = "CLIENT_ID") -> str:
     return f"{name}_{suffix}"
 
 
+def require_browser_login(config: OAuthConfig) -> None:
+    """Make sure that a browser can be sent to this provider with a request of ours.
+
+    Raises:
+        TransportUnavailable: It has no authorization endpoint, or takes pushed requests only.
+    """
+    other = f"stayfast login {config.service_name} --via device"
+    if not config.auth_url:
+        raise TransportUnavailable(
+            f"{config.title} has no authorization endpoint",
+            hint=other
+            if config.device_url
+            else f"stayfast provider edit {config.service_name} --auth-url https://…",
+        )
+    if config.par_required:
+        raise TransportUnavailable(
+            f"{config.title} takes pushed authorization requests only (RFC 9126),"
+            " which Stayfast does not send",
+            hint=other if config.device_url else "stayfast help providers",
+        )
+
+
 def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: str) -> str:
     """The authorization URL of a login.
 
@@ -44,8 +65,7 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
 
     Raises:
         ConfigMissing: No client id, or no authorization endpoint.
-        ConfigInvalid: ``extra_auth_params`` or the query of the endpoint tries to set one of our
-            own parameters, or the endpoint is no ``https`` address.
+        ConfigInvalid: The endpoint is no ``https`` address.
         IllegalTransition: The answer to this challenge has already come.
     """
     require_client(config)
@@ -76,13 +96,6 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
     if config.audience:
         parameters["audience"] = config.audience
     parts = urlsplit(config.auth_url)
-    registered = parse_qsl(parts.query, keep_blank_values=True)
-    taken = OURS | parameters.keys()
-    for name in (*config.extra_auth_params, *(name for name, _ in registered)):
-        if name in taken:
-            raise ConfigInvalid(
-                f"the configuration of {config.title} must not set the parameter {name!r}",
-                hint=f"stayfast provider edit {config.service_name}",
-            )
+    registered = parse_qsl(parts.query, keep_blank_values=True)  # none is ours: OAuthProvider looks
     query = [*registered, *parameters.items(), *config.extra_auth_params.items()]
     return urlunsplit(parts._replace(query=urlencode(query), fragment=""))

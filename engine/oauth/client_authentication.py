@@ -24,8 +24,9 @@ _AUTOMATIC: Final[Mapping[str, ClientAuthentication]] = {
 def client_request(config: OAuthConfig, url: str, members: Mapping[str, str]) -> HttpRequest:
     """A POST of ``members`` to ``url``, authenticated as the client of ``config``.
 
-    With ``client_secret_basic`` the id and the secret are form-encoded first (RFC 6749 §2.3.1),
-    and the ``client_id`` stands in the body too: some servers look only there, none objects.
+    With ``client_secret_basic`` the id and the secret are form-encoded first (RFC 6749 §2.3.1).
+    The ``client_id`` then stands in the header alone, because some servers take a second one in
+    the body for a second method, unless :attr:`OAuthProvider.client_id_in_body` asks for both.
 
     Raises:
         ConfigMissing: The client id, or a secret that the method needs, is absent.
@@ -37,7 +38,8 @@ def client_request(config: OAuthConfig, url: str, members: Mapping[str, str]) ->
     headers = dict(config.token_request_headers)
     headers["Accept"] = "application/json"
     body = dict(members)
-    body["client_id"] = config.client_id
+    if method != "client_secret_basic" or config.client_id_in_body:
+        body["client_id"] = config.client_id
     if method != "none":
         if not config.client_secret:
             raise ConfigMissing(

@@ -15,6 +15,7 @@ from .provider_response import read_members
 
 if TYPE_CHECKING:
     from ..ports import Http, HttpResponse
+    from .provider import ClientAuthentication
 
 P = TypeVar("P", bound=OAuthProvider)
 
@@ -35,6 +36,8 @@ class ServerMetadata:
         end_session_endpoint: OpenID Connect RP-Initiated Logout §2.1.
         iss_supported: ``authorization_response_iss_parameter_supported`` (RFC 9207 §3).
         pkce_methods: ``code_challenge_methods_supported``; ``None`` if it does not say.
+        par_required: ``require_pushed_authorization_requests`` (RFC 9126 §5).
+        code_offered: Whether ``response_types_supported`` has ``code``; assumed if it does not say.
         auth_methods: ``token_endpoint_auth_methods_supported``; ``None`` if it does not say.
         id_token_algorithms: ``id_token_signing_alg_values_supported``; ``None`` likewise.
     """
@@ -52,6 +55,57 @@ class ServerMetadata:
     pkce_methods: tuple[str, ...] | None = None
     auth_methods: tuple[str, ...] | None = None
     id_token_algorithms: tuple[str, ...] | None = None
+    par_required: bool = False
+    code_offered: bool = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether somebody can sign in with what it names."""
+        return bool(
+            self.token_endpoint
+            and (self.authorization_endpoint or self.device_authorization_endpoint)
+        )
+
+    @property
+    def authentication(self) -> ClientAuthentication | None:
+        """The one way in which a client can prove itself here; ``None`` if the usual one will do.
+
+        Raises:
+            ProviderError: There are only ways that need a key, which Stayfast has not.
+        """
+        methods = self.auth_methods
+        if not methods or "client_secret_basic" in methods:
+            return None
+        if "client_secret_post" in methods:
+            return "auto_post"
+        if "none" in methods:
+            return "none"
+        raise ProviderError(
+            f"this provider takes clients by {', '.join(methods)[:80]} only,"
+            " which Stayfast does not support",
+            hint="stayfast provider add NAME --issuer … --auth-method METHOD",
+        )
+
+    def require_feasible(self) -> None:
+        """Make sure that there is a way to sign in which can be kept to here.
+
+        Raises:
+            ProviderError: Without a device endpoint, pushed requests are required, or no ``code``
+                is offered; or PKCE with S256 is not.
+        """
+        if self.pkce_methods is not None and "S256" not in self.pkce_methods:
+            raise ProviderError("this provider does not offer PKCE with S256 (RFC 7636)")
+        if self.device_authorization_endpoint:
+            return
+        if self.par_required:
+            raise ProviderError(
+                "this provider takes pushed authorization requests only (RFC 9126),"
+                " which Stayfast does not send"
+            )
+        if not self.code_offered:
+            raise ProviderError(
+                "this provider does not offer the response type 'code' (RFC 6749 §4.1)"
+            )
 
 
 ENDPOINTS = {
@@ -70,7 +124,8 @@ ENDPOINTS = {
 def metadata_requests(issuer: str) -> list[HttpRequest]:
     """Where ``issuer`` may publish its metadata, most usual first.
 
-    OpenID Connect appends the well-known path, RFC 8414 inserts it between host and path.
+    OpenID Connect appends the well-known path; RFC 8414 inserts it, or that of OpenID Connect,
+    between host and path.
 
     Raises:
         ConfigInvalid: ``issuer`` is no issuer identifier.
@@ -86,6 +141,8 @@ def metadata_requests(issuer: str) -> list[HttpRequest]:
         f"{path}/.well-known/openid-configuration",
         f"/.well-known/oauth-authorization-server{path}",
     ]
+    if path:
+        paths.append(f"/.well-known/openid-configuration{path}")  # as RFC 8414 §5 has it
     headers = {"Accept": "application/json"}
     return [
         HttpRequest(method="GET", url=urlunsplit(parts._replace(path=where)), headers=headers)
@@ -116,8 +173,14 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
             hint=f"--issuer {found}" if slash else None,
         )
     named = {name: _address(members, name) for name in ENDPOINTS.values()}
+    offered = _texts(members, "response_types_supported")
+    code_offered = offered is None or "code" in offered
+    if not code_offered:
+        named["authorization_endpoint"] = None
     return ServerMetadata(
         issuer=issuer,
+        par_required=members.get("require_pushed_authorization_requests") is True,
+        code_offered=code_offered,
         iss_supported=members.get("authorization_response_iss_parameter_supported") is True,
         pkce_methods=_texts(members, "code_challenge_methods_supported"),
         auth_methods=_texts(members, "token_endpoint_auth_methods_supported"),
@@ -127,14 +190,15 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
 
 
 def discover(http: Http, issuer: str) -> ServerMetadata:
-    """The metadata of ``issuer``, wherever of the two places it is.
+    """The metadata of ``issuer``, from the first place that has a document to sign in with.
 
     Raises:
         ConfigInvalid: ``issuer`` is no issuer identifier.
-        ProviderError: It publishes none, or offers no PKCE with S256.
+        ProviderError: It publishes none, or promises only what cannot be kept to here.
         NetworkError: It cannot be reached.
     """
     problem: StayfastError | None = None
+    incomplete: ServerMetadata | None = None
     for request in metadata_requests(issuer):
         response = http.send(request)
         try:
@@ -145,9 +209,12 @@ def discover(http: Http, issuer: str) -> ServerMetadata:
         except ProviderError as error:
             problem = problem or error
             continue
-        if metadata.pkce_methods is not None and "S256" not in metadata.pkce_methods:
-            raise ProviderError("this provider does not offer PKCE with S256 (RFC 7636)")
-        return metadata
+        metadata.require_feasible()
+        if metadata.complete:
+            return metadata
+        incomplete = incomplete or metadata
+    if incomplete is not None:  # the configuration may name what is missing
+        return incomplete
     if isinstance(problem, NetworkError):
         raise problem
     raise ProviderError(
@@ -160,21 +227,19 @@ def discover(http: Http, issuer: str) -> ServerMetadata:
 def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
     """``provider`` with the endpoints it does not name itself.
 
-    Where it leaves client authentication open and the server takes a secret in the body only,
-    that is filled in too.
+    Where it leaves client authentication open and the server takes one way only, that is filled in
+    too.
+
+    Raises:
+        ProviderError: It leaves client authentication open, and none of the server's can be used.
     """
     found: dict[str, Any] = {
         field: getattr(metadata, name)
         for field, name in ENDPOINTS.items()
         if not getattr(provider, field) and getattr(metadata, name)
     }
-    methods = metadata.auth_methods or ()
-    if (
-        provider.token_endpoint_auth_method == "auto"
-        and "client_secret_post" in methods
-        and "client_secret_basic" not in methods
-    ):
-        found["token_endpoint_auth_method"] = "auto_post"
+    if provider.token_endpoint_auth_method == "auto" and metadata.authentication:
+        found["token_endpoint_auth_method"] = metadata.authentication
     listed = metadata.id_token_algorithms
     if listed and tuple(provider.id_token_algorithms) == ASYMMETRIC:
         # none left: such a login is refused before the browser opens, unless it needs no ID token
@@ -183,6 +248,7 @@ def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
         provider,
         issuer=metadata.issuer,
         iss_required=provider.iss_required or metadata.iss_supported,
+        par_required=provider.par_required or metadata.par_required,
         **found,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
+from urllib.parse import parse_qsl
 
 from ..errors import ConfigInvalid
 
@@ -56,6 +57,10 @@ class OAuthProvider:
         iss_required: Whether a callback must carry ``iss``
             (``authorization_response_iss_parameter_supported``, RFC 9207 §3).
         token_endpoint_auth_method: How the client proves itself.
+        client_id_in_body: Whether ``client_id`` stands in the body also beside ``Basic``. RFC 6749
+            §2.3 allows one method a request, and some servers refuse both; others look only there.
+        par_required: Whether the server takes pushed authorization requests only
+            (``require_pushed_authorization_requests``, RFC 9126 §5), which are not sent here.
         token_request_format: ``form`` as in RFC 6749, or ``json`` for those who want that.
         token_request_headers: Further headers for the token endpoint, such as an API version.
         token_types: Words that this provider uses for ``bearer`` in ``token_type``.
@@ -90,6 +95,8 @@ class OAuthProvider:
     ports: Sequence[int] = DEFAULT_PORTS
     iss_required: bool = False
     token_endpoint_auth_method: ClientAuthentication = "auto"
+    client_id_in_body: bool = False
+    par_required: bool = False
     token_request_format: BodyFormat = "form"
     token_request_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     token_types: Sequence[str] = ()
@@ -111,10 +118,26 @@ class OAuthProvider:
             value = getattr(self, f.name)
             if value is not None or f.default is not None:
                 _check(f.name, value)
-        for name in (self.scope_parameter, *self.extra_auth_params):
-            if name in OURS:
-                msg = f"the parameter {name!r} is set by Stayfast and cannot be configured"
+        self._check_parameters()
+        for name in self.token_request_headers:
+            if name.strip().lower() in _OUR_HEADERS:
+                msg = f"the header {name[:40]!r} cannot be configured"
                 raise ConfigInvalid(msg, hint="stayfast help providers")
+
+    def _check_parameters(self) -> None:
+        """Refuse request parameters that are ours, by whichever setting they come."""
+        sent = set(OURS)
+        if self.scopes:
+            sent.add(self.scope_parameter.lower())
+        if self.audience:
+            sent.add("audience")
+        query = self.auth_url.partition("?")[2].partition("#")[0]
+        named = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
+        for name in (*self.extra_auth_params, *named):
+            if name.strip().lower() in sent:
+                raise _ours(name)
+        if self.scope_parameter.strip().lower() in OURS:
+            raise _ours(self.scope_parameter)
 
     @property
     def title(self) -> str:
@@ -196,6 +219,9 @@ OURS: Final = frozenset(
 
 A request object (RFC 9101 §6.3) would replace every other parameter.
 """
+_OUR_HEADERS: Final = frozenset(
+    {"authorization", "content-type", "content-length", "host", "transfer-encoding", "cookie"}
+)
 _CHOICES: Final = {
     "token_endpoint_auth_method": get_args(ClientAuthentication),
     "token_request_format": get_args(BodyFormat),
@@ -214,7 +240,7 @@ def _check(name: str, value: object) -> None:
             for pair in cast("Mapping[object, object]", value).items()
             for part in pair
         )
-    elif name in {"iss_required", "shows_code"}:
+    elif name in {"iss_required", "shows_code", "client_id_in_body", "par_required"}:
         fine = isinstance(value, bool)
     elif name == "via":  # which transports there are, only those know who can load them
         fine = isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum()
@@ -224,6 +250,13 @@ def _check(name: str, value: object) -> None:
     if not fine:
         msg = f"the provider setting {name!r} has a value that cannot be right"
         raise ConfigInvalid(msg, hint="stayfast help providers")
+
+
+def _ours(name: str) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"the parameter {name[:40]!r} is set by Stayfast and cannot be configured",
+        hint="stayfast help providers",
+    )
 
 
 def _port(value: object) -> bool:

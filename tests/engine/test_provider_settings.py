@@ -65,6 +65,27 @@ def test_only_what_differs_from_the_defaults_is_saved(settings):
     )
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"extra_auth_params": {"state": "x"}},
+        {"extra_auth_params": {"State": "x"}},
+        {"extra_auth_params": {" redirect_uri": "x"}},
+        {"extra_auth_params": {"scope": "x"}, "scopes": ["a"]},
+        {"extra_auth_params": {"audience": "x"}, "audience": "a"},
+        {"auth_url": "https://a.example/a?tenant=1&st%61te=x"},
+        {"auth_url": "https://a.example/a?scope=x", "scopes": ["a"]},
+        {"scope_parameter": "code_challenge"},
+        {"scope_parameter": "Nonce"},
+        {"token_request_headers": {"authorization": "x"}},
+    ],
+)
+def test_what_stayfast_sends_itself_cannot_be_configured(settings):
+    """By no setting, in no spelling: the checks of the callback rest on these parameters."""
+    with pytest.raises(ConfigInvalid):
+        OAuthProvider(service_name="x", **settings)
+
+
 def test_lists_may_be_written_as_lists():
     """The lists a person writes in Python are kept as they are read back: equal in use."""
     provider = OAuthProvider(service_name="x", scopes=["a", "b"], ports=[1, 2])

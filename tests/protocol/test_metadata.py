@@ -8,7 +8,13 @@ from dataclasses import replace
 import pytest
 from logins import CONFIG
 from recorded import answer
-from stayfast.engine.errors import ConfigInvalid, NetworkError, ProviderError
+from stayfast.engine.errors import (
+    ConfigInvalid,
+    NetworkError,
+    ProviderError,
+    TransportUnavailable,
+)
+from stayfast.engine.oauth.authorization_request import require_browser_login
 from stayfast.engine.oauth.metadata import (
     apply_metadata,
     discover,
@@ -21,6 +27,7 @@ from stayfast.engine.ports import HttpRequest, HttpResponse
 ISSUER = "https://login.acme.example/tenant"
 OIDC = "https://login.acme.example/tenant/.well-known/openid-configuration"
 OAUTH = "https://login.acme.example/.well-known/oauth-authorization-server/tenant"
+INSERTED = "https://login.acme.example/.well-known/openid-configuration/tenant"
 DOCUMENT = {
     "issuer": ISSUER,
     "authorization_endpoint": "https://login.acme.example/a",
@@ -35,6 +42,7 @@ DOCUMENT = {
     "code_challenge_methods_supported": ["plain", "S256"],
     "token_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
 }
+BROWSER_ONLY = {k: v for k, v in DOCUMENT.items() if k != "device_authorization_endpoint"}
 
 
 class Pages:
@@ -53,13 +61,14 @@ class Pages:
 @pytest.mark.parametrize(
     ("issuer", "expected"),
     [
-        (ISSUER, [OIDC, OAUTH]),
+        (ISSUER, [OIDC, OAUTH, INSERTED]),
         ("https://a.example", ["https://a.example/.well-known/openid-configuration",
                                "https://a.example/.well-known/oauth-authorization-server"]),
         ("https://a.example/", ["https://a.example/.well-known/openid-configuration",
                                 "https://a.example/.well-known/oauth-authorization-server"]),
         ("http://127.0.0.1:9/x", ["http://127.0.0.1:9/x/.well-known/openid-configuration",
-                                  "http://127.0.0.1:9/.well-known/oauth-authorization-server/x"]),
+                                  "http://127.0.0.1:9/.well-known/oauth-authorization-server/x",
+                                  "http://127.0.0.1:9/.well-known/openid-configuration/x"]),
     ],
 )  # fmt: skip
 def test_openid_appends_and_oauth_inserts(issuer, expected):
@@ -115,11 +124,14 @@ def test_a_configuration_keeps_its_client():
     [
         (["client_secret_post"], "auto_post"),
         (["client_secret_post", "client_secret_basic"], "auto"),
+        (["private_key_jwt", "client_secret_post"], "auto_post"),
+        (["private_key_jwt", "none"], "none"),
+        ([], "auto"),
         (None, "auto"),
         ([7], "auto"),
     ],
 )
-def test_a_server_that_takes_secrets_in_the_body_only_gets_them_there(methods, expected):
+def test_a_server_that_takes_one_way_of_authentication_gets_that(methods, expected):
     """Unless the configuration says how."""
     document = {**DOCUMENT, "token_endpoint_auth_methods_supported": methods}
     metadata = judge_metadata(ISSUER, answer(document))
@@ -127,6 +139,31 @@ def test_a_server_that_takes_secrets_in_the_body_only_gets_them_there(methods, e
     assert apply_metadata(CONFIG, metadata).token_endpoint_auth_method == expected
     said = replace(CONFIG, token_endpoint_auth_method="none")
     assert apply_metadata(said, metadata).token_endpoint_auth_method == "none"
+
+
+def test_a_server_that_takes_keys_only_is_refused_unless_the_configuration_says_how():
+    """A secret is not sent to a server that says it takes none."""
+    document = {**DOCUMENT, "token_endpoint_auth_methods_supported": ["private_key_jwt"]}
+    metadata = judge_metadata(ISSUER, answer(document))
+
+    with pytest.raises(ProviderError):
+        apply_metadata(CONFIG, metadata)
+    said = replace(CONFIG, token_endpoint_auth_method="client_secret_post")
+    assert apply_metadata(said, metadata).token_endpoint_auth_method == "client_secret_post"
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [{"require_pushed_authorization_requests": True}, {"response_types_supported": ["id_token"]}],
+)
+def test_what_a_browser_cannot_do_leaves_the_device_flow(promise):
+    """Nobody is sent to an address that cannot work; the device endpoint still can."""
+    metadata = discover(Pages({OIDC: answer({**DOCUMENT, **promise})}), ISSUER)
+    provider = apply_metadata(replace(CONFIG, auth_url="", device_url=None), metadata)
+
+    assert provider.device_url == "https://login.acme.example/d"
+    with pytest.raises(TransportUnavailable):
+        require_browser_login(provider)
 
 
 def test_unsafe_endpoints_and_odd_promises_are_left_out():
@@ -172,6 +209,9 @@ def test_no_document_is_no_metadata(status, body, error):
     [
         pytest.param({OIDC: answer(DOCUMENT)}, [OIDC], id="OpenID"),
         pytest.param({OAUTH: answer(DOCUMENT)}, [OIDC, OAUTH], id="OAuth"),
+        pytest.param({INSERTED: answer(DOCUMENT)}, [OIDC, OAUTH, INSERTED], id="OpenID, inserted"),
+        pytest.param({OIDC: answer({**DOCUMENT, "token_endpoint": None}), OAUTH: answer(DOCUMENT)},
+                     [OIDC, OAUTH], id="the first is incomplete"),
         pytest.param({OIDC: answer(b"", 500), OAUTH: answer(DOCUMENT)}, [OIDC, OAUTH],
                      id="500 for a path it does not know"),
         pytest.param({OIDC: answer({**DOCUMENT, "issuer": "https://x.example"}),
@@ -181,7 +221,7 @@ def test_no_document_is_no_metadata(status, body, error):
                      id="silent about PKCE"),
     ],
 )  # fmt: skip
-def test_discovery_tries_both_places(pages, asked):
+def test_discovery_tries_every_place(pages, asked):
     """The first that holds the issuer's own document."""
     http = Pages(pages)
 
@@ -199,6 +239,11 @@ def test_discovery_tries_both_places(pages, asked):
             ProviderError,
         ),
         ({OIDC: answer({**DOCUMENT, "code_challenge_methods_supported": []})}, ProviderError),
+        (
+            {OIDC: answer({**BROWSER_ONLY, "require_pushed_authorization_requests": True})},
+            ProviderError,
+        ),
+        ({OIDC: answer({**BROWSER_ONLY, "response_types_supported": ["id_token"]})}, ProviderError),
     ],
 )
 def test_discovery_that_finds_nothing_usable_says_why(pages, error):

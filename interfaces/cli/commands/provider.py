@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, cast, get_args
+from urllib.parse import urlsplit
 
 import click
 
-from ....engine.errors import ConfigMissing
-from ....engine.oauth.metadata import ENDPOINTS, discover
-from ....engine.oauth.provider import DEFAULT_REDIRECT_URI, OAuthProvider
+from ....engine.errors import ConfigInvalid, ConfigMissing
+from ....engine.oauth.metadata import ENDPOINTS, ServerMetadata, discover
+from ....engine.oauth.provider import DEFAULT_REDIRECT_URI, ClientAuthentication, OAuthProvider
 from ....storage.paths import config_dir
 from ....storage.private_file import CONFIG_VARIABLE, ensure_directory
 from ...provider_file import ProviderFile
@@ -24,6 +25,18 @@ _SETTINGS = (
         type=click.Path(dir_okay=False, resolve_path=True),
         default=None,
         help="A file that holds the client secret.",
+    ),
+    click.option(
+        "--auth-method",
+        "token_endpoint_auth_method",
+        type=click.Choice(get_args(ClientAuthentication)),
+        default=None,
+        help="How the client proves itself; else what the provider publishes decides.",
+    ),
+    click.option(
+        "--client-id-in-body/--client-id-in-header",
+        default=None,
+        help="Whether the client id is repeated in the body beside Basic.",
     ),
     click.option("--scope", "scopes", multiple=True, help="Scopes to ask for; may be repeated."),
     click.option("--redirect-uri", default=None, help="The registered redirect address."),
@@ -90,7 +103,18 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
     if "issuer" in members:
         found = discover(app.assembly().http, members["issuer"])
         terminal.say("Found the provider's metadata.", mark="good")
-        members = {**_discovered(found), **members}
+        for what, host in _elsewhere(found):
+            terminal.say(
+                f"its {what} is at {host}, not at the issuer's host; trust it only if you know why",
+                mark="warn",
+            )
+        chosen = members.get("token_endpoint_auth_method", "auto") != "auto"
+        method = None if chosen else found.authentication
+        members = {
+            **_discovered(found),
+            **({"token_endpoint_auth_method": method} if method else {}),
+            **members,
+        }
     elif "token_url" not in members:
         raise ConfigMissing(
             "an issuer, or a token endpoint, is needed",
@@ -146,13 +170,24 @@ def _members(given: dict[str, Any]) -> dict[str, Any]:
     if "scopes" in members:
         members["scopes"] = [scope for one in members["scopes"] for scope in one.split()]
     if "params" in members:
-        pairs = (one.partition("=") for one in members.pop("params"))
+        pairs = [one.partition("=") for one in members.pop("params")]
+        if any(not name.strip() or not equals for name, equals, _ in pairs):
+            raise ConfigInvalid("a request parameter is NAME=VALUE", hint="--param prompt=consent")
         members["extra_auth_params"] = {name: value for name, _, value in pairs}
     return members
 
 
-def _discovered(found: Any) -> dict[str, Any]:
+def _elsewhere(found: ServerMetadata) -> list[tuple[str, str]]:
+    """The endpoints that another host than the issuer's serves, and which (RFC 9700 §4.4)."""
+    home = urlsplit(found.issuer).netloc.lower()
+    named = [(published, getattr(found, published)) for published in ENDPOINTS.values()]
+    hosts = [(name, urlsplit(url).netloc.lower()) for name, url in named if url]
+    return [(name.replace("_", " "), host) for name, host in hosts if host != home]
+
+
+def _discovered(found: ServerMetadata) -> dict[str, Any]:
     """What a provider publishes, as the provider file spells it."""
     spelt = {name: getattr(found, published) for name, published in ENDPOINTS.items()}
     spelt["iss_required"] = found.iss_supported or None
+    spelt["par_required"] = found.par_required or None
     return {name: value for name, value in spelt.items() if value is not None}
