@@ -32,6 +32,31 @@ _LINUX: Final = (
     ("xdg-open",), ("gio", "open"), ("x-www-browser",), ("sensible-browser",), ("firefox",),
     ("google-chrome",), ("chromium",),
 )  # fmt: skip
+_NEEDED: Final = frozenset(
+    {
+        "PATH", "HOME", "USER", "LOGNAME", "USERNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM",
+        "TMPDIR", "TEMP", "TMP", "PWD", "HOSTNAME", "LOCPATH",
+        # the display, and the desktop that is asked for its browser
+        "DISPLAY", "XAUTHORITY", "ICEAUTHORITY", "SESSION_MANAGER", "DESKTOP_SESSION", "BROWSER",
+        "DESKTOP_STARTUP_ID", "GDMSESSION", "DBUS_SESSION_BUS_ADDRESS", "XMODIFIERS",
+        "XCURSOR_THEME", "XCURSOR_SIZE", "SWAYSOCK", "I3SOCK", "SECURITYSESSIONID", "SSH_TTY",
+        "SSH_CONNECTION",
+        # the network, as the user has set it for all programs
+        "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        # a browser of another system: of Windows, or outside of this container
+        "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "APPDATA", "LOCALAPPDATA",
+        "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)", "PROGRAMW6432", "ALLUSERSPROFILE",
+        "USERPROFILE", "USERDOMAIN", "HOMEDRIVE", "HOMEPATH", "COMPUTERNAME", "WSLENV",
+        "WSL_DISTRO_NAME", "WSL_INTEROP", "FLATPAK_ID", "CONTAINER", "SNAP", "REMOTE_CONTAINERS",
+        "CODESPACES", "VSCODE_IPC_HOOK_CLI",
+    }
+)  # fmt: skip
+_NEEDED_BEGIN: Final = (
+    "LC_", "XDG_", "LD_", "DYLD_", "WAYLAND_", "GNOME_", "KDE_", "PLASMA_", "QT_", "GTK_", "GDK_",
+    "GIO_", "CLUTTER_", "MOZ_", "CHROME_", "FONTCONFIG_", "IM_", "MESA_", "LIBGL_", "LIBVA_",
+    "VDPAU_", "__GL", "__NV", "__CF", "PULSE_", "PIPEWIRE_", "NIX_", "SNAP_",
+)  # fmt: skip
 # Seconds in which a launcher that cannot work exits. One that still runs then is taken for a
 # browser; a longer wait would delay each login on machines where the launcher is the browser.
 _PATIENCE: Final = 0.4
@@ -59,7 +84,7 @@ class SystemBrowser:
             if is_text_browser(command[0]):
                 why = f"{program} is a text browser"
                 continue
-            problem = _launch(_with_url(command, url), without_secrets(self._environ))
+            problem = _launch(_with_url(command, url), for_a_browser(self._environ))
             if problem is None:
                 return None
             why = f"{program}: {problem}"
@@ -103,16 +128,16 @@ def launchers(environ: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
     return _LINUX
 
 
-def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` without passphrases, client secrets and tokens.
+def for_a_browser(environ: Mapping[str, str]) -> dict[str, str]:
+    """As much of ``environ`` as a browser needs.
 
-    A browser needs none of them, lives for days, and shows its environment to its own children.
+    It lives for days and shows its environment to every program it starts. So what is not known to
+    be needed stays here: passwords of databases, client secrets, keys of clouds.
     """
     return {
         name: value
         for name, value in environ.items()
-        if not name.endswith(("_CLIENT_SECRET", "_PASSPHRASE"))
-        and not name.startswith("STAYFAST_TOKEN")
+        if name.upper() in _NEEDED or name.upper().startswith(_NEEDED_BEGIN)
     }
 
 

@@ -20,6 +20,7 @@ from ...engine.errors import StayfastError, StorageError
 from ...engine.record import TokensNotSaved
 from ...storage.host import CLOCK
 from ...storage.locks import name_holder, shared_with_child
+from ..process import forbid_core_dumps
 from .channel import Channel
 from .signals import DEFERRED, deferred_signals
 from .wire import pack_outcome, unpack_events, unpack_outcome
@@ -105,6 +106,7 @@ class ForkCourier:
     ) -> NoReturn:
         try:
             os.setsid()
+            forbid_core_dumps()
             for number in DEFERRED:
                 signal.signal(number, signal.SIG_IGN)
             _keep_only({home.fileno(), *locks})

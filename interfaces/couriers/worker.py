@@ -17,6 +17,7 @@ from ...storage.locks import name_holder
 from ...storage.opening import open_handed_over
 from ...storage.vault.handover import Handover
 from ..http import RequestsHttp
+from ..process import forbid_core_dumps
 from . import InlineCourier
 from .channel import Channel, EventForwarder
 from .fork import run
@@ -28,6 +29,7 @@ _YES: Final = cbor.encode({"ready": True})
 
 def serve(end: socket.socket) -> None:
     """Perform what comes through ``end`` until it is closed, or nothing has come for long."""
+    forbid_core_dumps()
     home = Channel(end)
     terms = home.receive()
     # another version was installed meanwhile, and may use another wire format

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import shlex
+import signal
 import subprocess
-from collections.abc import Mapping
-from typing import Final
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
 
 from ...engine.errors import StorageError
+from ..host import SystemClock
 from .sealing import KEY_OCTETS, hmac
 
 CREDENTIAL: Final = "stayfast"
@@ -16,8 +21,15 @@ CREDENTIAL: Final = "stayfast"
 KEY_COMMAND: Final = "STAYFAST_KEY_COMMAND"
 """The variable that names the command. The vault does not name it: what a file says is never run."""
 _PATIENCE: Final = 30.0  # seconds
-_LIMIT: Final = 64 * 1024
+_AGAIN: Final = 10.0  # seconds
+_STEP: Final = 0.05  # seconds between looks whether the command has ended
+_LIMIT: Final = 64 * 1024  # octets
 _LEAST: Final = 16  # octets; less is not a key but a password
+_clock: Final = SystemClock()
+_main: Final = threading.main_thread()
+_asking: Final = threading.Lock()
+_answers: Final[dict[tuple[bytes, str], bytes]] = {}
+_refusals: Final[dict[str, tuple[float, str]]] = {}
 
 
 def credential_key(environ: Mapping[str, str]) -> bytes:
@@ -43,39 +55,148 @@ def credential_key(environ: Mapping[str, str]) -> bytes:
         ) from error
 
 
-def command_key(environ: Mapping[str, str]) -> bytes:
+def command_key(environ: Mapping[str, str], *, known_by: bytes = b"") -> bytes:
     """The key that the user's command prints.
 
+    It is asked once a process, since each answer may take a touch or a passphrase. A refusal is kept
+    for :data:`_AGAIN` seconds: what opens the vault several times does not wait as often.
+
+    Args:
+        environ: Names the command.
+        known_by: What an earlier answer must have opened to serve again; without it the command is
+            asked.
+
     Raises:
-        StorageError: It is not named, fails, takes too long, or prints nothing.
+        StorageError: It is not named, fails, takes too long, prints too much or nothing.
     """
     hint = f"export {KEY_COMMAND}='secret-tool lookup stayfast key'"
+    command = environ.get(KEY_COMMAND, "")
     try:
-        words = shlex.split(environ.get(KEY_COMMAND, ""))
+        words = shlex.split(command)
     except ValueError:
         words = []
     if not words:
         raise StorageError("this vault opens with the output of a command", hint=hint)
+    with _asking:  # several threads ask at once: the second gets the answer of the first
+        if known_by and (known_by, command) in _answers:
+            return _answers[known_by, command]
+        since, why = _refusals.get(command, (0.0, ""))
+        if since and _clock.monotonic() - since < _AGAIN:
+            raise StorageError(why, hint=hint)
+        try:
+            output = _output_of(words, environ)
+            key = _key(output.strip(), f"the output of {KEY_COMMAND}")
+        except StorageError as error:
+            _refusals[command] = (_clock.monotonic(), error.message)
+            raise
+        except OSError as error:
+            why = (error.strerror or "unknown error").lower()
+            raise StorageError(
+                f"the command of {KEY_COMMAND} cannot be run: {why}", hint=hint
+            ) from error
+        if known_by:
+            _answers[known_by, command] = key
+        return key
+
+
+def forget_answer(known_by: bytes) -> None:
+    """Ask again the next time: the answer does not open what it is for."""
+    for kept in [kept for kept in _answers if kept[0] == known_by]:
+        del _answers[kept]
+
+
+def _output_of(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
+    """What the command prints until it ends.
+
+    It gets a process group of its own, so that all of it can be ended if it takes too long. Where we
+    are in the foreground of a terminal the group is put there, or the command could not ask its user
+    anything. A program it leaves behind may hold the output open, so the end of the command counts,
+    and not the end of its output.
+    """
+    hint = f"{KEY_COMMAND}: the command must print the key and end"
+    ours, theirs = os.pipe()
     try:
-        # its standard error is the user's terminal: it may have to ask for something
-        done = subprocess.run(  # noqa: S603  the user's own words
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_PATIENCE, check=False
+        process = subprocess.Popen(  # noqa: S603  the user's own words
+            words,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            process_group=0 if os.name == "posix" else None,
         )
-    except subprocess.TimeoutExpired as error:
-        raise StorageError(
-            f"the command of {KEY_COMMAND} gave no answer in {_PATIENCE:.0f} s", hint=hint
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"the command of {KEY_COMMAND} cannot be run: "
-            f"{(error.strerror or 'unknown error').lower()}",
-            hint=hint,
-        ) from error
-    if done.returncode:
-        raise StorageError(
-            f"the command of {KEY_COMMAND} failed with status {done.returncode}", hint=hint
-        )
-    return _key(done.stdout[:_LIMIT].strip(), f"the output of {KEY_COMMAND}")
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    try:
+        with _in_the_foreground(process.pid):
+            return _read(process, ours, hint)
+    except BaseException:
+        _end(process)
+        raise
+    finally:
+        os.close(ours)
+
+
+def _read(process: subprocess.Popen[bytes], output: int, hint: str) -> bytes:
+    deadline = _clock.monotonic() + _PATIENCE
+    octets = b""
+    ended = False
+    while True:
+        status = process.poll()
+        ready, _, _ = select.select([output], [], [], 0 if status is not None else _STEP)
+        read = os.read(output, _LIMIT) if ready else b""
+        octets += read
+        ended = ended or (bool(ready) and not read)
+        if len(octets) > _LIMIT:
+            raise StorageError(
+                f"the command of {KEY_COMMAND} prints more than {_LIMIT // 1024} KiB", hint=hint
+            )
+        if status is not None and not read:
+            break
+        if ended and status is None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_STEP)
+        if _clock.monotonic() > deadline:
+            raise StorageError(
+                f"the command of {KEY_COMMAND} gave no answer in {_PATIENCE:.0f} s", hint=hint
+            )
+    if status:
+        raise StorageError(f"the command of {KEY_COMMAND} failed with status {status}", hint=hint)
+    return octets
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the command and all that it has started."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+@contextmanager
+def _in_the_foreground(group: int) -> Generator[None]:
+    """Give the terminal to ``group``, if it is ours to give; and take it back."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+    except (OSError, AttributeError):
+        yield
+        return
+    before: Any = None
+    try:
+        if os.tcgetpgrp(terminal) == os.getpgrp() and threading.current_thread() is _main:
+            # from the background, which we are in until we have it back, the call would stop us
+            before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(terminal, group)
+            os.killpg(group, signal.SIGCONT)  # it was stopped if it asked before it could
+        yield
+    finally:
+        if before is not None:
+            with suppress(OSError):
+                os.tcsetpgrp(terminal, os.getpgrp())
+            signal.signal(signal.SIGTTOU, before)
+        os.close(terminal)
 
 
 def _key(secret: bytes, what: str) -> bytes:

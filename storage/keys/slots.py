@@ -137,7 +137,7 @@ def _slot_key(
         item = str(slot.params.get("item", "key"))
         return expand(keyring(header.store, item), "keyring", header.store)
     if slot.kind in {CREDENTIALS, COMMAND}:
-        return expand(outside_key(slot.kind, environ), slot.kind, header.store)
+        return _outside(slot, header, environ)
     if slot.kind == PASSPHRASE:
         given = passphrase()
         if given is None:
@@ -146,6 +146,22 @@ def _slot_key(
             )
         return _stretch(given, slot.params)
     return None  # a kind of a newer version: another slot may do
+
+
+def _outside(slot: Slot, header: Header, environ: Mapping[str, str]) -> bytes:
+    """The key of a slot that somebody else keeps.
+
+    A command that was asked before in this process is asked again only if its answer does not fit:
+    the vault may have got another key meanwhile.
+    """
+    if slot.kind == CREDENTIALS:
+        return expand(outside_key(slot.kind, environ), slot.kind, header.store)
+    from .outside import command_key, forget_answer  # noqa: PLC0415  only those who have one
+
+    key = expand(command_key(environ, known_by=slot.commitment), slot.kind, header.store)
+    if slot.unwrap(key, header.store) is None:
+        forget_answer(slot.commitment)
+    return key
 
 
 def outside_key(kind: str, environ: Mapping[str, str]) -> bytes:

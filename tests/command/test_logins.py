@@ -27,6 +27,11 @@ def test_a_login_by_the_browser_and_all_that_follows(world: World) -> None:
     assert (told["schema"], told["access_token"]) == ("stayfast.token/1", token)
     ran = world.run("exec", "demo", "--", "sh", "-c", "printf %s $ACCESS_TOKEN")
     assert ran.out == token
+    ours = {"STAYFAST_PASSPHRASE": "p", "STAYFAST_KEY_COMMAND": "k", "DEMO_CLIENT_SECRET": "s"}
+    given = world.run("exec", "demo", "--", "env", env={**ours, "MINE": "x", "PGPASSWORD": "mine"})
+    names = {line.partition("=")[0] for line in given.out.splitlines()}
+    assert {"ACCESS_TOKEN", "MINE", "PGPASSWORD"} <= names  # the user's own are the user's
+    assert not names & set(ours)
 
     assert world.run("refresh", "demo").code == 0
     assert world.run("token", "demo").out.strip() != token

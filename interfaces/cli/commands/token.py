@@ -16,6 +16,7 @@ import click
 from ....engine.errors import AuthRequired, ConfigInvalid, NotFound, TokenExpired
 from ....engine.oauth.token_endpoint import bearer_token
 from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
+from ...process import core_dumps_as_before
 from ..app import App, takes_app
 from ..fast import SCROLLBACK_NOTE
 from ..login_messages import keep_trying_to_save
@@ -284,14 +285,28 @@ def execute(app: App, *, provider: str, var: str, account: str, command: tuple[s
         secret = bearer_token(_refreshed(app, provider, account, 60.0, force=False))
     app.report_failed_sinks()  # nothing of ours runs after the command has taken our place
     try:
-        with _default_signals():
-            os.execvpe(command[0], command, {**app.environ, var: secret})  # noqa: S606  its purpose
+        with _default_signals(), core_dumps_as_before():
+            environ = {**_without_ours(app.environ), var: secret}
+            os.execvpe(command[0], command, environ)  # noqa: S606  its purpose
     except OSError as error:
         kind = _CommandNotFound if error.errno == errno.ENOENT else _CommandNotRun
         raise kind(
             f"{command[0]} cannot be run: {(error.strerror or type(error).__name__).lower()}",
             hint=f"stayfast exec {provider} -- COMMAND",
         ) from error
+
+
+def _without_ours(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` without what opens the vault, proves a client or is a token: COMMAND gets one."""
+    store = environ.get("STAYFAST_STORE", "")
+    secret = {"STAYFAST_PASSPHRASE", "STAYFAST_KEY_COMMAND", "STAYFAST_TOKEN"}
+    if "://" in store and "@" in store:  # the address of a database, with its password
+        secret.add("STAYFAST_STORE")
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in secret and not name.endswith("_CLIENT_SECRET")
+    }
 
 
 @contextmanager
