@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import grp  # noqa: F401  the user without rights may not be able to read the file of this module
+import importlib
 import os
 import pickle
 import shutil
@@ -10,7 +10,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pytest
 from stayfast.engine.errors import ConfigInvalid, StayfastError, StorageError
@@ -22,6 +22,7 @@ from stayfast.testing.storage_contract import finished, saved
 
 T = TypeVar("T")
 NOBODY, STRANGER = 65534, 12345
+importlib.import_module("grp")  # the user without rights may not be able to read its file
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 
 
@@ -65,7 +66,7 @@ def as_that_user(deed: Callable[[], T]) -> T:
     if good:
         return value
     assert isinstance(value, tuple), value
-    code, message, hint = value
+    code, message, hint = cast("tuple[int, str, str | None]", value)
     raised = StorageError(message, hint=hint)
     assert raised.exit_code == code
     raise raised
@@ -172,8 +173,8 @@ def test_root_in_a_users_home_leaves_it_to_the_user(place: Path, there: bool) ->
     for deed in deeds:
         with pytest.raises(StorageError) as caught:
             deed()
-        assert "nobody" in caught.value.hint
-        assert "chown" not in caught.value.hint
+        assert "nobody" in str(caught.value.hint)
+        assert "chown" not in str(caught.value.hint)
     assert sorted(place.rglob("*")) == before
     as_that_user(lambda: vault_in(place).probe())
 
@@ -186,7 +187,7 @@ def test_no_hint_gives_a_store_away(place: Path) -> None:
     (place / "s").mkdir(mode=0o700)
     with pytest.raises(StorageError) as caught:
         as_that_user(lambda: check_directory(str(place / "s")))
-    assert "chown" not in caught.value.hint
+    assert "chown" not in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("which", ["s", "c"])
@@ -284,8 +285,8 @@ def test_who_can_write_above_a_directory_can_replace_it(
     else:
         with pytest.raises(StorageError) as caught:
             check_directory(str(way))
-        assert caught.value.hint.startswith("chmod ")
-        assert str(spoilt) in caught.value.hint
+        assert str(caught.value.hint).startswith("chmod ")
+        assert str(spoilt) in str(caught.value.hint)
 
 
 def test_what_is_above_the_home_directory_is_trusted(
@@ -322,7 +323,7 @@ def test_providers_that_others_can_write_are_refused(tmp_path: Path, deed: str) 
         spoilt.chmod(0o777)
     with pytest.raises(ConfigInvalid) as caught:
         Catalogue(str(config), environ={}).names()
-    assert caught.value.hint.startswith("chmod ")
+    assert str(caught.value.hint).startswith("chmod ")
 
 
 def test_providers_that_cannot_be_looked_at_are_not_absent(place: Path) -> None:
@@ -382,8 +383,8 @@ def test_without_a_home_directory_nothing_lands_in_the_working_directory(
     environ = {} if home is None else {"HOME": home}
     with pytest.raises(StorageError) as caught:
         call(environ)
-    assert "HOME" in caught.value.hint
-    assert "STAYFAST_" in caught.value.hint
+    assert "HOME" in str(caught.value.hint)
+    assert "STAYFAST_" in str(caught.value.hint)
     whole = {
         **environ, "XDG_STATE_HOME": "/x", "XDG_CONFIG_HOME": "/x",
     }  # fmt: skip
