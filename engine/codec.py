@@ -12,7 +12,16 @@ from . import cbor
 from .errors import Damaged, NewerFormat, StayfastError
 from .oauth.provider import OAuthConfig
 from .oauth.tokens import OAuthTokens
-from .record import Challenge, DeviceGrant, Exchange, Identity, Login, Presentation, Summary
+from .record import (
+    Challenge,
+    DeviceGrant,
+    Exchange,
+    Identity,
+    Login,
+    Presentation,
+    Setback,
+    Summary,
+)
 from .secret import Secret
 from .table import State
 
@@ -86,6 +95,7 @@ def _hide(value: str | None) -> Secret | None:
 
 def _login_members(login: Login) -> dict[str, Any]:
     challenge, shown, exchange = login.challenge, login.presentation, login.exchange
+    setback = login.setback
     return _present(
         schema=SCHEMA,
         id=login.id,
@@ -117,6 +127,14 @@ def _login_members(login: Login) -> dict[str, Any]:
         tokens=login.tokens and login.tokens.to_dict(),
         identity=_identity_members(login.identity),
         replaces=login.replaces or None,
+        setback=setback
+        and _present(
+            tries=setback.tries,
+            doubts=setback.doubts,
+            lost=setback.lost,
+            retry_at=setback.retry_at,
+            message=setback.message,
+        ),
     )
 
 
@@ -162,6 +180,7 @@ def _summary_members(summary: Summary) -> dict[str, Any]:
 def _login(members: Mapping[str, Any]) -> Login:
     challenge, shown = members.get("challenge"), members.get("presentation")
     exchange, tokens = members.get("exchange"), members.get("tokens")
+    setback = members.get("setback")
     return Login(
         id=members["id"],
         version=members["version"],
@@ -197,6 +216,15 @@ def _login(members: Mapping[str, Any]) -> Login:
         tokens=OAuthTokens.from_dict(tokens) if tokens else None,
         identity=_identity(members.get("identity")),
         replaces=members.get("replaces", False),
+        setback=Setback(
+            tries=setback["tries"],
+            doubts=setback["doubts"],
+            lost=setback["lost"],
+            retry_at=setback.get("retry_at"),
+            message=setback["message"],
+        )
+        if setback
+        else None,
     )
 
 

@@ -187,6 +187,8 @@ class NetworkError(StayfastError):
     """
 
     code = "NETWORK_ERROR"
+    sent: bool = True
+    """Whether the request may have left this machine, and so may have been acted upon."""
 
 
 class ProviderError(StayfastError):

@@ -87,6 +87,25 @@ class Exchange:
     code: Secret | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setback:
+    """Why the last refresh brought no tokens. The next tokens erase it.
+
+    Attributes:
+        tries: How many refreshes in a row brought none.
+        doubts: How many answers in a row may mean that the refresh token is dead, without saying so.
+        lost: Whether the provider may have acted upon a refresh whose answer never came.
+        retry_at: When the next refresh may be sent, POSIX seconds, if the provider asked us to wait.
+        message: What the caller was told.
+    """
+
+    tries: int
+    doubts: int = 0
+    lost: bool = False
+    retry_at: float | None = None
+    message: str = ""
+
+
 ExchangeKind: TypeAlias = Literal["code", "refresh"]
 
 
@@ -129,6 +148,7 @@ class Login:
         tokens: What the login obtained.
         identity: Whose they are, where an ID token said so.
         replaces: Whether it takes the place of the account's older login, even of another person.
+        setback: Why the last refresh brought no tokens.
     """
 
     id: str
@@ -147,6 +167,7 @@ class Login:
     tokens: OAuthTokens | None = None
     identity: Identity | None = None
     replaces: bool = False
+    setback: Setback | None = None
 
     def __copy__(self) -> Login:
         return self

@@ -51,7 +51,9 @@ def explain(
         )
     for test, message, hint in _SENTENCES:
         if test(causes, names):
-            return NetworkError(message.format(host=host), hint=hint.format(host=host))
+            found = NetworkError(message.format(host=host), hint=hint.format(host=host))
+            found.sent = not _before_sending(causes, names)
+            return found
     return NetworkError(f"no answer came from {host}", hint=_LATER)
 
 
@@ -91,6 +93,17 @@ def _named(*kinds: str) -> Callable[[list[BaseException], set[str]], bool]:
 
 def _unreachable(causes: list[BaseException], _: set[str]) -> bool:
     return any(isinstance(cause, OSError) and cause.errno in _UNREACHABLE for cause in causes)
+
+
+def _before_sending(causes: list[BaseException], names: set[str]) -> bool:
+    """Whether no connection was made, so that nothing can have been acted upon."""
+    made_none = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
+    return (
+        any(isinstance(cause, made_none) for cause in causes)
+        or _unreachable(causes, names)
+        or _bad_bundle(causes, names)
+        or bool(names & {"ConnectTimeout", "ConnectTimeoutError", "NameResolutionError"})
+    )
 
 
 def _bad_bundle(causes: list[BaseException], names: set[str]) -> bool:

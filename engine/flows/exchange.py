@@ -21,10 +21,11 @@ from ..errors import (
 from ..oauth.callback import saved_callback
 from ..oauth.device import PollAnswer, PollKind, judge_poll, poll_request
 from ..oauth.id_token import Identification
+from ..oauth.provider_response import retry_after
 from ..oauth.token_endpoint import code_request, judge_token_response, refresh_request
 from ..ports import Verdict, VerdictKind
 from ..reasons import Reason
-from ..record import TokensNotSaved, account_alias, account_names
+from ..record import Setback, TokensNotSaved, account_alias, account_names
 from ..table import Trigger
 from .ledger import Circumstances
 
@@ -301,7 +302,7 @@ class RefreshExchange:
 
         Raises:
             TokenRefreshFailed: The provider refused the refresh token.
-            NetworkError: No usable answer; the refresh token is untouched.
+            NetworkError: No usable answer; the refresh token is kept for the next try.
             ProviderError: The provider refused this client; the refresh token is untouched.
             StorageConflict: Somebody else has changed the login meanwhile.
             TokensNotSaved: New tokens arrived and could not be saved; they are in the error.
@@ -311,20 +312,24 @@ class RefreshExchange:
             msg = f"login {login.short_id} has no refresh token"
             raise TokenExpired(msg, hint=f"stayfast login {login.provider}")
         request = refresh_request(login.config, tokens.refresh_token)
+        again = again or (login.setback is not None and login.setback.lost)
         # fetched first: once the answer is here, nothing but saving may stand in the way
         keys = self._identification.keys_at_hand(login.config) if tokens.id_token else None
         try:
             response, again = send_twice(lease, self._dependencies.http, request, again=again)
-        except NetworkError:
-            self._postpone(login, lease, Reason.NETWORK)
+        except NetworkError as error:
+            error.hint = error.hint or "try again in a while"
+            self._postpone(
+                login, lease, Reason.NETWORK, self._setback(login, error.message, lost=error.sent)
+            )
             raise
         try:
             fresh = judge_token_response(login.config, response, previous=tokens)
             identified = self._identification.identify_refreshed(login, fresh, keys)
-        except NetworkError:
-            self._postpone(
-                login, lease, Reason.PROVIDER_BUSY, Circumstances(http_status=response.status)
-            )
+        except NetworkError as error:
+            said = Circumstances(http_status=response.status)
+            trouble = self._trouble(login, response, error)
+            self._postpone(login, lease, Reason.PROVIDER_BUSY, trouble, said)
             raise
         except ProviderError as error:
             raise self._refused(login, lease, error, again=again) from error
@@ -360,10 +365,54 @@ class RefreshExchange:
             tokens=arrived.tokens,
             identity=arrived.identity,
             exchange=None,
+            setback=None,
+        )
+
+    def _setback(
+        self,
+        login: Login,
+        message: str,
+        *,
+        lost: bool = False,
+        doubt: bool = False,
+        retry_at: float | None = None,
+    ) -> Setback:
+        before = login.setback or Setback(tries=0)
+        return Setback(
+            tries=before.tries + 1,
+            doubts=before.doubts + 1 if doubt else 0,
+            lost=lost or before.lost,
+            retry_at=retry_at,
+            message=message,
+        )
+
+    def _trouble(self, login: Login, response: HttpResponse, error: NetworkError) -> Setback:
+        """What to keep of an answer that settles nothing; ``error`` says how to go on."""
+        empty = response.status == 400 and not response.body.strip()
+        if empty and login.setback is not None and login.setback.doubts:
+            error.message += ", again: a new sign-in is probably needed"
+            error.hint = f"stayfast login {login.provider}"
+        wait = retry_after(response)
+        if wait is not None:
+            error.message += f"; it asks to wait {wait:.0f} s"
+        error.args = (error.message,)
+        # a gateway that gives up, or an answer that cannot be used, may hide one that was acted upon
+        acted_upon = response.status in {500, 502, 504} or response.status // 100 == 2
+        return self._setback(
+            login,
+            error.message,
+            lost=acted_upon,
+            doubt=empty,
+            retry_at=None if wait is None else self._dependencies.clock.now() + wait,
         )
 
     def _postpone(
-        self, login: Login, lease: Lease, reason: Reason, circumstances: Circumstances | None = None
+        self,
+        login: Login,
+        lease: Lease,
+        reason: Reason,
+        setback: Setback,
+        circumstances: Circumstances | None = None,
     ) -> None:
         self._dependencies.ledger.advance(
             login,
@@ -372,6 +421,7 @@ class RefreshExchange:
             reason=reason,
             circumstances=circumstances or Circumstances(),
             exchange=None,
+            setback=setback,
         )
 
     def _refused(
@@ -383,10 +433,14 @@ class RefreshExchange:
             msg = "another process has changed this login meanwhile"
             raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
         said = Circumstances(http_status=error.status, oauth_error=error.oauth_error)
-        if error.oauth_error in _CLIENT_ERRORS | _REQUEST_ERRORS:
+        about_us = error.oauth_error in _CLIENT_ERRORS
+        doubted = login.setback is not None and login.setback.doubts > 0
+        # some servers say so of a dead refresh token: from the second time on that is assumed
+        if error.oauth_error in _REQUEST_ERRORS or (about_us and not doubted):
             if error.hint is None:
                 error.hint = f"stayfast provider edit {login.provider}"
-            self._postpone(login, lease, Reason.PROVIDER_ERROR, said)
+            trouble = self._setback(login, error.message, doubt=about_us)
+            self._postpone(login, lease, Reason.PROVIDER_ERROR, trouble, said)
             return error
         if error.reason is not None:
             reason = Reason(error.reason)
@@ -445,8 +499,12 @@ def send_twice(
     """
     try:
         return send_under(lease, http, request), again
-    except NetworkError:
-        return send_under(lease, http, request), True
+    except NetworkError as first:
+        try:
+            return send_under(lease, http, request), again or first.sent
+        except NetworkError as second:
+            second.sent = second.sent or first.sent
+            raise
 
 
 def keep_waiting(lease: Lease) -> None:

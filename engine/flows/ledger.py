@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..oauth.tokens import OAuthTokens
     from ..ports import Clock, Lease, Observer, Storage
     from ..reasons import Refusal
-    from ..record import Challenge, Exchange, Identity, Login, Presentation
+    from ..record import Challenge, Exchange, Identity, Login, Presentation, Setback
 
 
 class Amendment(TypedDict, total=False):
@@ -31,6 +31,7 @@ class Amendment(TypedDict, total=False):
     identity: Identity | None
     account: str
     deadline: float | None
+    setback: Setback | None
 
 
 class Decision(Amendment, total=False):
@@ -151,6 +152,7 @@ class Ledger:
                 presentation=None,
                 exchange=None,
                 tokens=None,
+                setback=None,
                 deadline=None,
             )
         event = self._event(login, after, trigger, now, circumstances)

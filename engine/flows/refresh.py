@@ -15,6 +15,7 @@ from ..errors import (
     TokenRefreshFailed,
 )
 from ..lifetime import eagerness, serves
+from ..oauth.provider_response import LONGEST_WAIT
 from ..oauth.tokens import DEFAULT_BUFFER
 from ..reasons import Reason
 from ..record import DEFAULT_ACCOUNT, Exchange, TokensNotSaved, account_alias
@@ -126,7 +127,7 @@ class Refresh:
             AuthRequired: Nobody is signed in.
             TokenExpired: Expired, and there is no refresh token.
             TokenRefreshFailed: The provider refused the refresh token, now or earlier.
-            NetworkError: No usable answer; the refresh token is untouched.
+            NetworkError: No usable answer; the refresh token is kept for the next try.
             ProviderError: The provider refused this client; the refresh token is untouched.
             LoginBusy: Another process holds the login and did not finish in time.
             StorageConflict: Other processes have kept changing the login.
@@ -141,6 +142,12 @@ class Refresh:
             rounds += 1
             try:
                 return self._under_lease(login, seen, buffer, force=force)
+            except (NetworkError, ProviderError, TokenRefreshFailed):
+                login = self.find(provider, account)
+                # what is asked beyond the usual buffer is a wish to be met, or to be refused
+                if force or buffer > DEFAULT_BUFFER or not self.usable(login.summary(), 0.0):
+                    raise
+                return login  # its token has some seconds left
             except (StorageConflict, LoginBusy) as error:
                 login = self.find(provider, account)
                 last = isinstance(error, LoginBusy) or rounds == _ROUNDS
@@ -193,7 +200,28 @@ class Refresh:
                 raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
             if self._serves(current, seen, buffer, force=force):
                 return current
+            self._heed(current, seen)
             return self._refresh(current, lease, force=force)
+
+    def _heed(self, login: Login, seen: Login) -> None:
+        """Answer from an earlier refresh that brought nothing, where another would be too soon.
+
+        Whoever waited while another process tried has the answer of that try.
+
+        Raises:
+            NetworkError: With what that try was told.
+        """
+        setback = login.setback
+        if setback is None or login.state is not State.EXPIRED:
+            return
+        left = (setback.retry_at or 0.0) - self._dependencies.clock.now()
+        if 0 < left <= LONGEST_WAIT:  # more than that: the clock was put back since
+            raise NetworkError(
+                f"{login.provider} asked us to wait before the next refresh, {left:.0f} s from now",
+                hint=f"try again in {left:.0f} s",
+            )
+        if login.id == seen.id and setback != seen.setback:
+            raise NetworkError(setback.message, hint="try again in a while")
 
     def _refresh(self, login: Login, lease: Lease, *, force: bool) -> Login:
         again = login.state is State.EXCHANGING  # its process stopped: the lease is ours

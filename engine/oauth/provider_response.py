@@ -37,6 +37,8 @@ _PASSING: Final = frozenset(
 _UNREADABLE: Final = "invalid_response"
 _TEXT_LIMIT: Final = 100  # digits of an integer: Python refuses to read thousands of them
 _DEPTH: Final = 32
+LONGEST_WAIT: Final = 3600.0
+"""Seconds: a provider that asks for more must not keep a user from a login that is well again."""
 _LATER: Final = frozenset({408, 425, 429})
 
 
@@ -153,6 +155,25 @@ def error_code(members: Mapping[str, Any]) -> str | None:
         return None
     well_formed = isinstance(error, str) and _CODE.match(error) and quotable(error) == error
     return cast("str", error) if well_formed else _UNREADABLE
+
+
+def retry_after(response: HttpResponse) -> float | None:
+    """Seconds to wait before the next request, at most :data:`LONGEST_WAIT`, if the provider asks.
+
+    ``Retry-After`` is a number of seconds or a date (RFC 9110 §10.2.3). A date is measured by the
+    provider's own clock, where its answer shows it.
+    """
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return (
+            min(float(value), LONGEST_WAIT) if len(value) <= _TEXT_LIMIT else LONGEST_WAIT
+        ) or None
+    try:
+        moment = parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError, TypeError):
+        return None
+    wait = moment - (server_date(response) or response.received_at)
+    return min(wait, LONGEST_WAIT) if wait > 0 else None
 
 
 def server_date(response: HttpResponse) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -239,3 +240,123 @@ def test_a_rejected_token_is_refreshed_once_by_all_who_report_it(
     }
     assert len(found) == 1
     assert server.counts["token:refresh_token"] == 1
+
+
+def answers(status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> RequestsHttp:
+    """A network on which every refresh is answered so."""
+
+    class Answering(RequestsHttp):
+        def send(self, request: HttpRequest) -> HttpResponse:
+            asked.extend([request] if request.method == "POST" else [])
+            return HttpResponse(
+                status=status, headers=headers or {}, body=body, received_at=time.time()
+            )
+
+    asked: list[HttpRequest] = []
+    http = Answering()
+    http.asked = asked  # type: ignore[attr-defined]
+    return http
+
+
+@pytest.mark.parametrize("wait", ["600", "Thu, 26 Nov 2099 10:00:00 GMT", "9" * 400])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_provider_that_asks_to_wait_is_not_asked_again(
+    storage: MemoryStorage, expired: Login, status: int, wait: str
+) -> None:
+    """Retry-After is kept with the login, and later calls are answered from it, for an hour at most."""
+    http: Any = answers(status, {"retry-after": wait})
+    for _ in range(3):
+        with pytest.raises(NetworkError):
+            conductor_over(storage, http=http).refresh.valid(expired.provider, expired.account)
+    assert len(http.asked) == 1
+    kept = storage.read(expired.id)
+    assert kept is not None
+    assert kept.setback is not None
+    assert kept.setback.retry_at is not None
+    assert kept.setback.retry_at <= time.time() + 3600
+
+
+@pytest.mark.parametrize("wait", ["", "0", "-5", "soon", "Thu, 26 Nov 2015 10:00:00 GMT"])
+def test_a_wait_that_is_none_is_ignored(storage: MemoryStorage, expired: Login, wait: str) -> None:
+    """A Retry-After that cannot be read, or lies in the past, keeps nobody waiting."""
+    http: Any = answers(503, {"retry-after": wait})
+    for _ in range(2):
+        with pytest.raises(NetworkError):
+            conductor_over(storage, http=http).refresh.valid(expired.provider, expired.account)
+    assert len(http.asked) == 2
+
+
+def test_one_refused_try_serves_all_who_wait(storage: MemoryStorage, expired: Login) -> None:
+    """Who waited while another process was told 503 does not ask as well."""
+    http: Any = answers(503)
+
+    def meanwhile() -> None:
+        with pytest.raises(NetworkError):
+            conductor_over(storage, http=http).refresh.valid(expired.provider, expired.account)
+
+    waited = conductor_over(SlowLease(storage, meanwhile), http=http).refresh
+    with pytest.raises(NetworkError):
+        waited.valid(expired.provider, expired.account)
+    assert len(http.asked) == 1
+
+
+@pytest.mark.parametrize("code", ["invalid_request", "invalid_client"])
+def test_a_dead_token_that_is_said_otherwise_needs_a_new_login(
+    storage: MemoryStorage, expired: Login, code: str
+) -> None:
+    """From the second such answer in a row the refresh token is given up, and the hint says login."""
+    http: Any = answers(400, body=b'{"error": "%s"}' % code.encode())
+    refresh = conductor_over(storage, http=http).refresh
+    with pytest.raises(ProviderError):
+        refresh.valid(expired.provider, expired.account)
+    for _ in range(2):
+        with pytest.raises(TokenRefreshFailed) as failed:
+            refresh.valid(expired.provider, expired.account)
+        assert failed.value.hint == f"stayfast login {expired.provider}"
+    assert len(http.asked) == 2
+
+
+def test_empty_refusals_postpone_and_name_the_way_out(
+    storage: MemoryStorage, expired: Login
+) -> None:
+    """An empty 400 gives nothing up; from the second in a row a new sign-in is the hint."""
+    refresh = conductor_over(storage, http=answers(400)).refresh
+    hints: list[str | None] = []
+    for _ in range(2):
+        with pytest.raises(NetworkError) as postponed:
+            refresh.valid(expired.provider, expired.account)
+        hints.append(postponed.value.hint)
+    assert [hint == f"stayfast login {expired.provider}" for hint in hints] == [False, True]
+
+
+class Unanswering(RequestsHttp):
+    """A network that loses every answer."""
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__()
+        self._sent = sent
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        error = NetworkError("lost")
+        error.sent = self._sent
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"), [(True, "outcome_unknown"), (False, "refresh_refused")]
+)
+def test_a_lost_answer_stays_unknown(
+    server: AuthorizationServer, storage: MemoryStorage, expired: Login, *, sent: bool, reason: str
+) -> None:
+    """A refusal after an answer that was lost says so; where nothing was sent, nothing was lost."""
+    for _ in range(2):
+        with pytest.raises(NetworkError):
+            conductor_over(storage, http=Unanswering(sent=sent)).refresh.valid(
+                expired.provider, expired.account
+            )
+    server.state.revoke_family(server.state.tokens[-1].family)
+    with pytest.raises(TokenRefreshFailed):
+        conductor_over(storage).refresh.valid(expired.provider, expired.account)
+    kept = storage.read(expired.id)
+    assert kept is not None
+    assert kept.reason == reason
