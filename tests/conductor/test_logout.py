@@ -1,0 +1,48 @@
+"""Signing out: the provider is asked to revoke, and whatever it says the tokens are erased here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from conductors import conductor_over
+from instant import InstantTransport
+from stayfast.engine.table import State
+from stayfast.storage import MemoryStorage
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
+
+
+@pytest.fixture
+def server() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as running:
+        yield running
+
+
+def approve(address: str) -> list[str]:
+    return [user_agent.fetch_only(address)]
+
+
+@pytest.mark.parametrize(
+    ("revoke", "broken", "revoked"),
+    [(True, False, True), (True, True, False), (False, False, None)],
+    ids=["confirmed", "unconfirmed", "not asked"],
+)
+def test_tokens_are_erased_whatever_the_provider_says(
+    server: AuthorizationServer, revoke: bool, broken: bool, revoked: bool | None
+) -> None:
+    """The result says what was revoked, and until when an access token lives that was not."""
+    storage = MemoryStorage()
+    conductor = conductor_over(storage)
+    login = conductor.sign_in(server.config(), InstantTransport(approve))
+    assert login.tokens is not None
+    if broken:
+        server.misbehave("revoke", Fault(kind=FaultKind.BUSY_503), times=None)
+    ended = conductor.logout.sign_out(login, revoke=revoke)
+    assert ended.revoked is revoked
+    assert (ended.problem is not None) is broken
+    assert ended.valid_until == (None if revoked else login.tokens.expires_at)
+    kept = storage.read(login.id)
+    assert kept is not None
+    assert (kept.state, kept.tokens, kept.reason) == (State.IDLE, None, "signed_out")
