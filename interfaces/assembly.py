@@ -175,6 +175,7 @@ class Assembly:
             changed["scopes"] = tuple(scopes.split() if isinstance(scopes, str) else scopes)
         if redirect_uri is not None:
             changed["redirect_uri"] = redirect_uri
+            changed["redirect_per_issuer"] = False  # it is the caller's own, to the letter
         return self.discovered(replace(config, **changed), via=via)
 
     def discovered(self, config: OAuthConfig, *, via: str = "auto") -> OAuthConfig:

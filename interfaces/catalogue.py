@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import partial
@@ -15,7 +15,14 @@ from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound, StorageError
 from ..engine.oauth.authorization_request import client_variable, require_client
 from ..engine.oauth.provider import OAuthConfig, OAuthProvider
 from ..storage.private_file import check_readers
-from .provider_file import CLIENT_MEMBERS, check_origin, parse_toml, provider_tables, text_of
+from .provider_file import (
+    CLIENT_MEMBERS,
+    check_origin,
+    check_table,
+    parse_toml,
+    provider_tables,
+    text_of,
+)
 
 _FIELDS: Final = tuple(f.name for f in fields(OAuthProvider))
 _SECRET_LIMIT: Final = 16 * 1024
@@ -95,6 +102,17 @@ class Catalogue:
         """
         return sorted({*self._providers, *self._tables()})
 
+    def require(self, name: str) -> None:
+        """Make sure that ``name`` is known, even if its settings cannot be right.
+
+        Raises:
+            NotFound: It is not; the hint names a similar one.
+            ConfigInvalid: The user's file cannot be read.
+        """
+        known = self.names()
+        if name not in known:
+            raise _unknown(name, known)
+
     def provider(self, name: str) -> OAuthProvider:
         """The provider of that name, without anybody's credentials.
 
@@ -136,17 +154,15 @@ class Catalogue:
         require_client(config)
         return config
 
-    def _tables(self) -> dict[str, dict[str, Any]]:
+    def _tables(self) -> dict[str, Any]:
         return provider_tables(self._directory) if self._directory is not None else {}
 
-    def _merged(self, name: str, tables: Mapping[str, Mapping[str, Any]]) -> OAuthProvider:
+    def _merged(self, name: str, tables: Mapping[str, Any]) -> OAuthProvider:
         base, table = self._providers.get(name), tables.get(name)
         if base is None and table is None:
-            similar = get_close_matches(name.lower(), {*self._providers, *tables}, n=1)
-            raise NotFound(
-                f"there is no provider {name[:40]!r}",
-                hint=f"did you mean {similar[0]}?" if similar else "stayfast provider list",
-            )
+            raise _unknown(name, {*self._providers, *tables})
+        if table is not None:
+            check_table(name, table)
         members = {field: getattr(base, field) for field in _FIELDS} if base else {}
         try:
             return _made(name, {**members, **(table or {})})
@@ -219,6 +235,14 @@ def _clean(value: str | None, what: str) -> str | None:
             f"{what} has characters that it cannot have", hint="stayfast help environment"
         )
     return kept or None
+
+
+def _unknown(name: str, known: Collection[str]) -> NotFound:
+    similar = get_close_matches(name.lower(), known, n=1)
+    return NotFound(
+        f"there is no provider {name[:40]!r}",
+        hint=f"did you mean {similar[0]}?" if similar else "stayfast provider list",
+    )
 
 
 def _made(name: str, members: Mapping[str, Any]) -> OAuthProvider:

@@ -28,6 +28,7 @@ from ..storage.private_file import (
     trusted_directory_exists,
     write_private,
 )
+from ..transports.loopback.redirect import parse_redirect
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -70,8 +71,11 @@ def parse_toml(text: bytes) -> dict[str, Any]:
         ) from error
 
 
-def provider_tables(directory: str) -> dict[str, dict[str, Any]]:
+def provider_tables(directory: str) -> dict[str, Any]:
     """The providers of the user's file in ``directory``; none where there is no file.
+
+    A table is judged by :func:`check_table` when its own provider is used: a setting of a newer
+    version in one of them must not lock its user out of the others.
 
     Raises:
         ConfigInvalid: The file cannot be read, is no TOML, or could have been written by others:
@@ -87,12 +91,7 @@ def provider_tables(directory: str) -> dict[str, dict[str, Any]]:
         raise ConfigInvalid(f"{error.message}: {path}", hint=f"edit {path}") from error
     if not isinstance(providers, dict):
         raise ConfigInvalid("providers is not a table", hint=f"edit {path}")
-    tables = cast("dict[str, object]", providers)
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            raise ConfigInvalid(f"provider {name[:40]!r} is not a table", hint=f"edit {path}")
-        _check_members(name, cast("dict[str, object]", table))
-    return cast("dict[str, dict[str, Any]]", tables)
+    return cast("dict[str, Any]", providers)
 
 
 class ProviderFile:
@@ -125,7 +124,7 @@ class ProviderFile:
         table = provider_tables(self._directory).get(name)
         if table is None:
             raise self._absent(name)
-        return table
+        return check_table(name, table)
 
     def add(self, name: str, members: Mapping[str, object]) -> None:
         """Add a provider.
@@ -270,6 +269,8 @@ def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
     _check_members(name, plain)
     kept = {k: v for k, v in plain.items() if k != "client_secret_file"}
     OAuthConfig.from_dict({**kept, "service_name": name})
+    if "redirect_uri" in plain:
+        parse_redirect(str(plain["redirect_uri"]), ())
     for member in _ADDRESSES:
         if member in plain and not secure_address(plain[member]):
             raise ConfigInvalid(
@@ -277,6 +278,19 @@ def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
                 hint=f"stayfast provider edit {name} --{member.replace('_', '-')} https://…",
             )
     return plain
+
+
+def check_table(name: str, table: object) -> dict[str, Any]:
+    """``table`` of the provider ``name``, if its members are known ones.
+
+    Raises:
+        ConfigInvalid: It is not a table, or has a member that there is not.
+    """
+    if not isinstance(table, dict):
+        raise ConfigInvalid(f"provider {name[:40]!r} is not a table", hint=f"edit {FILE_NAME}")
+    members = cast("dict[str, Any]", table)
+    _check_members(name, members)
+    return members
 
 
 def _check_members(name: str, table: Mapping[str, object]) -> None:

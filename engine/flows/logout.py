@@ -28,14 +28,18 @@ class LogoutResult:
         revoked: Whether the provider confirmed the revocation; ``None`` where it has no
             revocation endpoint or was not asked.
         problem: Why the provider did not confirm.
-        refresh_token: Whether it was a refresh token that was revoked.
-        valid_until: When the access token ends if it was not revoked, POSIX seconds, if known.
+        refresh_token: Whether there was a refresh token.
+        refresh_token_valid: Whether a refresh token may still be good at the provider.
+        access_token_valid: Whether the access token may still be good there.
+        valid_until: When the access token ends if it may still be good, POSIX seconds, if known.
     """
 
     login: Login
     revoked: bool | None
     problem: StayfastError | None
     refresh_token: bool
+    refresh_token_valid: bool
+    access_token_valid: bool
     valid_until: float | None
 
 
@@ -71,36 +75,57 @@ class Logout:
                 reason=Reason.OUTCOME_UNKNOWN,
                 exchange=None,
             )
-        revoked: bool | None = None
-        problem: StayfastError | None = None
-        if revoke and tokens is not None and login.config.revocation_url:
-            try:
-                self._revoke(login)
-                revoked = True
-            except (NetworkError, ProviderError) as error:
-                revoked, problem = False, error
+        alive = dict.fromkeys(("refresh_token", "access_token"), False)
+        if tokens is not None:
+            alive = {"refresh_token": bool(tokens.refresh_token), "access_token": True}
+        problems: list[StayfastError] = []
+        asked = revoke and tokens is not None and bool(login.config.revocation_url)
+        if asked:
+            problems = self._revoke(login, alive)
         gone = self._dependencies.ledger.advance(
             login, Trigger.LOGOUT, lease=lease, reason=Reason.SIGNED_OUT
         )
         return LogoutResult(
             login=gone,
-            revoked=revoked,
-            problem=problem,
+            revoked=not problems if asked else None,
+            problem=problems[0] if problems else None,
             refresh_token=tokens is not None and tokens.refresh_token is not None,
-            valid_until=tokens.expires_at if tokens and not revoked else None,
+            refresh_token_valid=alive["refresh_token"],
+            access_token_valid=alive["access_token"],
+            valid_until=tokens.expires_at if tokens and alive["access_token"] else None,
         )
 
-    def _revoke(self, login: Login) -> None:
-        """Revoke the refresh token, then the access token.
+    def _revoke(self, login: Login, alive: dict[str, bool]) -> list[StayfastError]:
+        """Revoke the refresh token, then the access token, and note in ``alive`` what ended.
 
-        The first should end the second (RFC 7009 §2.1); not every provider does that.
+        The first should end the second (RFC 7009 §2.1), and not every provider does that: so each
+        is sent, even if the other was refused. ``invalid_token`` says that a token is not good any
+        more. Where the refresh token is revoked, a server that takes no access tokens
+        (``unsupported_token_type``) leaves nothing to do: the access token ends by itself.
         """
         tokens = login.tokens
         if tokens is None:
-            return
-        held = [(tokens.refresh_token, "refresh_token"), (tokens.access_token, "access_token")]
-        for token, hint in held:
-            if token:
-                request = revocation_request(login.config, token, hint)
-                if request is not None:
-                    judge_revocation(self._dependencies.http.send(request))
+            return []
+        problems: list[StayfastError] = []
+        held = {"refresh_token": tokens.refresh_token, "access_token": tokens.access_token}
+        for hint, token in held.items():
+            request = revocation_request(login.config, token, hint) if token else None
+            if request is None:
+                continue
+            try:
+                judge_revocation(self._dependencies.http.send(request))
+                alive[hint] = False
+            except ProviderError as error:
+                if error.oauth_error == "invalid_token":
+                    alive[hint] = False
+                elif not (
+                    error.oauth_error == "unsupported_token_type"
+                    and hint == "access_token"
+                    and held["refresh_token"]
+                    and not alive["refresh_token"]
+                ):
+                    problems.append(error)
+            except NetworkError as error:  # it would cost the same time once more
+                problems.append(error)
+                break
+        return problems

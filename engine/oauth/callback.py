@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from ..errors import CallbackRefused, IllegalTransition
 from ..reasons import Refusal
@@ -108,8 +109,21 @@ def _check_issuer(issuer: str | None, login: Login) -> None:
             raise _refused(
                 Refusal.MISSING_ISSUER, "that answer does not say which provider it is from"
             )
-    elif expected and issuer != expected:  # simple string comparison: RFC 9207 §2.4
+    elif (expected and issuer != expected) or (
+        not expected and not _at_home(issuer, login)
+    ):  # simple string comparison: RFC 9207 §2.4
         raise _refused(Refusal.WRONG_ISSUER, "that answer is from another provider")
+
+
+def _at_home(issuer: str, login: Login) -> bool:
+    """Whether ``issuer`` is at the host of an endpoint of ``login``, whose issuer is not known."""
+    endpoints = (login.config.auth_url, login.config.token_url)
+    try:
+        return urlsplit(issuer).netloc.lower() in {
+            urlsplit(one).netloc.lower() for one in endpoints
+        }
+    except ValueError:
+        return False
 
 
 def _check_state(state: str | None, login: Login) -> None:

@@ -53,6 +53,8 @@ class OAuthProvider:
         extra_auth_params: Further authorization request parameters.
         redirect_uri: The registered redirect address. Its host and path are fixed; a port in it is
             fixed too, ``:0`` means any free one, and without a port :attr:`ports` are tried.
+        redirect_per_issuer: Whether the path of :attr:`redirect_uri` gets a last part of this
+            issuer's own, so that no other server's answer arrives there (RFC 9700 §4.4.2.2).
         ports: Loopback ports to try, in order.
         iss_required: Whether a callback must carry ``iss``
             (``authorization_response_iss_parameter_supported``, RFC 9207 §3).
@@ -92,6 +94,7 @@ class OAuthProvider:
     resources_url: str | None = None
     extra_auth_params: Mapping[str, str] = field(default_factory=dict[str, str])
     redirect_uri: str = DEFAULT_REDIRECT_URI
+    redirect_per_issuer: bool = False
     ports: Sequence[int] = DEFAULT_PORTS
     iss_required: bool = False
     token_endpoint_auth_method: ClientAuthentication = "auto"
@@ -202,6 +205,9 @@ _LISTS: Final = frozenset(
         "id_token_issuers",
     }
 )
+_SWITCHES: Final = frozenset(
+    {"iss_required", "shows_code", "client_id_in_body", "par_required", "redirect_per_issuer"}
+)
 OURS: Final = frozenset(
     {
         "response_type",
@@ -240,7 +246,7 @@ def _check(name: str, value: object) -> None:
             for pair in cast("Mapping[object, object]", value).items()
             for part in pair
         )
-    elif name in {"iss_required", "shows_code", "client_id_in_body", "par_required"}:
+    elif name in _SWITCHES:
         fine = isinstance(value, bool)
     elif name == "via":  # which transports there are, only those know who can load them
         fine = isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum()

@@ -34,6 +34,7 @@ LOGIN = Login(
     presentation=BY_BROWSER,
 )
 STRICT = replace(LOGIN, config=replace(CONFIG, iss_required=True))
+NAMELESS = replace(LOGIN, config=replace(CONFIG, issuer=None))
 STATE = ("state", "canary-state")
 CODE = ("code", "the-code")
 ISS = ("iss", ISSUER)
@@ -55,6 +56,11 @@ def test_a_code_with_the_right_state_is_accepted():
     assert answer.code == Secret("the-code")
 
 
+def test_an_issuer_at_our_endpoints_host_is_accepted_where_none_is_configured():
+    """Some providers say who they are without having been asked (RFC 9207)."""
+    assert isinstance(validate_callback([CODE, STATE, ISS], NAMELESS), ValidatedCallback)
+
+
 @pytest.mark.parametrize(
     ("parameters", "login", "expected"),
     [
@@ -62,6 +68,8 @@ def test_a_code_with_the_right_state_is_accepted():
                      id="another issuer, though none was promised"),
         pytest.param([CODE, STATE, ("iss", ISSUER + "/")], LOGIN, Refusal.WRONG_ISSUER,
                      id="issuers are compared to the letter"),
+        pytest.param([CODE, STATE, ("iss", "https://evil.example")], NAMELESS, Refusal.WRONG_ISSUER,
+                     id="another host's, and our issuer is not known"),
         pytest.param([CODE, STATE], STRICT, Refusal.MISSING_ISSUER, id="promised and absent"),
         pytest.param([("error", "access_denied"), STATE], STRICT, Refusal.MISSING_ISSUER,
                      id="promised and absent in an error"),

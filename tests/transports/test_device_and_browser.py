@@ -405,9 +405,9 @@ def test_a_machine_without_browsers_says_so(tmp_path: Path, monkeypatch: Any) ->
         ("http://127.0.0.1/cb", (8080, 3000), ["http://127.0.0.1:8080/cb", "http://127.0.0.1:3000/cb"]),
         ("http://localhost:7777/cb", (8080,), ["http://localhost:7777/cb"]),
         ("http://[::1]:0/", (8080,), ["http://[::1]:0/"]),
-        ("http://127.0.0.1:80/cb", (), ["http://127.0.0.1/cb"]),
+        ("http://127.0.0.1:80/cb", (), ["http://127.0.0.1:80/cb"]),
         ("https://app.example/cb?x=1", (8080,), ["https://app.example/cb?x=1"]),
-        ("http://127.0.0.1", (), ["http://127.0.0.1:0/"]),
+        ("http://127.0.0.1", (), ["http://127.0.0.1:0"]),
     ],
 )  # fmt: skip
 def test_what_a_registration_leaves_open(

@@ -6,14 +6,17 @@ may differ, and only for a loopback address (RFC 8252 §7.3).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ...engine.errors import ConfigInvalid, TransportUnavailable
 
 if TYPE_CHECKING:
-    from ...engine.oauth.provider import OAuthConfig
+    from ...engine.oauth.provider import OAuthConfig, OAuthProvider
+
+_OWN_PART: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,10 @@ class Redirect:
     Attributes:
         scheme: ``http`` for this machine, anything for a program's own address.
         host: As registered: ``127.0.0.1``, ``localhost``, ``::1``, or another machine's name.
-        path: Exactly as registered.
+        path: Exactly as registered; empty if the address has none.
         ports: The ports to try, in order; 0 means any free port.
         query: The registered address's own query.
+        names_port: Whether the port was registered: then it is sent even if it is the usual one.
     """
 
     scheme: str
@@ -33,19 +37,21 @@ class Redirect:
     path: str
     ports: tuple[int, ...]
     query: str = ""
+    names_port: bool = False
 
     def address(self, port: int) -> str:
         """The redirect address with ``port`` in it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        default = {"http": 80, "https": 443}.get(self.scheme)
+        default = {"http": 80, "https": 443}.get(self.scheme.lower())
         # a browser leaves the default port out of the Host header, and so must the address
-        where = host if port == default else f"{host}:{port}"
+        where = host if port == default and not self.names_port else f"{host}:{port}"
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{where}{self.path}{query}"
 
     def hosts(self, port: int) -> frozenset[str]:
         """The ``Host`` headers a browser may send to that address, in lower case."""
         host = f"[{self.host}]" if ":" in self.host else self.host
+        host = host.lower()
         return frozenset({f"{host}:{port}"} | ({host} if port == 80 else set()))
 
     @property
@@ -59,7 +65,7 @@ class Redirect:
             "127.0.0.1": ("127.0.0.1",),
             "::1": ("::1",),
             "localhost": ("127.0.0.1", "::1"),
-        }.get(self.host, ())
+        }.get(self.host.lower(), ())
 
 
 def redirect_of(config: OAuthConfig) -> Redirect:
@@ -68,7 +74,17 @@ def redirect_of(config: OAuthConfig) -> Redirect:
     Raises:
         ConfigInvalid: The configured value is not a redirect address.
     """
-    return parse_redirect(config.redirect_uri, tuple(config.ports))
+    return parse_redirect(registered_address(config), tuple(config.ports))
+
+
+def registered_address(config: OAuthProvider) -> str:
+    """The redirect address to register for ``config``, its issuer's own part included."""
+    address = config.redirect_uri
+    if not config.redirect_per_issuer:
+        return address
+    path, mark, query = address.partition("?")
+    own = sha256((config.issuer or config.auth_url).encode("utf-8", "replace")).hexdigest()
+    return f"{path.rstrip('/')}/{own[:_OWN_PART]}{mark}{query}"
 
 
 def address_without_listener(config: OAuthConfig) -> str:
@@ -81,7 +97,7 @@ def address_without_listener(config: OAuthConfig) -> str:
     """
     redirect = redirect_of(config)
     if not redirect.addresses:
-        return config.redirect_uri
+        return registered_address(config)
     return redirect.address(next((port for port in redirect.ports if port), 8080))
 
 
@@ -97,18 +113,23 @@ def parse_redirect(address: str, ports: tuple[int, ...]) -> Redirect:
     except ValueError:
         port, host = None, None
         parts = urlsplit("")
-    if not host or not parts.scheme or parts.fragment:
+    # the parts as they are written: urlsplit turns scheme and host into lower case
+    scheme, _, rest = address.partition("://")
+    written = parts.netloc if port is None else parts.netloc.removesuffix(f":{port}")
+    bare = written.strip("[]")
+    odd = not address.isprintable() or set(address) & set(" \\@#") or rest.endswith("?")
+    if not host or not parts.scheme or odd or bare.lower() != host:
         raise ConfigInvalid(
             f"{address!r} is not a redirect address", hint="stayfast help providers"
         )
-    redirect = Redirect(parts.scheme, host, parts.path or "/", (), parts.query)
+    redirect = Redirect(scheme, bare, parts.path, (), parts.query, bool(port))
     if port is not None:
         tried: tuple[int, ...] = (port,)
     elif redirect.addresses:
         tried = ports or (0,)
     else:
         tried = ({"http": 80, "https": 443}.get(parts.scheme, 443),)
-    return Redirect(parts.scheme, host, parts.path or "/", tried, parts.query)
+    return replace(redirect, ports=tried)
 
 
 def require_local(redirect: Redirect) -> None:
@@ -117,7 +138,7 @@ def require_local(redirect: Redirect) -> None:
     Raises:
         TransportUnavailable: A listener here would never be called.
     """
-    if redirect.scheme != "http" or not redirect.addresses:
+    if redirect.scheme.lower() != "http" or not redirect.addresses:
         raise TransportUnavailable(
             f"the redirect address is at {redirect.host}, not on this machine",
             hint="choose with --via manual",

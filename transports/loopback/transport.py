@@ -136,7 +136,7 @@ class LoopbackSession:
         """Listen for ``asking`` on ``listener``."""
         self._config = asking.config
         self._expires_at = asking.deadline
-        self._path = redirect.path
+        self._path = redirect.path or "/"  # a browser asks for no empty path
         self._listener = listener
         self._conversation = conversation
         self._open_browser = open_browser

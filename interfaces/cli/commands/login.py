@@ -156,7 +156,7 @@ def login(
         terminal.say("STAYFAST_TOKEN is set in this shell and will be used instead", mark="warn")
     wanted = [scope for given in scopes for scope in given.split()] or None
     config = _config(app, provider, client_id, wanted, via or "auto")
-    if not (new or replace or start) and _already(app, config.service_name, account):
+    if not (new or replace or start) and _already(app, config, account):
         return
     choice = choose(Environment.current(config, via))
     decided.append(choice)
@@ -370,9 +370,8 @@ def _config(
                 "an issuer needs a client that is registered there",
                 hint=f"stayfast login {provider} --client-id ID",
             )
-        name = urlsplit(provider).hostname or "provider"
         config = OAuthConfig(
-            service_name=name,
+            service_name=provider,  # all of it: two realms of one host are two providers
             issuer=provider,
             client_id=client_id or "",
             scopes=tuple(scopes or ("openid",)),
@@ -381,13 +380,15 @@ def _config(
     return assembly.config(provider, client_id=client_id, scopes=scopes, via=via)
 
 
-def _already(app: App, provider: str, account: str) -> bool:
+def _already(app: App, config: OAuthConfig, account: str) -> bool:
     """Whether a usable login is there already; said, if so."""
-    assembly, terminal = app.assembly(), app.terminal
+    assembly, terminal, provider = app.assembly(), app.terminal, config.service_name
     try:
         found = assembly.conductor.refresh.find(provider, account)
     except (AuthRequired, Damaged):  # a damaged one is set aside when the new one begins
         return False
+    if config.issuer and found.config.issuer and found.config.issuer != config.issuer:
+        return False  # the name was given to another server since
     summary = found.summary()
     if not assembly.conductor.refresh.usable(summary):
         return False

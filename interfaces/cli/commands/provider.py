@@ -12,6 +12,7 @@ from ....engine.oauth.metadata import ENDPOINTS, ServerMetadata, discover
 from ....engine.oauth.provider import DEFAULT_REDIRECT_URI, ClientAuthentication, OAuthProvider
 from ....storage.paths import config_dir
 from ....storage.private_file import CONFIG_VARIABLE, ensure_directory
+from ....transports.loopback.redirect import registered_address
 from ...provider_file import ProviderFile
 from ..app import App, takes_app
 
@@ -40,6 +41,11 @@ _SETTINGS = (
     ),
     click.option("--scope", "scopes", multiple=True, help="Scopes to ask for; may be repeated."),
     click.option("--redirect-uri", default=None, help="The registered redirect address."),
+    click.option(
+        "--redirect-per-issuer/--redirect-shared",
+        default=None,
+        help="Whether the redirect address gets a last part of this issuer's own.",
+    ),
     click.option("--audience", default=None, help="The API the tokens are for."),
     click.option("--param", "params", multiple=True, help="A further request parameter, as k=v."),
     click.option("--auth-url", default=None, help="Authorization endpoint."),
@@ -66,7 +72,12 @@ def provider() -> None:
 def list_providers(app: App) -> None:
     """Every name that can be signed in to."""
     catalogue = app.assembly().catalogue
-    known = [catalogue.provider(name) for name in catalogue.names()]
+    known: list[OAuthProvider] = []
+    for name in catalogue.names():
+        try:
+            known.append(catalogue.provider(name))
+        except ConfigInvalid as error:  # the others can be used all the same
+            app.terminal.say(f"{name[:40]}: {error.message}", mark="warn")
     if app.terminal.json:
         members = [{"name": one.service_name, "title": one.title} for one in known]
         app.terminal.answer_json("providers/1", {"providers": members})
@@ -125,7 +136,7 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
     if "scopes" not in members and terminal.interactive:
         members["scopes"] = click.prompt("  scopes", default="openid", err=True).split()
     _file(app).add(name, members)
-    redirect = members.get("redirect_uri", DEFAULT_REDIRECT_URI)
+    redirect = registered_address(app.assembly().catalogue.provider(name))
     shown = redirect.replace(":0/", "/")
     terminal.say(f"Register this redirect address with the provider:  {shown}")
     if redirect == DEFAULT_REDIRECT_URI:
@@ -145,6 +156,7 @@ def edit_provider(app: App, /, *, name: str, **given: Any) -> None:
     changes = _members(given)
     if not changes:
         raise ConfigMissing("nothing to change was named", hint="stayfast provider edit --help")
+    app.assembly().catalogue.require(name)  # a misspelt name must not become a provider
     _file(app).edit(name, changes)
     app.terminal.say(f"provider {name} saved", mark="good")
 

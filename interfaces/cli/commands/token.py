@@ -30,6 +30,7 @@ from ..terminal.formatting import (
 from .login import login as login_command
 
 if TYPE_CHECKING:
+    from ....engine.flows.logout import LogoutResult
     from ....engine.record import Login
 
 FORMATS = ["raw", "header", "json", "env", "fish", "powershell"]
@@ -198,12 +199,16 @@ def _sign_out(app: App, name: str, account: str, *, revoke: bool) -> dict[str, o
     what = "refresh token" if ended.refresh_token else "access token"
     if ended.revoked:
         terminal.say(f"{what} revoked at {host}", mark="good")
+        if ended.access_token_valid:
+            _access_token_lives(app, ended.valid_until)
     elif ended.problem is not None:
+        if ended.refresh_token and not ended.refresh_token_valid:
+            terminal.say(f"refresh token revoked at {host}", mark="good")
         terminal.say(f"could not revoke: {ended.problem.message}", mark="warn")
-        _still_valid(app, ended.valid_until, found)
+        _still_valid(app, ended, found)
     elif revoke:
         terminal.say(f"{name} has no revocation endpoint; nothing was revoked there", mark="warn")
-        _still_valid(app, ended.valid_until, found)
+        _still_valid(app, ended, found)
     terminal.say("tokens erased here", mark="good")
     if found.config.end_session_url:
         terminal.say(f"  Your browser may still be signed in: {found.config.end_session_url}")
@@ -215,12 +220,19 @@ def _sign_out(app: App, name: str, account: str, *, revoke: bool) -> dict[str, o
     }
 
 
-def _still_valid(app: App, until: float | None, login: Login) -> None:
-    if login.tokens is not None and login.tokens.refresh_token:
+def _access_token_lives(app: App, until: float | None) -> None:
+    left = 0.0 if until is None else until - app.assembly().clock.now()
+    if until is None:
+        app.terminal.say("  The access token may stay valid there.")
+    elif left > 0:
+        app.terminal.say(f"  The access token may stay valid there for {span(left)}.")
+
+
+def _still_valid(app: App, ended: LogoutResult, login: Login) -> None:
+    if ended.refresh_token_valid:
         app.terminal.say("  The refresh token stays valid there until it is revoked.")
-    elif until is not None:
-        left = span(until - app.assembly().clock.now())
-        app.terminal.say(f"  The access token stays valid there for {left}.")
+    if ended.access_token_valid:
+        _access_token_lives(app, ended.valid_until)
     where = login.config.setup_url or "the provider's account page"
     app.terminal.say(f"  Revoke it yourself at {where}.")
 
