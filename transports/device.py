@@ -65,7 +65,7 @@ class DeviceTransport:
             request = device_request(asking.config)
         except ConfigMissing as error:
             raise TransportUnavailable(error.message, hint=error.hint) from error
-        grant = judge_device_response(asking.config, self._http.send(request))
+        grant = judge_device_response(asking.config, self._http.send(request), asking.deadline)
         return DeviceSession(grant, self._conversation, self._clock, self._keys)
 
     def reopen(self, asking: Asking, presentation: Presentation) -> DeviceSession:

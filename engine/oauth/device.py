@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from ..errors import ConfigMissing, ProviderError
 from ..record import DeviceGrant
 from ..secret import Secret
+from .addresses import secure_address
 from .client_authentication import client_request
 from .device_refusals import policy_refusal
 from .provider_response import judge, read_members
@@ -82,11 +82,19 @@ def device_request(config: OAuthConfig) -> HttpRequest:
     return client_request(config, config.device_url, members)
 
 
-def judge_device_response(config: OAuthConfig, response: HttpResponse) -> DeviceGrant:
+def judge_device_response(
+    config: OAuthConfig, response: HttpResponse, deadline: float | None = None
+) -> DeviceGrant:
     """The codes in ``response`` (RFC 8628 §3.2).
 
+    Args:
+        config: The provider.
+        response: Its answer.
+        deadline: When the login ends, POSIX seconds. It bounds the codes if the answer has no
+            lifetime, or one of 0: some servers leave it out although it is required.
+
     Raises:
-        ProviderError: A definite no, or an answer that cannot be shown to a person.
+        ProviderError: A refusal, or an answer that lacks a member; the message names it.
         NetworkError: The matter is not settled.
     """
     refused = policy_refusal(config, read_members(response) or {}, response.status)
@@ -98,22 +106,29 @@ def judge_device_response(config: OAuthConfig, response: HttpResponse) -> Device
     complete = members.get("verification_uri_complete")
     device_code, user_code = members.get("device_code"), members.get("user_code")
     seconds = lifetime(members.get("expires_in"))
-    if (
-        not isinstance(device_code, str)
-        or not device_code
-        or not _presentable_code(user_code)
-        or not _presentable_address(address)
-        or seconds is None
-    ):
+    expires_at = deadline if seconds is None else response.received_at + seconds
+    missing = [
+        name
+        for name, usable in (
+            ("device_code", isinstance(device_code, str) and device_code),
+            ("user_code", _presentable_code(user_code)),
+            # over plain http, anybody on the way to another machine could show a page of their own
+            ("verification_uri", secure_address(address)),
+            ("expires_in", expires_at is not None),
+        )
+        if not usable
+    ]
+    if missing or expires_at is None:
         raise ProviderError(
-            f"the device answer of {config.title} cannot be used", status=response.status
+            f"the device answer of {config.title} has no usable {' or '.join(missing)}",
+            status=response.status,
         )
     return DeviceGrant(
-        device_code=Secret(device_code),
+        device_code=Secret(str(device_code)),
         user_code=str(user_code),
         verification_uri=str(address),
-        verification_uri_complete=str(complete) if _presentable_address(complete) else None,
-        expires_at=response.received_at + seconds,
+        verification_uri_complete=str(complete) if secure_address(complete) else None,
+        expires_at=expires_at,
         interval=min(lifetime(members.get("interval")) or DEFAULT_INTERVAL, _MAX_INTERVAL),
     )
 
@@ -218,14 +233,3 @@ def _retry_after(response: HttpResponse) -> float | None:
 
 def _presentable_code(code: Any) -> bool:
     return isinstance(code, str) and 0 < len(code) <= _USER_CODE_LENGTH and code.isprintable()
-
-
-def _presentable_address(address: Any) -> bool:
-    """Whether an address may be shown and opened: http(s), nothing a terminal would act upon."""
-    if not isinstance(address, str) or not address.isprintable() or " " in address:
-        return False
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)

@@ -61,17 +61,6 @@ class TestTheExample(of_the_example("test_my_sign_in").TestMySignIn):
     """An ordinary program with the library holds every rule."""
 
 
-AWAITED = {"device-lifetime-missing", "device-lifetime-0", "address-in-clear"}
-"""Trials that the library does not withstand yet."""
-
-
-@pytest.fixture(autouse=True)
-def awaits_a_mend(request: pytest.FixtureRequest) -> None:
-    ours = isinstance(request.instance, TestTheExample | TestTheDeviceFlow)
-    if ours and request.node.callspec.id in AWAITED:
-        request.applymarker(pytest.mark.xfail(strict=False, reason="not mended yet"))
-
-
 class TestTheDeviceFlow(DeviceContract):
     """The library's device flow holds every rule; time passes only where something sleeps."""
 

@@ -91,12 +91,27 @@ def test_an_interval_that_makes_no_sense_is_the_default(interval, expected):
         {"verification_uri": "https://"}, {"verification_uri": "https://a.example/\x07"},
         {"verification_uri": "https://a.example/\u202emoc.live"}, {"verification_uri": "https://[x"},
         {"verification_uri": "a.example/device"}, {"verification_uri": 7},
+        {"verification_uri": "http://a.example/device"},
     ],
 )  # fmt: skip
 def test_what_cannot_be_shown_to_a_person_is_refused(changes):
     """Codes and addresses go to a terminal; a code without an end cannot be waited for."""
     with pytest.raises(ProviderError):
         granted(**changes)
+
+
+@pytest.mark.parametrize("lifetime", [None, 0, "soon"])
+def test_without_a_lifetime_the_login_ends_the_code(lifetime):
+    """A provider that names no lifetime, or one of 0, is bounded by the login's own deadline."""
+    body = {k: v for k, v in {**EXAMPLE, "expires_in": lifetime}.items() if v is not None}
+
+    assert judge_device_response(DEVICE, answer(body), NOW + 900).expires_at == NOW + 900
+
+
+def test_what_is_missing_is_named():
+    """The message has the names of the members that a provider left out."""
+    with pytest.raises(ProviderError, match="device_code or verification_uri"):
+        granted(device_code=None, verification_uri=None)
 
 
 def test_a_complete_address_that_cannot_be_shown_is_left_out():
