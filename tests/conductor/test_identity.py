@@ -12,9 +12,12 @@ import pytest
 from conductors import conductor_over
 from instant import InstantTransport, ManualClock
 from joserfc import jwt
-from joserfc.jwk import ECKey
-from logins import CONFIG
+from joserfc.jwk import ECKey, OctKey
+from logins import BY_DEVICE, CONFIG
 from stayfast.engine.errors import AuthFailed, NetworkError, TokenRefreshFailed
+from stayfast.engine.oauth.id_token import Identification
+from stayfast.engine.oauth.signing_keys import IdTokenRefused
+from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.ports import HttpRequest, HttpResponse
 from stayfast.engine.reasons import Reason
 from stayfast.engine.record import account_alias
@@ -39,7 +42,8 @@ class Provider:
         self.clock = clock
         self.subject = "alice"
         self.claims: dict[str, Any] = {}
-        self.key = KEY
+        self.key: Any = KEY
+        self.algorithm = "ES256"
         self.published = KEY
         self.keys_answer = 200
         self.shift = 0.0
@@ -71,11 +75,12 @@ class Provider:
             "refresh_token": f"rt-{self.count}",
             "token_type": "Bearer",
             "expires_in": 3600,
-            "id_token": self._signed(grant) if self.id_token == "" else self.id_token,
+            "id_token": self.signed(grant) if self.id_token == "" else self.id_token,
         }
         return self._answered({k: v for k, v in members.items() if v is not None})
 
-    def _signed(self, grant: str) -> str:
+    def signed(self, grant: str) -> str:
+        """An ID token for the answer to ``grant``."""
         now = self.clock.now() + self.shift
         claims = {
             "iss": CLIENT.issuer,
@@ -88,7 +93,8 @@ class Provider:
             **self.claims,
         }
         members = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode({"alg": "ES256", "kid": "one"}, members, self.key, algorithms=["ES256"])
+        name = self.algorithm
+        return jwt.encode({"alg": name, "kid": "one"}, members, self.key, algorithms=[name])
 
     def _answered(self, members: dict[str, Any], status: int = 200) -> HttpResponse:
         date = formatdate(self.clock.now() + self.shift, usegmt=True)
@@ -323,3 +329,43 @@ def test_what_the_request_asked_of_the_sign_in_is_checked(world, parameters, cla
     with pytest.raises(AuthFailed):
         world.sign_in(replace(CLIENT, extra_auth_params=parameters))
     assert world.ended() == reason
+
+
+@pytest.mark.parametrize(("age", "reason"), [(0, None), (120, Reason.ID_TOKEN_TOO_OLD)])
+@pytest.mark.parametrize("shift", [0.0, 5000.0])
+def test_an_id_token_of_the_device_flow_is_newer_than_its_login(world, age, reason, shift):
+    """It has no nonce, so its time of issue ties it to the login, by the provider's clock."""
+    world.provider.shift = shift
+    now = world.clock.now()
+    world.provider.claims = {"iat": now + shift - age}
+    login = replace(world.sign_in(), presentation=BY_DEVICE, created_at=now)
+    tokens = OAuthTokens(
+        access_token="at",
+        id_token=world.provider.signed("device_code"),
+        issued_at=now,
+        server_date=now + shift,
+    )
+    identification = Identification(world.provider, world.clock)
+    if reason is None:
+        assert identification.identify(login, tokens, None).identity.subject == "alice"
+    else:
+        with pytest.raises(IdTokenRefused) as caught:
+            identification.identify(login, tokens, None)
+        assert caught.value.reason == reason
+
+
+def test_an_id_token_that_nobody_asked_for_is_not_kept(world):
+    """No nonce was sent for it, so nothing ties it to the login."""
+    identification = Identification(world.provider, world.clock)
+    login = world.sign_in()
+    silent = replace(login, config=replace(CLIENT, scopes=("read",)))
+    identified = identification.identify(silent, login.tokens, None)
+    assert (identified.tokens.id_token, identified.identity, identified.reason) == (None,) * 3
+
+
+def test_a_shared_secret_needs_no_published_keys(world):
+    """HS256, where it is configured, is checked with the client secret."""
+    shared = replace(CLIENT, jwks_url=None, id_token_algorithms=("HS256",))
+    world.provider.key = OctKey.import_key(CLIENT.client_secret)
+    world.provider.algorithm = "HS256"
+    assert world.sign_in(shared).identity.subject == "alice"

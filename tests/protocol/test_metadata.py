@@ -21,7 +21,7 @@ from stayfast.engine.oauth.metadata import (
     judge_metadata,
     metadata_requests,
 )
-from stayfast.engine.oauth.provider import OAuthProvider
+from stayfast.engine.oauth.provider import ASYMMETRIC, OAuthProvider
 from stayfast.engine.ports import HttpRequest, HttpResponse
 
 ISSUER = "https://login.acme.example/tenant"
@@ -259,3 +259,21 @@ def test_a_forgotten_slash_is_named():
         discover(Pages({OIDC: answer(document)}), ISSUER)
 
     assert caught.value.hint == f"--issuer {ISSUER}/"
+
+
+@pytest.mark.parametrize(
+    ("listed", "configured", "accepted"),
+    [
+        (["RS512", "HS256", "none", "XS1"], ASYMMETRIC, ("RS512",)),
+        (["HS256"], ASYMMETRIC, ()),
+        (None, ASYMMETRIC, ASYMMETRIC),
+        (["RS512"], ("RS256",), ("RS256",)),
+    ],
+)
+def test_of_the_algorithms_those_that_the_metadata_lists_are_accepted(listed, configured, accepted):
+    """Unless a setting names others."""
+    provider = OAuthProvider(service_name="acme", id_token_algorithms=configured)
+    document = {**DOCUMENT, "id_token_signing_alg_values_supported": listed}
+    metadata = judge_metadata(ISSUER, answer(document))
+
+    assert tuple(apply_metadata(provider, metadata).id_token_algorithms) == accepted
