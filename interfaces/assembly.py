@@ -199,7 +199,7 @@ class Assembly:
 
     def open_logins(self) -> list[Summary]:
         """The logins that wait for their user or their tokens."""
-        return [login for login in self.storage.summaries() if login.pending]
+        return [login for login in self.conductor.summaries() if login.pending]
 
 
 def _storage_behind(

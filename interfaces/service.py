@@ -378,7 +378,7 @@ class OAuthService:
         )
 
     def _full_id(self, login_id: str) -> str:
-        return choose(self.assembly.storage.summaries(), login_id).id
+        return choose(self.assembly.conductor.summaries(), login_id).id
 
 
 def _tokens(login: Login) -> OAuthTokens:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import LoginTimedOut, NetworkError, ProviderError, StayfastError, TransportUnavailable
+from ..errors import (
+    LoginBusy,
+    LoginTimedOut,
+    NetworkError,
+    ProviderError,
+    StorageError,
+)
 from ..login_id import new_login_id
 from ..oauth.authorization_request import authorization_url, require_browser_login, require_client
 from ..oauth.id_token import require_checkable
@@ -115,19 +122,22 @@ class Begin:
         try:
             _require_way(login.config, transport)
             session = transport.prepare(self.asking(login))
-        except (TransportUnavailable, ProviderError, NetworkError) as error:
-            self._dependencies.ledger.advance(
-                login,
-                Trigger.FAIL,
-                lease=lease,
-                reason=_why_not(error),
-                circumstances=_as_circumstances(error),
-            )
+        except Exception as error:
+            self._fail(login, lease, error)
             raise
         return self._present(login, session, lease), session
 
     def _present(self, login: Login, session: Session, lease: Lease) -> Login:
-        """Save what ``session`` is ready with, then tell the user."""
+        """Save what ``session`` is ready with, then tell the user.
+
+        The address is built first: a login whose address cannot be built must not wait for anybody.
+        """
+        try:
+            address = self.address(replace(login, presentation=session.presentation))
+        except Exception as error:
+            session.close()
+            self._fail(login, lease, error)
+            raise
         try:
             login = self._dependencies.ledger.advance(
                 login,
@@ -136,11 +146,33 @@ class Begin:
                 presentation=session.presentation,
                 deadline=_deadline(login, session),
             )
-            session.present(self.address(login))
+            session.present(address)
         except BaseException:
             session.close()
             raise
         return login
+
+    def _fail(self, login: Login, lease: Lease, error: Exception) -> None:
+        """Save that nobody could be asked, because of ``error``."""
+        self._dependencies.ledger.advance(
+            login,
+            Trigger.FAIL,
+            lease=lease,
+            reason=_why_not(error),
+            circumstances=_as_circumstances(error),
+        )
+
+    def end_overdue(self, login_id: str) -> Login | None:
+        """The login, ended if its deadline has passed and no process has it in hand."""
+        storage = self._dependencies.storage
+        with suppress(StorageError, LoginBusy), storage.lease(login_id, wait=0) as lease:
+            login = storage.read(login_id)
+            if login is not None and login.pending:
+                with suppress(LoginTimedOut):
+                    self.check_deadline(login, lease)
+        with suppress(StorageError):
+            return storage.read(login_id)
+        return None
 
     def asking(self, login: Login) -> Asking:
         """What a transport may know of ``login``."""
@@ -192,13 +224,13 @@ def _deadline(login: Login, session: Session) -> float | None:
     return min(login.deadline, device.expires_at)
 
 
-def _why_not(error: StayfastError) -> Reason:
+def _why_not(error: Exception) -> Reason:
     if isinstance(error, ProviderError):
         return Reason.DEVICE_REFUSED
     return Reason.NETWORK if isinstance(error, NetworkError) else Reason.TRANSPORT_UNAVAILABLE
 
 
-def _as_circumstances(error: StayfastError) -> Circumstances:
+def _as_circumstances(error: Exception) -> Circumstances:
     if isinstance(error, ProviderError):
         return Circumstances(http_status=error.status, oauth_error=error.oauth_error)
     return Circumstances()

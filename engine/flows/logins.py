@@ -83,7 +83,7 @@ from ..errors import (
 from ..oauth.pasted import parse_callback
 from ..ports import TransportWanted
 from ..reasons import Reason, Refusal
-from ..record import DEFAULT_ACCOUNT, Login, state_alias
+from ..record import DEFAULT_ACCOUNT, Login, Summary, state_alias
 from ..secret import Secret
 from ..table import State, Trigger
 from .begin import Begin
@@ -205,6 +205,16 @@ class Conductor:
             msg = f"login {login.short_id} is not waiting for its user"
             raise NotFound(msg, hint=f"stayfast status {login.provider}")
         return address
+
+    def summaries(self) -> list[Summary]:
+        """Every login, oldest first. One whose deadline has passed is ended by whoever sees it."""
+        now = self._dependencies.clock.now()
+        found: list[Summary] = []
+        for one in self._dependencies.storage.summaries():
+            over = one.pending and one.deadline is not None and one.deadline <= now
+            ended = self._begin.end_overdue(one.id) if over else None
+            found.append(ended.summary() if ended else one)
+        return found
 
     # --- go on -----------------------------------------------------------------------------------
 

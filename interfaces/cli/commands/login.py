@@ -232,7 +232,7 @@ def resume(
     follower = LoginFollower(terminal, stream=False)
     explaining = _explaining(app, explain)
     assembly = app.assembly([follower, *explaining])
-    summary = choose_login(assembly.storage.summaries(), login_id)
+    summary = choose_login(assembly.conductor.summaries(), login_id)
     saved = assembly.storage.read(summary.id)
     follower.login = saved
     for explainer in explaining:
@@ -274,7 +274,7 @@ def resume(
 def cancel(app: App, *, login_id: str | None) -> None:
     """Forget a saved login that was not finished."""
     assembly = app.assembly()
-    chosen = choose_login(assembly.storage.summaries(), login_id)
+    chosen = choose_login(assembly.conductor.summaries(), login_id)
     cancelled = assembly.conductor.cancel(chosen.id)
     if app.terminal.json:
         app.terminal.answer_json("login/1", login_members(cancelled))

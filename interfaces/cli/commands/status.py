@@ -123,7 +123,7 @@ def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summar
     assembly = app.assembly()
     finished: list[Summary] = []
     pending: list[Summary] = []
-    for one in assembly.storage.summaries():
+    for one in assembly.conductor.summaries():
         if provider not in {None, one.provider}:
             continue
         if one.holds_tokens:
