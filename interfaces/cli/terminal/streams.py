@@ -87,15 +87,16 @@ def _prepared(stream: TextIO | None, number: int, kind: Callable[..., io.FileIO]
     """``stream``, written to by ``kind`` where it is this process's own."""
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8")  # as long as the process lives
+    given: TextIO = stream
     if not isinstance(stream, io.TextIOWrapper):  # of a program that calls us
         return stream
     stream.reconfigure(errors="replace")  # a name in Cyrillic must not end a command
     try:
         own = stream.fileno() == number and sys.platform != "win32"  # whose console is no file
     except (OSError, ValueError):
-        return stream
+        return given
     if not own:
-        return stream
+        return given
     return io.TextIOWrapper(
         io.BufferedWriter(kind(number, "w", closefd=False)),
         encoding=stream.encoding,
