@@ -9,7 +9,7 @@ import pytest
 from command import World, events_of, states_of, until
 from stayfast.engine.table import State
 from stayfast.interfaces.audit.schema import schema
-from stayfast.testing import user_agent
+from stayfast.testing import grants, user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 
 
@@ -242,3 +242,18 @@ def test_a_sink_that_is_not_there_fails_no_login(world: World) -> None:
     assert done.code == 0
     assert "stayfast audit show" in done.err
     assert world.run("status", env={"STAYFAST_AUDIT": "smoke"}).code != 0
+
+
+def test_another_person_is_kept_beside_the_first_or_replaces_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second login of an account that is another person's changes nothing of the first."""
+    world.run("login", "demo", "--via", "loopback")
+    monkeypatch.setattr(grants, "USER", "mallory")
+    beside = world.run("login", "demo", "--via", "loopback", "--new", "--json")
+    assert beside.code == 0
+    accounts = {one["account"] for one in world.run("status", "--json").json["logins"]}
+    assert accounts == {"default", "ada@demo.test"}
+
+    assert world.run("login", "demo", "--via", "loopback", "--replace").code == 0
+    assert len(world.run("status", "--json").json["logins"]) == 2
