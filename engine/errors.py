@@ -226,10 +226,15 @@ class TransportUnavailable(StayfastError):
 
 
 class StorageError(StayfastError):
-    """The storage cannot be used. Its content was not changed."""
+    """The storage cannot be used. Its content was not changed.
+
+    Attributes:
+        kept: The place where tokens that had arrived are kept meanwhile, sealed.
+    """
 
     code = "STORAGE_UNAVAILABLE"
     exit_code = 7
+    kept: str | None = None
 
 
 class StorageConflict(StorageError):
@@ -245,14 +250,9 @@ class Fenced(StorageConflict):
 
 
 class StorageFull(StorageError):
-    """There is no space left. The change was not made.
-
-    Attributes:
-        kept: The place where a change that cannot be repeated is kept meanwhile, sealed.
-    """
+    """There is no space left. The change was not made."""
 
     code = "STORAGE_FULL"
-    kept: str | None = None
 
 
 class OutcomeUnknown(StorageError):

@@ -312,7 +312,7 @@ class TokensNotSaved(StorageError):
 
     Attributes:
         login: The login with its tokens, as it would have been saved.
-        kept: Where they are kept meanwhile, sealed, until the machine restarts.
+        kept: Where they are kept meanwhile, sealed, for the next process to save.
     """
 
     code = "STORAGE_TOKENS_NOT_SAVED"
@@ -330,6 +330,13 @@ class TokensNotSaved(StorageError):
         self.login = login
         self._saving: Callable[[], Login] | None = None
         self.kept = kept
+
+    @property
+    def kept_where(self) -> str | None:
+        """Where the tokens are meanwhile, in a sentence; ``None`` if nowhere but here."""
+        if self.kept is None:
+            return None
+        return f"they are kept, sealed, in {self.kept}, and the next command saves them"
 
     @property
     def save_again(self) -> Callable[[], Login]:

@@ -62,9 +62,12 @@ class Success(Generic[T]):
 
     Attributes:
         value: What the call gives.
+        warning: What went wrong nevertheless: tokens came and could not be saved yet. They are
+            kept, sealed, and the next call saves them.
     """
 
     value: T
+    warning: Failure | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from ..engine.flows.logins import DEFAULT_TIMEOUT, Started
 from ..engine.login_id import choose
 from ..engine.oauth.token_endpoint import bearer_token
 from ..engine.oauth.tokens import DEFAULT_BUFFER
-from ..engine.record import DEFAULT_ACCOUNT
+from ..engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ..engine.result import Failure, Success
 from ..engine.table import State
 from .assembly import Assembly
@@ -62,6 +62,40 @@ def status_of(login: Summary | None, *, usable: bool) -> AuthStatus:
     if login.state is State.REFRESH_FAILED:
         return AuthStatus.TOKEN_REFRESH_FAILED
     return AuthStatus.AUTHENTICATED if usable else AuthStatus.TOKEN_EXPIRED
+
+
+def _tokens(login: Login) -> OAuthTokens:
+    if login.tokens is None:
+        msg = f"login {login.short_id} holds no tokens"
+        raise AuthRequired(msg, hint=f"stayfast login {login.provider}")
+    return login.tokens
+
+
+def _handing_out(
+    given: Callable[[Login], T],
+) -> Callable[
+    [Callable[Concatenate[OAuthService, P], T]],
+    Callable[Concatenate[OAuthService, P], Result[T]],
+]:
+    """As :func:`_answered`; of tokens that are kept elsewhere for now, ``given`` comes with a warning."""
+
+    def decorate(
+        method: Callable[Concatenate[OAuthService, P], T],
+    ) -> Callable[Concatenate[OAuthService, P], Result[T]]:
+        answered = _answered(method)
+
+        @wraps(method)
+        def answer(self: OAuthService, /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
+            result = answered(self, *args, **kwargs)
+            cause = None if isinstance(result, Success) else result.cause
+            if not isinstance(cause, TokensNotSaved) or cause.kept is None:
+                return result
+            cause.why = cause.kept_where
+            return Success(given(cause.login), Failure.of(cause))
+
+        return answer
+
+    return decorate
 
 
 def _answered(
@@ -161,7 +195,7 @@ class OAuthService:
 
     # --- signing in ------------------------------------------------------------------------------
 
-    @_answered
+    @_handing_out(_tokens)
     def authenticate(
         self,
         service: str,
@@ -244,7 +278,7 @@ class OAuthService:
         transport = self._maker(SilentConversation(), open_browser=False).make(via)
         return assembly.conductor.start(config, transport, account=account, timeout=timeout)
 
-    @_answered
+    @_handing_out(_tokens)
     def complete(self, callback: str, *, login_id: str | None = None) -> OAuthTokens:
         """Finish the login that ``callback`` answers.
 
@@ -259,7 +293,7 @@ class OAuthService:
         full_id = None if login_id is None else self._full_id(login_id)
         return _tokens(self.assembly.conductor.answer(callback, login_id=full_id))
 
-    @_answered
+    @_handing_out(_tokens)
     def resume(
         self,
         login_id: str,
@@ -298,7 +332,7 @@ class OAuthService:
 
     # --- staying signed in -----------------------------------------------------------------------
 
-    @_answered
+    @_handing_out(_tokens)
     def ensure_valid_token(
         self,
         service: str,
@@ -317,12 +351,12 @@ class OAuthService:
         bearer_token(login)
         return _tokens(login)
 
-    @_answered
+    @_handing_out(bearer_token)
     def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> str:
         """The access token alone, refreshed if need be. Failures: as for ensure_valid_token."""
         return bearer_token(self.assembly.conductor.refresh.valid(service, account))
 
-    @_answered
+    @_handing_out(_tokens)
     def refresh_tokens(
         self,
         service: str,
@@ -379,13 +413,6 @@ class OAuthService:
 
     def _full_id(self, login_id: str) -> str:
         return choose(self.assembly.conductor.summaries(), login_id).id
-
-
-def _tokens(login: Login) -> OAuthTokens:
-    if login.tokens is None:
-        msg = f"login {login.short_id} holds no tokens"
-        raise AuthRequired(msg, hint=f"stayfast login {login.provider}")
-    return login.tokens
 
 
 class OAuthClient:

@@ -19,7 +19,7 @@ import random
 import socket
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final
@@ -74,6 +74,7 @@ else:
 _threads: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 _threads_guard = threading.Lock()
 _held: dict[int, str] = {}
+_left: set[int] = set()
 
 
 def _forget_after_fork() -> None:
@@ -94,18 +95,27 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def shared_with_child() -> Generator[list[int]]:
-    """Descriptors that hold, in a child forked inside the block, the locks this process holds.
+def shared_with_child() -> Generator[tuple[list[int], list[int]]]:
+    """The locks this process holds, and descriptors that hold them in a child forked in the block.
 
     If this process dies, the child still holds them. The child writes with :func:`name_holder` that it is
     the holder now.
     """
-    copies = [os.dup(descriptor) for descriptor in _held]
+    locks, copies = list(_held), list[int]()
     try:
-        yield copies
+        copies += [os.dup(descriptor) for descriptor in locks]
+        yield locks, copies
     finally:
         for copy in copies:
             os.close(copy)
+
+
+def leave_to_others(descriptors: Iterable[int]) -> None:
+    """Close ``descriptors`` at the end of their :func:`locked` blocks without unlocking them.
+
+    Another process has copies of them, and keeps the locks until it is done.
+    """
+    _left.update(descriptors)
 
 
 def held(path: str) -> int | None:
@@ -158,7 +168,8 @@ def locked(
                     name_holder(descriptor)
                     yield descriptor
                 finally:
-                    if process == os.getpid():  # not in a child that was forked meanwhile
+                    # not in a child that was forked meanwhile, nor where another process goes on
+                    if process == os.getpid() and descriptor not in _left:
                         _give_back(descriptor, path if passing else None)
     finally:
         own.release()
@@ -210,6 +221,7 @@ def _file(path: str) -> Generator[int]:
     try:
         yield descriptor
     finally:
+        _left.discard(descriptor)
         if descriptor in _held:  # else it was closed at a fork, and we are in the child
             del _held[descriptor]
             os.close(descriptor)

@@ -27,6 +27,7 @@ from ..ports import Verdict, VerdictKind
 from ..reasons import Reason
 from ..record import Setback, TokensNotSaved, account_alias, account_names
 from ..table import Trigger
+from .job import JobKind
 from .ledger import Circumstances
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ if TYPE_CHECKING:
     from ..ports import Http, HttpRequest, HttpResponse, Lease
     from ..record import Login
     from .dependencies import Dependencies
+    from .job import Job
 
 
+NO_COURIER: Final = "no_courier"
+"""The detail of an ``accept_tokens``: no process could be had that outlives the caller."""
 _ATTEMPTS: Final = 5  # commits tried when other processes finish logins of the same account
 
 
@@ -48,23 +52,27 @@ class CodeExchange:
         self._dependencies = dependencies
         self._identification = Identification(dependencies.http, dependencies.clock)
 
-    def send_code(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
-        """Exchange the saved code of ``login``, which is exchanging, for tokens.
+    def perform(self, job: Job) -> Login | Verdict:
+        """Send the code, or poll with the device code, as ``job`` says."""
+        return self.poll(job) if job.kind is JobKind.POLL else self.send_code(job)
+
+    def send_code(self, job: Job) -> Login:
+        """Exchange the saved code of a login, which is exchanging, for tokens.
 
         Args:
-            login: As it was just saved.
-            lease: The lease it is held under.
-            again: Whether a process that stopped may have sent the code before.
+            job: The login as it was just saved, and its lease.
 
         Raises:
             AuthFailed: The provider refused the code; the login is idle.
             NetworkError: No answer; the login is still exchanging and can be resumed.
             TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
         """
+        login, lease = job.login, job.lease
         challenge = login.challenge
         if challenge is None or login.presentation is None:
             msg = f"login {login.short_id} has lost what its code belongs to"
             raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
+        again = job.again
         request = code_request(
             login.config,
             saved_callback(login),
@@ -74,7 +82,7 @@ class CodeExchange:
         try:
             # fetched first: once the code is spent, nothing but saving may stand in the way
             keys = self._keys(login, again=again)
-            response, again = send_twice(lease, self._dependencies.http, request, again=again)
+            response, again = send_twice(job, self._dependencies.http, request)
             tokens = judge_token_response(login.config, response)
             identified = self._identification.identify(login, tokens, keys)
         except ProviderError as error:
@@ -82,7 +90,7 @@ class CodeExchange:
         except NetworkError as error:
             error.hint = f"stayfast resume {login.short_id}"
             raise
-        return self._accept(login, identified, lease)
+        return self._accept(job, identified)
 
     def _keys(self, login: Login, *, again: bool) -> Keys | None:
         """The keys for the ID token of ``login``, or ``None`` where there are none to be had.
@@ -124,8 +132,8 @@ class CodeExchange:
             )
         return AuthFailed(error.message, hint=error.hint or f"stayfast login {login.provider}")
 
-    def poll(self, login: Login, lease: Lease) -> Login | Verdict:
-        """Ask once whether the device code of ``login`` has been approved (RFC 8628 §3.4).
+    def poll(self, job: Job) -> Login | Verdict:
+        """Ask once whether the device code of a login has been approved (RFC 8628 §3.4).
 
         Returns:
             The authenticated login, or what to tell the transport while it is not yet one.
@@ -136,6 +144,7 @@ class CodeExchange:
             LoginTimedOut: The code has expired; the login is idle.
             TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
         """
+        login, lease = job.login, job.lease
         presentation = login.presentation
         grant = presentation.device if presentation else None
         if grant is None:
@@ -143,7 +152,7 @@ class CodeExchange:
             raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
         try:
             keys = self._identification.keys_at_hand(login.config)
-            response = send_under(lease, self._dependencies.http, poll_request(login.config, grant))
+            response = send_under(job, self._dependencies.http, poll_request(login.config, grant))
             answer = judge_poll(login.config, response)
         except NetworkError as error:
             return Verdict(kind=VerdictKind.UNANSWERED, message=error.message)
@@ -157,7 +166,7 @@ class CodeExchange:
                 identified = self._identification.identify(login, answer, keys)
             except ProviderError as error:
                 raise self._denied(login, lease, error) from error
-            return self._accept(login, identified, lease)
+            return self._accept(job, identified)
         if answer.kind is PollKind.DENIED:
             no = ProviderError("", oauth_error="access_denied", status=response.status)
             raise self._denied(login, lease, no)
@@ -196,28 +205,32 @@ class CodeExchange:
         msg = "the code expired before it was approved"
         return LoginTimedOut(msg, hint=f"stayfast login {login.provider} --via device")
 
-    def _accept(self, login: Login, identified: Identified, lease: Lease) -> Login:
+    def _accept(self, job: Job, identified: Identified) -> Login:
         tokens = identified.tokens
         if tokens.scope is None:  # RFC 6749 §5.1: left out when it is what was asked for
-            tokens = replace(tokens, scope=" ".join(login.config.scopes))
+            tokens = replace(tokens, scope=" ".join(job.login.config.scopes))
         arrived = replace(
-            login,
+            job.login,
             tokens=tokens,
             identity=identified.identity,
             reason=identified.reason.value if identified.reason else None,
         )
-        try:
-            return self.save(login, arrived, lease)
-        except StorageError as error:
-            raise TokensNotSaved(
-                f"signed in, but the tokens could not be saved: {error.message}",
-                hint=error.hint,
-                login=arrived,
-                kept=getattr(error, "kept", None),
-            ) from error
+        job.progress.arrived(arrived)
+        return self.keep(job, arrived)
 
-    def save(self, login: Login, arrived: Login, lease: Lease) -> Login:
-        """Save the tokens of ``arrived`` as those of ``login``.
+    def keep(self, job: Job, arrived: Login) -> Login:
+        """Save the tokens of ``arrived``, which have just come.
+
+        Raises:
+            TokensNotSaved: They could not be saved; they are in the error.
+        """
+        try:
+            return self.save(job, arrived)
+        except StorageError as error:
+            raise _not_saved("signed in", error, arrived) from error
+
+    def save(self, job: Job, arrived: Login) -> Login:
+        """Save the tokens of ``arrived`` as those of the login of ``job``.
 
         An older login of the account makes room. One of another person does not, unless
         ``login`` says so: then the new login gets an account named after its own person.
@@ -225,15 +238,16 @@ class CodeExchange:
         Raises:
             StorageError: It could not be done.
         """
-        storage, ledger = self._dependencies.storage, self._dependencies.ledger
+        login, ledger = job.login, self._dependencies.ledger
         for attempt in range(_ATTEMPTS):
             account = self._account(login, arrived)
             reason = Reason(arrived.reason) if arrived.reason else None
             arrival = ledger.draft(
                 login,
                 Trigger.ACCEPT_TOKENS,
-                lease=lease,
+                lease=job.lease,
                 reason=reason if account == login.account else Reason.OTHER_SUBJECT,
+                circumstances=_circumstances(job),
                 account=account,
                 tokens=arrived.tokens,
                 identity=arrived.identity,
@@ -242,7 +256,7 @@ class CodeExchange:
                 exchange=None,
                 deadline=None,
             )
-            older = storage.find(account_alias(login.provider, account))
+            older = self._filed(login, account)
             # no lease is needed: a process that is refreshing the older login right now finds
             # that its version is gone, and uses this newer login instead
             changes = ledger.ending(older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN) if older else []
@@ -260,12 +274,23 @@ class CodeExchange:
         if arrived.identity is None or login.replaces:
             return login.account
         for account in (login.account, *account_names(arrived.identity)):
-            older = self._dependencies.storage.find(account_alias(login.provider, account))
+            older = self._filed(login, account)
             if older is None or older.identity is None:
                 return account
             if older.identity.subject == arrived.identity.subject:
                 return account
         return login.id.lower()  # nobody else has this name
+
+    def _filed(self, login: Login, account: str) -> Login | None:
+        """The other login that ``account`` has; none where the storage cannot be read.
+
+        The commit is tried even then: a storage that cannot save the tokens keeps them.
+        """
+        try:
+            older = self._dependencies.storage.find(account_alias(login.provider, account))
+        except StorageError:
+            return None
+        return None if older is None or older.id == login.id else older
 
     def _changed(self, login: Login) -> bool:
         current = self._dependencies.storage.read(login.id)
@@ -292,13 +317,11 @@ class RefreshExchange:
         self._dependencies = dependencies
         self._identification = Identification(dependencies.http, dependencies.clock)
 
-    def send(self, login: Login, lease: Lease, *, again: bool) -> Login:
-        """Send the refresh token of ``login``, which is exchanging, and save the answer.
+    def perform(self, job: Job) -> Login:
+        """Send the refresh token of a login, which is exchanging, and save the answer.
 
         Args:
-            login: As it was just saved.
-            lease: The lease it is held under.
-            again: Whether a process that stopped may have sent it before.
+            job: The login as it was just saved, and its lease.
 
         Raises:
             TokenRefreshFailed: The provider refused the refresh token.
@@ -307,7 +330,7 @@ class RefreshExchange:
             StorageConflict: Somebody else has changed the login meanwhile.
             TokensNotSaved: New tokens arrived and could not be saved; they are in the error.
         """
-        tokens = login.tokens
+        login, lease, tokens = job.login, job.lease, job.login.tokens
         if tokens is None or tokens.refresh_token is None:
             msg = f"login {login.short_id} has no refresh token"
             raise TokenExpired(msg, hint=f"stayfast login {login.provider}")
@@ -316,7 +339,7 @@ class RefreshExchange:
         # fetched first: once the answer is here, nothing but saving may stand in the way
         keys = self._identification.keys_at_hand(login.config) if tokens.id_token else None
         try:
-            response, again = send_twice(lease, self._dependencies.http, request, again=again)
+            response, again = send_twice(job, self._dependencies.http, request)
         except NetworkError as error:
             error.hint = error.hint or "try again in a while"
             self._postpone(
@@ -339,29 +362,35 @@ class RefreshExchange:
             identity=identified.identity,
             reason=identified.reason.value if identified.reason else None,
         )
-        try:
-            return self.save(login, arrived, lease)
-        except StorageConflict:
-            raise  # a newer login took this one's place: its tokens are the ones to use
-        except StorageError as error:
-            raise TokensNotSaved(
-                f"refreshed, but the new tokens could not be saved: {error.message}",
-                hint=error.hint,
-                login=arrived,
-                kept=getattr(error, "kept", None),
-            ) from error
+        job.progress.arrived(arrived)
+        return self.keep(job, arrived)
 
-    def save(self, login: Login, arrived: Login, lease: Lease) -> Login:
-        """Save the tokens of ``arrived`` as those of ``login``.
+    def keep(self, job: Job, arrived: Login) -> Login:
+        """Save the tokens of ``arrived``, which have just come.
+
+        Raises:
+            StorageConflict: A newer login took this one's place: its tokens are the ones to use.
+            TokensNotSaved: They could not be saved; they are in the error.
+        """
+        try:
+            return self.save(job, arrived)
+        except StorageConflict:
+            raise
+        except StorageError as error:
+            raise _not_saved("refreshed", error, arrived) from error
+
+    def save(self, job: Job, arrived: Login) -> Login:
+        """Save the tokens of ``arrived`` as those of the login of ``job``.
 
         Raises:
             StorageError: It could not be done.
         """
         return self._dependencies.ledger.advance(
-            login,
+            job.login,
             Trigger.ACCEPT_TOKENS,
-            lease=lease,
+            lease=job.lease,
             reason=Reason(arrived.reason) if arrived.reason else None,
+            circumstances=_circumstances(job),
             tokens=arrived.tokens,
             identity=arrived.identity,
             exchange=None,
@@ -474,20 +503,19 @@ class RefreshExchange:
 # What is done under a lease: a request sent while it is sure to last, a user waited for.
 
 
-def send_under(lease: Lease, http: Http, request: HttpRequest) -> HttpResponse:
-    """The answer to ``request``, sent only if ``lease`` outlasts it.
+def send_under(job: Job, http: Http, request: HttpRequest) -> HttpResponse:
+    """The answer to ``request``, sent only if the lease of ``job`` outlasts it.
 
     Raises:
         Fenced, StorageError: The lease does not; nothing was sent.
         NetworkError: No usable answer.
     """
-    lease.keep()
+    job.lease.keep()
+    job.progress.sending()
     return http.send(request)
 
 
-def send_twice(
-    lease: Lease, http: Http, request: HttpRequest, *, again: bool
-) -> tuple[HttpResponse, bool]:
+def send_twice(job: Job, http: Http, request: HttpRequest) -> tuple[HttpResponse, bool]:
     """The answer, asking once more at once when none came; and whether it was asked before.
 
     Inside any grace period the provider may have, the second request brings the answer of the
@@ -498,13 +526,26 @@ def send_twice(
         NetworkError: No usable answer to either.
     """
     try:
-        return send_under(lease, http, request), again
+        return send_under(job, http, request), job.again
     except NetworkError as first:
         try:
-            return send_under(lease, http, request), again or first.sent
+            return send_under(job, http, request), job.again or first.sent
         except NetworkError as second:
             second.sent = second.sent or first.sent
             raise
+
+
+def _circumstances(job: Job) -> Circumstances:
+    return Circumstances(detail=None if job.courier else NO_COURIER)
+
+
+def _not_saved(what: str, error: StorageError, arrived: Login) -> TokensNotSaved:
+    return TokensNotSaved(
+        f"{what}, but the tokens could not be saved yet: {error.message}",
+        hint=error.hint,
+        login=arrived,
+        kept=error.kept,
+    )
 
 
 def keep_waiting(lease: Lease) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -24,6 +24,28 @@ class JobKind(StrEnum):
     """The refresh token (RFC 6749 §6)."""
 
 
+class Progress(Protocol):
+    """Is told how far a job is, so that its sender can go on where a killed courier stopped."""
+
+    def sending(self) -> None:
+        """The request leaves now."""
+        ...
+
+    def arrived(self, login: Login) -> None:
+        """Tokens have come; ``login`` holds them, and is not saved yet."""
+        ...
+
+
+class Unwatched:
+    """Nobody is to be told."""
+
+    def sending(self) -> None:
+        """See :meth:`Progress.sending`."""
+
+    def arrived(self, login: Login) -> None:
+        """See :meth:`Progress.arrived`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """From sending to saving the answer.
@@ -33,12 +55,19 @@ class Job:
         login: The login, as it was last saved.
         lease: The lease it is held under, by whoever runs the job too.
         again: Whether it may have been sent before, by a process that stopped.
+        arrived: The login with the tokens that came to a courier which was killed before it saved
+            them: they are saved, and nothing is sent.
+        courier: Whether a courier could be had; where not, the audit log says so.
+        progress: Is told how far it is.
     """
 
     kind: JobKind
     login: Login
     lease: Lease
     again: bool = False
+    arrived: Login | None = None
+    courier: bool = True
+    progress: Progress = field(default=Unwatched(), repr=False, compare=False)
 
 
 JobOutcome: TypeAlias = "Login | Verdict"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import StorageConflict
+from ..errors import StorageConflict, StorageError
 from ..ports import Verdict
 from ..record import TokensNotSaved
 from ..table import State
@@ -54,16 +54,17 @@ class Jobs:
             raise
 
     def _perform(self, job: Job) -> JobOutcome:
-        login, lease = job.login, job.lease
         if job.again:
-            done = self._done(login)
+            done = self._done(job.login)
             if done is not None:
                 return done
-        if job.kind is JobKind.CODE:
-            return self._code_exchange.send_code(login, lease, again=job.again)
-        if job.kind is JobKind.REFRESH:
-            return self._refresh_exchange.send(login, lease, again=job.again)
-        return self._code_exchange.poll(login, lease)
+        exchange = self._exchange(job)
+        if job.arrived is not None:
+            return exchange.keep(job, job.arrived)
+        return exchange.perform(job)
+
+    def _exchange(self, job: Job) -> CodeExchange | RefreshExchange:
+        return self._refresh_exchange if job.kind is JobKind.REFRESH else self._code_exchange
 
     def _login(self, job: Job) -> Login:
         outcome = self._carried(job)
@@ -76,17 +77,38 @@ class Jobs:
         try:
             return self._dependencies.courier.carry(job, self.perform)
         except TokensNotSaved as error:
-            self._bind(job, error)  # it may come from another process, which is gone
+            self._bind(job, error)  # it may come from another process
+            if error.kept is None:
+                return self._saved_here(error)
             raise
+
+    @staticmethod
+    def _saved_here(error: TokensNotSaved) -> Login:
+        """Save or keep what another process could not: its descriptors and limits are its own."""
+        try:
+            return error.save_again()
+        except StorageError as again:
+            error.kept = again.kept
+            raise error from again
 
     def _bind(self, job: Job, error: TokensNotSaved) -> None:
         arrived = error.login
         error.save_again = lambda: self._save(job, arrived)
 
     def _save(self, job: Job, arrived: Login) -> Login:
-        if job.kind is JobKind.REFRESH:
-            return self._refresh_exchange.save(job.login, arrived, job.lease)
-        return self._code_exchange.save(job.login, arrived, job.lease)
+        """Save ``arrived``; or give what was saved, if another process has done it meanwhile.
+
+        Raises:
+            StorageConflict: The login has gone on without these tokens.
+            StorageError: They still cannot be saved.
+        """
+        try:
+            return self._exchange(job).save(job, arrived)
+        except StorageConflict:
+            current = self._dependencies.storage.read(job.login.id)
+            if current is None or current.tokens != arrived.tokens:
+                raise
+            return current
 
     def _done(self, login: Login) -> Login | None:
         """``login`` as another run of its job has left it, if that is finished."""

@@ -141,13 +141,12 @@ def tell_started(app: App, started: Started, via: str) -> None:
 
 
 def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
-    """Offer to save again, for as long as somebody is there to make room.
+    """The login whose tokens came and could not be saved yet, with a warning.
 
-    Raises:
-        TokensNotSaved: Nobody is there, or they gave up.
+    Where they are kept nowhere, somebody at the terminal may make room and have them saved.
     """
     terminal = app.terminal
-    while terminal.interactive:
+    while error.kept is None and terminal.interactive:
         terminal.error(error)
         terminal.say("The tokens are held in memory only. Press Enter to try again.", mark="warn")
         try:
@@ -157,14 +156,15 @@ def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
         try:
             return error.save_again()
         except StorageError as again:
-            error.message = again.message
-    if error.kept:
-        error.hint = f"stayfast refresh {error.login.provider}"
-        error.why = f"they are kept, sealed, in {error.kept} until this machine restarts"
+            error.message, error.kept = again.message, again.kept
+    terminal.say(error.message, mark="warn")
+    if error.kept_where is not None:
+        terminal.say(f"  {error.kept_where}")
+        terminal.suggest(f"stayfast refresh {error.login.provider}", "save them at once")
     else:
-        error.hint = f"stayfast login {error.login.provider}"
-        error.why = "the tokens were in memory only, and are gone"
-    raise error
+        terminal.say("  this access token works until it expires; a new sign-in is needed then")
+        terminal.suggest(f"stayfast login {error.login.provider}", "sign in again")
+    return error.login
 
 
 def _sealed(description: str) -> str:

@@ -95,7 +95,7 @@ from ...storage.vault.vault import Vault
 from ..http import RequestsHttp
 from .channel import EventForwarder
 from .fork import ForkCourier, can_fork
-from .signals import deferred_signals
+from .saving import InlineCourier
 from .spawn import SpawnCourier, can_spawn
 
 if TYPE_CHECKING:
@@ -114,18 +114,6 @@ __all__ = [
     "SpawnCourier",
     "choose_courier",
 ]
-
-
-class InlineCourier:
-    """Runs jobs in this process; Ctrl-C, SIGTERM and SIGHUP wait until they are done.
-
-    ``kill -9`` cannot wait, and may lose an answer that was on its way.
-    """
-
-    def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
-        """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
-        with deferred_signals():
-            return perform(job)
 
 
 def choose_courier(

@@ -16,23 +16,31 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from ...engine.errors import StayfastError, StorageError
+from ...engine.errors import StayfastError
 from ...engine.record import TokensNotSaved
-from ...storage.host import CLOCK
-from ...storage.locks import name_holder, shared_with_child
+from ...storage.locks import leave_to_others, name_holder, shared_with_child
 from ..process import forbid_core_dumps
 from .channel import Channel
+from .saving import keep_saving, perform_here
 from .signals import DEFERRED, deferred_signals
-from .wire import pack_outcome, unpack_events, unpack_outcome
+from .wire import (
+    pack_arrived,
+    pack_outcome,
+    pack_sending,
+    tokens_not_saved,
+    unpack_arrived,
+    unpack_events,
+    unpack_outcome,
+)
 
 if TYPE_CHECKING:
     from ...engine.flows.job import Job, JobOutcome
+    from ...engine.record import Login
     from .channel import EventForwarder
 
 _HARMLESS: Final = frozenset({"stayfast-page"})
 """Threads of ours that hold no lock which the child needs."""
-_KEEP_TRYING: Final = 300.0  # seconds a child without a parent tries to save tokens
-_BETWEEN: Final = 1.0  # seconds
+_TRIED: Final = 65536  # descriptors that are tried one by one, which takes 20 ms
 
 
 def can_fork() -> bool:
@@ -62,6 +70,7 @@ class ForkCourier:
         """
         self._forwarder = forwarder
         self._let_go = let_go
+        self._left: list[int] = []
 
     def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
@@ -69,33 +78,49 @@ class ForkCourier:
             return self._carry(job, perform)
 
     def _carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
+        self._left = [child for child in self._left if not _reap(child, os.WNOHANG)]
         self._let_go()
+        forked = self._forked(job, perform)
+        if forked is None:  # no process or descriptor is to be had: the log says so
+            return perform_here(replace(job, courier=False), perform)
+        child, line, locks = forked
+        heard = Heard()
+        try:
+            heard.listen(line, self._forwarder)
+        finally:
+            line.close()
+            if heard.goes_on:  # it is reaped when it has saved the tokens
+                self._left.append(child)
+            else:
+                _reap(child)
+        if heard.last is None:
+            return perform_here(heard.without_courier(job), perform)
+        if heard.holds_on:
+            leave_to_others(locks)
+        return unpack_outcome(heard.last)
+
+    def _forked(
+        self, job: Job, perform: Callable[[Job], JobOutcome]
+    ) -> tuple[int, Channel, list[int]] | None:
+        """The child, the line to it, and the locks it shares; ``None`` where the system refuses."""
         try:
             ours, theirs = Channel.pair()
-        except OSError:  # no more files: the job is done without a child
-            return perform(job)
+        except OSError:  # no more files
+            return None
         child = None
         try:
-            with shared_with_child() as locks:
+            with shared_with_child() as (locks, copies):
                 child = _fork()
                 if child == 0:
-                    self._be_courier(theirs, locks, job, perform)
-        except OSError:
-            ours.close()
-            if child is None:  # no more processes, memory or files: likewise
-                return perform(job)
+                    self._be_courier(theirs, copies, job, perform)
+        except OSError:  # no more processes, memory or files
+            if child is None:
+                ours.close()
+                return None
             raise
         finally:
             theirs.close()
-        try:
-            outcome = hear(ours, self._forwarder)
-        finally:
-            ours.close()
-            with suppress(ChildProcessError):  # a host program that reaps all children did it
-                os.waitpid(child, 0)
-        if outcome is None:  # the child was killed: what it may have sent is sent once more
-            return perform(replace(job, again=True))
-        return outcome
+        return child, ours, locks
 
     def _be_courier(
         self,
@@ -105,11 +130,14 @@ class ForkCourier:
         perform: Callable[[Job], JobOutcome],
     ) -> NoReturn:
         try:
-            os.setsid()
             forbid_core_dumps()
             for number in DEFERRED:
                 signal.signal(number, signal.SIG_IGN)
-            _keep_only({home.fileno(), *locks})
+            with suppress(OSError):  # each is a comfort; without it the work is done all the same
+                os.setsid()
+            with suppress(OSError):
+                _keep_only({home.fileno(), *locks})
+            _more_descriptors()
             for lock in locks:
                 name_holder(lock)
             self._forwarder.leave(home)
@@ -119,52 +147,100 @@ class ForkCourier:
 
 
 def run(home: Channel, job: Job, perform: Callable[[Job], JobOutcome]) -> None:
-    """Perform ``job`` and send its outcome home; if nobody is there, try again to save the tokens."""
+    """Perform ``job`` and send its outcome home; tokens that could not be saved are tried again.
+
+    Whether the sender lives or not, they are: it may have printed the access token and ended.
+    """
     outcome: JobOutcome | StayfastError
     try:
-        outcome = perform(job)
+        outcome = perform(replace(job, progress=Report(home)))
     except StayfastError as error:
         outcome = error
+    alone = False
     try:
         home.send(pack_outcome(outcome))
     except OSError:
-        if isinstance(outcome, TokensNotSaved):
-            _keep_trying(outcome)
+        alone = True
+    if isinstance(outcome, TokensNotSaved):
+        keep_saving(outcome)
+    if alone:
         job.lease.release()
 
 
-def hear(line: Channel, forwarder: EventForwarder) -> JobOutcome | None:
-    """The outcome that a courier sends through ``line``; ``None`` if the courier is gone.
+class Report:
+    """Tells the sender of a job how far it is; a sender that has died needs no report."""
 
-    Raises:
-        StayfastError: The job failed with this error.
+    def __init__(self, home: Channel) -> None:
+        """Report through ``home``."""
+        self._home = home
+
+    def sending(self) -> None:
+        """See :meth:`stayfast.engine.flows.job.Progress.sending`."""
+        with suppress(OSError):
+            self._home.send(pack_sending())
+
+    def arrived(self, login: Login) -> None:
+        """See :meth:`stayfast.engine.flows.job.Progress.arrived`."""
+        with suppress(OSError):
+            self._home.send(pack_arrived(login))
+
+
+class Heard:
+    """What a courier has sent home so far: it tells what to do if the courier dies.
+
+    Attributes:
+        last: The message with the outcome, if it came.
+        sent: Whether the request may have left.
+        arrived: The login with the tokens that came, if any did.
     """
-    last = hear_last(line, forwarder)
-    return None if last is None else unpack_outcome(last)
+
+    def __init__(self) -> None:
+        """Nothing has been heard."""
+        self.last: Mapping[str, Any] | None = None
+        self.sent = False
+        self.arrived: Login | None = None
+
+    def listen(self, line: Channel, forwarder: EventForwarder) -> None:
+        """Listen until the outcome comes, or the courier is gone; observers get the events."""
+        while (message := line.receive()) is not None:
+            members, _files = message
+            if "events" in members:
+                forwarder.observe(*unpack_events(members))
+            elif "sending" in members:
+                self.sent = True
+            elif "arrived" in members:
+                self.arrived = unpack_arrived(members)
+            else:
+                self.last = members
+                return
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the courier still tries to save tokens, and is not to be waited for."""
+        return self.last is not None and tokens_not_saved(self.last)
+
+    @property
+    def holds_on(self) -> bool:
+        """Whether it alone has these tokens: then it keeps the lock of the login as well."""
+        return self.last is not None and tokens_not_saved(self.last, kept=False)
+
+    def without_courier(self, job: Job) -> Job:
+        """``job`` for the sender, whose courier was killed.
+
+        Tokens that had arrived are saved; a request that may have left is sent once more, and
+        one that has not is sent.
+        """
+        if self.arrived is not None:
+            return replace(job, again=True, arrived=self.arrived)
+        return replace(job, again=job.again or self.sent)
 
 
-def hear_last(line: Channel, forwarder: EventForwarder) -> Mapping[str, Any] | None:
-    """The message with the outcome; the observers get the events that come before it.
-
-    ``None`` if the courier at the other end of ``line`` is gone.
-    """
-    while (arrived := line.receive()) is not None:
-        message, _files = arrived
-        if "events" not in message:
-            return message
-        forwarder.observe(*unpack_events(message))
-    return None
-
-
-def _keep_trying(error: TokensNotSaved) -> None:
-    """Save tokens that found no room, again and again: the caller, who could keep them, is gone."""
-    clock = CLOCK
-    end = clock.monotonic() + _KEEP_TRYING
-    while clock.monotonic() < end:
-        clock.sleep(_BETWEEN)
-        with suppress(StorageError):
-            error.save_again()
-            return
+def _reap(child: int, how: int = 0) -> bool:
+    """Whether ``child`` has ended and is reaped."""
+    try:
+        return os.waitpid(child, how)[0] == child
+    except ChildProcessError:  # a host program that reaps all children did it
+        return True
 
 
 def _fork() -> int:
@@ -182,8 +258,34 @@ def _keep_only(kept: Collection[int]) -> None:
     and must not close a new file of ours.
     """
     nothing = os.open(os.devnull, os.O_RDWR)
-    for name in os.listdir("/dev/fd"):
-        number = int(name)
+    for number in _open_files():
         if number not in kept and number != nothing:
             with suppress(OSError):  # the listing's own, which is closed by now
                 os.dup2(nothing, number, inheritable=number <= 2)
+
+
+def _open_files() -> list[int]:
+    """The numbers of the open files; where the system does not list them, each is tried."""
+    try:
+        return [int(name) for name in os.listdir("/dev/fd")]
+    except (OSError, ValueError):  # no /proc: a chroot, a hardened container
+        found: list[int] = []
+        for number in range(min(_most_descriptors(), _TRIED)):
+            with suppress(OSError):
+                os.fstat(number)
+                found.append(number)
+        return found
+
+
+def _most_descriptors() -> int:
+    most = os.sysconf("SC_OPEN_MAX")
+    return most if most > 0 else _TRIED
+
+
+def _more_descriptors() -> None:
+    """A sender that has used up its descriptors must not keep its courier from opening the storage."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415  Unix only, as forking is
+
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

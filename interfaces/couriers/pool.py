@@ -120,6 +120,10 @@ class Worker:
         self.line.close()
         self._process.wait()
 
+    def ended(self) -> bool:
+        """Whether it has ended; then it is reaped."""
+        return self._process.poll() is not None
+
     def forget(self) -> None:
         """In a forked child: the worker belongs to the parent."""
         self.line.close()
@@ -148,6 +152,7 @@ class WorkerPool:
         self._guard = threading.Lock()
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
+        self._left: list[Worker] = []
         _pools.add(self)
 
     def send(self, terms: bytes, packed: bytes, lock: int) -> Worker | None:
@@ -182,17 +187,29 @@ class WorkerPool:
         with self._guard:
             self._all.discard(worker)
 
+    def leave(self, worker: Worker) -> None:
+        """``worker`` goes on to save what it could not save; nobody waits for it."""
+        worker.line.close()
+        with self._guard:
+            self._all.discard(worker)
+            self._left = [*(one for one in self._left if not one.ended()), worker]
+
     def dismiss(self) -> None:
         """Let all idle workers go."""
         while (worker := self._take_idle()) is not None:
             self.discharge(worker)
+        for worker in self._left:
+            worker.forget()  # it ends by itself
 
     def forget(self) -> None:
         """In a forked child: close its copies of the sockets, or a worker would not see its parent end."""
         self._guard = threading.Lock()
         for worker in self._all:
             worker.forget()
+        for worker in self._left:
+            worker.forget()
         self._all.clear()
+        self._left.clear()
         self._idle.clear()
 
     def _take_idle(self) -> Worker | None:

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 from ...engine import cbor
 from ...storage.host import app_version, origin
-from .fork import hear_last
+from ...storage.locks import leave_to_others
+from .fork import Heard
 from .pool import WorkerPool
+from .saving import perform_here
 from .signals import deferred_signals
 from .wire import pack_job, unpack_outcome
 
@@ -69,20 +71,25 @@ class SpawnCourier:
         worker = None
         if lock is not None and terms is not None:
             worker = self._pool.send(terms, pack_job(job), lock)
-        if worker is None:  # no worker has taken it
-            return perform(job)
+        if worker is None:  # no worker has taken it: the log says so
+            return perform_here(replace(job, courier=False), perform)
+        heard = Heard()
         try:
-            last = hear_last(worker.line, self._forwarder)
-        except (
-            BaseException
-        ):  # from an observer; the worker must be done before we give the lock back
+            heard.listen(worker.line, self._forwarder)
+        except BaseException:
+            # from an observer; the worker must be done before we give the lock back
             self._pool.discharge(worker)
             raise
-        if last is None:  # the worker was killed: what it may have sent is sent once more
+        if heard.last is None:  # the worker was killed
             self._pool.discharge(worker)
-            return perform(replace(job, again=True))
-        self._pool.keep(worker)
-        return unpack_outcome(last)
+            return perform_here(heard.without_courier(job), perform)
+        if heard.holds_on and lock is not None:
+            leave_to_others([lock])
+        if heard.goes_on:
+            self._pool.leave(worker)
+        else:
+            self._pool.keep(worker)
+        return unpack_outcome(heard.last)
 
     def _terms(self) -> bytes | None:
         """What a worker gets once, at its start; after a change, such as a rekey, another is started."""

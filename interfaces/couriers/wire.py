@@ -42,6 +42,7 @@ def pack_job(job: Job) -> bytes:
             "lease": job.lease.login_id,
             "fence": job.lease.fence,
             "again": job.again,
+            "courier": job.courier,
         }
     )
 
@@ -53,6 +54,7 @@ def unpack_job(members: Mapping[str, Any]) -> Job:
         login=decode_login(members["login"]),
         lease=Lease(members["lease"], members["fence"]),
         again=members["again"],
+        courier=members["courier"],
     )
 
 
@@ -116,6 +118,34 @@ def unpack_outcome(members: Mapping[str, Any]) -> JobOutcome:
     if reason is not None:
         reason = Refusal(reason) if kind is VerdictKind.REFUSED else ErrorCode(reason)
     return Verdict(kind=kind, reason=reason, **verdict)
+
+
+def tokens_not_saved(members: Mapping[str, Any], *, kept: bool = True) -> bool:
+    """Whether the outcome is that tokens arrived and could not be saved yet.
+
+    Args:
+        members: A message with an outcome.
+        kept: Whether that counts if they are kept, sealed, where other processes find them.
+    """
+    error = members.get("error")
+    if error is None or error["class"] != TokensNotSaved.__name__:
+        return False
+    return kept or "kept" not in error
+
+
+def pack_sending() -> bytes:
+    """That the request leaves now."""
+    return cbor.encode({"sending": True})
+
+
+def pack_arrived(login: Login) -> bytes:
+    """The login with tokens that have arrived, and are not saved yet."""
+    return cbor.encode({"arrived": _bytes_of(login)})
+
+
+def unpack_arrived(members: Mapping[str, Any]) -> Login:
+    """What :func:`pack_arrived` wrote."""
+    return decode_login(members["arrived"])
 
 
 def _bytes_of(login: Login) -> bytes:

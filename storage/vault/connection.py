@@ -62,6 +62,11 @@ class VaultConnection:
         if self._connection is not None:
             self._connection.close()
 
+    @property
+    def keys(self) -> Keys | None:
+        """The keys, if they were found once; also where the file cannot be opened any more."""
+        return self._keys
+
     @contextmanager
     def reading(self) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
         """The connection and the keys, for the calling thread alone; ``None`` without a vault."""

@@ -68,25 +68,29 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ...engine.audit.events import text_of
 from ...engine.audit.verifier import check_lines
 from ...engine.codec import decode_login, decode_summary
-from ...engine.errors import Damaged, NewerFormat, StorageConflict, StorageError, StorageFull
+from ...engine.errors import (
+    Damaged,
+    NewerFormat,
+    StorageConflict,
+    StorageError,
+    StorageFull,
+)
 from ...engine.ports import Lease
 from ...engine.table import Trigger
+from ..arrivals import Arrivals
 from ..audit.check import check_log, file_keys, nothing_to_verify
-from ..audit.rows import append_event, append_text, members_of, read_events
+from ..audit.rows import append_event, append_text, read_events
 from ..audit.segments import Pruned, go_forward_secure, prune, ready, set_aside
 from ..audit.signing import Signer, signed_head
 from ..capabilities import Capabilities
 from ..locks import ChangePolling, held, locked, sweep
 from ..private_file import ensure_directory
 from .connection import VaultConnection
-from .disk_full import Reserve, Spill
-from .file import open_secret, row_by_id, scan_for_alias
+from .file import open_secret, row_by_alias, row_by_id, scan_for_alias
 from .handover import Handover, lock_path
 from .info import VaultInfo, vault_info_of
 from .integrity import Head, keep_head, read_head
@@ -101,6 +105,7 @@ from .repair import (
     set_files_aside,
     whole_vault_event,
 )
+from .reserve import Reserve
 from .rollback import RollbackMarker
 from .sqlite_errors import translated
 from .tamper_check import TamperCheck, problems_of
@@ -111,6 +116,7 @@ if TYPE_CHECKING:
     from ...engine.audit.verifier import Verification
     from ...engine.ports import Change
     from ...engine.record import Login, Summary
+    from ..arrivals import Kept
     from ..keys.sealing import Keys
     from ..keys.sources import KeySources
     from .file import Row
@@ -151,7 +157,7 @@ class Vault:
         self._announce = announce
         self._rollback_marker = RollbackMarker(key_sources.config_dir, announce)
         self._reserve = Reserve(directory)
-        self._spill = Spill(environ)
+        self._arrivals = Arrivals(environ, directory)
         self._describe = describe
         self._tamper_check = TamperCheck(self._rollback_marker.behind)
         self._vault_connection = VaultConnection(directory, unlock, create)
@@ -186,9 +192,8 @@ class Vault:
                 lambda: read_by_id(*opened, login_id),
                 lambda: row_by_id(opened[0], login_id),
             )
-            if row is None:
-                return None
-            return decode_login(open_secret(opened[1], row))
+            login = None if row is None else decode_login(open_secret(opened[1], row))
+            return self._arrivals.login(opened[1], login_id, login)
 
     def find(self, alias: str) -> Login | None:
         """See :meth:`stayfast.engine.ports.Storage.find`."""
@@ -203,12 +208,11 @@ class Vault:
                 lambda: read_by_alias(*opened, alias),
                 lambda: scan_for_alias(*opened, alias),
             )
-            if row is None:
-                return None
-            login = decode_login(open_secret(opened[1], row))
-        if login.alias != alias:  # the index is not sealed with the row: it may have been moved
-            raise Damaged("a login in the vault is filed under another's name", hint=_HELP)
-        return login
+            login = None if row is None else decode_login(open_secret(opened[1], row))
+            # the index is not sealed with the row: it may have been moved
+            if login is not None and login.alias != alias:
+                raise Damaged("a login in the vault is filed under another's name", hint=_HELP)
+            return self._arrivals.filed(opened[1], alias, login)
 
     def summaries(self) -> Iterable[Summary]:
         """See :meth:`stayfast.engine.ports.Storage.summaries`; rows that do not open are left out.
@@ -225,10 +229,15 @@ class Vault:
             connection, keys = opened
             self._tamper_check.look(connection, keys, self._vault_connection.changes())
             believable = self._tamper_check.believable(connection, keys)
+            waiting = self._arrivals.waiting(keys)
             for login, version, state, meta in connection.execute(
                 "SELECT id, version, state, meta FROM login"
             ):
                 if not believable(login, version):
+                    continue
+                kept = self._arrivals.login(keys, login, None) if login in waiting else None
+                if kept is not None and kept.version > version:
+                    yield kept.summary()
                     continue
                 try:
                     yield decode_summary(keys.open_row("meta", login, version, state, meta))
@@ -306,6 +315,7 @@ class Vault:
 
     def _settled(self, look: Callable[[], T]) -> T:
         """What ``look`` gives; it looks again if the vault got another key under its eyes."""
+        self._bring_all_in()
         try:
             found = look()
         except Damaged:
@@ -344,27 +354,34 @@ class Vault:
         for mended in self._mend_rows() if damaged else ():
             self._announce(f"{mended.message}; it was set aside or put right")
         with self._vault_connection.writing() as (connection, keys):
-            head = read_head(connection, keys)
-            body, mac = replace(head, generation=head.generation + 1).encode(keys)
-            connection.execute("UPDATE head SET body = ?, mac = ?", (body, mac))
-            connection.execute("ROLLBACK")
+            # committed, and changes nothing: what only a commit meets, such as a program that reads
+            # the file or a file that is immutable, is met before the browser is opened
+            keep_head(connection, keys, read_head(connection, keys))
         self._reserve.ensure()
         sweep(os.path.dirname(lock_path(self.directory, "")))
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.commit`."""
-        precious = any(change.event.trigger == Trigger.ACCEPT_TOKENS for change in changes)
+        if not any(change.event.trigger == Trigger.ACCEPT_TOKENS for change in changes):
+            return self._commit(changes)
+        try:
+            recorded = self._committed_with_reserve(changes)
+        except StorageConflict:
+            raise
+        except (StorageError, OSError) as error:
+            failed = error if isinstance(error, StorageError) else _unforeseen(error)
+            failed.kept = self._keep(changes)
+            raise failed from error
+        if self._vault_connection.keys is not None:
+            self._arrivals.forget(self._vault_connection.keys, changes[-1].login.id)
+        return recorded
+
+    def _committed_with_reserve(self, changes: Sequence[Change]) -> list[Recorded]:
         try:
             return self._commit(changes)
         except StorageFull:
-            if not precious:
-                raise
-        self._reserve.release()
-        try:
+            self._reserve.release()
             return self._commit(changes)
-        except StorageFull as full:
-            full.kept = self._spilled(changes)
-            raise
 
     def _commit(self, changes: Sequence[Change]) -> list[Recorded]:
         with self._changing() as (connection, keys, head, recorded):
@@ -454,7 +471,13 @@ class Vault:
             StorageError: The new key cannot be kept there, or the vault not be written.
             ConfigInvalid: There is no such kind.
         """
+        self._arrivals.looked = False
+        self._bring_all_in()
         with self._vault_connection.writing() as (connection, keys):
+            if self._arrivals.waiting(keys):  # sealed under the key that is to go
+                raise StorageError(
+                    "tokens that have arrived wait to be saved", hint="stayfast status"
+                )
             before = self._vault_connection.header
             if before is None:
                 raise StorageError("there is no vault yet", hint="stayfast login")
@@ -532,7 +555,7 @@ class Vault:
         sooner = None if until is None else ChangePolling(self._vault_connection.changes, until)
         what = f"login {login_id[:4]}"
         with locked(path, wait=wait, what=what, until=sooner, passing=True):
-            self._absorb(login_id)
+            self._bring_in(login_id)
             yield Lease(login_id)
 
     def held(self, lease: Lease) -> int | None:
@@ -550,37 +573,47 @@ class Vault:
                 return None
             return Handover.from_keys(self.directory, self._key_sources.config_dir, opened[1])
 
-    def _spilled(self, changes: Sequence[Change]) -> str | None:
-        with self._reading() as opened:
-            if opened is None:
-                return None
-            keys = opened[1]
-            texts = [text_of(members_of(change.event, keys.fingerprint)) for change in changes]
-            return self._spill.keep(keys, changes, texts)
+    def _keep(self, changes: Sequence[Change]) -> str | None:
+        """Keep what cannot be saved now; the keys are at hand, be the vault as it may."""
+        keys = self._vault_connection.keys
+        if keys is None:
+            return None
+        return self._arrivals.keep(keys, changes)
 
-    def _absorb(self, login_id: str) -> None:
-        """Commit what found no room before, unless something newer is there."""
+    def _bring_in(self, login_id: str) -> None:
+        keys = self._keys()
+        if keys is not None:
+            self._arrivals.bring_in(keys, login_id, self._put, self._filed)
+
+    def _put(self, kept: Sequence[Kept]) -> None:
+        with self._changing() as (connection, keys, head, _):
+            after = head
+            for login, fence, text in kept:
+                after = put_record(connection, keys, after, login, fence)
+                after, _ = append_text(connection, keys, after, text)
+            keep_head(connection, keys, after)
+
+    def _filed(self, alias: str) -> Login | None:
         with self._reading() as opened:
-            keys = opened[1] if opened else None
-        spilled = self._spill.kept(keys, login_id) if keys else []
-        if keys is None or not spilled:
-            return
-        try:
-            with self._changing() as (connection, _keys, head, _):
-                after = head
-                for login, fence, text in spilled:
-                    after = put_record(connection, keys, after, login, fence)
-                    after, _ = append_text(connection, keys, after, text)
-                keep_head(connection, keys, after)
-        except StorageConflict:
-            pass  # it has gone on without them
-        except StorageError:
-            return  # still no room
-        self._spill.forget(keys, login_id)
+            row = row_by_alias(*opened, alias) if opened else None
+            return decode_login(open_secret(opened[1], row)) if opened and row else None
+
+    def _bring_all_in(self) -> None:
+        if not self._arrivals.looked:
+            self._arrivals.bring_all_in(self._keys(), lambda one: self.lease(one, wait=0))
+
+    def _keys(self) -> Keys | None:
+        with self._reading() as opened:
+            return opened[1] if opened else None
 
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
         self._vault_connection.close()
+
+
+def _unforeseen(error: OSError) -> StorageError:
+    why = (error.strerror or type(error).__name__).lower()
+    return StorageError(f"the vault cannot be written: {why}", hint="stayfast help storage")
 
 
 def _torn_pages(connection: sqlite3.Connection) -> list[str]:

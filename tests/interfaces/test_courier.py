@@ -97,7 +97,7 @@ def test_ctrl_c_during_the_exchange_loses_nothing(server: AuthorizationServer) -
 
 
 class FillingStorage:
-    """A storage whose disk is full at its nth commit, and has room again afterwards."""
+    """A storage whose disk is full at its nth commit and the next, and has room again afterwards."""
 
     def __init__(self, behind: MemoryStorage, nth: int) -> None:
         self._behind = behind
@@ -108,7 +108,7 @@ class FillingStorage:
 
     def commit(self, changes: Sequence[Change]) -> Any:
         self._left -= 1
-        if self._left == 0:
+        if self._left in {0, -1}:
             raise StorageFull("no space", hint="df -h")
         return self._behind.commit(changes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -108,18 +109,74 @@ def test_what_the_child_records_is_told_in_the_parent() -> None:
     assert heard == [(7, JOB.login)]
 
 
-def test_a_killed_courier_is_replaced() -> None:
-    """What it may have sent already is sent once more, marked as such."""
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_killed_courier_is_replaced(*, sent: bool) -> None:
+    """What it may have sent already is sent once more, marked as such; what it has not, is sent."""
     sender = os.getpid()
 
     def perform(job: Job) -> Login:
         if os.getpid() != sender:
+            if sent:
+                job.progress.sending()
             os.kill(os.getpid(), signal.SIGKILL)
         return replace(job.login, account="again" if job.again else "first")
 
     outcome = courier().carry(JOB, perform)
     assert isinstance(outcome, Login)
-    assert outcome.account == "again"
+    assert outcome.account == ("again" if sent else "first")
+
+
+def test_what_came_to_a_killed_courier_is_saved_by_its_sender() -> None:
+    """Tokens that it had received and not saved are at hand: nothing is sent again."""
+    sender = os.getpid()
+
+    def perform(job: Job) -> Login:
+        if os.getpid() != sender:
+            job.progress.sending()
+            job.progress.arrived(replace(job.login, account="arrived"))
+            os.kill(os.getpid(), signal.SIGKILL)
+        assert job.arrived is not None
+        return job.arrived
+
+    outcome = courier().carry(JOB, perform)
+    assert isinstance(outcome, Login)
+    assert outcome.account == "arrived"
+
+
+@pytest.mark.parametrize("call", ["fork", "socketpair"])
+def test_where_no_process_can_be_had_the_job_runs_here(
+    monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A limit on processes or descriptors costs neither the job nor a descriptor."""
+
+    def refused() -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr({"fork": os, "socketpair": socket}[call], call, refused)
+    before = len(os.listdir("/dev/fd"))
+    performed: list[Job] = []
+    courier().carry(JOB, lambda job: performed.append(job) or job.login)
+    (job,) = performed
+    assert (job.again, job.courier) == (False, False)
+    assert len(os.listdir("/dev/fd")) == before
+
+
+@pytest.mark.parametrize("path", ["/dev/fd", os.devnull])
+def test_a_courier_begins_where_files_cannot_be_listed(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """In a chroot or a hardened container, without /proc or /dev, it works as anywhere."""
+
+    def missing(name: str, *rest: object) -> object:
+        if name == path:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", name)
+        return real[path == os.devnull](name, *rest)
+
+    real = (os.listdir, os.open)
+    monkeypatch.setattr(os, "open" if path == os.devnull else "listdir", missing)
+    outcome = courier().carry(JOB, lambda job: replace(job.login, account=f"{os.getpid()}"))
+    assert isinstance(outcome, Login)
+    assert int(outcome.account) != os.getpid()
 
 
 @pytest.mark.parametrize("call", ["os.fork", "os.dup", "socket.socketpair"])

@@ -28,6 +28,7 @@ SHORTER = {
     "diagrams/__main__.py": "what `python -m stayfast.diagrams` runs; nothing imports it",
     "__main__.py": "what `python -m stayfast` runs; nothing imports it",
     "engine/flows/dependencies.py": "every flow takes it, and it takes no flow",
+    "storage/vault/reserve.py": "room on the disk: arrivals, which it serves, are of any storage",
     "engine/lifetime.py": "on the fast path, which loads nothing it does not need",
     "engine/oauth/addresses.py": "one rule for every address, used by several specifications",
     "engine/oauth/pkce.py": "one specification, and it is short",

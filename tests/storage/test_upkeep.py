@@ -391,13 +391,16 @@ def test_tokens_without_room_wait_in_memory_and_are_saved_by_whoever_comes_next(
     saved(opened, [finished("two")])
     FullDisk(opened, 2)
     login, saving = arrival()
+    assert opened.read(login.id) is None
     with pytest.raises(StorageFull) as caught:
         opened.commit([saving])
     assert caught.value.kept == str(run / "stayfast")
     (spilled,) = (run / "stayfast").iterdir()
     assert spilled.stat().st_mode & 0o077 == 0
     assert b"token" not in spilled.read_bytes()
-    assert opened.read(login.id) is None
+    assert opened.read(login.id) == login  # as it will be
+    assert opened.find(account_alias("one", "default")) == login
+    assert len(opened.events()) == 1
 
     later = vault(place, XDG_RUNTIME_DIR=str(run))
     with later.lease(login.id, wait=0):

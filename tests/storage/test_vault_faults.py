@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.private_file import ensure_directory, write_private
 from stayfast.storage.vault.header import decode_copy, encode_copy
-from stayfast.testing.storage_contract import finished, further, pending, saved
+from stayfast.testing.storage_contract import change, finished, further, pending, saved
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def vault(place: Path) -> EncryptedFileStorage:
-    return EncryptedFileStorage(str(place / "s"), config_dir=str(place / "c"), environ={})
+def vault(place: Path, **environ: str) -> EncryptedFileStorage:
+    return EncryptedFileStorage(str(place / "s"), config_dir=str(place / "c"), environ=environ)
 
 
 def test_opening_takes_no_lock_away(place: Path) -> None:
@@ -53,28 +54,78 @@ def test_opening_takes_no_lock_away(place: Path) -> None:
     assert done.stdout.strip() == "held"
 
 
+def impatient(storage: EncryptedFileStorage) -> EncryptedFileStorage:
+    """``storage``, waiting 20 ms where it would wait for 5 s, with its journal beside it.
+
+    A write-ahead log lets readers and writers pass each other; most vaults have none.
+    """
+    connection = storage._vault_connection._connection
+    assert connection is not None
+    connection.execute("PRAGMA busy_timeout = 20")
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
+    return storage
+
+
 def test_a_refused_commit_leaves_no_transaction_open(place: Path) -> None:
     """When SQLite will not commit, the change is undone and the next one is not in its way."""
     login = finished()
     storage = vault(place)
     saved(storage, [login])
-    assert storage._vault_connection._connection is not None
-    storage._vault_connection._connection.execute("PRAGMA busy_timeout = 20")
-    with closing(sqlite3.connect(place / "s" / "vault.db", isolation_level=None)) as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM login").fetchall()
-        if (
-            storage._vault_connection._connection.execute("PRAGMA journal_mode").fetchone()[0]
-            == "wal"
-        ):
-            pytest.skip("with a write-ahead log a reader is in nobody's way")
-        with pytest.raises(StorageError):
-            saved(storage, [further(login, reason="refused")])
-        reader.execute("COMMIT")
+    with closing(reader(place)), pytest.raises(StorageError):
+        saved(impatient(storage), [further(login, reason="refused")])
     assert storage.read(login.id) == login
     saved(storage, [further(login, reason="taken")])
     assert len(storage.events()) == 2
     assert storage.problems() == []
+
+
+def reader(place: Path) -> sqlite3.Connection:
+    """Another program that reads the vault in a transaction: a backup, a shell."""
+    connection = sqlite3.connect(place / "s" / "vault.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
+    connection.execute("BEGIN")
+    connection.execute("SELECT count(*) FROM login").fetchall()
+    return connection
+
+
+def test_the_probe_meets_what_only_a_commit_would_meet(place: Path) -> None:
+    """A program that reads the vault is met before a browser is opened, not when tokens come."""
+    storage = vault(place)
+    saved(storage, [finished()])
+    impatient(storage).probe()
+    with closing(reader(place)), pytest.raises(StorageError):
+        storage.probe()
+    storage.probe()
+    assert storage.problems() == []
+
+
+def test_tokens_that_meet_a_reader_are_kept_and_brought_in(place: Path) -> None:
+    """Another program that reads the vault costs no token: the next process saves what came.
+
+    Until then the login is read as it will be, and nobody can send what the tokens replaced.
+    """
+    run = place / "run"
+    run.mkdir(mode=0o700)
+    storage = vault(place, XDG_RUNTIME_DIR=str(run))
+    login = finished()
+    saved(storage, [login])
+    made = change(further(login, reason="came"))
+    arrival = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    with closing(reader(place)):
+        with pytest.raises(StorageError) as caught:
+            impatient(storage).commit([arrival])
+        assert caught.value.kept == str(run / "stayfast")
+        assert storage.read(login.id) == arrival.login
+        assert storage.find(account_alias(login.provider, "default")) == arrival.login
+        assert [one.version for one in storage.summaries()] == [arrival.login.version]
+        with pytest.raises(StorageError), storage.lease(login.id, wait=0):
+            pytest.fail("the lease was given")
+        assert len(storage.events()) == 1
+    later = vault(place, XDG_RUNTIME_DIR=str(run))
+    assert later.read(login.id) == arrival.login
+    assert [one.members.get("trigger") for one in later.events()][1:] == ["accept_tokens"]
+    assert list((run / "stayfast").iterdir()) == []
+    assert later.problems() == []
 
 
 def test_directories_on_the_way_are_private_too(place: Path) -> None:

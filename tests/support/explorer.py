@@ -19,7 +19,7 @@ from logins import CONFIG, NOW, ORIGIN, TOKENS, login_in
 from stayfast.engine.audit.events import Recorded
 from stayfast.engine.errors import LoginBusy, NetworkError, StayfastError, StorageConflict
 from stayfast.engine.flows.dependencies import Dependencies
-from stayfast.engine.flows.job import Job, JobOutcome
+from stayfast.engine.flows.job import Job, JobKind, JobOutcome
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.ports import Change, HttpRequest, HttpResponse, Lease
@@ -211,7 +211,8 @@ class World:
         self.logins[coming.id] = coming
         conductor = _conductor(self, process)
         return conductor.jobs._code_exchange.save(
-            coming, replace(coming, tokens=fresh), Lease(coming.id)
+            Job(kind=JobKind.CODE, login=coming, lease=Lease(coming.id)),
+            replace(coming, tokens=fresh),
         )
 
     def moves(self) -> list[Move]:

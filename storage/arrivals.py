@@ -1,0 +1,234 @@
+"""Tokens that have arrived and cannot be saved now, kept sealed until they can be.
+
+A disk is full or failing, a file system is read-only, another program holds the vault, a server is
+away, no descriptor is left: whatever the reason, tokens that were received cannot be had again. They
+are sealed with the key of the storage, together with the events that belong to them, and put into
+the first of these places that takes them:
+
+1. the runtime directory of the session (``XDG_RUNTIME_DIR``, or ``/run/user/UID``). It is in memory,
+   and lasts until the machine restarts;
+2. the state directory, beside the vault;
+3. the directory for temporary files.
+
+They are brought in, which means committed, by the next process that takes the lease of the login or
+opens the storage, and by the courier, which tries once a second. Until then a reader of the storage
+gets the login as it will be, and nobody can send the refresh token that these tokens have replaced:
+the lease is not given before they are brought in.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from ..engine import cbor
+from ..engine.audit.events import text_of
+from ..engine.codec import decode_login, encode_login
+from ..engine.errors import Damaged, LoginBusy, StorageConflict, StorageError
+from ..engine.flows.ledger import Ledger
+from ..engine.reasons import Reason
+from ..engine.table import Trigger
+from .audit.rows import members_of
+from .host import CLOCK, origin
+from .memory import MemoryStorage
+from .private_file import ensure_directory, read_private, write_private
+
+if TYPE_CHECKING:
+    from ..engine.ports import Change, Lease
+    from ..engine.record import Login
+    from .keys.sealing import Keys
+
+_LIMIT: Final = 1024 * 1024
+_SUFFIX: Final = ".sealed"
+_SPARE: Final = 16  # descriptors allowed on top of the limit while tokens are kept
+Kept = tuple["Login", int, bytes]
+"""A record, its fence, and the text of its event."""
+
+
+class Arrivals:
+    """The kept tokens of one user, for one storage.
+
+    Attributes:
+        looked: Whether this process has looked for what others kept.
+    """
+
+    def __init__(self, environ: Mapping[str, str], state_dir: str) -> None:
+        """Use the places that ``environ`` and ``state_dir`` name; nothing is made yet."""
+        self._places = list(_places(environ, state_dir))
+        self.looked = False
+
+    def keep(self, keys: Keys, changes: Sequence[Change]) -> str | None:
+        """Keep ``changes`` and their events; gives the place, if one takes them."""
+        last = changes[-1].login
+        told: list[cbor.Plain] = [
+            {"login": encode_login(login)[1], "fence": fence, "event": text}
+            for login, fence, text in _kept(keys, changes)
+        ]
+        plain = cbor.encode({"changes": told})
+        sealed = keys.seal_row("spill", last.id, 0, "", plain)
+        for place in self._places:
+            with suppress(StorageError, OSError), _spare_descriptors():
+                ensure_directory(place)
+                write_private(os.path.join(place, _name(keys, last.id)), sealed)
+                return place
+        return None
+
+    def waiting(self, keys: Keys) -> list[str]:
+        """The ids of the logins of which something is kept."""
+        begins = _name(keys, "").removesuffix(_SUFFIX)
+        found: dict[str, None] = {}
+        for place in self._places:
+            try:
+                names = os.listdir(place)
+            except OSError:
+                continue
+            for name in names:
+                if name.startswith(begins) and name.endswith(_SUFFIX):
+                    found[name.removeprefix(begins).removesuffix(_SUFFIX)] = None
+        return list(found)
+
+    def kept(self, keys: Keys, login_id: str) -> list[Kept]:
+        """What is kept of a login, in order; the newest, if several places have something."""
+        found = [kept for place in self._places if (kept := _read(keys, place, login_id))]
+        return max(found, key=lambda kept: kept[-1][0].version, default=[])
+
+    def login(self, keys: Keys, login_id: str, row: Login | None) -> Login | None:
+        """The login as it will be when what is kept is brought in; ``row`` is what is saved."""
+        kept = self.kept(keys, login_id)
+        if not kept or (row is not None and kept[-1][0].version <= row.version):
+            return row
+        return kept[-1][0]
+
+    def filed(self, keys: Keys, alias: str, row: Login | None) -> Login | None:
+        """As :meth:`login`, by its alias."""
+        for login_id in self.waiting(keys):
+            login = self.login(keys, login_id, row if row and row.id == login_id else None)
+            if login is not None and login.alias == alias:
+                return login
+        return row
+
+    def bring_in(
+        self,
+        keys: Keys,
+        login_id: str,
+        put: Callable[[Sequence[Kept]], None],
+        filed: Callable[[str], Login | None],
+    ) -> None:
+        """Save what could not be saved when it arrived, unless something newer is there.
+
+        Args:
+            keys: The keys of the storage.
+            login_id: The login, whose lease the caller holds.
+            put: Commits records and events as one.
+            filed: The saved login of an alias.
+
+        Raises:
+            StorageError: It still cannot be saved.
+        """
+        kept = self.kept(keys, login_id)
+        if not kept:
+            return
+        try:
+            put(kept)
+        except StorageConflict:
+            # the login that was to make room may have changed; or this one has gone on
+            with suppress(StorageConflict):
+                put([*_ending(keys, kept[-1][0], filed), kept[-1]])
+        self.forget(keys, login_id)
+
+    def bring_all_in(
+        self,
+        keys: Keys | None,
+        lease: Callable[[str], AbstractContextManager[Lease]],
+    ) -> None:
+        """Bring in what other processes could not save: once a process, when it first reads.
+
+        Args:
+            keys: The keys, if there is a storage.
+            lease: Lends a login, and brings in what is kept of it.
+        """
+        if self.looked or keys is None:
+            return
+        self.looked = True
+        for login_id in self.waiting(keys):
+            with suppress(StorageError, LoginBusy), lease(login_id):
+                pass
+
+    def forget(self, keys: Keys, login_id: str) -> None:
+        """They are in the storage now, or something newer is."""
+        for place in self._places:
+            with suppress(OSError):
+                os.unlink(os.path.join(place, _name(keys, login_id)))
+
+
+def _kept(keys: Keys, changes: Sequence[Change]) -> list[Kept]:
+    return [
+        (change.login, change.fence, text_of(members_of(change.event, keys.fingerprint)))
+        for change in changes
+    ]
+
+
+def _ending(keys: Keys, login: Login, filed: Callable[[str], Login | None]) -> list[Kept]:
+    """What ends the saved login in whose place ``login`` comes."""
+    older = filed(login.alias) if login.alias is not None else None
+    if older is None or older.id == login.id:
+        return []
+    ledger = Ledger(MemoryStorage(), CLOCK, origin())
+    return _kept(keys, ledger.ending(older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN))
+
+
+def _places(environ: Mapping[str, str], state_dir: str) -> Generator[str]:
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    if not runtime and hasattr(os, "getuid"):
+        usual = f"/run/user/{os.getuid()}"
+        runtime = usual if os.path.isdir(usual) else None
+    if runtime:
+        yield os.path.join(runtime, "stayfast")
+    yield os.path.join(state_dir, "arrivals")
+    whose = os.getuid() if hasattr(os, "getuid") else "user"
+    with suppress(OSError):  # no directory for temporary files can be written
+        yield os.path.join(environ.get("TMPDIR") or tempfile.gettempdir(), f"stayfast-{whose}")
+
+
+def _name(keys: Keys, login_id: str) -> str:
+    return f"{keys.name}-{login_id}{_SUFFIX}"
+
+
+def _read(keys: Keys, place: str, login_id: str) -> list[Kept]:
+    path = os.path.join(place, _name(keys, login_id))
+    if not os.path.lexists(path):
+        return []
+    try:
+        plain = keys.open_row("spill", login_id, 0, "", read_private(path, _LIMIT))
+        members: dict[str, Any] = dict(cbor.decode_map(plain))
+        return [
+            (decode_login(one["login"]), one["fence"], one["event"]) for one in members["changes"]
+        ]
+    except (StorageError, Damaged, OSError, cbor.CborError, KeyError, TypeError):
+        return []
+
+
+@contextmanager
+def _spare_descriptors() -> Generator[None]:
+    """Allow some more open files in the block, where the limit is reached and may be raised."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            yield
+            return
+        import resource  # noqa: PLC0415  Unix only, as this error is
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        more = soft + _SPARE if hard == resource.RLIM_INFINITY else min(soft + _SPARE, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    else:
+        yield
