@@ -20,7 +20,9 @@ IN_THE_PACKAGE = [
 ]
 
 LIMIT = 600
-LONGER: dict[str, str] = {}
+LONGER: dict[str, str] = {
+    "storage/vault/vault.py": "every method of the storage contract; each does its work elsewhere",
+}
 """Modules that are longer than the house allows, and why."""
 
 SHORT = 60
