@@ -335,7 +335,8 @@ class RefreshExchange:
             msg = f"login {login.short_id} has no refresh token"
             raise TokenExpired(msg, hint=f"stayfast login {login.provider}")
         request = refresh_request(login.config, tokens.refresh_token)
-        again = again or (login.setback is not None and login.setback.lost)
+        lost = login.setback is not None and login.setback.lost
+        job = replace(job, again=job.again or lost)
         # fetched first: once the answer is here, nothing but saving may stand in the way
         keys = self._identification.keys_at_hand(login.config) if tokens.id_token else None
         try:
