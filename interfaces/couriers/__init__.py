@@ -64,20 +64,25 @@ When one side dies:
 - The caller, before a worker could say that it has taken the job: the worker does not begin. The
   login stays ``exchanging``, nothing was sent, and the next process sends it.
 - The caller, later: the courier finishes and saves. Events find nobody, but they are in the audit
-  log, and whoever reads on from there reports them. If the tokens could not be saved, it tries again
-  every second for 300 s. Then its lock is freed, and those who waited for it find new tokens.
-- No child can be forked (a limit of processes, files or memory): the caller runs the job itself.
+  log, and whoever reads on from there reports them.
 - The courier, before it took the job (a dead idle worker, a start that failed or took more than
-  20 s, another version installed meanwhile): nothing was sent. Another worker is started, or the
-  caller runs the job itself.
-- The courier, later: the caller sees the socket close. It still has the lock, and runs the job with
-  ``again=True``: the request is sent once more. If that is refused, the login ends with a reason that
-  says that the first answer may have been lost.
+  20 s, another version installed meanwhile, a fork that was refused): nothing was sent. Another worker
+  is started, or the caller runs the job itself. The log then has the detail ``no_courier``.
+- The courier, later: the caller sees the socket close, and it has the lock. The courier reports when
+  the request leaves and when tokens arrive. Before the first report the caller runs the job. After
+  the second it saves these tokens and sends nothing. Between the two nobody knows whether the
+  request was answered: it is sent once more (``again=True``). If that is refused, the login ends with
+  a reason that says that the first answer may have been lost.
 - Both: the kernel frees the lock. The login is ``exchanging``; the next process that handles it
   sends the request once more, with ``again=True``.
 - An observer raises in the caller: the courier finishes first, then the error goes up.
 - A forked child of the host program: it closes its copies of the sockets to workers, so that a
   worker sees the end of the process that started it.
+
+When tokens arrive and cannot be saved, whoever performs the job has the storage keep them, sealed
+(:mod:`stayfast.storage.arrivals`), and the caller gets the access token at once. The courier, or a
+thread where there is none, tries again once a second for 300 s (:mod:`.saving`). Where they can be kept
+nowhere, the caller tries as well, and the courier keeps the lock of the login.
 
 A power cut, or a kill of both sides between sending and saving, can still lose an answer.
 """

@@ -38,8 +38,11 @@ nothing has changed. If it dies after COMMIT, the commit stands; the copy is rep
 writer, and an older marker only notices less.
 
 Tokens that arrive when the disk is full are tried twice: the second time after the reserve file
-was emptied. If that fails as well they are sealed into the runtime directory, which is memory. The
-commit then raises ``StorageFull``, and whoever next takes the lease of the login commits them.
+was emptied. If they cannot be saved, for whatever reason, they are sealed into the runtime directory
+or, where there is none, another place (:mod:`stayfast.storage.arrivals`). The commit then raises the
+error, which names that place. Readers get the login as it will be. The next process that reads, and
+whoever takes the lease of the login, commits the tokens first; while that fails, nobody gets the
+lease, so the refresh token that they replaced is not sent again.
 
 What a reader may trust
 -----------------------
