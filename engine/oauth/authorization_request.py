@@ -38,6 +38,7 @@ def require_browser_login(config: OAuthConfig) -> None:
 
     Raises:
         TransportUnavailable: It has no authorization endpoint, or takes pushed requests only.
+        ConfigInvalid: The endpoint is no ``https`` address.
     """
     other = f"stayfast login {config.service_name} --via device"
     if not config.auth_url:
@@ -47,6 +48,7 @@ def require_browser_login(config: OAuthConfig) -> None:
             if config.device_url
             else f"stayfast provider edit {config.service_name} --auth-url https://…",
         )
+    _require_secure(config)
     if config.par_required:
         raise TransportUnavailable(
             f"{config.title} takes pushed authorization requests only (RFC 9126),"
@@ -76,11 +78,7 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
         )
     if challenge.state is None:
         raise IllegalTransition("this login has had its answer", hint="stayfast list")
-    if not secure_address(config.auth_url):  # it is handed to a browser, and to the shell's opener
-        raise ConfigInvalid(
-            f"the authorization endpoint of {config.title} is not an https address",
-            hint=f"stayfast provider edit {config.service_name} --auth-url https://…",
-        )
+    _require_secure(config)
     parameters = {
         "response_type": "code",
         "client_id": config.client_id,
@@ -99,3 +97,11 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
     registered = parse_qsl(parts.query, keep_blank_values=True)  # none is ours: OAuthProvider looks
     query = [*registered, *parameters.items(), *config.extra_auth_params.items()]
     return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
+
+
+def _require_secure(config: OAuthConfig) -> None:
+    if not secure_address(config.auth_url):  # it is handed to a browser, and to the shell's opener
+        raise ConfigInvalid(
+            f"the authorization endpoint of {config.title} is not an https address",
+            hint=f"stayfast provider edit {config.service_name} --auth-url https://…",
+        )

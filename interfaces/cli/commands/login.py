@@ -366,6 +366,8 @@ def _config(
     assembly = app.assembly()
     if provider.startswith(("https://", "http://")):
         if not client_id:
+            client_id = _client_before(app, provider)
+        if not client_id:
             raise ConfigMissing(
                 "an issuer needs a client that is registered there",
                 hint=f"stayfast login {provider} --client-id ID",
@@ -378,6 +380,14 @@ def _config(
         )
         return assembly.discovered(config, via=via)
     return assembly.config(provider, client_id=client_id, scopes=scopes, via=via)
+
+
+def _client_before(app: App, issuer: str) -> str | None:
+    """The client of an earlier login at ``issuer``, so that signing in again needs no option."""
+    try:
+        return app.assembly().conductor.refresh.find(issuer, DEFAULT_ACCOUNT).config.client_id
+    except (AuthRequired, Damaged):
+        return None
 
 
 def _already(app: App, config: OAuthConfig, account: str) -> bool:

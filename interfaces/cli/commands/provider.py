@@ -192,7 +192,9 @@ def _members(given: dict[str, Any]) -> dict[str, Any]:
 def _elsewhere(found: ServerMetadata) -> list[tuple[str, str]]:
     """The endpoints that another host than the issuer's serves, and which (RFC 9700 §4.4)."""
     home = urlsplit(found.issuer).netloc.lower()
-    named = [(published, getattr(found, published)) for published in ENDPOINTS.values()]
+    named: list[tuple[str, str | None]] = [
+        (published, getattr(found, published)) for published in ENDPOINTS.values()
+    ]
     hosts = [(name, urlsplit(url).netloc.lower()) for name, url in named if url]
     return [(name.replace("_", " "), host) for name, host in hosts if host != home]
 
