@@ -142,9 +142,8 @@ def test_the_terminal_is_given_back(keys: Keyboard) -> None:
 
 
 INTERRUPTED = """
-import signal, sys, termios
+import sys, termios
 from stayfast.transports.terminal.answers import TerminalAnswers
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a job in the background
 before = termios.tcgetattr(0)
 answers = TerminalAnswers()
 try:
