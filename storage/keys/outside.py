@@ -111,7 +111,7 @@ def _output_of(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
     It gets a process group of its own, so that all of it can be ended if it takes too long. Where we
     are in the foreground of a terminal the group is put there, or the command could not ask its user
     anything. A program it leaves behind may hold the output open, so the end of the command counts,
-    and not the end of its output.
+    and not the end of its output; the program is ended, unless it has left the group, as agents do.
     """
     hint = f"{KEY_COMMAND}: the command must print the key and end"
     ours, theirs = os.pipe()
@@ -131,10 +131,8 @@ def _output_of(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
     try:
         with _in_the_foreground(process.pid):
             return _read(process, ours, hint)
-    except BaseException:
+    finally:  # what it left behind would hold our standard error open, and whoever reads it
         _end(process)
-        raise
-    finally:
         os.close(ours)
 
 
