@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from ..engine.audit.events import Recorded
     from ..engine.audit.verifier import Verification
     from ..engine.errors import Damaged
-    from ..engine.ports import Storage
+    from ..engine.ports import Lease, Storage
     from .audit.segments import Pruned
     from .audit.signing import Signer
+    from .vault.handover import Handover
     from .vault.info import VaultInfo
     from .vault.repair import Mended
 
@@ -109,6 +110,25 @@ class VaultUpkeep(Protocol):
         ...
 
 
+class Sharing(Protocol):
+    """A storage that a process which we start can open too, with what we hand over to it."""
+
+    def held(self, lease: Lease) -> list[int] | None:
+        """The descriptors that hold ``lease``: a process that gets them holds it as well.
+
+        ``None`` if this process does not hold it.
+        """
+        ...
+
+    def handover(self) -> Handover | None:
+        """What the other process needs; ``None`` if nothing was ever stored.
+
+        Raises:
+            StorageError: The storage cannot be opened.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What one storage can do; ``None`` is what it cannot.
@@ -118,11 +138,13 @@ class Capabilities:
         vault: Its files, if they are a vault on this machine.
         close: Lets go of what a forked child must not share, if another process can go on with
             this storage; the storage is opened again when it is needed.
+        sharing: Hands it over to a process that was not forked.
     """
 
     log: AuditLog | None = None
     vault: VaultUpkeep | None = None
     close: Callable[[], None] | None = None
+    sharing: Sharing | None = None
 
 
 @runtime_checkable
@@ -138,3 +160,11 @@ class CapableStorage(Protocol):
 def capabilities_of(storage: Storage) -> Capabilities:
     """What ``storage`` can do; nothing more than logins, if it does not say."""
     return storage.capabilities if isinstance(storage, CapableStorage) else Capabilities()
+
+
+def rebuilt_elsewhere(storage: object) -> bool:
+    """Whether another process that opens the same place has the same storage.
+
+    It has not if somebody has derived a class: the other process knows nothing of what that adds.
+    """
+    return type(storage).__module__.startswith(f"{__name__.rpartition('.')[0]}.")

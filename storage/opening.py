@@ -19,6 +19,7 @@ from .vault.vault import Vault
 
 if TYPE_CHECKING:
     from ..engine.ports import Storage
+    from .postgres import PostgresStorage
     from .vault.handover import Handover
 
 
@@ -90,13 +91,17 @@ def open_storage(
     return Vault(opener.state_dir, **opener.arguments())
 
 
-def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault:
-    """The vault of ``handover``, in the process that got it; it is never made here.
+def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault | PostgresStorage:
+    """The storage of ``handover``, in the process that got it; it is never made here.
 
     Args:
         handover: Where it is, and its root key.
         environ: The environment.
     """
+    if handover.database:
+        from .postgres import PostgresStorage  # noqa: PLC0415  only those who have one need it
+
+        return PostgresStorage.handed_over(handover, environ)
     opener = VaultOpener(
         "auto",
         state_dir=handover.directory,

@@ -25,8 +25,9 @@ The job itself saves the answer; what is sent back only informs the caller.
 
 Which one. ``auto`` forks if no other thread runs that may hold a lock, and not on macOS; else it
 spawns; else it runs the job inline. Fork and spawn need a storage that is not in memory, and our own
-HTTP client; spawn also needs a vault, the system's clock, and a Python to start. Forking takes 5 ms,
-a new worker 0.1 to 0.3 s, an idle one 6 ms. ``STAYFAST_COURIER=fork`` does not look at threads.
+HTTP client; spawn also needs a vault or PostgreSQL, the system's clock, and a Python to start. Forking
+takes 5 ms, a new worker 0.1 to 0.3 s, an idle one 6 ms. ``STAYFAST_COURIER=fork`` does not look at
+threads. A courier that the variable names and that cannot be had is an error.
 
 What passes over. The two processes share one socket pair, which nobody else can open
 (:mod:`.channel`; the format is in :mod:`.wire`).
@@ -39,8 +40,8 @@ descriptors    its end of the socket and copies of     its end of the socket; st
                by the null device, so that no pipe or  lock arrives with each job (``SCM_RIGHTS``)
                port of the caller stays in use         and is closed after it
 locks          all that the caller holds               the lock of the login
-database       closed before the fork, because SQLite  opened there, with the vault's root key,
-               must not cross one; each opens its own  which comes through the socket
+database       closed before the fork, because SQLite  opened there, with the root key and the
+               must not cross one; each opens its own  address, which come through the socket
 memory         all of it; our thread locks are new     version, key, HTTP settings, ``sys.path``:
                (``register_at_fork``) and the HTTP     through the socket, because others can read
                session belongs to one process id       arguments and environment
@@ -89,14 +90,13 @@ A power cut, or a kill of both sides between sending and saving, can still lose 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import ConfigInvalid
 from ...storage.capabilities import capabilities_of
 from ...storage.host import SystemClock
-from ...storage.opening import EncryptedFileStorage, KeyringStorage
-from ...storage.vault.vault import Vault
 from ..http import RequestsHttp
 from .channel import EventForwarder
 from .fork import ForkCourier, can_fork
@@ -138,36 +138,60 @@ def choose_courier(
         clock: The clock that dates the answers; the system's clock if not given.
 
     Raises:
-        ConfigInvalid: ``STAYFAST_COURIER`` names an unknown courier.
+        ConfigInvalid: ``STAYFAST_COURIER`` names an unknown courier, or one that cannot be had here.
     """
     chosen = environ.get("STAYFAST_COURIER") or "auto"
     if chosen not in CHOICES:
         raise ConfigInvalid(
             f"there is no courier {chosen!r}", hint=f"STAYFAST_COURIER={'|'.join(CHOICES)}"
         )
-    # another process cannot use what exists only in the memory of this one
-    close = capabilities_of(storage).close
-    if chosen == "inline" or close is None or not isinstance(http, RequestsHttp):
+    if chosen == "inline":
         return InlineCourier()
+    forked = _forked(storage, http, forwarder)
     spawned = _spawned(storage, http, forwarder, clock)
-    if chosen == "spawn":
-        return spawned or InlineCourier()
-    forked = ForkCourier(forwarder, close)
-    return forked if chosen == "fork" else _ForkIfSafe(forked, spawned or InlineCourier())
+    if chosen == "auto":
+        otherwise = spawned or InlineCourier()
+        return _ForkIfSafe(forked, otherwise) if forked else otherwise
+    asked = forked if chosen == "fork" else spawned
+    if asked is None:  # whoever asks for safety must not be left without it in silence
+        raise ConfigInvalid(
+            f"STAYFAST_COURIER={chosen} cannot be met: {_obstacle(chosen, storage, http, clock)}",
+            hint="unset STAYFAST_COURIER",
+        )
+    return asked
+
+
+def _forked(storage: Storage, http: Http, forwarder: EventForwarder) -> Courier | None:
+    """A courier that forks, if a child can use the same storage and HTTP client."""
+    close = capabilities_of(storage).close
+    if close is None or not isinstance(http, RequestsHttp) or not hasattr(os, "fork"):
+        return None
+    return ForkCourier(forwarder, close)
 
 
 def _spawned(
-    storage: Storage, http: RequestsHttp, forwarder: EventForwarder, clock: Clock | None
+    storage: Storage, http: Http, forwarder: EventForwarder, clock: Clock | None
 ) -> Courier | None:
     """A courier that spawns workers, if a worker can build the same storage, HTTP and clock."""
-    # exactly these classes: a worker knows nothing of what a subclass adds
-    known = {Vault, KeyringStorage, EncryptedFileStorage}
-    if not isinstance(storage, Vault) or type(storage) not in known:
+    sharing = capabilities_of(storage).sharing
+    # exactly this class: a worker knows nothing of what a subclass adds
+    if sharing is None or not isinstance(http, RequestsHttp) or type(http) is not RequestsHttp:
         return None
-    kinds = type(http), type(clock or SystemClock())
-    if kinds != (RequestsHttp, SystemClock) or not can_spawn():
+    if type(clock or SystemClock()) is not SystemClock or not can_spawn():
         return None
-    return SpawnCourier(forwarder, storage, http)
+    return SpawnCourier(forwarder, sharing, http)
+
+
+def _obstacle(chosen: str, storage: Storage, http: Http, clock: Clock | None) -> str:
+    """Why there is no courier of the kind ``chosen``, in the words of an error."""
+    can = capabilities_of(storage)
+    if (can.close if chosen == "fork" else can.sharing) is None:
+        return f"another process cannot open the storage {storage.description}"
+    if not isinstance(http, RequestsHttp) or (chosen == "spawn" and type(http) is not RequestsHttp):
+        return "the program has an HTTP client of its own"
+    if chosen == "spawn" and type(clock or SystemClock()) is not SystemClock:
+        return "the program has a clock of its own"
+    return "this system or program cannot start another Python"
 
 
 class _ForkIfSafe:

@@ -108,10 +108,10 @@ class Worker:
             raise ConnectionError
         self._end.settimeout(None)
 
-    def take(self, packed: bytes, lock: int) -> bool:
+    def take(self, packed: bytes, locks: list[int]) -> bool:
         """Whether it has taken the job; if not, it has not begun with it and never will."""
         with suppress(OSError):
-            self.line.send(packed, [lock])
+            self.line.send(packed, locks)
             return self.line.receive() is not None
         return False
 
@@ -155,10 +155,10 @@ class WorkerPool:
         self._left: list[Worker] = []
         _pools.add(self)
 
-    def send(self, terms: bytes, packed: bytes, lock: int) -> Worker | None:
-        """The worker that has taken the job and the lock; ``None`` if no worker can be started."""
+    def send(self, terms: bytes, packed: bytes, locks: list[int]) -> Worker | None:
+        """The worker that has taken the job and the locks; ``None`` if no worker can be started."""
         while (worker := self._take_idle()) is not None:
-            if worker.terms == terms and worker.take(packed, lock):
+            if worker.terms == terms and worker.take(packed, locks):
                 return worker
             self.discharge(worker)
         try:
@@ -167,7 +167,7 @@ class WorkerPool:
             return None
         with self._guard:
             self._all.add(worker)
-        if worker.take(packed, lock):
+        if worker.take(packed, locks):
             return worker
         self.discharge(worker)
         return None

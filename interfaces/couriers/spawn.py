@@ -1,7 +1,7 @@
 """The courier that runs jobs in a program of its own, for a process whose threads forbid a fork.
 
-A web server is one. The worker is handed the vault's key, the login's lock and the job through
-a private socket; ``kill -9`` of the sender then loses nothing, as with a forked child.
+A web server is one. The worker is handed the key of the storage and its place, the login's lock and the
+job through a private socket; ``kill -9`` of the sender then loses nothing, as with a forked child.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .wire import pack_job, unpack_outcome
 
 if TYPE_CHECKING:
     from ...engine.flows.job import Job, JobOutcome
-    from ...storage.vault.vault import Vault
+    from ...storage.capabilities import Sharing
     from ..http import RequestsHttp
     from .channel import EventForwarder
 
@@ -46,12 +46,12 @@ class SpawnCourier:
     May be used from any number of threads.
     """
 
-    def __init__(self, forwarder: EventForwarder, storage: Vault, http: RequestsHttp) -> None:
+    def __init__(self, forwarder: EventForwarder, storage: Sharing, http: RequestsHttp) -> None:
         """Start nothing yet.
 
         Args:
             forwarder: Passes events of the worker to the observers here.
-            storage: The vault that a worker opens too.
+            storage: The storage that a worker opens too.
             http: The HTTP client whose settings a worker gets.
         """
         self._forwarder = forwarder
@@ -66,11 +66,11 @@ class SpawnCourier:
             return self._carry(job, perform)
 
     def _carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
-        lock = self._storage.held(job.lease)
+        locks = self._storage.held(job.lease)
         terms = self._terms()
         worker = None
-        if lock is not None and terms is not None:
-            worker = self._pool.send(terms, pack_job(job), lock)
+        if locks is not None and terms is not None:
+            worker = self._pool.send(terms, pack_job(job), locks)
         if worker is None:  # no worker has taken it: the log says so
             return perform_here(replace(job, courier=False), perform)
         heard = Heard()
@@ -83,8 +83,8 @@ class SpawnCourier:
         if heard.last is None:  # the worker was killed
             self._pool.discharge(worker)
             return perform_here(heard.without_courier(job), perform)
-        if heard.holds_on and lock is not None:
-            leave_to_others([lock])
+        if heard.holds_on and locks:
+            leave_to_others(locks)
         if heard.goes_on:
             self._pool.leave(worker)
         else:
@@ -99,7 +99,7 @@ class SpawnCourier:
         return cbor.encode(
             {
                 "version": app_version(),
-                "vault": handover.members(),
+                "storage": handover.members(),
                 "http": self._http.settings(),
                 "origin": asdict(origin()),
             }

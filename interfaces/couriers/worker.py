@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from ...engine import cbor
 from ...engine.audit.events import Origin
@@ -23,6 +24,9 @@ from .channel import Channel, EventForwarder
 from .fork import run
 from .wire import unpack_job
 
+if TYPE_CHECKING:
+    from ...engine.ports import Storage
+
 _IDLE: Final = 300.0  # seconds without a job, after which a worker is not worth its memory
 _YES: Final = cbor.encode({"ready": True})
 
@@ -35,7 +39,10 @@ def serve(end: socket.socket) -> None:
     # another version was installed meanwhile, and may use another wire format
     if terms is None or terms[0]["version"] != app_version():
         return
-    jobs = _jobs(terms[0], home)
+    handover = Handover.of(terms[0]["storage"])
+    os.environ.update(handover.variables)  # nobody can see those that a process sets itself
+    storage = open_handed_over(handover, os.environ)
+    jobs = _jobs(storage, terms[0], home)
     home.send(_YES)
     while True:
         end.settimeout(_IDLE)
@@ -49,7 +56,8 @@ def serve(end: socket.socket) -> None:
                 os.set_inheritable(lock, False)
                 name_holder(lock)
             home.send(_YES)
-            run(home, unpack_job(message), jobs.perform)
+            job = unpack_job(message)
+            run(home, replace(job, lease=storage.adopted(job.lease)), jobs.perform)
         except OSError:  # the sender died before it knew that we had its job
             return
         finally:
@@ -57,8 +65,7 @@ def serve(end: socket.socket) -> None:
                 os.close(lock)
 
 
-def _jobs(terms: Mapping[str, Any], home: Channel) -> Jobs:
-    storage = open_handed_over(Handover.of(terms["vault"]), os.environ)
+def _jobs(storage: Storage, terms: Mapping[str, Any], home: Channel) -> Jobs:
     forwarder = EventForwarder()
     forwarder.leave(home)
     clock = CLOCK

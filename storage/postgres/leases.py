@@ -150,6 +150,11 @@ class LeaseRows:
                 CLOCK.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
                 pause = min(pause * 2, longest)
 
+    def adopted(self, lease: Lease) -> LentLease:
+        """``lease``, which another process has acquired and still waits for; it is extended at once."""
+        term = _Term(now_awake_or_not())
+        return LentLease(lease.login_id, lease.fence, rows=self, term=term)
+
     def keep(self, lease: LentLease) -> None:
         """See :meth:`LentLease.keep`."""
         if lease.term.until - now_awake_or_not() >= LEASE_OUTLASTS:

@@ -11,23 +11,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.audit.verifier import check_lines
 from ...engine.codec import decode_login, decode_summary
-from ...engine.errors import Damaged, LoginBusy, NewerFormat
+from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
 from ..audit.check import check_log, file_keys
 from ..audit.kept_keys import new_audit_keys, read_audit_keys, write_audit_keys
 from ..audit.rows import read_events
 from ..audit.signing import Signer, signed_head
-from ..capabilities import Capabilities
+from ..capabilities import Capabilities, rebuilt_elsewhere
 from ..host import CLOCK
-from ..locks import ChangePolling, sweep
+from ..locks import ChangePolling, held, sweep
 from ..paths import absolute
 from ..paths import config_dir as default_config_dir
 from ..paths import state_dir as default_state_dir
 from ..private_file import CONFIG_VARIABLE
 from ..vault.file import open_secret, row_by_alias, row_by_id
+from ..vault.handover import HandedSources, Handover
 from ..vault.header import Header, decode_header
 from ..vault.integrity import Head, read_head
 from ..vault.opener import VaultOpener
@@ -124,7 +126,16 @@ class PostgresStorage:
         marker = RollbackMarker(place, announce or _say_nothing)
         self._commits = Commits(self._connections, marker)
         self._leases = LeaseRows(self._connections, ttl=lease_seconds)
+        self._place = place
+        self._named = {
+            "url": url,
+            "schema": schema,
+            "most_connections": most_connections,
+            "lease_seconds": lease_seconds,
+            "patience": patience,
+        }
         here = absolute(state_dir, env) if state_dir else default_state_dir(env)
+        self._here = here
         self._locks = os.path.join(here, "locks")
         self._tamper_check = TamperCheck(marker.behind)
 
@@ -134,7 +145,8 @@ class PostgresStorage:
     @property
     def capabilities(self) -> Capabilities:
         """A linked log; another process can go on with it. The files are the server's."""
-        return Capabilities(log=self, close=self.close)
+        sharing = self if rebuilt_elsewhere(self) else None
+        return Capabilities(log=self, close=self.close, sharing=sharing)
 
     @property
     def description(self) -> str:
@@ -305,6 +317,45 @@ class PostgresStorage:
                 if process == os.getpid():
                     lease.release()
 
+    # --- couriers --------------------------------------------------------------------------------
+
+    @classmethod
+    def handed_over(cls, handover: Handover, environ: Mapping[str, str]) -> PostgresStorage:
+        """The storage of ``handover``, in the process that got it; its tables are never made here.
+
+        Args:
+            handover: Its address and its root key.
+            environ: The environment, with the variables of ``handover``.
+        """
+        storage = cls(
+            **handover.database,
+            config_dir=handover.config_dir,
+            state_dir=handover.directory,
+            passphrase=lambda: None,
+            environ=environ,
+        )
+        storage._opener.use(HandedSources(handover, environ))
+        return storage
+
+    def handover(self) -> Handover | None:
+        """See :meth:`stayfast.storage.capabilities.Sharing.handover`."""
+        opened = Handover.from_keys(self._here, self._place, self._opener.keys())
+        libpq = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+        return replace(opened, database=self._named, variables=libpq)
+
+    def held(self, lease: Lease) -> list[int] | None:
+        """See :meth:`stayfast.storage.capabilities.Sharing.held`.
+
+        The lease is a row, which its fence opens to everybody who knows it. The lock of this host
+        comes along where there is one: no process of this host takes the lease over while it is held.
+        """
+        descriptor = held(os.path.join(self._locks, f"{lease.login_id}.lock"))
+        return [] if descriptor is None else [descriptor]
+
+    def adopted(self, lease: Lease) -> Lease:
+        """``lease`` of the process that handed it over, which can be extended and ended here."""
+        return self._leases.adopted(lease)
+
     def close(self) -> None:
         """Close the idle connections. New ones are made when they are needed."""
         self._connections.close()
@@ -353,7 +404,13 @@ class PostgresOpener:
             announce=announce,
             environ=environ,
         )
+        self._makes = True
         self._opened: Keys | None = None
+
+    def use(self, sources: HandedSources) -> None:
+        """Take the root key from ``sources``, and make nothing that is missing."""
+        self._slots.key_sources = sources
+        self._makes = False
 
     def keys(self) -> Keys:
         """The keys of the logins.
@@ -388,6 +445,8 @@ class PostgresOpener:
         """Make the header in the transaction that makes the tables. Gives it if it is new."""
         if connection.execute("SELECT one FROM header").fetchone() is not None:
             return []
+        if not self._makes:
+            raise StorageError("the tables of the logins have gone", hint="stayfast status")
         header, keys = self._slots.new_header()
         body = header.encode()
         database = Executor(connection)

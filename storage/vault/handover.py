@@ -1,4 +1,4 @@
-"""What a child process needs to work on a vault that its parent has open: its place and its root key."""
+"""What a child process needs to work on a storage that its parent has open: its place and its root key."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ def lock_path(directory: str, login_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """One vault and its root key; it goes through a private socket, and nowhere else.
+    """One storage and its root key; it goes through a private socket, and nowhere else.
 
     Attributes:
         directory: The state directory.
-        config_dir: Where key files are, and where the rollback marker of the vault is.
-        store: The vault's own random name.
+        config_dir: Where key files are, and where the rollback marker of the storage is.
+        store: The storage's own random name.
         epoch: Which root key this is.
         root: The root key.
+        database: The address of the database and how it is used, by the names of the arguments of
+            :class:`stayfast.storage.postgres.PostgresStorage`; empty of a vault.
+        variables: The environment variables of libpq, among them a password.
     """
 
     directory: str
@@ -38,10 +41,12 @@ class Handover:
     store: bytes
     epoch: int
     root: bytes = field(repr=False)
+    database: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_keys(cls, directory: str, config_dir: str, keys: Keys) -> Handover:
-        """The vault in ``directory``, which is open with ``keys``."""
+        """The storage in ``directory``, which is open with ``keys``."""
         return cls(directory, config_dir, keys.store, keys.epoch, keys.root)
 
     def members(self) -> dict[str, Any]:
@@ -52,6 +57,8 @@ class Handover:
             "store": self.store,
             "epoch": self.epoch,
             "root": self.root,
+            "database": dict(self.database),
+            "variables": dict(self.variables),
         }
 
     @classmethod
@@ -74,13 +81,13 @@ class HandedSources(KeySources):
         self._handover = handover
 
     def root_of(self, header: Header) -> bytes:
-        """The root key of the parent; if the vault has a newer one since, it is looked for.
+        """The root key of the parent; if the storage has a newer one since, it is looked for.
 
         Raises:
-            StorageError: It is another vault, or no slot of its new key opens here.
+            StorageError: It is another storage, or no slot of its new key opens here.
         """
         if header.store != self._handover.store:
-            raise StorageError("this is another vault than before", hint="stayfast status")
+            raise StorageError("this is another storage than before", hint="stayfast status")
         if header.epoch == self._handover.epoch:
             return self._handover.root
         return super().root_of(header)

@@ -89,7 +89,7 @@ from ..audit.check import check_log, file_keys, nothing_to_verify
 from ..audit.rows import append_event, append_text, read_events
 from ..audit.segments import Pruned, go_forward_secure, prune, ready, set_aside
 from ..audit.signing import Signer, signed_head
-from ..capabilities import Capabilities
+from ..capabilities import Capabilities, rebuilt_elsewhere
 from ..locks import ChangePolling, held, locked, sweep
 from ..private_file import ensure_directory
 from .connection import VaultConnection
@@ -168,7 +168,8 @@ class Vault:
     @property
     def capabilities(self) -> Capabilities:
         """Everything: see :class:`stayfast.storage.capabilities.Capabilities`."""
-        return Capabilities(log=self, vault=self, close=self.close)
+        sharing = self if rebuilt_elsewhere(self) else None
+        return Capabilities(log=self, vault=self, close=self.close, sharing=sharing)
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -561,16 +562,17 @@ class Vault:
             self._bring_in(login_id)
             yield Lease(login_id)
 
-    def held(self, lease: Lease) -> int | None:
-        """The descriptor that holds ``lease``: a process that gets it holds the lease as well."""
-        return held(lock_path(self.directory, lease.login_id))
+    def held(self, lease: Lease) -> list[int] | None:
+        """See :meth:`stayfast.storage.capabilities.Sharing.held`."""
+        descriptor = held(lock_path(self.directory, lease.login_id))
+        return None if descriptor is None else [descriptor]
+
+    def adopted(self, lease: Lease) -> Lease:
+        """``lease`` of the process that handed it over: its descriptor is all there is to it."""
+        return lease
 
     def handover(self) -> Handover | None:
-        """What another process needs to work on this vault; ``None`` if there is none yet.
-
-        Raises:
-            StorageError: The vault cannot be opened.
-        """
+        """See :meth:`stayfast.storage.capabilities.Sharing.handover`."""
         with self._reading() as opened:
             if opened is None:
                 return None

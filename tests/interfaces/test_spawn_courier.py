@@ -20,13 +20,12 @@ import threaded_caller
 from command import World, until
 from instant import InstantTransport, ManualClock
 from stayfast.engine.audit.events import Recorded
-from stayfast.engine.errors import LoginBusy, NetworkError, TokenRefreshFailed
+from stayfast.engine.errors import ConfigInvalid, LoginBusy, NetworkError, TokenRefreshFailed
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.couriers import (
     EventForwarder,
-    InlineCourier,
     SpawnCourier,
     choose_courier,
     spawn,
@@ -324,7 +323,7 @@ def test_a_forked_child_leaves_the_worker_to_its_parent(place: Path) -> None:
 
 
 def test_who_is_chosen(place: Path) -> None:
-    """A worker for a vault over our own HTTP and clock; else this process, which alone has them."""
+    """A worker for a vault over our own HTTP and clock; what only this process has is an error to ask for."""
     http, forwarder, vault = RequestsHttp(), EventForwarder(), assembly(place).storage
     spawn = {"STAYFAST_COURIER": "spawn"}
 
@@ -332,12 +331,35 @@ def test_who_is_chosen(place: Path) -> None:
         """Another's."""
 
     assert isinstance(choose_courier(vault, http, forwarder, spawn, SystemClock()), SpawnCourier)
-    for other in (
-        choose_courier(MemoryStorage(), http, forwarder, spawn),
-        choose_courier(vault, OwnHttp(), forwarder, spawn),
-        choose_courier(vault, http, forwarder, spawn, ManualClock()),
+
+    class OwnVault(EncryptedFileStorage):
+        """One that adds something no worker knows of."""
+
+    for parts in (
+        (MemoryStorage(), http, SystemClock()),
+        (vault, OwnHttp(), SystemClock()),
+        (vault, http, ManualClock()),
+        (OwnVault(str(place / "o"), environ={}), http, SystemClock()),
     ):
-        assert isinstance(other, InlineCourier)
+        storage, client, clock = parts
+        with pytest.raises(ConfigInvalid) as refused:
+            choose_courier(storage, client, forwarder, spawn, clock)
+        assert refused.value.hint == "unset STAYFAST_COURIER"
+        choose_courier(storage, client, forwarder, {}, clock)
+
+
+def test_who_asks_for_a_courier_that_is_not_to_be_had_hears_it(tmp_path: Path) -> None:
+    """What cannot be shared with a child, or be started, is an error, and nothing is sent without it."""
+    http, forwarder = RequestsHttp(), EventForwarder()
+    for chosen in ("fork", "spawn"):
+        with pytest.raises(ConfigInvalid):
+            choose_courier(MemoryStorage(), http, forwarder, {"STAYFAST_COURIER": chosen})
+    vault = EncryptedFileStorage(str(tmp_path / "s"), environ={})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "frozen", True, raising=False)
+        assert not isinstance(choose_courier(vault, http, forwarder, {}), SpawnCourier)
+        with pytest.raises(ConfigInvalid):
+            choose_courier(vault, http, forwarder, {"STAYFAST_COURIER": "spawn"})
 
 
 @pytest.mark.parametrize("kind", [EncryptedFileStorage, KeyringStorage])

@@ -76,7 +76,8 @@ def demo(app: App) -> None:
         AuthorizationServer() as server,
     ):
         storage = EncryptedFileStorage(f"{place}/state", config_dir=f"{place}/config")
-        assembly = Assembly(storage, Catalogue(None), observers=[_States(terminal)])
+        # whatever the environment chooses is for real logins
+        assembly = Assembly(storage, Catalogue(None), observers=[_States(terminal)], environ={})
         terminal.answer(f"An authorization server is running at {server.issuer}.")
         terminal.answer("Signing in; a scripted browser approves.\n")
         browser = _ScriptedBrowser()
