@@ -463,7 +463,7 @@ class Notice:
 class Conversation(Protocol):
     """The place for a transport's notices: a terminal, a web page, a log, or nowhere."""
 
-    def tell(self, notice: Notice) -> None:
+    def show(self, notice: Notice) -> None:
         """Show ``notice``."""
         ...
 

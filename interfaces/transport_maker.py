@@ -117,7 +117,7 @@ class _NoBrowser:
 class SilentConversation:
     """Shows nothing: the program that began the login shows the address itself."""
 
-    def tell(self, notice: Notice) -> None:
+    def show(self, notice: Notice) -> None:
         """Show nothing of ``notice``."""
 
 
@@ -132,7 +132,7 @@ class LineConversation:
         """Write to ``out``, or to whatever standard error is at the time."""
         self._out = out
 
-    def tell(self, notice: Notice) -> None:
+    def show(self, notice: Notice) -> None:
         """Show ``notice``."""
         lines = _LINES.get(notice.kind)
         if lines is not None:

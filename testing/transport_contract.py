@@ -85,7 +85,7 @@ class Notices:
 
     notices: list[Notice] = field(default_factory=list[Notice])
 
-    def tell(self, notice: Notice) -> None:
+    def show(self, notice: Notice) -> None:
         """Remember ``notice``."""
         self.notices.append(notice)
 

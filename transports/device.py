@@ -118,7 +118,7 @@ class DeviceSession:
         """Show the code and where it is entered."""
         del authorization_url
         grant = self._grant
-        self._conversation.tell(
+        self._conversation.show(
             Notice(
                 kind=NoticeKind.CODE,
                 url=grant.verification_uri,
@@ -146,7 +146,7 @@ class DeviceSession:
                 return PollDue()
             if now >= end:
                 return None
-            self._conversation.tell(Notice(kind=NoticeKind.WAITING, seconds=until_poll))
+            self._conversation.show(Notice(kind=NoticeKind.WAITING, seconds=until_poll))
             self._pause(min(until_poll, end - now, _TICK))
 
     def _pause(self, seconds: float) -> None:
@@ -163,7 +163,7 @@ class DeviceSession:
         if not self._drifts and self._schedule.ahead(now, wall) > _ADRIFT:
             self._drifts = True
             message = "the clocks of this machine disagree, so checks keep to the slower one"
-            self._conversation.tell(Notice(kind=NoticeKind.WAITING, message=message))
+            self._conversation.show(Notice(kind=NoticeKind.WAITING, message=message))
 
     def reply(self, verdict: Verdict) -> None:
         """Set the time of the next poll by the answer to the last one (RFC 8628 §3.5)."""
@@ -174,14 +174,14 @@ class DeviceSession:
             self._schedule.slow_down(now, wall, verdict.interval)
             interval = self._schedule.interval
             message = f"the provider asked for slower checks, every {interval:.0f} s"
-            self._conversation.tell(
+            self._conversation.show(
                 Notice(kind=NoticeKind.WAITING, seconds=interval, message=message)
             )
         elif verdict.kind is VerdictKind.UNANSWERED:
             self._schedule.unanswered(now, wall)
             left = self._schedule.left(now, wall)
             message = f"no answer from the provider, next check in {left:.0f} s"
-            self._conversation.tell(Notice(kind=NoticeKind.WAITING, seconds=left, message=message))
+            self._conversation.show(Notice(kind=NoticeKind.WAITING, seconds=left, message=message))
 
     def _hang_up(self) -> None:
         keys, self._keys = self._keys, None

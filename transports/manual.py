@@ -97,7 +97,7 @@ class ManualSession:
 
     def present(self, authorization_url: str | None) -> None:
         """Show the address, and where the browser will end up."""
-        self._conversation.tell(
+        self._conversation.show(
             Notice(
                 kind=NoticeKind.PASTE,
                 url=authorization_url,
@@ -134,7 +134,7 @@ class ManualSession:
     def reply(self, verdict: Verdict) -> None:
         """Show that a paste was accepted, or what was wrong with it."""
         if verdict.kind is VerdictKind.ACCEPTED:
-            self._conversation.tell(
+            self._conversation.show(
                 Notice(
                     kind=NoticeKind.RECEIVED,
                     redirect_uri=self.presentation.redirect_uri,
@@ -143,7 +143,7 @@ class ManualSession:
                 )
             )
         elif verdict.kind is VerdictKind.REFUSED:
-            self._conversation.tell(Notice(kind=NoticeKind.MISTAKE, message=verdict.message))
+            self._conversation.show(Notice(kind=NoticeKind.MISTAKE, message=verdict.message))
 
     def close(self) -> None:
         """Give the terminal back."""

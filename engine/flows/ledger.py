@@ -165,7 +165,7 @@ class Ledger:
             StorageError: Nothing was saved.
         """
         recorded = self.storage.commit(changes)
-        self._tell(recorded, changes[-1].login)
+        self._notify(recorded, changes[-1].login)
 
     def refuse(
         self,
@@ -189,9 +189,9 @@ class Ledger:
             outcome=Outcome.FAILURE,
             detail=detail,
         )
-        self._tell([self.storage.note(event)], login)
+        self._notify([self.storage.note(event)], login)
 
-    def _tell(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+    def _notify(self, recorded: Sequence[Recorded], login: Login | None) -> None:
         for observer in self._observers:
             observer.observe(recorded, login)
 

@@ -71,7 +71,7 @@ class DropSession:
         self._size = -1
 
     def present(self, authorization_url: str | None) -> None:
-        self._dependencies.conversation.tell(
+        self._dependencies.conversation.show(
             Notice(
                 kind=NoticeKind.ASK,
                 url=authorization_url,
@@ -110,7 +110,7 @@ class DropSession:
     def reply(self, verdict: Verdict) -> None:
         if verdict.kind is VerdictKind.REFUSED:
             mistake = Notice(kind=NoticeKind.MISTAKE, message=verdict.message)
-            self._dependencies.conversation.tell(mistake)
+            self._dependencies.conversation.show(mistake)
 
     def close(self) -> None:
         with suppress(OSError):

@@ -112,7 +112,7 @@ class StreamingConversation:
         self._follower = follower
         self._terminal = terminal
 
-    def tell(self, notice: Notice) -> None:
+    def show(self, notice: Notice) -> None:
         """Stream what asks for an action; show everything."""
         login = self._follower.login
         if notice.kind in ASKING and login:
@@ -128,7 +128,7 @@ class StreamingConversation:
                     "resume": ["stayfast", "resume", login.short_id],
                 },
             )
-        self._screen.tell(notice)
+        self._screen.show(notice)
 
 
 class LogAlarm:

@@ -32,7 +32,7 @@ def login_members(login: Login) -> dict[str, Any]:
     }
 
 
-def tell_signed_in(app: App, login: Login, account: str | None = None) -> None:
+def show_signed_in(app: App, login: Login, account: str | None = None) -> None:
     """Say that ``login`` is finished, with its scopes, expiry and storage.
 
     Args:
@@ -45,7 +45,7 @@ def tell_signed_in(app: App, login: Login, account: str | None = None) -> None:
     who = f" as {login.identity.label}" if login.identity else ""
     terminal.say(f"Signed in to {login.provider}{who}", mark="good")
     if account is not None and account != login.account:
-        _tell_beside(app, login, account)
+        _show_kept_beside(app, login, account)
     unnamed = _UNNAMED.get(login.reason or "")
     if unnamed is not None:
         terminal.say(f"whose login this is cannot be told: {unnamed}", mark="warn")
@@ -79,7 +79,7 @@ _UNNAMED: Final = {
 """Why a login has no name, although it asked for one."""
 
 
-def _tell_beside(app: App, login: Login, account: str) -> None:
+def _show_kept_beside(app: App, login: Login, account: str) -> None:
     """Say that another person signed in than the one of ``account``, and that both are kept."""
     terminal = app.terminal
     older = app.assembly().storage.find(account_alias(login.provider, account))
@@ -92,11 +92,11 @@ def _tell_beside(app: App, login: Login, account: str) -> None:
     terminal.suggest(f"stayfast login {login.provider}{which} --replace", "replace it instead")
 
 
-def tell_paused(app: App, login: Login) -> None:
+def show_paused(app: App, login: Login) -> None:
     """Say that ``login`` is saved, and what can be done with it."""
     terminal = app.terminal
     if login.state is State.AUTHENTICATED:  # Ctrl-C came while the tokens were being saved
-        tell_signed_in(app, login)
+        show_signed_in(app, login)
         return
     left = (login.deadline or 0) - app.assembly().clock.now()
     terminal.say(f"Paused. Login {login.short_id} is saved and valid for {more(left)}.")
@@ -104,7 +104,7 @@ def tell_paused(app: App, login: Login) -> None:
     terminal.suggest(f"stayfast cancel {login.short_id}", "forget it")
 
 
-def tell_started(app: App, started: Started, via: str) -> None:
+def show_started(app: App, started: Started, via: str) -> None:
     """Say what the user has to do for a login that another command will finish."""
     terminal, login = app.terminal, started.login
     device = login.presentation.device if login.presentation else None

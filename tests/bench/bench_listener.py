@@ -69,10 +69,10 @@ class Caller:
     """A browser in a process of its own, called by a pipe; says when it set off."""
 
     def __init__(self) -> None:
-        told, self._tell = os.pipe()
+        told, self._sender = os.pipe()
         self._hear, said = os.pipe()
         if os.fork() == 0:
-            os.close(self._tell)
+            os.close(self._sender)
             while order := os.read(told, 16):
                 port = int(order)
                 request = CALLBACK.format(port).encode()
@@ -90,13 +90,13 @@ class Caller:
         os.close(told)
 
     def call(self, port: int) -> None:
-        os.write(self._tell, str(port).encode())
+        os.write(self._sender, str(port).encode())
 
     def began(self) -> float:
         return float(os.read(self._hear, 32))
 
     def close(self) -> None:
-        os.close(self._tell)
+        os.close(self._sender)
         os.wait()
 
 

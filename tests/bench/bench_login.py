@@ -20,7 +20,7 @@ VERIFIER = "v" * 43
 class Browser:
     """The same scripted browser on both sides."""
 
-    def tell(self, notice: object) -> None:
+    def show(self, notice: object) -> None:
         """Nothing is shown."""
 
     def open(self, url: str) -> None:

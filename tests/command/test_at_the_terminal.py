@@ -85,13 +85,13 @@ def test_c_copies_the_address_and_nothing_else(seat: Seat, inside: bool) -> None
     environ = {"TMUX_WANTED": "1"} if inside else {}
     with seat.opens(**environ) as opened:
         if not inside:
-            opened.tell("set-option", "-g", "set-clipboard", "on")
+            opened.command("set-option", "-g", "set-clipboard", "on")
         opened.type("stayfast login demo --via manual")
         opened.seen(WAITS)
         opened.press("c")
         opened.seen("if it did not")
-        assert until(lambda: opened.tell("list-buffers"), bool)
-        assert opened.tell("show-buffer").strip() == seat.address
+        assert until(lambda: opened.command("list-buffers"), bool)
+        assert opened.command("show-buffer").strip() == seat.address
         opened.press("C-c")
         opened.prompted(130)
 
@@ -186,7 +186,7 @@ def test_a_closed_terminal_loses_nothing(seat: Seat, via: str) -> None:
         opened.type(f"stayfast login demo --via {via} --no-browser")
         opened.seen(r"(?s)\d left\n.*Ctrl-C")
         process = process_in(opened)
-        opened.tell("kill-server")
+        opened.command("kill-server")
     until(lambda: Path(f"/proc/{process}").exists(), lambda there: not there)
     login = seat.waiting()
     if via == "device":

@@ -104,7 +104,7 @@ def test_what_cannot_be_told_changes_nothing(
     """Beginning a login and showing a notice go on; nothing goes to standard output instead."""
     monkeypatch.setattr(sys, "stderr", odd())
     assert isinstance(service.begin("acme"), Success)
-    LineConversation().tell(Notice(kind=NoticeKind.OPEN, url="https://p.test/a?state=x"))
+    LineConversation().show(Notice(kind=NoticeKind.OPEN, url="https://p.test/a?state=x"))
     assert capsys.readouterr().out == ""
 
 
@@ -121,5 +121,5 @@ def test_a_notice_is_shown_in_the_letters_there_are(monkeypatch: pytest.MonkeyPa
     """An encoding without a letter of the address does not hide the rest."""
     octets = io.BytesIO()
     out = io.TextIOWrapper(octets, encoding="ascii")
-    LineConversation(out).tell(Notice(kind=NoticeKind.MISTAKE, message="Soci\u00e9t\u00e9"))
+    LineConversation(out).show(Notice(kind=NoticeKind.MISTAKE, message="Soci\u00e9t\u00e9"))
     assert octets.getvalue() == b"Soci?t?\n"

@@ -100,7 +100,7 @@ class Approving:
     def __init__(self, server: AuthorizationServer) -> None:
         self.server = server
 
-    def tell(self, notice: Notice) -> None:
+    def show(self, notice: Notice) -> None:
         if notice.user_code:
             decide_device(f"{self.server.issuer}/device", notice.user_code)
 

@@ -10,8 +10,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import killed_before_observing
 import pytest
-import untold
 import wandering
 from stayfast.engine.audit.verifier import check_lines
 from stayfast.engine.table import TABLE
@@ -44,11 +44,11 @@ def test_what_a_crowd_wrote_verifies(tmp_path: Path, processes: int, steps: int)
     print(f"\n{found.records} transitions of {processes} processes in {took:.1f} s")
 
 
-def test_what_was_not_told_is_told_by_the_next(tmp_path: Path) -> None:
-    """Killed between saving and telling, again and again: each transition is one event, and one line."""
+def test_the_next_process_writes_the_lines_that_a_killed_one_did_not(tmp_path: Path) -> None:
+    """Killed between vault and audit file, again and again: each transition is one event, and one line."""
     tmp_path.chmod(0o700)
     subprocess.run(
-        [sys.executable, untold.__file__, str(tmp_path), "120"],
+        [sys.executable, killed_before_observing.__file__, str(tmp_path), "120"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         check=True, timeout=100,
     )  # fmt: skip
@@ -59,8 +59,8 @@ def test_what_was_not_told_is_told_by_the_next(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
     assert max(Counter((line["login"], line["version"]) for line in lines).values()) == 1
-    told = Counter(line["login"] for line in lines)
-    assert {one.id: one.version for one in vault.summaries()} == told
+    written = Counter(line["login"] for line in lines)
+    assert {one.id: one.version for one in vault.summaries()} == written
     assert {(line["trigger"], line["from"]) for line in lines} == {
         (r.trigger, r.source) for r in TABLE
     }

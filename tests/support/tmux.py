@@ -30,7 +30,7 @@ class Window:
     def __init__(self, tmux: str, socket: Path) -> None:
         self._tmux = [tmux, "-S", str(socket), "-f", "/dev/null"]
 
-    def tell(self, *words: str, stdin: str | None = None) -> str:
+    def command(self, *words: str, stdin: str | None = None) -> str:
         """What tmux answers to a command of its own."""
         done = subprocess.run(
             [*self._tmux, *words], input=stdin, capture_output=True, text=True, check=True,
@@ -40,17 +40,17 @@ class Window:
 
     def type(self, text: str) -> None:
         """Type ``text`` and press Enter."""
-        self.tell("send-keys", "-l", text)
+        self.command("send-keys", "-l", text)
         self.press("Enter")
 
     def press(self, *keys: str) -> None:
         """Press keys, by tmux's names for them."""
-        self.tell("send-keys", *keys)
+        self.command("send-keys", *keys)
 
     def paste(self, text: str) -> None:
         """Paste ``text`` as a terminal does: marked, if the program asked for marks."""
-        self.tell("load-buffer", "-b", "pasted", "-", stdin=text)
-        self.tell("paste-buffer", "-p", "-r", "-b", "pasted")
+        self.command("load-buffer", "-b", "pasted", "-", stdin=text)
+        self.command("paste-buffer", "-p", "-r", "-b", "pasted")
 
     @property
     def screen(self) -> str:
@@ -63,7 +63,7 @@ class Window:
         return self._captured().splitlines()
 
     def _captured(self, *options: str) -> str:
-        shown = self.tell("capture-pane", "-p", "-S", "-", *options)
+        shown = self.command("capture-pane", "-p", "-S", "-", *options)
         return "\n".join(line.rstrip() for line in shown.splitlines()).strip("\n")
 
     def seen(self, pattern: str) -> str:
@@ -83,7 +83,7 @@ class Window:
 
     def look(self, variable: str) -> str:
         """A format of tmux, such as ``#{cursor_flag}``, for this window."""
-        return self.tell("display-message", "-p", variable).strip()
+        return self.command("display-message", "-p", variable).strip()
 
 
 @contextlib.contextmanager
@@ -112,11 +112,11 @@ def window(
     inside = [f"{name}={value}" for name, value in wanted.items() if name != "TERM"]
     term = environ.get("TERM_WANTED", "screen-256color")
     shell = ["env", "-i", *inside, f"TERM={term}", "bash", "--norc", "--noprofile", "+o", "history"]
-    opened.tell("-u", "new-session", "-d", "-x", str(columns), "-y", str(rows), *shell)
+    opened.command("-u", "new-session", "-d", "-x", str(columns), "-y", str(rows), *shell)
     try:
         options(opened)
         opened.seen(r"\$ $|\$$")
         yield opened
     finally:
         with contextlib.suppress(subprocess.SubprocessError):
-            opened.tell("kill-server")
+            opened.command("kill-server")

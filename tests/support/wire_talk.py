@@ -19,26 +19,26 @@ class Notices:
     """A conversation that collects its notices, and may act on them."""
 
     def __init__(self, on: dict[NoticeKind, Callable[[Notice], object]] | None = None) -> None:
-        self.told: list[Notice] = []
+        self.shown: list[Notice] = []
         self._on = on or {}
         self._news = threading.Condition()
 
-    def tell(self, notice: Notice) -> None:
+    def show(self, notice: Notice) -> None:
         with self._news:
-            self.told.append(notice)
+            self.shown.append(notice)
             self._news.notify_all()
         if notice.kind in self._on:
             self._on[notice.kind](notice)
 
     def kinds(self) -> list[NoticeKind]:
-        return [notice.kind for notice in self.told]
+        return [notice.kind for notice in self.shown]
 
     def wait_for(self, kind: NoticeKind) -> Notice:
         """The first notice of that kind, once it is there."""
         with self._news:
             there = self._news.wait_for(lambda: kind in self.kinds(), PATIENCE)
-            assert there, f"never told: {kind}"
-            return next(notice for notice in self.told if notice.kind is kind)
+            assert there, f"never shown: {kind}"
+            return next(notice for notice in self.shown if notice.kind is kind)
 
 
 class Background:

@@ -78,7 +78,7 @@ class Flow:
 
     def _waiting(self, notice: Any) -> None:
         self.waits += 1
-        code = next(one for one in self.notices.told if one.kind is NoticeKind.CODE)
+        code = next(one for one in self.notices.shown if one.kind is NoticeKind.CODE)
         self.decide(self.waits, code)
 
     def sign_in(self, **settings: Any) -> Any:
@@ -268,7 +268,7 @@ def test_a_clock_that_is_set_back_stops_nothing(flow: Flow) -> None:
     flow.decide = set_back
     assert flow.sign_in().state is State.AUTHENTICATED
     assert flow.gaps == [10, 5, 5]
-    said = [one.message for one in flow.notices.told if one.kind is NoticeKind.WAITING]
+    said = [one.message for one in flow.notices.shown if one.kind is NoticeKind.WAITING]
     assert len([one for one in said if one]) == 1
 
 
@@ -305,7 +305,7 @@ def test_a_device_login_that_cannot_begin(flow: Flow) -> None:
     flow.server.misbehave("device_authorization", refused)
     with pytest.raises(ProviderError):
         flow.sign_in()
-    assert flow.notices.told == []
+    assert flow.notices.shown == []
     assert {one.state for one in flow.storage.summaries()} == {State.IDLE}
 
 

@@ -456,7 +456,7 @@ def test_a_browser_is_opened_once_and_only_if_wanted() -> None:
     unasked.present("https://x.test/")
     unasked.close()
     assert browser.asked == ["https://x.test/"]
-    assert [notice.opened for notice in notices.told] == [False, False, False]
+    assert [notice.opened for notice in notices.shown] == [False, False, False]
 
 
 def test_a_port_that_was_taken_meanwhile_is_said() -> None:

@@ -31,7 +31,7 @@ class Shown:
         self.notices: list[Notice] = []
         self.ready = threading.Event()
 
-    def tell(self, notice: Notice) -> None:
+    def show(self, notice: Notice) -> None:
         self.notices.append(notice)
         if notice.kind is NoticeKind.OPEN:
             self.ready.set()

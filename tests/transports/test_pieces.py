@@ -110,7 +110,7 @@ def test_a_stream_is_one_answer() -> None:
 
 
 class Nothing:
-    def tell(self, notice: Notice) -> None:
+    def show(self, notice: Notice) -> None:
         pass
 
     def open(self, url: str) -> str | None:
@@ -157,7 +157,7 @@ class Heard:
     def __init__(self) -> None:
         self.notices: list[Notice] = []
 
-    def tell(self, notice: Notice) -> None:
+    def show(self, notice: Notice) -> None:
         self.notices.append(notice)
 
 

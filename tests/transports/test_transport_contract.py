@@ -121,7 +121,7 @@ class Hasty(ManualTransport):
     """Shows something before it was saved."""
 
     def prepare(self, asking: Asking) -> ManualSession:
-        self._conversation.tell(Notice(kind=NoticeKind.PASTE))
+        self._conversation.show(Notice(kind=NoticeKind.PASTE))
         return super().prepare(asking)
 
 

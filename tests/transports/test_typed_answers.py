@@ -231,7 +231,7 @@ def test_every_mistake_has_its_own_name_and_none_ends_the_login(
     assert login.state is State.AUTHENTICATED
     refused = [e.members["reason"] for e in storage.events() if "trigger" not in e.members]
     assert refused == list(MISTAKES)
-    mistakes = [n.message for n in notices.told if n.kind is NoticeKind.MISTAKE]
+    mistakes = [n.message for n in notices.shown if n.kind is NoticeKind.MISTAKE]
     assert len(mistakes) == len(MISTAKES)
     assert login.config.client_id
     said = " ".join(mistakes)

@@ -87,7 +87,7 @@ class PageKeeper:
         """Start the thread."""
         self._thread.start()
 
-    def tell(self, last: page.Page) -> None:
+    def show(self, last: page.Page) -> None:
         """Answer the browser with ``last``, now or when it comes."""
         self._last = page.respond(last)
         self._ring_bell()

@@ -153,7 +153,7 @@ class LoopbackSession:
         why_not: str | None = None
         if authorization_url is not None and self._open_browser is not None:
             why_not = self._open_browser(authorization_url)
-        self._conversation.tell(
+        self._conversation.show(
             Notice(
                 kind=NoticeKind.OPEN,
                 url=authorization_url,
@@ -247,7 +247,7 @@ class LoopbackSession:
                 return
             self._send_on()
             if self._keeper is not None:
-                self._keeper.tell(last)
+                self._keeper.show(last)
 
     def _last_page(self, verdict: Verdict) -> page.Page:
         title, service = self._config.title, self._config.service_name

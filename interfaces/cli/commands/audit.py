@@ -167,7 +167,7 @@ def show(app: App, /, *, limit: int | None, **given: Any) -> None:
             del line["schema"]  # that of the record; the answer names its own
             app.terminal.answer_json("audit/1", line)
         else:
-            app.terminal.tell(as_line(recorded, timed=bool(wanted.login)))
+            app.terminal.answer_line(as_line(recorded, timed=bool(wanted.login)))
     if wanted.login and not found:
         raise NotFound(f"the log knows no login {given['login']!r}", hint="stayfast audit show")
     if wanted.login and not app.terminal.json:

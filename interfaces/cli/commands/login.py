@@ -34,9 +34,9 @@ from ..follower import LoginFollower, StreamingConversation
 from ..login_messages import (
     keep_trying_to_save,
     login_members,
-    tell_paused,
-    tell_signed_in,
-    tell_started,
+    show_paused,
+    show_signed_in,
+    show_started,
 )
 from ..terminal.formatting import Duration, span
 from ..terminal.keys import LoginKeys
@@ -181,7 +181,7 @@ def login(
             taken=taken,
             replaces=replace,
         )
-        tell_started(app, started, via_name)
+        show_started(app, started, via_name)
         sys.exit(LoginPending.exit_code)
     transport = maker.make(_at_terminal(choice.transport))
     finish(
@@ -309,7 +309,7 @@ def finish(
         raise
     finally:
         screen.close()
-    tell_signed_in(app, done, account)
+    show_signed_in(app, done, account)
     if terminal.json:
         if follower.streams:
             follower.finished(0)
@@ -320,7 +320,7 @@ def finish(
 def _pause(app: App, follower: LoginFollower) -> NoReturn:
     saved = app.assembly().storage.read(follower.login.id) if follower.login else None
     if saved is not None:
-        tell_paused(app, saved)
+        show_paused(app, saved)
     else:
         app.terminal.say("interrupted before anything was begun", mark="warn")
     follower.finished(130)

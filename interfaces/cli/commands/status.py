@@ -68,7 +68,7 @@ def _show(
         _table(app, [*finished, *pending])
     for one in finished:
         if one.id in active:
-            app.terminal.tell(f"{one.provider}: {_ASKED[active[one.id]]}")
+            app.terminal.answer_line(f"{one.provider}: {_ASKED[active[one.id]]}")
 
 
 @click.command("list")
@@ -82,7 +82,9 @@ def list_logins(app: App) -> None:
             sys.exit(Damaged.exit_code)
         return
     for one in [*finished, *pending]:
-        app.terminal.tell(f"{one.short_id}  {one.provider}  {one.account}  {one.state.value}")
+        app.terminal.answer_line(
+            f"{one.short_id}  {one.provider}  {one.account}  {one.state.value}"
+        )
     if not finished and not pending:
         app.terminal.say("no logins are kept here")
     if _damaged(app):
@@ -204,9 +206,9 @@ def _table(app: App, logins: list[Summary]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for one, row in zip(logins, rows, strict=True):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        terminal.tell("   ".join(cells).rstrip())
+        terminal.answer_line("   ".join(cells).rstrip())
         if one.state is not State.AUTHENTICATED:  # on a line of its own: it can be copied whole
-            terminal.tell(f"{' ' * widths[0]}   {terminal.symbol('next')} {_next(app, one)}")
+            terminal.answer_line(f"{' ' * widths[0]}   {terminal.symbol('next')} {_next(app, one)}")
 
 
 def _row(app: App, one: Summary) -> list[str]:
@@ -235,11 +237,11 @@ def _details(app: App, one: Summary) -> None:
     login = assembly.storage.read(one.id)
     if login is None:
         return
-    for name, value in _told(app, login, one):
-        terminal.tell(f"  {name:<10} {value}")
+    for name, value in _fields(app, login, one):
+        terminal.answer_line(f"  {name:<10} {value}")
 
 
-def _told(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
+def _fields(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
     assembly = app.assembly()
     now = assembly.clock.now()
     who = login.identity

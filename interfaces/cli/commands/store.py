@@ -40,15 +40,15 @@ def info(app: App) -> int:
         if app.terminal.json:
             app.terminal.answer_json("store/1", {"storage": storage.description})
         else:
-            app.terminal.tell(f"  {'storage':<10} {storage.description}")
+            app.terminal.answer_line(f"  {'storage':<10} {storage.description}")
         return 0
     info = vault.about()
     problems = vault.problems() if info.key else []
     if app.terminal.json:
         app.terminal.answer_json("store/1", _members(vault, info, problems))
     else:
-        for name, value in _told(vault, info):
-            app.terminal.tell(f"  {name:<10} {value}")
+        for name, value in _fields(vault, info):
+            app.terminal.answer_line(f"  {name:<10} {value}")
         for problem in problems:
             app.terminal.say(problem, mark="bad")
         if problems:
@@ -177,7 +177,7 @@ def _new_passphrase(app: App) -> str:
     return entered
 
 
-def _told(vault: VaultUpkeep, info: VaultInfo) -> list[tuple[str, str]]:
+def _fields(vault: VaultUpkeep, info: VaultInfo) -> list[tuple[str, str]]:
     if info.key is None:
         return [("vault", f"none yet; the first login makes one in {info.directory}")]
     return [

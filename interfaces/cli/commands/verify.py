@@ -115,7 +115,7 @@ def verify(
     else:
         found = log.verify(marks, forward)
     found = replace(found, findings=[*found.findings, *_compared(log, found, heads, public_key)])
-    tell(app, found)
+    show_verification(app, found)
     if found.findings:
         sys.exit(Damaged.exit_code)
 
@@ -148,13 +148,13 @@ def _signer(log: AuditLog, public_key: str | None) -> tuple[str, bytes]:
     return signer.origin, signer.public
 
 
-def tell(app: App, found: Verification) -> None:
+def show_verification(app: App, found: Verification) -> None:
     """Print the result of a check."""
     if app.terminal.json:
         app.terminal.answer_json("audit-verify/1", members_of(found))
         return
     for line in lines_of(app, found):
-        app.terminal.tell(line)
+        app.terminal.answer_line(line)
 
 
 def members_of(found: Verification) -> dict[str, Any]:

@@ -70,9 +70,9 @@ class LoginScreen:
         self.asked: Notice | None = None
         self.hints: Callable[[Notice], list[str]] = _no_hints
 
-    def tell(self, notice: Notice) -> None:
+    def show(self, notice: Notice) -> None:
         """Show ``notice``."""
-        show: dict[NoticeKind, Callable[[Notice], None]] = {
+        draw: dict[NoticeKind, Callable[[Notice], None]] = {
             NoticeKind.OPEN: self._open,
             NoticeKind.PASTE: self._paste,
             NoticeKind.CODE: self._code,
@@ -91,7 +91,7 @@ class LoginScreen:
                 self._terminal.say("  What is above is not good any more. Instead:")
                 self._terminal.say("")
             self.asked, self._crowded = notice, False
-        show[notice.kind](notice)
+        draw[notice.kind](notice)
 
     def close(self) -> None:
         """Take the waiting line away."""

@@ -178,7 +178,7 @@ class Terminal:
             style = f"link {url}" if capable and len(url) < 2000 else ""
             self.err.print(Text(before).append(url, style=style), soft_wrap=True)
 
-    def tell(self, line: str) -> None:
+    def answer_line(self, line: str) -> None:
         """Print a line of an answer that is for people: nothing in it moves their cursor."""
         self.answer(printable(line))
 

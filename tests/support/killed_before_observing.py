@@ -1,7 +1,8 @@
 """Children that save transitions and are killed before they have written them to the audit file.
 
-A program, since it forks: ``untold.py PLACE CHILDREN``. Each child is killed at a random step, after
-it is saved and before it is told; nobody tells in between but the next child.
+A program, because it forks: ``killed_before_observing.py PLACE CHILDREN``. Each child dies at a random
+step, after the vault has the event and before the audit file has it. Only the next child writes the
+missing lines.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ STEPS = 8
 
 
 class Killer:
-    """Kills its process when it hears of the ``after``-th event."""
+    """Kills its process when it observes the ``after``-th event, before the audit file does."""
 
     def __init__(self, after: int) -> None:
         self.left = after
@@ -42,8 +43,8 @@ def main(place: str, children: int) -> None:
         after = rng.randrange(STEPS)
         child = os.fork()
         if child == 0:
-            told = AuditFile(f"{place}/audit.jsonl", vault)
-            wanderer.observed([Killer(after), told], seed=number)
+            file = AuditFile(f"{place}/audit.jsonl", vault)
+            wanderer.observed([Killer(after), file], seed=number)
             wanderer.steps(STEPS + 1)
             os._exit(1)
         _, status = os.waitpid(child, 0)
