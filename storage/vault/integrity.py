@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from ...engine import cbor
 from ...engine.errors import Damaged
-from .tree import (
-    MODULUS,
-    digest_of,
-    head_members,
-    leaves_of,
-    number_of,
-    packed,
-    path,
-    step,
-    tags_of,
-    unpacked,
-)
+from .tree import head_members, leaves_of, root_of, tags_of, tree_of, write_leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from ..keys.sealing import Keys
     from .database import Database
@@ -123,108 +112,10 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
 
 def keep_head(connection: Database, keys: Keys, head: Head) -> Head:
     """Write ``head`` as that of one more commit, and the tree under it; gives it as it was written."""
-    root = _moved(connection, keys, head.root, head.moved) if head.moved else head.root
+    root = write_leaves(connection, keys, head.root, head.moved) if head.moved else head.root
     head = replace(head, root=root, generation=head.generation + 1, moved=())
     connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
     return head
-
-
-def _moved(
-    connection: Database, keys: Keys, root: bytes, moved: Iterable[tuple[int, int]]
-) -> bytes:
-    """Bring the leaves and the nodes above them up to date; gives the new root.
-
-    A digest goes up only where the old one fitted, so that what was exchanged stays visible.
-    """
-    sums: dict[int, int] = {}
-    for leaf, digest in moved:
-        sums[leaf] = (sums.get(leaf, 0) + digest) % MODULUS
-    places = sorted({place for leaf in sums for place in path(leaf)}, reverse=True)
-    marks = ", ".join("?" * len(places))
-    bodies: dict[int, bytes] = dict.fromkeys(places, b"")
-    for place, body in connection.execute(
-        f"SELECT place, body FROM tree WHERE place IN ({marks})",  # noqa: S608  question marks
-        places,
-    ):
-        bodies[place] = body if isinstance(body, bytes) else b"?"
-    nodes = {place: _entries(body) for place, body in bodies.items()}
-    digests = {place: digest_of(keys, place, body) for place, body in bodies.items()}
-    genuine = {
-        place: digests[place] == (nodes[step(place)[0]].get(step(place)[1], b"") if place else root)
-        for place in places
-    }
-    for leaf, digest in sums.items():
-        node, number = nodes[path(leaf)[-1]], number_of(leaf)
-        total = (int.from_bytes(node.get(number, b""), "big") + digest) % MODULUS
-        _put(node, number, total.to_bytes(32, "big") if total else b"")
-    for place in places:  # the lowest first: what is above takes their digests
-        body = packed(nodes[place])
-        connection.execute(
-            "INSERT INTO tree (place, body) VALUES (?, ?)"
-            " ON CONFLICT (place) DO UPDATE SET body = excluded.body",
-            (place, body),
-        )
-        if not genuine[place]:
-            continue
-        if place:
-            above, number = step(place)
-            _put(nodes[above], number, digest_of(keys, place, body))
-        else:
-            root = digest_of(keys, place, body)
-    return root
-
-
-def _entries(body: bytes) -> dict[int, bytes]:
-    try:
-        return unpacked(body)
-    except ValueError:  # torn: what comes now cannot make it genuine
-        return {}
-
-
-def _put(node: dict[int, bytes], number: int, entry: bytes) -> None:
-    if entry:
-        node[number] = entry
-    else:
-        node.pop(number, None)
-
-
-def tree_of(keys: Keys, rows: Iterable[tuple[tuple[int, ...], int]]) -> dict[int, bytes]:
-    """All nodes of the tree over ``rows``, each given as its leaves and its digest."""
-    sums: dict[int, int] = {}
-    for leaves, digest in rows:
-        for leaf in leaves:
-            sums[leaf] = (sums.get(leaf, 0) + digest) % MODULUS
-    nodes: dict[int, dict[int, bytes]] = {}
-    for leaf, total in sums.items():
-        nodes.setdefault(path(leaf)[-1], {})[number_of(leaf)] = total.to_bytes(32, "big")
-    bodies: dict[int, bytes] = {}
-    while nodes:
-        level, nodes = nodes, {}
-        for place, node in level.items():
-            bodies[place] = packed(node)
-            if place:
-                above, number = step(place)
-                nodes.setdefault(above, {})[number] = digest_of(keys, place, bodies[place])
-    return bodies
-
-
-def root_of(keys: Keys, tree: Mapping[int, bytes]) -> bytes:
-    """What the integrity record says of ``tree``."""
-    return digest_of(keys, 0, tree.get(0, b""))
-
-
-def write_tree(connection: Database, tree: Mapping[int, bytes]) -> None:
-    """Put ``tree`` in the place of the one that is there."""
-    connection.execute("DELETE FROM tree")
-    for place, body in sorted(tree.items()):
-        connection.execute("INSERT INTO tree (place, body) VALUES (?, ?)", (place, body))
-
-
-def read_tree(connection: Database) -> dict[int, bytes]:
-    """The tree as it stands in the vault, its empty nodes left out."""
-    return {
-        place: body for place, body in connection.execute("SELECT place, body FROM tree") if body
-    }
 
 
 def check_rows(connection: Database, keys: Keys, head: Head) -> None:

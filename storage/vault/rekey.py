@@ -18,9 +18,9 @@ from ..audit.rows import append_event
 from ..audit.segments import ready
 from ..host import CLOCK, origin
 from ..keys.sealing import KEY_OCTETS, Keys
-from .integrity import Head, check_rows, keep_head, root_of, tree_of, write_tree
+from .integrity import Head, check_rows, keep_head
 from .schema import put_header
-from .tree import leaves_of, tags_of
+from .tree import leaves_of, root_of, tags_of, tree_of, write_tree
 
 if TYPE_CHECKING:
     import sqlite3

@@ -25,9 +25,9 @@ from ..audit.rows import append_event
 from ..host import CLOCK, origin
 from ..private_file import ensure_directory, sync_directory
 from .file import BESIDE, DATABASE, SECOND_HEADER
-from .integrity import Head, keep_head, read_head, read_tree, root_of, tree_of, write_tree
+from .integrity import Head, keep_head, read_head
 from .tamper_check import last_saved
-from .tree import leaves_of, tags_of
+from .tree import leaves_of, read_tree, root_of, tags_of, tree_of, write_tree
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded

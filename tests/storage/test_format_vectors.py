@@ -12,8 +12,7 @@ from stayfast.engine import cbor
 from stayfast.storage.keys.sealing import Keys, expand
 from stayfast.storage.keys.slots import unlock
 from stayfast.storage.vault.header import Header, Slot
-from stayfast.storage.vault.integrity import root_of, tree_of
-from stayfast.storage.vault.tree import leaves_of
+from stayfast.storage.vault.tree import leaves_of, root_of, tree_of
 
 VECTORS = Path(__file__).parent / "vectors"
 

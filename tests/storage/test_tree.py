@@ -17,8 +17,15 @@ from stayfast.engine.record import Login, account_alias
 from stayfast.engine.table import State
 from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import Vault
-from stayfast.storage.vault.integrity import read_tree, tree_of
-from stayfast.storage.vault.tree import leaf_of_id, leaves_of, packed, tags_of, unpacked
+from stayfast.storage.vault.tree import (
+    leaf_of_id,
+    leaves_of,
+    packed,
+    read_tree,
+    tags_of,
+    tree_of,
+    unpacked,
+)
 from stayfast.testing.storage_contract import finished, further, saved
 from transitions_of import vault_in
 
