@@ -121,7 +121,7 @@ def parse(note: str) -> Note:
         )
         # int() and b64decode take several spellings of one value. The text must be the one that we
         # would write, because the signature is over the text.
-        if kind != KIND or checkpoint.text() != f"{text}\n" or checkpoint.size < 0:
+        if kind != KIND or checkpoint.text() != f"{text}\n" or checkpoint.size < 1:
             raise ValueError
         signatures: dict[bytes, bytes] = {}
         for line in signed.split("\n"):
@@ -143,12 +143,12 @@ def kept_head(text: str) -> Note:
     words = text.split()
     if len(words) == 3 and words[0] == "head" and words[2].startswith("sha256:"):
         try:
-            head = bytes.fromhex(words[2].removeprefix("sha256:"))
-            return Note(
-                checkpoint=Checkpoint(origin="", size=int(words[1]), head=head), signatures={}
-            )
-        except ValueError:
-            pass
+            size, head = int(words[1]), bytes.fromhex(words[2].removeprefix("sha256:"))
+        except ValueError as error:
+            raise ConfigInvalid("this is not a checkpoint", hint=_HELP) from error
+        if size < 1:  # records are counted from 1: no log could agree, or all would
+            raise ConfigInvalid("this is not a checkpoint", hint=_HELP)
+        return Note(checkpoint=Checkpoint(origin="", size=size, head=head), signatures={})
     note = parse(text)
     if not note.signatures:
         raise ConfigInvalid("the checkpoint is not signed", hint=_HELP)

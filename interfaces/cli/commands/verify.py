@@ -67,7 +67,7 @@ def audit_log(storage: Storage) -> AuditLog:
 @click.option(
     "--checkpoint",
     "kept",
-    type=click.File("r", encoding="utf-8"),
+    type=click.File("r", encoding="utf-8", errors="replace"),  # then it is refused by its form
     multiple=True,
     metavar="FILE",
     help="Compare with a checkpoint, or a head line, that was kept elsewhere; - is standard input.",
@@ -80,7 +80,7 @@ def audit_log(storage: Storage) -> AuditLog:
 )
 @click.option(
     "--forward-key",
-    type=click.File("r", encoding="utf-8"),
+    type=click.File("r", encoding="utf-8", errors="replace"),  # then it is refused by its form
     default=None,
     metavar="FILE",
     help="The verification key that forward-secure showed; - is standard input.",
