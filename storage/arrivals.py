@@ -38,6 +38,7 @@ from .memory import MemoryStorage
 from .private_file import ensure_directory, read_private, write_private
 
 if TYPE_CHECKING:
+    from ..engine.audit.events import Recorded
     from ..engine.ports import Change, Lease
     from ..engine.record import Login
     from .keys.sealing import Keys
@@ -60,6 +61,39 @@ class Arrivals:
         """Use the places that ``environ`` and ``state_dir`` name; nothing is made yet."""
         self._places = list(_places(environ, state_dir))
         self.looked = False
+
+    def committed(
+        self,
+        keys: Callable[[], Keys | None],
+        changes: Sequence[Change],
+        commit: Callable[[], list[Recorded]],
+    ) -> list[Recorded]:
+        """Commit ``changes``. Tokens among them that cannot be saved are kept, whatever the reason.
+
+        Args:
+            keys: The keys as they are at hand, be the storage as it may.
+            changes: What is committed.
+            commit: Commits it.
+
+        Raises:
+            StorageConflict: The login has gone on.
+            StorageError: It could not be done; ``kept`` names the place that has the tokens.
+        """
+        if not any(change.event.trigger == Trigger.ACCEPT_TOKENS for change in changes):
+            return commit()
+        try:
+            recorded = commit()
+        except StorageConflict:
+            raise
+        except (StorageError, OSError) as error:
+            failed = error if isinstance(error, StorageError) else _unforeseen(error)
+            at_hand = keys()
+            failed.kept = None if at_hand is None else self.keep(at_hand, changes)
+            raise failed from error
+        at_hand = keys()
+        if at_hand is not None:
+            self.forget(at_hand, changes[-1].login.id)
+        return recorded
 
     def keep(self, keys: Keys, changes: Sequence[Change]) -> str | None:
         """Keep ``changes`` and their events; gives the place, if one takes them."""
@@ -163,6 +197,11 @@ class Arrivals:
         for place in self._places:
             with suppress(OSError):
                 os.unlink(os.path.join(place, _name(keys, login_id)))
+
+
+def _unforeseen(error: OSError) -> StorageError:
+    why = (error.strerror or type(error).__name__).lower()
+    return StorageError(f"the logins cannot be written: {why}", hint="stayfast help storage")
 
 
 def _kept(keys: Keys, changes: Sequence[Change]) -> list[Kept]:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from ...engine.errors import Damaged, OutcomeUnknown, StorageConflict
-from ..audit.rows import append_event
+from ..audit.rows import append_event, append_text
 from ..audit.segments import prune, set_aside
 from ..host import CLOCK
 from ..vault.integrity import keep_head, read_head
-from ..vault.login_rows import put_login
+from ..vault.login_rows import put_login, put_record
 from ..vault.repair import record_rollback
 from .connections import Executor
 from .leases import fenced
@@ -28,7 +28,8 @@ from .pg_errors import in_doubt, is_away
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
-    from ...engine.ports import Change
+    from ...engine.ports import Change, Lease
+    from ..arrivals import Kept
     from ..audit.segments import Pruned
     from ..keys.sealing import Keys
     from ..vault.integrity import Head
@@ -62,13 +63,31 @@ class Commits:
         def write(connection: Connection, database: Executor, head: Head) -> _Written:
             recorded: list[Recorded] = []
             for change in changes:
-                _check_fence(connection, change)
+                _check_fence(connection, change.login.id, change.fence)
                 head = put_login(database, keys, head, change)
                 head, event = append_event(database, keys, head, change.event)
                 recorded.append(event)
             return head, recorded
 
         return self._written(keys, write)
+
+    def put(self, keys: Keys, kept: Sequence[Kept], lease: Lease) -> None:
+        """Commit records that were kept when they could not be saved, under the present ``lease``.
+
+        Raises:
+            StorageConflict: Something newer is there.
+        """
+
+        def write(connection: Connection, database: Executor, head: Head) -> _Written:
+            _check_fence(connection, lease.login_id, lease.fence)
+            recorded: list[Recorded] = []
+            for login, _former_fence, text in kept:
+                head = put_record(database, keys, head, login, lease.fence)
+                head, event = append_text(database, keys, head, text)
+                recorded.append(event)
+            return head, recorded
+
+        self._written(keys, write)
 
     def note(self, keys: Keys, event: Event) -> Recorded:
         """Log ``event`` alone."""
@@ -204,12 +223,12 @@ class Commits:
             ) from error
 
 
-def _check_fence(connection: Connection, change: Change) -> None:
-    """Make sure that the lease of ``change`` is ours. ``FOR SHARE`` keeps it so until the commit."""
-    if not change.fence:
+def _check_fence(connection: Connection, login_id: str, fence: int) -> None:
+    """Make sure that the lease is ours. ``FOR SHARE`` keeps it so until the commit."""
+    if not fence:
         return
     held = connection.execute(
-        "SELECT fence FROM lease WHERE login = %s FOR SHARE", (change.login.id,)
+        "SELECT fence FROM lease WHERE login = %s FOR SHARE", (login_id,)
     ).fetchone()
-    if held is None or held[0] != change.fence:
-        raise fenced(change.login.id)
+    if held is None or held[0] != fence:
+        raise fenced(login_id)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from ...engine.audit.verifier import check_lines
 from ...engine.codec import decode_login, decode_summary
 from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
+from ..arrivals import Arrivals
 from ..audit.check import check_log, file_keys
 from ..audit.kept_keys import new_audit_keys, read_audit_keys, write_audit_keys
 from ..audit.rows import read_events
@@ -137,6 +138,7 @@ class PostgresStorage:
         here = absolute(state_dir, env) if state_dir else default_state_dir(env)
         self._here = here
         self._locks = os.path.join(here, "locks")
+        self._arrivals = Arrivals(env, here)
         self._tamper_check = TamperCheck(marker.behind)
 
     def __repr__(self) -> str:
@@ -157,7 +159,8 @@ class PostgresStorage:
 
     def read(self, login_id: str) -> Login | None:
         """See :meth:`stayfast.engine.ports.Storage.read`."""
-        return self._reading(
+        self._bring_all_in()
+        login = self._reading(
             lambda database, keys: self._opened(
                 database,
                 keys,
@@ -165,9 +168,11 @@ class PostgresStorage:
                 lambda: row_by_id(database, login_id),
             )
         )
+        return self._arrivals.login(self._opener.keys(), login_id, login)
 
     def find(self, alias: str) -> Login | None:
         """See :meth:`stayfast.engine.ports.Storage.find`."""
+        self._bring_all_in()
         login = self._reading(
             lambda database, keys: self._opened(
                 database,
@@ -179,7 +184,7 @@ class PostgresStorage:
         # the index column is not sealed with the row: somebody could have exchanged two of them
         if login is not None and login.alias != alias:
             raise Damaged("a login in the database is filed under another's name", hint=_HELP)
-        return login
+        return self._arrivals.filed(self._opener.keys(), alias, login)
 
     def _opened(
         self,
@@ -202,7 +207,16 @@ class PostgresStorage:
             self._tamper_check.vouch(database, keys, None)  # a list must not be short in silence
             return list(_summaries(database, keys))
 
-        return sorted(self._reading(work), key=lambda one: one.created_at)
+        self._bring_all_in()
+        return sorted(self._as_they_will_be(self._reading(work)), key=lambda one: one.created_at)
+
+    def _as_they_will_be(self, saved: list[Summary]) -> Iterator[Summary]:
+        keys = self._opener.keys()
+        waiting = self._arrivals.waiting(keys)
+        for summary in saved:
+            kept = self._arrivals.login(keys, summary.id, None) if summary.id in waiting else None
+            newer = kept is not None and kept.version > summary.version
+            yield kept.summary() if kept and newer else summary
 
     def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.events`."""
@@ -266,7 +280,11 @@ class PostgresStorage:
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.commit`."""
-        return self._commits.changes(self._opener.keys(), changes)
+        return self._arrivals.committed(
+            lambda: self._opener.opened,
+            changes,
+            lambda: self._commits.changes(self._opener.keys(), changes),
+        )
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`stayfast.engine.ports.Storage.note`."""
@@ -311,11 +329,28 @@ class PostgresStorage:
             left = max(0.0, wait - waited)
             lease = self._leases.acquire(login_id, wait=left, host_lock=host_lock, until=sooner)
             try:
+                self._bring_in(lease)
                 yield lease
             finally:
                 # a child that was forked meanwhile must not end the parent's lease
                 if process == os.getpid():
                     lease.release()
+
+    def _bring_in(self, lease: Lease) -> None:
+        keys = self._opener.keys()
+        self._arrivals.bring_in(
+            keys, lease.login_id, lambda kept: self._commits.put(keys, kept, lease), self._filed
+        )
+
+    def _filed(self, alias: str) -> Login | None:
+        def work(database: Executor, keys: Keys) -> Login | None:
+            row = row_by_alias(database, keys, alias)
+            return decode_login(open_secret(keys, row)) if row else None
+
+        return self._reading(work)
+
+    def _bring_all_in(self) -> None:
+        self._arrivals.bring_all_in(self._opener.keys(), lambda one: self.lease(one, wait=0))
 
     # --- couriers --------------------------------------------------------------------------------
 
@@ -380,6 +415,9 @@ class PostgresOpener:
 
     The header is in the database. Its slots wrap the root key. What opens a slot is on each host: a
     key file, a passphrase or a keyring.
+
+    Attributes:
+        opened: The keys, once the database was opened.
     """
 
     def __init__(
@@ -405,7 +443,7 @@ class PostgresOpener:
             environ=environ,
         )
         self._makes = True
-        self._opened: Keys | None = None
+        self.opened: Keys | None = None
 
     def use(self, sources: HandedSources) -> None:
         """Take the root key from ``sources``, and make nothing that is missing."""
@@ -419,12 +457,12 @@ class PostgresOpener:
             StorageError: The server cannot be reached, or this host can open no slot.
             NewerFormat: A newer version has changed the tables, or the header.
         """
-        if self._opened is None:
+        if self.opened is None:
             # one thread opens: a passphrase or a keyring's prompt must not be asked for twice
             with self._connections.opening:
-                if self._opened is None:
-                    self._opened = self._connections.run(self._open)
-        return self._opened
+                if self.opened is None:
+                    self.opened = self._connections.run(self._open)
+        return self.opened
 
     def _open(self, connection: Connection) -> Keys:
         made: list[Header] = []

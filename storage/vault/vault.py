@@ -78,7 +78,6 @@ from ...engine.codec import decode_login, decode_summary
 from ...engine.errors import (
     Damaged,
     NewerFormat,
-    StorageConflict,
     StorageError,
     StorageFull,
 )
@@ -366,24 +365,18 @@ class Vault:
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.commit`."""
-        if not any(change.event.trigger == Trigger.ACCEPT_TOKENS for change in changes):
-            return self._commit(changes)
-        try:
-            recorded = self._committed_with_reserve(changes)
-        except StorageConflict:
-            raise
-        except (StorageError, OSError) as error:
-            failed = error if isinstance(error, StorageError) else _unforeseen(error)
-            failed.kept = self._keep(changes)
-            raise failed from error
-        if self._vault_connection.keys is not None:
-            self._arrivals.forget(self._vault_connection.keys, changes[-1].login.id)
-        return recorded
+        return self._arrivals.committed(
+            lambda: self._vault_connection.keys,
+            changes,
+            lambda: self._committed_with_reserve(changes),
+        )
 
     def _committed_with_reserve(self, changes: Sequence[Change]) -> list[Recorded]:
         try:
             return self._commit(changes)
         except StorageFull:
+            if not any(change.event.trigger == Trigger.ACCEPT_TOKENS for change in changes):
+                raise
             self._reserve.release()
             return self._commit(changes)
 
@@ -578,13 +571,6 @@ class Vault:
                 return None
             return Handover.from_keys(self.directory, self._key_sources.config_dir, opened[1])
 
-    def _keep(self, changes: Sequence[Change]) -> str | None:
-        """Keep what cannot be saved now; the keys are at hand, be the vault as it may."""
-        keys = self._vault_connection.keys
-        if keys is None:
-            return None
-        return self._arrivals.keep(keys, changes)
-
     def _bring_in(self, login_id: str) -> None:
         keys = self._keys()
         if keys is not None:
@@ -614,11 +600,6 @@ class Vault:
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
         self._vault_connection.close()
-
-
-def _unforeseen(error: OSError) -> StorageError:
-    why = (error.strerror or type(error).__name__).lower()
-    return StorageError(f"the vault cannot be written: {why}", hint="stayfast help storage")
 
 
 def _torn_pages(connection: sqlite3.Connection) -> list[str]:

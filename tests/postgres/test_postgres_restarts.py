@@ -7,18 +7,26 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command import until
 from conductors import conductor_over
 from cutting_proxy import CuttingProxy
 from instant import InstantTransport
 from postgres_server import Host, PostgresServer
 from stayfast.engine.errors import OutcomeUnknown, StorageError
+from stayfast.engine.ports import Change
+from stayfast.engine.record import Login, TokensNotSaved
 from stayfast.engine.table import State
+from stayfast.interfaces.assembly import Assembly
+from stayfast.interfaces.catalogue import Catalogue
 from stayfast.storage.postgres import PostgresStorage, connections
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 from stayfast.testing.storage_contract import change, finished, further, pending, saved
 
 
@@ -190,3 +198,117 @@ def test_a_frozen_server_is_not_waited_for(
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
     assert storage.find("nobody") is None
+
+
+def arrival(login: Login) -> Change:
+    """The next version of ``login``, as if tokens had come."""
+    made = change(further(login, reason="came"))
+    return replace(made, event=replace(made.event, trigger="accept_tokens"))
+
+
+@pytest.mark.parametrize("next_use", ["read", "find", "list", "lease"])
+def test_tokens_that_find_no_server_are_kept_and_brought_in(
+    host: Host, server: PostgresServer, tmp_path: Path, next_use: str
+) -> None:
+    """A server that is away costs no token: whatever uses the storage next saves what came."""
+    run = tmp_path / "run"
+    run.mkdir(mode=0o700)
+    environ = {"XDG_RUNTIME_DIR": str(run)}
+    login = finished()
+    storage = host(patience=0.2, environ=environ)
+    made = arrival(login)
+    with storage.lease(login.id, wait=0) as lease:
+        saved(storage, [login])
+        made = replace(made, fence=lease.fence)
+        server.stop(immediate=True)
+        with pytest.raises(StorageError) as caught:
+            storage.commit([made])
+        assert caught.value.kept == str(run / "stayfast")
+        server.start()
+    later = host(environ=environ)
+    if next_use == "read":
+        assert later.read(login.id) == made.login
+    elif next_use == "find":
+        assert later.find(login.alias or "") == made.login
+    elif next_use == "list":
+        assert [one.version for one in later.summaries()] == [made.login.version]
+    else:
+        with later.lease(login.id, wait=1):
+            assert later.read(login.id) == made.login
+    assert list((run / "stayfast").iterdir()) == []
+    assert host(environ={}).read(login.id) == made.login
+    triggers = [one.members.get("trigger") for one in later.events()]
+    assert triggers.count("accept_tokens") == 1
+    assert later.problems() == []
+
+
+def test_kept_tokens_give_way_to_newer_ones(
+    host: Host, server: PostgresServer, tmp_path: Path
+) -> None:
+    """Where another host went on with the login meanwhile, its record stays."""
+    run = tmp_path / "run"
+    run.mkdir(mode=0o700)
+    environ = {"XDG_RUNTIME_DIR": str(run)}
+    login = finished()
+    storage = host(patience=0.2, environ=environ)
+    saved(storage, [login])
+    server.stop(immediate=True)
+    with pytest.raises(StorageError):
+        storage.commit([arrival(login)])
+    server.start()
+    newer = further(login, reason="elsewhere")
+    saved(host("two"), [newer])
+    assert host(environ=environ).read(login.id) == newer
+    assert list((run / "stayfast").iterdir()) == []
+
+
+@pytest.mark.parametrize("courier", ["inline", "fork", "spawn"])
+def test_a_refresh_whose_server_goes_away_hands_out_the_token(
+    provider: AuthorizationServer,
+    server: PostgresServer,
+    database: str,
+    tmp_path: Path,
+    courier: str,
+) -> None:
+    """The caller has the access token at once, with a warning, and the next command has the login."""
+    tmp_path.chmod(0o700)
+    (tmp_path / "run").mkdir(mode=0o700)
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path / "run"), "STAYFAST_COURIER": courier}
+
+    def assembly() -> Assembly:
+        storage = PostgresStorage(
+            server.url(database),
+            config_dir=str(tmp_path / "config"),
+            state_dir=str(tmp_path / "one"),
+            patience=0.5,
+            environ=environ,
+        )
+        return Assembly(storage, Catalogue(None), environ=environ)
+
+    own = assembly()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", environ["XDG_RUNTIME_DIR"])  # what a worker gets
+        login = own.conductor.sign_in(
+            provider.config(), InstantTransport(lambda seen: [user_agent.fetch_only(seen)])
+        )
+        provider.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.5), times=1)
+        before, reused = provider.counts["tokens"], provider.counts["refresh_reuse"]
+        with ThreadPoolExecutor(1) as pool:
+            refreshed = pool.submit(
+                own.conductor.refresh.valid, login.provider, login.account, force=True
+            )
+            until(lambda: provider.counts["tokens"], lambda seen: seen > before)
+            server.stop(immediate=True)
+            with pytest.raises(TokensNotSaved) as caught:
+                refreshed.result()
+    assert caught.value.kept == str(tmp_path / "run" / "stayfast")
+    server.start()
+    later = assembly()
+    found = until(
+        lambda: later.storage.read(login.id), lambda one: one and one.tokens != login.tokens
+    )
+    assert found is not None
+    assert found.tokens == caught.value.login.tokens
+    assert later.conductor.refresh.valid(login.provider, login.account, force=True).tokens
+    assert provider.counts["refresh_reuse"] == reused
+    assert later.storage.problems() == []  # type: ignore[attr-defined]  # it is one of PostgreSQL
