@@ -44,7 +44,7 @@ class Assembly:
         http: What speaks to them.
         clock: What time it is.
         conductor: What takes logins through the table.
-        sinks: Where the audit log is told.
+        sinks: Where the audit log goes.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Assembly:
             interactive: Whether somebody is there to answer a keyring's prompt.
             announce: Told in one line which storage was chosen, when one is made.
             observers: Hear of every event besides the sinks of the audit log.
-            audit: Where the audit log is told, instead of what ``STAYFAST_AUDIT`` says
+            audit: Where the audit log goes, instead of what ``STAYFAST_AUDIT`` says
                 (:func:`stayfast.interfaces.audit.choice.audit_sinks`).
             environ: The environment.
 

@@ -25,6 +25,7 @@ from .provider_file import (
 )
 
 _FIELDS: Final = tuple(f.name for f in fields(OAuthProvider))
+# octets. A wrong path may name a large file or a device: read a bounded piece, and refuse more.
 _SECRET_LIMIT: Final = 16 * 1024
 
 
@@ -74,7 +75,7 @@ class _Source(NamedTuple):
 
 
 class Catalogue:
-    """What a name means here. People edit their file: it is read anew at each question."""
+    """Looks a provider's name up. The user's file is read anew each time, because people edit it."""
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class Catalogue:
         """Make sure that ``name`` is known, even if its settings cannot be right.
 
         Raises:
-            NotFound: It is not; the hint names a similar one.
+            NotFound: ``name`` is not known; the hint names a similar one.
             ConfigInvalid: The user's file cannot be read.
         """
         known = self.names()
@@ -117,7 +118,7 @@ class Catalogue:
         """The provider of that name, without anybody's credentials.
 
         Raises:
-            NotFound: There is none; the hint names a similar one.
+            NotFound: There is no such provider; the hint names a similar one.
             ConfigInvalid: The user's file cannot be read, or a setting in it cannot be right.
         """
         return self._merged(name, self._tables())

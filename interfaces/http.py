@@ -234,5 +234,5 @@ def _too_large(host: str, limit: int) -> NetworkError:
 
 
 def _named(url: str) -> str:
-    """As much of ``url`` as tells people which address is meant."""
+    """The part of ``url`` that people recognise it by: no query, which may hold secrets."""
     return repr(url.partition("?")[0][:120])

@@ -79,7 +79,7 @@ def provider_tables(directory: str) -> dict[str, Any]:
 
     Raises:
         ConfigInvalid: The file cannot be read, is no TOML, or could have been written by others:
-            whoever writes it decides where our secrets are sent.
+            a person who can write it decides where our secrets are sent.
     """
     path = os.path.join(directory, FILE_NAME)
     text = _read(path)

@@ -120,8 +120,8 @@ class OAuthService:
     """Logins of one program's user, by provider name.
 
     Every method answers with :class:`Success` or :class:`Failure`; none raises for what can go
-    wrong with a login. Threads and processes may share it: whoever finds a token expired, one of
-    them refreshes it.
+    wrong with a login. Threads and processes may share it: when a token has expired, exactly one of
+    them refreshes it, and the others use the result.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class OAuthService:
             conversation: Where the address to open is shown; standard error by default, and nowhere
                 by :meth:`begin`.
             browser: What opens it; the system's browser by default.
-            audit: Where the audit log is told, such as ``file,logging:myprogram.audit``; by default
+            audit: Where the audit log goes, such as ``file,logging:myprogram.audit``; by default
                 what ``STAYFAST_AUDIT`` says.
         """
         self._token_storage = token_storage

@@ -70,7 +70,7 @@ class TransportMaker:
         """The transport of that name.
 
         Raises:
-            ConfigInvalid: There is none, or it is a third party's and does not load.
+            ConfigInvalid: No transport has that name, or the package that brings it does not load.
         """
         maker = self._makers.get(RESOLVED.get(name, name))
         return maker() if maker is not None else plugins.make(name, self._dependencies())
@@ -106,7 +106,7 @@ class TransportMaker:
 
 
 class _NoBrowser:
-    """The browser of a user who wants none to be started."""
+    """Stands for the browser where the user asked not to start one."""
 
     def open(self, url: str) -> str:
         """Start nothing."""
@@ -124,8 +124,8 @@ class SilentConversation:
 class LineConversation:
     """Writes a line or two per notice; repeats nothing.
 
-    Where nothing can be written (standard error is absent, closed, full or a broken pipe) the login
-    goes on all the same.
+    If standard error cannot be written (absent, closed, full, a broken pipe), the login goes on
+    without it.
     """
 
     def __init__(self, out: TextIO | None = None) -> None:

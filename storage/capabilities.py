@@ -1,7 +1,7 @@
-"""What a storage can do besides keeping logins. Whoever needs more than ``Storage`` asks here.
+"""What a storage can do besides keeping logins; callers that need more than ``Storage`` look here.
 
 :class:`~stayfast.engine.ports.Storage` is all that a login needs. A storage that can do more says
-so in its property ``capabilities``; nobody looks at its class.
+so in its property ``capabilities``; no caller looks at its class.
 """
 
 from __future__ import annotations
@@ -82,11 +82,11 @@ class VaultUpkeep(Protocol):
 
     @property
     def damage(self) -> Damaged | None:
-        """What was seen to be wrong when the vault was last looked at."""
+        """The damage that the last look at the vault found."""
         ...
 
     def about(self) -> VaultInfo:
-        """What there is to say of the vault as a whole."""
+        """The vault as a whole: its place, its key, its counts."""
         ...
 
     def problems(self) -> list[str]:
@@ -165,6 +165,6 @@ def capabilities_of(storage: Storage) -> Capabilities:
 def rebuilt_elsewhere(storage: object) -> bool:
     """Whether another process that opens the same place has the same storage.
 
-    It has not if somebody has derived a class: the other process knows nothing of what that adds.
+    A class that a program derives does not count: the other process would not have its additions.
     """
     return type(storage).__module__.startswith(f"{__name__.rpartition('.')[0]}.")

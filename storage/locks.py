@@ -1,15 +1,14 @@
 """Locks between processes: ``flock`` on a file, and how to wait for one without stealing the processor.
 
-The kernel gives a lock back when its holder dies, however it dies. ``flock`` does not tell threads
-apart, so a thread first takes a lock of its own process, and then that of the file.
+The kernel releases a lock when its holder dies, however it dies. ``flock`` locks for a whole process,
+so a thread first takes a lock among the threads of its process, and then that of the file.
 
-A file is removed only by the process that holds its lock. Whoever was waiting then gets the lock of
-a file that no longer has a name; so after each success the name is looked up again, and if another
-file, or none, stands there, the waiting begins anew. Two holders can therefore never stand on two
-files of one name.
+A file is removed only by the process that holds its lock. A waiting process then gets the lock of a
+file that no longer has a name. So it looks the name up again after each success, and if the name is
+gone or means another file, it waits anew. Two processes can therefore never hold the lock of one name.
 
-Waiters retry after a jittered pause. Where they wait for something that another process writes, they
-first ask a cheap question: has anything been written at all (:class:`ChangePolling`)?
+A waiting process tries again after a jittered pause. If it waits for something that another process
+writes, it first checks cheaply whether anything was written (:class:`ChangePolling`).
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ from ..engine.errors import LoginBusy, StorageError
 from .host import CLOCK
 from .private_file import open_private
 
-_FIRST_PAUSE: Final = 0.001
-_LONGEST_PAUSE: Final = 0.010
-_LONG: Final = 0.05
-_HOLDER_LIMIT: Final = 256
+_FIRST_PAUSE: Final = 0.001  # seconds: one commit takes about that long
+_LONGEST_PAUSE: Final = 0.010  # seconds: people do not notice it, and a crowd costs little
+_LONG: Final = 0.05  # seconds after which a waiting process tries twice as often
+_HOLDER_LIMIT: Final = 256  # octets: a process id, a time, and a host name of at most 64 characters
 _LONG_UNUSED: Final = 24 * 3600  # seconds
-_SWEPT_AT_ONCE: Final = 500
+_SWEPT_AT_ONCE: Final = 500  # files: a login must not wait while a hundred thousand are removed
 
 
 if sys.platform == "win32":
@@ -78,10 +77,10 @@ _left: set[int] = set()
 
 
 def _forget_after_fork() -> None:
-    """Let go of the locks of the parent, whose threads do not exist in this child.
+    """Close the locks of the parent, whose threads do not exist in this child.
 
-    The locks of files are shared with the parent, and would outlive it here. They are closed, not
-    unlocked: unlocking would take them away from the parent.
+    A child shares the file locks with its parent, and would keep them after the parent's death. They
+    are closed, not unlocked: unlocking would release them for the parent too.
     """
     global _threads_guard  # noqa: PLW0603  the guard itself may be held by a thread that is gone
     _threads.clear()
@@ -121,8 +120,8 @@ def leave_to_others(descriptors: Iterable[int]) -> None:
 def held(path: str) -> int | None:
     """The descriptor that holds the lock of the file ``path`` for this process, if one does.
 
-    Whoever else gets it, through a socket, holds the lock as well until it is closed there. Here it
-    stays open for as long as the caller's own :func:`locked` block.
+    A process that gets it through a socket holds the lock too, until it closes it. Here it stays open
+    as long as the caller's own :func:`locked` block.
     """
     return next((number for number, name in list(_held.items()) if name == path), None)
 
@@ -144,7 +143,7 @@ def locked(
         path: The lock file.
         wait: Seconds to wait for another holder; 0 asks once.
         what: What the lock is of, for the message.
-        until: Called while waiting; once it returns true, waiting is pointless and ends.
+        until: Called while waiting; if it returns true, waiting ends with ``LoginBusy``.
         passing: Remove the file at the end: there are many of its kind, each needed for a while.
 
     Raises:
@@ -176,7 +175,7 @@ def locked(
 
 
 def _give_back(descriptor: int, unwanted: str | None) -> None:
-    """What was done under the lock is done: no error here matters, and closing gives it back as well."""
+    """Release the lock. An error here changes nothing: closing the file releases it as well."""
     with suppress(OSError):
         if unwanted is not None and _still_named(descriptor, unwanted):
             os.unlink(unwanted)
@@ -240,7 +239,7 @@ def _wait_for(
         left = deadline - now
         if left <= 0 or (until is not None and until()):
             raise LoginBusy(f"{what} is being handled by {_holder(path)}", hint="stayfast status")
-        # jittered, so that a crowd does not knock in step
+        # jittered, so that processes that began to wait together do not all try together
         CLOCK.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
         pause = min(pause * 2, _LONGEST_PAUSE)
         if until is None:  # retry more often the longer we have waited
@@ -249,11 +248,11 @@ def _wait_for(
 
 
 def name_holder(descriptor: int) -> None:
-    """Write into the lock file who holds it; only ever shown to people, so a full disk may lose it."""
+    """Write this process into the lock file, for messages to people. A full disk may lose it."""
     text = f"{os.getpid()} {int(CLOCK.now())} {socket.gethostname()} ".encode()
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)
-        # one length for all: to cut the file first would take a tenth of a whole commit
+        # padded to one length: truncating the file first would take a tenth of a whole commit
         os.write(descriptor, text[: _HOLDER_LIMIT - 1].ljust(_HOLDER_LIMIT - 1) + b"\n")
     except OSError:
         pass
@@ -272,14 +271,14 @@ def _holder(path: str) -> str:
     return f"{who} on {where}{ago}"
 
 
-_ANYWAY: Final = 0.25  # seconds: the answer may depend on something that is not in the vault
+_ANYWAY: Final = 0.25  # seconds: the answer may depend on the clock or on another storage, too
 
 
 class ChangePolling:
-    """Asks ``question`` only when something has changed, and four times a second in any case.
+    """Calls ``question`` only when something has changed, and four times a second in any case.
 
-    To read a login means to decrypt and decode it. With a hundred processes waiting for one
-    refresh, that would take the processor from the one that they wait for.
+    Reading a login means decrypting and decoding it. A hundred processes that wait for one refresh
+    would take the processor from the one that makes it.
     """
 
     def __init__(self, changes: Callable[[], object], question: Callable[[], bool]) -> None:
@@ -287,7 +286,7 @@ class ChangePolling:
 
         Args:
             changes: Returns a value equal to the previous one if nothing has happened since.
-            question: What is to be known.
+            question: Returns the answer; it may be expensive.
         """
         self._changes = changes
         self._question = question

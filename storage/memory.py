@@ -44,7 +44,7 @@ class MemoryStorage:
 
     def find(self, alias: str) -> Login | None:
         """See :meth:`stayfast.engine.ports.Storage.find`."""
-        with self._guard:  # one look: between two, the login could pass its alias on
+        with self._guard:  # look-up and read as one: another thread could move the alias in between
             login_id = self._aliases.get(alias)
             return self.read(login_id) if login_id else None
 
@@ -88,8 +88,8 @@ class MemoryStorage:
 
         Args:
             changes: See there.
-            first: Called when nothing speaks against ``changes`` any more, and before they are
-                made; what it raises keeps them from being made.
+            first: Called once every check of ``changes`` has passed, before any of them is made. If
+                it raises, none is made.
         """
         with self._guard:
             logins, aliases = dict(self._logins), dict(self._aliases)

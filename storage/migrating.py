@@ -37,7 +37,7 @@ def place_of(storage: Storage) -> str:
 
 
 def migrate(source: Storage, destination: Storage) -> tuple[list[Login], list[Summary]]:
-    """Move finished logins; gives what was moved, and what waits for its user and stays.
+    """Move finished logins. Returns the moved ones, and the pending ones, which stay.
 
     Each login is saved in ``destination`` before it ends in ``source``, whose log says where it
     went. If the move is interrupted, a login may be in both; another move then only ends it here.
@@ -70,7 +70,7 @@ def migrate(source: Storage, destination: Storage) -> tuple[list[Login], list[Su
 
 
 def ledger_over(storage: Storage) -> Ledger:
-    """A ledger for what a storage does on behalf of its caller."""
+    """A ledger for the transitions that a storage makes on behalf of its caller."""
     return Ledger(storage, CLOCK, origin())
 
 
@@ -136,7 +136,7 @@ def forget_login(
     reason: Reason = Reason.SIGNED_OUT,
     circumstances: Circumstances | None = None,
 ) -> None:
-    """Erase the tokens of ``login`` here; the provider does not hear of it.
+    """Erase the tokens of ``login`` here, without a request to the provider.
 
     Raises:
         StorageConflict: Somebody else changed it meanwhile.

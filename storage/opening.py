@@ -1,7 +1,7 @@
 """Opens the storage that a user or a program names.
 
-Which storage it is matters when a vault is made. The choice is then written in its header together with
-the reason, and later only compared.
+The choice is made once, with the vault, and its header keeps it with the reason. Later it is only
+compared: a keyring that is missing today must not lead to a second, empty vault.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def open_storage(
 ) -> Storage:
     """The storage of this user.
 
-    An existing vault is opened as it was made; ``choice`` matters when there is none yet.
+    ``choice`` matters when the vault is made. An existing vault is opened as it was made.
 
     Args:
         choice: ``auto`` (a keyring if one answers, else a file), ``keyring``, ``file``,
@@ -92,7 +92,7 @@ def open_storage(
 
 
 def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault | PostgresStorage:
-    """The storage of ``handover``, in the process that got it; it is never made here.
+    """The storage of ``handover``, in the process that got it; this process never makes one.
 
     Args:
         handover: Where it is, and its root key.

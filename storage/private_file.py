@@ -1,18 +1,18 @@
 """Which files and directories Stayfast trusts: those that no other user can read, write or replace.
 
-Nobody but this user (and root) may be able to put something else in the place of a file of ours. So
-a file is checked together with the whole way to it: its directory, the directories above up to the
+Only this user (and root) may be able to replace a file of ours. So a file is checked together with
+the whole way to it: its directory, the directories above up to the
 home directory, and each link on the way. A link of this user or of root is followed, if the
 directory it lies in is as safe as every other. Files themselves are never links.
 
-What cannot be looked at is an error and never counts as absent: only a name that does not exist
-(``ENOENT``) means that nothing is there.
+A place that cannot be examined is an error and never counts as empty: only a name that does not
+exist (``ENOENT``) does. Otherwise a vault on an unmounted disk would look like no vault.
 
-SQLite would create its file with whatever the umask leaves, and would follow a link. Therefore the
-file is made here, private, before SQLite sees it.
+SQLite would create its file with the mode that the umask leaves, and would follow a link. So this
+module makes the file, private, before SQLite opens it.
 
-Locks are trusted as well, and hold between the processes of one machine only. Network file systems
-are therefore refused, where the system tells which they are (Linux).
+We also rely on locks, and they hold between the processes of one machine only. So network file
+systems are refused, where the system names them (Linux).
 """
 
 from __future__ import annotations
@@ -209,7 +209,11 @@ def _check_hands(path: str, found: os.stat_result, variable: str) -> None:
 
 
 def _above_home(path: str) -> bool:
-    """Whether the home directory lies in ``path``: whoever could replace that is trusted anyway."""
+    """Whether the home directory lies in ``path``.
+
+    A user who can replace the home directory controls everything in it already: refusing such a
+    directory would protect nothing.
+    """
     inside = path.rstrip("/") + "/"
     home = os.path.expanduser("~")
     return any(one.startswith(inside) and one != inside for one in (home, os.path.realpath(home)))
@@ -236,8 +240,8 @@ def check_writers(path: str, found: os.stat_result) -> None:
 def check_readers(path: str, found: os.stat_result) -> None:
     """Make sure that no other user can read the file ``path``, which holds a secret of this user.
 
-    Its mode decides, and those of the directories above: nobody gets into a private one. How
-    files of root may be read is for root to say, who hands out secrets in containers.
+    Its mode decides, and the modes of the directories above: other users cannot enter a private one.
+    Files of root are left to root: containers hand out secrets as readable files of root.
 
     Raises:
         StorageError: Others can read it; the hint is the command that forbids it.
@@ -375,10 +379,12 @@ def write_private(path: str, data: bytes) -> None:
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
         try:
-            left = memoryview(data)
+            left = memoryview(data)  # one write may take only a part, as on a nearly full disk
             while left:
                 left = left[os.write(descriptor, left) :]
-            os.fsync(descriptor)
+            os.fsync(
+                descriptor
+            )  # before the name: after a power cut the name must not mean an empty file
         finally:
             os.close(descriptor)
         os.replace(aside, path)
@@ -416,7 +422,7 @@ def _check_owner(path: str, found: os.stat_result, variable: str = STATE_VARIABL
 
 
 def _refuse_foreign(path: str, found: os.stat_result, variable: str) -> NoReturn:
-    """Say whose it is. To take it over is never the advice: it would lock the owner out."""
+    """Refuse, naming the owner. The hint never advises ``chown``: it would lock the owner out."""
     raise StorageError(
         f"{path} belongs to another user (uid {found.st_uid})",
         hint=foreign_hint(found, variable),
@@ -477,7 +483,7 @@ _ESCAPES: Final = {rb"\040": b" ", rb"\011": b"\t", rb"\012": b"\n", rb"\134": b
 
 
 def refuse_network_fs(directory: str) -> None:
-    """Make sure that ``directory`` is on a file system of this machine, where that can be told.
+    """Make sure that ``directory`` is on a file system of this machine, where the system says so.
 
     Raises:
         StorageError: It is not: locks do not hold across machines there.
@@ -491,7 +497,7 @@ def refuse_network_fs(directory: str) -> None:
 
 
 def _file_system(path: str) -> str | None:
-    """The type of the file system ``path`` is on, as Linux tells it; ``None`` elsewhere."""
+    """The type of the file system ``path`` is on, by Linux; ``None`` on other systems."""
     try:
         with open("/proc/self/mountinfo", "rb") as mounts:
             return file_system_among(mounts, os.fsencode(os.path.realpath(path)))

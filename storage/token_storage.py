@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_ATTEMPTS: Final = 20
+_ATTEMPTS: Final = 20  # each lost to another commit: more means that something is wrong
 
 
 @runtime_checkable
@@ -95,7 +95,10 @@ class StorageView:
 
 
 def _until_nobody_interferes(attempt: Callable[[], T]) -> T:
-    """Call ``attempt`` again as long as another process changes the login in between."""
+    """Call ``attempt`` again while another process changes the login in between.
+
+    The three methods have no word for a conflict, and the last save is meant to win.
+    """
     for _ in range(_ATTEMPTS - 1):
         try:
             return attempt()

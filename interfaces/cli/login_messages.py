@@ -36,10 +36,10 @@ def show_signed_in(app: App, login: Login, account: str | None = None) -> None:
     """Say that ``login`` is finished, with its scopes, expiry and storage.
 
     Args:
-        app: Where it is said.
+        app: The command, with the terminal that shows it.
         login: The login.
-        account: The account that was asked for; the login is kept under another if another
-            person signed in.
+        account: The account the user named. If another person signed in, the login is kept under
+            another account.
     """
     terminal, assembly = app.terminal, app.assembly()
     who = f" as {login.identity.label}" if login.identity else ""
@@ -48,7 +48,7 @@ def show_signed_in(app: App, login: Login, account: str | None = None) -> None:
         _show_kept_beside(app, login, account)
     unnamed = _UNNAMED.get(login.reason or "")
     if unnamed is not None:
-        terminal.say(f"whose login this is cannot be told: {unnamed}", mark="warn")
+        terminal.say(f"the account's owner is not known: {unnamed}", mark="warn")
     tokens = login.tokens
     if tokens is None:
         return
@@ -56,11 +56,9 @@ def show_signed_in(app: App, login: Login, account: str | None = None) -> None:
         terminal.say(f"  scopes    {' '.join(tokens.scopes)}", hang=12)
     for missing in sorted(set(login.config.scopes) - set(tokens.scopes)) if tokens.scope else ():
         if missing != "offline_access":  # granted as a refresh token, rarely as a scope
-            terminal.say(f"asked for {missing}, the provider did not grant it", mark="warn")
+            terminal.say(f"the provider did not grant the scope {missing}", mark="warn")
     end = tokens.expires_at
-    left = (
-        f"in {span(end - assembly.clock.now())}" if end is not None else "at a time it did not say"
-    )
+    left = f"in {span(end - assembly.clock.now())}" if end is not None else "at an unknown time"
     renews = ", renews itself" if tokens.refresh_token else ", then sign in again"
     terminal.say(f"  expires   {left}{renews}", hang=12)
     terminal.say(f"  sealed    {_sealed(assembly.storage.description)}", hang=12)
@@ -141,9 +139,9 @@ def show_started(app: App, started: Started, via: str) -> None:
 
 
 def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
-    """The login whose tokens came and could not be saved yet, with a warning.
+    """The login of ``error``: its tokens came, but the storage could not save them.
 
-    Where they are kept nowhere, somebody at the terminal may make room and have them saved.
+    If they are in memory only, a person at the terminal can free space and try again.
     """
     terminal = app.terminal
     while error.kept is None and terminal.interactive:

@@ -1,7 +1,7 @@
-"""The one item a vault keeps in the system keyring, asked for with care.
+"""The one item of a vault in the system keyring, and how to use a keyring that fails.
 
-Keyrings hang (a frozen daemon, a prompt nobody sees), lie (a write that did not happen), and have
-doubles that keep everything in clear. So: exact classes only, every call in a thread with a
+Keyrings hang (a frozen daemon, a prompt that nobody sees) and report writes that did not happen, and
+some back ends keep everything in clear. So: exact classes only, every call in a thread with a
 deadline, every write read back, and one read per process.
 """
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE: Final = 3.0
-"""Seconds a keyring may take when nobody is there to answer a prompt."""
+"""Seconds for a keyring where no person can answer its prompt."""
 PATIENCE_AT_TERMINAL: Final = 60.0
-"""Seconds it may take when somebody is."""
+"""Seconds for a keyring that may show a prompt: time to type a password."""
 
 _WITHOUT: Final = "export STAYFAST_STORE=file"
 _MEND: Final = "stayfast store mend"
-_CHECK: Final = 4  # octets that tell our item from anything else under its name
+_CHECK: Final = 4  # octets of a checksum: another program may have written under our name
 _ALLOWED: Final = {
     "linux": ("keyring.backends.SecretService:Keyring", "keyring.backends.kwallet:DBusKeyring"),
     "darwin": ("keyring.backends.macOS:Keyring",),
@@ -39,7 +39,7 @@ _ALLOWED: Final = {
 
 
 class Backend(Protocol):
-    """What is used of a keyring back end."""
+    """The part of a keyring back end that is used here."""
 
     def get_password(self, service: str, username: str) -> str | None:
         """The item, if it is there."""
@@ -64,10 +64,10 @@ class KeyringKey:
     def __init__(
         self, *, interactive: bool = False, environ: Mapping[str, str] | None = None
     ) -> None:
-        """Look for a keyring; nothing is asked of it yet.
+        """Choose the classes to try; load and call none yet.
 
         Args:
-            interactive: Whether somebody is there to answer a prompt.
+            interactive: Whether a person can answer a prompt.
             environ: Where ``STAYFAST_KEYRING`` may name another class (``module:Class``).
         """
         named = (os.environ if environ is None else environ).get("STAYFAST_KEYRING")
@@ -78,11 +78,11 @@ class KeyringKey:
         self.name = "keyring"
 
     def read(self, store: bytes, item: str = "key") -> bytes:
-        """The key of the vault ``store``, asked for once per process.
+        """The key of the vault ``store``, read once per process.
 
         Raises:
-            StorageError: The keyring is absent, locked or silent.
-        Damaged: It has no such item, or the item is not a key.
+            StorageError: The keyring is absent, locked or gives no answer.
+            Damaged: It has no such item, or the item is not a key.
         """
         name = (*self._classes, *_item(store, item))
         if name not in _remembered:
@@ -141,7 +141,8 @@ class KeyringKey:
             except BaseException as error:  # noqa: BLE001  back ends raise what their libraries do
                 problem.append(error)
 
-        if self._silent is None or not self._silent.is_alive():  # else it is silent still
+        # one thread at a time: a keyring that hangs would otherwise leave a thread behind at each call
+        if self._silent is None or not self._silent.is_alive():
             # a daemon thread: if the keyring never answers, the process must still be able to end
             thread = threading.Thread(target=work, name="keyring", daemon=True)
             thread.start()
@@ -173,13 +174,13 @@ class KeyringKey:
             self.name = module.rpartition(".")[2]
             return backend
         # RuntimeError is how a back end says that it is not for this machine
-        told = [reason for reason in dict.fromkeys(reasons) if reason != "RuntimeError"]
-        why = f" ({', '.join(told)})" if told else ""
+        named = [reason for reason in dict.fromkeys(reasons) if reason != "RuntimeError"]
+        why = f" ({', '.join(named)})" if named else ""
         raise _Absent(f"no system keyring answers here{why}")
 
 
 class _Absent(Exception):
-    """None of the keyrings that may be asked can work here."""
+    """None of the allowed keyrings can work here."""
 
 
 _remembered: dict[tuple[str, ...], tuple[str, bytes]] = {}
@@ -187,7 +188,10 @@ _remembered: dict[tuple[str, ...], tuple[str, bytes]] = {}
 
 
 def _item(store: bytes, item: str) -> tuple[str, str]:
-    """Service and user name of the item; a second user of one service is renamed on Windows."""
+    """Service and user name of the item.
+
+    Each item has a service of its own, because Windows renames the second user of a service.
+    """
     return f"stayfast vault {store.hex()}" + ("" if item == "key" else f" {item}"), "key"
 
 

@@ -1,4 +1,4 @@
-"""Keys that are kept elsewhere: in a credential of the service manager, or by a command of the user."""
+"""Keys that another program keeps: a credential of the service manager, or the output of a command."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ CREDENTIAL: Final = "stayfast"
 """The name of the credential, as in ``LoadCredentialEncrypted=stayfast:…`` of a unit."""
 KEY_COMMAND: Final = "STAYFAST_KEY_COMMAND"
 """The variable that names the command. The vault does not name it: what a file says is never run."""
-_PATIENCE: Final = 30.0  # seconds
-_AGAIN: Final = 10.0  # seconds
+_PATIENCE: Final = 30.0  # seconds: time to touch a security key or to type a passphrase
+_AGAIN: Final = (
+    10.0  # seconds: longer than one run of the command, shorter than a person's second try
+)
 _STEP: Final = 0.05  # seconds between looks whether the command has ended
-_LIMIT: Final = 64 * 1024  # octets
+_LIMIT: Final = 64 * 1024  # octets: a command that prints without end must not fill memory
 _LEAST: Final = 16  # octets; less is not a key but a password
 _clock: Final = SystemClock()
 _main: Final = threading.main_thread()
@@ -36,7 +38,7 @@ def credential_key(environ: Mapping[str, str]) -> bytes:
     """The key in the credential directory of a systemd service.
 
     Raises:
-        StorageError: There is none.
+        StorageError: The service manager gave no credential, or it cannot be read.
     """
     directory = environ.get("CREDENTIALS_DIRECTORY")
     if not directory:
@@ -58,16 +60,17 @@ def credential_key(environ: Mapping[str, str]) -> bytes:
 def command_key(environ: Mapping[str, str], *, known_by: bytes = b"") -> bytes:
     """The key that the user's command prints.
 
-    It is asked once a process, since each answer may take a touch or a passphrase. A refusal is kept
-    for :data:`_AGAIN` seconds: what opens the vault several times does not wait as often.
+    It runs once a process, because each run may need a touch or a passphrase. A failure is kept for
+    :data:`_AGAIN` seconds: a command of ours that opens the vault several times fails once, not each
+    time after a wait.
 
     Args:
         environ: Names the command.
-        known_by: What an earlier answer must have opened to serve again; without it the command is
-            asked.
+        known_by: The commitment of the slot that an earlier answer opened; that answer is used again.
+            If it is empty, the command runs.
 
     Raises:
-        StorageError: It is not named, fails, takes too long, prints too much or nothing.
+        StorageError: No command is named; or it fails, takes too long, prints too much or nothing.
     """
     hint = f"export {KEY_COMMAND}='secret-tool lookup stayfast key'"
     command = environ.get(KEY_COMMAND, "")
@@ -77,7 +80,7 @@ def command_key(environ: Mapping[str, str], *, known_by: bytes = b"") -> bytes:
         words = []
     if not words:
         raise StorageError("this vault opens with the output of a command", hint=hint)
-    with _asking:  # several threads ask at once: the second gets the answer of the first
+    with _asking:  # two threads open the vault at once: one prompt, not two
         if known_by and (known_by, command) in _answers:
             return _answers[known_by, command]
         since, why = _refusals.get(command, (0.0, ""))
@@ -100,7 +103,7 @@ def command_key(environ: Mapping[str, str], *, known_by: bytes = b"") -> bytes:
 
 
 def forget_answer(known_by: bytes) -> None:
-    """Ask again the next time: the answer does not open what it is for."""
+    """Run the command again the next time: its answer did not open the slot."""
     for kept in [kept for kept in _answers if kept[0] == known_by]:
         del _answers[kept]
 
@@ -131,7 +134,7 @@ def _output_of(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
     try:
         with _in_the_foreground(process.pid):
             return _read(process, ours, hint)
-    finally:  # what it left behind would hold our standard error open, and whoever reads it
+    finally:  # a program left behind would hold our standard error open, and its reader would wait
         _end(process)
         os.close(ours)
 

@@ -1,4 +1,4 @@
-"""Sealing: AES-256-GCM under keys derived per login, with what a row claims to be bound in.
+"""Sealing: AES-256-GCM under keys derived per login; the names of a row are authenticated with it.
 
 Everything comes from one random root key. A row that was edited, swapped with another, moved to
 another vault or put under another version or state does not open.
@@ -98,7 +98,7 @@ class Keys:
         return self.store[:4].hex()
 
     def index(self, alias: str) -> bytes:
-        """The name an alias is found under: keyed, so that it tells nothing."""
+        """The name an alias is found under: keyed, so that it does not show the alias."""
         return hmac(self._index, _octets(alias))[:16]
 
     def seal_row(self, kind: str, login: str, version: int, state: str, plain: bytes) -> bytes:
@@ -176,31 +176,31 @@ class Keys:
         return hmac(self._audit_key(seq), before + pack(">Q", seq) + sealed)
 
     def row_digest(self, login: str, version: int, state: str, tags: bytes) -> int:
-        """What one row adds to the sums of its leaves."""
-        told = b"\0".join((login.encode(), str(version).encode(), state.encode(), tags))
-        return int.from_bytes(hmac(self._integrity, told), "big")
+        """The number that one row adds to the sums of its leaves."""
+        bound = b"\0".join((login.encode(), str(version).encode(), state.encode(), tags))
+        return int.from_bytes(hmac(self._integrity, bound), "big")
 
     def node_digest(self, place: int, body: bytes) -> bytes:
-        """What stands for a node of the tree in the node above it."""
+        """The digest of a node, as the node above it holds it."""
         return hmac(self._integrity, b"node\0" + pack(">I", place) + body)
 
     def head_mac(self, head: bytes) -> bytes:
-        """What shows that the integrity record itself was not edited."""
+        """The seal of the integrity record."""
         return hmac(self._integrity, b"head\0" + head)
 
     def header_mac(self, header: bytes) -> bytes:
-        """What shows that the header was not edited."""
+        """The seal of the header."""
         return hmac(self._integrity, b"header\0" + header)
 
     def marker_mac(self, number: bytes) -> bytes:
-        """What shows that a note of the vault's generation is ours."""
+        """The seal of a note of the vault's generation."""
         return hmac(self._integrity, b"rollback\0" + number)
 
     def fingerprint(self, name: str, value: str) -> str:
-        """A short keyed digest of ``value``: equal for equal values, and otherwise mute."""
+        """A short keyed digest of ``value``: equal for equal values, and it shows nothing else."""
         return hmac(self._fingerprint, _octets(f"{name}\0{value}"))[:8].hex()
 
 
 def _octets(text: str) -> bytes:
-    """``text`` in UTF-8; what was pasted or answered may hold half a character, and is wrong then."""
+    """``text`` in UTF-8; a lone surrogate, as in a bad paste, must give a wrong value, not an error."""
     return text.encode("utf-8", "surrogatepass")

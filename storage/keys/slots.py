@@ -31,9 +31,14 @@ KEYRING = "keyring"
 CREDENTIALS = "systemd-creds"
 COMMAND = "command"
 
-# RFC 9106 §4, second recommended option: 64 MiB, 3 passes, 4 lanes; a sixth of a second
+# RFC 9106 §4, second recommended option: 64 MiB, 3 passes, 4 lanes; a sixth of a second. The first
+# option wants 2 GiB, which small containers do not have.
 _MEMORY_KIB, _PASSES, _LANES = 64 * 1024, 3, 4
-_MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = 1024 * 1024, 10, 16  # of a header we did not write
+_MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = (
+    1024 * 1024,
+    10,
+    16,
+)  # a hostile header must not fill memory
 _MEND = "stayfast store mend"
 _KEYFILE_HEAD = b"stayfast key 1\n"
 
@@ -87,12 +92,12 @@ def unlock(
     Args:
         header: Its header.
         config_dir: Where its key file would be.
-        passphrase: Gives the passphrase, or ``None``.
-        keyring: Gives the keyring's key for a vault, by the name of its item.
+        passphrase: Returns the passphrase, or ``None``.
+        keyring: Returns the keyring's key for a vault, by the name of its item.
         environ: The environment.
 
     Raises:
-        StorageError: No slot can be opened; the message says why the likeliest could not.
+        StorageError: No slot opens; the message is about the slot that is most likely to open later.
         Damaged: A slot was changed.
     """
     problem: StorageError | None = None
@@ -149,10 +154,10 @@ def _slot_key(
 
 
 def _outside(slot: Slot, header: Header, environ: Mapping[str, str]) -> bytes:
-    """The key of a slot that somebody else keeps.
+    """The key of a slot that another program keeps.
 
-    A command that was asked before in this process is asked again only if its answer does not fit:
-    the vault may have got another key meanwhile.
+    An earlier answer of the command is used again in this process. Only if it does not open the slot
+    does the command run once more: another process may have given the vault another key.
     """
     if slot.kind == CREDENTIALS:
         return expand(outside_key(slot.kind, environ), slot.kind, header.store)
@@ -165,10 +170,10 @@ def _outside(slot: Slot, header: Header, environ: Mapping[str, str]) -> bytes:
 
 
 def outside_key(kind: str, environ: Mapping[str, str]) -> bytes:
-    """The key that a service manager or a command of the user's keeps.
+    """The key that a service manager or a command of the user keeps.
 
     Raises:
-        StorageError: It cannot be had.
+        StorageError: The other program does not give it.
     """
     from .outside import command_key, credential_key  # noqa: PLC0415  only those who have one
 

@@ -72,8 +72,8 @@ class KeySources:
         """A slot of that kind for ``root``; its key is kept where that kind keeps keys.
 
         Raises:
-            StorageError: The key cannot be kept or had there.
-            ConfigInvalid: There is no such kind, or nothing to make it of.
+            StorageError: The key cannot be kept there, or does not come back from there.
+            ConfigInvalid: There is no such kind, or no passphrase for it.
         """
         if kind == KEYRING:
             item = os.urandom(4).hex()
@@ -111,16 +111,17 @@ class KeySources:
                 reason=self.reason_for(kind),
                 epoch=header.epoch + 1,
             )
-            if self.root_of(after) != root:  # before anything depends on it
+            # once the rows are sealed under a key that does not come back, they are lost
+            if self.root_of(after) != root:
                 raise StorageError(
-                    f"the new key cannot be had back from the {kind}", hint="stayfast store info"
+                    f"the new key did not come back from the {kind}", hint="stayfast store info"
                 )
             return after
 
         return move
 
     def reason_for(self, kind: str, why: str = "") -> str:
-        """One line that tells the user where the key of the vault is."""
+        """One line for the user: where the key of the vault is, and why."""
         where = {
             KEYRING: f"with a key in {self.keyring.name}",
             PASSPHRASE: "under your passphrase",
@@ -146,7 +147,7 @@ class KeySources:
             for slot in header.slots
             if slot.kind == KEYFILE
         }
-        # those that an interrupted change of keys left behind, too
+        # not only the old header's: an interrupted change of keys leaves a file that no header names
         ours = os.path.join(glob.escape(self.config_dir), f"vault-{header.store[:4].hex()}*.key")
         for path in set(glob.glob(ours)) - kept:
             with suppress(OSError):

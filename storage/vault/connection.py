@@ -1,7 +1,7 @@
-"""A vault as one process has it open: its connection, its keys, and who may use them when.
+"""A vault as one process has it open: its connection and its keys, and which thread may use them when.
 
-Readers of a process take turns at one connection. Writers first stand in line at our own lock
-between processes, and only then take their turn, so that nobody who merely reads waits with them.
+The threads of a process take turns at one connection. A writer first waits for our own lock between
+processes, and only then takes its turn, so that a thread that only reads does not wait with it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 _LOCKS: Final = ("create.lock", "vault.lock")
 WRITE_WAIT: Final = 30.0
-"""Seconds a writer stands in line; each one before it takes about a millisecond."""
+"""Seconds a writer waits for the lock. Each writer before it takes about a millisecond, so only a
+stopped or hanging process makes it wait that long."""
 
 
 class VaultConnection:
-    """One vault, opened when it is needed and not before.
+    """One vault, which is opened at its first use.
 
     Attributes:
         directory: Where the vault is.
@@ -45,7 +46,7 @@ class VaultConnection:
         unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]],
         create: Callable[[], None],
     ) -> None:
-        """Know how the vault is opened, and how it is made."""
+        """Open nothing yet: ``unlock`` finds the keys, ``create`` makes the vault."""
         self.directory = directory
         self.header: Header | None = None
         self._keys: Keys | None = None
@@ -54,6 +55,7 @@ class VaultConnection:
         self._connection: sqlite3.Connection | None = None
         self._seal: bytes | None = None  # of the header, as it was when the keys were found
         self._copied = 0  # the generation of the header whose copy was seen to be in order
+        # reentrant: a writer that must find the keys anew calls the reading half under its own guard
         self._guard = threading.RLock()
         _open_vaults.add(self)
 
@@ -78,15 +80,15 @@ class VaultConnection:
 
     @contextmanager
     def replacing(self) -> Generator[None]:
-        """Nobody else makes or writes the vault inside the block.
+        """Keep every other process from making or writing the vault inside the block.
 
         Raises:
-            StorageError: Somebody else is at work for too long.
+            StorageError: Another process held a lock for too long.
         """
         ensure_directory(self.directory)
         making, line = (os.path.join(self.directory, name) for name in _LOCKS)
         try:
-            with (
+            with (  # in the order that every writer uses, or two would wait for each other
                 locked(making, wait=WRITE_WAIT, what="the making of the vault"),
                 locked(line, wait=WRITE_WAIT, what="the vault"),
                 self._guard,
@@ -124,19 +126,22 @@ class VaultConnection:
             raise StorageError(error.message, hint="try again in a while") from error
 
     def changes(self) -> object:
-        """Something that is equal to what it was before as long as nobody has saved anything.
+        """A value that stays equal as long as no process saves anything.
 
-        Costs a fraction of reading a login, for those who wait for a login to change.
+        It costs a fraction of reading a login. A process that waits for a change polls it.
         """
         try:
             with self._guard:
                 connection = self._connection
                 if connection is None:
                     return object()
+                # data_version counts the commits of other connections only; total_changes, our own
                 (others,) = connection.execute("PRAGMA data_version").fetchone()
                 return id(connection), others, connection.total_changes
         except sqlite3.Error:
-            return object()  # who looks properly will hear of it
+            return (
+                object()
+            )  # equal to nothing: the caller reads the vault, and gets the error there
 
     def moved(self) -> bool:
         """Whether the vault got another key since it was opened here."""
@@ -159,15 +164,16 @@ class VaultConnection:
     def _begin(self) -> tuple[sqlite3.Connection, Keys]:
         """Begin a transaction under the keys that hold in it.
 
-        Whether they still do is asked inside: outside, the question costs locks of its own.
+        The check that they still hold is made inside: outside, SQLite would take a lock for it.
         """
         opened = self._kept() or self._open()
         while opened is not None:
             connection, keys = opened
+            # IMMEDIATE: a transaction that begins by reading could fail when it starts to write
             connection.execute("BEGIN IMMEDIATE")
             if not self._header_has_changed(connection):
                 return connection, keys
-            connection.execute("ROLLBACK")  # ends: whoever changes it holds the lock we hold
+            connection.execute("ROLLBACK")  # at most once: a new key needs the lock that we hold
             opened = self._open()
         raise StorageError("the vault has gone", hint="stayfast status")
 
@@ -176,7 +182,7 @@ class VaultConnection:
         header = self.header
         if header is None or self._copied == header.generation:
             return
-        with suppress(StorageError):  # the database has it; whoever writes next tries again
+        with suppress(StorageError):  # the database has it; the next writer tries again
             try:
                 copy = read_second_header(self.directory)
             except (Damaged, NewerFormat):
@@ -248,7 +254,7 @@ class VaultConnection:
         return self._kept()
 
     def _kept(self) -> tuple[sqlite3.Connection, Keys] | None:
-        """What is open already, be it still right or not."""
+        """The connection and keys as they are, without a check that they still hold."""
         if self._connection is None or self._keys is None:
             return None
         return self._connection, self._keys

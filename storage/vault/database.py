@@ -1,4 +1,4 @@
-"""What the sealed rows ask of a database: that it runs a statement. SQLite does; PostgreSQL is led to."""
+"""The few methods of a database that sealed rows need. SQLite has them; for PostgreSQL we write them."""
 
 from __future__ import annotations
 

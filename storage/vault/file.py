@@ -30,15 +30,19 @@ if TYPE_CHECKING:
 DATABASE = "vault.db"
 SECOND_HEADER = "vault.header"
 APPLICATION_ID = 0x53544159  # "STAY"
-BUSY_MS = 5000
+BUSY_MS = (
+    5000  # a commit of ours takes milliseconds, but a backup program may hold SQLite's own lock
+)
 BESIDE = ("-journal", "-wal", "-shm")
-_HEADER_LIMIT = 64 * 1024
+_HEADER_LIMIT = (
+    64 * 1024
+)  # octets; sixteen slots take 4 KiB, and a planted file must not fill memory
 MARKER_OCTETS = 8
 _MARKER_LIMIT = 64
 
 
 def open_database(directory: str) -> sqlite3.Connection | None:
-    """A connection to the vault in ``directory``, checked to be private; ``None`` if there is none.
+    """A connection to the vault in ``directory``, checked to be private; ``None`` without a vault.
 
     Raises:
         StorageError: The directory or the file is not this user's alone, or cannot be looked at.
@@ -65,15 +69,18 @@ def open_database(directory: str) -> sqlite3.Connection | None:
 
 
 def gone(directory: str) -> Damaged | None:
-    """What to say if there is no vault in ``directory`` though the rest of one is still there."""
+    """The error for a vault whose database has vanished while its other files are still there.
+
+    A second vault in its place would hide that logins were lost.
+    """
     if os.path.lexists(os.path.join(directory, DATABASE)):
         return None
     try:
         if read_second_header(directory) is None:
             return None
     except NewerFormat:
-        pass  # of a vault, too
-    except Damaged:  # what cannot be read shows nothing
+        pass  # a newer version wrote the copy: there was a vault
+    except Damaged:  # a torn copy does not show that there was a vault
         return None
     return Damaged(
         f"{os.path.join(directory, DATABASE)} has gone, and with it all logins; the rest of the "
@@ -83,14 +90,14 @@ def gone(directory: str) -> Damaged | None:
 
 
 def _text(octets: bytes) -> str:
-    """Text of the database; a torn byte in one row must not be an error for all of them."""
+    """Text of the database. By default a torn byte in one row would make every statement fail."""
     return octets.decode("utf-8", "replace")
 
 
 def headers(connection: sqlite3.Connection, directory: str) -> Iterator[tuple[Header, bytes]]:
     """The header with its seal: that of the database, then the copy beside it.
 
-    Neither is to be believed before its seal was compared. What cannot be read is left out.
+    The caller believes neither before it has compared the seal. What cannot be read is left out.
 
     Raises:
         NewerFormat: A newer version wrote the vault.
@@ -165,9 +172,9 @@ def row_by_alias(connection: Database, keys: Keys, alias: str) -> Row | None:
 
 
 def noted_generation(config_dir: str, keys: Keys) -> int | None:
-    """How far the vault had come when that was last noted beside its key; ``None`` if it was not.
+    """The generation of the vault in the note beside its key; ``None`` without a note.
 
-    A note of another root key, or from another's hand, says nothing.
+    A note that was sealed with another key does not count.
     """
     try:
         data = read_private(marker_path(config_dir, keys), _MARKER_LIMIT)
@@ -178,7 +185,7 @@ def noted_generation(config_dir: str, keys: Keys) -> int | None:
 
 
 def marker_path(config_dir: str, keys: Keys) -> str:
-    """Where it is noted how far the vault has come."""
+    """The path of the note of the vault's generation."""
     return os.path.join(config_dir, f"vault-{keys.name}.generation")
 
 

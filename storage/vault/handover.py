@@ -1,4 +1,4 @@
-"""What a child process needs to work on a storage that its parent has open: its place and its root key."""
+"""The place and the root key of a storage, for a child process that works on it too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def lock_path(directory: str, login_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """One storage and its root key; it goes through a private socket, and nowhere else.
+    """One storage and its root key.
+
+    It goes through a private socket and nowhere else: other processes could read an argument or a
+    variable.
 
     Attributes:
         directory: The state directory.
@@ -81,7 +84,7 @@ class HandedSources(KeySources):
         self._handover = handover
 
     def root_of(self, header: Header) -> bytes:
-        """The root key of the parent; if the storage has a newer one since, it is looked for.
+        """The root key of the parent; after a rekey, the newer one from its own place.
 
         Raises:
             StorageError: It is another storage, or no slot of its new key opens here.

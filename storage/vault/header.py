@@ -1,7 +1,7 @@
-"""The header of a vault: which vault it is, who may read it, and the slots that open it.
+"""The header of a vault: its name, the versions that may read it, and the slots that open it.
 
 A slot wraps the root key under a key of its own (a keyring item, a passphrase, a key file). The
-header is kept twice, in the database and beside it, since nothing opens without it.
+header is kept twice, in the database and beside it, because nothing opens without it.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class Slot:
         Raises:
             Damaged: The key is right and the slot was changed.
         """
+        # compared as digests: the time of a comparison then shows nothing about the commitment
         if hmac(b"compare", _commitment(key, store)) != hmac(b"compare", self.commitment):
             return None
         return unseal(key, self.wrapped, _bound(self.kind, self.params, store))

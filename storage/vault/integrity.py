@@ -1,4 +1,4 @@
-"""The integrity record: how far the vault and its log have come, and the root of the tree over its rows."""
+"""The integrity record: the last commit and log record of the vault, and the root of the tree over its rows."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
     Args:
         connection: The open vault.
         keys: Its keys.
-        for_update: Wait for whoever is writing it, where the database knows of several writers.
+        for_update: Wait for another writer's transaction to end, where the database allows several.
 
     Raises:
-        Damaged: It is gone or was edited.
+        Damaged: The record is gone or was edited.
     """
     found = connection.execute(_READ_TO_WRITE if for_update else _READ).fetchone()
     body, mac = found or (None, None)

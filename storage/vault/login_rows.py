@@ -1,4 +1,4 @@
-"""A change of one login, put into its row."""
+"""Writes the change of one login into its row."""
 
 from __future__ import annotations
 

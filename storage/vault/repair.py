@@ -2,7 +2,7 @@
 
 A vault that opens is mended row by row: a row that is torn, that belongs elsewhere, or that is an
 older one put back, goes into the quarantine. The name of its login becomes free, and the audit log
-tells of it.
+records it.
 
 A vault that does not open (its file is empty, cut off or of another program, its key is lost) is set
 aside as a whole: its files are moved into a directory of their own. Logins that still open in it are
@@ -41,10 +41,10 @@ _ROW: Final = "id, version, state, epoch, idx, meta, secret"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mended:
-    """One thing that was put right.
+    """One repair.
 
     Attributes:
-        login: The id of the login it was about, as far as it could be read.
+        login: The id of the login, as far as it could be read.
         message: What was done, in one sentence.
     """
 
@@ -53,7 +53,7 @@ class Mended:
 
 
 def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
-    """Put right what can be, in the transaction that is open.
+    """Repair what can be repaired, in the open transaction.
 
     Raises:
         Damaged: The database itself cannot be read.
@@ -87,7 +87,7 @@ def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
             done.append(Mended(login=None, message="the integrity record"))
         write_tree(connection, tree)
         head = replace(head, root=counted[0], count=counted[1])
-    if done and head.seq == before:  # no row went: the log tells of the integrity record alone
+    if done and head.seq == before:  # no row was set aside, so the log has no record of this yet
         head, _ = append_event(connection, keys, head, _event("integrity record"))
     if done:
         keep_head(connection, keys, head)
@@ -113,7 +113,7 @@ def salvage(connection: sqlite3.Connection, keys: Keys) -> tuple[list[Login], in
     with suppress(sqlite3.Error, StorageError, UnicodeDecodeError):
         last = last_saved(connection, keys, read_head(connection, keys).first)
     rows: dict[object, tuple[Any, ...]] = {}
-    for order in ("", " DESC"):  # from both ends: a torn page stops each of them
+    for order in ("", " DESC"):  # from both ends: a torn page stops each scan where it is met
         with suppress(sqlite3.Error, UnicodeDecodeError):
             for row in connection.execute(f"SELECT {_ROW} FROM login ORDER BY id{order}"):  # noqa: S608  constants
                 rows[row[0]] = row
@@ -148,7 +148,7 @@ def whole_vault_event() -> Event:
 
 
 def record_rollback(connection: Database, keys: Keys, head: Head) -> tuple[Head, Recorded]:
-    """Put into the log that an older copy of the vault was put back."""
+    """Record in the log that an older copy of the vault was put back."""
     return append_event(connection, keys, head, _event("rolled_back"))
 
 

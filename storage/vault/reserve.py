@@ -1,4 +1,9 @@
-"""Room on the disk kept free for tokens that arrive when it is full."""
+"""Disk space kept in reserve for tokens that arrive when the disk is full.
+
+A provider that rotates refresh tokens has already revoked the old one when the new one arrives. If
+the disk is full then, the login is lost. So a file takes up the space of one commit, and is removed
+when a commit finds no other.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +19,28 @@ _OCTETS: Final = 64 * 1024  # a commit with its journal takes about half
 
 
 class Reserve:
-    """A file that is given up when nothing else has room."""
+    """The file that is removed when a commit finds the disk full."""
 
     def __init__(self, directory: str) -> None:
         """Keep it in ``directory``, beside the vault."""
         self._path = os.path.join(directory, RESERVE)
 
     def ensure(self) -> None:
-        """Have the room, if there is any; called while there is time to have none."""
+        """Take the space, if the disk has it; called before the user is sent to the browser."""
         with suppress(OSError, StorageError):
             descriptor = open_private(self._path, create=True)
             try:
                 missing = _OCTETS - os.fstat(descriptor).st_size
                 if missing > 0:
                     os.lseek(descriptor, 0, os.SEEK_END)
-                    os.write(descriptor, os.urandom(missing))  # no file system makes it smaller
+                    os.write(
+                        descriptor, os.urandom(missing)
+                    )  # random: a file system cannot compress it, or store it as a hole
             finally:
                 os.close(descriptor)
 
     def release(self) -> bool:
-        """Give the room up; whether there was any."""
+        """Free the space; whether there was any."""
         try:
             descriptor = open_private(self._path)
         except (OSError, StorageError):

@@ -1,7 +1,7 @@
 """The rollback marker: shows that a whole older copy of a vault was put back.
 
-Every row of an old copy opens, and its integrity record fits. What tells it from the present one is
-kept elsewhere: the number of the last commit, in a small file beside the key.
+Every row of an old copy opens, and its integrity record fits. Only the number of the last commit
+shows its age. So that number is also kept elsewhere: in a small file beside the key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..keys.sealing import Keys
 
-_OFTEN_ENOUGH: Final = 60.0  # seconds between two notes of one process
+_OFTEN_ENOUGH: Final = 60.0  # seconds between two notes of one process: each costs a file write
 ROLLED_BACK: Final = (
     "this vault was further once: an older copy was put back, and a refresh token in it may be "
     "refused by its provider, which then asks for a new sign-in"
@@ -42,9 +42,9 @@ class RollbackMarker:
         self._behind: bool | None = None
 
     def behind(self, keys: Keys, generation: int) -> bool:
-        """Whether the vault, at ``generation``, was further once.
+        """Whether the vault was once beyond ``generation``.
 
-        That is announced once, and holds until a commit has recorded it.
+        If so, one line announces it, and the answer stays yes until a commit has recorded it.
         """
         if self._behind is None:
             noted = noted_generation(self._config_dir, keys)
@@ -69,7 +69,7 @@ class RollbackMarker:
 
     def _write(self, keys: Keys, generation: int) -> None:
         number = generation.to_bytes(MARKER_OCTETS, "big")
-        # no waiting for the disk: after a power cut an older note is merely a weaker one
+        # no fsync: after a power cut an older note detects less, and never accuses a genuine vault
         with suppress(OSError, StorageError):
             ensure_directory(self._config_dir, CONFIG_VARIABLE)
             descriptor = open_private(marker_path(self._config_dir, keys), create=True)

@@ -75,7 +75,7 @@ def create_database(directory: str, header: Header, keys: Keys, head: tuple[byte
             connection.close()
         os.replace(aside, os.path.join(directory, DATABASE))
         sync_directory(directory)
-        with suppress(StorageError):  # the vault is there: whoever writes next tries again
+        with suppress(StorageError):  # the vault is there, and the next writer tries again
             write_copy(directory, body, keys)
     except StorageError:
         _remove(aside)
@@ -101,7 +101,8 @@ def write_copy(directory: str, body: bytes, keys: Keys) -> None:
 def put_header(connection: sqlite3.Connection, header: Header, keys: Keys) -> None:
     """Make ``header`` the vault's, in the transaction that is open.
 
-    The copy beside the database is written by whoever finds it older, once this is durable.
+    The copy beside the database follows once this is durable: the writer of this commit writes it,
+    or the next one that finds it older.
     """
     body = header.encode()
     connection.execute("UPDATE header SET body = ?, mac = ?", (body, keys.header_mac(body)))

@@ -1,4 +1,4 @@
-"""SQLite's errors as errors of ours, in words for people who never heard of SQLite.
+"""SQLite's errors as errors of ours, in words for people who do not know SQLite.
 
 What cannot be read as a vault is :class:`Damaged`, whatever the file is: empty, cut off, torn, or of
 another program. Our statements are constants, so a statement that SQLite cannot even prepare shows

@@ -1,4 +1,4 @@
-"""Whether the vault is as it was saved; and if it is not, which of its logins can be relied on."""
+"""Shows whether the vault is as it was saved and, if it is not, which of its logins are still genuine."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class TamperCheck:
     any size. All rows are compared where all of them are read, or where the branch of one does not
     fit, once for every time the vault is written.
 
-    A row that was torn must not cost the other logins. So a difference is kept in mind rather than
-    raised, and a login is then given out only if the audit log shows that its row is the last that
-    was saved: a seal alone would not tell it from an older one put back.
+    One torn row must not cost the other logins. So a difference is kept in ``suspicion`` rather than
+    raised. A login is then given out only if the audit log shows that its row is the last one saved:
+    the seal alone cannot show that, because an older row that was put back has a good seal too.
 
     Attributes:
-        suspicion: What is wrong, if something was when the vault was last looked at.
+        suspicion: The difference that the last comparison found; ``None`` if it found none.
     """
 
     def __init__(self, on_generation: Callable[[Keys, int], object]) -> None:
-        """Nothing has been looked at yet.
+        """Compare nothing yet.
 
         Args:
             on_generation: Called with the generation of the vault whenever a login is looked up.
@@ -116,7 +116,7 @@ class TamperCheck:
         """
         if self.suspicion is None:
             return
-        if row is None:
+        if row is None:  # it may be the row that is missing
             raise self.suspicion
         head = read_head(connection, keys)
         check_chain(connection, keys, head)
@@ -147,9 +147,9 @@ def problems_of(connection: Database, keys: Keys) -> list[str]:
             " CAST(secret AS BLOB) FROM login"
         ):
             try:
-                told = (login.decode(), names[0], names[1].decode())
-                keys.open_row("meta", *told, meta)
-                keys.open_row("secret", *told, secret)
+                bound = (login.decode(), names[0], names[1].decode())
+                keys.open_row("meta", *bound, meta)
+                keys.open_row("secret", *bound, secret)
             except (Damaged, UnicodeDecodeError, AttributeError):
                 found.append(f"login {(login or b'').decode('ascii', 'replace')[:4]} does not open")
     finally:
@@ -160,7 +160,7 @@ def problems_of(connection: Database, keys: Keys) -> list[str]:
 def last_saved(connection: Database, keys: Keys, first: int) -> dict[str, int] | None:
     """The version each login was last saved in, by the log from record ``first`` on.
 
-    ``None`` where the log cannot tell. Reads all of it, about 20 µs an event.
+    ``None`` if a record does not open. Reads the whole log, about 20 µs an event.
     """
     last: dict[str, int] = {}
     try:

@@ -12,8 +12,8 @@ costs the same in a vault of ten and of a hundred thousand::
 
 Every row stands in two leaves: that of its id, and that of its index if it has one. So it can be
 looked up by either, and what is missing shows in the leaf where it should be. A leaf is the sum of
-the keyed digests of its rows, modulo 2**256; a node is hashed with the key and its place. Who has no
-key can put rows and nodes back, but no combination of old ones fits the root of the present head.
+the keyed digests of its rows, modulo 2**256; a node is hashed with the key and its place. Without the
+key one can put old rows and nodes back, but no combination of them fits the root of the present head.
 
 A writer adds to a leaf what its row became and takes away what it was; it does not read the other
 rows of the leaf. So a row that was torn or exchanged stays visible however often its neighbours are
@@ -136,7 +136,7 @@ def digest_of(keys: Keys, place: int, body: bytes) -> bytes:
 
 
 def tags_of(index: bytes | None, meta: bytes, secret: bytes) -> bytes:
-    """What of a row goes into its digest besides its names: its index and its seals."""
+    """The part of a row's digest besides its names: its index and its seals."""
     return (index or b"") + meta[-16:] + secret[-16:]
 
 
@@ -144,7 +144,7 @@ def head_members(keys: Keys, body: object, mac: object) -> Mapping[str, cbor.Pla
     """The members of the integrity record, whose seal is compared.
 
     Raises:
-        Damaged: It is gone or was edited.
+        Damaged: The record is gone or was edited.
     """
     try:
         if not isinstance(body, bytes) or keys.head_mac(body) != mac:
@@ -244,7 +244,8 @@ def write_leaves(
 ) -> bytes:
     """Bring the leaves and the nodes above them up to date; gives the new root.
 
-    A digest goes up only where the old one fitted, so that what was exchanged stays visible.
+    A digest goes up only where the old one fitted. Otherwise the next commit would make an exchanged
+    row look genuine.
     """
     sums: dict[int, int] = {}
     for leaf, digest in moved:

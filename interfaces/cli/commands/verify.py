@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ....engine.ports import Storage
     from ....storage.capabilities import AuditLog
 
-_SHOWN: Final = 20
+_SHOWN: Final = 20  # a rewritten log has one finding per record: a screen of them is enough
 
 
 def audit_log(storage: Storage) -> AuditLog:
@@ -100,7 +100,7 @@ def verify(
     does, that every transition is one of the machine and starts where its login was, and that every
     login in the vault stands where the log left it. Exits with 8 if anything is wrong.
 
-    A checkpoint that was kept elsewhere shows what the vault alone cannot: whether somebody who has
+    A checkpoint that was kept elsewhere shows what the vault alone cannot: whether a person with
     its key cut the log off or rewrote it.
 
     An exported log is checked with the key of the vault, if the vault is here; without it,
@@ -126,7 +126,7 @@ def _compared(
     """What is wrong with the log, going by ``heads`` that were kept elsewhere."""
     findings: list[Finding] = []
     for note in heads:
-        if note.signatures:  # a head line has none: whoever kept it vouches for it
+        if note.signatures:  # a head line is unsigned: the person who kept it vouches for it
             origin, public = _signer(log, public_key)
             wrong = check_signature(note, origin, public, signed_by)
             if wrong:
@@ -258,7 +258,7 @@ def checkpoint(app: App) -> None:
     """Print a signed note of how the log stands. Keep it elsewhere.
 
     Later, `stayfast audit verify --checkpoint FILE` shows whether the records it covers are still there
-    and unchanged, also against somebody who has the key of the vault. The note holds the number of
+    and unchanged. A person with the key of the vault cannot hide a change from it. The note holds the number of
     records and the hash of the last one, signed with Ed25519 in the form of a transparency log's checkpoint.
     """
     log = audit_log(app.assembly().storage)
@@ -280,5 +280,5 @@ def checkpoint(app: App) -> None:
         )
         return
     app.terminal.answer(note.rstrip("\n"))
-    app.terminal.say("whoever has no access to the vault can check it with")
+    app.terminal.say("a person without access to the vault can check it with")
     app.terminal.suggest(f"stayfast audit verify --public-key {public}")

@@ -48,7 +48,7 @@ class Duration(_Number):
 
 
 def _bounded(seconds: float) -> float:
-    """``seconds``, or as near to it as words for people go: a century; no number is none."""
+    """``seconds``, but a century at most either way, and 0 for NaN: words for people go no further."""
     return min(max(seconds, -LONGEST), LONGEST) if seconds == seconds else 0.0  # noqa: PLR0124
 
 
@@ -90,7 +90,7 @@ def clock_time(seconds: float) -> str:
 
 
 def masked(token: str) -> str:
-    """Enough of a token to tell it from another, and no more."""
+    """Enough of a token to recognise it, and too little to use it."""
     return f"{token[:4]}…{token[-2:]} ({len(token)} characters)" if len(token) > 12 else "…"
 
 
