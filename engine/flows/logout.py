@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..errors import NetworkError, ProviderError
+from ..errors import ConfigInvalid, ConfigMissing, NetworkError, ProviderError, StorageConflict
 from ..oauth.token_status import judge_revocation, revocation_request
 from ..reasons import Reason
+from ..record import account_alias
 from ..table import State, Trigger
 
 if TYPE_CHECKING:
     from ..errors import StayfastError
+    from ..oauth.provider import OAuthConfig
+    from ..oauth.tokens import OAuthTokens
     from ..ports import Lease
     from ..record import Login
     from .dependencies import Dependencies
 
 _LEASE_WAIT: Final = 60.0
+_ROUNDS: Final = 4  # how often another process may change it first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,7 @@ class LogoutResult:
     Attributes:
         login: The login, idle.
         revoked: Whether the provider confirmed the revocation; ``None`` where it has no
-            revocation endpoint or was not asked.
+            revocation endpoint or was not asked, and where another process had ended the login.
         problem: Why the provider did not confirm.
         refresh_token: Whether there was a refresh token.
         refresh_token_valid: Whether a refresh token may still be good at the provider.
@@ -35,12 +40,12 @@ class LogoutResult:
     """
 
     login: Login
-    revoked: bool | None
-    problem: StayfastError | None
-    refresh_token: bool
-    refresh_token_valid: bool
-    access_token_valid: bool
-    valid_until: float | None
+    revoked: bool | None = None
+    problem: StayfastError | None = None
+    refresh_token: bool = False
+    refresh_token_valid: bool = False
+    access_token_valid: bool = False
+    valid_until: float | None = None
 
 
 class Logout:
@@ -54,19 +59,32 @@ class Logout:
         """Revoke the tokens of ``login`` and erase them.
 
         A provider that is down or refuses does not keep anybody signed in here; the answer says
-        what is still valid there.
+        what is still valid there. If a newer login takes the account meanwhile, that one is ended
+        too; if another process ends the login first, there is nothing left to do.
 
         Raises:
             LoginBusy: Another process is refreshing it and did not finish in time.
+            StorageConflict: Other processes have kept changing it.
             StorageError: The tokens could not be erased.
         """
         storage = self._dependencies.storage
-        with storage.lease(login.id, wait=_LEASE_WAIT) as lease:
-            current = storage.read(login.id) or login
-            return self._sign_out(current, lease, revoke=revoke)
+        for _ in range(_ROUNDS):
+            with storage.lease(login.id, wait=_LEASE_WAIT) as lease:
+                current = storage.read(login.id)
+                tokens = current.tokens if current else None
+                if current is not None and tokens is not None:
+                    with suppress(StorageConflict):  # a newer login takes its place without a lease
+                        return self._sign_out(current, tokens, lease, revoke=revoke)
+            newer = storage.find(account_alias(login.provider, login.account))
+            if newer is None:
+                return LogoutResult(login=current or login)
+            login = newer
+        msg = f"other processes keep changing the login of {login.provider}"
+        raise StorageConflict(msg, hint=f"stayfast logout {login.provider}")
 
-    def _sign_out(self, login: Login, lease: Lease, *, revoke: bool) -> LogoutResult:
-        tokens = login.tokens
+    def _sign_out(
+        self, login: Login, tokens: OAuthTokens, lease: Lease, *, revoke: bool
+    ) -> LogoutResult:
         if login.state is State.EXCHANGING:  # a refresh whose process stopped
             login = self._dependencies.ledger.advance(
                 login,
@@ -75,13 +93,11 @@ class Logout:
                 reason=Reason.OUTCOME_UNKNOWN,
                 exchange=None,
             )
-        alive = dict.fromkeys(("refresh_token", "access_token"), False)
-        if tokens is not None:
-            alive = {"refresh_token": bool(tokens.refresh_token), "access_token": True}
+        alive = {"refresh_token": bool(tokens.refresh_token), "access_token": True}
         problems: list[StayfastError] = []
-        asked = revoke and tokens is not None and bool(login.config.revocation_url)
+        asked = revoke and bool(login.config.revocation_url)
         if asked:
-            problems = self._revoke(login, alive)
+            problems = self._revoke(login.config, tokens, alive)
         gone = self._dependencies.ledger.advance(
             login, Trigger.LOGOUT, lease=lease, reason=Reason.SIGNED_OUT
         )
@@ -89,13 +105,15 @@ class Logout:
             login=gone,
             revoked=not problems if asked else None,
             problem=problems[0] if problems else None,
-            refresh_token=tokens is not None and tokens.refresh_token is not None,
+            refresh_token=tokens.refresh_token is not None,
             refresh_token_valid=alive["refresh_token"],
             access_token_valid=alive["access_token"],
-            valid_until=tokens.expires_at if tokens and alive["access_token"] else None,
+            valid_until=tokens.expires_at if alive["access_token"] else None,
         )
 
-    def _revoke(self, login: Login, alive: dict[str, bool]) -> list[StayfastError]:
+    def _revoke(
+        self, config: OAuthConfig, tokens: OAuthTokens, alive: dict[str, bool]
+    ) -> list[StayfastError]:
         """Revoke the refresh token, then the access token, and note in ``alive`` what ended.
 
         The first should end the second (RFC 7009 §2.1), and not every provider does that: so each
@@ -103,13 +121,10 @@ class Logout:
         more. Where the refresh token is revoked, a server that takes no access tokens
         (``unsupported_token_type``) leaves nothing to do: the access token ends by itself.
         """
-        tokens = login.tokens
-        if tokens is None:
-            return []
         problems: list[StayfastError] = []
         held = {"refresh_token": tokens.refresh_token, "access_token": tokens.access_token}
         for hint, token in held.items():
-            request = revocation_request(login.config, token, hint) if token else None
+            request = revocation_request(config, token, hint) if token else None
             if request is None:
                 continue
             try:
@@ -125,7 +140,8 @@ class Logout:
                     and not alive["refresh_token"]
                 ):
                     problems.append(error)
-            except NetworkError as error:  # it would cost the same time once more
+            except (NetworkError, ConfigInvalid, ConfigMissing) as error:
+                # the next one would cost the same time, or miss the same setting
                 problems.append(error)
                 break
         return problems

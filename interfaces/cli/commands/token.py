@@ -206,7 +206,7 @@ def _sign_out(app: App, name: str, account: str, *, revoke: bool) -> dict[str, o
             terminal.say(f"refresh token revoked at {host}", mark="good")
         terminal.say(f"could not revoke: {ended.problem.message}", mark="warn")
         _still_valid(app, ended, found)
-    elif revoke:
+    elif revoke and not found.config.revocation_url:
         terminal.say(f"{name} has no revocation endpoint; nothing was revoked there", mark="warn")
         _still_valid(app, ended, found)
     terminal.say("tokens erased here", mark="good")
