@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import parse_qsl
 
 import pytest
 from conductors import conductor_over
 from instant import InstantTransport
+from stayfast.engine.ports import HttpRequest, HttpResponse
 from stayfast.engine.table import State
+from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
@@ -46,3 +49,31 @@ def test_tokens_are_erased_whatever_the_provider_says(
     kept = storage.read(login.id)
     assert kept is not None
     assert (kept.state, kept.tokens, kept.reason) == (State.IDLE, None, "signed_out")
+
+
+class Listening(RequestsHttp):
+    """Records which tokens are sent to be revoked, and as what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.revoked: list[tuple[str, str]] = []
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        if request.url.endswith("/revoke"):
+            form = dict(parse_qsl(request.body.decode()))
+            self.revoked.append((form["token_type_hint"], form["token"]))
+        return super().send(request)
+
+
+def test_both_tokens_are_revoked(server: AuthorizationServer) -> None:
+    """No provider is relied upon to end one with the other."""
+    http = Listening()
+    conductor = conductor_over(MemoryStorage(), http=http)
+    login = conductor.sign_in(server.config(), InstantTransport(approve))
+    assert login.tokens is not None
+    assert login.tokens.refresh_token
+    conductor.logout.sign_out(login)
+    assert http.revoked == [
+        ("refresh_token", login.tokens.refresh_token),
+        ("access_token", login.tokens.access_token),
+    ]

@@ -109,6 +109,16 @@ def test_what_the_child_records_is_told_in_the_parent() -> None:
     assert heard == [(7, JOB.login)]
 
 
+def test_the_child_is_in_a_session_of_its_own() -> None:
+    """Ctrl-C, a hang-up and whatever ends the session or group of the sender do not reach it."""
+    outcome = courier().carry(
+        JOB, lambda job: replace(job.login, account=f"{os.getsid(0)} {os.getpgrp()} {os.getpid()}")
+    )
+    assert isinstance(outcome, Login)
+    session, group, child = outcome.account.split()
+    assert session == group == child
+
+
 @pytest.mark.parametrize("sent", [False, True])
 def test_a_killed_courier_is_replaced(*, sent: bool) -> None:
     """What it may have sent already is sent once more, marked as such; what it has not, is sent."""

@@ -138,6 +138,15 @@ def test_a_refresh_is_made_by_another_process_and_told_here(place: Path) -> None
 
 
 @linux
+def test_a_worker_is_in_a_session_of_its_own(place: Path) -> None:
+    """Ctrl-C, a hang-up and whatever ends the session or group of the program do not reach it."""
+    own = assembly(place)
+    refresh(own)
+    (worker,) = workers()
+    assert os.getsid(worker) == os.getpgid(worker) == worker
+
+
+@linux
 def test_a_worker_ends_with_its_courier_and_is_reaped(place: Path) -> None:
     """Nobody stays behind, not even as a zombie, once the program has forgotten its service."""
     own = assembly(place)

@@ -1,0 +1,166 @@
+"""What reaches the disk, in which order, and what is left there afterwards."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from stayfast.engine.errors import StorageError
+from stayfast.engine.table import State
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.private_file import check_private, open_private, read_private, write_private
+from stayfast.storage.vault.header import decode_copy
+from stayfast.storage.vault.repair import set_files_aside
+from stayfast.testing.storage_contract import finished, further, saved
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    return tmp_path
+
+
+def vault(place: Path, passphrase: str | None = None) -> EncryptedFileStorage:
+    return EncryptedFileStorage(
+        str(place / "s"), config_dir=str(place / "c"), passphrase=lambda: passphrase, environ={}
+    )
+
+
+class Witness:
+    """Records which files were synchronised and which names were replaced, in order."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.steps: list[tuple[str, object]] = []
+        fsync, replace = os.fsync, os.replace
+
+        def synchronise(descriptor: int) -> None:
+            self.steps.append(("fsync", os.fstat(descriptor).st_ino))
+            fsync(descriptor)
+
+        def rename(source: str, target: str) -> None:
+            self.steps.append(("replace", str(target)))
+            replace(source, target)
+
+        patch.setattr(os, "fsync", synchronise)
+        patch.setattr(os, "replace", rename)
+
+    def after(self, step: tuple[str, object]) -> list[tuple[str, object]]:
+        return self.steps[self.steps.index(step) + 1 :]
+
+
+def test_a_private_file_is_on_the_disk_before_it_has_its_name(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut there is the old file or the new one: never an empty one, never neither."""
+    witness = Witness(monkeypatch)
+    path = place / "file"
+    write_private(str(path), b"octets")
+    assert witness.steps == [
+        ("fsync", path.stat().st_ino),
+        ("replace", str(path)),
+        ("fsync", place.stat().st_ino),
+    ]
+
+
+def test_a_new_vault_is_durable_under_its_name(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory is synchronised after each name in it; else a power cut takes the vault."""
+    witness = Witness(monkeypatch)
+    with closing(vault(place)) as storage:
+        saved(storage, [finished()])
+    for name in ("vault.db", "vault.header"):
+        after = witness.after(("replace", str(place / "s" / name)))
+        assert after[0] == ("fsync", (place / "s").stat().st_ino), name
+
+
+def test_a_vault_that_is_set_aside_is_durable_there(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new directory is synchronised before the old one: its files have a name at any moment."""
+    with closing(vault(place)) as storage:
+        saved(storage, [finished()])
+    witness = Witness(monkeypatch)
+    aside = Path(set_files_aside(str(place / "s")))
+    assert witness.steps[-2:] == [
+        ("fsync", aside.stat().st_ino),
+        ("fsync", (place / "s").stat().st_ino),
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links and modes")
+@pytest.mark.parametrize(
+    "use",
+    [
+        open_private,
+        lambda path: open_private(path, create=True),
+        lambda path: open_private(path, append=True),
+        lambda path: read_private(path, 100),
+        check_private,
+    ],
+    ids=["open", "open or make", "append", "read", "check"],
+)
+@pytest.mark.parametrize("target", ["file", "nothing"])
+def test_a_link_of_our_own_to_a_file_is_not_followed(
+    place: Path, use: Callable[[str], object], target: str
+) -> None:
+    """Not even one that leads to a private file: whoever wrote it chose what we write to."""
+    (place / "file").write_bytes(b"kept")
+    (place / "file").chmod(0o600)
+    (place / "link").symlink_to(target)
+    with pytest.raises(StorageError, match="is a link"):
+        use(str(place / "link"))
+    assert (place / "file").read_bytes() == b"kept"
+    assert not (place / "nothing").exists()
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced_and_not_written_through(place: Path) -> None:
+    """Writing puts a file in the place of the link; what it led to stays as it was."""
+    (place / "file").write_bytes(b"kept")
+    (place / "link").symlink_to("file")
+    write_private(str(place / "link"), b"new")
+    assert not (place / "link").is_symlink()
+    assert ((place / "file").read_bytes(), (place / "link").read_bytes()) == (b"kept", b"new")
+
+
+def test_a_passphrase_is_as_dear_to_guess_as_rfc_9106_asks(place: Path) -> None:
+    """At least the second recommended option of RFC 9106 §4: 64 MiB, three passes, four lanes."""
+    with closing(vault(place, "correct horse")) as storage:
+        saved(storage, [finished()])
+    header = decode_copy((place / "s" / "vault.header").read_bytes())[0]
+    (slot,) = (slot.params for slot in header.slots)
+    assert slot["memory_kib"] >= 64 * 1024
+    assert slot["passes"] >= 3
+    assert slot["lanes"] >= 4
+    assert len(slot["salt"]) >= 16
+
+
+def test_nothing_is_left_of_what_was_deleted(place: Path) -> None:
+    """The sealed tokens of a login that signed out are in none of the files any more."""
+    login = finished(token="t" * 20_000)  # on pages of its own, which nothing else would write over
+    with closing(vault(place)) as storage:
+        saved(storage, [login])
+    (sealed,) = [octets for octets in columns(place) if len(octets) > 20_000]
+    assert whole(place).count(sealed[-2_000:]) == 1
+    with closing(vault(place)) as storage:
+        saved(storage, [further(login, state=State.IDLE, tokens=None)])
+    left = whole(place)
+    for at in range(0, len(sealed) - 64, 1_000):
+        assert sealed[at : at + 64] not in left
+
+
+def columns(place: Path) -> list[bytes]:
+    """Every sealed value of the logins."""
+    with closing(sqlite3.connect(place / "s" / "vault.db")) as connection:
+        return [one for (one,) in connection.execute("SELECT secret FROM login") if one]
+
+
+def whole(place: Path) -> bytes:
+    """All files of the vault, one after another."""
+    return b"".join(
+        path.read_bytes() for path in sorted((place / "s").rglob("*")) if path.is_file()
+    )
