@@ -76,7 +76,7 @@ class Outbox:
         except LoginBusy:  # another process holds the cursor: it, or the next one, sends these too
             self.behind += len(recorded)
         except (StayfastError, OSError, ValueError) as error:
-            self.problem = str(error)
+            self.problem = _reason_of(error)
 
     def catch_up(self, recorded: Sequence[Recorded] = (), *, seconds: float | None = None) -> int:
         """Send the missing records, and give their number.
@@ -91,14 +91,13 @@ class Outbox:
             OSError: The sink did not take a line.
         """
         began = CLOCK.monotonic()
-        with (
-            held_cursor(self.cursor, wait=BUDGET, what=f"the cursor of {self.sink.name}") as file,
-            self._open(),
-        ):
+        what = f"the cursor of {self.sink.name}"
+        with held_cursor(self.cursor, wait=BUDGET, what=what) as file:
             try:
-                sent, finished = self._send(file, recorded, began, seconds)
+                with self._open():
+                    sent, finished = self._send(file, recorded, began, seconds)
             except (StayfastError, OSError, ValueError) as error:
-                file.cursor.troubled(CLOCK.now(), str(error))
+                file.cursor.troubled(CLOCK.now(), _reason_of(error))
                 file.write()
                 raise
             if finished:
@@ -193,6 +192,13 @@ class Outbox:
         now = CLOCK.monotonic()
         self._resting = now + 10 * (now - began)
         self.behind -= 1
+
+
+def _reason_of(error: Exception) -> str:
+    """What ``error`` says, in words for people where the system has some."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error)
 
 
 class BufferedSender:

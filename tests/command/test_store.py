@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -30,6 +31,31 @@ def test_info_of_nothing_and_of_a_vault(world: World) -> None:
     assert (told["logins"], told["epoch"], told["problems"], told["set_aside"]) == (1, 1, [], [])
     assert told["records"] == 4
     assert world.run("store", "info").code == 0
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="syslog is a Unix socket")
+def test_info_says_which_sink_is_behind_since_when_and_why(world: World) -> None:
+    """A place that does not get the audit log is named until it has caught up."""
+    log, blocked = world.place / "log", world.place / "a-directory"
+    blocked.mkdir(mode=0o700)
+    world.extra["STAYFAST_AUDIT"] = f"file,syslog:{log},file:{blocked}"
+    signed_in(world)
+    done = world.run("store", "info", "--json")
+    good, silent, closed = done.json["sinks"]
+    assert (done.code, good["behind_since"], good["problem"]) == (0, None, None)
+    assert silent["behind_since"] is not None
+    assert silent["problem"] == "no such file or directory"
+    assert closed["behind_since"] is not None
+    assert closed["problem"]
+    told = world.run("store", "info")
+    assert silent["behind_since"] in told.err
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(str(log))
+        later = world.run("refresh", "demo")
+        assert later.code == 0, later.err
+        _, well, still = world.run("store", "info", "--json").json["sinks"]
+    assert (well["behind_since"], well["problem"]) == (None, None)
+    assert still["behind_since"] == closed["behind_since"]
 
 
 def test_another_key_and_back(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,8 @@ from ....storage.capabilities import VaultUpkeep, capabilities_of
 from ....storage.keys.sources import KINDS
 from ....storage.migrating import migrate, place_of
 from ....storage.paths import absolute
+from ...audit.cursor import Cursor, read_cursor
+from ...audit.outbox import Outbox
 from ..app import App, takes_app
 from ..terminal.formatting import timestamp
 
@@ -32,23 +35,30 @@ def store() -> None:
 def info(app: App) -> int:
     """Where the vault is, and what opens it. Also whether it is as it was saved.
 
+    Also whether each place that gets the audit log has every record; and if not, since when, and why.
+
     Exits with 8 if something in it is not.
     """
     storage = app.assembly().storage
     vault = capabilities_of(storage).vault
+    sinks = _sinks(app)
     if vault is None:
         if app.terminal.json:
-            app.terminal.answer_json("store/1", {"storage": storage.description})
+            answer = {"storage": storage.description, "sinks": [asdict(one) for one in sinks]}
+            app.terminal.answer_json("store/1", answer)
         else:
             app.terminal.answer_line(f"  {'storage':<10} {storage.description}")
+            _answer_sinks(app, sinks)
         return 0
     info = vault.about()
     problems = vault.problems() if info.key else []
     if app.terminal.json:
-        app.terminal.answer_json("store/1", _members(vault, info, problems))
+        answer = {**_members(vault, info, problems), "sinks": [asdict(one) for one in sinks]}
+        app.terminal.answer_json("store/1", answer)
     else:
         for name, value in _fields(vault, info):
             app.terminal.answer_line(f"  {name:<10} {value}")
+        _answer_sinks(app, sinks)
         for problem in problems:
             app.terminal.say(problem, mark="bad")
         if problems:
@@ -131,6 +141,51 @@ def migrate_command(app: App, *, destination: str) -> None:
     for waiting in left:
         app.terminal.say(f"login {waiting.short_id} is not finished, and stays here", mark="warn")
     app.terminal.suggest(f"export {variable}", "to use them from now on")
+
+
+@dataclass(frozen=True, slots=True)
+class _SinkState:
+    """How far a sink outside the storage has the audit log.
+
+    Attributes:
+        sink: Its name.
+        behind_since: Since when it takes no records (RFC 3339); ``None`` if it has them all.
+        problem: Why, if that is known.
+    """
+
+    sink: str
+    behind_since: str | None
+    problem: str | None
+
+
+def _sinks(app: App) -> list[_SinkState]:
+    """The sinks that outlive a process, by the notes beside them; nothing is sent."""
+    found: list[_SinkState] = []
+    for one in app.assembly().sinks:
+        if not isinstance(one, Outbox):
+            continue
+        try:
+            cursor = read_cursor(one.cursor) or Cursor()
+        except (StorageError, OSError) as error:
+            cursor = Cursor(problem=str(error))
+        since, problem = timestamp(cursor.since), cursor.problem
+        found.append(_SinkState(one.sink.name, since, problem))
+    return found
+
+
+def _answer_sinks(app: App, sinks: list[_SinkState]) -> None:
+    for one in sinks:
+        why = f": {one.problem}" if one.problem else ""
+        if one.behind_since is None and not one.problem:
+            app.terminal.answer_line(f"  {'sink':<10} {one.sink}")
+        elif one.behind_since is None:
+            app.terminal.say(
+                f"the audit log may not have been sent to {one.sink}{why}", mark="warn"
+            )
+        else:
+            app.terminal.say(
+                f"{one.sink} has not had every record since {one.behind_since}{why}", mark="warn"
+            )
 
 
 def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, str]:
