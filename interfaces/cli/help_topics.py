@@ -107,6 +107,24 @@ stayfast audit set-aside        leaves a damaged part behind; no login waits for
 
 audit.jsonl in the state directory has the same as JSON lines, and verify --file checks it.
 verify exits with 8 if anything is wrong, and names the record.
+
+A file of 32 MiB is renamed to audit.jsonl.1, in place of the one before; the vault has every record.
+Another program may rename, empty or remove the file at any time: the next line is the next record.
+For logrotate, run by you; or by root, with the whole path and the line su YOU YOUR-GROUP:
+
+    ~/.local/state/stayfast/audit.jsonl {
+        weekly
+        rotate 8
+        maxsize 16M
+        dateext
+        compress
+        missingok
+        notifempty
+        nocreate
+    }
+
+dateext keeps its names apart from audit.jsonl.1; instead of nocreate, copytruncate works as well.
+store info says which place does not get the log, since when, and why.
 """
 _PROVIDERS = """\
 stayfast provider add NAME --issuer https://…   looks the endpoints up

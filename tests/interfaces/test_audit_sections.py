@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+import re
 import shutil
+import subprocess
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +20,7 @@ from stayfast.interfaces.audit import outbox as audit_outbox
 from stayfast.interfaces.audit.cursor import Cursor, Position, held_cursor, read_cursor
 from stayfast.interfaces.audit.file import AuditFile
 from stayfast.interfaces.audit.outbox import Outbox
+from stayfast.interfaces.cli.help_topics import TOPICS
 from stayfast.storage import Vault
 from stayfast.testing.storage_contract import change, finished
 from transitions_of import vault_in
@@ -143,6 +148,44 @@ def test_a_file_that_was_rotated_goes_on(place: Place, way: str) -> None:
         place.path.unlink()
     last = place.save("d")
     assert [line["seq"] for line in lines(place.path)] == [last]
+
+
+def stanza_for(path: Path, way: str) -> str:
+    """What `stayfast help audit` shows for logrotate, for this file."""
+    (found,) = re.findall(
+        r"^    (\S+audit\.jsonl \{$.*?)^    \}$", TOPICS["audit"](), re.MULTILINE | re.DOTALL
+    )
+    _shown, _, settings = found.partition("{")
+    return f"{path} {{{settings}}}\n".replace("nocreate", way)
+
+
+@pytest.mark.parametrize("way", ["nocreate", "copytruncate", "create"])
+def test_logrotate_as_help_describes_it_loses_no_line(place: Place, way: str) -> None:
+    """The lines of both files are those of the log, once each, and both files are private."""
+    logrotate = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if logrotate is None:
+        if os.environ.get("STAYFAST_REQUIRE_ALL"):
+            pytest.fail("logrotate is not installed")
+        pytest.skip("logrotate is not installed")
+    for name in "abc":
+        place.save(name)
+    settings = place.place / "logrotate.conf"
+    settings.write_text(stanza_for(place.path, way))
+    settings.chmod(0o600)
+    done = subprocess.run(
+        [logrotate, "--force", "--state", str(place.place / "logrotate.status"), str(settings)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in "de":
+        place.save(name)
+    (old,) = place.path.parent.glob("audit.jsonl-*.gz")
+    with gzip.open(old, "rt") as file:
+        before = [json.loads(line) for line in file]
+    assert [line["seq"] for line in before + lines(place.path)] == [
+        seq for seq, _ in place.records()
+    ]
+    assert (old.stat().st_mode | place.path.stat().st_mode) & 0o077 == 0
 
 
 def test_a_long_file_is_renamed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
