@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo setup test coverage test-pythons test-lowest lint format types pytest bench soak wire diagrams wheel clean
+.PHONY: help demo setup test coverage test-pythons test-lowest lint format types pytest bench soak mutants wire diagrams wheel clean
 
 help:
 	@echo "make demo      watch a whole login, with nothing to configure"
@@ -22,6 +22,7 @@ help:
 	@echo "make lint      style only        make format    mend it"
 	@echo "make types     types only        make pytest    tests only (ARGS=...)"
 	@echo "make bench     figures           make soak      the long tests"
+	@echo "make mutants   break the code in small ways, and see that the tests notice (ARGS=...)"
 	@echo "make wire      install the authorization server the wire tests sign in to"
 	@echo "make diagrams  draw the machine  make wheel     build the package"
 	@echo "make clean     forget everything that was made"
@@ -73,6 +74,10 @@ bench: setup
 # -s: every campaign prints its figures
 soak: setup
 	$(BIN)/pytest -m soak -s $(ARGS)
+
+# Not part of `make test`: the tests of all mutants run once each, and every mutant runs its own.
+mutants: setup
+	$(BIN)/python tests/mutants/run.py $(ARGS)
 
 wire: tests/wire/node_modules/.installed
 

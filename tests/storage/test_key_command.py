@@ -68,10 +68,18 @@ def test_a_command_that_takes_too_long_is_ended_with_all_it_started(
     until(lambda: is_gone(int((tmp_path / "child").read_text())), bool)
 
 
-def test_a_command_that_prints_without_end_is_ended(tmp_path: Path) -> None:
+def test_a_late_answer_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that would print the key after the time limit is ended before."""
+    monkeypatch.setattr(outside, "_PATIENCE", 0.5)
+    with pytest.raises(StorageError):
+        command_key(script(tmp_path, f"sleep 10; echo {KEY}"))
+
+
+@pytest.mark.parametrize("text", ["yes", "head -c 300000 /dev/zero | tr '\\0' k"])
+def test_a_command_that_prints_too_much_is_refused(tmp_path: Path, text: str) -> None:
     """More than a key can be is refused when it is read, not when memory is full."""
     with pytest.raises(StorageError):
-        command_key(script(tmp_path, "yes"))
+        command_key(script(tmp_path, text))
 
 
 @pytest.mark.parametrize("text", ["exit 3", "true", "echo short", "exec >&-; sleep 0.1; exit 1"])

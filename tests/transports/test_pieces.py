@@ -46,6 +46,14 @@ def test_a_request_is_the_same_in_pieces() -> None:
     assert whole.parameters() == [("code", "x"), ("st", "y")]
 
 
+@pytest.mark.parametrize("kind", [b"text/plain", b"application/json", b"multipart/form-data", b""])
+def test_a_form_has_the_content_type_of_a_form(kind: bytes) -> None:
+    """What a page of another origin may post without asking first is not read as an answer."""
+    posted = RequestReader().feed(GOOD.replace(b"application/x-www-form-urlencoded", kind))
+    assert isinstance(posted, Request)
+    assert posted.parameters() is None
+
+
 @given(st.binary(max_size=400), st.integers(0, 100))
 def test_no_octets_are_an_exception(octets: bytes, cut: int) -> None:
     """Whatever comes is a request, a status, or not yet anything."""

@@ -1,0 +1,465 @@
+"""The mutants: small faults in storage, couriers and the checks of callbacks, and who notices each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """One fault.
+
+    Attributes:
+        name: What is wrong, as a person would say it.
+        file: The module, from the root of the repository.
+        old: What stands there; exactly once.
+        new: What stands there in the mutant.
+        tests: Arguments of pytest: at least one of these tests must fail.
+        survives: Why no test can notice it; empty where one must.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    survives: str = ""
+
+
+PRIVATE_FILE = "storage/private_file.py"
+SCHEMA = "storage/vault/schema.py"
+TREE = "storage/vault/tree.py"
+INTEGRITY = "storage/vault/integrity.py"
+TAMPER_CHECK = "storage/vault/tamper_check.py"
+LOGIN_ROWS = "storage/vault/login_rows.py"
+ROLLBACK = "storage/vault/rollback.py"
+SEALING = "storage/keys/sealing.py"
+SLOTS = "storage/keys/slots.py"
+OUTSIDE = "storage/keys/outside.py"
+ARRIVALS = "storage/arrivals.py"
+FORK = "interfaces/couriers/fork.py"
+POOL = "interfaces/couriers/pool.py"
+SIGNALS = "interfaces/couriers/signals.py"
+PROCESS = "interfaces/process.py"
+CALLBACK = "engine/oauth/callback.py"
+REFUSALS = "engine/flows/refusals.py"
+LOGOUT = "engine/flows/logout.py"
+MESSAGE = "transports/loopback/http_message.py"
+
+DISK = "tests/storage/test_written_to_disk.py"
+DAMAGE = ("tests/storage/test_tree.py", "tests/storage/test_damage_campaign.py")
+RECORDS = ("tests/storage/test_records.py", "tests/storage/test_format_vectors.py")
+PLACES = ("tests/storage/test_places.py", "tests/storage/test_intruder_campaign.py")
+CONTRACT = "tests/storage/test_contract.py"
+KEY_COMMAND = "tests/storage/test_key_command.py"
+FORKED = "tests/interfaces/test_fork_courier.py"
+SPAWNED = "tests/interfaces/test_spawn_courier.py"
+INLINE = "tests/interfaces/test_courier.py"
+CALLBACKS = "tests/protocol/test_callback.py"
+LOGOUTS = "tests/conductor/test_logout.py"
+REFUSED = "tests/conductor/test_refusals.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    # --- files ---------------------------------------------------------------------------------
+    Mutant(
+        name="a private file gets its name before it is on the disk",
+        file=PRIVATE_FILE,
+        old="            os.fsync(descriptor)\n        finally:\n            os.close(descriptor)\n        os.replace",
+        new="        finally:\n            os.close(descriptor)\n        os.replace",
+        tests=(DISK,),
+    ),
+    Mutant(
+        name="the directory of a private file is not synchronised",
+        file=PRIVATE_FILE,
+        old="        sync_directory(os.path.dirname(path))\n",
+        new="",
+        tests=(DISK,),
+    ),
+    Mutant(
+        name="no directory is synchronised",
+        file=PRIVATE_FILE,
+        old="    try:\n        os.fsync(descriptor)\n",
+        new="    try:\n        pass\n",
+        tests=(DISK,),
+    ),
+    Mutant(
+        name="links to files are followed",
+        file=PRIVATE_FILE,
+        old=' | getattr(os, "O_NOFOLLOW", 0)',
+        new="",
+        tests=(DISK,),
+    ),
+    Mutant(
+        name="a link in the place of the database is not seen",
+        file=PRIVATE_FILE,
+        old="        found = os.lstat(path)\n    except FileNotFoundError:\n        raise\n",
+        new="        found = os.stat(path)\n    except FileNotFoundError:\n        raise\n",
+        tests=(DISK,),
+    ),
+    Mutant(
+        name="private files are made with what the umask leaves",
+        file=PRIVATE_FILE,
+        old="os.O_CREAT | os.O_EXCL, 0o600)\n        except",
+        new="os.O_CREAT | os.O_EXCL, 0o666)\n        except",
+        tests=PLACES,
+    ),
+    Mutant(
+        name="a directory that others can enter is used",
+        file=PRIVATE_FILE,
+        old='    if _POSIX and found.st_mode & 0o077:\n        raise StorageError(f"{where} is open',
+        new='    if _POSIX and found.st_mode & 0o007:\n        raise StorageError(f"{where} is open',
+        tests=PLACES,
+    ),
+    Mutant(
+        name="directories above that anybody can write to are used",
+        file=PRIVATE_FILE,
+        old="    if found.st_mode & stat.S_IWOTH:\n",
+        new="    if False:\n",
+        tests=PLACES,
+    ),
+    Mutant(
+        name="directories above that a group can write to are used",
+        file=PRIVATE_FILE,
+        old="    if found.st_mode & stat.S_IWGRP and not",
+        new="    if False and not",
+        tests=PLACES,
+    ),
+    Mutant(
+        name="a file with a second name is used",
+        file=PRIVATE_FILE,
+        old="    if found.st_nlink > 1:",
+        new="    if found.st_nlink > 9:",
+        tests=PLACES,
+    ),
+    # --- the vault -----------------------------------------------------------------------------
+    Mutant(
+        name="the directory of a new vault is not synchronised",
+        file=SCHEMA,
+        old="        sync_directory(directory)\n",
+        new="",
+        tests=(DISK,),
+    ),
+    Mutant(
+        name="SQLite leaves what it deletes",
+        file=SCHEMA,
+        old='"secure_delete = ON"',
+        new='"secure_delete = OFF"',
+        tests=(DISK,),
+    ),
+    Mutant(
+        name="a commit does not wait for the disk",
+        file=SCHEMA,
+        old="f\"synchronous = {'FULL' if wal else 'EXTRA'}\"",
+        new='"synchronous = OFF"',
+        tests=("tests/storage/test_crash_campaign.py",),
+    ),
+    Mutant(
+        name="an older version is written over a newer one",
+        file=LOGIN_ROWS,
+        old="    if (found[0] if found else 0) != login.version - 1:",
+        new="    if (found[0] if found else 0) > login.version:",
+        tests=(CONTRACT,),
+    ),
+    Mutant(
+        name="the seal of a row does not know its version",
+        file=SEALING,
+        old='head = pack(">HQI", RECORD, version, self.epoch)',
+        new='head = pack(">HQI", RECORD, version * 0, self.epoch)',
+        tests=RECORDS,
+    ),
+    Mutant(
+        name="the seal of a row does not know its login",
+        file=SEALING,
+        old='b"\\0".join((self.store, login.encode(), kind.encode(), state.encode()))',
+        new='b"\\0".join((self.store, b"", kind.encode(), state.encode()))',
+        tests=RECORDS,
+    ),
+    Mutant(
+        name="all rows are sealed with one key",
+        file=SEALING,
+        old='"record", login.encode(), kind.encode(),',
+        new='"record", kind.encode(),',
+        tests=RECORDS,
+    ),
+    Mutant(
+        name="the link of an event does not hold those before it",
+        file=SEALING,
+        old='before + pack(">Q", seq) + sealed)',
+        new='pack(">Q", seq) + sealed)',
+        tests=("tests/storage/test_audit_tampering.py", *RECORDS),
+    ),
+    Mutant(
+        name="the digest of a row does not know its seals",
+        file=TREE,
+        old='return (index or b"") + meta[-16:] + secret[-16:]',
+        new='return (index or b"")',
+        tests=DAMAGE,
+    ),
+    Mutant(
+        name="the branch of a row is not compared with the root",
+        file=TREE,
+        old="        if digest_of(keys, place, body) != entry:\n",
+        new="        if False:\n",
+        tests=DAMAGE,
+    ),
+    Mutant(
+        name="a row is not compared with its leaf",
+        file=TREE,
+        old="        genuine = _sum(keys, rows) == entry\n",
+        new="        genuine = True\n",
+        tests=DAMAGE,
+    ),
+    Mutant(
+        name="the seal of the integrity record is not compared",
+        file=TREE,
+        old="keys.head_mac(body) != mac:",
+        new="keys.head_mac(body) is None:",
+        tests=DAMAGE,
+    ),
+    Mutant(
+        name="what was exchanged behind our back becomes genuine by the next commit",
+        file=INTEGRITY,
+        old="        if not genuine[place]:\n            continue\n",
+        new="",
+        tests=DAMAGE,
+    ),
+    Mutant(
+        name="missing logins are not counted",
+        file=INTEGRITY,
+        old="    if len(rows) != head.count:\n",
+        new="    if False:\n",
+        tests=DAMAGE,
+        survives="the root differs as well; the count only makes the sentence more telling",
+    ),
+    Mutant(
+        name="a list is not compared with the root",
+        file=INTEGRITY,
+        old="    if root_of(keys, tree_of(keys, rows)) != head.root:\n",
+        new="    if False:\n",
+        tests=DAMAGE,
+    ),
+    Mutant(
+        name="a doubtful row is given out without asking the log",
+        file=TAMPER_CHECK,
+        old="        if (last_saved(connection, keys, head.first) or {}).get(row[0]) != row[1]:\n",
+        new="        if False:\n",
+        tests=DAMAGE,
+    ),
+    Mutant(
+        name="a vault that was put back is taken for the present one",
+        file=ROLLBACK,
+        old="noted is not None and noted > generation",
+        new="noted is not None and noted < generation",
+        tests=("tests/storage/test_vault.py", "tests/storage/test_upkeep.py"),
+    ),
+    # --- keys ----------------------------------------------------------------------------------
+    Mutant(
+        name="a passphrase is stretched with 8 MiB and one pass",
+        file=SLOTS,
+        old="_MEMORY_KIB, _PASSES, _LANES = 64 * 1024, 3, 4",
+        new="_MEMORY_KIB, _PASSES, _LANES = 8 * 1024, 1, 4",
+        tests=(DISK,),
+    ),
+    Mutant(
+        name="the memory that a foreign header asks for has no bound",
+        file=SLOTS,
+        old="        or not 8 * lanes <= memory <= _MOST_MEMORY_KIB\n",
+        new="",
+        tests=("tests/storage/test_vault_making.py",),
+    ),
+    Mutant(
+        name="the key command may print without end",
+        file=OUTSIDE,
+        old="        if len(octets) > _LIMIT:\n",
+        new="        if False:\n",
+        tests=(KEY_COMMAND,),
+    ),
+    Mutant(
+        name="the key command may take for ever",
+        file=OUTSIDE,
+        old="        if _clock.monotonic() > deadline:\n",
+        new="        if False:\n",
+        tests=(KEY_COMMAND,),
+    ),
+    Mutant(
+        name="what the key command has started goes on",
+        file=OUTSIDE,
+        old="            os.killpg(process.pid, signal.SIGKILL)\n",
+        new="            pass\n",
+        tests=(KEY_COMMAND,),
+    ),
+    Mutant(
+        name="a word serves as a key",
+        file=OUTSIDE,
+        old="    if len(secret) < _LEAST:\n",
+        new="    if not secret:\n",
+        tests=(KEY_COMMAND, "tests/storage/test_three_methods.py"),
+    ),
+    # --- tokens that arrived, and couriers -------------------------------------------------------
+    Mutant(
+        name="tokens that cannot be saved are kept in no place",
+        file=ARRIVALS,
+        old="                return place\n",
+        new="                return None\n",
+        tests=("tests/storage/test_vault_faults.py",),
+    ),
+    Mutant(
+        name="kept tokens are older than the row, and win",
+        file=ARRIVALS,
+        old="kept[-1][0].version <= row.version",
+        new="kept[-1][0].version < 0",
+        tests=("tests/storage/test_vault_faults.py",),
+    ),
+    Mutant(
+        name="a forked courier stays in the session of its sender",
+        file=FORK,
+        old="                os.setsid()\n",
+        new="                pass\n",
+        tests=(FORKED,),
+    ),
+    Mutant(
+        name="a worker stays in the session of its program",
+        file=POOL,
+        old="        start_new_session=True,\n",
+        new="",
+        tests=(SPAWNED,),
+    ),
+    Mutant(
+        name="a worker inherits the whole environment",
+        file=POOL,
+        old="env=environment(os.environ)",
+        new="env=dict(os.environ)",
+        tests=(SPAWNED,),
+    ),
+    Mutant(
+        name="a request that may have left is sent again as if it had not",
+        file=FORK,
+        old="again=job.again or self.sent)",
+        new="again=job.again)",
+        tests=(FORKED,),
+    ),
+    Mutant(
+        name="tokens that came to a killed courier are forgotten",
+        file=FORK,
+        old="        if self.arrived is not None:\n",
+        new="        if False:\n",
+        tests=(FORKED,),
+    ),
+    Mutant(
+        name="a courier keeps the files of its sender open",
+        file=FORK,
+        old="                _keep_only({home.fileno(), *locks})\n",
+        new="                pass\n",
+        tests=(FORKED,),
+    ),
+    Mutant(
+        name="Ctrl-C interrupts a job",
+        file=SIGNALS,
+        old='DEFERRED: Final = _signals("SIGINT", "SIGTERM",',
+        new='DEFERRED: Final = _signals("SIGTERM",',
+        tests=(INLINE,),
+    ),
+    Mutant(
+        name="a crash writes the memory to a file",
+        file=PROCESS,
+        old="resource.setrlimit(resource.RLIMIT_CORE, (0, hard))",
+        new="resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))",
+        tests=("tests/interfaces/test_process.py",),
+    ),
+    # --- callbacks -----------------------------------------------------------------------------
+    Mutant(
+        name="a callback from another provider is taken",
+        file=CALLBACK,
+        old="    elif (expected and issuer != expected) or (\n",
+        new="    elif (expected and not issuer) or (\n",
+        tests=(CALLBACKS,),
+    ),
+    Mutant(
+        name="a callback without the promised issuer is taken",
+        file=CALLBACK,
+        old="        if expected and login.config.iss_required:\n",
+        new="        if False:\n",
+        tests=(CALLBACKS,),
+    ),
+    Mutant(
+        name="a callback with another state is taken",
+        file=CALLBACK,
+        old="    if Secret(state) != challenge.state:\n",
+        new="    if False:\n",
+        tests=(CALLBACKS,),
+    ),
+    Mutant(
+        name="a code without state is taken from any transport",
+        file=CALLBACK,
+        old='presentation is not None and presentation.transport == "manual"',
+        new="presentation is not None",
+        tests=(CALLBACKS, "tests/protocol/test_pasted.py"),
+    ),
+    Mutant(
+        name="an error is believed before state is compared",
+        file=CALLBACK,
+        old='    _check_state(values.get("state"), login)\n    if "error" in values:\n'
+        '        return _denial(values["error"], values.get("error_description"))\n',
+        new='    if "error" in values:\n'
+        '        return _denial(values["error"], values.get("error_description"))\n'
+        '    _check_state(values.get("state"), login)\n',
+        tests=(CALLBACKS,),
+    ),
+    Mutant(
+        name="of a repeated parameter the first counts",
+        file=CALLBACK,
+        old="        if name in _WATCHED and name in values:\n",
+        new="        if False:\n",
+        tests=(CALLBACKS,),
+    ),
+    Mutant(
+        name="tokens in a callback are ignored",
+        file=CALLBACK,
+        old="    if _IMPLICIT & values.keys():\n",
+        new="    if False:\n",
+        tests=(CALLBACKS,),
+    ),
+    Mutant(
+        name="a form of another content type is read",
+        file=MESSAGE,
+        old='            if kind != "application/x-www-form-urlencoded":\n',
+        new="            if False:\n",
+        tests=("tests/transports/test_pieces.py",),
+    ),
+    Mutant(
+        name="a request with two lengths is read",
+        file=MESSAGE,
+        old="(known in headers and known in _ONLY_ONCE)",
+        new="False",
+        tests=("tests/transports/test_hostile_requests.py", "tests/transports/test_pieces.py"),
+    ),
+    Mutant(
+        name="every refused callback is a line of the log",
+        file=REFUSALS,
+        old="seen.said.total() < IN_FULL or",
+        new="True or",
+        tests=(REFUSED,),
+    ),
+    Mutant(
+        name="refusals that were counted are never told",
+        file=REFUSALS,
+        old="        seen = self._by_login.pop(login_id, None)\n        if seen is not None:\n",
+        new="        seen = self._by_login.pop(login_id, None)\n        if False:\n",
+        tests=(REFUSED,),
+    ),
+    # --- signing out ---------------------------------------------------------------------------
+    Mutant(
+        name="only the refresh token is revoked",
+        file=LOGOUT,
+        old='"refresh_token": tokens.refresh_token, "access_token": tokens.access_token}',
+        new='"refresh_token": tokens.refresh_token}',
+        tests=(LOGOUTS,),
+    ),
+    Mutant(
+        name="only the access token is revoked",
+        file=LOGOUT,
+        old='"refresh_token": tokens.refresh_token, "access_token": tokens.access_token}',
+        new='"access_token": tokens.access_token}',
+        tests=(LOGOUTS,),
+    ),
+)  # fmt: skip
