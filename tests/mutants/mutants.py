@@ -218,7 +218,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="what was exchanged behind our back becomes genuine by the next commit",
-        file=INTEGRITY,
+        file=TREE,
         old="        if not genuine[place]:\n            continue\n",
         new="",
         tests=DAMAGE,
