@@ -53,8 +53,9 @@ def info(app: App) -> int:
     info = vault.about()
     problems = vault.problems() if info.key else []
     if app.terminal.json:
-        answer = {**_members(vault, info, problems), "sinks": [asdict(one) for one in sinks]}
-        app.terminal.answer_json("store/1", answer)
+        members = _members(vault, info, problems)
+        members["sinks"] = [asdict(one) for one in sinks]
+        app.terminal.answer_json("store/1", members)
     else:
         for name, value in _fields(vault, info):
             app.terminal.answer_line(f"  {name:<10} {value}")
