@@ -214,6 +214,9 @@ class Storage(Protocol):
 
         Changes are applied in order. Several may concern one login, each one version further.
 
+        Gives the events as recorded, in order. Records of the storage itself may come before them:
+        the storage was created, a damaged log was set aside.
+
         Raises:
             StorageConflict: The stored version is not the one for which a change was decided.
             Fenced: Another process has the lease under which a change was decided.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from ..engine.errors import ConfigInvalid, StorageError
 from .memory import MemoryStorage
@@ -115,7 +115,7 @@ def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault | 
     return Vault(handover.directory, **arguments)
 
 
-def _never_made() -> None:
+def _never_made() -> NoReturn:
     raise StorageError("the vault has gone", hint="stayfast status")
 
 

@@ -32,9 +32,10 @@ from ..private_file import CONFIG_VARIABLE
 from ..vault.file import open_secret, row_by_alias, row_by_id
 from ..vault.handover import HandedSources, Handover
 from ..vault.header import Header, decode_header
-from ..vault.integrity import Head, read_head
+from ..vault.integrity import read_head
 from ..vault.opener import VaultOpener
 from ..vault.rollback import RollbackMarker
+from ..vault.schema import begin_log
 from ..vault.tamper_check import TamperCheck, problems_of
 from ..vault.tree import read_by_alias, read_by_id
 from .address import Address
@@ -280,11 +281,13 @@ class PostgresStorage:
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.commit`."""
-        return self._arrivals.committed(
+        recorded = self._arrivals.committed(
             lambda: self._opener.opened,
             changes,
             lambda: self._commits.changes(self._opener.keys(), changes),
         )
+        created, self._opener.created = self._opener.created, []
+        return [*created, *recorded]
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`stayfast.engine.ports.Storage.note`."""
@@ -418,6 +421,7 @@ class PostgresOpener:
 
     Attributes:
         opened: The keys, once the database was opened.
+        created: The first record of the log, if the tables were made here and no observer has it yet.
     """
 
     def __init__(
@@ -444,6 +448,7 @@ class PostgresOpener:
         )
         self._makes = True
         self.opened: Keys | None = None
+        self.created: list[Recorded] = []
 
     def use(self, sources: HandedSources) -> None:
         """Take the root key from ``sources``, and make nothing that is missing."""
@@ -465,10 +470,11 @@ class PostgresOpener:
         return self.opened
 
     def _open(self, connection: Connection) -> Keys:
-        made: list[Header] = []
+        made: list[tuple[Header, Recorded]] = []
         prepare(connection, self._schema, lambda: made.extend(self._create(connection)))
-        for header in made:
+        for header, created in made:
             self._slots.announce(header.reason)
+            self.created.append(created)
         found = connection.execute("SELECT body, mac FROM header").fetchone()
         if found is None:
             raise Damaged("the header of the database is gone", hint="stayfast help storage")
@@ -479,8 +485,11 @@ class PostgresOpener:
             raise Damaged("the header of the database was changed", hint="stayfast help storage")
         return keys
 
-    def _create(self, connection: Connection) -> list[Header]:
-        """Make the header in the transaction that makes the tables. Gives it if it is new."""
+    def _create(self, connection: Connection) -> list[tuple[Header, Recorded]]:
+        """Make the header and the first record of the log, in the transaction that makes the tables.
+
+        Gives both if they are new.
+        """
         if connection.execute("SELECT one FROM header").fetchone() is not None:
             return []
         if not self._makes:
@@ -490,5 +499,4 @@ class PostgresOpener:
         database = Executor(connection)
         write_audit_keys(database, keys, new_audit_keys())
         database.execute("INSERT INTO header VALUES (1, ?, ?)", (body, keys.header_mac(body)))
-        database.execute("INSERT INTO head VALUES (1, ?, ?)", Head().encode(keys))
-        return [header]
+        return [(header, begin_log(database, keys, header))]

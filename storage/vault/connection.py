@@ -23,6 +23,7 @@ from .schema import set_pragmas, write_copy
 from .sqlite_errors import translated
 
 if TYPE_CHECKING:
+    from ...engine.audit.events import Recorded
     from ..keys.sealing import Keys
     from .header import Header
 
@@ -38,17 +39,19 @@ class VaultConnection:
     Attributes:
         directory: Where the vault is.
         header: What it says about itself; ``None`` until it has been opened.
+        created: The first record of the log, if the vault was made here and no observer has it yet.
     """
 
     def __init__(
         self,
         directory: str,
         unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]],
-        create: Callable[[], None],
+        create: Callable[[], Recorded],
     ) -> None:
         """Open nothing yet: ``unlock`` finds the keys, ``create`` makes the vault."""
         self.directory = directory
         self.header: Header | None = None
+        self.created: list[Recorded] = []
         self._keys: Keys | None = None
         self._unlock = unlock
         self._create = create
@@ -224,7 +227,7 @@ class VaultConnection:
                 translated(),
             ):
                 if self._open() is None:
-                    self._create()
+                    self.created.append(self._create())
         except LoginBusy as error:
             raise StorageError(error.message, hint="try again in a while") from error
 

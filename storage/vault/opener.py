@@ -21,10 +21,10 @@ from ..paths import state_dir as default_state_dir
 from ..private_file import CONFIG_VARIABLE, check_directory, refuse_network_fs
 from .file import headers
 from .header import Header, keys_of
-from .integrity import Head
 from .schema import create_database
 
 if TYPE_CHECKING:
+    from ...engine.audit.events import Recorded
     from .header import Slot
 
 Announce = Callable[[str], None]
@@ -35,7 +35,7 @@ class VaultArguments(TypedDict):
     """The arguments of :class:`stayfast.storage.vault.vault.Vault` by name."""
 
     unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]]
-    create: Callable[[], None]
+    create: Callable[[], Recorded]
     describe: Callable[[Header | None], str]
     key_sources: KeySources
     announce: Announce
@@ -136,13 +136,17 @@ class VaultOpener:
         """
         return keys_of(header, self.key_sources.root_of(header))
 
-    def create(self) -> None:
-        """Make the vault. Its directory exists, and the caller holds the lock of its making."""
+    def create(self) -> Recorded:
+        """Make the vault, and give the first record of its log.
+
+        Its directory exists, and the caller holds the lock of its making.
+        """
         check_directory(self.state_dir)
         self._refuse_network_fs()
         header, keys = self.new_header()
-        create_database(self.state_dir, header, keys, Head().encode(keys))
+        created = create_database(self.state_dir, header, keys)
         self.announce(header.reason)
+        return created
 
     def new_header(self) -> tuple[Header, Keys]:
         """The header of a new vault, with a slot of the chosen kind, and its keys.

@@ -138,7 +138,7 @@ class Vault:
         directory: str,
         *,
         unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]],
-        create: Callable[[], None],
+        create: Callable[[], Recorded],
         describe: Callable[[Header | None], str],
         key_sources: KeySources,
         announce: Callable[[str], None],
@@ -149,7 +149,8 @@ class Vault:
         Args:
             directory: The state directory.
             unlock: Reads the header and finds the keys.
-            create: Makes the vault; called under the lock of its making.
+            create: Makes the vault and gives the first record of its log; called under the lock of
+                its making.
             describe: Kind and place in a few words.
             key_sources: Where its key may be.
             announce: Told in one line what happened to it.
@@ -388,7 +389,8 @@ class Vault:
                 after, event = append_event(connection, keys, after, change.event)
                 recorded.append(event)
             keep_head(connection, keys, after)
-        return recorded
+        created, self._vault_connection.created = self._vault_connection.created, []
+        return [*created, *recorded]
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`stayfast.engine.ports.Storage.note`."""

@@ -39,6 +39,8 @@ class _States:
         arrow = self._terminal.symbol("next")
         for event in recorded:
             members = event.members
+            if "trigger" not in members:  # a record of the storage, or of a refused input
+                continue
             line = f"{members['from']:>17} {arrow} {members['to']:<17} {members['trigger']}"
             self._terminal.answer(f"  {line}")
 
