@@ -19,7 +19,9 @@ from .keys.sealing import Keys
 class MemoryStorage:
     """Logins of this process, for tests and for programs that must leave nothing behind.
 
-    Records are kept encoded, as the vault keeps them, so that what works here works there.
+    Records are kept encoded, as the vault keeps them, so that what works here works there. The log
+    begins with the first login: it has no record of its making, because each process begins with
+    an empty one, and an empty one proves nothing about an older one.
     """
 
     description = "memory"

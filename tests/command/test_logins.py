@@ -225,9 +225,11 @@ def test_the_audit_log_is_told_where_it_is_wanted(world: World) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     signed_in = world.run("login", "demo", "--via", "loopback", env={"STAYFAST_AUDIT": "stderr"})
     lines = [json.loads(line) for line in signed_in.err.splitlines() if line.startswith("{")]
-    assert states_of(lines) == ["begin", "present", "receive_callback", "accept_tokens"]
+    created, *steps = lines
+    assert (created["event"], created["seq"]) == ("storage.created", 1)
+    assert states_of(steps) == ["begin", "present", "receive_callback", "accept_tokens"]
     assert not (world.state / "audit.jsonl").exists()
-    assert [line.get("attempt") for line in lines] == [None, None, 3, 3]
+    assert [line.get("attempt") for line in steps] == [None, None, 3, 3]
     world.run("refresh", "demo")
     told = (world.state / "audit.jsonl").read_text().splitlines()
     assert len(told) == len(events_of(world))

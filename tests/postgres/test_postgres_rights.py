@@ -24,7 +24,15 @@ from stayfast.storage.postgres import PostgresStorage
 from stayfast.storage.postgres.driver import GRANTS
 from stayfast.storage.postgres.schema import STEPS
 from stayfast.testing.sample_logins import ORIGIN
-from stayfast.testing.storage_contract import NOW, complete, finished, further, pending, saved
+from stayfast.testing.storage_contract import (
+    NOW,
+    complete,
+    finished,
+    further,
+    pending,
+    records_of_logins,
+    saved,
+)
 
 
 def test_the_database_sees_no_secret_and_no_name(
@@ -78,7 +86,7 @@ def test_the_granted_rights_are_enough(
         saved(storage, [login, further(login)])
         lease.keep()
     assert [one.id for one in storage.summaries()] == [login.id]
-    assert [event.seq for event in host().events()] == [1, 2]
+    assert len(records_of_logins(host())) == 2
     assert storage.problems() == []
     storage.close()
 
@@ -245,12 +253,13 @@ def test_a_log_is_pruned_and_set_aside(host: Host, server: PostgresServer, datab
     tokens = OAuthTokens(access_token="token", issued_at=NOW)
     import_tokens(storage, config, tokens, "here")
     forget_login(storage, import_tokens(storage, config, tokens, "gone"))
+    last = storage.events()[-1].seq
     assert storage.prune(time.time() - 3600) is None
     done = storage.prune(time.time() + 1)
     assert done is not None
-    assert (done.first, done.last, done.logins) == (1, 9, 1)
+    assert (done.first, done.last, done.logins) == (1, last, 1)
     assert storage.verify().findings == []
-    assert [event.seq for event in storage.events(after=9)] == [10]
+    assert [event.seq for event in storage.events()] == [last + 1]
     server.execute(database, "INSERT INTO audit SELECT seq + 1, body, mac FROM audit")
     with pytest.raises(Damaged):
         import_tokens(storage, config, tokens, "late")
@@ -273,7 +282,7 @@ def test_hosts_write_one_chain(host: Host) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [event.seq for event in storages[0].events()] == list(range(1, 61))
+    assert len(records_of_logins(storages[0])) == 60
     assert storages[1].verify().findings == []
 
 

@@ -25,13 +25,13 @@ Key = tuple[int, bytes]
 
 @pytest.fixture
 def forward(tmp_path: Path) -> tuple[Vault, Wanderer, Key]:
-    """A vault with 20 ordinary records, the one that began it, and 30 since."""
+    """A vault with 20 ordinary records, the one that turned the mode on, and 30 since."""
     tmp_path.chmod(0o700)
     vault = vault_in(str(tmp_path))
     wanderer = Wanderer(vault, 5, 8)
-    wanderer.steps(20, at_once=10)
+    wanderer.fill(20)
     key = parse_key(vault.go_forward_secure())
-    wanderer.steps(30, at_once=10)
+    wanderer.fill(51)
     return vault, wanderer, key
 
 

@@ -24,7 +24,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[bytes], Log
     place = tmp_path_factory.mktemp("exported")
     place.chmod(0o700)
     vault = vault_in(str(place))
-    Wanderer(vault, 3, 9).steps(LINES, at_once=10)
+    Wanderer(vault, 3, 9).fill(LINES)
     AuditFile(str(place / "audit.jsonl"), vault).catch_up()
     with vault._vault_connection.reading() as opened:
         assert opened is not None

@@ -34,7 +34,7 @@ def test_what_was_done_to_the_log_is_noticed(tmp_path: Path, deed: str) -> None:
     tmp_path.chmod(0o700)
     login = finished()
     saved(vault(tmp_path), [login])
-    for _ in range(4):
+    while len(vault(tmp_path).events()) < 5:
         login = further(login)
         saved(vault(tmp_path), [login])
     assert (len(vault(tmp_path).events()), vault(tmp_path).problems()) == (5, [])
@@ -47,7 +47,7 @@ def test_what_was_done_to_the_log_is_noticed(tmp_path: Path, deed: str) -> None:
 
 
 @pytest.mark.parametrize("deed", ["UPDATE audit SET mac = x'00' WHERE seq = 1",
-                                  "INSERT INTO audit SELECT 3, body, mac FROM audit WHERE seq = 2"])  # fmt: skip
+                                  "INSERT INTO audit SELECT max(seq) + 1, body, mac FROM audit"])  # fmt: skip
 def test_a_check_follows_the_chain(tmp_path: Path, deed: str) -> None:
     """A link that was edited, and a record more than the integrity record knows, are found by a check."""
     tmp_path.chmod(0o700)

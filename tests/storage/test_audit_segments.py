@@ -32,9 +32,9 @@ class Grown:
         self.place = place
         self.vault = vault_in(str(place))
         self.wanderer = Wanderer(self.vault, 30, 3)
-        self.wanderer.steps(60, at_once=20)
+        self.wanderer.fill(60, at_once=20)
         self.moment = time.time()
-        self.wanderer.steps(40, at_once=20)
+        self.wanderer.fill(100, at_once=20)
         self.file = AuditFile(str(place / "audit.jsonl"), self.vault)
 
     def do(self, *deeds: str) -> None:

@@ -47,7 +47,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
     place = tmp_path_factory.mktemp("log")
     place.chmod(0o700)
     vault = vault_in(str(place))
-    Wanderer(vault, 9, 4).steps(LINES, at_once=20)
+    Wanderer(vault, 9, 4).fill(LINES, at_once=20)
     log = Log(vault)
     yield log
     log.connection.close()

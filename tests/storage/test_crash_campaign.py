@@ -27,7 +27,7 @@ from stayfast.testing.crash_driver import (
     Point,
     unavailable,
 )
-from stayfast.testing.storage_contract import finished, saved
+from stayfast.testing.storage_contract import finished, records_of_logins, saved
 from transitions_of import LOGIN, before, step, vault_in
 
 FAILURES = [ENOSPC, EIO, EINTR, NOTHING_WRITTEN]
@@ -102,7 +102,7 @@ class Campaign:
             assert version == at, outcome
         assert version in {at, at + 1}, outcome
         assert storage.read(self.bystander.id) == self.bystander, outcome
-        assert len(storage.events()) == 1 + version, outcome
+        assert len(records_of_logins(storage)) == 1 + version, outcome
         self.go_on(storage, login or self.first, outcome)
         storage.close()
         shutil.rmtree(place)

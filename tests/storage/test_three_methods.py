@@ -33,6 +33,7 @@ from stayfast.testing.storage_contract import (
     finished,
     further,
     pending,
+    records_of_logins,
     saved,
 )
 
@@ -189,7 +190,7 @@ def test_the_view_tells_a_legal_story(tmp_path: Path) -> None:
         assert view.load_tokens("acme") == SECOND
         assert (view.delete_tokens("acme"), view.delete_tokens("acme")) == (True, False)
         assert view.load_tokens("acme") is None
-        events = view.storage.events()
+        events = records_of_logins(view.storage)
         steps = [(e.members["trigger"], e.members["from"], e.members["to"]) for e in events]
         assert set(steps) <= rows
         versions = {one.id: one.version for one in view.storage.summaries()}

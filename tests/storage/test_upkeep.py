@@ -25,7 +25,7 @@ from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.keys.sources import KINDS
 from stayfast.storage.migrating import import_tokens, ledger_over, migrate
 from stayfast.testing.sample_logins import change, further, pending
-from stayfast.testing.storage_contract import finished, saved
+from stayfast.testing.storage_contract import finished, records_of_logins, saved
 
 
 @pytest.fixture
@@ -400,7 +400,7 @@ def test_tokens_without_room_wait_in_memory_and_are_saved_by_whoever_comes_next(
     assert b"token" not in spilled.read_bytes()
     assert opened.read(login.id) == login  # as it will be
     assert opened.find(account_alias("one", "default")) == login
-    assert len(opened.events()) == 1
+    assert len(records_of_logins(opened)) == 1
 
     later = vault(place, XDG_RUNTIME_DIR=str(run))
     with later.lease(login.id, wait=0):

@@ -23,7 +23,14 @@ from stayfast.engine.errors import (
 from stayfast.engine.record import account_alias
 from stayfast.storage import EncryptedFileStorage, open_storage
 from stayfast.storage.vault.header import FORMAT
-from stayfast.testing.storage_contract import change, finished, further, pending, saved
+from stayfast.testing.storage_contract import (
+    change,
+    finished,
+    further,
+    pending,
+    records_of_logins,
+    saved,
+)
 
 
 @pytest.fixture
@@ -311,7 +318,7 @@ def test_processes_never_lose_an_update(place: Path) -> None:
     counted = vault(place).read(login.id)
     assert counted is not None
     assert counted.version == 101
-    assert len(vault(place).events()) == 101
+    assert len(records_of_logins(vault(place))) == 101
 
 
 _WRITER = """
@@ -346,7 +353,7 @@ def test_kill_9_at_any_moment_loses_nothing(place: Path) -> None:
         assert found is not None
         assert found.version in {last, last + 1}
         assert opened.problems() == []
-        assert len(opened.events(limit=100_000)) == found.version
+        assert len(records_of_logins(opened)) == found.version
         with opened.lease(login.id, wait=0):
             pass
 

@@ -18,7 +18,14 @@ from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.private_file import ensure_directory, write_private
 from stayfast.storage.vault.header import decode_copy, encode_copy
-from stayfast.testing.storage_contract import change, finished, further, pending, saved
+from stayfast.testing.storage_contract import (
+    change,
+    finished,
+    further,
+    pending,
+    records_of_logins,
+    saved,
+)
 
 
 @pytest.fixture
@@ -75,7 +82,7 @@ def test_a_refused_commit_leaves_no_transaction_open(place: Path) -> None:
         saved(impatient(storage), [further(login, reason="refused")])
     assert storage.read(login.id) == login
     saved(storage, [further(login, reason="taken")])
-    assert len(storage.events()) == 2
+    assert len(records_of_logins(storage)) == 2
     assert storage.problems() == []
 
 
@@ -120,10 +127,10 @@ def test_tokens_that_meet_a_reader_are_kept_and_brought_in(place: Path) -> None:
         assert [one.version for one in storage.summaries()] == [arrival.login.version]
         with pytest.raises(StorageError), storage.lease(login.id, wait=0):
             pytest.fail("the lease was given")
-        assert len(storage.events()) == 1
+        assert len(records_of_logins(storage)) == 1
     later = vault(place, XDG_RUNTIME_DIR=str(run))
     assert later.read(login.id) == arrival.login
-    assert [one.members.get("trigger") for one in later.events()][1:] == ["accept_tokens"]
+    assert [one.members.get("trigger") for one in records_of_logins(later)][1:] == ["accept_tokens"]
     assert list((run / "stayfast").iterdir()) == []
     assert later.problems() == []
 
@@ -198,7 +205,7 @@ def test_a_full_disk_at_any_moment(small_disk: Path, leave: int) -> None:
         assert opened.read(login.id) == newest
         assert opened.problems() == []
     saved(storage, [further(newest)])
-    assert len(vault(small_disk).events(limit=1000)) == newest.version + 1
+    assert len(records_of_logins(vault(small_disk))) == newest.version + 1
 
 
 @pytest.mark.parametrize("leave", [0, 4096, 12288, 20480, 28672])
@@ -313,7 +320,7 @@ def test_damage_to_one_login_spares_the_others(place: Path, deed: str, column: s
     assert opened.problems()
     saved(opened, [further(two)])
     assert vault(place).read(two.id) == further(two)
-    assert len(opened.events()) == 4
+    assert len(records_of_logins(opened)) == 4
 
 
 def test_every_bit_of_the_header_counts(place: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -13,11 +14,22 @@ from pathlib import Path
 
 import pytest
 from stayfast.engine import cbor
+from stayfast.engine.audit.events import EventKind
 from stayfast.engine.errors import Damaged, LoginBusy, NewerFormat
+from stayfast.engine.ports import Storage
 from stayfast.engine.record import account_alias
-from stayfast.storage import EncryptedFileStorage
+from stayfast.interfaces.audit.lines import line_of
+from stayfast.interfaces.audit.schema import schema
+from stayfast.storage import EncryptedFileStorage, MemoryStorage, open_storage
+from stayfast.storage.capabilities import capabilities_of
 from stayfast.storage.vault.header import FORMAT, Header, decode_copy, encode_copy
-from stayfast.testing.storage_contract import finished, saved
+from stayfast.testing.storage_contract import (
+    change,
+    finished,
+    pending,
+    records_of_logins,
+    saved,
+)
 
 _SAVE = """
 import sys
@@ -59,6 +71,64 @@ def test_a_crowd_makes_one_vault(place: Path) -> None:
     assert len(list(vault(place).summaries())) == 6
     assert len(list((place / "c").glob("*.key"))) == 1
     assert vault(place).problems() == []
+    assert created_in(vault(place)) == [1]
+
+
+def created_in(storage: Storage) -> list[int]:
+    """The numbers of the records which say that the storage was created."""
+    kinds = [(one.seq, one.members["event"]) for one in storage.events()]
+    return [seq for seq, kind in kinds if kind == EventKind.STORAGE_CREATED]
+
+
+KINDS = {
+    "keyfile": {},
+    "passphrase": {"passphrase": lambda: "canary one and two"},
+    "command": {
+        "environ": {"STAYFAST_KEY_COMMAND": "echo canary-0123456789abcdef0123456789abcdef"}
+    },
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_log_begins_with_the_making(place: Path, kind: str) -> None:
+    """The first record says that the storage was created, with which kind of key, and nothing else."""
+    options = {"state_dir": str(place / "s"), "config_dir": str(place / "c"), "environ": {}}
+    storage = open_storage("file", **{**options, **KINDS[kind]})
+    assert (list(storage.events()), (place / "s").exists()) == ([], False)  # asking makes nothing
+    storage.probe()
+    (created,) = storage.events()
+    assert created.seq == 1
+    assert created.members["event"] == EventKind.STORAGE_CREATED
+    assert created.members["detail"] == f"key={kind}"
+    line = line_of(created)
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.validate(json.loads(json.dumps(line)), schema())
+    assert str(place) not in str(line)
+    assert "canary" not in str(line)
+    log = capabilities_of(storage).log
+    assert log is not None
+    assert log.verify().findings == []
+
+
+def test_observers_get_the_making_once_and_before_the_first_login(place: Path) -> None:
+    """Whoever makes the storage gives that record out with its first commit, and nobody gives it again."""
+    first, second = vault(place), vault(place)
+    first.probe()
+    recorded = first.commit([change(finished("one"))])
+    assert [one.members["event"] for one in recorded] == ["storage.created", "login.transition"]
+    assert recorded == list(first.events())
+    for storage in (first, second, vault(place)):
+        given = storage.commit([change(pending(state=str(id(storage))))])
+        assert [one.members["event"] for one in given] == ["login.transition"]
+    assert created_in(first) == [1]
+
+
+def test_a_memory_storage_records_logins_alone() -> None:
+    """It is made with its process and ends with it, so its making is nothing to prove."""
+    storage = MemoryStorage()
+    storage.probe()
+    saved(storage, [pending()])
+    assert (created_in(storage), len(storage.events())) == ([], 1)
 
 
 def traced(place: Path, what: list[str], number: int) -> subprocess.CompletedProcess[str]:
@@ -105,7 +175,8 @@ def go_wrong(place: Path, effect: str, name: str, occurrence: int) -> str:
     saved(opened, [finished()])
     assert opened.find(account_alias("acme", "default")) is not None
     assert opened.problems() == []
-    assert len(opened.events()) == before + 1
+    assert len(records_of_logins(opened)) == before + 1
+    assert created_in(opened) == [1]
     return done.stdout.strip() or (done.stderr.strip().splitlines() or [""])[-1]
 
 

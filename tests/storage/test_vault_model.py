@@ -47,7 +47,8 @@ class Vaults(RuleBasedStateMachine):
         self.vaults = [self.open(), self.open()]
         self.logins: dict[str, Login] = {}
         self.old: list[Login] = []  # versions that are no longer the newest
-        self.events = 0
+        self.vaults[0].probe()
+        self.events = len(self.vaults[1].events())  # what the storage recorded of itself
         self.begun = 0
         self.clock = ManualClock(NOW)
 

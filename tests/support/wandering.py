@@ -60,6 +60,15 @@ class Wanderer:
         for _ in range(count // at_once):
             self.ledger.commit([self.draft() for _ in range(at_once)])
 
+    def fill(self, last: int, *, at_once: int = 10) -> None:
+        """Save steps until the log ends with record ``last``, whatever the storage records of itself."""
+        storage = self.ledger.storage
+        storage.probe()  # makes it
+        left = last - len(storage.events(limit=last))
+        while left > 0:
+            self.ledger.commit([self.draft() for _ in range(min(left, at_once))])
+            left -= at_once
+
     def _sets(self, login: Login, trigger: Trigger) -> dict[str, Any]:
         fresh = Challenge(
             verifier=Secret("v"), state=Secret(f"{login.id}{login.version}"), nonce=Secret("n")
