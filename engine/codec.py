@@ -21,6 +21,7 @@ from .record import (
     Presentation,
     Setback,
     Summary,
+    UnreadAnswer,
 )
 from .secret import Secret
 from .table import State
@@ -135,6 +136,17 @@ def _login_members(login: Login) -> dict[str, Any]:
             retry_at=setback.retry_at,
             message=setback.message,
         ),
+        unread=login.unread and _unread_members(login.unread),
+    )
+
+
+def _unread_members(answer: UnreadAnswer) -> dict[str, Any]:
+    return _present(
+        status=answer.status,
+        received_at=float(answer.received_at),
+        body=answer.body.reveal().encode("latin-1"),
+        content_type=answer.content_type,
+        date=answer.date,
     )
 
 
@@ -225,6 +237,19 @@ def _login(members: Mapping[str, Any]) -> Login:
         )
         if setback
         else None,
+        unread=_unread(members.get("unread")),
+    )
+
+
+def _unread(members: Mapping[str, Any] | None) -> UnreadAnswer | None:
+    if not members:
+        return None
+    return UnreadAnswer(
+        status=members["status"],
+        received_at=members["received_at"],
+        body=Secret(members["body"].decode("latin-1")),
+        content_type=members.get("content_type"),
+        date=members.get("date"),
     )
 
 

@@ -28,6 +28,8 @@ class Reason(StrEnum):
     """A process sent the code and stopped. The code was sent again, and the provider refused it."""
     BAD_TOKEN_RESPONSE = "bad_token_response"
     """Something came back for the code that holds no usable tokens."""
+    ANSWER_UNREADABLE = "answer_unreadable"
+    """The provider reported success in an answer that cannot be read; it is kept, sealed."""
     TOKEN_MISSING = "token_missing"
     """The token response holds no access token."""
     TOKEN_MALFORMED = "token_malformed"

@@ -106,6 +106,25 @@ class Setback:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadAnswer:
+    """A success of the token endpoint that this version cannot read, and that may hold tokens.
+
+    Attributes:
+        status: The HTTP status.
+        received_at: When it came, POSIX seconds.
+        body: Its octets, one character each, up to a limit.
+        content_type: What it called itself.
+        date: The provider's own clock (HTTP ``Date``).
+    """
+
+    status: int
+    received_at: float
+    body: Secret
+    content_type: str | None = None
+    date: str | None = None
+
+
 ExchangeKind: TypeAlias = Literal["code", "refresh"]
 
 
@@ -149,6 +168,7 @@ class Login:
         identity: Whose they are, where an ID token said so.
         replaces: Whether it takes the place of the account's older login, even of another person.
         setback: Why the last refresh brought no tokens.
+        unread: An answer that may hold tokens. The next tokens, and the end of the login, erase it.
     """
 
     id: str
@@ -168,6 +188,7 @@ class Login:
     identity: Identity | None = None
     replaces: bool = False
     setback: Setback | None = None
+    unread: UnreadAnswer | None = None
 
     def __copy__(self) -> Login:
         return self
@@ -189,7 +210,7 @@ class Login:
         if exchange is not None:
             members["exchange"] = replace(exchange, code=None)
         config = replace(self.config, client_secret=None)
-        return _login_of, ({**members, "config": config, "challenge": None},)
+        return _login_of, ({**members, "config": config, "challenge": None, "unread": None},)
 
     @property
     def provider(self) -> str:

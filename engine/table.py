@@ -45,6 +45,7 @@ class Trigger(StrEnum):
     ACCEPT_TOKENS = "accept_tokens"
     REJECT_CODE = "reject_code"
     SLOW_DOWN = "slow_down"
+    KEEP_ANSWER = "keep_answer"
     TIME_OUT = "time_out"
     CANCEL = "cancel"
     EXPIRE = "expire"
@@ -133,6 +134,12 @@ TABLE: Final[tuple[Row, ...]] = (
         Guard.POLLS,
     ),
     Row(
+        _T.KEEP_ANSWER, _S.AWAITING_CALLBACK, _S.AWAITING_CALLBACK,
+        "a poll was answered with success that cannot be read: the answer is kept, polls end",
+        "RFC 8628 §3.5",
+        Guard.POLLS,
+    ),
+    Row(
         _T.DENY, _S.AWAITING_CALLBACK, _S.IDLE,
         "a valid callback or poll says no",
         "RFC 6749 §4.1.2.1, RFC 8628 §3.5",
@@ -152,6 +159,13 @@ TABLE: Final[tuple[Row, ...]] = (
         Guard.SENDS_CODE,
     ),
     Row(
+        _T.KEEP_ANSWER, _S.EXCHANGING, _S.EXCHANGING,
+        "the code was answered with success that cannot be read: the answer is kept, "
+        "the code is not sent again",
+        "RFC 6749 §4.1.2",
+        Guard.SENDS_CODE,
+    ),
+    Row(
         _T.TIME_OUT, _S.EXCHANGING, _S.IDLE,
         "the deadline passed while the code could not be exchanged",
         "",
@@ -165,7 +179,7 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row(
         _T.POSTPONE_REFRESH, _S.EXCHANGING, _S.EXPIRED,
-        "network error, 5xx or 429: the refresh token is untouched, try later",
+        "no usable answer: the refresh token is kept for a later try, whether the provider acted or not",
         "",
         Guard.SENDS_REFRESH_TOKEN,
     ),

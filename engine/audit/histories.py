@@ -27,12 +27,12 @@ _FREE: Final = frozenset(
     if row.guard not in {Guard.SENDS_CODE, Guard.SENDS_REFRESH_TOKEN}
 )
 _ENTERED_BY: Final = {
-    Guard.SENDS_CODE: Trigger.RECEIVE_CALLBACK.value,
-    Guard.SENDS_REFRESH_TOKEN: Trigger.REFRESH.value,
+    Guard.SENDS_CODE: {Trigger.RECEIVE_CALLBACK.value, Trigger.KEEP_ANSWER.value},
+    Guard.SENDS_REFRESH_TOKEN: {Trigger.REFRESH.value},
 }
-"""The trigger that must have led into ``exchanging``, by guard.
+"""The triggers that may have led into ``exchanging``, by guard.
 
-A log has no record of the exchange that the guard looks at. The trigger that began it says the same.
+A log has no record of the exchange that the guard looks at. The trigger before says the same.
 """
 
 
@@ -129,7 +129,7 @@ class Histories:
             )
         elif whole:
             entered = _ENTERED_BY.get(row.guard) if row and row.guard else None
-            if entered is not None and before.trigger != entered:
+            if entered is not None and before.trigger not in entered:
                 self._say(
                     FindingCode.ILLEGAL_TRANSITION,
                     seq,

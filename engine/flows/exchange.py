@@ -29,12 +29,14 @@ from ..record import Setback, TokensNotSaved, account_alias, account_names
 from ..table import Trigger
 from .job import JobKind
 from .ledger import Circumstances
+from .unread import KEPT_FOR, as_it_came, show_hint, unread_error, worth_keeping
 
 if TYPE_CHECKING:
     from ..oauth.id_token import Identified
     from ..oauth.signing_keys import Keys
+    from ..oauth.tokens import OAuthTokens
     from ..ports import Http, HttpRequest, HttpResponse, Lease
-    from ..record import Login
+    from ..record import Login, UnreadAnswer
     from .dependencies import Dependencies
     from .job import Job
 
@@ -64,7 +66,9 @@ class CodeExchange:
 
         Raises:
             AuthFailed: The provider refused the code; the login is idle.
-            NetworkError: No answer; the login is still exchanging and can be resumed.
+            NetworkError: No usable answer; the login is still exchanging and can be resumed.
+            ProviderError: The answer may hold tokens and cannot be read; it is kept, and the code
+                is not sent again.
             TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
         """
         login, lease = job.login, job.lease
@@ -72,7 +76,10 @@ class CodeExchange:
         if challenge is None or login.presentation is None:
             msg = f"login {login.short_id} has lost what its code belongs to"
             raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
+        if login.unread is not None:
+            return self._read_again(job, login.unread)
         again = job.again
+        response: HttpResponse | None = None
         request = code_request(
             login.config,
             saved_callback(login),
@@ -88,8 +95,47 @@ class CodeExchange:
         except ProviderError as error:
             raise self._reject(login, lease, error, again=again) from error
         except NetworkError as error:
+            self._keep_answer(login, lease, response, error)
             error.hint = f"stayfast resume {login.short_id}"
             raise
+        return self._accept(job, identified)
+
+    def _keep_answer(
+        self, login: Login, lease: Lease, response: HttpResponse | None, error: NetworkError
+    ) -> None:
+        """Keep an answer that cannot be used, if one came and it may hold tokens.
+
+        Raises:
+            ProviderError: It may; the login waits for somebody who can read it.
+        """
+        unread = worth_keeping(response) if response is not None else None
+        if unread is None:
+            return
+        now = self._dependencies.clock.now()
+        kept = self._dependencies.ledger.advance(
+            login,
+            Trigger.KEEP_ANSWER,
+            lease=lease,
+            reason=Reason.ANSWER_UNREADABLE,
+            circumstances=Circumstances(http_status=unread.status),
+            unread=unread,
+            deadline=max(login.deadline or now, now + KEPT_FOR),
+        )
+        raise unread_error(kept) from error
+
+    def _read_again(self, job: Job, answer: UnreadAnswer) -> Login:
+        """Read the answer that an earlier version, or an earlier try, could not read.
+
+        Raises:
+            ProviderError: It still cannot be read; nothing has changed.
+        """
+        login = job.login
+        keys = self._identification.keys_at_hand(login.config)
+        try:
+            tokens = judge_token_response(login.config, as_it_came(answer))
+            identified = self._identification.identify(login, tokens, keys)
+        except (NetworkError, ProviderError) as error:
+            raise unread_error(login) from error
         return self._accept(job, identified)
 
     def _keys(self, login: Login, *, again: bool) -> Keys | None:
@@ -142,6 +188,8 @@ class CodeExchange:
             AuthCancelled: The user declined; the login is idle.
             AuthFailed: The provider answered with another error; the login is idle.
             LoginTimedOut: The code has expired; the login is idle.
+            ProviderError: The answer may hold tokens and cannot be read; it is kept, and no
+                further poll is sent.
             TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
         """
         login, lease = job.login, job.lease
@@ -150,11 +198,15 @@ class CodeExchange:
         if grant is None:
             msg = f"login {login.short_id} is not a device login"
             raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
+        if login.unread is not None:
+            return self._read_again(job, login.unread)
+        response: HttpResponse | None = None
         try:
             keys = self._identification.keys_at_hand(login.config)
             response = send_under(job, self._dependencies.http, poll_request(login.config, grant))
             answer = judge_poll(login.config, response)
         except NetworkError as error:
+            self._keep_answer(login, lease, response, error)
             return Verdict(kind=VerdictKind.UNANSWERED, message=error.message)
         except ProviderError as error:
             # Some providers answer invalid_grant, not expired_token, for a code that has expired.
@@ -255,6 +307,7 @@ class CodeExchange:
                 presentation=None,
                 exchange=None,
                 deadline=None,
+                unread=None,
             )
             older = self._filed(login, account)
             # no lease is needed: a process that is refreshing the older login right now finds
@@ -334,6 +387,10 @@ class RefreshExchange:
         if tokens is None or tokens.refresh_token is None:
             msg = f"login {login.short_id} has no refresh token"
             raise TokenExpired(msg, hint=f"stayfast login {login.provider}")
+        if login.unread is not None:
+            read = self._read_again(job, login.unread, tokens)
+            if read is not None:
+                return read
         request = refresh_request(login.config, tokens.refresh_token)
         lost = login.setback is not None and login.setback.lost
         job = replace(job, again=job.again or lost)
@@ -352,13 +409,32 @@ class RefreshExchange:
             identified = self._identification.identify_refreshed(login, fresh, keys)
         except NetworkError as error:
             said = Circumstances(http_status=response.status)
+            unread = worth_keeping(response)
+            if unread is not None:
+                error.message += "; it is kept, sealed, with the login"
+                error.hint = show_hint(login)
             trouble = self._trouble(login, response, error)
-            self._postpone(login, lease, Reason.PROVIDER_BUSY, trouble, said)
+            reason = Reason.PROVIDER_BUSY if unread is None else Reason.ANSWER_UNREADABLE
+            self._postpone(login, lease, reason, trouble, said, unread=unread)
             raise
         except ProviderError as error:
             raise self._refused(login, lease, error, again=again) from error
+        return self._arrived(job, identified)
+
+    def _read_again(self, job: Job, answer: UnreadAnswer, previous: OAuthTokens) -> Login | None:
+        """The login with the tokens of an answer that could not be read before, if it can now."""
+        login = job.login
+        keys = self._identification.keys_at_hand(login.config) if previous.id_token else None
+        try:
+            fresh = judge_token_response(login.config, as_it_came(answer), previous=previous)
+            identified = self._identification.identify_refreshed(login, fresh, keys)
+        except (NetworkError, ProviderError):
+            return None
+        return self._arrived(job, identified)
+
+    def _arrived(self, job: Job, identified: Identified) -> Login:
         arrived = replace(
-            login,
+            job.login,
             tokens=identified.tokens,
             identity=identified.identity,
             reason=identified.reason.value if identified.reason else None,
@@ -396,6 +472,7 @@ class RefreshExchange:
             identity=arrived.identity,
             exchange=None,
             setback=None,
+            unread=None,
         )
 
     def _setback(
@@ -443,6 +520,7 @@ class RefreshExchange:
         reason: Reason,
         setback: Setback,
         circumstances: Circumstances | None = None,
+        unread: UnreadAnswer | None = None,
     ) -> None:
         self._dependencies.ledger.advance(
             login,
@@ -452,6 +530,7 @@ class RefreshExchange:
             circumstances=circumstances or Circumstances(),
             exchange=None,
             setback=setback,
+            unread=unread or login.unread,
         )
 
     def _refused(
@@ -494,10 +573,17 @@ class RefreshExchange:
         return TokenRefreshFailed(
             f"{login.provider} needs a new sign-in: "
             f"the provider rejected the refresh token ({because})",
-            why="an earlier refresh was interrupted before its answer could be saved"
-            if again
-            else None,
+            why=self._before(login, again=again),
             hint=f"stayfast login {login.provider}",
+        )
+
+    @staticmethod
+    def _before(login: Login, *, again: bool) -> str | None:
+        """What came before a refusal and may explain it."""
+        if login.unread is not None:
+            return f"an earlier answer could not be read; {show_hint(login)} prints it"
+        return (
+            "an earlier refresh was interrupted before its answer could be saved" if again else None
         )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..oauth.tokens import OAuthTokens
     from ..ports import Clock, Lease, Observer, Storage
     from ..reasons import Refusal
-    from ..record import Challenge, Exchange, Identity, Login, Presentation, Setback
+    from ..record import Challenge, Exchange, Identity, Login, Presentation, Setback, UnreadAnswer
 
 
 class Amendment(TypedDict, total=False):
@@ -32,6 +32,7 @@ class Amendment(TypedDict, total=False):
     account: str
     deadline: float | None
     setback: Setback | None
+    unread: UnreadAnswer | None
 
 
 class Decision(Amendment, total=False):
@@ -64,6 +65,7 @@ _FAILURES = frozenset(
         Trigger.DENY,
         Trigger.REJECT_CODE,
         Trigger.TIME_OUT,
+        Trigger.KEEP_ANSWER,
         Trigger.POSTPONE_REFRESH,
         Trigger.REJECT_REFRESH,
     }
@@ -153,6 +155,7 @@ class Ledger:
                 exchange=None,
                 tokens=None,
                 setback=None,
+                unread=None,
                 deadline=None,
             )
         event = self._event(login, after, trigger, now, circumstances)
@@ -250,6 +253,6 @@ def _outcome(trigger: Trigger, reason: str | None) -> Outcome:
 
 def _attempt(before: Login, after: Login) -> int | None:
     """The version at which the exchange began that a transition begins or ends."""
-    if after.state is State.EXCHANGING:
+    if after.state is State.EXCHANGING and before.state is not State.EXCHANGING:
         return after.version
     return before.version if before.state is State.EXCHANGING else None

@@ -37,7 +37,8 @@ and the record says what may have happened:
 * "challenge": nobody was asked. Ask.
 * "awaiting_callback": the user may answer at any time. Wait by the same address or device code;
   where that cannot be had, draw new secrets, and refuse answers to the old ones from then on.
-* "exchanging": the request may have been sent. Send it once more, under the lease.
+* "exchanging": the request may have been sent. Send it once more, under the lease. Where its answer
+  is kept (:mod:`.unread`), read that again, and send no code.
 * "authenticated", "expired", "refresh_failed": finished. Only refresh and logout change it.
 * "idle": over. The record says why.
 
@@ -379,6 +380,7 @@ class Conductor:
         Raises:
             AuthFailed, LoginTimedOut, NotFound: It is over; the message says why.
             NetworkError, TokenRefreshFailed: As the interrupted exchange turns out.
+            ProviderError: Its answer is kept, and still cannot be read.
         """
         if login.state is State.IDLE:
             raise _epitaph(login)
@@ -389,6 +391,10 @@ class Conductor:
         if login.state is State.EXCHANGING:
             self._begin.check_deadline(login, lease)
             return self.jobs.send_code(login, lease, again=True)
+        if login.unread is not None:  # a device code was answered, and is not sent again
+            self._begin.check_deadline(login, lease)
+            answered = self.jobs.poll(login, lease)
+            return answered if isinstance(answered, Login) else None
         return None
 
     def _reopen(self, login: Login, transports: Sequence[Transport]) -> Session | None:

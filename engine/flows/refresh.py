@@ -243,4 +243,8 @@ class Refresh:
             login = self._dependencies.ledger.advance(
                 login, Trigger.REFRESH, lease=lease, exchange=sending
             )
-        return self._jobs.refresh(login, lease, again=again)
+        done = self._jobs.refresh(login, lease, again=again)
+        # tokens of an answer that was kept for long may have ended, and still hold what renews them
+        if login.unread is not None and not self.usable(done.summary(), 0.0):
+            return self._refresh(done, lease, force=force)
+        return done

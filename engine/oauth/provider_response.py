@@ -133,6 +133,19 @@ def judge(response: HttpResponse, asked: str) -> dict[str, Any]:
     raise NetworkError(_unsettled(response, asked, code), hint="try again in a while")
 
 
+def may_hold_tokens(response: HttpResponse) -> bool:
+    """Whether an answer that cannot be used reports success and may hold tokens all the same.
+
+    A page, an empty body, an error and an object without a word of tokens hold none: they come
+    from somebody on the way, or from a provider that has not acted.
+    """
+    text = _text(response)
+    if response.status // 100 != 2 or not text or text[0] == "<":
+        return False
+    members = read_members(response)
+    return members is None or (error_code(members) is None and "token" in text.lower())
+
+
 def error_code(members: Mapping[str, Any]) -> str | None:
     """The OAuth error code in ``members``, if they report an error.
 

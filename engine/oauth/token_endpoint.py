@@ -118,8 +118,9 @@ def judge_token_response(
             that the answer leaves out, or leaves empty, stays what it was (RFC 6749 §6).
 
     Raises:
-        ProviderError: A definite no, or a readable answer that holds no tokens.
-        NetworkError: The matter is not settled; what was sent is untouched.
+        ProviderError: A definite no, or tokens that must not be used.
+        NetworkError: The matter is not settled. :func:`~.provider_response.may_hold_tokens` says
+            whether the answer is worth keeping.
     """
     members = judge(response, "token request")
     found: dict[str, Any] = members
@@ -144,7 +145,8 @@ def judge_token_response(
             found, received_at=response.received_at, server_date=server_date(response)
         )
     except ProviderError as error:
-        if previous is not None:  # {"status": "maintenance"}: no word about the refresh token
+        # {"status": "maintenance"} is no word about what was sent
+        if previous is not None or error.reason == "token_missing":
             raise NetworkError(
                 f"the answer to the token request cannot be used: {error.message}",
                 hint="try again in a while",

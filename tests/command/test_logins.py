@@ -11,6 +11,7 @@ from stayfast.engine.table import State
 from stayfast.interfaces.audit.schema import schema
 from stayfast.testing import grants, user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 
 
 def test_a_login_by_the_browser_and_all_that_follows(world: World) -> None:
@@ -259,3 +260,25 @@ def test_another_person_is_kept_beside_the_first_or_replaces_them(
 
     assert world.run("login", "demo", "--via", "loopback", "--replace").code == 0
     assert len(world.run("status", "--json").json["logins"]) == 2
+
+
+def test_an_answer_that_cannot_be_read_is_shown_on_demand_only(world: World) -> None:
+    """The tokens in it are printed by the command that the hint names, and by no other."""
+    world.server.misbehave("token", Fault(kind=FaultKind.TEXT, before=b"!"))
+    failed = world.run("login", "demo", "--via", "loopback")
+    assert failed.code == 1
+    token = world.server.state.tokens[-1].access_token
+    sent = world.server.counts["token:authorization_code"]
+    (waiting,) = world.run("status", "--json").json["pending"]
+    resumed = world.run("resume")
+    assert (resumed.code, resumed.out) == (1, "")
+    for said in (failed, resumed, world.run("audit", "show"), world.run("status", "-v", "demo")):
+        assert token not in said.out + said.err
+    shown = world.run("status", "--show-answer", waiting["login"])
+    assert (shown.code, shown.out[:1]) == (0, "!")
+    assert json.loads(shown.out[1:])["access_token"] == token
+    as_json = world.run("status", "--show-answer", waiting["login"], "--json")
+    assert (as_json.json["status"], as_json.json["body"]) == (200, shown.out)
+    assert world.server.counts["token:authorization_code"] == sent
+    assert world.run("cancel").code == 0
+    assert world.run("status", "--show-answer", waiting["login"]).code == 1

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 from logins import CHALLENGE, NOW, TOKENS
 from recorded import names, recorded
-from stayfast.engine.errors import ConfigInvalid, ConfigMissing, NotFound, ProviderError
+from stayfast.engine.errors import ConfigInvalid, ConfigMissing, NetworkError, NotFound, ProviderError
 from stayfast.engine.oauth.addresses import secure_address
 from stayfast.engine.oauth.authorization_request import authorization_url
 from stayfast.engine.oauth.device import device_request
@@ -335,7 +335,8 @@ def test_slack_nests_a_users_token_and_says_ok_false():
     assert "scope" not in found
     assert tokens("slack-token", "slack").token_type == "user"
     assert tokens("slack-refresh", "slack", TOKENS).refresh_token == "xoxe-1-new"
-    assert refused("slack-bot-only", "slack") is None
+    with pytest.raises(NetworkError):
+        tokens("slack-bot-only", "slack")
     assert refused("slack-refused", "slack") == "invalid_refresh_token"
 
 

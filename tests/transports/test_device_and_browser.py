@@ -129,6 +129,29 @@ def test_polls_wait_as_they_are_told(flow: Flow) -> None:
     assert flow.gaps == [5, 5, 10, 20, 40, 10, 15, 15]
 
 
+def test_a_poll_whose_answer_cannot_be_read_is_the_last(flow: Flow) -> None:
+    """The tokens may be in it: it is kept, and neither this process nor the next polls again."""
+    flow.goes_wrong(Fault(kind=FaultKind.TEXT, before=b"!", grant=GRANT_TYPE))
+    approve_at(flow, 0)
+    with pytest.raises(ProviderError):
+        flow.sign_in()
+    (saved,) = flow.storage.summaries()
+    login = flow.storage.read(saved.id)
+    assert login is not None
+    assert login.unread is not None
+    assert flow.server.state.tokens[-1].access_token in login.unread.body.reveal()
+    with pytest.raises(ProviderError):
+        flow.conductor.resume(login.id, [flow.transport])
+    assert (len(flow.http.polls), flow.storage.read(login.id)) == (1, login)
+
+
+def test_a_page_at_a_poll_is_followed_by_the_next(flow: Flow) -> None:
+    """A network's sign-in page with status 200 is no answer of the provider."""
+    flow.goes_wrong(Fault(kind=FaultKind.HTML, grant=GRANT_TYPE))
+    approve_at(flow, 0)
+    assert flow.sign_in().state is State.AUTHENTICATED
+
+
 def test_a_new_interval_is_obeyed(flow: Flow) -> None:
     """An interval that comes with slow_down is taken if it is longer; HTTP 429 counts as one."""
     flow.goes_wrong(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ....engine.errors import AuthRequired, Damaged
+from ....engine.errors import AuthRequired, Damaged, NotFound
+from ....engine.login_id import choose as choose_login
 from ....engine.oauth.token_status import introspection_request, judge_introspection
 from ....engine.table import State
 from ....storage.capabilities import capabilities_of
@@ -25,14 +26,23 @@ _MARKS = {State.AUTHENTICATED: "good", State.EXPIRED: "warn", State.REFRESH_FAIL
 @click.command()
 @click.argument("provider", required=False)
 @click.option("--check", is_flag=True, help="Ask the provider, too, whether the token is good.")
+@click.option(
+    "--show-answer",
+    metavar="LOGIN",
+    help="Print the answer of the provider that LOGIN keeps because it could not be read. "
+    "It may hold tokens.",
+)
 @takes_app
-def status(app: App, *, provider: str | None, check: bool) -> None:
+def status(app: App, *, provider: str | None, check: bool, show_answer: str | None) -> None:
     """The state of one provider, or of all.
 
     Exits with 4 if a token of any of them cannot be had without its user: nobody is signed in, a
     login still waits, or a refresh was refused. An expired token that will renew itself is fine.
     With 8 if something in the vault is not as it was saved.
     """
+    if show_answer is not None:
+        _show_answer(app, show_answer)
+        return
     finished, pending = _collect(app, provider)
     if provider is not None and not finished and not pending:
         app.assembly().catalogue.provider(provider)
@@ -44,6 +54,28 @@ def status(app: App, *, provider: str | None, check: bool) -> None:
     refused = pending or False in active.values()
     if refused or not finished or not all(_serves(app, one) for one in finished):
         sys.exit(AuthRequired.exit_code)
+
+
+def _show_answer(app: App, login_id: str) -> None:
+    """Print an answer that could not be read: to the letter, but at a terminal without controls."""
+    assembly, terminal = app.assembly(), app.terminal
+    chosen = choose_login(assembly.conductor.summaries(), login_id)
+    login = assembly.storage.read(chosen.id)
+    answer = login.unread if login else None
+    if login is None or answer is None:
+        msg = f"login {chosen.short_id} keeps no answer"
+        raise NotFound(msg, hint=f"stayfast status {chosen.provider}")
+    body = answer.body.reveal().encode("latin-1").decode("utf-8", "surrogateescape")
+    if terminal.json:
+        members = {"login": chosen.short_id, "provider": chosen.provider}
+        answered = {"status": answer.status, "received_at": timestamp(answer.received_at)}
+        shown = body.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        terminal.answer_json("answer/1", {**members, **answered, "body": shown})
+    elif sys.stdout.isatty():
+        terminal.tell(body)
+    else:
+        sys.stdout.buffer.write(body.encode("utf-8", "surrogateescape"))
+        sys.stdout.flush()
 
 
 def _show(
