@@ -11,7 +11,13 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 from logins import CHALLENGE, NOW, TOKENS
 from recorded import names, recorded
-from stayfast.engine.errors import ConfigInvalid, ConfigMissing, NetworkError, NotFound, ProviderError
+from stayfast.engine.errors import (
+    ConfigInvalid,
+    ConfigMissing,
+    NetworkError,
+    NotFound,
+    ProviderError,
+)
 from stayfast.engine.oauth.addresses import secure_address
 from stayfast.engine.oauth.authorization_request import authorization_url
 from stayfast.engine.oauth.device import device_request
