@@ -72,7 +72,7 @@ def _show_answer(app: App, login_id: str) -> None:
         shown = body.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         terminal.answer_json("answer/1", {**members, **answered, "body": shown})
     elif sys.stdout.isatty():
-        terminal.tell(body)
+        terminal.answer_line(body)
     else:
         sys.stdout.buffer.write(body.encode("utf-8", "surrogateescape"))
         sys.stdout.flush()
