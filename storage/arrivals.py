@@ -67,21 +67,25 @@ class Arrivals:
         keys: Callable[[], Keys | None],
         changes: Sequence[Change],
         commit: Callable[[], list[Recorded]],
+        bring_in: Callable[[str, int], None],
     ) -> list[Recorded]:
-        """Commit ``changes``. Tokens among them that cannot be saved are kept, whatever the reason.
+        """Commit ``changes``. Tokens that arrived and cannot be saved are kept, whatever the reason.
 
         Args:
             keys: The keys as they are at hand, be the storage as it may.
             changes: What is committed.
             commit: Commits it.
+            bring_in: Brings in what is kept of a login, under the lease with that fence.
 
         Raises:
             StorageConflict: The login has gone on.
             StorageError: It could not be done; ``kept`` names the place that has the tokens.
         """
-        if not any(change.event.trigger == Trigger.ACCEPT_TOKENS for change in changes):
+        if not arrived(changes):
+            self._bring_in_before(keys(), changes, bring_in)
             return commit()
         try:
+            self._bring_in_before(keys(), changes, bring_in)
             recorded = commit()
         except StorageConflict:
             raise
@@ -94,6 +98,20 @@ class Arrivals:
         if at_hand is not None:
             self.forget(at_hand, changes[-1].login.id)
         return recorded
+
+    def _bring_in_before(
+        self,
+        keys: Keys | None,
+        changes: Sequence[Change],
+        bring_in: Callable[[str, int], None],
+    ) -> None:
+        """Who changes a login without its lease has read it as it will be, so it must become so."""
+        if keys is None:
+            return
+        for change in changes:
+            kept = self.kept(keys, change.login.id)
+            if kept and kept[-1][0].version < change.login.version:
+                bring_in(change.login.id, change.fence)
 
     def keep(self, keys: Keys, changes: Sequence[Change]) -> str | None:
         """Keep ``changes`` and their events; gives the place, if one takes them."""
@@ -197,6 +215,18 @@ class Arrivals:
         for place in self._places:
             with suppress(OSError):
                 os.unlink(os.path.join(place, _name(keys, login_id)))
+
+
+def arrived(changes: Sequence[Change]) -> bool:
+    """Whether ``changes`` hold tokens that cannot be had again.
+
+    An import is committed together with the beginning of its login; its source still has the tokens.
+    """
+    begun = {change.login.id for change in changes if change.login.version == 1}
+    return any(
+        change.event.trigger == Trigger.ACCEPT_TOKENS and change.login.id not in begun
+        for change in changes
+    )
 
 
 def _unforeseen(error: OSError) -> StorageError:

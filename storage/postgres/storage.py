@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from ...engine.audit.verifier import check_lines
 from ...engine.codec import decode_login, decode_summary
 from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
+from ...engine.ports import Lease
 from ..arrivals import Arrivals
 from ..audit.check import check_log, file_keys
 from ..audit.kept_keys import new_audit_keys, read_audit_keys, write_audit_keys
@@ -48,7 +49,7 @@ from .schema import prepare
 if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
     from ...engine.audit.verifier import Verification
-    from ...engine.ports import Change, Lease
+    from ...engine.ports import Change
     from ...engine.record import Login, Summary
     from ..audit.segments import Pruned
     from ..keys.sealing import Keys
@@ -285,6 +286,7 @@ class PostgresStorage:
             lambda: self._opener.opened,
             changes,
             lambda: self._commits.changes(self._opener.keys(), changes),
+            lambda login_id, fence: self._bring_in(Lease(login_id, fence)),
         )
         created, self._opener.created = self._opener.created, []
         return [*created, *recorded]

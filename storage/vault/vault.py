@@ -82,8 +82,7 @@ from ...engine.errors import (
     StorageFull,
 )
 from ...engine.ports import Lease
-from ...engine.table import Trigger
-from ..arrivals import Arrivals
+from ..arrivals import Arrivals, arrived
 from ..audit.check import check_log, file_keys, nothing_to_verify
 from ..audit.rows import append_event, append_text, read_events
 from ..audit.segments import Pruned, go_forward_secure, prune, ready, set_aside
@@ -370,13 +369,14 @@ class Vault:
             lambda: self._vault_connection.keys,
             changes,
             lambda: self._committed_with_reserve(changes),
+            lambda login_id, _fence: self._bring_in(login_id),
         )
 
     def _committed_with_reserve(self, changes: Sequence[Change]) -> list[Recorded]:
         try:
             return self._commit(changes)
         except StorageFull:
-            if not any(change.event.trigger == Trigger.ACCEPT_TOKENS for change in changes):
+            if not arrived(changes):
                 raise
             self._reserve.release()
             return self._commit(changes)

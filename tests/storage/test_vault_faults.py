@@ -16,6 +16,7 @@ from stayfast.engine.errors import Damaged, StayfastError, StorageError
 from stayfast.engine.record import account_alias
 from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.migrating import import_tokens
 from stayfast.storage.private_file import ensure_directory, write_private
 from stayfast.storage.vault.header import decode_copy, encode_copy
 from stayfast.testing.storage_contract import (
@@ -133,6 +134,62 @@ def test_tokens_that_meet_a_reader_are_kept_and_brought_in(place: Path) -> None:
     assert [one.members.get("trigger") for one in records_of_logins(later)][1:] == ["accept_tokens"]
     assert list((run / "stayfast").iterdir()) == []
     assert later.problems() == []
+
+
+def test_who_changes_a_login_brings_in_what_is_kept_of_it(place: Path) -> None:
+    """A newer login of the account takes the place of one whose tokens only just wait to be saved."""
+    run = place / "run"
+    run.mkdir(mode=0o700)
+    storage = vault(place, XDG_RUNTIME_DIR=str(run))
+    login = finished()
+    saved(storage, [login])
+    made = change(further(login, reason="came"))
+    arrival = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    with closing(reader(place)), pytest.raises(StorageError):
+        impatient(storage).commit([arrival])
+    tokens = arrival.login.tokens
+    assert tokens is not None
+    newer = import_tokens(storage, login.config, tokens, login.account)
+    assert storage.find(account_alias(login.provider, login.account)) == newer
+    assert list((run / "stayfast").iterdir()) == []
+    assert storage.problems() == []
+
+
+def test_an_import_that_fails_is_not_kept(place: Path) -> None:
+    """Its source still has the tokens, and its caller is told to try again."""
+    run = place / "run"
+    run.mkdir(mode=0o700)
+    storage = vault(place, XDG_RUNTIME_DIR=str(run))
+    login = finished()
+    saved(storage, [login])
+    assert login.tokens is not None
+    with closing(reader(place)), pytest.raises(StorageError) as caught:
+        import_tokens(impatient(storage), login.config, login.tokens, "another")
+    assert caught.value.kept is None
+    assert [one.account for one in storage.summaries()] == [login.account]
+
+
+def test_a_new_root_key_waits_for_tokens_that_wait(place: Path) -> None:
+    """They are sealed under the key that would go, so a rekey that cannot save them is refused."""
+    run = place / "run"
+    run.mkdir(mode=0o700)
+    storage = vault(place, XDG_RUNTIME_DIR=str(run))
+    login = finished()
+    saved(storage, [login])
+    made = change(further(login, reason="came"))
+    arrival = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    other = vault(place, XDG_RUNTIME_DIR=str(run))
+    # its holder may be about to save them, so nobody else can
+    with storage.lease(login.id, wait=0):
+        with closing(reader(place)), pytest.raises(StorageError):
+            impatient(storage).commit([arrival])
+        with pytest.raises(StorageError) as caught:
+            other.rekey("keyfile")
+        assert caught.value.hint == "stayfast status"
+        assert other.read(login.id) == arrival.login
+    other.rekey("keyfile")
+    assert vault(place, XDG_RUNTIME_DIR=str(run)).read(login.id) == arrival.login
+    assert list((run / "stayfast").iterdir()) == []
 
 
 def test_directories_on_the_way_are_private_too(place: Path) -> None:
