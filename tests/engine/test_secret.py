@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import hmac
 import json
 import logging
 import pickle
@@ -109,3 +110,16 @@ def test_equality_is_that_of_the_values(value):
     assert hash(Secret(value)) == hash(Secret(value))
     assert Secret(value) != Secret(value + "!")
     assert Secret(value) != value
+
+
+def test_values_are_compared_in_constant_time(monkeypatch):
+    """The comparison sees both whole values, and takes no longer the more of them is right."""
+    seen = []
+
+    def compared(one, other):
+        seen.append((bytes(one), bytes(other)))
+        return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr("stayfast.engine.secret.compare_digest", compared)
+    assert Secret("right") != Secret("wrong")
+    assert seen == [(b"right", b"wrong")]
