@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import STAYFAST, World, kill, until
+from command import STAYFAST, World, kill, states_of, until
 from postgres_server import PostgresServer
 from stayfast.engine.result import Success
 from stayfast.interfaces.assembly import Assembly
@@ -40,7 +40,7 @@ def test_the_command_works_whole(world: World, server: PostgresServer, database:
     assert status["storage"].startswith("postgresql:")
     assert world.run("refresh", "demo").code == 0
     shown = world.run("audit", "show", "--json").lines
-    assert [line["trigger"] for line in shown][:4] == [
+    assert states_of(shown)[:4] == [
         "begin", "present", "receive_callback", "accept_tokens",
     ]  # fmt: skip
     assert world.run("logout", "demo").code == 0

@@ -159,7 +159,7 @@ def test_a_whole_login_by_the_command(world: World) -> None:
     assert waiting.returncode == 0, complaints
     (login,) = world.logins()
     assert login.state is State.AUTHENTICATED
-    told = [(e.get("trigger") or e["reason"], e.get("transport")) for e in events_of(world)]
+    told = [(e.get("trigger", e.get("reason")), e.get("transport")) for e in events_of(world)]
     assert ("wrong_state", "drop") in told
     assert ("not_a_callback", "drop") in told
     assert ("receive_callback", "drop") in told
