@@ -6,7 +6,7 @@ This module is on the path of ``stayfast token``, so it imports nothing.
 from __future__ import annotations
 
 JUMP = 60.0
-"""Seconds by which a clock may be wrong before the user hears of it."""
+"""Seconds by which a clock may be wrong without a warning."""
 
 USUAL_BUFFER = 60.0
 """Seconds before its end at which a token counts as expired, where nobody asks for more."""

@@ -96,7 +96,7 @@ class Setback:
         doubts: How many answers in a row may mean that the refresh token is dead, without saying so.
         lost: Whether the provider may have acted upon a refresh whose answer never came.
         retry_at: When the next refresh may be sent, POSIX seconds, if the provider asked us to wait.
-        message: What the caller was told.
+        message: The message that the caller got.
     """
 
     tries: int

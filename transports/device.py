@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..engine.record import DeviceGrant
 
 _TICK: Final = 1.0  # seconds between two updates of what the user sees
-_ADRIFT: Final = 2.0  # seconds by which the two clocks may differ before the user hears of it
+_ADRIFT: Final = 2.0  # seconds by which the two clocks may differ without a message
 
 
 class DeviceTransport:

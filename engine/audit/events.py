@@ -4,7 +4,7 @@ There is one event for each transition and one for each refused input. The field
 
 The text of an event is JSON with its names in order, so the same members always give the same text.
 A line of an exported log can be turned back into the text that its link was computed over, and
-whoever has the key can check it. The text is JSON because Python reads and writes JSON in C: an
+anyone with the key can check it. The text is JSON because Python reads and writes JSON in C: an
 event costs 7 µs, and 26 µs in the encoding of the login records.
 """
 

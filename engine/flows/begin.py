@@ -128,7 +128,7 @@ class Begin:
         return self._present(login, session, lease), session
 
     def _present(self, login: Login, session: Session, lease: Lease) -> Login:
-        """Save what ``session`` is ready with, then tell the user.
+        """Save the presentation of ``session``, then show it to the user.
 
         The address is built first: a login whose address cannot be built must not wait for anybody.
         """

@@ -25,7 +25,7 @@ class JobKind(StrEnum):
 
 
 class Progress(Protocol):
-    """Is told how far a job is, so that its sender can go on where a killed courier stopped."""
+    """Receives how far a job is, so that its sender can go on where a killed courier stopped."""
 
     def sending(self) -> None:
         """The request leaves now."""
@@ -37,7 +37,7 @@ class Progress(Protocol):
 
 
 class Unwatched:
-    """Nobody is to be told."""
+    """Ignores how far a job is: no other process waits for it."""
 
     def sending(self) -> None:
         """See :meth:`Progress.sending`."""
@@ -53,12 +53,12 @@ class Job:
     Attributes:
         kind: What is sent.
         login: The login, as it was last saved.
-        lease: The lease it is held under, by whoever runs the job too.
+        lease: The lease of its login; the process that runs the job holds it too.
         again: Whether it may have been sent before, by a process that stopped.
         arrived: The login with the tokens that came to a courier which was killed before it saved
             them: they are saved, and nothing is sent.
         courier: Whether a courier could be had; where not, the audit log says so.
-        progress: Is told how far it is.
+        progress: Receives how far the job is.
     """
 
     kind: JobKind
@@ -71,7 +71,7 @@ class Job:
 
 
 JobOutcome: TypeAlias = "Login | Verdict"
-"""The login as it was saved; or, of a poll, what to tell the transport meanwhile."""
+"""The login as it was saved; or, after a poll without tokens, the verdict for the transport."""
 
 
 class Courier(Protocol):

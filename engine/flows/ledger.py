@@ -1,4 +1,4 @@
-"""The one place where a login changes: through the table, into the storage, then told."""
+"""The one place where a login changes: by the table, saved in the storage, then observed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _FAILURES = frozenset(
 
 
 class Ledger:
-    """Turns decisions into saved transitions, and tells observers after they are durable."""
+    """Turns decisions into saved transitions, and notifies the observers once they are durable."""
 
     def __init__(
         self, storage: Storage, clock: Clock, origin: Origin, observers: Sequence[Observer] = ()
@@ -85,7 +85,7 @@ class Ledger:
         self._observers = tuple(observers)
 
     def advance(self, login: Login, trigger: Trigger, **decision: Unpack[Decision]) -> Login:
-        """Move ``login`` along the row of ``trigger``, save it, tell it, and return it.
+        """Move ``login`` along the row of ``trigger``, save it, notify the observers, and return it.
 
         Raises:
             IllegalTransition: The table says no; nothing was saved.
@@ -162,7 +162,7 @@ class Ledger:
         return Change(login=after, event=event, fence=lease.fence if lease else 0)
 
     def commit(self, changes: Sequence[Change]) -> None:
-        """Save ``changes`` as one and tell the observers.
+        """Save ``changes`` as one and notify the observers.
 
         Raises:
             StorageError: Nothing was saved.

@@ -208,7 +208,7 @@ class Conductor:
         return address
 
     def summaries(self) -> list[Summary]:
-        """Every login, oldest first. One whose deadline has passed is ended by whoever sees it."""
+        """Every login, oldest first. This ends every login whose deadline has passed."""
         now = self._dependencies.clock.now()
         found: list[Summary] = []
         for one in self._dependencies.storage.summaries():

@@ -73,7 +73,7 @@ class Wait:
         return login
 
     def _hear(self, login: Login, arrival: Arrival, session: Session, lease: Lease) -> Login:
-        """The login, finished or waiting on; ``session`` is told either way."""
+        """The login, finished or still waiting; ``session`` gets the verdict either way."""
         try:
             if isinstance(arrival, PollDue):
                 answer = self._jobs.poll(login, lease)
@@ -97,7 +97,7 @@ class Wait:
         return finished
 
     def _not_yet(self, login: Login, verdict: Verdict, session: Session, lease: Lease) -> Login:
-        """The login after a poll without tokens; a new interval is saved, for whoever goes on.
+        """The login after a poll without tokens; a new interval is saved, for the process that polls next.
 
         Where it cannot be saved the wait goes on all the same, at the new interval.
         """
@@ -188,7 +188,7 @@ class Wait:
 
 
 def _bad_news(error: StayfastError) -> Verdict:
-    """What the browser's page, or the terminal, is told of ``error``."""
+    """The verdict for the browser's page, or the terminal, about ``error``."""
     denied = isinstance(error, AuthCancelled)
     message = error.message
     if isinstance(error, StorageError | NetworkError):  # not over: the login can be resumed

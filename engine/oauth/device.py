@@ -144,7 +144,7 @@ def poll_request(config: OAuthConfig, grant: DeviceGrant) -> HttpRequest:
 
 
 def judge_poll(config: OAuthConfig, response: HttpResponse) -> OAuthTokens | PollAnswer:
-    """The tokens in the answer to a poll, or why there are none yet, or none at all.
+    """The tokens in the answer to a poll, or the reason why they come later or never.
 
     Raises:
         ProviderError: Another error: polling must stop (RFC 8628 §3.5).
@@ -174,7 +174,7 @@ def slower(interval: float, named: float | None) -> float:
 
 
 class PollSchedule:
-    """When the next poll may be made (RFC 8628 §3.5). Pure: it is told what time it is.
+    """When the next poll may be made (RFC 8628 §3.5). Pure: the caller passes the time.
 
     Every poll is preceded by a full interval. ``slow_down`` adds five seconds for good, or sets
     the provider's new interval if that is more; an answer that does not come doubles the wait

@@ -344,7 +344,7 @@ def _check_authentication(claims: Mapping[str, Any], asked: Asked, now: float) -
         if not _is_time(proved):
             why = "it does not say when its user signed in, although that was asked for"
             raise refused(Reason.ID_TOKEN_NO_AUTH_TIME, why)
-        # whoever proved it after the request was sent did so early enough, however long they took
+        # a user who signed in after the request was sent did so in time, however long it took
         begun = now if asked.since is None else min(now, asked.since)
         oldest = None if asked.max_age is None else begun - asked.max_age - LEEWAY
         if oldest is not None and not oldest <= cast("float", proved) <= now + LEEWAY:
@@ -401,7 +401,7 @@ def _unreadable(config: OAuthConfig, name: str) -> ConfigInvalid:
 
 
 def _unchecked(id_token: str) -> dict[str, Any]:
-    """The claims of ``id_token``, whoever has signed it; empty where they cannot be read."""
+    """The claims of ``id_token``, without a check of its signature; empty if they cannot be read."""
     payload = id_token.split(".")[1:2]
     try:
         text = b64decode((payload or [""])[0] + "==", altchars="-_")

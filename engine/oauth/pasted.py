@@ -105,7 +105,7 @@ def _same_place(parts: SplitResult, redirect_uri: str) -> bool:
 def _place(parts: SplitResult) -> tuple[str, str, int | None, str]:
     host = (parts.hostname or "").lower()
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    # to a browser http://host and http://host/ are one; the scheme only tells apps' own apart
+    # a browser treats http://host and http://host/ alike; an app's own scheme may not
     scheme = "" if parts.scheme in {"http", "https"} else parts.scheme
     return scheme, "loopback" if loopback_host(host) else host, port, parts.path or "/"
 

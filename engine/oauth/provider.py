@@ -37,7 +37,7 @@ class OAuthProvider:
         service_name: The name logins are kept under.
         auth_url: Authorization endpoint (RFC 6749 §3.1).
         token_url: Token endpoint (RFC 6749 §3.2).
-        scopes: What a login asks for unless told otherwise.
+        scopes: The scopes of a login that names none itself.
         display_name: What a person reads.
         setup_url: Where a client is registered.
         issuer: Issuer identifier; with it the endpoints can be discovered

@@ -88,7 +88,8 @@ def bearer_token(login: Login) -> str:
     program, so it is checked again where it is used.
 
     Raises:
-        AuthRequired: There is none, or it is none that may be used (RFC 6749 §7.1, appendix A.12).
+        AuthRequired: The login has no token, or not a bearer token, or one with characters that a
+            token may not have (RFC 6749 §7.1, appendix A.12).
     """
     tokens, name = login.tokens, login.provider
     which = "" if login.account == DEFAULT_ACCOUNT else f" --account {login.account}"

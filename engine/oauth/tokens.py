@@ -58,7 +58,7 @@ class OAuthTokens:
     ) -> bool:
         """Whether the access token expires within ``buffer_seconds``.
 
-        A token of unknown lifetime is not called expired: only its use can tell.
+        A token of unknown lifetime is not called expired: only its use shows that.
 
         Args:
             buffer_seconds: How long before its end a token already counts as expired.

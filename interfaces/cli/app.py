@@ -1,4 +1,4 @@
-"""What every command shares: the global options, the terminal, the parts."""
+"""What every command shares: the global options, the terminal, the assembly."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class App:
         return self._terminal
 
     def assembly(self, observers: Sequence[Observer] = ()) -> Assembly:
-        """The parts, put together at first use."""
+        """The assembly, made at first use."""
         if self._assembly is None:
             terminal = self.terminal
             self._assembly = Assembly.open(
@@ -82,7 +82,7 @@ class App:
                 self.terminal.say(f"{sink.dropped} unlisted fields were left out", mark="warn")
 
     def settings(self) -> dict[str, str]:
-        """The environment, with what the options say instead."""
+        """The environment; options take the place of their variables."""
         named = {"state_dir": "STAYFAST_STATE_DIR", "config_dir": "STAYFAST_CONFIG_DIR"}
         given = {
             variable: str(self.options[option])
@@ -92,7 +92,7 @@ class App:
         return {**self.environ, **given}
 
     def given_token(self) -> str | None:
-        """The token of ``STAYFAST_TOKEN``; one of nothing but blanks is unset.
+        """The token of ``STAYFAST_TOKEN``; blanks alone count as unset.
 
         Raises:
             ConfigInvalid: It has characters that no token may have (RFC 6749 appendix A.12).
@@ -105,7 +105,7 @@ class App:
         return given or None
 
     def only_provider(self, given: str | None) -> str:
-        """The provider that is meant: the one named, or the only one signed in to.
+        """The provider the user named, or else the only one with a finished login.
 
         Raises:
             AuthRequired: Nobody is signed in.
@@ -117,7 +117,7 @@ class App:
         if len(names) == 1:
             return names.pop()
         if not names:
-            raise AuthRequired("nobody is signed in anywhere", hint="stayfast login PROVIDER")
+            raise AuthRequired("no provider is signed in", hint="stayfast login PROVIDER")
         raise NotFound(
             f"several providers are signed in: {', '.join(sorted(names))}",
             hint="name one of them",
@@ -125,10 +125,10 @@ class App:
 
 
 def _as_typed(value: object, param: click.Parameter, context: click.Context) -> Any:
-    """``value`` as its characters, where the locale had none for them (``LC_ALL=POSIX``).
+    """``value`` decoded as UTF-8, where the locale could not decode it (``LC_ALL=POSIX``).
 
-    Python then keeps the octets of an argument as halves of characters, which cannot be written.
-    Names of files are left alone: the system knows them by their octets.
+    Python then keeps the octets of an argument as lone surrogates, which no file or request takes.
+    Names of files stay as they are: the system knows them by their octets.
     """
     if isinstance(value, tuple):
         many = cast("tuple[object, ...]", value)
@@ -146,9 +146,13 @@ def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option("--json", "as_json", is_flag=True, default=None, help="Answer in JSON."),
-            click.option("-q", "--quiet", is_flag=True, default=None, help="Say only errors."),
+            click.option("-q", "--quiet", is_flag=True, default=None, help="Print errors only."),
             click.option(
-                "-v", "--verbose", count=True, default=None, help="Say what is decided, and why."
+                "-v",
+                "--verbose",
+                count=True,
+                default=None,
+                help="Print decisions and their reasons.",
             ),
             click.option(
                 "--color",
@@ -159,14 +163,14 @@ def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--config-dir",
-                type=click.Path(),  # what is there is judged where it is used
+                type=click.Path(),  # no exists=True: a command that needs no storage works without it
                 default=None,
                 envvar="STAYFAST_CONFIG_DIR",
                 help="Where providers are configured.",
             ),
             click.option(
                 "--state-dir",
-                type=click.Path(),  # what is there is judged where it is used
+                type=click.Path(),  # no exists=True: a command that needs no storage works without it
                 default=None,
                 envvar="STAYFAST_STATE_DIR",
                 help="Where logins are kept.",

@@ -1,6 +1,6 @@
-"""``--explain``: the protocol of a login shown step by step, from the events as they are recorded.
+"""``--explain``: shows the protocol of a login step by step, as its events are recorded.
 
-Nothing secret is shown: of a code, a state or a verifier only its length.
+No secret is shown: of a code, a state or a verifier only the length.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Explainer:
             self._before = login
 
     def finish(self) -> None:
-        """Say where in the audit log all of this stands."""
+        """Name the records of the audit log that hold all of this."""
         if self._first is not None:
             said = f"--since {self._first} --until {self._last}"
             self._terminal.suggest(f"stayfast audit show {said}")
@@ -185,7 +185,7 @@ _FACTS: Final[Mapping[str, Callable[[Mapping[str, Scalar], Login | None, Login],
 
 
 def _bare(url: str | None) -> str:
-    """An address without its query: there a secret could stand."""
+    """An address without its query, which may hold a secret."""
     return urlunsplit(urlsplit(url or "")._replace(query="", fragment=""))
 
 

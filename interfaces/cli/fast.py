@@ -72,7 +72,7 @@ def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | 
         login = cbor.decode_map(secret)
     except Exception:  # noqa: BLE001  in any doubt: the whole command says what is wrong, and how
         return None
-    # one that is filed under another's name is the whole command's matter
+    # a record under the name of another account: the whole command reports it
     named = _is(login, given["provider"], given["account"])
     return _printed(login, given["format"], least) if named else None
 
@@ -176,7 +176,7 @@ def print_and_leave(text: str) -> None:
 
 
 def _remark(text: str) -> None:
-    """Say ``text`` on standard error, if somebody hears it."""
+    """Write ``text`` to standard error, if it is open."""
     try:
         sys.stderr.write(text)
         sys.stderr.flush()

@@ -1,7 +1,6 @@
-"""The observers of a command: they see what is saved, at the moment it is saved.
+"""The observers of a command: each is called once an event is saved.
 
-One follows the login that the command is about and reports each transition; one reports damage that
-was found in the audit log.
+One follows the login of the command and reports each transition. One reports damage in the audit log.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LoginFollower:
-    """Remembers the login, announces it once, and streams its events where JSON is wanted.
+    """Remembers the login, announces it once, and with ``--json`` streams its events.
 
     Attributes:
         login: The login as it was last saved.
@@ -104,7 +103,7 @@ class LoginFollower:
 
 
 class StreamingConversation:
-    """Passes notices on, and streams to programs what their user has to do."""
+    """Passes notices on, and streams those that ask the user to act as JSON, for programs."""
 
     def __init__(self, screen: Conversation, follower: LoginFollower, terminal: Terminal) -> None:
         """Pass on to ``screen``."""
@@ -113,7 +112,7 @@ class StreamingConversation:
         self._terminal = terminal
 
     def show(self, notice: Notice) -> None:
-        """Stream what asks for an action; show everything."""
+        """Show ``notice``; stream it if it asks the user to act."""
         login = self._follower.login
         if notice.kind in ASKING and login:
             self._terminal.answer_json(
@@ -132,7 +131,7 @@ class StreamingConversation:
 
 
 class LogAlarm:
-    """Says that a part of the log was set aside; the command goes on."""
+    """Warns that a damaged part of the log was set aside; the command goes on."""
 
     def __init__(self, terminal: Terminal) -> None:
         """Say it on ``terminal``."""

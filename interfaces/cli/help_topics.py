@@ -1,4 +1,4 @@
-"""``help``: the pages that belong to no one command."""
+"""``help``: the pages about a subject rather than a command."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ STAYFAST_STORE         auto, keyring, file or memory; used when the vault is mad
 STAYFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals a new one
 STAYFAST_KEY_COMMAND   a command that prints the key of a vault sealed with its output
 STAYFAST_KEYRING       a keyring back end to use, as module:Class
-STAYFAST_COURIER       auto, fork, spawn or inline: the process that sends what must not be
-                       lost (see storage)
+STAYFAST_COURIER       auto, fork, spawn or inline: which process sends a request whose answer
+                       must not be lost (see storage)
 STAYFAST_VIA           auto, loopback, manual, device, or an installed transport
-STAYFAST_TOKEN         a token to use instead of any stored login; a line says so
+STAYFAST_TOKEN         a token to use instead of any stored login; a warning names it
 STAYFAST_AUDIT         where the audit log goes: file (the default), stderr, syslog, journald,
                        logging or none; several with commas, each with a place after a colon
 STAYFAST_AUDIT_FILE    the file of the audit log as JSON lines; off writes none
@@ -43,16 +43,16 @@ _EXIT_CODES = """\
 5    the user or the provider said no
 6    timed out or expired
 7    the storage cannot be used
-8    something stored was changed or damaged
+8    stored data was changed or damaged
 126  exec: the command cannot be run
 127  exec: the command does not exist
-130  interrupted; what was reached is saved
+130  interrupted; the login is saved
 """
 _STORAGE = """\
-Logins are kept sealed in one file, vault.db, in the state directory. Its key is in the system
-keyring if one answered when the vault was made; else in a key file in the configuration
-directory, or under a passphrase if STAYFAST_PASSPHRASE was set. The choice is written in the
-vault and not made again. There is no plain storage.
+Logins are sealed in one file, vault.db, in the state directory. Its key is in the system keyring
+if one answered when the vault was made; else in a key file in the configuration directory, or
+under a passphrase if STAYFAST_PASSPHRASE was set. The vault keeps this choice. No storage keeps
+tokens in clear.
 
   stayfast store info               where the vault is, what opens it, whether it is in order
   stayfast store rekey --to KIND    another key, kept in: keyring, passphrase, keyfile,
@@ -60,24 +60,24 @@ vault and not made again. There is no plain storage.
   stayfast store mend               sets aside what does not open; deletes nothing
   stayfast store migrate WHERE      moves finished logins to another directory or database
 
-A directory or file that others could read, write or replace is refused, with the command that
-mends it. A directory may be a link of your own. A vault that cannot be looked at is an error (7),
-not an empty one; one that does not open (8) is moved by `store mend` into a directory of its own,
-set-aside-…, and logins that still open in it come along into a new vault.
-A record that was changed or put back is refused and named; the others stay readable.
-vault.header beside it is a copy of the vault's header: keep both. A vault that is put back from
-a backup is noticed and reported: its refresh tokens may have been spent since.
+A directory or file that other users could read, write or replace is an error, and the hint is the
+command that mends it. A directory may be a link of your own. A vault that cannot be read is an
+error (7) and never counts as empty. If a vault does not open (8), `store mend` moves it into a
+directory set-aside-… and takes the logins that still open into a new vault.
+A record that was changed or put back is an error that names it; the others stay readable.
+vault.header is a copy of the vault's header: keep both files. If you restore the vault from a
+backup, Stayfast reports it: the provider may have replaced its refresh tokens since.
 
-What is sent to a provider and must not be lost is sent by a child process, which saves the answer
-even if its sender is killed. Tokens that find the disk full take the room that was kept free for
-them; if even that is gone they wait, sealed, in XDG_RUNTIME_DIR.
+A child process sends each request whose answer must not be lost, and saves the answer even if the
+command is killed. If the disk is full, tokens use vault.reserve; if that is not enough, they wait,
+sealed, in XDG_RUNTIME_DIR.
 
 For many users on many hosts, STAYFAST_STORE=postgresql://USER@HOST/DATABASE keeps logins in a
 PostgreSQL database (in a clone of Stayfast: pip install '.[postgres]'). They are sealed in the
 same way: the database sees neither tokens nor names. The first user makes the tables, in schema
 stayfast or the one that ?schema=NAME in the address names, and the key: a key file, to be copied
-to every other host, or a passphrase they all know. Keep a password in PGPASSFILE. The connection
-to another machine is encrypted; sslmode=verify-full in the address also checks the server's name.
+to every other host, or one passphrase for all. Keep a password in PGPASSFILE. The connection to
+another machine is encrypted; sslmode=verify-full in the address also checks the server's name.
 A role that only uses the tables needs:
 
 """ + GRANTS.format(schema="stayfast", role="the_user")
@@ -85,27 +85,28 @@ _FILES = """\
 ~/.local/state/stayfast/vault.db       logins and their audit log, sealed
 ~/.local/state/stayfast/vault.header   a second copy of the vault's header
 ~/.local/state/stayfast/audit.jsonl    the audit log as JSON lines; holds no secret
-~/.local/state/stayfast/locks/         one lock file per login at work; only its holder removes it
+~/.local/state/stayfast/locks/         one lock file per login in use; its process removes it
 ~/.config/stayfast/config.toml         your providers
 ~/.local/state/stayfast/vault.reserve  room kept free for tokens
 ~/.config/stayfast/vault-*.key         the key file, where there is one
-~/.config/stayfast/vault-*.generation  how far the vault has come
+~/.config/stayfast/vault-*.generation  the number of the vault's last commit
 """
 _AUDIT = """\
-Every change of a login is one record in the vault, saved together with it or not at all; so is
-every answer that was refused. Each record is linked to all before it with a key of the vault.
+Every change of a login is one record in the vault, saved together with it or not at all. A refused
+answer is a record, too. A key of the vault links each record to all before it.
 
 stayfast audit show             what happened, a line each
-stayfast audit verify           no record was changed, moved, added or cut; every step was one the
-                                machine allows; every login stands where the log left it
-stayfast audit checkpoint       a signed note of how the log stands, to be kept elsewhere; verify
-                                --checkpoint shows what the vault alone cannot: that somebody who
-                                has its key cut or rewrote the log
-stayfast audit forward-secure   erases the key of every record behind it, so that nobody can
-stayfast audit prune            removes what is old; what remains can still be proved
-stayfast audit set-aside        leaves a damaged part behind; no login waits for a damaged log
+stayfast audit verify           no record was changed, moved, added or cut; the machine allows every
+                                transition; every login is in the state of its last record
+stayfast audit checkpoint       prints a signed note of the last record, to be kept elsewhere.
+                                verify --checkpoint then shows whether a person with the vault's
+                                key cut or rewrote the log
+stayfast audit forward-secure   erases the key of each record once it is written, so that not even
+                                the vault's key can rewrite it
+stayfast audit prune            removes old records; the rest can still be verified
+stayfast audit set-aside        begins a new segment after a damaged one
 
-audit.jsonl in the state directory has the same as JSON lines, and verify --file checks it.
+audit.jsonl in the state directory has the same records; verify --file checks it.
 verify exits with 8 if anything is wrong, and names the record.
 
 A file of 32 MiB is renamed to audit.jsonl.1, in place of the one before; the vault has every record.
@@ -127,13 +128,13 @@ dateext keeps its names apart from audit.jsonl.1; instead of nocreate, copytrunc
 store info says which place does not get the log, since when, and why.
 """
 _PROVIDERS = """\
-stayfast provider add NAME --issuer https://…   looks the endpoints up
-stayfast provider add NAME --auth-url … --token-url …   names them
+stayfast provider add NAME --issuer https://…   finds the endpoints by discovery
+stayfast provider add NAME --auth-url … --token-url …   names the endpoints
 stayfast provider edit NAME --redirect-uri http://127.0.0.1:8765/callback   fixes the port
 
 The client id and secret come from --client-id, from <NAME>_CLIENT_ID and <NAME>_CLIENT_SECRET,
-or from config.toml. Settings stand in [providers.NAME]; every field of OAuthProvider is one.
-A redirect address without a port is tried on 8080, 3000 and 57548; with :0, on any free port.
+or from config.toml. Settings are in [providers.NAME]; every field of OAuthProvider is a setting.
+A redirect address without a port uses port 8080, 3000 or 57548; with :0, any free port.
 """
 
 
@@ -144,22 +145,22 @@ def _installed() -> list[str]:
 
 def _transports() -> str:
     lines = [
-        "loopback  the browser comes back to a port of this machine; at a terminal the address",
-        "          may be pasted meanwhile",
+        "loopback  the browser comes back to a port of this machine; at a terminal you can paste",
+        "          the address, too",
         "manual    you paste the address the browser ends on; also called paste",
         "device    you enter a code on any other device",
         *_installed(),
-        "Packages can bring others: an entry point in the group stayfast.transports.",
+        "Packages can add others by an entry point in the group stayfast.transports.",
         "",
-        "While a login waits at a terminal, single keys change how it goes on, in place:",
+        "While a login waits at a terminal, single keys act at once:",
         "",
         "  c  copies the address, or the code, to the clipboard of the terminal you sit at",
         "  p  takes a pasted address instead        d  shows a code for a phone instead",
         "  o  opens a browser here for the code     Ctrl-C  pauses; stayfast resume goes on",
         "",
-        "What is pasted is never shown, only counted. Ctrl-Z and fg work as everywhere.",
+        "Pasted text is never shown, only its length. Ctrl-Z and fg work as everywhere.",
         "",
-        "Without --via or STAYFAST_VIA the first row that fits decides; login -v names it:",
+        "Without --via or STAYFAST_VIA the first fitting row decides; login -v names it:",
     ]
     lines += [f"  {row.number:>2}  {row.reason}" for row in CHOICES]
     return "\n".join(lines) + "\n"
@@ -193,7 +194,7 @@ TOPICS: Final = {
 @click.argument("topic", required=False)
 @takes_app
 def help_command(app: App, *, topic: str | None) -> None:
-    """Pages on storage, transports, exit codes and more."""
+    """Show a page on storage, transports, exit codes or another subject."""
     root = click.get_current_context().find_root()
     if topic is None:
         app.terminal.answer(root.get_help())

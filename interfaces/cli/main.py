@@ -1,4 +1,4 @@
-"""The whole command: its commands, and how their errors become words and exit codes."""
+"""The command with all its subcommands; turns their errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
     app = App()
     was_open = prepare_streams()
     before_command = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    if "--json" in before_command:  # so that even a wrong usage is answered in JSON
+    if (
+        "--json" in before_command
+    ):  # read before click parses: an error of usage is answered in JSON, too
         app.options["as_json"] = True
     try:
         outcome = cli.main(args=arguments, prog_name="stayfast", standalone_mode=False, obj=app)
@@ -111,13 +113,15 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
         return 130
     except AnswerNotWritten as error:
         drop_answers()
-        if error.errno != errno.EPIPE:  # the reader of the answer closed the pipe: it knows
+        if (
+            error.errno != errno.EPIPE
+        ):  # EPIPE: the reader closed the pipe, as in `| head`, and wants no error
             app.terminal.error(_unwritten(error))
         return 1
     except Exception as error:  # noqa: BLE001  the last line of defence: words, not a traceback
         if int(app.options.get("verbose") or 0) > 1:
             traceback.print_exc()
-        # the words of the system where there are some: the name of the class helps nobody then
+        # the system's own words, if it gave some, help more than the name of a class
         said = error.strerror.lower() if isinstance(error, OSError) and error.strerror else None
         bug = _Unexpected(
             f"something unexpected went wrong: {said or type(error).__name__}",
@@ -127,7 +131,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
         return 1
     finally:
         app.report_failed_sinks()
-    if not was_open:  # by the caller: `>&-`
+    if not was_open:  # the caller closed it: `>&-`
         app.terminal.error(_Unexpected("standard output is closed", hint="stayfast --help"))
         return 1
     return outcome if isinstance(outcome, int) else 0

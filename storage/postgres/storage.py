@@ -121,7 +121,7 @@ class PostgresStorage:
             announce=announce,
             environ=env,
         )
-        # The marker is on this host: whoever puts an old copy of the database back cannot put the
+        # The marker is on this host: a person who puts an old copy of the database back cannot put the
         # marker back with it.
         place = (
             absolute(config_dir, env, CONFIG_VARIABLE) if config_dir else default_config_dir(env)

@@ -40,9 +40,8 @@ writer, and an older marker only notices less.
 Tokens that arrive when the disk is full are tried twice: the second time after the reserve file
 was emptied. If they cannot be saved, for whatever reason, they are sealed into the runtime directory
 or, where there is none, another place (:mod:`stayfast.storage.arrivals`). The commit then raises the
-error, which names that place. Readers get the login as it will be. The next process that reads, and
-whoever takes the lease of the login, commits the tokens first; while that fails, nobody gets the
-lease, so the refresh token that they replaced is not sent again.
+error, which names that place. Readers get the login as it will be. The next process that reads the
+login or takes its lease commits the tokens first; while that fails, no process gets the lease, so the refresh token that they replaced is not sent again.
 
 What a reader may trust
 -----------------------
@@ -52,9 +51,8 @@ That does not show that the row is the latest. The tree does, whose root is in t
 a login is looked up together with its branch, also by ``stayfast token``, and a list compares all
 rows. If something differs, a login is given out only if the audit log shows that its row is the last
 that was saved. A whole older copy of the vault passes both checks; the rollback marker, which is
-kept beside the key, tells it from the present one: it is announced, and the next commit records
-it. The index is not sealed with
-the row, so the alias of a login that was found is compared.
+kept beside the key, shows that it is old: it is announced, and the next commit records
+it. The index is not sealed with the row, so the alias of a login that was found is compared.
 """
 
 from __future__ import annotations
@@ -403,7 +401,7 @@ class Vault:
     def _changing(self) -> Generator[tuple[sqlite3.Connection, Keys, Head, list[Recorded]]]:
         """A transaction that leads to the next generation, and what had to be recorded first.
 
-        A damaged end of the log stops nobody: it is set aside, and the log tells of that.
+        A damaged end of the log stops no login: it is set aside, and the log records that.
         """
         with self._vault_connection.writing() as (connection, keys):
             head, recorded = ready(connection, keys)

@@ -89,7 +89,7 @@ def test_c_copies_the_address_and_nothing_else(seat: Seat, inside: bool) -> None
         opened.type("stayfast login demo --via manual")
         opened.seen(WAITS)
         opened.press("c")
-        opened.seen("if it did not")
+        opened.seen("sent to the clipboard")
         assert until(lambda: opened.command("list-buffers"), bool)
         assert opened.command("show-buffer").strip() == seat.address
         opened.press("C-c")

@@ -63,7 +63,7 @@ def test_by_device(seat: Seat) -> None:
         login = seat.waiting()
         opened.press("x", "y", "Left", "z", "Enter")
         opened.press("c")
-        opened.seen("if it did not")
+        opened.seen("sent to the clipboard")
         seat.approve_device()
         done = opened.prompted(0)
     compare("device", login.short_id, done)

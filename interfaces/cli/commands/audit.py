@@ -70,7 +70,7 @@ class MarkParam(_Mark):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What an event must be like to be wanted; what is not set lets all pass."""
+    """Which events are wanted; a member that is not set lets all pass."""
 
     login: str = ""
     provider: str | None = None
@@ -146,12 +146,14 @@ def audit() -> None:
 
 @audit.command("show")
 @filtering
-@click.option("--limit", type=click.IntRange(1), default=None, help="Only the last so many.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=None, help="Only that many of the last events."
+)
 @takes_app
 def show(app: App, /, *, limit: int | None, **given: Any) -> None:
-    """The log, one line per event. Of one login, its whole history with durations.
+    """Show the log, one line per event. For one login, its whole history with durations.
 
-    What cannot be read is named, the rest is shown, and the exit code is 8.
+    A record that cannot be read is named, the rest is shown, and the exit code is 8.
     """
     wanted = filter_of(**given)
     reader = _Reader(app, wanted)
@@ -183,15 +185,15 @@ def show(app: App, /, *, limit: int | None, **given: Any) -> None:
     type=click.Choice(list(MAPPINGS)),
     default="jsonl",
     show_default=True,
-    help="As they are, or in the words of ECS, OCSF or OpenTelemetry.",
+    help="The records as they are, or in the schema of ECS, OCSF or OpenTelemetry.",
 )
 @filtering
 @takes_app
 def export(app: App, /, *, form: str, **given: Any) -> None:
-    """The log for other programs, one JSON object a line.
+    """Export the log, one JSON object a line.
 
-    jsonl is what `stayfast audit verify` checks with the key of this storage. What cannot be read is
-    named on standard error, the rest is exported, and the exit code is 8.
+    `stayfast audit verify --file` checks the format jsonl. A record that cannot be read is named on
+    standard error, the rest is exported, and the exit code is 8.
     """
     reader = _Reader(app, filter_of(**given))
     mapped = MAPPINGS[form]
@@ -223,10 +225,10 @@ class _Reader:
         self._app.terminal.say(f"{records(first, last)} cannot be read", mark="bad")
 
     def finish(self) -> None:
-        """Say by the exit code whether everything could be read.
+        """Make sure that everything could be read.
 
         Raises:
-            Damaged: It could not.
+            Damaged: A record could not.
         """
         if self._gaps:
             count = sum(last - first + 1 for first, last in self._gaps)

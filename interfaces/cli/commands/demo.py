@@ -1,4 +1,4 @@
-"""``demo``: a whole login against an authorization server of our own, nothing kept."""
+"""``demo``: a whole login against the authorization server of :mod:`stayfast.testing`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class _States:
-    """Says every state as it is saved."""
+    """Prints each transition once it is saved."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -64,7 +64,7 @@ class _ScriptedBrowser:
 @click.command()
 @takes_app
 def demo(app: App) -> None:
-    """A whole login against a server of our own. Nothing is kept."""
+    """Run a whole login against a local test server. Nothing is kept."""
     if find_spec("authlib") is None:
         raise ConfigMissing(
             "the demo needs its authorization server",

@@ -16,8 +16,10 @@ from ..app import App, takes_app
 
 
 @click.command()
-@click.option("--format", "form", type=click.Choice(FORMATS), default=None, help="How to draw it.")
-@click.option("--login", "login_id", default=None, help="The path this login took, in bold.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default=None, help="The format of the drawing."
+)
+@click.option("--login", "login_id", default=None, help="Draw the path of this login in bold.")
 @click.option(
     "--check",
     "checked",
@@ -48,7 +50,9 @@ def _show(app: App, drawing: str) -> None:
 def _check(app: App, name: str, form: str | None) -> None:
     drawn = form or format_of(name)
     if drawn is None:
-        raise ConfigInvalid(f"the name {name} does not say a format", hint="name it with --format")
+        raise ConfigInvalid(
+            f"the name {name} has no ending that names a format", hint="give it with --format"
+        )
     try:
         text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:

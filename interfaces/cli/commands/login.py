@@ -58,7 +58,7 @@ else:
 
 
 class Via(_Text):
-    """The value of ``--via``: a transport by name, also one that a third party brings."""
+    """The value of ``--via``: the name of a transport, built in or from another package."""
 
     name = "transport"
 
@@ -97,14 +97,23 @@ VIA = Via()
 @click.command()
 @click.argument("provider")
 @click.option(
-    "--via", type=VIA, default=None, envvar="STAYFAST_VIA", help="How the answer comes back."
+    "--via",
+    type=VIA,
+    default=None,
+    envvar="STAYFAST_VIA",
+    help="How the provider's answer reaches this command.",
 )
 @click.option(
     "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
 )
-@click.option("--scope", "scopes", multiple=True, help="Ask for these instead; may be repeated.")
-@click.option("--client-id", default=None, help="The registered client, if not configured.")
-@click.option("--no-browser", is_flag=True, help="Show the address, open nothing.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    help="Request this scope instead of the configured ones; repeatable.",
+)
+@click.option("--client-id", default=None, help="The client id, if none is configured.")
+@click.option("--no-browser", is_flag=True, help="Show the address; start no browser.")
 @click.option(
     "--qr",
     type=click.Choice(["auto", "always", "never"]),
@@ -114,16 +123,19 @@ VIA = Via()
     help="Show a QR code with the device flow.",
 )
 @click.option(
-    "--timeout", type=Duration(), default=DEFAULT_TIMEOUT, help="How long to wait, such as 10m."
+    "--timeout",
+    type=Duration(),
+    default=DEFAULT_TIMEOUT,
+    help="How long to wait for you, such as 10m.",
 )
 @click.option(
-    "--start", is_flag=True, help="Begin, print what to do, and leave; finish with resume."
+    "--start", is_flag=True, help="Begin, print what to do, and exit; finish with resume."
 )
 @click.option("--new", is_flag=True, help="Sign in anew even if already signed in.")
 @click.option(
     "--replace",
     is_flag=True,
-    help="As --new, and replace the account's login even if another person signs in.",
+    help="Like --new; replace the account's login even if another person signs in.",
 )
 @click.option("--explain", is_flag=True, help="Show the protocol step by step, without secrets.")
 @takes_app
@@ -143,7 +155,7 @@ def login(
     replace: bool,
     explain: bool,
 ) -> None:
-    """Sign in to PROVIDER. It is a name from `stayfast provider list`, or an issuer's address."""
+    """Sign in to PROVIDER, a name from `stayfast provider list` or the address of an issuer."""
     terminal = app.terminal
     decided: list[Choice] = []
     follower = LoginFollower(
@@ -202,18 +214,18 @@ def login(
 
 @click.command()
 @click.argument("login_id", metavar="[LOGIN]", required=False)
-@click.option("--via", type=VIA, default=None, help="Another way for the answer to come back.")
+@click.option("--via", type=VIA, default=None, help="Use another transport for the answer.")
 @click.option(
     "--callback-url",
     default=None,
     help="The address you landed on; - reads it from standard input.",
 )
-@click.option("--no-browser", is_flag=True, help="Show the address, open nothing.")
+@click.option("--no-browser", is_flag=True, help="Show the address; start no browser.")
 @click.option(
     "--timeout",
     type=Duration(),
     default=DEFAULT_TIMEOUT,
-    help="How long to wait where it starts anew.",
+    help="How long to wait, if the login must start anew.",
 )
 @click.option("--explain", is_flag=True, help="Show the protocol step by step, without secrets.")
 @takes_app
@@ -227,7 +239,7 @@ def resume(
     timeout: float,
     explain: bool,
 ) -> None:
-    """Continue a saved login. LOGIN may be left out when only one is open."""
+    """Continue a saved login. Without LOGIN, the only one that is open."""
     terminal = app.terminal
     follower = LoginFollower(terminal, stream=False)
     explaining = _explaining(app, explain)
@@ -272,7 +284,7 @@ def resume(
 @click.argument("login_id", metavar="[LOGIN]", required=False)
 @takes_app
 def cancel(app: App, *, login_id: str | None) -> None:
-    """Forget a saved login that was not finished."""
+    """Forget a saved login that is not finished."""
     assembly = app.assembly()
     chosen = choose_login(assembly.conductor.summaries(), login_id)
     cancelled = assembly.conductor.cancel(chosen.id)
@@ -291,7 +303,7 @@ def finish(
     *,
     account: str,
 ) -> None:
-    """See a login for ``account`` through to its end, or to a pause that can be resumed."""
+    """Run ``work`` to the end of the login of ``account``, or to a pause that can be resumed."""
     terminal = app.terminal
     try:
         with signals_as_interrupts():
@@ -322,7 +334,7 @@ def _pause(app: App, follower: LoginFollower) -> NoReturn:
     if saved is not None:
         show_paused(app, saved)
     else:
-        app.terminal.say("interrupted before anything was begun", mark="warn")
+        app.terminal.say("interrupted before the login began", mark="warn")
     follower.finished(130)
     sys.exit(130)
 
@@ -352,7 +364,7 @@ def _maker(
 
 
 def _explaining(app: App, wanted: bool) -> list[Explainer]:  # noqa: FBT001  a flag as it was given
-    """What explains the login, if that is wanted; its last word comes when the command ends."""
+    """The observer of ``--explain``, if it was given; it prints its last line when the command ends."""
     if not wanted:
         return []
     explainer = Explainer(app.terminal)
@@ -391,14 +403,14 @@ def _client_before(app: App, issuer: str) -> str | None:
 
 
 def _already(app: App, config: OAuthConfig, account: str) -> bool:
-    """Whether a usable login is there already; said, if so."""
+    """Whether the account is signed in already; if so, a message says it."""
     assembly, terminal, provider = app.assembly(), app.terminal, config.service_name
     try:
         found = assembly.conductor.refresh.find(provider, account)
     except (AuthRequired, Damaged):  # a damaged one is set aside when the new one begins
         return False
     if config.issuer and found.config.issuer and found.config.issuer != config.issuer:
-        return False  # the name was given to another server since
+        return False  # the user gave the name to another server meanwhile
     summary = found.summary()
     if not assembly.conductor.refresh.usable(summary):
         return False
@@ -413,7 +425,7 @@ def _already(app: App, config: OAuthConfig, account: str) -> bool:
 
 
 def _announce(app: App, login: Login, choice: Choice) -> None:
-    """Say which login has begun, and why this way where it is not the obvious one."""
+    """Say which login has begun; and why this transport, unless it is the usual one."""
     terminal = app.terminal
     host = urlsplit(login.config.auth_url or login.config.token_url).hostname
     dot = terminal.symbol("dot")
@@ -424,12 +436,12 @@ def _announce(app: App, login: Login, choice: Choice) -> None:
 
 
 def _at_terminal(name: str) -> str:
-    """At a terminal a listener also takes a paste."""
+    """The transport to use for ``name``: at a terminal the listener takes pasted addresses, too."""
     return "racing" if name == "loopback" and at_terminal() else name
 
 
 def _ways_on(login: Summary, name: str, *, asked: bool) -> list[str]:
-    """The transports to go on with, most welcome first."""
+    """The transports to go on with, the preferred one first."""
     name = RESOLVED.get(name, name)
     terminal = at_terminal()
     if name == "loopback":

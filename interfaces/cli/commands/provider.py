@@ -32,27 +32,32 @@ _SETTINGS = (
         "token_endpoint_auth_method",
         type=click.Choice(get_args(ClientAuthentication)),
         default=None,
-        help="How the client proves itself; else what the provider publishes decides.",
+        help="How the client authenticates; by default as the provider publishes.",
     ),
     click.option(
         "--client-id-in-body/--client-id-in-header",
         default=None,
-        help="Whether the client id is repeated in the body beside Basic.",
+        help="Whether the body repeats the client id beside HTTP Basic.",
     ),
-    click.option("--scope", "scopes", multiple=True, help="Scopes to ask for; may be repeated."),
+    click.option("--scope", "scopes", multiple=True, help="A scope to request; repeatable."),
     click.option("--redirect-uri", default=None, help="The registered redirect address."),
     click.option(
         "--redirect-per-issuer/--redirect-shared",
         default=None,
-        help="Whether the redirect address gets a last part of this issuer's own.",
+        help="Whether the redirect address ends with a part for this issuer alone.",
     ),
     click.option("--audience", default=None, help="The API the tokens are for."),
-    click.option("--param", "params", multiple=True, help="A further request parameter, as k=v."),
+    click.option(
+        "--param",
+        "params",
+        multiple=True,
+        help="Another parameter of the authorization request, as k=v; repeatable.",
+    ),
     click.option("--auth-url", default=None, help="Authorization endpoint."),
     click.option("--token-url", default=None, help="Token endpoint."),
     click.option("--device-url", default=None, help="Device authorization endpoint."),
     click.option("--revocation-url", default=None, help="Revocation endpoint."),
-    click.option("--display-name", default=None, help="What people read."),
+    click.option("--display-name", default=None, help="The name that messages show."),
 )
 
 
@@ -64,13 +69,13 @@ def _settings(command: Any) -> Any:
 
 @click.group()
 def provider() -> None:
-    """The providers known here: shipped ones, and your own."""
+    """The providers: shipped ones, and your own."""
 
 
 @provider.command("list")
 @takes_app
 def list_providers(app: App) -> None:
-    """Every name that can be signed in to."""
+    """List the names of all providers."""
     catalogue = app.assembly().catalogue
     known: list[OAuthProvider] = []
     for name in catalogue.names():
@@ -90,7 +95,7 @@ def list_providers(app: App) -> None:
 @click.argument("name")
 @takes_app
 def show_provider(app: App, *, name: str) -> None:
-    """What is known of NAME."""
+    """Show the settings of NAME."""
     one: OAuthProvider = app.assembly().catalogue.provider(name)
     members = one.to_config("").to_dict()
     if app.terminal.json:
@@ -108,7 +113,7 @@ def show_provider(app: App, *, name: str) -> None:
 @_settings
 @takes_app
 def add_provider(app: App, /, *, name: str, **given: Any) -> None:
-    """Make NAME known: by its issuer, or endpoint by endpoint."""
+    """Add the provider NAME, by its issuer or by its endpoints."""
     terminal = app.terminal
     members = _members(given)
     if "issuer" in members:
@@ -152,11 +157,11 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
 @_settings
 @takes_app
 def edit_provider(app: App, /, *, name: str, **given: Any) -> None:
-    """Change settings of NAME; what is not named stays."""
+    """Change settings of NAME. Other settings stay."""
     changes = _members(given)
     if not changes:
         raise ConfigMissing("nothing to change was named", hint="stayfast provider edit --help")
-    app.assembly().catalogue.require(name)  # a misspelt name must not become a provider
+    app.assembly().catalogue.require(name)  # a misspelt name must not become a new provider
     _file(app).edit(name, changes)
     app.terminal.say(f"provider {name} saved", mark="good")
 
@@ -165,7 +170,7 @@ def edit_provider(app: App, /, *, name: str, **given: Any) -> None:
 @click.argument("name")
 @takes_app
 def remove_provider(app: App, *, name: str) -> None:
-    """Forget your settings of NAME; its logins stay."""
+    """Remove your settings of NAME. Its logins stay."""
     _file(app).remove(name)
     app.terminal.say(f"provider {name} removed from your file", mark="good")
 

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 )
 @takes_app
 def prune(app: App, *, age: float) -> None:
-    """Remove old records; what remains can still be proved.
+    """Remove old records. The rest can still be verified.
 
-    The old part is checked to its end and closed with a checkpoint, which is printed. The log goes on
-    from the last link of that part. A finished login is removed with the last record of its history, and
-    so are the lines of the audit file. A part that was set aside is removed once it is old enough.
+    The old records are verified first, then closed with a checkpoint, which is printed. The log goes on
+    from the last link of that part. The lines of the audit file go too, and so does a login that is
+    over, with the last record of its history. A part that was set aside goes once it is old enough.
     """
     assembly = app.assembly()
     done = _log(assembly.storage).prune(assembly.clock.now() - age)
@@ -41,7 +41,7 @@ def prune(app: App, *, age: float) -> None:
         if app.terminal.json:
             app.terminal.answer_json("audit-prune/1", {"removed": None, "logins": 0, "note": None})
         else:
-            app.terminal.say("nothing is that old")
+            app.terminal.say("no record is that old")
         return
     for sink in assembly.sinks:
         sink.observe([], None)  # the record of this; a sink that fails now gets it later
@@ -60,10 +60,10 @@ def prune(app: App, *, age: float) -> None:
 @click.command("set-aside")
 @takes_app
 def set_aside(app: App) -> None:
-    """Leave a damaged log behind. The next record begins a new segment.
+    """Set a damaged log aside. The next record begins a new segment.
 
-    Nothing is removed: `stayfast audit verify` goes on reporting what was left behind, until it is
-    pruned. A log whose end is damaged is set aside automatically, so that no login waits for it.
+    Nothing is removed: `stayfast audit verify` reports the damaged part until you prune it. If the end
+    of the log is damaged, Stayfast sets it aside by itself, so that no login waits for it.
     """
     recorded = _log(app.assembly().storage).set_aside()
     if recorded is None:
@@ -79,14 +79,13 @@ def set_aside(app: App) -> None:
 @click.command("forward-secure")
 @takes_app
 def forward_secure(app: App) -> None:
-    """Erase each record's key after it. Prints a verification key, once.
+    """Erase the key of each record once it is written. Prints a verification key, once.
 
-    From then on nobody who steals the vault and its key can forge older records of the log: the keys
-    of these records no longer exist. Keep the verification key away from the vault. Only with it can
-    `stayfast audit verify --forward-key FILE` derive them again. This cannot be undone for this vault.
+    A thief of the vault and its key then cannot forge older records: their keys no longer exist. Keep
+    the verification key away from the vault. `stayfast audit verify --forward-key FILE` derives the
+    erased keys from it, and nothing else can. You cannot undo this for this vault.
 
-    The keys are erased from the vault's file. Copies that a file system, an SSD or a backup made of it
-    may remain.
+    The keys are erased from the vault's file. A file system, an SSD or a backup may hold older copies.
     """
     shown = _vault(app.assembly().storage).go_forward_secure()
     if app.terminal.json:

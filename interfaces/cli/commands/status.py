@@ -25,20 +25,19 @@ _MARKS = {State.AUTHENTICATED: "good", State.EXPIRED: "warn", State.REFRESH_FAIL
 
 @click.command()
 @click.argument("provider", required=False)
-@click.option("--check", is_flag=True, help="Ask the provider, too, whether the token is good.")
+@click.option("--check", is_flag=True, help="Also ask the provider whether the token is active.")
 @click.option(
     "--show-answer",
     metavar="LOGIN",
-    help="Print the answer of the provider that LOGIN keeps because it could not be read. "
-    "It may hold tokens.",
+    help="Print the unreadable answer of the provider that LOGIN keeps. It may hold tokens.",
 )
 @takes_app
 def status(app: App, *, provider: str | None, check: bool, show_answer: str | None) -> None:
     """The state of one provider, or of all.
 
-    Exits with 4 if a token of any of them cannot be had without its user: nobody is signed in, a
-    login still waits, or a refresh was refused. An expired token that will renew itself is fine.
-    With 8 if something in the vault is not as it was saved.
+    Exits with 4 if you have to act before there is a token: nobody is signed in, a login still waits
+    for you, or the provider refused a refresh. An expired token that can be refreshed is fine. Exits
+    with 8 if the vault is not as it was saved.
     """
     if show_answer is not None:
         _show_answer(app, show_answer)
@@ -126,17 +125,17 @@ def list_logins(app: App) -> None:
 _ASKED = {
     True: "the provider says the token is active",
     False: "the provider says the token is not active",
-    None: "the provider cannot be asked about tokens",
+    None: "the provider has no introspection endpoint to ask",
 }
 
 
 def _damaged(app: App) -> bool:
-    """Whether something in the vault is not as it was saved; if so it is said."""
+    """Whether the vault is damaged; if so, a message says where."""
     vault = capabilities_of(app.assembly().storage).vault
     damage = vault.damage if vault else None
     if damage is None:
         return False
-    app.terminal.say(f"something is missing here: {damage.message}", mark="warn")
+    app.terminal.say(f"the vault is not as it was saved: {damage.message}", mark="warn")
     app.terminal.suggest("stayfast store mend")
     return True
 
@@ -153,7 +152,7 @@ def _check_active(app: App, one: Summary) -> bool | None:
 
 
 def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summary]]:
-    """Finished and pending logins; one whose token has run out is moved on in the table."""
+    """Finished and pending logins; a finished one whose token has expired becomes ``expired``."""
     assembly = app.assembly()
     finished: list[Summary] = []
     pending: list[Summary] = []
@@ -179,7 +178,7 @@ def _observed(app: App, one: Summary) -> Summary:
 
 
 def _serves(app: App, one: Summary) -> bool:
-    """Whether a token can be had without its user: usable, or refreshable by what is known."""
+    """Whether there is a token without the user: a usable one, or one that can be refreshed."""
     return app.assembly().conductor.refresh.usable(one) or (
         one.state in {State.EXPIRED, State.EXCHANGING} and one.refreshable
     )

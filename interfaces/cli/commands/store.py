@@ -33,11 +33,11 @@ def store() -> None:
 @store.command("info")
 @takes_app
 def info(app: App) -> int:
-    """Where the vault is, and what opens it. Also whether it is as it was saved.
+    """Show where the vault is, what opens it, and whether it is as it was saved.
 
-    Also whether each place that gets the audit log has every record; and if not, since when, and why.
+    Also shows which receivers of the audit log lack records, since when, and why.
 
-    Exits with 8 if something in it is not.
+    Exits with 8 if the vault is not as it was saved.
     """
     storage = app.assembly().storage
     vault = capabilities_of(storage).vault
@@ -70,7 +70,7 @@ def info(app: App) -> int:
 @store.command("mend")
 @takes_app
 def mend(app: App) -> None:
-    """Set aside what does not open. Nothing is deleted, and everything else can be relied on."""
+    """Set damaged records aside. Nothing is deleted, and the other logins work again."""
     done = _vault(app).mend()
     if app.terminal.json:
         answer = [{"login": one.login, "message": one.message} for one in done]
@@ -79,7 +79,7 @@ def mend(app: App) -> None:
     for one in done:
         app.terminal.say(one.message, mark="warn")
     app.terminal.say(
-        "what could not be put right was set aside; sign in again where a login is missing"
+        "damaged records were set aside; sign in again where a login is missing"
         if done
         else "everything opens, and is as it was saved",
         mark="good",
@@ -92,11 +92,11 @@ def mend(app: App) -> None:
     "kind",
     type=click.Choice(KINDS),
     default=None,
-    help="Where the new key is to be kept; where the present one is, if not given.",
+    help="Where to keep the new key; by default where the present one is.",
 )
 @takes_app
 def rekey(app: App, *, kind: str | None) -> None:
-    """Seal everything under a new key. The old one, and copies of it, open nothing any more."""
+    """Seal everything under a new key. The old key no longer opens the vault."""
     vault = _vault(app)
     present = vault.about().key
     chosen = kind or present
@@ -111,7 +111,7 @@ def rekey(app: App, *, kind: str | None) -> None:
     app.terminal.say(after.reason or "", mark="good")
     wanted = app.environ.get("STAYFAST_STORE")
     if wanted not in {None, "auto", vault.description.partition(":")[0]}:
-        app.terminal.say(f"STAYFAST_STORE still asks for {wanted}", mark="warn")
+        app.terminal.say(f"STAYFAST_STORE still names {wanted}", mark="warn")
         app.terminal.suggest("unset STAYFAST_STORE")
 
 
@@ -122,8 +122,9 @@ def migrate_command(app: App, *, destination: str) -> None:
     """Move finished logins to another storage.
 
     DESTINATION is the address of a PostgreSQL database (postgresql://…), or the state directory of
-    another vault. A login ends here once it is safe there: two storages that renew one login would
-    lose it. Run it again if it was interrupted. For another key of the same vault: store rekey.
+    another vault. A login ends here once it is saved there: two storages that refresh one login would
+    lose it. If the command was interrupted, run it again. For another key of the same vault, use
+    store rekey.
     """
     assembly = app.assembly()
     other, variable = _destination(app, destination, assembly.storage)
@@ -197,7 +198,9 @@ def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, 
     directory = absolute(destination, app.environ)
     here = capabilities_of(source).vault
     if here is not None and os.path.realpath(directory) == os.path.realpath(here.directory):
-        raise ConfigInvalid("that is where the logins are", hint="stayfast store rekey --to …")
+        raise ConfigInvalid(
+            "the logins are in that directory already", hint="stayfast store rekey --to …"
+        )
     wanted = app.environ.get("STAYFAST_STORE")  # of the present storage, which may be no vault
     other = open_storage(
         wanted if wanted in {"keyring", "file"} else "auto",

@@ -42,11 +42,16 @@ FORMATS = ["raw", "header", "json", "env", "fish", "powershell"]
     "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
 )
 @click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="raw", help="How to print it."
+    "--format", "form", type=click.Choice(FORMATS), default="raw", help="How to print the token."
 )
-@click.option("--min-ttl", type=Duration(), default=60.0, help="How long it must last, such as 5m.")
+@click.option(
+    "--min-ttl",
+    type=Duration(),
+    default=60.0,
+    help="How long the token must still last, such as 5m.",
+)
 @click.option("--no-refresh", is_flag=True, help="Use the stored token only.")
-@click.option("--login", "sign_in", is_flag=True, help="Sign in first if need be.")
+@click.option("--login", "sign_in", is_flag=True, help="Sign in first if necessary.")
 @takes_app
 def token(
     app: App,
@@ -58,7 +63,7 @@ def token(
     no_refresh: bool,
     sign_in: bool,
 ) -> None:
-    """Print an access token, refreshed if need be. Never opens a browser without --login."""
+    """Print an access token, refreshed if necessary. Opens a browser only with --login."""
     chosen = "json" if app.terminal.json else form
     given = _from_environment(app)
     if given:
@@ -93,7 +98,7 @@ def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) 
 
 
 def _refreshed(app: App, name: str, account: str, min_ttl: float, *, force: bool) -> Login:
-    """A login with a token that lasts; one that cannot be saved is held on to while it can be."""
+    """A login whose token lasts ``min_ttl``; if it cannot be saved, the user gets a chance to help."""
     try:
         return app.assembly().conductor.refresh.valid(name, account, buffer=min_ttl, force=force)
     except TokensNotSaved as error:
@@ -146,7 +151,7 @@ def _print_secret(app: App, secret: str, form: str, members: Mapping[str, object
 )
 @takes_app
 def refresh(app: App, *, provider: str | None, account: str) -> None:
-    """Refresh now, even a token that is still good."""
+    """Refresh the token now, even if it is still valid."""
     name = app.only_provider(provider)
     assembly = app.assembly()
     refreshed = _refreshed(app, name, account, 0.0, force=True)
@@ -165,7 +170,9 @@ def refresh(app: App, *, provider: str | None, account: str) -> None:
     "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
 )
 @click.option("--all", "everything", is_flag=True, help="Every account of every provider.")
-@click.option("--no-revoke", is_flag=True, help="Erase here, say nothing to the provider.")
+@click.option(
+    "--no-revoke", is_flag=True, help="Erase the tokens here without a request to the provider."
+)
 @takes_app
 def logout(
     app: App, *, provider: str | None, account: str, everything: bool, no_revoke: bool
@@ -241,7 +248,7 @@ class _Exec(click.Command):
     """Takes its own options before and after PROVIDER; what follows them is the command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the options first: click would take those behind PROVIDER for the command."""
+        """Put the options first: click would read those after PROVIDER as the command."""
         flags = {
             name: option.is_flag or option.count
             for option in self.get_params(ctx)
@@ -265,13 +272,13 @@ class _Exec(click.Command):
 
 
 class _CommandNotFound(NotFound):
-    """``exec`` was to run a command that does not exist; the status is that of ``env`` and ``nohup``."""
+    """The command of ``exec`` does not exist; the exit status is that of ``env`` and ``nohup``."""
 
     exit_code = 127
 
 
 class _CommandNotRun(ConfigInvalid):
-    """``exec`` was to run something that cannot be run; the status is that of ``env`` and ``nohup``."""
+    """The command of ``exec`` cannot be run; the exit status is that of ``env`` and ``nohup``."""
 
     exit_code = 126
 
@@ -309,7 +316,7 @@ def execute(app: App, *, provider: str, var: str, account: str, command: tuple[s
 
 
 def _without_ours(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` without what opens the vault, proves a client or is a token: COMMAND gets one."""
+    """``environ`` without keys of the vault, client secrets and tokens: COMMAND gets one token only."""
     store = environ.get("STAYFAST_STORE", "")
     secret = {"STAYFAST_PASSPHRASE", "STAYFAST_KEY_COMMAND", "STAYFAST_TOKEN"}
     if "://" in store and "@" in store:  # the address of a database, with its password
@@ -323,9 +330,9 @@ def _without_ours(environ: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def _default_signals() -> Generator[None]:
-    """Handle the signals that Python ignores as the system does: a command inherits what is ignored.
+    """Reset the signals that Python ignores, because a command inherits what is ignored.
 
-    As with :mod:`subprocess`; ``yes | head`` would else complain of a broken pipe.
+    :mod:`subprocess` does the same. Otherwise ``yes | head`` would report a broken pipe.
     """
     names = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]

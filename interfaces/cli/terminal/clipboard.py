@@ -17,9 +17,9 @@ _PATIENCE: Final = 1.0  # seconds
 
 
 def copy(text: str, environ: Mapping[str, str]) -> str:
-    """Have ``text`` copied; what is still to be written to the terminal for it.
+    """Copy ``text``. Returns the sequence that is still to be written to the terminal.
 
-    tmux drops the sequence unless it is configured otherwise, but copies what it is given itself.
+    tmux drops the sequence by default, but copies a text that it gets by its own command.
     """
     if environ.get("TMUX") and _tmux_took(text, environ):
         return ""
@@ -27,7 +27,7 @@ def copy(text: str, environ: Mapping[str, str]) -> str:
 
 
 def copy_sequence(text: str, environ: Mapping[str, str]) -> str:
-    """What asks the terminal of ``environ`` to copy ``text``, through what stands in between."""
+    """The sequence that makes the terminal copy ``text``, wrapped for tmux or screen in between."""
     encoded = base64.b64encode(text.encode()).decode()
     plain = f"\x1b]52;c;{encoded}\x07"
     if environ.get("TMUX") or environ.get("TERM", "").startswith("tmux"):

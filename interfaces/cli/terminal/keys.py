@@ -49,7 +49,7 @@ class LoginKeys:
         return self.answers if self._terminal.interactive else None
 
     def answers(self) -> Answers:
-        """The place pasted addresses come from: this terminal with its keys, or a pipe."""
+        """The source of pasted addresses: this terminal with its keys, or a pipe."""
         if not at_terminal():
             return piped_answer()
         keys: dict[str, Callable[[], None]] = {}
@@ -64,7 +64,7 @@ class LoginKeys:
         )
 
     def hints(self, notice: Notice) -> list[str]:
-        """What the keys do while ``notice`` is what the user was asked."""
+        """The hints about keys while ``notice`` waits for the user."""
         if not self._terminal.interactive:
             return []
         if notice.kind is NoticeKind.CODE:
@@ -86,7 +86,9 @@ class LoginKeys:
         text = notice.user_code or notice.url if notice else None
         if text:
             self._terminal.send(copy(text, self._environ))
-            self._screen.remark("your terminal was asked to copy it; if it did not, select it")
+            self._screen.remark(
+                "sent to the clipboard; if your terminal did not take it, select the text"
+            )
 
     def _open(self) -> None:
         notice = self._screen.asked
@@ -102,7 +104,7 @@ class LoginKeys:
         notice = self._screen.asked
         if notice is None or notice.kind is NoticeKind.PASTE:
             return
-        if notice.kind is NoticeKind.OPEN:  # it is listened for already
+        if notice.kind is NoticeKind.OPEN:  # this transport reads pastes already
             self._screen.show_paste()
         elif self._can("auth_url"):
             self._change("manual")

@@ -1,4 +1,4 @@
-"""What a person sees while a login waits for them, with the QR code of a device login."""
+"""The screen of a login that waits for its user, with the QR code of a device login."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .tty import Terminal
 
 
+# a smaller terminal would scroll the address and the code out of sight below the picture
 _LEAST_COLUMNS: Final = 40
 _LEAST_ROWS: Final = 24
 _BESIDE: Final = (
@@ -45,7 +46,7 @@ def _no_hints(notice: Notice) -> list[str]:
 
 
 class LoginScreen:
-    """Shows the notices of a transport; at a terminal, also that time is passing.
+    """Shows the notices of a transport; at a terminal, also the time that is left.
 
     Attributes:
         asked: The last notice that asks the user for something.
@@ -66,7 +67,9 @@ class LoginScreen:
         self._qr = qr
         self._resumed_from = resumed_from
         self._waiting = WaitingLine(terminal)
-        self._crowded = False  # whether something was said in passing, right above what follows
+        self._crowded = (
+            False  # whether a remark stands right above the next notice: then it needs a blank line
+        )
         self.asked: Notice | None = None
         self.hints: Callable[[Notice], list[str]] = _no_hints
 
@@ -88,7 +91,7 @@ class LoginScreen:
                 self._waiting.end()
                 if self._crowded:
                     self._terminal.say("")
-                self._terminal.say("  What is above is not good any more. Instead:")
+                self._terminal.say("  The steps above no longer apply. Instead:")
                 self._terminal.say("")
             self.asked, self._crowded = notice, False
         draw[notice.kind](notice)
@@ -180,7 +183,7 @@ class LoginScreen:
         self._begin("waiting for approval", notice)
 
     def _draw_code(self, notice: Notice) -> None:
-        """The QR code where it is wanted, and what it needs a warning for in any case."""
+        """The QR code, if it is wanted and fits; the warning about foreign codes in any case."""
         say = self._terminal.say
         rows = self._qr_rows(notice.qr or "")
         warning = "  Never enter a code that somebody sent you: it signs them in as you."
@@ -199,7 +202,7 @@ class LoginScreen:
             say(warning)
 
     def _qr_rows(self, address: str) -> list[Text]:
-        """The code's rows; none where they are not wanted, or do not fit."""
+        """The rows of the QR code; empty if it is not wanted or does not fit."""
         terminal = self._terminal
         if not address or self._qr == "never" or terminal.quiet:
             return []
@@ -241,7 +244,7 @@ class LoginScreen:
         )
 
     def _ask(self, notice: Notice) -> None:
-        """What a transport asks in words of its own."""
+        """A question that a transport puts in words of its own."""
         self._terminal.say("  1  Open this address in any browser:", hang=5)
         self._address(notice, "     ")
         self._terminal.say(f"  2  {notice.message}", hang=5)

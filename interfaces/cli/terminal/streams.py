@@ -2,8 +2,8 @@
 
 Python gives ``None`` for a stream that was closed, raises at every write to one that is full, also
 when the process ends (exit status 120), and breaks off where another program has made a shared
-pipe non-blocking. Here that becomes one rule: what cannot be said on standard error is dropped and
-changes no exit status; an answer that cannot be written to standard output is an error of its own.
+pipe non-blocking. Here that becomes one rule: text that standard error does not take is dropped and
+changes no exit status; an answer that standard output does not take is an error of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-_PATIENCE: Final = 5.0  # seconds in which somebody reads what is said besides the answer
+_PATIENCE: Final = 5.0  # seconds for a slow reader of standard error; then the text is dropped
 
 
 class AnswerNotWritten(OSError):

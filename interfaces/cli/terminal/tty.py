@@ -1,8 +1,8 @@
-"""What goes where.
+"""Which text goes to standard output, and which to standard error.
 
 - Standard output carries the answer, and nothing else: a token, a table the user asked for, JSON.
-- Everything that is said besides (progress, what was decided and why, errors) goes to standard
-  error, where it does not end up in somebody's variable.
+- Everything else (progress, decisions and their reasons, errors) goes to standard error: a shell
+  that captures the answer in a variable must not capture it.
 - Colour never carries a meaning alone: every symbol has its word beside it.
 - Nothing is redrawn where standard error is not a terminal.
 - No secret is shown, with one exception: ``stayfast token`` prints the token, because that is its purpose.
@@ -49,8 +49,8 @@ class Terminal:
         out: The console of standard output.
         err: The console of standard error.
         json: Whether answers are JSON.
-        quiet: Whether only errors are said.
-        verbose: How much is said besides.
+        quiet: Whether only errors are printed.
+        verbose: How many details are printed.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Terminal:
         Args:
             color: ``auto``, ``always`` or ``never``.
             as_json: Whether answers are JSON.
-            quiet: Whether only errors are said.
-            verbose: How much is said besides.
+            quiet: Whether only errors are printed.
+            verbose: How many details are printed.
         """
         force = {"always": True, "never": False}.get(color)
         options: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
@@ -94,7 +94,7 @@ class Terminal:
 
     @property
     def interactive(self) -> bool:
-        """Whether somebody sits at a terminal."""
+        """Whether a person sits at a terminal."""
         return at_terminal() and sys.stderr.isatty()
 
     def symbol(self, name: str) -> str:
@@ -149,14 +149,14 @@ class Terminal:
             self.err.print(Text(before).append_text(row).append(after))
 
     def send(self, sequence: str) -> None:
-        """Have the terminal itself do something; nothing is seen of it."""
+        """Send a control sequence to the terminal; it shows nothing."""
         if sequence and self.err.is_terminal:
             control = Control()
             control.segment = Segment(sequence, None, [(ControlType.BELL,)])
             self.err.control(control)
 
     def suggest(self, command: str, why: str = "") -> None:
-        """Name the command that goes on from here."""
+        """Name the command to run next."""
         line = f"  {self.symbol('next')} {command}"
         hang = len(line) - len(command)
         if why and len(line) + len(why) + 5 > self.width and self.err.is_terminal:
@@ -166,7 +166,7 @@ class Terminal:
             self.say(f"{line}     {why}" if why else line, hang=hang)
 
     def detail(self, line: str) -> None:
-        """Say ``line`` to those who asked for details."""
+        """Say ``line`` if ``--verbose`` was given."""
         if self.verbose:
             self.say(line, style="dim")
 
@@ -179,11 +179,14 @@ class Terminal:
             self.err.print(Text(before).append(url, style=style), soft_wrap=True)
 
     def answer_line(self, line: str) -> None:
-        """Print a line of an answer that is for people: nothing in it moves their cursor."""
+        """Print a line of the answer for people, without control characters.
+
+        A provider chooses some of its text: an escape sequence in it could rewrite the screen.
+        """
         self.answer(printable(line))
 
     def answer(self, text: str) -> None:
-        """Print the answer, to the letter."""
+        """Print the answer unchanged, for programs."""
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
@@ -193,7 +196,7 @@ class Terminal:
         self.answer(json_of(document))
 
     def error(self, error: StayfastError) -> None:
-        """Say what went wrong and what to do; for programs too, if they asked for JSON."""
+        """Print ``error`` with its hint; with ``--json`` as JSON as well."""
         if self.json:
             members = {"code": error.code, "error": error.message, "hint": error.hint}
             try:

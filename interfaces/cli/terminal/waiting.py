@@ -1,4 +1,4 @@
-"""What stands below everything else while a login waits, and is redrawn as time passes."""
+"""The lines at the bottom of the terminal while a login waits; they are redrawn as time passes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _REMARK: Final = 5.0  # seconds a remark stays
 
 
 class WaitingLine:
-    """A line that says what is waited for and for how long, and one that names the keys.
+    """One line with the wait and the time left, and one that names the keys.
 
-    Where nothing can be redrawn both are said once.
+    A terminal that cannot redraw gets both once.
     """
 
     def __init__(self, terminal: Terminal) -> None:
@@ -56,7 +56,7 @@ class WaitingLine:
         """Wait for ``what`` from now on.
 
         Args:
-            what: What is waited for, as a clause; the word at the prompt where there is one.
+            what: The wait, as a clause such as "waiting for approval"; or the word at a prompt.
             expires_at: Until when, POSIX seconds.
             hints: What keys do.
             prompts: Whether it is a prompt, at which something is to be pasted.
@@ -85,23 +85,25 @@ class WaitingLine:
         self._live.start()
 
     def end(self) -> None:
-        """Take it away."""
+        """Remove the lines."""
         live, self._live = self._live, None
         if live is not None:
             live.stop()
 
     def stop(self) -> None:
-        """Remove it before the process is suspended; the cursor is shown again."""
+        """Remove the lines before the process is suspended, and show the cursor again."""
         if self._live is not None:
             self._live.stop()
             self._stopped = True
 
     def go_on(self) -> None:
-        """Show it again, if it was there, below what others have written meanwhile."""
+        """Show the lines again, below what other programs have written meanwhile."""
         live = self._live
         if live is None:
             return
-        if not self._stopped:  # frozen without notice: it must not erase what stands there now
+        if (
+            not self._stopped
+        ):  # SIGSTOP gives no notice: rich would erase what the shell wrote since
             out = self._terminal.err.file
             out.write("\n" * (len(self._lines(time.time())) - 1))
             out.flush()
@@ -113,12 +115,12 @@ class WaitingLine:
         self._next_check = time.time() + seconds
 
     def typed(self, length: int) -> None:
-        """``length`` characters have been taken, which nobody sees."""
+        """Show that ``length`` characters were typed or pasted; the characters stay hidden."""
         self._typed = length
         self._refresh()
 
     def remark(self, text: str) -> None:
-        """Say ``text`` for a moment, in place of the keys."""
+        """Show ``text`` for a few seconds, in place of the keys."""
         self._remark, self._remark_ends = text, time.time() + _REMARK
         if self._live is None:
             self._terminal.say(f"  {text}")
