@@ -237,21 +237,19 @@ _CHOICES: Final = {
 def _check(name: str, value: object) -> None:
     if name in _LISTS:
         fine = isinstance(value, list | tuple) and all(
-            _port(part) if name == "ports" else isinstance(part, str)
+            _port(part) if name == "ports" else _text(part)
             for part in cast("Sequence[object]", value)
         )
     elif name in {"extra_auth_params", "token_request_headers"}:
         fine = isinstance(value, Mapping) and all(
-            isinstance(part, str)
-            for pair in cast("Mapping[object, object]", value).items()
-            for part in pair
+            _text(part) for pair in cast("Mapping[object, object]", value).items() for part in pair
         )
     elif name in _SWITCHES:
         fine = isinstance(value, bool)
     elif name == "via":  # which transports there are, only those know who can load them
         fine = isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum()
     else:
-        fine = isinstance(value, str) and value in _CHOICES.get(name, (value,))
+        fine = _text(value) and value in _CHOICES.get(name, (value,))
         fine = fine and (name != "service_name" or value != "")
     if not fine:
         msg = f"the provider setting {name!r} has a value that cannot be right"
@@ -263,6 +261,17 @@ def _ours(name: str) -> ConfigInvalid:
         f"the parameter {name[:40]!r} is set by Stayfast and cannot be configured",
         hint="stayfast help providers",
     )
+
+
+def _text(value: object) -> bool:
+    """Whether it is text that can be sent and saved: a variable's octets need not be UTF-8."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _port(value: object) -> bool:
