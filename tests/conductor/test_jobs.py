@@ -271,7 +271,6 @@ def test_a_record_that_lacks_what_is_to_be_sent_sends_nothing(
         ({"error": "invalid_grant"}, 400, 0, AuthFailed, "provider_error"),
         ({"error": "invalid_grant"}, 400, 600, LoginTimedOut, "device_code_expired"),
         ({"error": "expired_token"}, 400, 0, LoginTimedOut, "device_code_expired"),
-        ({"token_type": "Bearer"}, 200, 0, AuthFailed, "token_missing"),
         ({**FRESH, "token_type": "dpop"}, 200, 0, AuthFailed, "token_type_unknown"),
     ],
 )
