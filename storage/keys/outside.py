@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from ...engine.errors import StorageError
-from ..host import SystemClock
+from ..host import CLOCK
 from .sealing import KEY_OCTETS, hmac
 
 CREDENTIAL: Final = "stayfast"
@@ -27,7 +27,6 @@ _AGAIN: Final = (
 _STEP: Final = 0.05  # seconds between looks whether the command has ended
 _LIMIT: Final = 64 * 1024  # octets: a command that prints without end must not fill memory
 _LEAST: Final = 16  # octets; less is not a key but a password
-_clock: Final = SystemClock()
 _main: Final = threading.main_thread()
 _asking: Final = threading.Lock()
 _answers: Final[dict[tuple[bytes, str], bytes]] = {}
@@ -84,13 +83,13 @@ def command_key(environ: Mapping[str, str], *, known_by: bytes = b"") -> bytes:
         if known_by and (known_by, command) in _answers:
             return _answers[known_by, command]
         since, why = _refusals.get(command, (0.0, ""))
-        if since and _clock.monotonic() - since < _AGAIN:
+        if since and CLOCK.monotonic() - since < _AGAIN:
             raise StorageError(why, hint=hint)
         try:
             output = _output_of(words, environ)
             key = _key(output.strip(), f"the output of {KEY_COMMAND}")
         except StorageError as error:
-            _refusals[command] = (_clock.monotonic(), error.message)
+            _refusals[command] = (CLOCK.monotonic(), error.message)
             raise
         except OSError as error:
             why = (error.strerror or "unknown error").lower()
@@ -140,7 +139,7 @@ def _output_of(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
 
 
 def _read(process: subprocess.Popen[bytes], output: int, hint: str) -> bytes:
-    deadline = _clock.monotonic() + _PATIENCE
+    deadline = CLOCK.monotonic() + _PATIENCE
     octets = b""
     ended = False
     while True:
@@ -158,7 +157,7 @@ def _read(process: subprocess.Popen[bytes], output: int, hint: str) -> bytes:
         if ended and status is None:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_STEP)
-        if _clock.monotonic() > deadline:
+        if CLOCK.monotonic() > deadline:
             raise StorageError(
                 f"the command of {KEY_COMMAND} gave no answer in {_PATIENCE:.0f} s", hint=hint
             )
