@@ -1,8 +1,8 @@
 """Disk space kept in reserve for tokens that arrive when the disk is full.
 
 A provider that rotates refresh tokens has already revoked the old one when the new one arrives. If
-the disk is full then, the login is lost. So a file takes up the space of one commit, and is removed
-when a commit finds no other.
+the disk is full then, the login is lost. So a file takes up the space of one commit, and is emptied
+when a commit finds the disk full.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OCTETS: Final = 64 * 1024  # a commit with its journal takes about half
 
 
 class Reserve:
-    """The file that is removed when a commit finds the disk full."""
+    """The file that is emptied when a commit finds the disk full."""
 
     def __init__(self, directory: str) -> None:
         """Keep it in ``directory``, beside the vault."""
@@ -33,9 +33,8 @@ class Reserve:
                 missing = _OCTETS - os.fstat(descriptor).st_size
                 if missing > 0:
                     os.lseek(descriptor, 0, os.SEEK_END)
-                    os.write(
-                        descriptor, os.urandom(missing)
-                    )  # random: a file system cannot compress it, or store it as a hole
+                    # random: a file system cannot compress it, or store it as a hole
+                    os.write(descriptor, os.urandom(missing))
             finally:
                 os.close(descriptor)
 
@@ -47,6 +46,7 @@ class Reserve:
             return False
         try:
             had = os.fstat(descriptor).st_size
+            # truncated, not removed: on a full disk some file systems cannot even write the directory
             os.ftruncate(descriptor, 0)
             os.fsync(descriptor)
         except OSError:

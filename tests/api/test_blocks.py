@@ -67,7 +67,7 @@ def test_a_block_runs(name: str, world: World) -> None:
         service=service,
         response_data={"access_token": "a", "expires_in": "3600"},
         use_token=used.append,
-        handle_error=lambda *told: pytest.fail(str(told)),
+        handle_error=lambda *details: pytest.fail(str(details)),
     )
     if "result" in names and name != "07":
         assert isinstance(names["result"], stayfast.Success)

@@ -36,8 +36,8 @@ with tempfile.TemporaryDirectory() as place:
     each = (time.process_time() - started) / EVENTS
     log.execute("INSERT INTO head VALUES (1, ?, ?)", head.encode(keys))
     for login in wanderer.logins:
-        told = (login.id, login.version, 0, login.state.value, 1, None, b"", b"")
-        log.execute("INSERT INTO login VALUES (?, ?, ?, ?, ?, ?, ?, ?)", told)
+        memory = (login.id, login.version, 0, login.state.value, 1, None, b"", b"")
+        log.execute("INSERT INTO login VALUES (?, ?, ?, ?, ?, ?, ?, ?)", memory)
     log.execute("COMMIT")
     print(
         f"an event of {len(text_of(events[0].members()))} octets: {each * 1e6:.1f} µs of CPU, no fsync"
@@ -61,13 +61,13 @@ with tempfile.TemporaryDirectory() as place:
     row(f"{EVENTS:,} events verified, against fetching their rows", baseline, ours, 5)
     log.close()
 
-    told = MemoryStorage()
+    memory = MemoryStorage()
     for event in events[:TOLD]:
-        told.note(event)
-    recorded = told.events(limit=TOLD)
+        memory.note(event)
+    recorded = memory.events(limit=TOLD)
     listed = AllowList()
     started = time.process_time()
     with open(os.devnull, "wb", buffering=0) as nowhere:
         nowhere.writelines(render(None, "", listed(None, "", line_of(one))) for one in recorded)
     each = (time.process_time() - started) / TOLD
-    print(f"an event told as a line: {each * 1e6:.1f} µs of CPU, no fsync")
+    print(f"an event as a line: {each * 1e6:.1f} µs of CPU, no fsync")

@@ -69,11 +69,11 @@ class Caller:
     """A browser in a process of its own, called by a pipe; says when it set off."""
 
     def __init__(self) -> None:
-        told, self._sender = os.pipe()
+        orders, self._sender = os.pipe()
         self._hear, said = os.pipe()
         if os.fork() == 0:
             os.close(self._sender)
-            while order := os.read(told, 16):
+            while order := os.read(orders, 16):
                 port = int(order)
                 request = CALLBACK.format(port).encode()
                 time.sleep(0.001)  # by now it is waited for
@@ -87,7 +87,7 @@ class Caller:
                     )
                 os.write(said, repr(began).encode().ljust(32))
             os._exit(0)
-        os.close(told)
+        os.close(orders)
 
     def call(self, port: int) -> None:
         os.write(self._sender, str(port).encode())

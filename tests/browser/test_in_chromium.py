@@ -70,17 +70,17 @@ class Login:
     """`stayfast login`, whose launcher passes the address to a browser that is open already."""
 
     def __init__(self, world: World, provider: str) -> None:
-        told = world.place / f"{provider}.address"
-        os.mkfifo(told)
+        pipe = world.place / f"{provider}.address"
+        os.mkfifo(pipe)
         script = world.place / f"{provider}-launcher"
         script.write_text(
-            f'#!{sys.executable}\nimport sys\nopen({str(told)!r}, "w").write(sys.argv[1])\n'
+            f'#!{sys.executable}\nimport sys\nopen({str(pipe)!r}, "w").write(sys.argv[1])\n'
         )
         script.chmod(0o700)
         self._process = world.start(
             "login", provider, "--via", "loopback", env={"BROWSER": f"{script} %s"}
         )
-        self.address = told.read_text()
+        self.address = pipe.read_text()
 
     def kill(self) -> None:
         kill(self._process)

@@ -120,16 +120,16 @@ def shown(login: Login, *words: str) -> Result:
 )
 def test_every_login_is_shown(login: Login, words: list[str]) -> None:
     """Text is of a length people can read; JSON is JSON; the exit status is a documented one."""
-    told = shown(login, *words)
-    assert isinstance(told.exception, SystemExit | None), told.exc_info
-    assert told.exit_code in {0, 4}
+    done = shown(login, *words)
+    assert isinstance(done.exception, SystemExit | None), done.exc_info
+    assert done.exit_code in {0, 4}
     if words[0] != "audit":
-        assert all(c.isprintable() or c == "\n" for c in told.output)
+        assert all(c.isprintable() or c == "\n" for c in done.output)
     if words[-1] == "export":
         return
-    told = shown(login, *words, "--json")
-    assert told.exit_code in {0, 4}, told.exc_info
-    for line in filter(None, told.stdout.split("\n")):
+    done = shown(login, *words, "--json")
+    assert done.exit_code in {0, 4}, done.exc_info
+    for line in filter(None, done.stdout.split("\n")):
         json.loads(line, parse_constant=pytest.fail)
 
 
@@ -157,6 +157,6 @@ def test_every_time_has_words(seconds: float) -> None:
         formatting.rfc3339,
         formatting.clock_time,
     ):
-        told = words(seconds)
-        assert told is not None
-        assert 0 < len(told) < 40
+        done = words(seconds)
+        assert done is not None
+        assert 0 < len(done) < 40

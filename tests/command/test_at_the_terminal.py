@@ -38,8 +38,8 @@ def as_before(opened: Window) -> None:
 
 
 def story(world: World) -> list[tuple[object, ...]]:
-    told = [event for event in events_of(world) if "trigger" in event]
-    return [(one["trigger"], one.get("transport"), one.get("detail")) for one in told]
+    recorded = [event for event in events_of(world) if "trigger" in event]
+    return [(one["trigger"], one.get("transport"), one.get("detail")) for one in recorded]
 
 
 def test_one_key_goes_on_by_phone_and_another_by_paste(seat: Seat) -> None:
@@ -98,13 +98,13 @@ def test_c_copies_the_address_and_nothing_else(seat: Seat, inside: bool) -> None
 
 def test_o_opens_the_page_of_the_code_here(seat: Seat) -> None:
     """The browser of this machine gets the address with the code in it, and nothing of ours."""
-    told = seat.world.place / "opened"
-    with seat.opens(BROWSER=f"/bin/sh -c 'echo $0 > {told}' %s") as opened:
+    recorded = seat.world.place / "opened"
+    with seat.opens(BROWSER=f"/bin/sh -c 'echo $0 > {recorded}' %s") as opened:
         opened.type("stayfast login demo --via device --qr never")
         opened.seen(r"(?s)Code .*Ctrl-C")
         opened.press("o")
-        until(told.exists, bool)
-        address = until(told.read_text, bool).strip()
+        until(recorded.exists, bool)
+        address = until(recorded.read_text, bool).strip()
         shown = seat.waiting().presentation
         assert shown is not None
         assert shown.device is not None
@@ -135,7 +135,7 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back(seat: Seat)
 
 
 def test_in_the_background_it_goes_on_by_browser(seat: Seat) -> None:
-    """Put aside with Ctrl-Z and bg it takes no key from the shell, and still hears the browser."""
+    """Put aside with Ctrl-Z and bg it takes no key from the shell, and still gets the answer of the browser."""
     with seat.opens() as opened:
         opened.type("stayfast login demo --via loopback --no-browser")
         opened.seen(WAITS)

@@ -12,9 +12,9 @@ def test_it_is_turned_on_once_and_verified_with_what_it_showed(world: World) -> 
     key = world.run("audit", "forward-secure").out
     assert world.run("audit", "forward-secure", "--json").json["code"] == "CONFIG_INVALID"
     assert world.run("refresh", "demo").code == 0
-    told = world.run("audit", "verify", "--json", "--forward-key", "-", stdin=key)
-    since = told.json["records"] - before
-    assert (told.code, told.json["unkeyed"], since) == (0, 0, 3)
+    done = world.run("audit", "verify", "--json", "--forward-key", "-", stdin=key)
+    since = done.json["records"] - before
+    assert (done.code, done.json["unkeyed"], since) == (0, 0, 3)
     assert world.run("audit", "verify", "--json").json["unkeyed"] == since
     other = key.replace(key.strip()[-1] + "\n", "1\n" if key.strip()[-1] != "1" else "2\n")
     assert world.run("audit", "verify", "--forward-key", "-", stdin=other).code == 8

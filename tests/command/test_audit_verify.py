@@ -36,21 +36,21 @@ def test_a_log_proves_itself(signed_in: World) -> None:
     """After a login the log verifies, in words and in JSON, from the vault and from its file."""
     done = signed_in.run("audit", "verify", "--json")
     assert done.code == 0
-    told = done.json
-    assert (told["schema"], told["sound"], told["findings"]) == (
+    answer = done.json
+    assert (answer["schema"], answer["sound"], answer["findings"]) == (
         "stayfast.audit-verify/1",
         True,
         [],
     )
-    assert told["records"] == told["last"] == told["intact"] == len(events_of(signed_in))
+    assert answer["records"] == answer["last"] == answer["intact"] == len(events_of(signed_in))
     in_words = signed_in.run("audit", "verify")
     assert in_words.code == 0
-    assert f"head {told['last']} sha256:{told['head']['mac']}" in in_words.out
+    assert f"head {answer['last']} sha256:{answer['head']['mac']}" in in_words.out
     file = str(signed_in.state / "audit.jsonl")
     from_file = signed_in.run("audit", "verify", "--json", "--file", file)
     assert (from_file.code, from_file.json["head"], from_file.json["keyed"]) == (
         0,
-        told["head"],
+        answer["head"],
         True,
     )
     elsewhere = signed_in.run(
@@ -138,8 +138,8 @@ def test_damage_stops_no_refresh_and_is_said(signed_in: World) -> None:
     done = signed_in.run("refresh", "demo")
     assert done.code == 0
     assert "stayfast audit verify" in done.err
-    told = signed_in.run("audit", "verify", "--json")
-    assert (told.code, [one["code"] for one in told.json["findings"]]) == (8, ["set_aside"])
+    answer = signed_in.run("audit", "verify", "--json")
+    assert (answer.code, [one["code"] for one in answer.json["findings"]]) == (8, ["set_aside"])
     pruned = signed_in.run("audit", "prune", "--before", "0s", "--json")
     assert (pruned.code, pruned.json["removed"]["first"]) == (0, 1)
     assert signed_in.run("audit", "verify").code == 0

@@ -17,7 +17,7 @@ def seqs(world: World, *arguments: str) -> list[int]:
 
 
 @pytest.fixture
-def told(world: World) -> World:
+def logged(world: World) -> World:
     """A login, a wrong answer to another one, and its cancellation."""
     world.run("login", "demo", "--via", "loopback")
     started = world.run(
@@ -30,50 +30,50 @@ def told(world: World) -> World:
     return world
 
 
-def test_the_log_is_shown_by_what_is_asked_of_it(told: World) -> None:
+def test_the_log_is_shown_by_what_is_asked_of_it(logged: World) -> None:
     """Each filter leaves what it names, and they can be combined."""
-    events = dict(enumerate(events_of(told), 1))
+    events = dict(enumerate(events_of(logged), 1))
 
     def where(**wanted: str) -> list[int]:
         return [n for n, m in events.items() if all(m.get(k) == v for k, v in wanted.items())]
 
-    assert seqs(told) == list(events)
-    assert seqs(told, "--account", "work") == where(account="work") != []
-    assert seqs(told, "--event", "login.refused") == where(event="login.refused") != []
-    assert seqs(told, "--trigger", "begin") == where(trigger="begin")
-    assert seqs(told, "--failures") == where(outcome="failure") != []
-    assert seqs(told, "--provider", "other") == []
-    assert seqs(told, "--since", "3", "--until", "4") == [3, 4]
-    assert seqs(told, "--since", "1h") == list(events)
-    assert seqs(told, "--until", "2020-01-01") == []
-    assert seqs(told, "--limit", "2") == list(events)[-2:]
-    assert seqs(told, "--account", "work", "--trigger", "cancel") == where(trigger="cancel")
-    assert told.run("audit", "show", "--since", "yesterday").code == 2
+    assert seqs(logged) == list(events)
+    assert seqs(logged, "--account", "work") == where(account="work") != []
+    assert seqs(logged, "--event", "login.refused") == where(event="login.refused") != []
+    assert seqs(logged, "--trigger", "begin") == where(trigger="begin")
+    assert seqs(logged, "--failures") == where(outcome="failure") != []
+    assert seqs(logged, "--provider", "other") == []
+    assert seqs(logged, "--since", "3", "--until", "4") == [3, 4]
+    assert seqs(logged, "--since", "1h") == list(events)
+    assert seqs(logged, "--until", "2020-01-01") == []
+    assert seqs(logged, "--limit", "2") == list(events)[-2:]
+    assert seqs(logged, "--account", "work", "--trigger", "cancel") == where(trigger="cancel")
+    assert logged.run("audit", "show", "--since", "yesterday").code == 2
 
 
-def test_one_login_is_told_with_its_durations(told: World) -> None:
+def test_one_login_is_told_with_its_durations(logged: World) -> None:
     """The story of a login has as many lines as events, each with how long it took to come."""
-    login = str(next(m["login"] for m in events_of(told) if m.get("trigger") == "accept_tokens"))
-    shown = told.run("audit", "show", "--login", login[:4])
+    login = str(next(m["login"] for m in events_of(logged) if m.get("trigger") == "accept_tokens"))
+    shown = logged.run("audit", "show", "--login", login[:4])
     lines = shown.out.splitlines()
     assert shown.code == 0
-    assert [line.split()[0] for line in lines] == [str(n) for n in seqs(told, "--login", login)]
+    assert [line.split()[0] for line in lines] == [str(n) for n in seqs(logged, "--login", login)]
     assert all((" ms " in line or " s " in line) for line in lines[1:])
-    assert told.run("audit", "show", "--login", "ZZZZ").code != 0
+    assert logged.run("audit", "show", "--login", "ZZZZ").code != 0
 
 
 @pytest.mark.parametrize("form", ["jsonl", "ecs", "ocsf", "otel"])
-def test_every_event_is_exported(told: World, form: str) -> None:
+def test_every_event_is_exported(logged: World, form: str) -> None:
     """One object a line for each event, and no secret in it."""
-    done = told.run("audit", "export", "--format", form)
+    done = logged.run("audit", "export", "--format", form)
     assert done.code == 0
-    assert len(done.lines) == len(events_of(told))
+    assert len(done.lines) == len(events_of(logged))
     assert "canary" not in done.out
 
 
-def test_an_export_of_a_part_begins_and_ends_there(told: World) -> None:
+def test_an_export_of_a_part_begins_and_ends_there(logged: World) -> None:
     """``--until 4`` is what stands before a damaged fifth record."""
-    assert [line["seq"] for line in told.run("audit", "export", "--until", "4").lines] == [
+    assert [line["seq"] for line in logged.run("audit", "export", "--until", "4").lines] == [
         1,
         2,
         3,
@@ -81,24 +81,24 @@ def test_an_export_of_a_part_begins_and_ends_there(told: World) -> None:
     ]
 
 
-def test_an_export_can_be_verified(told: World) -> None:
+def test_an_export_can_be_verified(logged: World) -> None:
     """The whole log as lines is what ``audit verify`` accepts."""
-    whole = told.place / "whole.jsonl"
-    whole.write_text(told.run("audit", "export").out)
-    assert told.run("audit", "verify", "--file", str(whole)).code == 0
+    whole = logged.place / "whole.jsonl"
+    whole.write_text(logged.run("audit", "export").out)
+    assert logged.run("audit", "verify", "--file", str(whole)).code == 0
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_shown(told: World) -> None:
+def test_what_cannot_be_read_is_named_and_the_rest_is_shown(logged: World) -> None:
     """Two damaged records in the middle: all others are shown and exported, and the code is 8."""
-    count = len(events_of(told))
-    with sqlite3.connect(told.state / "vault.db") as vault:
+    count = len(events_of(logged))
+    with sqlite3.connect(logged.state / "vault.db") as vault:
         vault.execute("UPDATE audit SET body = x'00' WHERE seq IN (2, 3)")
     vault.close()
-    done = told.run("audit", "export")
+    done = logged.run("audit", "export")
     assert done.code == 8
     assert [line["seq"] for line in done.lines] == [1, *range(4, count + 1)]
     assert "2-3" in done.err
-    shown = told.run("audit", "show")
+    shown = logged.run("audit", "show")
     assert (shown.code, len(shown.out.splitlines())) == (8, count - 2)
 
 
@@ -168,12 +168,12 @@ def test_a_failure_is_explained(world: World) -> None:
     assert any(line.split() == ["reason", "access_denied"] for line in done.err.splitlines())
 
 
-def test_the_path_of_a_login_is_drawn(told: World) -> None:
+def test_the_path_of_a_login_is_drawn(logged: World) -> None:
     """As text, Mermaid and SVG, each with the transitions it took."""
-    login = str(next(m["login"] for m in events_of(told) if m.get("trigger") == "accept_tokens"))
+    login = str(next(m["login"] for m in events_of(logged) if m.get("trigger") == "accept_tokens"))
     for form in ("text", "mermaid", "svg"):
-        plain = told.run("diagram", "--format", form).out
-        drawn = told.run("diagram", "--login", login, "--format", form)
+        plain = logged.run("diagram", "--format", form).out
+        drawn = logged.run("diagram", "--login", login, "--format", form)
         assert drawn.code == 0
         assert drawn.out != plain
         assert "receive_callback" in drawn.out

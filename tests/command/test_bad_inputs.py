@@ -16,10 +16,14 @@ from stayfast.testing.misbehaviour import Fault, FaultKind
 
 def answered(done: Done, exit_code: int, code: str) -> None:
     """The run failed as it should: this exit status, this code, a hint, and a sentence for people."""
-    told = done.json
-    assert (done.code, told["schema"], told["code"]) == (exit_code, "stayfast.error/1", code)
-    assert told["hint"]
-    assert told["error"] in done.err
+    document = done.json
+    assert (done.code, document["schema"], document["code"]) == (
+        exit_code,
+        "stayfast.error/1",
+        code,
+    )
+    assert document["hint"]
+    assert document["error"] in done.err
     assert "Traceback" not in done.err
 
 
@@ -67,8 +71,8 @@ def test_a_wrong_answer_is_refused_and_the_right_one_still_counts(
 
     refused = answer(world, started, spoil(started, good))
 
-    told = refused.json
-    assert (refused.code, told["code"]) == (1, "CALLBACK_REFUSED")
+    document = refused.json
+    assert (refused.code, document["code"]) == (1, "CALLBACK_REFUSED")
     assert world.logins()[0] == before
     last = world.assembly.storage.events(limit=100)[-1].members
     assert (last["event"], last["reason"]) == ("login.refused", reason)

@@ -64,16 +64,16 @@ class Day:
         self.learn()
         self.runs += 1
         label = " ".join(arguments)
-        self.hear(f"{label}: standard error", done.stderr)
+        self.examine(f"{label}: standard error", done.stderr)
         if not answers:
-            self.hear(f"{label}: standard output", done.stdout)
+            self.examine(f"{label}: standard output", done.stdout)
         for child in children:
             if answers and child.startswith(b"environ"):  # what `exec` is for
                 continue
-            self.hear(f"{label}: child's {child.partition(bytes(1))[0].decode()}", child)
+            self.examine(f"{label}: child's {child.partition(bytes(1))[0].decode()}", child)
         return done
 
-    def hear(self, where: str, said: str | bytes, *, on_screen: bool = True) -> None:
+    def examine(self, where: str, said: str | bytes, *, on_screen: bool = True) -> None:
         """Search what was said."""
         octets = said if isinstance(said, bytes) else said.encode("utf-8", "surrogateescape")
         self.octets += len(octets)
@@ -88,8 +88,10 @@ class Day:
         for path in sorted(self.world.place.rglob("*")):
             if not path.is_file() or path == self.world.config / "config.toml":
                 continue
-            self.hear(str(path.relative_to(self.world.place)), path.read_bytes(), on_screen=False)
-            self.hear("a name", path.name, on_screen=False)
+            self.examine(
+                str(path.relative_to(self.world.place)), path.read_bytes(), on_screen=False
+            )
+            self.examine("a name", path.name, on_screen=False)
 
 
 @pytest.fixture
@@ -210,17 +212,17 @@ def embed(day: Day) -> None:
             refreshed = service.refresh_tokens("secretive")
             day.server.behave()
             day.learn()
-            for told in (answer, refreshed):
-                if isinstance(told, Failure):
-                    day.hear("a failure", f"{told} {told!r}")
+            for returned in (answer, refreshed):
+                if isinstance(returned, Failure):
+                    day.examine("a failure", f"{returned} {returned!r}")
             try:
                 day.world.assembly.conductor.refresh.valid("secretive", "default", force=True)
             except StayfastError as error:
                 text = "".join(traceback.format_exception(error))
-                day.hear("a traceback", f"{text} {error!r} {error} {error.__dict__}")
+                day.examine("a traceback", f"{text} {error!r} {error} {error.__dict__}")
         for login in day.world.logins():
             shown = f"{login} {login!r} {login.tokens} {login.challenge} {login.summary()}"
-            day.hear("a repr", shown, on_screen=False)
+            day.examine("a repr", shown, on_screen=False)
     finally:
         root.removeHandler(handler)
         root.setLevel(level)

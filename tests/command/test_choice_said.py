@@ -42,9 +42,9 @@ def test_the_row_is_named(world: World) -> None:
                 check=False,
             )
         assert done.returncode == 3, done.stderr
-        told = re.search(r"via (\w+): (.+) \(row (\d+)\)", done.stderr)
-        assert told is not None
-        assert (told[1], int(told[3])) == (transport, row)
+        said = re.search(r"via (\w+): (.+) \(row (\d+)\)", done.stderr)
+        assert said is not None
+        assert (said[1], int(said[3])) == (transport, row)
 
 
 def launcher(world: World, script: str) -> dict[str, str]:

@@ -81,8 +81,8 @@ def test_killed_while_exchanging(
     (login,) = world.logins()
     assert (done.code, login.state) == (0, State.AUTHENTICATED)
     assert server.counts["code_reuse"] == reused
-    told = [event for event in events_of(world) if "trigger" in event]
-    assert len(told) == login.version
+    transitions = [event for event in events_of(world) if "trigger" in event]
+    assert len(transitions) == login.version
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_killed_without_a_courier(
         assert (done.code, login.reason) == (1, "code_spent")
     else:
         assert done.code == 0
-    told = [event for event in events_of(world) if "trigger" in event]
-    assert len(told) == login.version
-    assert states_of(told)[:3] == ["begin", "present", "receive_callback"]
+    transitions = [event for event in events_of(world) if "trigger" in event]
+    assert len(transitions) == login.version
+    assert states_of(transitions)[:3] == ["begin", "present", "receive_callback"]
 
 
 def test_killed_between_two_polls(world: World, server: AuthorizationServer) -> None:

@@ -24,8 +24,8 @@ def test_a_login_by_the_browser_and_all_that_follows(world: World) -> None:
     assert (
         world.run("token", "demo", "--format", "header").out == f"Authorization: Bearer {token}\n"
     )
-    told = world.run("token", "demo", "--json").json
-    assert (told["schema"], told["access_token"]) == ("stayfast.token/1", token)
+    answer = world.run("token", "demo", "--json").json
+    assert (answer["schema"], answer["access_token"]) == ("stayfast.token/1", token)
     ran = world.run("exec", "demo", "--", "sh", "-c", "printf %s $ACCESS_TOKEN")
     assert ran.out == token
     ours = {"STAYFAST_PASSPHRASE": "p", "STAYFAST_KEY_COMMAND": "k", "DEMO_CLIENT_SECRET": "s"}
@@ -57,12 +57,12 @@ def test_two_processes_finish_one_login(world: World) -> None:
     """A login that one process started is finished by the address piped into another."""
     started = world.run("login", "demo", "--start", "--json", "--via", "manual")
     assert started.code == 3
-    told = started.json
-    assert (told["schema"], told["state"]) == ("stayfast.login/1", "awaiting_callback")
-    assert told["resume"] == ["stayfast", "resume", told["login"], "--callback-url", "-"]
+    answer = started.json
+    assert (answer["schema"], answer["state"]) == ("stayfast.login/1", "awaiting_callback")
+    assert answer["resume"] == ["stayfast", "resume", answer["login"], "--callback-url", "-"]
 
-    callback = user_agent.fetch_only(told["url"])
-    done = world.run(*told["resume"][1:], "--json", stdin=callback + "\n")
+    callback = user_agent.fetch_only(answer["url"])
+    done = world.run(*answer["resume"][1:], "--json", stdin=callback + "\n")
 
     assert (done.code, done.json["state"]) == (0, "authenticated")
     assert world.run("token", "demo").code == 0
@@ -103,17 +103,17 @@ def test_two_logins_of_one_provider_find_their_own_answers(world: World) -> None
 def test_the_event_stream_tells_every_transition(world: World) -> None:
     """Login --json prints one object per event, from started to finished."""
     done = world.run("login", "demo", "--via", "loopback", "--json")
-    told = done.lines
+    answer = done.lines
     assert done.code == 0
-    assert told[0]["event"] == "login.started"
-    assert told[-1] | {"login": ""} == {
+    assert answer[0]["event"] == "login.started"
+    assert answer[-1] | {"login": ""} == {
         "schema": "stayfast.event/1", "event": "login.finished", "login": "",
         "state": "authenticated", "exit_code": 0,
     }  # fmt: skip
-    assert [one["trigger"] for one in told if one["event"] == "login.transition"] == [
+    assert [one["trigger"] for one in answer if one["event"] == "login.transition"] == [
         "begin", "present", "receive_callback", "accept_tokens",
     ]  # fmt: skip
-    (asked,) = [one for one in told if one["event"] == "login.action_required"]
+    (asked,) = [one for one in answer if one["event"] == "login.action_required"]
     assert asked["action"] == "open_url"
 
 
@@ -232,9 +232,9 @@ def test_the_audit_log_is_told_where_it_is_wanted(world: World) -> None:
     assert not (world.state / "audit.jsonl").exists()
     assert [line.get("attempt") for line in steps] == [None, None, 3, 3]
     world.run("refresh", "demo")
-    told = (world.state / "audit.jsonl").read_text().splitlines()
-    assert len(told) == len(events_of(world))
-    for line in told:
+    answer = (world.state / "audit.jsonl").read_text().splitlines()
+    assert len(answer) == len(events_of(world))
+    for line in answer:
         jsonschema.validate(json.loads(line), schema())
 
 

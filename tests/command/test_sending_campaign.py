@@ -86,8 +86,8 @@ class Sending:
 
     @staticmethod
     def assert_story(assembly: Assembly, login: Login, outcome: Outcome) -> None:
-        told = [one.members for one in assembly.storage.events(limit=1000)]
-        moves = [one for one in told if one.get("trigger")]
+        recorded = [one.members for one in assembly.storage.events(limit=1000)]
+        moves = [one for one in recorded if one.get("trigger")]
         assert len(moves) == login.version, outcome
         for before, move in zip([None, *moves], moves, strict=False):
             assert (move["trigger"], move["from"], move["to"]) in ROWS, outcome

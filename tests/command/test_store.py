@@ -26,10 +26,15 @@ def test_info_of_nothing_and_of_a_vault(world: World) -> None:
     assert (before.code, before.json["key"]) == (0, None)
     signed_in(world)
     done = world.run("store", "info", "--json")
-    told = done.json
-    assert (done.code, told["schema"], told["key"]) == (0, "stayfast.store/1", "keyfile")
-    assert (told["logins"], told["epoch"], told["problems"], told["set_aside"]) == (1, 1, [], [])
-    assert told["records"] == len(events_of(world))
+    answer = done.json
+    assert (done.code, answer["schema"], answer["key"]) == (0, "stayfast.store/1", "keyfile")
+    assert (answer["logins"], answer["epoch"], answer["problems"], answer["set_aside"]) == (
+        1,
+        1,
+        [],
+        [],
+    )
+    assert answer["records"] == len(events_of(world))
     assert world.run("store", "info").code == 0
 
 
@@ -47,8 +52,8 @@ def test_info_says_which_sink_is_behind_since_when_and_why(world: World) -> None
     assert silent["problem"] == "no such file or directory"
     assert closed["behind_since"] is not None
     assert closed["problem"]
-    told = world.run("store", "info")
-    assert silent["behind_since"] in told.err
+    answer = world.run("store", "info")
+    assert silent["behind_since"] in answer.err
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.bind(str(log))
         later = world.run("refresh", "demo")
@@ -73,8 +78,8 @@ def test_another_key_and_back(world: World) -> None:
     assert world.run("store", "rekey", "--to", "keyfile").code == 0
     del world.extra["STAYFAST_PASSPHRASE"]
     assert world.run("token", "demo").out == token
-    told = world.run("store", "info", "--json").json
-    assert (told["key"], told["epoch"], told["problems"]) == ("keyfile", 3, [])
+    answer = world.run("store", "info", "--json").json
+    assert (answer["key"], answer["epoch"], answer["problems"]) == ("keyfile", 3, [])
     assert world.run("audit", "verify").code == 0
 
 
@@ -145,7 +150,7 @@ def a_file(state: Path) -> None:
 def test_a_store_that_cannot_be_read_stops_every_command(
     world: World, deed: Callable[[Path], None]
 ) -> None:
-    """Nobody is told that they are not signed in; each command ends with 7, path and hint."""
+    """No command says that nobody is signed in; each command ends with 7, path and hint."""
     signed_in(world)
     deed(world.state)
     for words in (

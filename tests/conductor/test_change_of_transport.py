@@ -63,8 +63,8 @@ class Broken(InstantTransport):
 
 
 def transitions(storage: MemoryStorage) -> list[tuple[Any, ...]]:
-    told = [one.members for one in storage.events() if "trigger" in one.members]
-    return [(one["trigger"], one.get("transport"), one.get("reason")) for one in told]
+    recorded = [one.members for one in storage.events() if "trigger" in one.members]
+    return [(one["trigger"], one.get("transport"), one.get("reason")) for one in recorded]
 
 
 def test_the_old_answer_is_refused_from_then_on(server: AuthorizationServer) -> None:
@@ -122,7 +122,7 @@ def test_resuming_by_what_cannot_work_costs_nothing(server: AuthorizationServer)
 
 
 def test_another_process_cannot_finish_it_with_the_old_answer(server: AuthorizationServer) -> None:
-    """What was approved for the old secrets finishes nothing, whoever brings it."""
+    """An answer to the old secrets finishes nothing, also from a second browser."""
     storage = MemoryStorage()
     conductor = conductor_over(storage)
     started = conductor.start(server.config(), InstantTransport(lambda _: []))

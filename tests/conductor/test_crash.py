@@ -121,13 +121,13 @@ def assert_story(storage: MemoryStorage, login_id: str) -> None:
     rows = {(row.trigger, row.source, row.dest) for row in TABLE}
     at, versions = State.IDLE.value, []
     for recorded in storage.events():
-        told = recorded.members
-        if told.get("login") != login_id or told["event"] != "login.transition":
+        event = recorded.members
+        if event.get("login") != login_id or event["event"] != "login.transition":
             continue
-        assert (told["trigger"], told["from"], told["to"]) in rows
-        assert told["from"] == at
-        at = told["to"]
-        versions.append(told["version"])
+        assert (event["trigger"], event["from"], event["to"]) in rows
+        assert event["from"] == at
+        at = event["to"]
+        versions.append(event["version"])
     current = storage.read(login_id)
     assert current is not None
     assert (at, versions) == (current.state.value, list(range(1, current.version + 1)))

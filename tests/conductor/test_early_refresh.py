@@ -124,7 +124,7 @@ def test_an_id_token_is_judged_by_the_clock_of_its_provider(
 
 
 def test_logins_of_one_moment_are_refreshed_at_different_ones() -> None:
-    """A provider does not hear from all of them at once."""
+    """They do not all send a request to the provider at once."""
     ids = [f"01J9ZK4Q0V7F3KTWX2A8B{number:05d}" for number in range(200)]
     moments = {eagerness(name, LIFETIME) for name in ids}
     assert len(moments) > 10

@@ -248,7 +248,7 @@ def test_a_login_of_another_person_replaces_the_first_where_that_is_asked(world)
 
 
 def test_two_people_of_one_name_get_different_accounts(world):
-    """Their subjects tell them apart; a name is made of what needs no quotes."""
+    """Their subjects distinguish them; a name is made of what needs no quotes."""
     world.provider.claims = {"email": "a b;c"}
     accounts = []
     for world.provider.subject in ("alice", "bob", "carl", "dora"):

@@ -62,7 +62,7 @@ def lost_from(number: int, error: type[StorageError] = Fenced) -> LentStorage:
 def test_no_code_is_sent_under_a_lost_lease(
     server: AuthorizationServer, error: type[StorageError]
 ) -> None:
-    """The code stays saved, for whoever holds the login now."""
+    """The code stays saved, for the process that holds the login now."""
     storage = lost_from(2, error)
     before = server.counts["token"]
     with pytest.raises(error):

@@ -287,7 +287,7 @@ def test_a_wait_that_is_none_is_ignored(storage: MemoryStorage, expired: Login, 
 
 
 def test_one_refused_try_serves_all_who_wait(storage: MemoryStorage, expired: Login) -> None:
-    """Who waited while another process was told 503 does not ask as well."""
+    """A process that waited while another got a 503 sends no request of its own."""
     http: Any = answers(503)
 
     def meanwhile() -> None:

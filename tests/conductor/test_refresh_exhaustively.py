@@ -24,7 +24,7 @@ def nothing_is_lost(world: World, last: str) -> None:
     assert last == "served"
 
 
-def told(findings: Findings) -> Findings:
+def reported(findings: Findings) -> Findings:
     print(f"\n{findings.states} states, {findings.endings}")
     return findings
 
@@ -38,23 +38,23 @@ def test_a_crowd_refreshes_once(processes: int, *, strict: bool) -> None:
         nobody_fails(world, last)
         assert world.provider.issued == 1
 
-    told(explore(Scenario(processes=processes, strict=strict), once))
+    reported(explore(Scenario(processes=processes, strict=strict), once))
 
 
 @pytest.mark.parametrize("kills", [1, 2])
 def test_with_a_courier_no_kill_costs_anything(kills: int) -> None:
     """A strict provider, callers killed anywhere: nothing is lost, nothing is sent twice."""
-    told(explore(Scenario(kills=kills, courier=True), nobody_fails))
+    reported(explore(Scenario(kills=kills, courier=True), nobody_fails))
 
 
 def test_without_a_courier_a_graceful_provider_forgives_one_kill() -> None:
     """The predecessor is taken until its successor was used."""
-    told(explore(Scenario(kills=1, strict=False), nobody_fails))
+    reported(explore(Scenario(kills=1, strict=False), nobody_fails))
 
 
 def test_without_a_courier_a_strict_provider_does_not() -> None:
     """Such a loss is real, and the courier exists because of it; it is reported as a refusal."""
-    findings = told(explore(Scenario(kills=1)))
+    findings = reported(explore(Scenario(kills=1)))
     assert set(findings.endings) == {"served", "TokenRefreshFailed"}
 
 
@@ -65,7 +65,7 @@ def test_a_request_that_never_arrived_costs_nothing(*, strict: bool) -> None:
     def kept(world: World, last: str) -> None:
         assert last == "served" or (strict and world.provider.reused == 1)
 
-    told(explore(Scenario(faults=1, strict=strict), kept))
+    reported(explore(Scenario(faults=1, strict=strict), kept))
 
 
 def test_a_newer_login_is_never_written_over() -> None:
@@ -78,7 +78,7 @@ def test_a_newer_login_is_never_written_over() -> None:
         assert newer.tokens is not None
         assert newer.tokens.access_token == "new"
 
-    told(explore(Scenario(newer=True), newer_stands))
+    reported(explore(Scenario(newer=True), newer_stands))
 
 
 def test_without_leases_the_search_finds_what_is_wrong() -> None:
@@ -102,4 +102,4 @@ def test_without_leases_the_search_finds_what_is_wrong() -> None:
 )
 def test_larger_crowds(scenario: Scenario) -> None:
     """The same with more processes and more kills; minutes rather than seconds."""
-    told(explore(scenario, nothing_is_lost))
+    reported(explore(scenario, nothing_is_lost))

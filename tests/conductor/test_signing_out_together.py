@@ -98,7 +98,7 @@ def test_a_newer_login_of_the_account_is_signed_out_too(when: str) -> None:
 
 
 def test_a_login_that_never_stops_changing_is_a_conflict() -> None:
-    """After some rounds it is an error that can be told from success, and the newest is kept."""
+    """After some rounds it is an error that differs from success, and the newest is kept."""
     storage = MemoryStorage()
     logins = [held(number) for number in range(9)]
     saved(storage, logins[0])
@@ -121,12 +121,12 @@ def test_a_refresh_whose_process_stopped_is_given_up_first() -> None:
     login = saved(storage, held(0, State.EXCHANGING, exchange=REFRESH_EXCHANGE))
     ended = conductor_over(storage, http=Provider()).logout.sign_out(login)
     assert ended.login.state is State.IDLE
-    told = [
+    recorded = [
         (one.members["trigger"], one.members["reason"], one.members["to"])
         for one in storage.events()
         if "trigger" in one.members
     ]
-    assert told == [
+    assert recorded == [
         ("postpone_refresh", "outcome_unknown", "expired"), ("logout", "signed_out", "idle"),
     ]  # fmt: skip
 

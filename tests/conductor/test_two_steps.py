@@ -80,7 +80,7 @@ def test_a_cancelled_login_takes_no_answer(
 def test_after_its_deadline_a_login_is_over(
     server: AuthorizationServer, storage: MemoryStorage
 ) -> None:
-    """The first who looks ends it; whoever comes later gets the same reason."""
+    """The first process that reads it ends it; later ones get the same reason."""
     clock = ManualClock(1_800_000_000.0)
     conductor = conductor_over(storage, clock=clock)
     started = conductor.start(server.config(), InstantTransport(lambda _url: []), timeout=60)

@@ -85,7 +85,7 @@ def test_a_note_without_a_usable_signature_is_refused() -> None:
 
 
 def test_a_head_line_is_read_without_a_signature() -> None:
-    """The line that ``audit verify`` prints is enough for whoever kept it."""
+    """The line that ``audit verify`` prints is enough for a later check."""
     note = kept_head(f"  head 7 sha256:{HEAD.hex()}\n")
     assert (note.checkpoint.size, note.checkpoint.head, note.signatures) == (7, HEAD, {})
 

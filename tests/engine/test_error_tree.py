@@ -65,7 +65,7 @@ def test_the_tree_in_the_docstring_is_the_tree():
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_every_error_says_what_to_do(kind):
-    """Message, hint and exit status are there for whoever shows it; `str` is the message."""
+    """Message, hint and exit status are there to be shown; `str` is the message."""
     error = make_error(kind, hint="stayfast list")
 
     assert (str(error), error.message, error.hint) == (
@@ -89,11 +89,11 @@ def test_results_are_told_apart_by_their_class():
     """`isinstance` and `match` distinguish a success from a failure."""
     results = [Success(3), Failure("no", ErrorCode.TIMEOUT)]
 
-    told = []
+    codes = []
     for result in results:
         match result:
             case Success(value):
-                told.append(value)
+                codes.append(value)
             case Failure(_, code):
-                told.append(code)
-    assert told == [3, ErrorCode.TIMEOUT]
+                codes.append(code)
+    assert codes == [3, ErrorCode.TIMEOUT]

@@ -50,8 +50,8 @@ def test_a_line_leads_back_to_the_text(event: Event) -> None:
     members = event.members()
     text = text_of(members)
     assert members_of_text(text) == members
-    told = render(None, "", line_of(Recorded(7, members, b"p", b"m")))
-    assert text_of_line(json.loads(told)) == text
+    line = render(None, "", line_of(Recorded(7, members, b"p", b"m")))
+    assert text_of_line(json.loads(line)) == text
 
 
 @settings(max_examples=60, deadline=None)

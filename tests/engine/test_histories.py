@@ -20,7 +20,7 @@ SIGNED_IN = [
 ]
 
 
-def told(path: Sequence[tuple[str, str, str]], *, first: int = 1) -> list[tuple[FindingCode, int | None]]:  # fmt: skip
+def findings_of(path: Sequence[tuple[str, str, str]], *, first: int = 1) -> list[tuple[FindingCode, int | None]]:  # fmt: skip
     """The findings of one login that takes ``path``."""
     histories = Histories()
     for number, (trigger, source, dest) in enumerate(path, 1):
@@ -34,21 +34,21 @@ def told(path: Sequence[tuple[str, str, str]], *, first: int = 1) -> list[tuple[
 def test_what_is_no_row_is_not_a_transition(trigger: Trigger, source: State, dest: State) -> None:
     """Of every trigger, source and destination there are, exactly the rows of the table pass."""
     legal = any((row.trigger, row.source, row.dest) == (trigger, source, dest) for row in TABLE)
-    found = told([(trigger.value, source.value, dest.value)])
+    found = findings_of([(trigger.value, source.value, dest.value)])
     assert ((C.ILLEGAL_TRANSITION, 1) in found) != legal
 
 
 def test_a_history_begins_at_the_beginning() -> None:
     """A first record in the middle, or of a later version, is said to be no beginning."""
-    assert told(SIGNED_IN) == []
-    assert told(SIGNED_IN[1:]) == [(C.NO_BEGINNING, 1)]
-    assert told(SIGNED_IN, first=2) == [(C.NO_BEGINNING, 1)]
+    assert findings_of(SIGNED_IN) == []
+    assert findings_of(SIGNED_IN[1:]) == [(C.NO_BEGINNING, 1)]
+    assert findings_of(SIGNED_IN, first=2) == [(C.NO_BEGINNING, 1)]
 
 
 def test_a_step_starts_where_the_last_one_ended() -> None:
     """A step that is missing, repeated, or under another version breaks the history there."""
-    assert told([*SIGNED_IN[:2], SIGNED_IN[3]]) == [(C.BROKEN_HISTORY, 3)]
-    assert told([*SIGNED_IN[:2], *SIGNED_IN[1:]]) == [(C.BROKEN_HISTORY, 3)]
+    assert findings_of([*SIGNED_IN[:2], SIGNED_IN[3]]) == [(C.BROKEN_HISTORY, 3)]
+    assert findings_of([*SIGNED_IN[:2], *SIGNED_IN[1:]]) == [(C.BROKEN_HISTORY, 3)]
     histories = Histories()
     for seq, (version, step) in enumerate(zip((1, 2, 2), SIGNED_IN, strict=False), 1):
         histories.take(seq, Transition("7F3K", version, *step))
@@ -66,7 +66,7 @@ def test_a_step_starts_where_the_last_one_ended() -> None:
 )  # fmt: skip
 def test_a_guard_is_a_matter_of_what_went_before(path, last) -> None:
     """A refresh is not refused where a code was sent, nor a code where a refresh token was."""
-    assert told([*path, last]) == [(C.ILLEGAL_TRANSITION, len(path) + 1)]
+    assert findings_of([*path, last]) == [(C.ILLEGAL_TRANSITION, len(path) + 1)]
 
 
 def test_many_stories_are_told_at_once() -> None:

@@ -52,10 +52,10 @@ class Listener:
     """Keeps what it observes."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[list[Recorded], Login | None]] = []
+        self.observed: list[tuple[list[Recorded], Login | None]] = []
 
     def observe(self, recorded, login):
-        self.heard.append((list(recorded), login))
+        self.observed.append((list(recorded), login))
 
 
 @pytest.fixture
@@ -105,10 +105,10 @@ def test_one_transition_is_one_event_and_one_version(row, storage, ledger, liste
     assert (after.state, after.version, after.changed_at) == (row.dest, 2, NOW + 2.5)
     assert storage.read(before.id) == after
     _, event = storage.events()
-    told = {
+    recorded = {
         name: event.members[name] for name in ("event", "trigger", "from", "to", "version", "login")
     }
-    assert told == {
+    assert recorded == {
         "event": "login.transition",
         "trigger": row.trigger,
         "from": row.source,
@@ -117,7 +117,7 @@ def test_one_transition_is_one_event_and_one_version(row, storage, ledger, liste
         "login": before.id,
     }
     assert event.members["time"] == NOW + 2.5
-    assert listener.heard == [([event], after)]
+    assert listener.observed == [([event], after)]
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if row.dest is State.IDLE], ids=str)
@@ -164,7 +164,7 @@ def test_a_refused_trigger_saves_nothing(state, trigger, record, storage, ledger
 
     assert storage.read(before.id) == before
     assert len(storage.events()) == 1
-    assert listener.heard == []
+    assert listener.observed == []
 
 
 def test_a_login_decided_upon_an_old_version_is_not_saved(storage, ledger, listener):
@@ -177,7 +177,7 @@ def test_a_login_decided_upon_an_old_version_is_not_saved(storage, ledger, liste
 
     assert storage.read(before.id) == newer
     assert len(storage.events()) == 2
-    assert len(listener.heard) == 1
+    assert len(listener.observed) == 1
 
 
 def test_several_changes_are_saved_as_one_or_not_at_all(storage, ledger, listener):
@@ -194,14 +194,14 @@ def test_several_changes_are_saved_as_one_or_not_at_all(storage, ledger, listene
 
     assert storage.read(other.id) is None
     assert len(storage.events()) == 1
-    assert listener.heard == []
+    assert listener.observed == []
 
     ledger.commit([changes[0], ledger.draft(mine, Trigger.LOGOUT)])
     assert [event.members.get("trigger") for event in storage.events(after=1)] == [
         "begin",
         "logout",
     ]
-    assert [len(recorded) for recorded, _ in listener.heard] == [2]
+    assert [len(recorded) for recorded, _ in listener.observed] == [2]
 
 
 def test_observers_hear_after_it_is_saved(storage, clock):
@@ -243,7 +243,7 @@ def test_a_refused_input_is_one_line_and_no_change(storage, ledger, listener):
         "user": "ada",
         "app_version": "1.2.3",
     }
-    assert listener.heard == [([event], before)]
+    assert listener.observed == [([event], before)]
 
 
 def test_an_input_nobody_waits_for_is_logged_without_a_login(storage, ledger):
@@ -329,8 +329,8 @@ def test_a_refresh_whose_answer_was_lost_is_no_failure(storage, ledger):
         )
         ledger.advance(login, Trigger.POSTPONE_REFRESH, reason=reason, exchange=None)
 
-    told = [one.members["outcome"] for one in storage.events()]
-    assert told == ["unknown", "failure"]
+    recorded = [one.members["outcome"] for one in storage.events()]
+    assert recorded == ["unknown", "failure"]
 
 
 def test_granted_scopes_and_lifetime_are_told_when_tokens_arrive(storage, ledger):

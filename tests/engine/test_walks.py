@@ -50,7 +50,7 @@ class Walk(RuleBasedStateMachine):
         self.clock = ManualClock()
         self.ledger = Ledger(self.storage, self.clock, ORIGIN)
         self.model: dict[str, tuple[str, int]] = {}
-        self.told: list[tuple[str, str, str, str, int]] = []
+        self.expected: list[tuple[str, str, str, str, int]] = []
         self.count = 0
 
     @rule(target=logins)
@@ -90,7 +90,7 @@ class Walk(RuleBasedStateMachine):
         assert self.model[login_id][1] == login.version
         copies.append(after)
         self.model[login_id] = (dest, login.version + 1)
-        self.told.append((login_id, str(trigger), str(login.state), dest, login.version + 1))
+        self.expected.append((login_id, str(trigger), str(login.state), dest, login.version + 1))
         if after.state is State.IDLE:
             assert (after.tokens, after.exchange, after.challenge, after.presentation) == (
                 None,
@@ -117,7 +117,7 @@ class Walk(RuleBasedStateMachine):
         assert [
             tuple(event.members[name] for name in ("login", "trigger", "from", "to", "version"))
             for event in events
-        ] == self.told
+        ] == self.expected
 
 
 TestWalk = Walk.TestCase

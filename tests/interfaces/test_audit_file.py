@@ -35,22 +35,22 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_each_event_is_one_line(path: Path) -> None:
     """Lines come in order, with number, time and the listed fields only; the file is private."""
     storage = MemoryStorage()
-    told = AuditFile(str(path), storage)
+    audit_file = AuditFile(str(path), storage)
     for _ in range(3):
-        told.observe([note(storage)], None)
+        audit_file.observe([note(storage)], None)
     found = lines(path)
     assert [line["seq"] for line in found] == [1, 2, 3]
     assert found[0]["time"] == "1970-01-01T00:00:01.500000Z"
     assert all(set(line) <= FIELDS for line in found)
     assert path.stat().st_mode & 0o077 == 0
-    assert told.dropped == 0
+    assert audit_file.dropped == 0
 
 
 def test_what_a_dead_process_did_not_tell_is_told(path: Path) -> None:
     """The next writer writes what is missing; a torn line is ended, and its record written again."""
     storage = MemoryStorage()
-    told = AuditFile(str(path), storage)
-    told.observe([note(storage)], None)
+    audit_file = AuditFile(str(path), storage)
+    audit_file.observe([note(storage)], None)
     note(storage)
     note(storage)
     with path.open("a") as file:
@@ -83,9 +83,9 @@ def test_a_log_that_cannot_be_written_stops_nobody(path: Path) -> None:
     storage = MemoryStorage()
     path.parent.mkdir(mode=0o700)
     path.mkdir()
-    told = AuditFile(str(path), storage)
-    told.observe([note(storage)], None)
-    assert told.problem
+    audit_file = AuditFile(str(path), storage)
+    audit_file.observe([note(storage)], None)
+    assert audit_file.problem
 
 
 def test_unlisted_fields_are_dropped_and_counted(path: Path) -> None:
@@ -99,8 +99,8 @@ def test_unlisted_fields_are_dropped_and_counted(path: Path) -> None:
             ]
 
     storage = Leaky()
-    told = AuditFile(str(path), storage)
-    told.observe([note(storage)], None)
+    audit_file = AuditFile(str(path), storage)
+    audit_file.observe([note(storage)], None)
     assert "canary" not in path.read_text()
-    assert told.dropped == 1
+    assert audit_file.dropped == 1
     assert "access_token" in line_of(storage.events()[0])

@@ -16,7 +16,7 @@ CANARY = "canary-3f9a8b7c6d5e"
 TOKENS = OAuthTokens(access_token=CANARY, refresh_token=CANARY + "-r", issued_at=1.0)
 
 
-def told(entries: list[dict[str, Any]], **settings: Any) -> list[dict[str, Any]]:
+def processed(entries: list[dict[str, Any]], **settings: Any) -> list[dict[str, Any]]:
     """What a program's log holds after ``entries``, through a chain as the documentation shows."""
     written = io.StringIO()
     log = structlog.wrap_logger(
@@ -36,7 +36,7 @@ def told(entries: list[dict[str, Any]], **settings: Any) -> list[dict[str, Any]]
 
 def test_secrets_become_fingerprints_that_tie_lines_together() -> None:
     """By type and by name, at any depth: one value, one fingerprint, and another for another."""
-    first, second, third = told(
+    first, second, third = processed(
         [
             {"event": "a", "access_token": CANARY},
             {"event": "b", "nested": {"deep": [{"Access-Token": CANARY}]}, "plain": Secret(CANARY)},
@@ -52,7 +52,9 @@ def test_secrets_become_fingerprints_that_tie_lines_together() -> None:
 
 def test_only_listed_names_are_written() -> None:
     """With a list, what is not on it is dropped, and counted."""
-    (line,) = told([{"event": "a", "body": "x", "provider": "p"}], fields={"event", "provider"})
+    (line,) = processed(
+        [{"event": "a", "body": "x", "provider": "p"}], fields={"event", "provider"}
+    )
     assert line == {"event": "a", "provider": "p"}
     _, listed, _ = audit_processors(fields={"event"})
     listed(None, "info", {"event": "a", "x": 1, "y": 2})
@@ -66,7 +68,7 @@ def test_a_secret_in_a_text_is_found_last() -> None:
     try:
         raise ValueError(f"token was {CANARY}")
     except ValueError as error:
-        (_, line, other) = told(
+        (_, line, other) = processed(
             [
                 {"event": "seen", "access_token": CANARY},
                 {
@@ -96,5 +98,5 @@ def test_what_is_no_secret_is_left_alone() -> None:
         "login": "01J9ZK4Q0V7F3KTWX2A8B5C6DE",
         "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     }
-    (line,) = told([entry])
+    (line,) = processed([entry])
     assert line == {**entry, "level": "info"}

@@ -50,10 +50,10 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def listener(place: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(str(place / "log"))
-        heard.settimeout(5)
-        yield heard
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(place / "log"))
+        receiver.settimeout(5)
+        yield receiver
 
 
 class Recorder:
@@ -62,7 +62,7 @@ class Recorder:
     name = "recorder"
 
     def __init__(self) -> None:
-        self.told: list[int] = []
+        self.delivered: list[int] = []
         self.broken = False
         self.slow = 0.0
 
@@ -70,7 +70,7 @@ class Recorder:
         if self.broken:
             raise OSError("refused")
         time.sleep(self.slow)  # what is tested is how long a slow one is borne
-        self.told.append(int(str(line["seq"])))
+        self.delivered.append(int(str(line["seq"])))
 
 
 def test_syslog_is_told_in_its_own_form(place: Path, listener: socket.socket) -> None:
@@ -90,8 +90,8 @@ def fields_of(datagram: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     while datagram:
         head, _, datagram = datagram.partition(b"\n")
-        name, told, value = head.partition(b"=")
-        if not told:
+        name, delivered, value = head.partition(b"=")
+        if not delivered:
             (length,) = struct.unpack("<Q", datagram[:8])
             value, datagram = datagram[8 : 8 + length], datagram[9 + length :]
         found[name.decode()] = value.decode()
@@ -114,17 +114,17 @@ def test_a_receiver_that_was_started_anew_is_found_again(place: Path) -> None:
     """After the log daemon restarts, nothing is missing."""
     storage = MemoryStorage()
     outbox = Outbox(Syslog(str(place / "log")), storage, str(place / "cursor"))
-    heard: list[bytes] = []
+    received: list[bytes] = []
     for _ in range(2):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
             daemon.bind(str(place / "log"))
             daemon.settimeout(5)
             outbox.observe([note(storage)], None)
-            heard.append(daemon.recv(65536))
+            received.append(daemon.recv(65536))
         (place / "log").unlink()
         outbox.observe([note(storage)], None)  # nobody there
         assert outbox.problem is not None
-    assert [b'"seq":1,' in heard[0], b'"seq":2,' in heard[1]] == [True, True]
+    assert [b'"seq":1,' in received[0], b'"seq":2,' in received[1]] == [True, True]
     assert outbox.behind >= 1
 
 
@@ -140,7 +140,7 @@ def test_an_outbox_goes_on_where_the_last_process_stopped(place: Path) -> None:
     note(storage)  # saved, and its process died before it sent the line
     sink.broken = False
     Outbox(sink, storage, str(place / "cursor")).observe([note(storage)], None)
-    assert sink.told == [2, 3, 4, 5]
+    assert sink.delivered == [2, 3, 4, 5]
     assert (place / "cursor").stat().st_mode & 0o077 == 0
 
 
@@ -160,7 +160,7 @@ def test_a_slow_sink_delays_nobody_for_long(place: Path, kind: str) -> None:
     sink.slow = 0.0
     telling._resting = 0.0  # time has passed
     telling.observe([note(storage)], None)
-    assert sink.told == list(range(1, 12))
+    assert sink.delivered == list(range(1, 12))
     assert telling.behind == 0
 
 
@@ -175,7 +175,7 @@ def test_what_finds_no_room_is_counted() -> None:
     assert sender.unsent == 5
     sink.broken = False
     sender.observe([note(storage)], None)
-    assert sink.told == [3, 4, 5, 6]
+    assert sink.delivered == [3, 4, 5, 6]
     assert sender.unsent == 2
 
 
@@ -186,7 +186,7 @@ def test_a_sink_at_rest_fills_no_memory() -> None:
     sink.slow = BUDGET * 1.2
     for _ in range(6):
         sender.observe([note(storage)], None)
-    assert (sink.told, sender.behind, sender.lost) == ([1], 3, 2)
+    assert (sink.delivered, sender.behind, sender.lost) == ([1], 3, 2)
 
 
 def test_a_full_pipe_on_standard_error_is_not_waited_for() -> None:
@@ -267,13 +267,13 @@ def test_no_sink_tells_a_secret(
     """Of a login full of canaries, no sink's octets hold one."""
     storage = MemoryStorage()
     reader, writer = os.pipe()
-    told = [
+    delivered = [
         Outbox(Syslog(str(place / "log")), storage, str(place / "one")),
         Outbox(Journal(str(place / "log")), storage, str(place / "two")),
         BufferedSender(StandardError(writer)),
         BufferedSender(HostLogging("quiet.audit")),
     ]
-    ledger = Ledger(storage, _Clock(), ORIGIN, told)  # type: ignore[arg-type]  # only its time is read
+    ledger = Ledger(storage, _Clock(), ORIGIN, delivered)  # type: ignore[arg-type]  # only its time is read
     with caplog.at_level(logging.INFO, logger="quiet.audit"):
         begun = ledger.advance(fresh_login(), Trigger.BEGIN, challenge=CHALLENGE)
         waiting = ledger.advance(begun, Trigger.PRESENT, presentation=BY_BROWSER)
@@ -284,7 +284,7 @@ def test_no_sink_tells_a_secret(
     with open(reader, "rb") as file:
         octets.append(file.read())
     octets += [str(vars(record)).encode() for record in caplog.records]
-    assert all(told.problem is None for told in told)
+    assert all(delivered.problem is None for delivered in delivered)
     assert len(octets) == 8 + 1 + 4
     assert not [one for one in octets if CANARY.encode() in one]
     assert b"access_token_fp" in octets[8]

@@ -157,7 +157,7 @@ def test_nothing_leaves_the_machine_before_it_is_saved(
 def test_no_code_and_no_refresh_token_is_sent_before_it_is_saved(
     server: AuthorizationServer,
 ) -> None:
-    """When the exchange cannot be saved first, the provider hears nothing of it."""
+    """When the exchange cannot be saved first, no request goes to the provider."""
     before = server.counts["token"]
     with pytest.raises(StorageFull):
         conductor_over(FillingStorage(MemoryStorage(), 3)).sign_in(

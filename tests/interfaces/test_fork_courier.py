@@ -93,11 +93,11 @@ def test_an_error_of_somebody_elses_class_comes_home_as_the_nearest_of_ours() ->
 
 def test_what_the_child_records_is_told_in_the_parent() -> None:
     """Observers keep what they learn: they are called where they live."""
-    heard: list[tuple[int, Login | None]] = []
+    observed: list[tuple[int, Login | None]] = []
 
     class Keeper:
         def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-            heard.append((recorded[0].seq, login))
+            observed.append((recorded[0].seq, login))
 
     forwarder = EventForwarder([Keeper()])
 
@@ -106,7 +106,7 @@ def test_what_the_child_records_is_told_in_the_parent() -> None:
         return job.login
 
     courier(forwarder).carry(JOB, perform)
-    assert heard == [(7, JOB.login)]
+    assert observed == [(7, JOB.login)]
 
 
 def test_the_child_is_in_a_session_of_its_own() -> None:

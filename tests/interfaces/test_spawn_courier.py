@@ -44,11 +44,11 @@ class Keeper:
     """Records what it observes, with the process and the thread."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[int, Login | None]] = []
+        self.observed: list[tuple[int, Login | None]] = []
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
         """See the port."""
-        self.told += [(one.seq, login) for one in recorded]
+        self.observed += [(one.seq, login) for one in recorded]
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +124,14 @@ def holder(own: Assembly, login_id: str) -> int | None:
 
 @linux
 def test_a_refresh_is_made_by_another_process_and_told_here(place: Path) -> None:
-    """Its login comes home, observers hear of it where they live, and the worker is used again."""
+    """Its login comes home, its events reach the observers of the parent, and the worker is used again."""
     keeper = Keeper()
     own = assembly(place, keeper=keeper)
     before = own.conductor.refresh.find("demo", "default")
     first = refresh(own)
     assert first.tokens != before.tokens
     assert own.storage.read(first.id) == first
-    assert (keeper.told[-1][1], len(keeper.told)) == (first, first.version - before.version)
+    assert (keeper.observed[-1][1], len(keeper.observed)) == (first, first.version - before.version)
     (worker,) = workers()
     assert refresh(own).version > first.version
     assert set(workers()) == {worker}

@@ -46,8 +46,8 @@ def test_a_long_address_is_not_torn() -> None:
 
 def test_lengths_of_time_that_are_left() -> None:
     """One unit, and no minutes below the second one."""
-    told = {seconds: more(seconds).split()[0] for seconds in (-3, 0, 59, 89, 90, 480, 7200)}
-    assert told == {-3: "0", 0: "0", 59: "59", 89: "89", 90: "2", 480: "8", 7200: "2"}
+    numbers = {seconds: more(seconds).split()[0] for seconds in (-3, 0, 59, 89, 90, 480, 7200)}
+    assert numbers == {-3: "0", 0: "0", 59: "59", 89: "89", 90: "2", 480: "8", 7200: "2"}
     assert sentence("that is it; look again") == "That is it. Look again."
 
 

@@ -122,7 +122,7 @@ def test_the_map_of_the_contributing_page_is_the_tree():
 
 @pytest.mark.parametrize("path", IN_THE_PACKAGE, ids=name)
 def test_folders_import_one_another_by_path(path):
-    """Relative imports only: `import stayfast` inside would hide an arrow from whoever reads paths."""
+    """Relative imports only: `import stayfast` inside would hide an arrow from a reader of paths."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     absolute = [
         node.lineno
@@ -212,9 +212,9 @@ def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_arrows_between_the_folders_point_one_way():
     """Interfaces know transports and storage, those know the engine, and the engine knows none."""
-    told = lint_imports(ROOT / ".dev")
+    linted = lint_imports(ROOT / ".dev")
 
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
 @pytest.mark.parametrize(

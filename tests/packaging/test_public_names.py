@@ -107,14 +107,14 @@ assert stayfast.__name__ == "stayfast"
 print(*sorted(set(sys.modules) - before))
 print(*[name for name in {HEAVY} if name in sys.modules])
 """
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code],
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
     )
-    loaded, heavy = told.stdout.split("\n")[:2]
+    loaded, heavy = done.stdout.split("\n")[:2]
 
     assert loaded.split() == ["stayfast"]
     assert heavy.split() == []

@@ -119,14 +119,14 @@ def test_the_wheel_says_what_it_is(wheel):
     """Name, version, licence and the command are in the metadata."""
     with ZipFile(wheel) as archive:
         info = f"stayfast-{PROJECT['project']['version']}.dist-info"
-        told = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
+        ran = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
         entries = configparser.ConfigParser()
         entries.read_string(archive.read(f"{info}/entry_points.txt").decode())
         licence = archive.read(f"{info}/licenses/LICENSE")
 
-    assert (told["Name"], told["Version"]) == ("stayfast", PROJECT["project"]["version"])
-    assert told["License-Expression"] == "Apache-2.0"
-    assert told["Requires-Python"] == ">=3.11"
+    assert (ran["Name"], ran["Version"]) == ("stayfast", PROJECT["project"]["version"])
+    assert ran["License-Expression"] == "Apache-2.0"
+    assert ran["Requires-Python"] == ">=3.11"
     assert dict(entries["console_scripts"]) == {"stayfast": "stayfast.interfaces.cli.entry:main"}
     assert dict(entries["pyinstaller40"]) == {"hook-dirs": "stayfast.interfaces.frozen:hook_dirs"}
     assert licence == (ROOT / "LICENSE").read_bytes()
@@ -137,9 +137,9 @@ def test_the_wheel_says_what_it_is(wheel):
 )
 def test_our_folders_are_not_packages_of_their_own(installed, name):
     """`import engine` never works where the wheel is installed."""
-    told = run(installed, "-c", f"import {name}")
+    ran = run(installed, "-c", f"import {name}")
 
-    assert "ModuleNotFoundError" in told.stderr
+    assert "ModuleNotFoundError" in ran.stderr
 
 
 def test_every_module_of_the_wheel_can_be_imported(installed, inside):
@@ -149,15 +149,15 @@ def test_every_module_of_the_wheel_can_be_imported(installed, inside):
         for name in inside
         if name.endswith(".py") and not name.endswith(("__main__.py", "hook-stayfast.py"))
     ]
-    told = run(
+    ran = run(
         installed,
         "-c",
         f"import importlib, stayfast\nfor name in {modules}: importlib.import_module(name)\n"
         "print(stayfast.__file__)",
     )
 
-    assert told.returncode == 0, told.stderr
-    assert Path(told.stdout.strip()).is_relative_to(installed.parent.parent)
+    assert ran.returncode == 0, ran.stderr
+    assert Path(ran.stdout.strip()).is_relative_to(installed.parent.parent)
 
 
 ENTRY = "from stayfast.interfaces.cli.entry import main; main()"
@@ -165,30 +165,30 @@ ENTRY = "from stayfast.interfaces.cli.entry import main; main()"
 
 def test_the_command_runs_from_the_wheel_alone(installed, tmp_path):
     """The machine is drawn, providers are listed, nobody is signed in: exit 0, 0, 4."""
-    told = [
+    ran = [
         run(installed, "-c", ENTRY, *words, home=tmp_path)
         for words in (["diagram"], ["provider", "list"], ["token", "github"])
     ]
 
-    assert [one.returncode for one in told] == [0, 0, 4], told
-    assert told[2].stdout == ""
+    assert [one.returncode for one in ran] == [0, 0, 4], ran
+    assert ran[2].stdout == ""
 
 
 def test_the_demo_runs_from_the_wheel_alone(installed, tmp_path):
     """A whole login against the embedded server, with nothing of the repository at hand."""
-    told = run(installed, "-c", ENTRY, "demo", home=tmp_path)
+    ran = run(installed, "-c", ENTRY, "demo", home=tmp_path)
 
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert ran.returncode == 0, ran.stdout + ran.stderr
     states = ["challenge", "awaiting_callback", "exchanging", "authenticated"]
-    places = [told.stdout.index(state) for state in states]
+    places = [ran.stdout.index(state) for state in states]
     assert places == sorted(places)
 
 
 def test_the_command_runs_as_a_module(installed):
     """`python -m stayfast` is the command."""
-    told = run(installed, "-m", "stayfast", "--version")
+    ran = run(installed, "-m", "stayfast", "--version")
 
-    assert (told.returncode, told.stdout) == (0, f"stayfast {PROJECT['project']['version']}\n")
+    assert (ran.returncode, ran.stdout) == (0, f"stayfast {PROJECT['project']['version']}\n")
 
 
 PROGRAM = """
@@ -212,10 +212,10 @@ print("DONE", stayfast.__file__)
 """A program with a provider of its own, in which all that is public and the command are used."""
 
 
-def done(told: subprocess.CompletedProcess[str]) -> str:
+def done(ran: subprocess.CompletedProcess[str]) -> str:
     """Where the program that ran to its end had us from."""
-    assert told.returncode == 0, told.stdout[-2000:] + told.stderr[-2000:]
-    return told.stdout.rpartition("DONE ")[2].strip()
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+    return ran.stdout.rpartition("DONE ")[2].strip()
 
 
 def test_a_program_runs_with_the_package_in_a_zip(installed, wheel, tmp_path):
@@ -226,9 +226,9 @@ def test_a_program_runs_with_the_package_in_a_zip(installed, wheel, tmp_path):
             packed.writestr(name, made.read(name))
         packed.writestr("__main__.py", PROGRAM)
     (tmp_path / "home").mkdir(mode=0o700)
-    told = run(installed, str(archive), home=tmp_path / "home")
+    ran = run(installed, str(archive), home=tmp_path / "home")
 
-    assert Path(done(told)).is_relative_to(archive)
+    assert Path(done(ran)).is_relative_to(archive)
 
 
 def test_a_program_runs_frozen_by_pyinstaller(installed, tmp_path):
@@ -244,6 +244,6 @@ def test_a_program_runs_frozen_by_pyinstaller(installed, tmp_path):
         home=tmp_path,
     )
     assert made.returncode == 0, made.stderr[-2000:]
-    told = run(tmp_path / "dist" / "program" / "program", home=tmp_path / "home")
+    ran = run(tmp_path / "dist" / "program" / "program", home=tmp_path / "home")
 
-    assert Path(done(told)).is_relative_to(tmp_path / "dist")
+    assert Path(done(ran)).is_relative_to(tmp_path / "dist")

@@ -91,16 +91,16 @@ def run(program: str, home: Path) -> str:
 
 def test_every_module_is_imported_without_unix(tmp_path: Path) -> None:
     """No module but those of an absent library fails, and those fail for the library alone."""
-    told = run(
+    printed = run(
         "again = import_all()\nassert again == absent, again\nprint(len(modules()))", tmp_path
     )
 
-    assert int(told) > 150
+    assert int(printed) > 150
 
 
 def test_a_login_in_memory_works_without_unix(tmp_path: Path) -> None:
     """From the address shown to the saved tokens, by the loopback listener."""
-    told = run(
+    printed = run(
         """
 import threading
 from stayfast.testing import user_agent
@@ -123,5 +123,5 @@ with AuthorizationServer() as server:
         tmp_path,
     )
 
-    assert "token:authorization_code" in told
-    assert "token:refresh_token" in told
+    assert "token:authorization_code" in printed
+    assert "token:refresh_token" in printed

@@ -104,9 +104,9 @@ def test_without_the_driver_one_command_is_named(world: World, tmp_path: Path) -
         capture_output=True, text=True, check=False, timeout=30,
     )  # fmt: skip
     assert done.returncode == 1
-    told = json.loads(done.stdout)
-    assert told["code"] == "CONFIG_MISSING"
-    assert "pip install '.[postgres]'" in told["hint"]
+    document = json.loads(done.stdout)
+    assert document["code"] == "CONFIG_MISSING"
+    assert "pip install '.[postgres]'" in document["hint"]
 
 
 @pytest.mark.parametrize(

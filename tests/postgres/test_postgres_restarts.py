@@ -139,11 +139,11 @@ def test_a_commit_whose_answer_is_lost_is_made_once(
     login = finished()
     saved(cut_off, [login])
     proxy.cut(answered=answered, then=server.restart if crash else bool)
-    (recorded,) = cut_off.commit([change(further(login, reason="told"))])
+    (recorded,) = cut_off.commit([change(further(login, reason="again"))])
     assert proxy.cuts == 1
     newest = cut_off.read(login.id)
     assert newest is not None
-    assert (newest.version, newest.reason) == (2, "told")
+    assert (newest.version, newest.reason) == (2, "again")
     first, second = records_of_logins(cut_off)
     assert (second.seq, second.mac) == (recorded.seq, recorded.mac)
     assert recorded.seq == first.seq + 1

@@ -141,8 +141,8 @@ def test_a_wrong_password_is_said_and_not_repeated(
     wrong = PostgresStorage(address, config_dir=str(tmp_path / "config"), environ={})
     with pytest.raises(StorageError) as caught:
         wrong.probe()
-    told = repr(caught.value) + str(caught.value.__cause__) + repr(wrong) + wrong.description
-    assert "wrongone" not in told
+    message = repr(caught.value) + str(caught.value.__cause__) + repr(wrong) + wrong.description
+    assert "wrongone" not in message
     right = open_storage(
         server.url(database, user="keeper", password="hunter2"),
         config_dir=str(tmp_path / "config"), state_dir=str(tmp_path / "s"), environ={},

@@ -41,7 +41,7 @@ def test_two_hosts_send_one_request_per_expiry(
     processes: int,
     expiries: int,
 ) -> None:
-    """However many ask on both hosts, and whoever is killed, the provider is asked once for each."""
+    """Many ask on both hosts and some are killed: the provider gets one request for each expiry."""
     tmp_path.chmod(0o700)
     World(tmp_path, provider).config.rename(tmp_path / "c")
     assembly = two_hosts.assembly(server.url(database), str(tmp_path), "one")

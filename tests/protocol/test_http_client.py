@@ -25,7 +25,7 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
-    """No proxy and no certificates of whoever runs the tests."""
+    """No proxy and no certificates of the user who runs the tests."""
     for name in (*PROXIES, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

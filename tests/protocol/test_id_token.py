@@ -254,7 +254,7 @@ def test_the_two_names_of_one_algorithm_are_one(name):
     ],
 )
 def test_each_check_has_a_reason_of_its_own(claims, reason):
-    """So that the log tells them apart."""
+    """So that the log distinguishes them."""
     with pytest.raises(ProviderError) as caught:
         judged(signed({**CLAIMS, **claims}))
 

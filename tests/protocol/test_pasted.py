@@ -117,7 +117,7 @@ def test_every_mistake_has_its_own_reason(text, expected):
 
 
 def test_a_bare_code_is_accepted_where_providers_show_codes():
-    """And whoever asked for that has to name the login."""
+    """And a user of that has to name the login."""
     assert parse_callback(" 4/0Ab_c.d-e ", redirect_uri=None, shows_code=True) == [
         ("code", "4/0Ab_c.d-e")
     ]

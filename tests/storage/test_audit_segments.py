@@ -168,8 +168,8 @@ def test_damage_in_the_middle_is_set_aside_on_request(grown: Grown) -> None:
     recorded = grown.vault.set_aside()
     assert recorded is not None
     assert recorded.seq == 111
-    told = [one.seq for one in grown.vault.events(limit=500)]
-    assert told == [seq for seq in range(1, 111) if seq != 50]
+    numbers = [one.seq for one in grown.vault.events(limit=500)]
+    assert numbers == [seq for seq in range(1, 111) if seq != 50]
     assert grown.vault.events(after=110)[0].seq == 111
     assert codes(grown.vault) == [(C.SET_ASIDE, 1)]
     grown.wanderer.steps(10, at_once=10)
@@ -179,18 +179,18 @@ def test_damage_in_the_middle_is_set_aside_on_request(grown: Grown) -> None:
 
 
 def test_damage_in_the_way_of_the_audit_file_is_set_aside(grown: Grown) -> None:
-    """Telling goes on behind it, others hear of it, and only the first who finds it does so."""
-    heard: list[int] = []
+    """The log goes on behind it, the observers get that event, and only the first finder sets it aside."""
+    observed: list[int] = []
 
     class Ears:
         def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-            heard.extend(one.seq for one in recorded)
+            observed.extend(one.seq for one in recorded)
 
     grown.do("UPDATE audit SET body = zeroblob(300) WHERE seq = 50")
     file = AuditFile(str(grown.place / "audit.jsonl"), grown.vault)
     file.others = [Ears()]
     file.observe([], None)
-    assert (file.problem, heard) == (None, [101])
+    assert (file.problem, observed) == (None, [101])
     assert grown.vault.set_aside(49) is None
     lines = [json.loads(line) for line in (grown.place / "audit.jsonl").read_text().splitlines()]
     assert [line["seq"] for line in lines] == [seq for seq in range(1, 102) if seq != 50]

@@ -18,36 +18,38 @@ VECTORS = Path(__file__).parent / "vectors"
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, Any]:
+def published() -> dict[str, Any]:
     return json.loads((VECTORS / "format-1.json").read_text())
 
 
 @pytest.fixture
-def keys(told: dict[str, Any]) -> Keys:
-    return Keys(bytes.fromhex(told["root"]), bytes.fromhex(told["store"]), told["epoch"])
+def keys(published: dict[str, Any]) -> Keys:
+    return Keys(
+        bytes.fromhex(published["root"]), bytes.fromhex(published["store"]), published["epoch"]
+    )
 
 
-def test_the_published_vectors_are_what_their_maker_makes(told: dict[str, Any]) -> None:
+def test_the_published_vectors_are_what_their_maker_makes(published: dict[str, Any]) -> None:
     """Nobody edited one without the other."""
     spec = importlib.util.spec_from_file_location("vector_maker", VECTORS / "make.py")
     assert spec is not None
     assert spec.loader is not None
     maker = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(maker)
-    assert maker.vectors() == told
+    assert maker.vectors() == published
 
 
-def test_rows(told: dict[str, Any], keys: Keys) -> None:
+def test_rows(published: dict[str, Any], keys: Keys) -> None:
     """A row sealed elsewhere opens here, and its index is the same."""
-    for row in told["rows"]:
-        names = (row["kind"], told["login"], row["version"], row["state"])
+    for row in published["rows"]:
+        names = (row["kind"], published["login"], row["version"], row["state"])
         assert keys.open_row(*names, bytes.fromhex(row["sealed"])).hex() == row["plain"]
-    assert keys.index(told["index"]["alias"]).hex() == told["index"]["value"]
+    assert keys.index(published["index"]["alias"]).hex() == published["index"]["value"]
 
 
-def test_the_log(told: dict[str, Any], keys: Keys) -> None:
+def test_the_log(published: dict[str, Any], keys: Keys) -> None:
     """Its keys, its events, its links and its fingerprints."""
-    log = told["log"]
+    log = published["log"]
     kept = [
         (0, keys.open_audit_key(0, bytes.fromhex(log["fingerprint_key_sealed"]))),
         (1, keys.open_audit_key(1, bytes.fromhex(log["key_sealed"]))),
@@ -64,18 +66,20 @@ def test_the_log(told: dict[str, Any], keys: Keys) -> None:
     assert keys.fingerprint(fingerprint["name"], fingerprint["value"]) == fingerprint["digest"]
 
 
-def test_the_integrity_record(told: dict[str, Any], keys: Keys) -> None:
+def test_the_integrity_record(published: dict[str, Any], keys: Keys) -> None:
     """What shows that a row vanished, or that the head or the header was edited."""
-    integrity = told["integrity"]
-    digest = keys.row_digest(told["login"], 7, "authenticated", bytes.fromhex(integrity["tags"]))
+    integrity = published["integrity"]
+    digest = keys.row_digest(
+        published["login"], 7, "authenticated", bytes.fromhex(integrity["tags"])
+    )
     assert digest.to_bytes(32, "big").hex() == integrity["row_digest"]
     assert keys.head_mac(bytes.fromhex(integrity["head"])).hex() == integrity["head_mac"]
     assert keys.header_mac(bytes.fromhex(integrity["header"])).hex() == integrity["header_mac"]
 
 
-def test_the_tree(told: dict[str, Any], keys: Keys) -> None:
+def test_the_tree(published: dict[str, Any], keys: Keys) -> None:
     """What shows that a row is the last that was saved."""
-    tree = told["integrity"]["tree"]
+    tree = published["integrity"]["tree"]
     rows = []
     for login, version, state, index, ends in tree["rows"]:
         named = bytes.fromhex(index) if index else None
@@ -86,14 +90,14 @@ def test_the_tree(told: dict[str, Any], keys: Keys) -> None:
     assert root_of(keys, grown).hex() == tree["root"]
 
 
-def test_slots(told: dict[str, Any]) -> None:
+def test_slots(published: dict[str, Any]) -> None:
     """A slot made elsewhere gives the root key."""
-    store, root = bytes.fromhex(told["store"]), bytes.fromhex(told["root"])
-    made = told["slots"]["keyfile"]
+    store, root = bytes.fromhex(published["store"]), bytes.fromhex(published["root"])
+    made = published["slots"]["keyfile"]
     slot = Slot("keyfile", {}, bytes.fromhex(made["wrapped"]), bytes.fromhex(made["commitment"]))
     assert slot.unwrap(expand(bytes.fromhex(made["key"]), "keyfile", store), store) == root
 
-    made = told["slots"]["passphrase"]
+    made = published["slots"]["passphrase"]
     params: dict[str, cbor.Plain] = {
         "salt": b"sixteen octets!!",
         "memory_kib": 64,

@@ -137,7 +137,7 @@ def test_a_vault_for_newer_writers_may_still_be_read(place: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
 def test_a_directory_in_somebody_elses_hands_is_refused(place: Path) -> None:
-    """What is in another user's directory can be replaced by that user, whoever owns it."""
+    """A user can replace everything in a directory of theirs, also files of other owners."""
     theirs = place / "theirs"
     (theirs / "s").mkdir(parents=True, mode=0o700)
     check_directory(str(theirs / "s"))

@@ -90,6 +90,6 @@ def test_three_methods_over_a_storage() -> None:
     assert loaded is not None
     assert loaded.access_token == "b"
     assert (view.delete_tokens("acme"), view.delete_tokens("acme")) == (True, False)
-    told = [event.members["trigger"] for event in view.storage.events()]
-    assert told.count("accept_tokens") == 2
-    assert told[-1] == "logout"
+    triggers = [event.members["trigger"] for event in view.storage.events()]
+    assert triggers.count("accept_tokens") == 2
+    assert triggers[-1] == "logout"

@@ -42,7 +42,7 @@ def vault(place: Path) -> Vault:
     return opened
 
 
-def told(storage: Vault) -> list[str]:
+def recorded(storage: Vault) -> list[str]:
     """What verifying finds; the sample logins have no history, and it says no more than that."""
     return [finding.code for finding in storage.verify().findings]
 
@@ -131,7 +131,7 @@ def test_killed_or_failed_at_every_call(place: Path, wrong: str, every: int) -> 
     template.mkdir(mode=0o700)
     storage = vault(template)
     saved(storage, [login, pending("other")])
-    found = told(storage)
+    found = recorded(storage)
     storage.close()
     (place / "rekey.py").write_text(REKEY)
 
@@ -157,7 +157,7 @@ def test_killed_or_failed_at_every_call(place: Path, wrong: str, every: int) -> 
         again = vault(copy)
         assert again.problems() == [], outcome
         assert again.find(ACME) == login, outcome
-        assert told(again) == found, outcome
+        assert recorded(again) == found, outcome
         epoch = again.about().epoch or 0
         epochs[epoch] += 1
         assert outcome.stdout != "done\n" or epoch == 2, outcome

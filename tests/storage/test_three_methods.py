@@ -57,7 +57,7 @@ class Drawer:
         return self.kept.pop(service, None) is not None
 
 
-def told(trigger: str, login: Login) -> Change:
+def change_of(trigger: str, login: Login) -> Change:
     """The change to ``login`` that ``trigger`` led to."""
     made = change(login)
     return replace(made, event=replace(made.event, trigger=trigger))
@@ -85,13 +85,13 @@ def test_tokens_go_out_with_the_transition_that_brings_them() -> None:
     drawer = Drawer()
     storage = adapter(drawer)
     login = finished()
-    storage.commit([told("accept_tokens", login)])
+    storage.commit([change_of("accept_tokens", login)])
     assert drawer.kept == {"acme": login.tokens}
     assert storage.find(account_alias("acme", "default")) == login
     work = replace(finished(), account="work")
-    storage.commit([told("accept_tokens", work)])
+    storage.commit([change_of("accept_tokens", work)])
     assert set(drawer.kept) == {"acme", "acme/work"}
-    storage.commit([told("logout", further(login, state=State.IDLE, tokens=None))])
+    storage.commit([change_of("logout", further(login, state=State.IDLE, tokens=None))])
     assert set(drawer.kept) == {"acme/work"}
     assert storage.find(account_alias("acme", "default")) is None
 
@@ -124,11 +124,11 @@ def test_nothing_goes_out_for_a_change_that_comes_too_late() -> None:
     drawer = Drawer()
     storage = adapter(drawer)
     login = finished(token="newer")
-    storage.commit([told("accept_tokens", login)])
+    storage.commit([change_of("accept_tokens", login)])
     with pytest.raises(StorageConflict):
-        storage.commit([told("accept_tokens", finished(token="late"))])
+        storage.commit([change_of("accept_tokens", finished(token="late"))])
     with pytest.raises(StorageConflict):
-        storage.commit([told("accept_tokens", login)])
+        storage.commit([change_of("accept_tokens", login)])
     assert drawer.kept == {"acme": login.tokens}
 
 
@@ -142,14 +142,14 @@ def test_what_breaks_outside_is_a_storage_error(failing: str) -> None:
     drawer = Drawer()
     storage = adapter(drawer)
     login = finished()
-    storage.commit([told("accept_tokens", login)])
+    storage.commit([change_of("accept_tokens", login)])
     setattr(drawer, failing, broken)
     renewed = further(login, tokens=replace(FIRST, access_token="renewed"))
     attempts: dict[str, Callable[[], object]] = {
-        "save_tokens": lambda: storage.commit([told("accept_tokens", renewed)]),
+        "save_tokens": lambda: storage.commit([change_of("accept_tokens", renewed)]),
         "load_tokens": lambda: storage.find(account_alias("acme", "default")),
         "delete_tokens": lambda: storage.commit(
-            [told("logout", further(login, state=State.IDLE, tokens=None))]
+            [change_of("logout", further(login, state=State.IDLE, tokens=None))]
         ),
     }
     with pytest.raises(StorageError) as caught:

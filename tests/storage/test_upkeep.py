@@ -34,11 +34,11 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def vault(place: Path, *told: list[str], **environ: str) -> EncryptedFileStorage:
+def vault(place: Path, *lines: list[str], **environ: str) -> EncryptedFileStorage:
     return EncryptedFileStorage(
         str(place / "s"),
         config_dir=str(place / "c"),
-        announce=told[0].append if told else None,
+        announce=lines[0].append if lines else None,
         environ=environ,
     )
 
@@ -123,10 +123,10 @@ def test_damage_does_not_stop_a_new_login(place: Path) -> None:
     one = finished("one")
     saved(vault(place), [one, finished("two")])
     sql(place, "UPDATE login SET secret = zeroblob(9) WHERE id = ?", one.id)
-    told: list[str] = []
-    opened = vault(place, told)
+    lines: list[str] = []
+    opened = vault(place, lines)
     opened.probe()
-    assert len(told) == 1
+    assert len(lines) == 1
     saved(opened, [finished("one")])
     assert opened.problems() == []
 
@@ -136,12 +136,12 @@ def test_a_torn_integrity_record_does_not_stop_a_new_login(place: Path) -> None:
     one = finished("one")
     saved(vault(place), [one])
     sql(place, "UPDATE head SET body = zeroblob(20)")
-    told: list[str] = []
-    opened = vault(place, told)
+    lines: list[str] = []
+    opened = vault(place, lines)
     opened.probe()
     saved(opened, [finished("two")])
     assert opened.read(one.id) == one
-    assert len(told) == 1
+    assert len(lines) == 1
     assert vault(place).problems() == []
 
 
@@ -298,14 +298,14 @@ def test_a_whole_vault_put_back_is_said(place: Path) -> None:
         saved(vault(place), [one])
     shutil.rmtree(place / "s")
     shutil.copytree(place / "backup", place / "s")
-    told: list[str] = []
-    opened = vault(place, told)
+    lines: list[str] = []
+    opened = vault(place, lines)
     saved(opened, [finished("two")])
-    assert len(told) == 1
+    assert len(lines) == 1
     details = [event.members.get("detail") for event in opened.events()]
     assert details.count("rolled_back") == 1
-    saved(vault(place, told), [finished("three")])
-    assert len(told) == 1
+    saved(vault(place, lines), [finished("three")])
+    assert len(lines) == 1
     assert vault(place).problems() == []
 
 
@@ -444,9 +444,9 @@ def test_logins_move_to_another_storage_and_end_in_the_first(place: Path) -> Non
     assert found is not None
     assert (found.tokens, found.identity) == (one.tokens, alice)
     assert here.find(account_alias("one", "default")) is None
-    told = here.events()[-1].members
-    assert (told["trigger"], told["reason"]) == ("logout", "moved")
-    assert told["detail"] == f"to={there.directory}"
+    moved = here.events()[-1].members
+    assert (moved["trigger"], moved["reason"]) == ("logout", "moved")
+    assert moved["detail"] == f"to={there.directory}"
     assert migrate(here, there)[0] == []
 
 

@@ -156,7 +156,7 @@ def test_who_changes_a_login_brings_in_what_is_kept_of_it(place: Path) -> None:
 
 
 def test_an_import_that_fails_is_not_kept(place: Path) -> None:
-    """Its source still has the tokens, and its caller is told to try again."""
+    """Its source still has the tokens, and the error says to try again."""
     run = place / "run"
     run.mkdir(mode=0o700)
     storage = vault(place, XDG_RUNTIME_DIR=str(run))

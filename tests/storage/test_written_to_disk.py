@@ -108,7 +108,7 @@ def test_a_vault_that_is_set_aside_is_durable_there(
 def test_a_link_of_our_own_to_a_file_is_not_followed(
     place: Path, use: Callable[[str], object], target: str
 ) -> None:
-    """Not even one that leads to a private file: whoever wrote it chose what we write to."""
+    """Not even one that leads to a private file: its author chose what we would write to."""
     (place / "file").write_bytes(b"kept")
     (place / "file").chmod(0o600)
     (place / "link").symlink_to(target)

@@ -96,13 +96,13 @@ class Chromium:
 
     def history(self) -> list[str]:
         """Every address the back button knows."""
-        told = self._driver.execute_cdp_cmd("Page.getNavigationHistory", {})
-        return [entry["url"] for entry in told["entries"]]
+        answer = self._driver.execute_cdp_cmd("Page.getNavigationHistory", {})
+        return [entry["url"] for entry in answer["entries"]]
 
     def complaints(self) -> list[str]:
         """What the console complains of since last asked: a style or resource that was blocked."""
-        told = [entry["message"] for entry in self._driver.get_log("browser")]
-        return [line for line in told if "Content Security Policy" in line]
+        answer = [entry["message"] for entry in self._driver.get_log("browser")]
+        return [line for line in answer if "Content Security Policy" in line]
 
     def look(self, name: str) -> None:
         """Put on one of the :data:`LOOKS`."""
@@ -120,12 +120,12 @@ class Chromium:
     def violations(self) -> list[str]:
         """What axe-core finds wrong with the page as it is now."""
         self.run(self._axe)
-        told = self._driver.execute_async_script(
+        answer = self._driver.execute_async_script(
             "const done = arguments[0]; axe.run().then(done, e => done({failed: String(e)}))"
         )
-        assert "failed" not in told, told
-        assert told["passes"]
-        return [f"{one['id']}: {one['help']}" for one in told["violations"]]
+        assert "failed" not in answer, answer
+        assert answer["passes"]
+        return [f"{one['id']}: {one['help']}" for one in answer["violations"]]
 
 
 @contextlib.contextmanager

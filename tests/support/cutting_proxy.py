@@ -33,7 +33,7 @@ class CuttingProxy:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def cut(self, *, answered: bool, then: Callable[[], object] = bool) -> None:
-        """Cut the next COMMIT: before the server hears it, or once it has answered.
+        """Cut the next COMMIT: before it reaches the server, or once it has answered.
 
         Args:
             answered: Whether the server has done it.

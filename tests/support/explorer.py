@@ -436,7 +436,7 @@ def explore(scenario: Scenario, check: Callable[[World, str], None] | None = Non
         check: Called at every ending with the world and how a process fared that asked last.
 
     Raises:
-        AssertionError: An invariant was broken; its notes tell the moves that led there.
+        AssertionError: An invariant was broken; its notes list the moves that led there.
     """
     findings = Findings()
     seen: set[int] = set()

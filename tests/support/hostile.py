@@ -51,7 +51,7 @@ class Target:
 
 
 def of(authorization_url: str, issuer: str) -> Target:
-    """The target of whoever has seen ``authorization_url``."""
+    """The target of an attacker who has seen ``authorization_url``."""
     query = dict(parse_qsl(urlsplit(authorization_url).query))
     return Target(query["redirect_uri"], query["state"], issuer)
 
@@ -249,7 +249,7 @@ def report(target: Target) -> str:
     """The counts, one kind a line."""
     lines = []
     for name, counts in target.counts.items():
-        told = ", ".join(f"{count} {got}" for got, count in counts.most_common())
-        lines.append(f"  {name:<22} {counts.total():>6}   {told}")
+        counted = ", ".join(f"{count} {got}" for got, count in counts.most_common())
+        lines.append(f"  {name:<22} {counts.total():>6}   {counted}")
     total = sum(counts.total() for counts in target.counts.values())
     return "\n".join([*lines, f"  {'all':<22} {total:>6}"])

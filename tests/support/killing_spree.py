@@ -168,13 +168,13 @@ class Spree:
     def check(self) -> None:
         """Nothing that was acknowledged is gone, and nothing is there that nobody saved."""
         self._hear()
-        heard = list(self.acknowledged)
+        saved = list(self.acknowledged)
         storage = vault_in(self.place)
         assert storage.problems() == []
         for number, login_id in enumerate(self.ids):
             login = storage.read(login_id)
             assert login is not None, f"login {number} is gone"
-            assert login.version >= heard[number], f"login {number} lost a save"
+            assert login.version >= saved[number], f"login {number} lost a save"
             assert _token(login) in {"token", f"{number}/{login.version}",
                                      f"{number}/{login.version - 1}"}  # fmt: skip
         if not self.workers:  # nobody moves: the log can be counted

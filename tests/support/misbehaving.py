@@ -25,7 +25,7 @@ class Server:
         port: On 127.0.0.1.
         requests: Heads and bodies, one per request.
         connections: How many have been accepted.
-        over: Set when the test is over: whoever drips stops.
+        over: Set when the test is over: a dripping answer then stops.
     """
 
     port: int

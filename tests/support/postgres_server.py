@@ -95,8 +95,8 @@ class PostgresServer:
                 psycopg.connect(self.url("postgres")).close()
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline or self._process.poll() is not None:
-                    told = (self.directory / "log").read_text()[-2000:]
-                    raise AssertionError(f"it did not start: {told}") from error
+                    server_log = (self.directory / "log").read_text()[-2000:]
+                    raise AssertionError(f"it did not start: {server_log}") from error
                 time.sleep(0.02)
             else:
                 return

@@ -100,7 +100,7 @@ def window(
     opened = Window(tmux, place / "tmux.sock")
     path = f"{Path(STAYFAST).parent}:{environ['PATH']}"
     environ = {name: value for name, value in environ.items() if name != "TMUX"}
-    if "TMUX_WANTED" in environ:  # as tmux sets it for whoever runs inside
+    if "TMUX_WANTED" in environ:  # as tmux sets it for programs inside
         environ["TMUX"] = f"{place / 'tmux.sock'},0,0"
     wanted = {
         **environ,

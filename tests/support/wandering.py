@@ -40,7 +40,7 @@ class Wanderer:
         return replace(login_in(State.IDLE, version=0), id=name, account=f"{name}/{number}")
 
     def observed(self, observers: Sequence[Observer], *, seed: int) -> None:
-        """Go on differently, and have ``observers`` hear of it."""
+        """Go on differently, and notify ``observers``."""
         self.random.seed(seed)
         self.ledger = Ledger(self.ledger.storage, SystemClock(), origin(), observers)
 

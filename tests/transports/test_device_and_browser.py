@@ -315,8 +315,8 @@ def test_a_restart_keeps_to_the_slower_interval(flow: Flow) -> None:
 
     assert login.state is State.AUTHENTICATED
     assert flow.gaps == [40]
-    told = [one.members for one in flow.storage.events()]
-    slowed = [(one["to"], one["detail"]) for one in told if one["trigger"] == "slow_down"]
+    recorded = [one.members for one in flow.storage.events()]
+    slowed = [(one["to"], one["detail"]) for one in recorded if one["trigger"] == "slow_down"]
     assert slowed == [("awaiting_callback", "interval=10"), ("awaiting_callback", "interval=40")]
 
 
@@ -364,12 +364,12 @@ def launcher(path: Path, script: str) -> str:
 
 def test_a_launcher_gets_the_address_and_no_secret(tmp_path: Path) -> None:
     """It sees the environment it needs, without what opens the vault or proves the client."""
-    told = tmp_path / "told"
+    noted = tmp_path / "noted"
     script = (
         "import os, sys\n"
-        f"told = open({str(told)!r}, 'w')\n"
-        "print(*sys.argv[1:], *sorted(os.environ), sep='\\n', file=told)\n"
-        "told.close()"
+        f"noted = open({str(noted)!r}, 'w')\n"
+        "print(*sys.argv[1:], *sorted(os.environ), sep='\\n', file=noted)\n"
+        "noted.close()"
     )
     environ = {
         "BROWSER": f"{launcher(tmp_path / 'launcher', script)} --new-window=%s --last",
@@ -386,7 +386,7 @@ def test_a_launcher_gets_the_address_and_no_secret(tmp_path: Path) -> None:
     }
     address = "https://x.test/authorize?state=s&x=$(touch%20here);`id`"
     assert SystemBrowser(environ).open(address) is None
-    seen = told.read_text().splitlines()
+    seen = noted.read_text().splitlines()
     assert seen[:2] == [f"--new-window={address}", "--last"]
     needed = {"BROWSER", "DISPLAY", "PATH", "LC_ALL", "MOZ_ENABLE_WAYLAND"}
     given = set(seen[2:]) - {"LC_CTYPE"}  # which Python itself may add

@@ -122,7 +122,7 @@ def test_no_length_of_a_body_does_harm(session: LoopbackSession, length: str, st
     ],
 )
 def test_no_head_does_harm(session: LoopbackSession, octets: bytes, status: int) -> None:
-    """What is no request we would answer is refused, and no login hears of it."""
+    """A request that we do not answer is refused, and reaches no login."""
     assert answered(session, octets) == status
 
 
@@ -265,8 +265,8 @@ def sign_in(server: AuthorizationServer, storage: MemoryStorage, **settings: Any
     transport = LoopbackTransport(notices, NoBrowser(), SystemClock())
     config = server.config(**settings)
     work = Background(lambda: conductor_over(storage).sign_in(config, transport, timeout=30))
-    told = notices.wait_for(NoticeKind.OPEN)
-    return work, told.url, told
+    asked = notices.wait_for(NoticeKind.OPEN)
+    return work, asked.url, asked
 
 
 def test_the_browser_is_held_until_the_tokens_are_saved(server: AuthorizationServer) -> None:
@@ -312,10 +312,10 @@ def test_one_kept_connection_and_a_reload_while_the_code_is_exchanged(
     """A browser with a spare connection that reloads meanwhile ends on the same page."""
     storage = MemoryStorage()
     before = server.counts["token"]
-    work, url, told = sign_in(server, storage)
+    work, url, asked = sign_in(server, storage)
     server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.2))
     callback = fetch_only(url)
-    spare = http.client.HTTPConnection("127.0.0.1", port_of(told.redirect_uri), timeout=5)
+    spare = http.client.HTTPConnection("127.0.0.1", port_of(asked.redirect_uri), timeout=5)
     spare.connect()
     first = Background(lambda: requests.get(callback, timeout=10, allow_redirects=False))
     first.result()
@@ -370,8 +370,8 @@ def test_a_refused_code_is_told_in_the_browser(server: AuthorizationServer) -> N
 def test_strangers_of_every_kind_at_once(server: AuthorizationServer) -> None:
     """Drips, half-open and silent clients, and 200 requests at once: the answer still arrives."""
     storage = MemoryStorage()
-    work, url, told = sign_in(server, storage)
-    where = ("127.0.0.1", port_of(told.redirect_uri))
+    work, url, asked = sign_in(server, storage)
+    where = ("127.0.0.1", port_of(asked.redirect_uri))
 
     def guess(number: int) -> int:
         wrong = f"http://127.0.0.1:{where[1]}/callback?code=x&state={number}"
@@ -486,9 +486,9 @@ def sockets_on(port: int) -> list[int]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="descriptors are listed in /dev/fd")
 def test_nothing_stays_open(server: AuthorizationServer) -> None:
-    """After a login every socket of the listener is closed, whoever was connected."""
-    work, url, told = sign_in(server, MemoryStorage())
-    port = port_of(told.redirect_uri)
+    """After a login every socket of the listener is closed, also those of other connections."""
+    work, url, asked = sign_in(server, MemoryStorage())
+    port = port_of(asked.redirect_uri)
     assert sockets_on(port)
     with closing(socket.create_connection(("127.0.0.1", port), 5)) as silent:
         silent.sendall(b"GET /call")

@@ -14,19 +14,19 @@ NOISE = [
 ]  # fmt: skip
 
 
-def heard(strokes: Keystrokes, *pieces: bytes) -> list[str]:
+def typed(strokes: Keystrokes, *pieces: bytes) -> list[str]:
     """What the pieces amount to, in words."""
-    told = []
+    events = []
     for piece in pieces:
         for event in strokes.feed(piece):
             if isinstance(event, TypedLine):
-                told.append(f"line {event.text.reveal()}")
+                events.append(f"line {event.text.reveal()}")
             elif isinstance(event, Key):
-                told.append(f"key {event.name}")
+                events.append(f"key {event.name}")
             else:
                 assert isinstance(event, End)
-                told.append("end")
-    return told
+                events.append("end")
+    return events
 
 
 @given(
@@ -45,54 +45,54 @@ def test_escape_sequences_never_get_into_a_line(
     while at < len(whole):
         pieces.append(whole[at : at + cuts[turn % len(cuts)]])
         at, turn = at + cuts[turn % len(cuts)], turn + 1
-    assert heard(Keystrokes(), *pieces) == [f"line {''.join(words)}"]
+    assert typed(Keystrokes(), *pieces) == [f"line {''.join(words)}"]
 
 
 def test_a_key_in_a_paste_is_a_letter() -> None:
     """Between the marks, and before the line is ended, no key means anything."""
     strokes = Keystrokes("cd")
-    assert heard(strokes, b"c") == ["key c"]
-    assert heard(strokes, BEGIN, b"d", END, b"c", b"\r") == ["line dc"]
-    assert heard(strokes, b"d") == ["key d"]
+    assert typed(strokes, b"c") == ["key c"]
+    assert typed(strokes, BEGIN, b"d", END, b"c", b"\r") == ["line dc"]
+    assert typed(strokes, b"d") == ["key d"]
 
 
 def test_line_breaks_in_a_paste_do_not_end_it() -> None:
     """An address that a narrow terminal broke comes in one piece; a last line break ends it."""
     strokes = Keystrokes()
-    assert heard(strokes, BEGIN + b"http://127.0.0.1/cb?co\r\nde=a&sta\nte=b" + END) == []
-    assert heard(strokes, b"\r") == ["line http://127.0.0.1/cb?co\n\nde=a&sta\nte=b"]
-    assert heard(strokes, BEGIN + b"?code=a&state=b\n" + END) == ["line ?code=a&state=b"]
+    assert typed(strokes, BEGIN + b"http://127.0.0.1/cb?co\r\nde=a&sta\nte=b" + END) == []
+    assert typed(strokes, b"\r") == ["line http://127.0.0.1/cb?co\n\nde=a&sta\nte=b"]
+    assert typed(strokes, BEGIN + b"?code=a&state=b\n" + END) == ["line ?code=a&state=b"]
 
 
 @pytest.mark.parametrize("erase", [b"\x7f", b"\x08"])
 def test_a_character_is_erased_whole(erase: bytes) -> None:
     """Erasing takes a character, not an octet; erasing nothing is nothing."""
     strokes = Keystrokes()
-    assert heard(strokes, erase + "aé漢".encode() + erase + erase + b"b\r") == ["line ab"]
+    assert typed(strokes, erase + "aé漢".encode() + erase + erase + b"b\r") == ["line ab"]
 
 
 def test_the_end_is_the_end_only_on_an_empty_line() -> None:
     """Ctrl-D in a line or a paste is nothing; Ctrl-U and Ctrl-W clear the line for it."""
     strokes = Keystrokes()
-    assert heard(strokes, b"a\x04", BEGIN + b"\x04" + END) == []
-    assert heard(strokes, b"\x15\x04") == ["end"]
-    assert heard(strokes, b"ab\x17\x04") == ["end"]
+    assert typed(strokes, b"a\x04", BEGIN + b"\x04" + END) == []
+    assert typed(strokes, b"\x15\x04") == ["end"]
+    assert typed(strokes, b"ab\x17\x04") == ["end"]
 
 
 def test_the_key_esc_swallows_nothing_that_comes_later() -> None:
     """After a pause, an escape that began nothing was the key; what is pasted then is whole."""
     strokes = Keystrokes()
-    assert heard(strokes, b"\x1b") == []
+    assert typed(strokes, b"\x1b") == []
     strokes.pause()
-    assert heard(strokes, b"http\r") == ["line http"]
+    assert typed(strokes, b"http\r") == ["line http"]
 
 
 def test_a_paste_whose_end_is_torn_can_be_ended() -> None:
     """A mark that is cut off for good does not leave a line that no key can end."""
     strokes = Keystrokes()
-    assert heard(strokes, BEGIN + b"http" + END[:3]) == []
+    assert typed(strokes, BEGIN + b"http" + END[:3]) == []
     strokes.pause()
-    assert heard(strokes, b"\r") == ["line http"]
-    assert heard(strokes, BEGIN + b"ht", b"tp" + END) == []
+    assert typed(strokes, b"\r") == ["line http"]
+    assert typed(strokes, BEGIN + b"ht", b"tp" + END) == []
     strokes.pause()  # a slow line: nothing is torn
-    assert heard(strokes, b"\r") == ["line http"]
+    assert typed(strokes, b"\r") == ["line http"]

@@ -309,11 +309,11 @@ def test_a_long_exchange_gets_an_honest_page(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("stayfast.transports.loopback.last_page.HOLD", 0.05)
     monkeypatch.setattr("stayfast.transports.loopback.last_page.LINGER", 60.0)
     session = transport().prepare(asking("http://127.0.0.1:0/cb"))
-    told: list[str] = []
+    pages: list[str] = []
 
     def browse() -> None:
         address = f"{session.presentation.redirect_uri}?code=a&state=b"
-        told.append(requests.get(address, timeout=10).text)
+        pages.append(requests.get(address, timeout=10).text)
 
     browser = threading.Thread(target=browse)
     browser.start()
@@ -322,7 +322,7 @@ def test_a_long_exchange_gets_an_honest_page(monkeypatch: pytest.MonkeyPatch) ->
     browser.join(10)
     session.reply(Verdict(kind=VerdictKind.SIGNED_IN))
     session.close()
-    assert page.finishing("x").title in told[0]
+    assert page.finishing("x").title in pages[0]
     assert session._keeper is not None
     session._keeper._thread.join(10)  # nobody will come for another page
     assert not session._keeper._thread.is_alive()

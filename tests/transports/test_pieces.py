@@ -178,10 +178,10 @@ def test_where_no_port_can_be_had_a_race_is_a_paste(
 ) -> None:
     """With every port taken, or an address of elsewhere, the login goes on in place and says why."""
     ours, theirs = terminal
-    heard = Heard()
+    kept = Heard()
     racing = RacingTransport(
-        LoopbackTransport(heard, Nothing(), SystemClock()),
-        ManualTransport(heard, lambda: TerminalAnswers(theirs)),
+        LoopbackTransport(kept, Nothing(), SystemClock()),
+        ManualTransport(kept, lambda: TerminalAnswers(theirs)),
     )
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -195,7 +195,7 @@ def test_where_no_port_can_be_had_a_race_is_a_paste(
     arrival = session.receive(5)
     session.close()
 
-    (notice,) = heard.notices
+    (notice,) = kept.notices
     assert arrival is not None
     assert arrival.parameters == [("code", "a"), ("state", "b")]
     assert (notice.kind, session.presentation.transport) == (NoticeKind.PASTE, "manual")

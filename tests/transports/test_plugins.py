@@ -54,12 +54,12 @@ def put(site: Path, package: str, name: str, module: str) -> None:
     """Lay down what pip would for a package whose entry point ``name`` is ``Made`` of ``module``."""
     python = package.replace("-", "_")
     (site / f"{python}.py").write_text(module)
-    told = site / f"{python}-2.1.dist-info"
-    told.mkdir()
-    (told / "METADATA").write_text(
+    dist = site / f"{python}-2.1.dist-info"
+    dist.mkdir()
+    (dist / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {package}\nVersion: 2.1\nSummary: a test\n"
     )
-    (told / "entry_points.txt").write_text(f"[stayfast.transports]\n{name} = {python}:Made\n")
+    (dist / "entry_points.txt").write_text(f"[stayfast.transports]\n{name} = {python}:Made\n")
 
 
 @pytest.fixture(scope="module")
@@ -159,10 +159,10 @@ def test_a_whole_login_by_the_command(world: World) -> None:
     assert waiting.returncode == 0, complaints
     (login,) = world.logins()
     assert login.state is State.AUTHENTICATED
-    told = [(e.get("trigger", e.get("reason")), e.get("transport")) for e in events_of(world)]
-    assert ("wrong_state", "drop") in told
-    assert ("not_a_callback", "drop") in told
-    assert ("receive_callback", "drop") in told
+    dist = [(e.get("trigger", e.get("reason")), e.get("transport")) for e in events_of(world)]
+    assert ("wrong_state", "drop") in dist
+    assert ("not_a_callback", "drop") in dist
+    assert ("receive_callback", "drop") in dist
     assert list((world.place / "drop").iterdir()) == []
 
 
@@ -201,8 +201,8 @@ def test_it_is_listed_and_completed(world: World) -> None:
     assert "stayfast-drop 1.0" in page.out
     assert "stayfast-broken 2.1" in page.out
     completing = {"_STAYFAST_COMPLETE": "bash_complete", "COMP_WORDS": "stayfast login --via d"}
-    told = world.run(env={**completing, "COMP_CWORD": "3"}).out.split()
-    assert told == ["plain,device", "plain,drop"]
+    dist = world.run(env={**completing, "COMP_CWORD": "3"}).out.split()
+    assert dist == ["plain,device", "plain,drop"]
 
 
 @pytest.mark.parametrize(("name", "code"), [("absent", 2), ("broken", 1)])

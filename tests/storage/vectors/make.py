@@ -85,10 +85,10 @@ def log() -> dict[str, object]:
 def integrity() -> dict[str, object]:
     key = expand(ROOT, "integrity", STORE)
     tags = b"index-of-16-byte" + b"end-of-meta-16-b" + b"end-of-secret-16"
-    told = b"\0".join((LOGIN.encode(), b"7", b"authenticated", tags))
+    hashed = b"\0".join((LOGIN.encode(), b"7", b"authenticated", tags))
     return {
         "tags": tags.hex(),
-        "row_digest": mac(key, told).hex(),
+        "row_digest": mac(key, hashed).hex(),
         "tree": tree(key),
         "head": b"a head".hex(),
         "head_mac": mac(key, b"head\0" + b"a head").hex(),
