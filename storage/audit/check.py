@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.audit.findings import Finding, FindingCode, records
 from ...engine.audit.histories import Histories
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # Openings that are spent on strange records, about a second in all. Without a bound, a log of n
 # exchanged records would cost n² openings.
 _TRIES: Final = 1_000_000
+_BATCH: Final = 2000  # records that are read in one transaction: a few milliseconds
+_ATTEMPTS: Final = 3
 _LIKELY: Final = 256  # strange records whose numbers are tried first: exchanges stay among them
 
 
@@ -49,42 +51,80 @@ def check_log(
         marks: The numbers of the records whose links the result has as marks.
         forward: The first record whose key was erased, and that key.
     """
-    connection.execute("BEGIN")  # one snapshot of the integrity record, the log and the rows
-    try:
-        head: Head | None
+    for batch in (*[_BATCH] * _ATTEMPTS, None):  # in the end, all of it as one snapshot
         try:
-            head = read_head(connection, keys)
-        except Damaged:
-            head = None
-        # Without a readable head the log is still checked from record 1 on: an attacker who only
-        # destroys the head must not hide what else was changed.
-        begun = head or Head()
-        since, key = forward or (begun.forward, None)
-        audit = LogKeys(keys, since, key)
-        walk = ChainWalk(
-            audit.link,
-            Histories(from_the_start=begun.first == 1),
-            last=begun.first - 1,
-            before=begun.link,
-            wanted=marks,
-        )
-        strange = _walk(connection, audit, walk, begun)
-        if head is None:
-            message = "the number and link that the vault keeps of the end of its log were changed"
-            walk.findings.append(Finding(code=FindingCode.HEAD, message=message))
-        end = head.seq if head else walk.last
-        walk.findings += Displaced(audit, strange, walk, end).explain()
-        if head is not None:
-            walk.finish(head.seq, head.mac)
-            if forward is not None:
-                walk.findings += _forward(keys, audit, head, forward[0])
-        rows = connection.execute(
-            "SELECT CAST(id AS TEXT), version, CAST(state AS TEXT) FROM login"
-        )
-        walk.histories.compare({login: (version, state) for login, version, state in rows})
-    finally:
-        connection.execute("COMMIT")
-    found = walk.verification()
+            return _checked(connection, keys, marks, forward, batch)
+        except _BegunAnew:
+            continue
+    raise AssertionError  # one snapshot does not change
+
+
+class _BegunAnew(Exception):
+    """The log was pruned, set aside or sealed anew since its check began."""
+
+
+def _checked(
+    connection: Database,
+    keys: Keys,
+    marks: Collection[int],
+    forward: tuple[int, bytes] | None,
+    batch: int | None,
+) -> Verification:
+    """As :func:`check_log`, reading ``batch`` records at a time: a stopped process holds up nobody.
+
+    Records that are written meanwhile are checked as well. The logins and the end are those of one moment.
+
+    Raises:
+        _BegunAnew: The beginning is not what it was.
+    """
+    begun, aside = _beginning(connection, keys)
+    head = begun
+    # Without a readable head the log is still checked from record 1 on: an attacker who only
+    # destroys the head must not hide what else was changed.
+    start = begun or Head()
+    since, key = forward or (start.forward, None)
+    audit = LogKeys(keys, since, key)
+    walk = ChainWalk(
+        audit.link,
+        Histories(from_the_start=start.first == 1),
+        last=start.first - 1,
+        before=start.link,
+        wanted=marks,
+    )
+    _say_set_aside(walk, start, *aside)
+    strange: dict[int, bytes] = {}
+    after = start.first - 1
+    logins: dict[str, tuple[int, str]] | None = None
+    while logins is None:
+        connection.execute("BEGIN")  # one snapshot of the integrity record, the log and the rows
+        try:
+            head = _head_or_none(connection, keys)
+            if _start_of(head) != _start_of(begun):
+                raise _BegunAnew
+            rows = _records(connection, after, batch)
+            if batch is None or len(rows) < batch:
+                found = connection.execute(
+                    "SELECT CAST(id AS TEXT), version, CAST(state AS TEXT) FROM login"
+                )
+                logins = {login: (version, state) for login, version, state in found}
+        finally:
+            connection.execute("COMMIT")
+        after = rows[-1][0] if rows else after
+        _walk(audit, walk, rows, strange)
+    if head is None:
+        message = "the number and link that the vault keeps of the end of its log were changed"
+        walk.findings.append(Finding(code=FindingCode.HEAD, message=message))
+    end = head.seq if head else walk.last
+    walk.findings += Displaced(audit, strange, walk, end).explain()
+    if head is not None:
+        walk.finish(head.seq, head.mac)
+        if forward is not None:
+            walk.findings += _forward(keys, audit, head, forward[0])
+    walk.histories.compare(logins)
+    return _with_marks(walk.verification(), start, marks)
+
+
+def _with_marks(found: Verification, begun: Head, marks: Collection[int]) -> Verification:
     # a checkpoint of a record that was pruned since: its link is kept as the beginning of the rest
     if begun.link and begun.first - 1 in marks:
         return replace(found, marks={**found.marks, begun.first - 1: begun.link})
@@ -120,20 +160,56 @@ def nothing_to_verify() -> Verification:
     return ChainWalk(None, Histories()).verification()
 
 
-def _walk(connection: Database, audit: LogKeys, walk: ChainWalk, head: Head) -> dict[int, bytes]:
-    """Pass every record to ``walk``. Gives the records that do not open under their own numbers."""
-    strange: dict[int, bytes] = {}
-    opened, take = audit.open, walk.take  # looked up once: a log may have millions of records
-    aside, many = connection.execute(
-        "SELECT min(seq), count(*) FROM audit WHERE seq < ?", (head.first,)
-    ).fetchone()
-    if many:
+def _beginning(connection: Database, keys: Keys) -> tuple[Head | None, tuple[int | None, int]]:
+    """The head of the log, if it can be read; the first record that was set aside, and how many."""
+    connection.execute("BEGIN")
+    try:
+        head = _head_or_none(connection, keys)
+        aside, many = connection.execute(
+            "SELECT min(seq), count(*) FROM audit WHERE seq < ?", ((head or Head()).first,)
+        ).fetchone()
+    finally:
+        connection.execute("COMMIT")
+    return head, (aside, many)
+
+
+def _head_or_none(connection: Database, keys: Keys) -> Head | None:
+    try:
+        return read_head(connection, keys)
+    except Damaged:
+        return None
+
+
+def _start_of(head: Head | None) -> object:
+    """What is the same for as long as the log only grows."""
+    return None if head is None else (head.first, head.link, head.forward)
+
+
+def _records(connection: Database, after: int, batch: int | None) -> list[tuple[int, Any, Any]]:
+    limited, most = (" LIMIT ?", (batch,)) if batch is not None else ("", ())
+    rows = connection.execute(
+        f"SELECT seq, body, mac FROM audit WHERE seq > ? ORDER BY seq{limited}",  # noqa: S608
+        (after, *most),
+    )
+    return list(rows)
+
+
+def _say_set_aside(walk: ChainWalk, head: Head, aside: int | None, many: int) -> None:
+    if many and aside is not None:
         which = f"{many} record{'s' if many > 1 else ''} before record {head.first}"
         message = f"{which}: the log was damaged there, and set aside"
         walk.say(FindingCode.SET_ASIDE, max(aside, 1), message, last=head.first - 1)
-    for seq, sealed, mac in connection.execute(
-        "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq", (head.first,)
-    ):
+
+
+def _walk(
+    audit: LogKeys,
+    walk: ChainWalk,
+    rows: list[tuple[int, Any, Any]],
+    strange: dict[int, bytes],
+) -> None:
+    """Pass ``rows`` to ``walk``; those that do not open under their own numbers go to ``strange``."""
+    opened, take = audit.open, walk.take  # looked up once: a log may have millions of records
+    for seq, sealed, mac in rows:
         try:
             text = opened(seq, sealed)
         except Damaged:
@@ -141,7 +217,6 @@ def _walk(connection: Database, audit: LogKeys, walk: ChainWalk, head: Head) -> 
             walk.skip(seq)
             continue
         take(seq, text, mac if isinstance(mac, bytes) else b"")
-    return strange
 
 
 class Displaced:

@@ -23,6 +23,7 @@ from ...engine.audit.events import (
 )
 from ...engine.errors import Damaged
 from ..keys.sealing import hmac
+from ..vault.integrity import read_head
 from .forward_keys import take_key
 from .keys import LogKeys
 
@@ -114,27 +115,36 @@ def _not_as_written(seq: int) -> Damaged:
     )
 
 
-def read_events(
-    connection: Database, keys: Keys, head: Head, *, after: int, limit: int
-) -> Sequence[Recorded]:
+def read_events(connection: Database, keys: Keys, *, after: int, limit: int) -> Sequence[Recorded]:
     """Up to ``limit`` events with numbers above ``after``, in order.
+
+    No transaction is open while they are opened: a reader that is stopped then holds up nobody.
 
     Raises:
         Damaged: One of them is missing or cannot be opened.
     """
     found: list[Recorded] = []
     after = max(after, 0)
-    if after < head.first - 1:
-        aside = _read_aside(connection, keys, head, after, limit)
-        if aside:
-            return aside
-        after = head.first - 1
+    connection.execute("BEGIN")  # the integrity record and the log of one moment
+    try:
+        head = read_head(connection, keys)
+        if after < head.first - 1:
+            aside = _read_aside(connection, keys, head, after, limit)
+            if aside:
+                return aside
+            after = head.first - 1
+        # The first row is the one before the events: its link is needed to check theirs.
+        rows = list(
+            connection.execute(
+                "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?",
+                (after, limit + 1),
+            )
+        )
+    finally:
+        connection.execute("COMMIT")
     link = head.link
     audit = LogKeys(keys, head.forward)
-    # The first row is the one before the events: its link is needed to check theirs.
-    for seq, sealed, mac in connection.execute(
-        "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?", (after, limit + 1)
-    ):
+    for seq, sealed, mac in rows:
         if seq == after:  # this row is read only for its link, which the next one follows
             link = head.link if seq < head.first else mac
             continue

@@ -33,7 +33,6 @@ from ..private_file import CONFIG_VARIABLE
 from ..vault.file import open_secret, row_by_alias, row_by_id
 from ..vault.handover import HandedSources, Handover
 from ..vault.header import Header, decode_header
-from ..vault.integrity import read_head
 from ..vault.opener import VaultOpener
 from ..vault.rollback import RollbackMarker
 from ..vault.schema import begin_log
@@ -224,11 +223,7 @@ class PostgresStorage:
         """See :meth:`stayfast.engine.ports.Storage.events`."""
 
         def work(database: Executor, keys: Keys) -> Sequence[Recorded]:
-            database.execute("BEGIN")  # one snapshot of the integrity record and the log
-            head = read_head(database, keys)
-            found = read_events(database, keys, head, after=after, limit=limit)
-            database.execute("COMMIT")
-            return found
+            return read_events(database, keys, after=after, limit=limit)
 
         return self._reading(work)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ...engine import cbor
 from ...engine.errors import Damaged
@@ -124,11 +124,23 @@ def check_rows(connection: Database, keys: Keys, head: Head) -> None:
     Raises:
         Damaged: A row vanished, was added, or is an older one put back.
     """
+    compare_rows(keys, head, rows_of(connection))
+
+
+def rows_of(connection: Database) -> list[Any]:
+    """What :func:`compare_rows` compares. It is read at once, so that writers are soon let in."""
+    return list(
+        connection.execute(
+            "SELECT id, version, state, idx, substr(meta, length(meta) - 15),"
+            " substr(secret, length(secret) - 15) FROM login"
+        )
+    )
+
+
+def compare_rows(keys: Keys, head: Head, found: Iterable[Any]) -> None:
+    """As :func:`check_rows`, of rows that were read together with ``head``."""
     rows: list[tuple[tuple[int, ...], int]] = []
-    for login, version, state, index, meta, secret in connection.execute(
-        "SELECT id, version, state, idx, substr(meta, length(meta) - 15),"
-        " substr(secret, length(secret) - 15) FROM login"
-    ):
+    for login, version, state, index, meta, secret in found:
         try:
             digest = keys.row_digest(login, version, state, tags_of(index, meta, secret))
             rows.append((leaves_of(login, index), digest))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...engine.audit.events import GONE, SET_ASIDE, NotAnEvent, members_of_text
 from ...engine.errors import Damaged
 from ..audit.rows import check_chain
-from .integrity import check_rows, read_head
+from .integrity import check_rows, compare_rows, read_head, rows_of
 from .sqlite_errors import translated
 
 if TYPE_CHECKING:
@@ -100,13 +100,19 @@ class TamperCheck:
                 return
             try:
                 with translated():  # text that is not UTF-8, or a torn page, is damage as well
-                    check_rows(connection, keys, head)
+                    rows = rows_of(connection)
             except Damaged as error:
                 self._checked, self.suspicion = None, error
-            else:
-                self._checked, self.suspicion = seen, None
+                return
         finally:
             connection.execute("COMMIT")
+        # no transaction is open here: a process that is stopped now is in no writer's way
+        try:
+            compare_rows(keys, head, rows)
+        except Damaged as error:
+            self._checked, self.suspicion = None, error
+        else:
+            self._checked, self.suspicion = seen, None
 
     def vouch(self, connection: Database, keys: Keys, row: Row | None) -> None:
         """Make sure that ``row`` may be believed; ``None`` stands for a login that is not there.

@@ -231,9 +231,9 @@ class Vault:
             self._tamper_check.look(connection, keys, self._vault_connection.changes())
             believable = self._tamper_check.believable(connection, keys)
             waiting = self._arrivals.waiting(keys)
-            for login, version, state, meta in connection.execute(
-                "SELECT id, version, state, meta FROM login"
-            ):
+            # read at once: whoever is stopped at the rest must not hold up a writer
+            rows = connection.execute("SELECT id, version, state, meta FROM login").fetchall()
+            for login, version, state, meta in rows:
                 if not believable(login, version):
                     continue
                 kept = self._arrivals.login(keys, login, None) if login in waiting else None
@@ -250,13 +250,7 @@ class Vault:
         with self._reading() as opened:
             if opened is None:
                 return []
-            connection, keys = opened
-            connection.execute("BEGIN")  # the integrity record and the log of one moment
-            try:
-                head = read_head(connection, keys)
-                return read_events(connection, keys, head, after=after, limit=limit)
-            finally:
-                connection.execute("COMMIT")
+            return read_events(*opened, after=after, limit=limit)
 
     @property
     def damage(self) -> Damaged | None:
@@ -278,7 +272,9 @@ class Vault:
             forward: The first record whose key was erased, and that key.
         """
         with self._reading() as opened:
-            return nothing_to_verify() if opened is None else check_log(*opened, marks, forward)
+            found = nothing_to_verify() if opened is None else check_log(*opened, marks, forward)
+        # sealed anew under its eyes: then what it found is of no worth
+        return self.verify(marks, forward) if self._vault_connection.moved() else found
 
     def verify_lines(
         self,

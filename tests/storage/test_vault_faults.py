@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -190,6 +191,44 @@ def test_a_new_root_key_waits_for_tokens_that_wait(place: Path) -> None:
     other.rekey("keyfile")
     assert vault(place, XDG_RUNTIME_DIR=str(run)).read(login.id) == arrival.login
     assert list((run / "stayfast").iterdir()) == []
+
+
+class StopsAt(set[int]):
+    """Marks of a verification that stop their own process when a record is compared with them."""
+
+    def __contains__(self, number: object) -> bool:
+        if number in {2, 5}:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return False
+
+
+def test_a_verification_that_is_stopped_holds_up_nobody(place: Path) -> None:
+    """Ctrl-Z in the middle of ``audit verify`` leaves no transaction open: others save at once.
+
+    What they save is checked as well when it goes on.
+    """
+    sample = finished()
+    assert sample.tokens is not None
+    storage = vault(place)
+    first = import_tokens(storage, sample.config, sample.tokens, "first")
+    import_tokens(storage, sample.config, sample.tokens, "second")
+    impatient(storage)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            own = vault(place)
+            assert own.read(first.id) == first
+            status = 2 if impatient(own).verify(StopsAt()).findings else 0
+        finally:
+            os._exit(status)
+    stops = 0
+    while os.WIFSTOPPED(status := os.waitpid(child, os.WUNTRACED)[1]):
+        stops += 1
+        import_tokens(storage, sample.config, sample.tokens, f"at stop {stops}")
+        os.kill(child, signal.SIGCONT)
+    assert (stops, os.waitstatus_to_exitcode(status)) == (2, 0)
+    assert storage.verify().findings == []
 
 
 def test_directories_on_the_way_are_private_too(place: Path) -> None:
