@@ -8,7 +8,9 @@ then does anything happen outside.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -60,6 +62,18 @@ class _Model:
         self.state: str = state.value
 
 
+_ours: Final[ContextVar[bool]] = ContextVar("ours", default=False)
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    """Whether a line of ``transitions`` is about a machine of the program that embeds this one."""
+    del record
+    return not _ours.get()
+
+
+logging.getLogger("transitions.core").addFilter(_not_ours)
+
+
 @cache
 def _machine() -> Machine:
     # auto_transitions would add a trigger to_STATE for every state; with queued=True a trigger
@@ -89,10 +103,13 @@ def next_state(login: Login, trigger: Trigger) -> State:
         IllegalTransition: The table has no such row, or the row's guard is false.
     """
     model = _Model(login.state)
+    quiet = _ours.set(True)  # the audit log is our voice; the program's own log has its lines only
     try:
         moved = _machine().events[trigger.value].trigger(model, login)
     except MachineError:
         moved = False
+    finally:
+        _ours.reset(quiet)
     # a false guard is not an error for ``transitions``, it just returns False; for us it is one
     if not moved:
         msg = f"a login that is {login.state.value} cannot {trigger.value.replace('_', ' ')}"

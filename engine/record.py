@@ -93,7 +93,8 @@ class Setback:
 
     Attributes:
         tries: How many refreshes in a row brought none.
-        doubts: How many answers in a row may mean that the refresh token is dead, without saying so.
+        doubts: How many answers may mean that the refresh token is dead, without saying so. An
+            answer that means that it is good sets the count to 0; no answer does not.
         lost: Whether the provider may have acted upon a refresh whose answer never came.
         retry_at: When the next refresh may be sent, POSIX seconds, if the provider asked us to wait.
         message: The message that the caller got.

@@ -54,6 +54,7 @@ class Trigger(StrEnum):
     REJECT_REFRESH = "reject_refresh"
     LOGOUT = "logout"
     SUPERSEDE = "supersede"
+    REPLACE = "replace"
 
 
 class Guard(StrEnum):
@@ -207,6 +208,10 @@ TABLE: Final[tuple[Row, ...]] = (
         "RFC 7009 §2",
     ),
     Row(_T.SUPERSEDE, _S.AUTHENTICATED, _S.IDLE, "a newer login of the same account took its place"),
+    Row(
+        _T.REPLACE, _S.AUTHENTICATED, _S.AUTHENTICATED,
+        "the user put it in the place of another login, whose account it has from now on",
+    ),
     # expired: the access token is spent, a refresh token may remain
     Row(
         _T.REFRESH, _S.EXPIRED, _S.EXCHANGING,

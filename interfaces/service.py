@@ -207,6 +207,7 @@ class OAuthService:
         account: str = DEFAULT_ACCOUNT,
         via: str = "loopback",
         timeout: float = DEFAULT_TIMEOUT,
+        replace: bool = False,
     ) -> OAuthTokens:
         """A whole login, waiting for the user.
 
@@ -219,6 +220,9 @@ class OAuthService:
             account: The name to keep the login under.
             via: ``loopback``, ``manual`` or ``device``.
             timeout: Seconds to wait for the user.
+            replace: Whether the account's login makes room even if another person signs in, or the
+                provider's name means another server by now. Without it the new login is then
+                kept under an account of its own.
 
         Failures: ``NOT_FOUND`` (no such provider), ``CONFIG_MISSING`` (no client id),
         ``AUTH_CANCELLED`` (declined), ``AUTH_FAILED``, ``TIMEOUT``, ``NETWORK_ERROR``,
@@ -232,7 +236,9 @@ class OAuthService:
             service, client_id=client_id, client_secret=client_secret, scopes=scopes, via=via
         )
         transport = self._maker(open_browser=open_browser).make(via)
-        login = assembly.conductor.sign_in(config, transport, account=account, timeout=timeout)
+        login = assembly.conductor.sign_in(
+            config, transport, account=account, timeout=timeout, replaces=replace
+        )
         return _tokens(login)
 
     @_answered
@@ -247,6 +253,7 @@ class OAuthService:
         via: str = "manual",
         redirect_uri: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
+        replace: bool = False,
     ) -> Started:
         """The first half of a login, for a program that owns the conversation with its user.
 
@@ -263,6 +270,7 @@ class OAuthService:
             via: ``manual`` or ``device``.
             redirect_uri: Where the browser is to come back to: a web backend's own address.
             timeout: Seconds until the login ends by itself.
+            replace: As for :meth:`authenticate`.
 
         Failures: as for :meth:`authenticate`.
         """
@@ -276,7 +284,9 @@ class OAuthService:
             redirect_uri=redirect_uri,
         )
         transport = self._maker(SilentConversation(), open_browser=False).make(via)
-        return assembly.conductor.start(config, transport, account=account, timeout=timeout)
+        return assembly.conductor.start(
+            config, transport, account=account, timeout=timeout, replaces=replace
+        )
 
     @_handing_out(_tokens)
     def complete(self, callback: str, *, login_id: str | None = None) -> OAuthTokens:

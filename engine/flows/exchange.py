@@ -21,6 +21,7 @@ from ..errors import (
 from ..oauth.callback import saved_callback
 from ..oauth.device import PollAnswer, PollKind, judge_poll, poll_request
 from ..oauth.id_token import Identification
+from ..oauth.provider import same_server
 from ..oauth.provider_response import retry_after
 from ..oauth.token_endpoint import code_request, judge_token_response, refresh_request
 from ..ports import Verdict, VerdictKind
@@ -284,21 +285,20 @@ class CodeExchange:
     def save(self, job: Job, arrived: Login) -> Login:
         """Save the tokens of ``arrived`` as those of the login of ``job``.
 
-        An older login of the account makes room. One of another person does not, unless
-        ``login`` says so: then the new login gets an account named after its own person.
+        An older login of the account makes room. One of another person or at another server does
+        not, unless ``login`` says so: then the new login gets an account of its own.
 
         Raises:
             StorageError: It could not be done.
         """
         login, ledger = job.login, self._dependencies.ledger
         for attempt in range(_ATTEMPTS):
-            account = self._account(login, arrived)
-            reason = Reason(arrived.reason) if arrived.reason else None
+            account, reason = self._account(login, arrived)
             arrival = ledger.draft(
                 login,
                 Trigger.ACCEPT_TOKENS,
                 lease=job.lease,
-                reason=reason if account == login.account else Reason.OTHER_SUBJECT,
+                reason=reason,
                 circumstances=_circumstances(job),
                 account=account,
                 tokens=arrived.tokens,
@@ -322,17 +322,21 @@ class CodeExchange:
                 return arrival.login
         raise AssertionError("unreachable")  # pragma: no cover
 
-    def _account(self, login: Login, arrived: Login) -> str:
-        """The account to keep ``arrived`` under: another, if the account is another person's."""
-        if arrived.identity is None or login.replaces:
-            return login.account
-        for account in (login.account, *account_names(arrived.identity)):
-            older = self._filed(login, account)
-            if older is None or older.identity is None:
-                return account
-            if older.identity.subject == arrived.identity.subject:
-                return account
-        return login.id.lower()  # nobody else has this name
+    def _account(self, login: Login, arrived: Login) -> tuple[str, Reason | None]:
+        """The account to keep ``arrived`` under, and what the log says of that choice."""
+        reason = Reason(arrived.reason) if arrived.reason else None
+        older = self._filed(login, login.account)
+        if older is None or login.replaces:
+            return login.account, reason
+        foreign = _foreign(older, arrived)
+        if foreign is None:
+            unknown = older.identity is not None and arrived.identity is None
+            return login.account, reason or (Reason.SUBJECT_UNKNOWN if unknown else None)
+        for account in account_names(arrived.identity) if arrived.identity else ():
+            other = self._filed(login, account)
+            if other is None or _foreign(other, arrived) is None:
+                return account, foreign
+        return login.id.lower(), foreign  # nobody else has this name
 
     def _filed(self, login: Login, account: str) -> Login | None:
         """The other login that ``account`` has; none where the storage cannot be read.
@@ -379,7 +383,7 @@ class RefreshExchange:
         Raises:
             TokenRefreshFailed: The provider refused the refresh token.
             NetworkError: No usable answer; the refresh token is kept for the next try.
-            ProviderError: The provider refused this client; the refresh token is untouched.
+            ProviderError: The provider refused this client or request, not the refresh token.
             StorageConflict: Somebody else has changed the login meanwhile.
             TokensNotSaved: New tokens arrived and could not be saved; they are in the error.
         """
@@ -481,13 +485,24 @@ class RefreshExchange:
         message: str,
         *,
         lost: bool = False,
-        doubt: bool = False,
+        doubt: bool | None = None,
         retry_at: float | None = None,
     ) -> Setback:
+        """What to keep of a refresh that brought no tokens.
+
+        Args:
+            login: The login, with what was kept before.
+            message: What the caller is told.
+            lost: Whether the provider may have acted.
+            doubt: Whether the answer may mean that the refresh token is dead. ``None`` if it says
+                nothing of that: trouble between two such answers does not restart their count.
+            retry_at: When the next refresh may be sent.
+        """
         before = login.setback or Setback(tries=0)
+        doubts = before.doubts if doubt is not False else 0
         return Setback(
             tries=before.tries + 1,
-            doubts=before.doubts + 1 if doubt else 0,
+            doubts=doubts + 1 if doubt else doubts,
             lost=lost or before.lost,
             retry_at=retry_at,
             message=message,
@@ -509,7 +524,7 @@ class RefreshExchange:
             login,
             error.message,
             lost=acted_upon,
-            doubt=empty,
+            doubt=True if empty else None,
             retry_at=None if wait is None else self._dependencies.clock.now() + wait,
         )
 
@@ -620,6 +635,19 @@ def send_twice(job: Job, http: Http, request: HttpRequest) -> tuple[HttpResponse
         except NetworkError as second:
             second.sent = second.sent or first.sent
             raise
+
+
+def _foreign(older: Login, arrived: Login) -> Reason | None:
+    """Why ``arrived`` must not take the place of ``older``; ``None`` if it may.
+
+    The name of a provider is for people: it may have been given to another server since.
+    """
+    if not same_server(older.config, arrived.config):
+        return Reason.OTHER_ISSUER
+    before, now = older.identity, arrived.identity
+    if before is not None and now is not None and before.subject != now.subject:
+        return Reason.OTHER_SUBJECT
+    return None
 
 
 def _circumstances(job: Job) -> Circumstances:

@@ -84,7 +84,7 @@ from ..errors import (
 from ..oauth.pasted import parse_callback
 from ..ports import TransportWanted
 from ..reasons import Reason, Refusal
-from ..record import DEFAULT_ACCOUNT, Login, Summary, state_alias
+from ..record import DEFAULT_ACCOUNT, Login, Summary, account_alias, state_alias
 from ..secret import Secret
 from ..table import State, Trigger
 from .begin import Begin
@@ -328,6 +328,24 @@ class Conductor:
             return self._dependencies.ledger.advance(
                 login, Trigger.CANCEL, lease=lease, reason=Reason.USER_CANCELLED
             )
+
+    def replace(self, login_id: str, account: str) -> Login:
+        """Put a login that has just finished in the place of the one that ``account`` has.
+
+        Raises:
+            NotFound: There is no such login.
+            IllegalTransition: It is not signed in.
+            LoginBusy: Another process has it in hand.
+        """
+        storage, ledger = self._dependencies.storage, self._dependencies.ledger
+        with self._held(login_id) as (login, lease):
+            older = storage.find(account_alias(login.provider, account))
+            if older is not None and older.id == login.id:
+                return login
+            changes = ledger.ending(older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN) if older else []
+            moved = ledger.draft(login, Trigger.REPLACE, lease=lease, account=account)
+            ledger.commit([*changes, moved])
+            return moved.login
 
     # --- how -------------------------------------------------------------------------------------
 

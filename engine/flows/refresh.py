@@ -20,10 +20,11 @@ from ..oauth.tokens import DEFAULT_BUFFER
 from ..reasons import Reason
 from ..record import DEFAULT_ACCOUNT, Exchange, TokensNotSaved, account_alias
 from ..table import State, Trigger
+from .unread import show_hint
 
 if TYPE_CHECKING:
     from ..ports import Lease
-    from ..record import Login, Summary
+    from ..record import Login, Setback, Summary
     from .dependencies import Dependencies
     from .jobs import Jobs
 
@@ -128,7 +129,7 @@ class Refresh:
             TokenExpired: Expired, and there is no refresh token.
             TokenRefreshFailed: The provider refused the refresh token, now or earlier.
             NetworkError: No usable answer; the refresh token is kept for the next try.
-            ProviderError: The provider refused this client; the refresh token is untouched.
+            ProviderError: The provider refused this client or request, not the refresh token.
             LoginBusy: Another process holds the login and did not finish in time.
             StorageConflict: Other processes have kept changing the login.
             TokensNotSaved: New tokens arrived and could not be saved; they are in the error.
@@ -206,11 +207,14 @@ class Refresh:
     def _heed(self, login: Login, seen: Login) -> None:
         """Answer from an earlier refresh that brought nothing, where another would be too soon.
 
-        Whoever waited while another process tried has the answer of that try.
+        A caller that waited while another process tried gets the answer of that try.
 
         Raises:
-            NetworkError: With what that try was told.
+            NetworkError, ProviderError, TokenRefreshFailed: As that try ended.
         """
+        tried = login.id == seen.id and login.version != seen.version
+        if tried and login.state is State.REFRESH_FAILED:
+            raise _failed_before(login)
         setback = login.setback
         if setback is None or login.state is not State.EXPIRED:
             return
@@ -221,18 +225,13 @@ class Refresh:
                 hint=f"try again in {left:.0f} s",
             )
         if login.id == seen.id and setback != seen.setback:
-            raise NetworkError(setback.message, hint="try again in a while")
+            raise _postponed_before(login, setback)
 
     def _refresh(self, login: Login, lease: Lease, *, force: bool) -> Login:
         again = login.state is State.EXCHANGING  # its process stopped: the lease is ours
         hint = f"stayfast login {login.provider}"
         if login.state is State.REFRESH_FAILED and not force:
-            because = login.oauth_error or login.reason
-            msg = (
-                f"{login.provider} needs a new sign-in: "
-                f"the provider rejected the refresh token ({because})"
-            )
-            raise TokenRefreshFailed(msg, hint=hint)
+            raise _failed_before(login)
         tokens = login.tokens
         if tokens is None or tokens.refresh_token is None:
             self.observe(login)
@@ -248,3 +247,25 @@ class Refresh:
         if login.unread is not None and not self.usable(done.summary(), 0.0):
             return self._refresh(done, lease, force=force)
         return done
+
+
+def _failed_before(login: Login) -> TokenRefreshFailed:
+    """The error of a refresh that the provider has refused already."""
+    because = login.oauth_error or login.reason
+    msg = (
+        f"{login.provider} needs a new sign-in: the provider rejected the refresh token ({because})"
+    )
+    return TokenRefreshFailed(msg, hint=f"stayfast login {login.provider}")
+
+
+def _postponed_before(login: Login, setback: Setback) -> NetworkError | ProviderError:
+    """The error of a refresh that was postponed, for callers that waited for it."""
+    if login.reason == Reason.PROVIDER_ERROR:
+        hint = f"stayfast provider edit {login.provider}"
+        return ProviderError(setback.message, oauth_error=login.oauth_error, hint=hint)
+    hint = "try again in a while"
+    if login.reason == Reason.ANSWER_UNREADABLE:
+        hint = show_hint(login)
+    elif setback.doubts > 1:
+        hint = f"stayfast login {login.provider}"
+    return NetworkError(setback.message, hint=hint)

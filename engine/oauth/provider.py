@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import ConfigInvalid
 
@@ -66,6 +66,8 @@ class OAuthProvider:
         token_request_format: ``form`` as in RFC 6749, or ``json`` for those who want that.
         token_request_headers: Further headers for the token endpoint, such as an API version.
         token_types: Words that this provider uses for ``bearer`` in ``token_type``.
+        empty_400_refuses: Whether an empty 400 is how the server refuses a refresh token, as
+            Glewlwyd does. From any other server it is trouble.
         token_response_path: Members to descend into before the tokens are found.
         scope_separator: What joins scopes in a request.
         scope_parameter: The name scopes go by in the authorization request.
@@ -103,6 +105,7 @@ class OAuthProvider:
     token_request_format: BodyFormat = "form"
     token_request_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     token_types: Sequence[str] = ()
+    empty_400_refuses: bool = False
     token_response_path: Sequence[str] = ()
     scope_separator: str = " "
     scope_parameter: str = "scope"
@@ -191,6 +194,13 @@ class OAuthConfig(OAuthProvider):
         return cls(**{name: _frozen(value) for name, value in data.items()})
 
 
+def same_server(one: OAuthProvider, other: OAuthProvider) -> bool:
+    """Whether both are one authorization server: one issuer, or else one host of token endpoints."""
+    if one.issuer and other.issuer:
+        return one.issuer.rstrip("/") == other.issuer.rstrip("/")
+    return urlsplit(one.token_url).netloc.lower() == urlsplit(other.token_url).netloc.lower()
+
+
 _DEFAULTS: Final[Mapping[str, object]] = {
     f.name: f.default for f in fields(OAuthConfig) if f.default is not MISSING
 }
@@ -207,6 +217,7 @@ _LISTS: Final = frozenset(
 )
 _SWITCHES: Final = frozenset(
     {"iss_required", "shows_code", "client_id_in_body", "par_required", "redirect_per_issuer"}
+    | {"empty_400_refuses"}
 )
 OURS: Final = frozenset(
     {

@@ -123,6 +123,8 @@ def judge_token_response(
         NetworkError: The matter is not settled. :func:`~.provider_response.may_hold_tokens` says
             whether the answer is worth keeping.
     """
+    if previous is not None:
+        _refuse_as_declared(config, response)
     members = judge(response, "token request")
     found: dict[str, Any] = members
     for name in config.token_response_path:
@@ -147,7 +149,7 @@ def judge_token_response(
         )
     except ProviderError as error:
         # {"status": "maintenance"} is no word about what was sent
-        if previous is not None or error.reason == "token_missing":
+        if previous or error.reason == "token_missing":
             raise NetworkError(
                 f"the answer to the token request cannot be used: {error.message}",
                 hint="try again in a while",
@@ -160,6 +162,11 @@ def judge_token_response(
             status=response.status,
             reason="token_type_unknown",
         )
+    return _continued(tokens, previous)
+
+
+def _continued(tokens: OAuthTokens, previous: OAuthTokens | None) -> OAuthTokens:
+    """``tokens``, with what a refresh leaves as it was (RFC 6749 §6)."""
     if previous is None:
         return tokens
     return replace(
@@ -169,3 +176,14 @@ def judge_token_response(
         scope=tokens.scope or previous.scope,
         extra={**previous.extra, **tokens.extra},
     )
+
+
+def _refuse_as_declared(config: OAuthConfig, response: HttpResponse) -> None:
+    """Take an empty 400 for a refusal, where the provider's entry declares that it is one.
+
+    Raises:
+        ProviderError: It is.
+    """
+    if config.empty_400_refuses and response.status == 400 and not response.body.strip():
+        msg = "the provider refused the token request with an empty answer"
+        raise ProviderError(msg, status=response.status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
-from ...engine.errors import StorageError
+from ...engine.errors import StayfastError, StorageError
 from ...engine.reasons import Reason
 from ...engine.record import DEFAULT_ACCOUNT, TokensNotSaved, account_alias
 from ...engine.table import State
@@ -73,15 +73,49 @@ _UNNAMED: Final = {
     Reason.ID_TOKEN_MISSING.value: "the provider sent no ID token, although openid was asked for",
     Reason.ID_TOKEN_UNCHECKABLE.value: "no https address of the provider's keys is known (jwks_url)",
     Reason.ID_TOKEN_KEYS_UNAVAILABLE.value: "the provider's keys could not be fetched",
+    Reason.SUBJECT_UNKNOWN.value: "openid was not asked for; the login it replaces had a name",
 }
 """Why a login has no name, although it asked for one."""
 
 
-def _show_kept_beside(app: App, login: Login, account: str) -> None:
-    """Say that another person signed in than the one of ``account``, and that both are kept."""
+def offer_to_replace(app: App, login: Login, account: str) -> Login:
+    """Ask at a terminal whether a login that is kept beside another replaces it; the outcome."""
     terminal = app.terminal
+    if account == login.account or not terminal.interactive or terminal.json:
+        return login
+    who = login.identity.label if login.identity else f"login {login.short_id}"
+    terminal.say(
+        f"Account {account} of {login.provider} is {_whose(app, login, account)}, and {who} has "
+        "signed in. Both can be kept.",
+        mark="warn",
+    )
+    terminal.say(f"Replace the login of account {account}? [y/N]")
+    try:
+        answer = input().strip().lower()
+    except (EOFError, KeyboardInterrupt):
+        return login
+    if answer not in {"y", "yes"}:
+        return login
+    try:
+        return app.assembly().conductor.replace(login.id, account)
+    except StayfastError as error:  # both are kept, and the option does the same later
+        terminal.say(f"not replaced: {error.message}", mark="warn")
+        return login
+
+
+def _whose(app: App, login: Login, account: str) -> str:
+    """Whom ``account`` belongs to, where ``login`` is another's."""
     older = app.assembly().storage.find(account_alias(login.provider, account))
-    before = older.identity.label if older and older.identity else "another person"
+    who = older.identity.label if older and older.identity else "another person"
+    elsewhere = older is not None and login.reason == Reason.OTHER_ISSUER
+    at = (older.config.issuer or older.config.token_url) if older and elsewhere else ""
+    return f"{who} at {at}" if at else who
+
+
+def _show_kept_beside(app: App, login: Login, account: str) -> None:
+    """Say that ``account`` is another person's or at another server, and that both are kept."""
+    terminal = app.terminal
+    before = _whose(app, login, account)
     terminal.say(
         f"account {account} is {before} and stays so; this login is account {login.account}",
         mark="warn",

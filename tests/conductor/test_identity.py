@@ -48,6 +48,7 @@ class Provider:
         self.keys_answer = 200
         self.shift = 0.0
         self.id_token: str | None = ""
+        self.issuer = CLIENT.issuer
         self.nonce: str | None = None
         self.count = 0
         self.asked_for_keys = 0
@@ -55,8 +56,8 @@ class Provider:
     def answer(self, address: str) -> list[str]:
         """What the user does in a browser."""
         query = dict(parse_qsl(urlsplit(address).query))
-        self.nonce = query["nonce"]
-        back = {"code": "c", "state": query["state"], "iss": CLIENT.issuer}
+        self.nonce = query.get("nonce")
+        back = {"code": "c", "state": query["state"], "iss": self.issuer}
         return [f"{query['redirect_uri']}?{urlencode(back)}"]
 
     def send(self, request: HttpRequest) -> HttpResponse:
@@ -115,8 +116,9 @@ class World:
         self.storage = MemoryStorage()
         self.conductor = conductor_over(self.storage, http=self.provider, clock=self.clock)
 
-    def sign_in(self, config=CLIENT, **more: Any):
+    def sign_in(self, config=CLIENT, *, issuer=CLIENT.issuer, **more: Any):
         """A whole login."""
+        self.provider.issuer = issuer
         return self.conductor.sign_in(config, InstantTransport(self.provider.answer), **more)
 
     def refresh(self):
@@ -245,6 +247,40 @@ def test_a_login_of_another_person_replaces_the_first_where_that_is_asked(world)
     world.provider.subject = "mallory"
     second = world.sign_in(replaces=True)
     assert (second.account, world.found()) == ("default", second)
+
+
+def test_a_login_kept_beside_another_can_take_its_place(world):
+    """By a transition of its own: the older login ends, and the account is the new person's."""
+    first = world.sign_in()
+    world.provider.subject = "mallory"
+    beside = world.sign_in()
+    moved = world.conductor.replace(beside.id, "default")
+    assert (moved.account, moved.tokens) == ("default", beside.tokens)
+    assert world.found() == moved
+    assert world.found("mallory@x.test") is None
+    assert world.storage.read(first.id).reason == Reason.NEWER_LOGIN
+    assert world.conductor.replace(moved.id, "default") == moved
+
+
+def test_a_login_at_another_server_is_kept_beside_the_first(world):
+    """The name of a provider may be given to another server; the first server's login stays."""
+    first = world.sign_in(replace(CLIENT, scopes=("x",)))
+    moved = replace(CLIENT, scopes=("x",), issuer=f"{CLIENT.issuer}/other")
+    second = world.sign_in(moved, issuer=moved.issuer)
+    assert second.reason == Reason.OTHER_ISSUER
+    assert second.account != first.account
+    assert world.found() == first
+
+    third = world.sign_in(moved, issuer=moved.issuer, replaces=True)
+    assert (third.account, world.found()) == ("default", third)
+
+
+def test_a_login_without_a_name_says_that_it_replaces_one_with_a_name(world):
+    """It may be the same person, who is not locked out; the log has the doubt."""
+    world.sign_in()
+    second = world.sign_in(replace(CLIENT, scopes=("x",)))
+    assert (second.account, second.identity) == ("default", None)
+    assert second.reason == Reason.SUBJECT_UNKNOWN
 
 
 def test_two_people_of_one_name_get_different_accounts(world):

@@ -34,6 +34,17 @@ def test_a_login_that_nobody_can_be_asked_for_waits_for_nobody() -> None:
     assert [one.state for one in storage.summaries()] == [State.IDLE]
 
 
+def test_a_login_whose_address_cannot_be_built_waits_for_nobody() -> None:
+    """Such as one for a redirect address that no octets can say: it ends before it is saved as asked."""
+    storage = MemoryStorage()
+    transport = InstantTransport(nobody, redirect_uri="http://127.0.0.1:8080/\udcff")
+    with pytest.raises(UnicodeEncodeError):
+        conductor_over(storage).start(CONFIG, transport)
+    (one,) = storage.summaries()
+    assert (one.state, one.version) == (State.IDLE, 2)  # begun, and failed
+    assert transport.addresses == []
+
+
 def test_who_sees_a_login_past_its_deadline_ends_it() -> None:
     """A login that nobody waits for any more is ended when logins are listed; others are not."""
     storage, clock = MemoryStorage(), ManualClock()

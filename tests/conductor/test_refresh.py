@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 from conductors import conductor_over
 from instant import InstantTransport
-from stayfast.engine.errors import NetworkError, ProviderError, TokenRefreshFailed
+from stayfast.engine.errors import (
+    NetworkError,
+    ProviderError,
+    StayfastError,
+    TokenRefreshFailed,
+)
 from stayfast.engine.ports import HttpRequest, HttpResponse, Lease
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
@@ -327,6 +332,83 @@ def test_empty_refusals_postpone_and_name_the_way_out(
             refresh.valid(expired.provider, expired.account)
         hints.append(postponed.value.hint)
     assert [hint == f"stayfast login {expired.provider}" for hint in hints] == [False, True]
+
+
+def test_an_empty_400_refuses_where_the_provider_declares_it(
+    server: AuthorizationServer, storage: MemoryStorage
+) -> None:
+    """Glewlwyd refuses a refresh token in this way; its entry says so, and a new login is needed."""
+    server.change(token_lifetime=0.001)
+    config = server.config(empty_400_refuses=True)
+    login = conductor_over(storage).sign_in(config, InstantTransport(approve))
+    with pytest.raises(TokenRefreshFailed):
+        conductor_over(storage, http=answers(400)).refresh.valid(login.provider, login.account)
+    refused = storage.read(login.id)
+    assert refused is not None
+    assert (refused.state, refused.reason) == (State.REFRESH_FAILED, "refresh_refused")
+
+
+@pytest.mark.parametrize("between", [b"", b"<html>"])
+def test_trouble_does_not_restart_the_count_of_doubts(
+    storage: MemoryStorage, expired: Login, between: bytes
+) -> None:
+    """Between two answers that may mean a dead token, an answer of another kind says nothing."""
+    said = b'{"error": "invalid_request"}'
+    kinds = [(said, ProviderError), (between, NetworkError), (said, TokenRefreshFailed)]
+    for body, kind in kinds:
+        http = Fixed(400 if body is said else 503, body)
+        with pytest.raises(kind):
+            conductor_over(storage, http=http).refresh.valid(expired.provider, expired.account)
+
+
+class Fixed(RequestsHttp):
+    """A provider with one answer."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__()
+        self._answer = (status, body)
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        status, body = self._answer
+        return HttpResponse(status=status, headers={}, body=body, received_at=time.time())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, b'{"error": "invalid_scope"}', ProviderError),
+        (400, b'{"error": "invalid_client"}', ProviderError),
+        (400, b'{"error": "invalid_grant"}', TokenRefreshFailed),
+        (503, b"", NetworkError),
+        (200, b"access_token: x", NetworkError),
+    ],
+)
+@pytest.mark.parametrize("force", [False, True])
+def test_who_waited_gets_the_same_error(
+    storage: MemoryStorage,
+    expired: Login,
+    status: int,
+    body: bytes,
+    kind: type[StayfastError],
+    *,
+    force: bool,
+) -> None:
+    """A caller that waited for another process's refresh sends none, and is told the same."""
+    first: list[StayfastError] = []
+
+    def meanwhile() -> None:
+        if not first:
+            other = conductor_over(storage, http=Fixed(status, body)).refresh
+            with pytest.raises(kind) as failed:
+                other.valid(expired.provider, expired.account, force=force)
+            first.append(failed.value)
+
+    waited = conductor_over(SlowLease(storage, meanwhile), http=Unanswering(sent=True)).refresh
+    with pytest.raises(kind) as same:
+        waited.valid(expired.provider, expired.account, force=force)
+    told, heard = first[0], same.value
+    assert (heard.message, heard.hint) == (told.message, told.hint)
+    assert getattr(heard, "oauth_error", None) == getattr(told, "oauth_error", None)
 
 
 class Unanswering(RequestsHttp):

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command import STAYFAST, World, kill, states_of, until
-from postgres_server import PostgresServer
+from conductors import conductor_over
+from instant import InstantTransport, ManualClock
+from logins import CONFIG
+from postgres_server import Host, PostgresServer
 from stayfast.engine.result import Success
+from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.service import OAuthService
+from stayfast.storage.postgres import PostgresStorage
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 
@@ -60,6 +66,24 @@ def test_a_login_begun_on_one_host_is_finished_on_another(world: World) -> None:
     done = world.run("resume", login, "--callback-url", "-", stdin=landed, env=there)
     assert done.code == 0, done.err
     assert world.run("token", "demo", env=here).code == 0
+
+
+def test_abandoned_logins_are_ended_by_whoever_sees_them(
+    storage: PostgresStorage, host: Host
+) -> None:
+    """On any host: those past their deadline end and stay ended; one that waits is left alone."""
+    clock = ManualClock(time.time())
+    begun = conductor_over(storage, clock=clock)
+    for seconds in (10, 10, 600):
+        begun.start(CONFIG, InstantTransport(lambda _address: []), timeout=seconds)
+    clock.time += 11
+    there = host("there")
+    for seen in (conductor_over(there, clock=clock).summaries(), storage.summaries()):
+        assert sorted((one.state.value, one.reason) for one in seen) == [
+            (State.AWAITING_CALLBACK.value, None),
+            (State.IDLE.value, "deadline_passed"),
+            (State.IDLE.value, "deadline_passed"),
+        ]
 
 
 def test_a_killed_login_is_resumed_at_once(world: World) -> None:

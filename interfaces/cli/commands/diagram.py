@@ -37,7 +37,7 @@ def diagram(app: App, *, form: str | None, login_id: str | None, checked: str | 
         _show(app, draw(form or "text"))
         return
     storage = app.assembly().storage
-    chosen = choose(storage.summaries(), login_id)
+    chosen = choose(app.assembly().conductor.summaries(), login_id)
     steps = steps_of(every_event(storage), chosen.id)
     _show(app, path(steps, form or "text"))
 

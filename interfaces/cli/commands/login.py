@@ -34,6 +34,7 @@ from ..follower import LoginFollower, StreamingConversation
 from ..login_messages import (
     keep_trying_to_save,
     login_members,
+    offer_to_replace,
     show_paused,
     show_signed_in,
     show_started,
@@ -135,7 +136,8 @@ VIA = Via()
 @click.option(
     "--replace",
     is_flag=True,
-    help="Like --new; replace the account's login even if another person signs in.",
+    help="Like --new; replace the account's login even if another person signs in, or at another "
+    "server.",
 )
 @click.option("--explain", is_flag=True, help="Show the protocol step by step, without secrets.")
 @takes_app
@@ -321,6 +323,7 @@ def finish(
         raise
     finally:
         screen.close()
+    done = offer_to_replace(app, done, account)
     show_signed_in(app, done, account)
     if terminal.json:
         if follower.streams:

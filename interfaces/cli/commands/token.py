@@ -158,10 +158,19 @@ def refresh(app: App, *, provider: str | None, account: str) -> None:
     end = refreshed.tokens.expires_at if refreshed.tokens else None
     if app.terminal.json:
         app.terminal.answer_json(
-            "refresh/1", {"provider": name, "account": account, "expires_at": timestamp(end)}
+            "refresh/1",
+            {
+                "provider": name,
+                "account": account,
+                "expires_at": timestamp(end),
+                "reason": refreshed.reason,
+            },
         )
     left = f", good for {span(end - assembly.clock.now())}" if end is not None else ""
     app.terminal.say(f"{name} has a fresh token{left}", mark="good")
+    if refreshed.reason is not None:  # an ID token came with it, and does not hold
+        why = refreshed.reason.replace("_", " ")
+        app.terminal.say(f"the ID token that came with it is not kept ({why})", mark="warn")
 
 
 @click.command()
@@ -223,6 +232,9 @@ def _sign_out(app: App, name: str, account: str, *, revoke: bool) -> dict[str, o
         "provider": name,
         "account": account,
         "revoked": ended.revoked,
+        "refresh_token_valid": ended.refresh_token_valid if ended.refresh_token else None,
+        "access_token_valid": ended.access_token_valid,
+        "valid_until": timestamp(ended.valid_until),
         "problem": ended.problem.code if ended.problem else None,
     }
 
