@@ -8,7 +8,6 @@ then does anything happen outside.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import cache
@@ -62,16 +61,8 @@ class _Model:
         self.state: str = state.value
 
 
-_ours: Final[ContextVar[bool]] = ContextVar("ours", default=False)
-
-
-def _not_ours(record: logging.LogRecord) -> bool:
-    """Whether a line of ``transitions`` is about a machine of the program that embeds this one."""
-    del record
-    return not _ours.get()
-
-
-logging.getLogger("transitions.core").addFilter(_not_ours)
+at_work: Final[ContextVar[bool]] = ContextVar("at_work", default=False)
+"""Whether ``transitions`` works for us right now: what it logs then is for nobody."""
 
 
 @cache
@@ -103,13 +94,13 @@ def next_state(login: Login, trigger: Trigger) -> State:
         IllegalTransition: The table has no such row, or the row's guard is false.
     """
     model = _Model(login.state)
-    quiet = _ours.set(True)  # the audit log is our voice; the program's own log has its lines only
+    quiet = at_work.set(True)
     try:
         moved = _machine().events[trigger.value].trigger(model, login)
     except MachineError:
         moved = False
     finally:
-        _ours.reset(quiet)
+        at_work.reset(quiet)
     # a false guard is not an error for ``transitions``, it just returns False; for us it is one
     if not moved:
         msg = f"a login that is {login.state.value} cannot {trigger.value.replace('_', ' ')}"

@@ -5,6 +5,7 @@ The command and :class:`stayfast.OAuthService` both start here, so that a defaul
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from ..engine.errors import ConfigMissing
 from ..engine.flows.dependencies import Dependencies
 from ..engine.flows.ledger import Ledger
 from ..engine.flows.logins import Conductor
+from ..engine.machine import at_work
 from ..engine.oauth.metadata import apply_metadata, discover
 from ..storage import TokenStorageAdapter, open_storage
 from ..storage.host import SystemClock, SystemRandomness, origin
@@ -33,6 +35,18 @@ if TYPE_CHECKING:
     from ..engine.ports import Clock, Http, Observer, Storage
     from ..engine.record import Summary
     from ..storage import TokenStorageProtocol
+
+
+def _of_the_program(record: logging.LogRecord) -> bool:
+    """Whether a line of ``transitions`` is about a machine of the program that embeds ours.
+
+    Our own voice is the audit log. The program's log must not have lines of a library inside ours.
+    """
+    del record
+    return not at_work.get()
+
+
+logging.getLogger("transitions.core").addFilter(_of_the_program)
 
 
 class Assembly:
