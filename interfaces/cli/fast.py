@@ -89,8 +89,8 @@ def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
         keys = _keys(header, environ)
         if seal != keys.header_mac(header.body):
             return None
+        noted = noted_generation(config_dir(environ), keys)  # first: a commit may come in between
         row, genuine, generation = read_by_alias(connection, keys, alias)
-        noted = noted_generation(config_dir(environ), keys)
         if row is None or not genuine or generation < (noted or 0):
             return None
         return open_secret(keys, row)

@@ -140,7 +140,7 @@ class PostgresStorage:
         self._here = here
         self._locks = os.path.join(here, "locks")
         self._arrivals = Arrivals(env, here)
-        self._tamper_check = TamperCheck(marker.behind)
+        self._tamper_check = TamperCheck(marker)
 
     def __repr__(self) -> str:
         return f"PostgresStorage({self._address.place})"

@@ -40,6 +40,18 @@ class RollbackMarker:
         self._announce = announce
         self._noted_at = -_OFTEN_ENOUGH
         self._behind: bool | None = None
+        self._looked = False
+        self._noted: int | None = None
+
+    def look(self, keys: Keys) -> None:
+        """Read the note, once a process.
+
+        A reader does this before it reads the vault. After that, the note of a later commit would
+        make it believe that the vault it read was put back.
+        """
+        if not self._looked:
+            self._noted = noted_generation(self._config_dir, keys)
+            self._looked = True
 
     def behind(self, keys: Keys, generation: int) -> bool:
         """Whether the vault was once beyond ``generation``.
@@ -47,8 +59,8 @@ class RollbackMarker:
         If so, one line announces it, and the answer stays yes until a commit has recorded it.
         """
         if self._behind is None:
-            noted = noted_generation(self._config_dir, keys)
-            self._behind = noted is not None and noted > generation
+            self.look(keys)
+            self._behind = self._noted is not None and self._noted > generation
             if self._behind:
                 self._announce(ROLLED_BACK)
         return self._behind

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..keys.sealing import Keys
     from .database import Database
     from .file import Row
+    from .rollback import RollbackMarker
     from .tree import Found
 
 
@@ -35,13 +36,13 @@ class TamperCheck:
         suspicion: The difference that the last comparison found; ``None`` if it found none.
     """
 
-    def __init__(self, on_generation: Callable[[Keys, int], object]) -> None:
+    def __init__(self, marker: RollbackMarker) -> None:
         """Compare nothing yet.
 
         Args:
-            on_generation: Called with the generation of the vault whenever a login is looked up.
+            marker: Is compared with the generation of the vault whenever a login is looked up.
         """
-        self._on_generation = on_generation
+        self._marker = marker
         self._checked: object = None  # when the rows were last as the integrity record says
         self.suspicion: Damaged | None = None
 
@@ -67,12 +68,13 @@ class TamperCheck:
             Damaged: Something in the vault is wrong, and this may be it.
         """
         try:
+            self._marker.look(keys)  # before the vault: a commit in between is no rollback
             row, genuine, generation = look_up()
         except sqlite3.DatabaseError as error:
             if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF != sqlite3.SQLITE_CORRUPT:
                 raise
         else:
-            self._on_generation(keys, generation)
+            self._marker.behind(keys, generation)
             if genuine:
                 return row
         self.look(connection, keys, changes)

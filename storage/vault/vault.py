@@ -159,7 +159,7 @@ class Vault:
         self._reserve = Reserve(directory)
         self._arrivals = Arrivals(environ, directory)
         self._describe = describe
-        self._tamper_check = TamperCheck(self._rollback_marker.behind)
+        self._tamper_check = TamperCheck(self._rollback_marker)
         self._vault_connection = VaultConnection(directory, unlock, create)
 
     @property

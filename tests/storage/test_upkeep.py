@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from logins import fresh_login
@@ -24,6 +25,9 @@ from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.keys.sources import KINDS
 from stayfast.storage.migrating import import_tokens, ledger_over, migrate
+from stayfast.storage.vault.rollback import RollbackMarker
+from stayfast.storage.vault.tamper_check import TamperCheck
+from stayfast.storage.vault.tree import read_by_id
 from stayfast.testing.sample_logins import change, further, pending
 from stayfast.testing.storage_contract import finished, records_of_logins, saved
 
@@ -477,3 +481,22 @@ def test_the_log_agrees_with_a_vault_that_was_mended(place: Path) -> None:
     mended = vault(place)
     assert len(mended.mend()) == 2
     assert list(mended.verify().findings) == []
+
+
+def test_a_commit_while_a_login_is_read_is_no_rollback(place: Path) -> None:
+    """A reader that is overtaken between the vault and the marker accuses nobody."""
+    login = finished()
+    saved(vault(place), [login])
+    reader, writer, said = vault(place), vault(place), list[str]()
+    check = TamperCheck(RollbackMarker(str(place / "c"), said.append))
+    with reader._vault_connection.reading() as opened:
+        assert opened is not None
+
+        def overtaken() -> Any:
+            found = read_by_id(*opened, login.id)
+            saved(writer, [further(login)])
+            return found
+
+        row = check.checked(*opened, overtaken, lambda: None)
+    assert row is not None
+    assert said == []
