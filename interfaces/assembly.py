@@ -1,4 +1,4 @@
-"""The parts put together: which storage, which providers, which HTTP, which conductor.
+"""The assembly: chooses storage, providers, HTTP client and conductor, and connects them.
 
 The command and :class:`stayfast.OAuthService` both start here, so that a default is chosen once.
 """
@@ -55,9 +55,9 @@ class Assembly:
     Attributes:
         storage: Where logins are kept.
         catalogue: The providers known here.
-        http: What speaks to them.
-        clock: What time it is.
-        conductor: What takes logins through the table.
+        http: Sends requests to them.
+        clock: The clock of every part.
+        conductor: Moves logins through the table.
         sinks: Where the audit log goes.
     """
 
@@ -72,10 +72,10 @@ class Assembly:
         observers: Sequence[Observer] = (),
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Put the parts together; what is not given is the real thing.
+        """Connect the parts; a part that is not given is the real one.
 
         Raises:
-            ConfigInvalid: The environment names a courier there is not.
+            ConfigInvalid: The environment names a courier that does not exist.
         """
         self.storage = storage
         self.sinks: Sequence[AuditObserver] = ()
@@ -125,15 +125,15 @@ class Assembly:
             state_dir: Instead of the user's state directory.
             config_dir: Instead of the user's configuration directory.
             store: Which storage, instead of what ``STAYFAST_STORE`` says.
-            interactive: Whether somebody is there to answer a keyring's prompt.
-            announce: Told in one line which storage was chosen, when one is made.
-            observers: Hear of every event besides the sinks of the audit log.
+            interactive: Whether a person can answer a keyring's prompt.
+            announce: Called with one line when a storage is made: which one, and why.
+            observers: Get every event, besides the sinks of the audit log.
             audit: Where the audit log goes, instead of what ``STAYFAST_AUDIT`` says
                 (:func:`stayfast.interfaces.audit.choice.audit_sinks`).
             environ: The environment.
 
         Raises:
-            ConfigInvalid: A setting that cannot be right.
+            ConfigInvalid: A setting is not valid.
         """
         env = os.environ if environ is None else environ
         if config_dir:
@@ -175,13 +175,13 @@ class Assembly:
             client_id: Instead of the configured one.
             client_secret: Instead of the configured one.
             scopes: Instead of the configured ones; one text is split at its blanks.
-            via: The transport that is meant to be used, which decides the endpoints needed.
+            via: The transport to use; it decides which endpoints are needed.
             redirect_uri: Instead of the configured one.
 
         Raises:
             NotFound: No provider has that name.
             ConfigMissing: No client id, or no endpoint and no issuer to ask for it.
-            NetworkError, ProviderError: The issuer's metadata could not be had.
+            NetworkError, ProviderError: The issuer's metadata cannot be read.
         """
         config = self.catalogue.lookup(provider, client_id=client_id, client_secret=client_secret)
         changed: dict[str, Any] = {}
@@ -189,15 +189,15 @@ class Assembly:
             changed["scopes"] = tuple(scopes.split() if isinstance(scopes, str) else scopes)
         if redirect_uri is not None:
             changed["redirect_uri"] = redirect_uri
-            changed["redirect_per_issuer"] = False  # it is the caller's own, to the letter
+            changed["redirect_per_issuer"] = False  # the caller registered exactly this address
         return self.discovered(replace(config, **changed), via=via)
 
     def discovered(self, config: OAuthConfig, *, via: str = "auto") -> OAuthConfig:
-        """``config`` with the endpoints its issuer publishes, where it names none itself.
+        """``config``, completed by the endpoints that its issuer publishes.
 
         Raises:
             ConfigMissing: An endpoint is missing and there is no issuer to ask.
-            NetworkError, ProviderError: The metadata could not be had.
+            NetworkError, ProviderError: The issuer's metadata cannot be read.
         """
         asked = config.device_url if via == "device" else config.auth_url
         if config.token_url and asked:
@@ -212,7 +212,7 @@ class Assembly:
         return config
 
     def open_logins(self) -> list[Summary]:
-        """The logins that wait for their user or their tokens."""
+        """The pending logins: they wait for their user or for tokens."""
         return [login for login in self.conductor.summaries() if login.pending]
 
 

@@ -104,7 +104,7 @@ class Catalogue:
         return sorted({*self._providers, *self._tables()})
 
     def require(self, name: str) -> None:
-        """Make sure that ``name`` is known, even if its settings cannot be right.
+        """Make sure that ``name`` is known, even if its settings are not valid.
 
         Raises:
             NotFound: ``name`` is not known; the hint names a similar one.
@@ -115,11 +115,11 @@ class Catalogue:
             raise _unknown(name, known)
 
     def provider(self, name: str) -> OAuthProvider:
-        """The provider of that name, without anybody's credentials.
+        """The provider of that name, without a client.
 
         Raises:
             NotFound: There is no such provider; the hint names a similar one.
-            ConfigInvalid: The user's file cannot be read, or a setting in it cannot be right.
+            ConfigInvalid: The user's file cannot be read, or a setting in it is not valid.
         """
         return self._merged(name, self._tables())
 
@@ -130,12 +130,12 @@ class Catalogue:
 
         The client is taken from the arguments, else from ``<NAME>_CLIENT_ID`` and
         ``<NAME>_CLIENT_SECRET``, else from the user's file, else from what a program registered.
-        A secret that stands beside another client id is not used.
+        A secret from another source than the client id is not used: it belongs to another client.
 
         Raises:
             NotFound: There is no such provider.
             ConfigMissing: There is no client id, or the file of its secret is not there.
-            ConfigInvalid: The user's file cannot be read, or a setting in it cannot be right.
+            ConfigInvalid: The user's file cannot be read, or a setting in it is not valid.
         """
         tables = self._tables()
         provider = self._merged(name, tables)
@@ -180,7 +180,7 @@ class Catalogue:
         client_id: str | None,
         client_secret: str | None,
     ) -> Sequence[_Source]:
-        """Where the client may come from, most particular first."""
+        """The sources of the client, the most specific first."""
         environ = self._environ
         registered = self._providers.get(name)
         program = registered if isinstance(registered, OAuthConfig) else None
@@ -248,7 +248,7 @@ def _unknown(name: str, known: Collection[str]) -> NotFound:
 
 def _made(name: str, members: Mapping[str, Any]) -> OAuthProvider:
     """The provider of ``members``, all of them known and of the right type."""
-    # what is None is at its default, and a default need not be checked
+    # None means the default, and defaults need no check
     kept = {k: v for k, v in members.items() if k not in CLIENT_MEMBERS and v is not None}
     config = OAuthConfig.from_dict({**kept, "service_name": name})
     return OAuthProvider(**{field: getattr(config, field) for field in _FIELDS})

@@ -1,4 +1,4 @@
-"""HTTP to a provider: one request, one bounded answer, every failure in words.
+"""HTTP to a provider: one request, one bounded answer, every failure as one sentence.
 
 TLS is always verified, no redirect is followed, nothing is tried twice, no cookie is kept and no
 ``.netrc`` is read (requests would put its password over our own ``Authorization``). Proxies and
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 BODY_LIMIT: Final = 1024 * 1024
 """Octets of an answer that are read at most; token responses are a few thousand."""
 _PIECE: Final = 16 * 1024
-_IDLE: Final = 15.0  # a connection that has been idle for longer may be dead without our knowing
+_IDLE: Final = (
+    15.0  # seconds; a firewall drops an idle connection without a sign, and the next request hangs
+)
 
 
 class RequestsHttp:
@@ -47,7 +49,7 @@ class RequestsHttp:
         certificates: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Set the bounds; nothing is opened yet.
+        """Set the bounds; open nothing yet.
 
         Args:
             clock: Dates the answers.
@@ -84,9 +86,9 @@ class RequestsHttp:
         """The answer to ``request``, whatever its status.
 
         Raises:
-            NetworkError: No answer, or one that is too large, too slow or cut off; the request
-                may have been acted upon.
-            ConfigInvalid: The address is not one a secret may be sent to.
+            NetworkError: No answer, or one that is too large, too slow or cut off. The provider may
+                have acted upon the request.
+            ConfigInvalid: No secret may be sent to that address.
         """
         if not secure_address(request.url):
             raise ConfigInvalid(
@@ -171,7 +173,7 @@ class RequestsHttp:
 
 
 class _Call:
-    """Work done in a thread of its own, so that no look-up of a name and no drip outlasts it."""
+    """Work in a thread of its own: a slow look-up of a name, or an answer that drips, cannot delay us."""
 
     def __init__(self, work: Callable[[Callable[[], bool]], HttpResponse], seconds: float) -> None:
         self._work = work
@@ -220,7 +222,7 @@ def _new_session() -> Session:
 
 
 def _next_piece(raw: Any) -> bytes:
-    """What has arrived, without waiting for a full piece (which a slow sender never fills)."""
+    """The octets that have arrived; a full piece would let a slow sender hold us for ever."""
     read1 = getattr(raw, "read1", None)  # urllib3 2
     piece = read1(_PIECE, decode_content=True) if read1 else raw.read(1, decode_content=True)
     return bytes(piece)

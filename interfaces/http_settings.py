@@ -1,7 +1,7 @@
-"""What the environment says of the way to providers: proxies, and whom to trust.
+"""The proxies and certificate authorities that the environment names.
 
-Both are judged before anything is sent, or when it failed: a value that cannot work is named by its
-variable, never quoted (the address of a proxy may hold a password).
+A value that cannot work is an error that names its variable and never quotes it: the address of a
+proxy may hold a password.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Proxy(NamedTuple):
 
     Attributes:
         variable: Where it is configured.
-        address: The address that was judged to be one.
+        address: Its address, which was checked.
     """
 
     variable: str
@@ -46,7 +46,7 @@ class Trust(NamedTuple):
     path: str
 
     def problem(self) -> NetworkError | None:
-        """What is wrong with it, if anything."""
+        """The problem with it; ``None`` if there is no problem."""
         why = _unusable(self.path)
         if why is None:
             return None
@@ -69,7 +69,7 @@ def proxy_for(url: str) -> Proxy | None:
     """The proxy that the environment, or the system, names for ``url``.
 
     Raises:
-        NetworkError: It cannot be used; nothing has been sent.
+        NetworkError: The proxy cannot be used; nothing has been sent.
     """
     from requests.utils import (  # noqa: PLC0415  90 ms that a cached token does not need
         get_environ_proxies,
@@ -99,7 +99,7 @@ def _variable_of(address: str, scheme: str) -> str:
 
 
 def _unfit(address: str) -> tuple[str | None, str | None]:
-    """Why ``address`` is not one of a proxy, if so; and what to do where that is not obvious."""
+    """Why ``address`` cannot be the address of a proxy, or ``None``; with a hint where it helps."""
     scheme = address.partition("://")[0].lower() if "://" in address else "http"
     if scheme in _SOCKS:
         try:
@@ -120,7 +120,7 @@ def _unfit(address: str) -> tuple[str | None, str | None]:
 
 
 def _unusable(path: str) -> str | None:
-    """Why no certificate can be read from ``path``, if so."""
+    """Why no certificate can be read from ``path``; ``None`` if one can."""
     if not os.path.exists(path):
         return "does not exist"
     if os.path.isdir(path):

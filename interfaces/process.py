@@ -1,4 +1,4 @@
-"""What may be left of this process's memory: no core dump, and no look from outside.
+"""Keeps the memory of this process from the disk and from other processes.
 
 While a token or a verifier is in memory, a crash would write it to a file that outlives the login,
 and on many systems sends it to a crash reporter. A program that runs under a resource limit still

@@ -59,7 +59,7 @@ def parse_toml(text: bytes) -> dict[str, Any]:
     """The members of a TOML document.
 
     Raises:
-        ConfigInvalid: It is no TOML, or not UTF-8.
+        ConfigInvalid: The document is not TOML, or not UTF-8.
     """
     try:
         return tomllib.loads(text_of(text))
@@ -72,13 +72,13 @@ def parse_toml(text: bytes) -> dict[str, Any]:
 
 
 def provider_tables(directory: str) -> dict[str, Any]:
-    """The providers of the user's file in ``directory``; none where there is no file.
+    """The providers of the user's file in ``directory``; empty without a file.
 
-    A table is judged by :func:`check_table` when its own provider is used: a setting of a newer
-    version in one of them must not lock its user out of the others.
+    :func:`check_table` checks a table when its provider is used: an unknown setting in one table, such
+    as one of a newer version, must not disable the others.
 
     Raises:
-        ConfigInvalid: The file cannot be read, is no TOML, or could have been written by others:
+        ConfigInvalid: The file cannot be read, is not TOML, or other users could have written it:
             a person who can write it decides where our secrets are sent.
     """
     path = os.path.join(directory, FILE_NAME)
@@ -130,7 +130,7 @@ class ProviderFile:
         """Add a provider.
 
         Raises:
-            ConfigInvalid: The name is taken or cannot be one, or a member cannot be right.
+            ConfigInvalid: The name is taken or not valid, or a member is not valid.
             LoginBusy, StorageError: The file could not be written; it is as it was.
         """
 
@@ -150,7 +150,7 @@ class ProviderFile:
         single members of a shipped one are overridden.
 
         Raises:
-            ConfigInvalid: A member is unknown or cannot be right.
+            ConfigInvalid: A member is unknown or not valid.
             LoginBusy, StorageError: The file could not be written; it is as it was.
         """
 
@@ -166,7 +166,7 @@ class ProviderFile:
         self._change(name, edit)
 
     def remove(self, name: str) -> None:
-        """Take a provider out; a shipped one of that name is as it was shipped.
+        """Remove a provider. A shipped one of that name gets its shipped settings back.
 
         Raises:
             NotFound: It is not in the file.
@@ -188,14 +188,14 @@ class ProviderFile:
             )
         ensure_directory(self._directory, CONFIG_VARIABLE)
         with locked(f"{self.path}.lock", wait=_LOCK_SECONDS, what=FILE_NAME):
-            provider_tables(self._directory)  # what is broken is not edited
+            provider_tables(self._directory)  # a file that cannot be read is not edited
             document = _document(_read(self.path) or b"")
             if "providers" not in document:
                 document["providers"] = _super_table()
             change(cast("dict[str, Any]", document["providers"]))
             text = document.as_string().encode("utf-8")
-            parse_toml(text)  # what would not be read again is not written
-            # behind a link (people keep such files in a repository) the file is replaced, not it
+            parse_toml(text)  # never write a file that we could not read again
+            # replace the target of a link, not the link: people keep such files in a repository
             write_private(os.path.realpath(self.path), text)
 
     def _absent(self, name: str) -> NotFound:
@@ -227,10 +227,10 @@ def _read(path: str) -> bytes | None:
 
 
 def check_origin(path: str, status: os.stat_result) -> None:
-    """Make sure that nobody but this user or root can write the open file ``path``, or replace it.
+    """Make sure that only this user and root can write the open file ``path``, or replace it.
 
     Raises:
-        ConfigInvalid: Somebody else can.
+        ConfigInvalid: Another user can.
     """
     if os.name != "posix":
         return
@@ -261,7 +261,7 @@ def _super_table() -> object:
 
 
 def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
-    """``members`` as plain data, if a provider could have them."""
+    """``members`` as plain data, once they are known to make a provider."""
     plain: dict[str, object] = {
         member: list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
         for member, value in members.items()
@@ -281,10 +281,10 @@ def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
 
 
 def check_table(name: str, table: object) -> dict[str, Any]:
-    """``table`` of the provider ``name``, if its members are known ones.
+    """``table`` of the provider ``name``, once its members are known to exist.
 
     Raises:
-        ConfigInvalid: It is not a table, or has a member that there is not.
+        ConfigInvalid: It is not a table, or it has an unknown member.
     """
     if not isinstance(table, dict):
         raise ConfigInvalid(f"provider {name[:40]!r} is not a table", hint=f"edit {FILE_NAME}")

@@ -51,7 +51,7 @@ class AuthStatus(StrEnum):
 
 
 def status_of(login: Summary | None, *, usable: bool) -> AuthStatus:
-    """The status that ``login`` amounts to.
+    """The status of ``login``.
 
     Args:
         login: The login, if there is one.
@@ -109,7 +109,7 @@ def _answered(
             return Success(method(self, *args, **kwargs))
         except StayfastError as error:
             return Failure.of(error)
-        except OSError as error:  # a limit of this process or system, met where nobody expected it
+        except OSError as error:  # a limit of the process or system, such as open files
             why = (error.strerror or type(error).__name__).lower()
             return Failure.of(AuthFailed(f"the system refused what was needed: {why}"))
 
@@ -134,17 +134,17 @@ class OAuthService:
         browser: Browser | None = None,
         audit: str | None = None,
     ) -> None:
-        """Choose where logins are kept; nothing is opened before it is needed.
+        """Choose where logins are kept; open nothing before the first use.
 
         Args:
             token_storage: Where tokens are kept: :class:`FileTokenStorage` (the default),
                 :class:`MemoryTokenStorage`, or any object with the same three methods, with which
                 a login that was interrupted cannot be resumed.
-            storage: A complete storage instead, with which it can.
+            storage: A complete storage instead; an interrupted login can be resumed in it.
             assembly: All parts at once, for programs that bring their own.
             conversation: Where the address to open is shown; standard error by default, and nowhere
                 by :meth:`begin`.
-            browser: What opens it; the system's browser by default.
+            browser: Opens the address; the system's browser by default.
             audit: Where the audit log goes, such as ``file,logging:myprogram.audit``; by default
                 what ``STAYFAST_AUDIT`` says.
         """
@@ -255,11 +255,10 @@ class OAuthService:
         timeout: float = DEFAULT_TIMEOUT,
         replace: bool = False,
     ) -> Started:
-        """The first half of a login, for a program that owns the conversation with its user.
+        """The first half of a login, for a program that shows the address to its user itself.
 
-        Show ``value.address``; when the browser comes back to the redirect address, hand what it
-        brought to :meth:`complete`. With ``via="device"`` call :meth:`resume` instead, which
-        polls.
+        Show ``value.address``. When the browser comes back to the redirect address, pass its whole
+        address to :meth:`complete`. With ``via="device"``, call :meth:`resume` instead: it polls.
 
         Args:
             service: The provider's name.
@@ -320,7 +319,7 @@ class OAuthService:
             open_browser: Whether to start a browser.
             timeout: Seconds to wait, where the login has to start anew.
 
-        Failures: ``NOT_FOUND`` (no such login), ``LOGIN_BUSY`` (another process has it in hand),
+        Failures: ``NOT_FOUND`` (no such login), ``LOGIN_BUSY`` (another process holds it),
         and as for :meth:`authenticate`.
         """
         conductor = self.assembly.conductor
