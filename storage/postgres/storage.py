@@ -20,7 +20,7 @@ from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
 from ...engine.ports import Lease
 from ..arrivals import Arrivals
 from ..audit.check import check_log, file_keys
-from ..audit.kept_keys import new_audit_keys, read_audit_keys, write_audit_keys
+from ..audit.keys import new_audit_keys, read_audit_keys, write_audit_keys
 from ..audit.rows import read_events
 from ..audit.signing import Signer, signed_head
 from ..capabilities import Capabilities, rebuilt_elsewhere

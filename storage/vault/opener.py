@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from ...engine.errors import Damaged, StorageError
-from ..audit.kept_keys import read_audit_keys
+from ..audit.keys import read_audit_keys
 from ..host import CLOCK
 from ..keys.keyring import KeyringKey
 from ..keys.outside import KEY_COMMAND

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...engine.audit.events import Event, EventKind
 from ...engine.codec import decode_login
-from ..audit.kept_keys import write_audit_keys
+from ..audit.keys import write_audit_keys
 from ..audit.rows import append_event
 from ..audit.segments import ready
 from ..host import CLOCK, origin

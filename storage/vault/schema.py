@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...engine.audit.events import Event, EventKind, Outcome
 from ...engine.errors import StorageError
-from ..audit.kept_keys import new_audit_keys, write_audit_keys
+from ..audit.keys import new_audit_keys, write_audit_keys
 from ..audit.rows import append_event
 from ..host import origin
 from ..keys.sealing import Keys

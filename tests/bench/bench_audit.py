@@ -10,7 +10,7 @@ from stayfast.engine.audit.events import text_of
 from stayfast.interfaces.audit.lines import AllowList, line_of, render
 from stayfast.storage import EncryptedFileStorage, MemoryStorage
 from stayfast.storage.audit.check import check_log
-from stayfast.storage.audit.kept_keys import new_audit_keys
+from stayfast.storage.audit.keys import new_audit_keys
 from stayfast.storage.audit.rows import append_event
 from stayfast.storage.keys.sealing import Keys
 from stayfast.storage.vault.integrity import Head
