@@ -352,7 +352,7 @@ class OAuthService:
         """Tokens good for more than ``buffer_seconds``, refreshed if need be.
 
         Failures: ``AUTH_REQUIRED``, ``TOKEN_EXPIRED`` (and there is no refresh token),
-        ``TOKEN_REFRESH_FAILED`` (the provider refused it), ``NETWORK_ERROR`` (it is untouched),
+        ``TOKEN_REFRESH_FAILED`` (the provider refused it), ``NETWORK_ERROR`` (it is kept),
         ``LOGIN_BUSY``, ``STORAGE_…``.
         """
         refresh = self.assembly.conductor.refresh

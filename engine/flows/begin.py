@@ -1,4 +1,4 @@
-"""From a wish to a question: a login is begun, and its user is asked."""
+"""The beginning of a login: its secrets are drawn, and its user is sent to the provider."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Begin:
         """A login that has not begun; nothing is saved yet.
 
         Raises:
-            ConfigMissing: There is no client id, without which nobody can be asked.
+            ConfigMissing: There is no client id.
             ConfigInvalid: ``openid`` is asked for, and its ID token could not be checked.
         """
         require_client(config)
@@ -153,7 +153,7 @@ class Begin:
         return login
 
     def _fail(self, login: Login, lease: Lease, error: Exception) -> None:
-        """Save that nobody could be asked, because of ``error``."""
+        """End the login: ``error`` keeps its user from being sent to the provider."""
         self._dependencies.ledger.advance(
             login,
             Trigger.FAIL,
@@ -211,7 +211,7 @@ class Begin:
 
 
 def _require_way(config: OAuthConfig, transport: Transport) -> None:
-    """Refuse a browser that cannot be sent to the provider, before anybody is asked."""
+    """Refuse a login that no browser can be sent to the provider for."""
     if transport.name != "device":
         require_browser_login(config)
 

@@ -618,7 +618,7 @@ def send_under(job: Job, http: Http, request: HttpRequest) -> HttpResponse:
 
 
 def send_twice(job: Job, http: Http, request: HttpRequest) -> tuple[HttpResponse, bool]:
-    """The answer, asking once more at once when none came; and whether it was asked before.
+    """The answer, and whether the request was sent before. It is sent again at once if none came.
 
     Inside any grace period the provider may have, the second request brings the answer of the
     first; where it has none, an answer that was lost on the way cannot be had back anyway.

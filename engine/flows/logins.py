@@ -34,7 +34,7 @@ the secrets are saved. The code is sent after the code is saved. Success is repo
 tokens are saved. So a process may die between any two lines above. The next one reads the record,
 and the record says what may have happened:
 
-* "challenge": nobody was asked. Ask.
+* "challenge": the user has seen nothing. Show them the address.
 * "awaiting_callback": the user may answer at any time. Wait by the same address or device code;
   where that cannot be had, draw new secrets, and refuse answers to the old ones from then on.
 * "exchanging": the request may have been sent. Send it once more, under the lease. Where its answer
@@ -442,7 +442,7 @@ class Conductor:
 
     def _not_waiting(self, login: Login) -> CallbackRefused:
         refused = CallbackRefused(
-            f"login {login.short_id} has not asked its user anything yet",
+            f"login {login.short_id} has not been shown to its user yet",
             reason=Refusal.NOT_WAITING.value,
             hint=f"stayfast resume {login.short_id}",
         )

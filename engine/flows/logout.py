@@ -31,7 +31,7 @@ class LogoutResult:
     Attributes:
         login: The login, idle.
         revoked: Whether the provider confirmed the revocation; ``None`` where it has no
-            revocation endpoint or was not asked, and where another process had ended the login.
+            revocation endpoint or got no request, and where another process had ended the login.
         problem: Why the provider did not confirm.
         refresh_token: Whether there was a refresh token.
         refresh_token_valid: Whether a refresh token may still be good at the provider.

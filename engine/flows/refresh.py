@@ -1,4 +1,4 @@
-"""Keeping an access token good: one refresh per expiry, whoever asks (RFC 6749 §6)."""
+"""Keeping an access token good: one refresh per expiry, for any number of callers (RFC 6749 §6)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Refresh:
         """The finished login of ``account`` at ``provider``.
 
         Raises:
-            AuthRequired: There is none.
+            AuthRequired: Nobody is signed in with that account.
         """
         login = self._dependencies.storage.find(account_alias(provider, account))
         if login is None or login.tokens is None:
@@ -145,7 +145,7 @@ class Refresh:
                 return self._under_lease(login, seen, buffer, force=force)
             except (NetworkError, ProviderError, TokenRefreshFailed):
                 login = self.find(provider, account)
-                # what is asked beyond the usual buffer is a wish to be met, or to be refused
+                # a caller that names a longer buffer gets a token that lasts so long, or the error
                 if force or buffer > DEFAULT_BUFFER or not self.usable(login.summary(), 0.0):
                     raise
                 return login  # its token has some seconds left
@@ -182,7 +182,7 @@ class Refresh:
         return self._refresh(login, lease, force=True)
 
     def _serves(self, login: Login, seen: Login, buffer: float, *, force: bool) -> bool:
-        """Whether ``login`` answers the question asked when ``seen`` was read."""
+        """Whether ``login`` has what its caller wants, who found ``seen`` at first."""
         if force and (login.id, login.tokens) == (seen.id, seen.tokens):
             return False
         return self.usable(login.summary(), buffer)
@@ -221,7 +221,7 @@ class Refresh:
         left = (setback.retry_at or 0.0) - self._dependencies.clock.now()
         if 0 < left <= LONGEST_WAIT:  # more than that: the clock was put back since
             raise NetworkError(
-                f"{login.provider} asked us to wait before the next refresh, {left:.0f} s from now",
+                f"{login.provider} wants no refresh for another {left:.0f} s",
                 hint=f"try again in {left:.0f} s",
             )
         if login.id == seen.id and setback != seen.setback:

@@ -180,7 +180,7 @@ class PollSchedule:
     the provider's new interval if that is more; an answer that does not come doubles the wait
     until one does.
 
-    Two clocks are asked, because either may be wrong: a monotonic clock that runs ahead, as in
+    It reads two clocks, because either may be wrong: a monotonic clock that runs ahead, as in
     some virtual machines, would poll too early for ever, and a wall clock can be set. A poll is
     due when both have run through the interval; one that was set back costs one interval more.
     """

@@ -49,7 +49,7 @@ _ED448: Final = 114  # bytes of SHAKE256, the hash within Ed448 (RFC 8032 §5.2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the authorization request asked of the ID token.
+    """What the authorization request demanded of the ID token.
 
     Attributes:
         nonce: The login's nonce; ``None`` where none was sent (device flow, refresh).
@@ -85,7 +85,7 @@ class Identified:
 
 
 def require_checkable(config: OAuthConfig) -> None:
-    """Refuse a login whose ID token cannot be checked, before its user is asked.
+    """Refuse a login whose ID token cannot be checked, before its user is sent away.
 
     Raises:
         ConfigInvalid: No accepted algorithm works here, or ``max_age`` or ``claims`` cannot be

@@ -25,7 +25,7 @@ class ServerMetadata:
     """What a provider publishes about itself, as far as it is used here.
 
     Attributes:
-        issuer: Identical to the issuer that was asked.
+        issuer: Identical to the issuer whose metadata were requested.
         authorization_endpoint: RFC 6749 §3.1.
         token_endpoint: RFC 6749 §3.2.
         device_authorization_endpoint: RFC 8628 §4.

@@ -1,8 +1,9 @@
 """A provider's HTTP answer, read: members, or an error that says whether it settles the matter.
 
 :class:`~stayfast.engine.errors.ProviderError` is a definite no. Everything that does not settle
-the matter (no page of JSON, a proxy's HTML, 5xx, 429) is a
-:class:`~stayfast.engine.errors.NetworkError`: whatever was sent is as good as it was.
+the matter (an unreadable body, a proxy's HTML, 5xx, 429) is a
+:class:`~stayfast.engine.errors.NetworkError`: what was sent is not given up. Whether the provider
+acted on it is another question (:func:`may_hold_tokens`).
 """
 
 from __future__ import annotations
@@ -107,30 +108,30 @@ def _shallow(text: str) -> str:
     return "".join(kept) if depth > _DEPTH else "".join([*kept, text[start:]])
 
 
-def judge(response: HttpResponse, asked: str) -> dict[str, Any]:
+def judge(response: HttpResponse, request: str) -> dict[str, Any]:
     """The members of a successful answer.
 
     Args:
         response: The answer.
-        asked: What it answers, for messages: ``token request``.
+        request: What it answers, for messages: ``token request``.
 
     Raises:
         ProviderError: A definite no, which only a readable OAuth error is.
         NetworkError: The matter is not settled. A page of a proxy, a gateway's JSON and an empty
-            body are no refusal, whatever their status: what was sent stays as good as it was.
+            body are no refusal, whatever their status: what was sent is not given up.
     """
     members = read_members(response)
     code = error_code(members) if members is not None else None
     settled = response.status // 100 in {2, 4} and response.status not in _LATER
     if code is not None and code.lower() not in _PASSING and code != _UNREADABLE and settled:
         raise ProviderError(
-            f"the provider refused the {asked}: {_described(code, members or {})}",
+            f"the provider refused the {request}: {_described(code, members or {})}",
             oauth_error=code,
             status=response.status,
         )
     if 200 <= response.status < 300 and members is not None and code is None:
         return members
-    raise NetworkError(_unsettled(response, asked, code), hint="try again in a while")
+    raise NetworkError(_unsettled(response, request, code), hint="try again in a while")
 
 
 def may_hold_tokens(response: HttpResponse) -> bool:
@@ -203,16 +204,16 @@ def _described(code: str, members: Mapping[str, Any]) -> str:
     return f"{code} ({said})" if said else code
 
 
-def _unsettled(response: HttpResponse, asked: str, code: str | None) -> str:
+def _unsettled(response: HttpResponse, request: str, code: str | None) -> str:
     status = response.status
     if status == 429:
-        return f"the provider asks for fewer requests (HTTP 429) and did not answer the {asked}"
+        return f"the provider asks for fewer requests (HTTP 429) and did not answer the {request}"
     if status >= 500 or code is not None:
-        return f"the provider is having trouble (HTTP {status}) and did not answer the {asked}"
+        return f"the provider is having trouble (HTTP {status}) and did not answer the {request}"
     if 300 <= status < 400:
-        return f"the provider's endpoint sent us elsewhere (HTTP {status}) for the {asked}"
+        return f"the provider's endpoint sent us elsewhere (HTTP {status}) for the {request}"
     if not response.body.strip():
-        return f"the provider sent an empty answer (HTTP {status}) to the {asked}"
+        return f"the provider sent an empty answer (HTTP {status}) to the {request}"
     if response.body.lstrip()[:1] == b"<":
-        return f"a web page came back (HTTP {status}) instead of an answer to the {asked}"
-    return f"the answer to the {asked} cannot be read (HTTP {status})"
+        return f"a web page came back (HTTP {status}) instead of an answer to the {request}"
+    return f"the answer to the {request} cannot be read (HTTP {status})"

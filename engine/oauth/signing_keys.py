@@ -91,7 +91,7 @@ def _has_key(config: OAuthConfig, algorithm: str) -> bool:
 
 
 def require_algorithm(config: OAuthConfig) -> None:
-    """Refuse a login whose ID token cannot be checked, before its user is asked.
+    """Refuse a login whose ID token cannot be checked, before its user is sent away.
 
     Raises:
         ConfigInvalid: ``openid`` is asked for, and no accepted algorithm works here.

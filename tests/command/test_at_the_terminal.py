@@ -11,7 +11,7 @@ import pytest
 from command import World, events_of, until
 from seat import WAITS, Seat
 from stayfast.engine.table import State
-from stayfast.testing import user_agent
+from stayfast.testing import grants, user_agent
 from tmux import Window
 
 
@@ -195,3 +195,28 @@ def test_a_closed_terminal_loses_nothing(seat: Seat, via: str) -> None:
     else:
         done = seat.world.run("resume", "--callback-url", "-", "--json", stdin=seat.answer())
     assert (done.code, done.json["state"]) == (0, "authenticated")
+
+
+@pytest.mark.parametrize(
+    ("answer", "accounts"), [("y", {"default"}), ("", {"default", "ada@demo.test"})]
+)
+def test_a_person_at_the_terminal_says_whether_to_replace(
+    seat: Seat, monkeypatch: pytest.MonkeyPatch, answer: str, accounts: set[str]
+) -> None:
+    """When somebody else signed in, both are kept unless the answer is yes."""
+    with monkeypatch.context() as patch:
+        patch.setattr(grants, "USER", "mallory")
+        patch.delitem(seat.world.extra, "BROWSER")  # nobody is at the terminal yet
+        assert seat.world.run("login", "demo", "--via", "loopback").code == 0
+    with seat.opens() as opened:
+        opened.type("stayfast login demo --via loopback --new")
+        opened.seen(WAITS)
+        opened.press("p")
+        opened.seen(r"callback\?\n")
+        opened.paste(seat.answer() + "\n")
+        opened.seen(r"\[y/N\]")
+        opened.type(answer)
+        opened.prompted(0)
+        as_before(opened)
+    found = seat.world.run("status", "--json").json["logins"]
+    assert {one["account"] for one in found} == accounts

@@ -44,7 +44,9 @@ def test_a_login_by_the_browser_and_all_that_follows(world: World) -> None:
     assert login["next"] == "stayfast token demo"
 
     out = world.run("logout", "demo", "--json")
-    assert (out.code, out.json["logouts"][0]["revoked"]) == (0, True)
+    (ended,) = out.json["logouts"]
+    assert (out.code, ended["revoked"]) == (0, True)
+    assert (ended["refresh_token_valid"], ended["access_token_valid"]) == (False, False)
     assert world.run("token", "demo").code == 4
     assert world.run("status").code == 4
     assert states_of(events_of(world)) == [
@@ -260,6 +262,16 @@ def test_another_person_is_kept_beside_the_first_or_replaces_them(
 
     assert world.run("login", "demo", "--via", "loopback", "--replace").code == 0
     assert len(world.run("status", "--json").json["logins"]) == 2
+
+
+def test_a_refresh_says_that_its_id_token_is_not_kept(world: World) -> None:
+    """The access token is fresh; the reason is in the answer for programs, too."""
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    fault = Fault(kind=FaultKind.ID_TOKEN, members={"aud": "another"}, grant="refresh_token")
+    world.server.misbehave("token", fault, times=2)
+    plain = world.run("refresh", "demo")
+    assert (plain.code, "id token audience" in plain.err) == (0, True)
+    assert world.run("refresh", "demo", "--json").json["reason"] == "id_token_audience"
 
 
 def test_an_answer_that_cannot_be_read_is_shown_on_demand_only(world: World) -> None:
