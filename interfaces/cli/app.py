@@ -32,10 +32,12 @@ class App:
     Attributes:
         options: The global options that were given, wherever they stood.
         environ: The environment.
+        tokens_kept_nowhere: Whether tokens came that could be saved in no place at all.
     """
 
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    tokens_kept_nowhere: bool = False
     _terminal: Terminal | None = None
     _assembly: Assembly | None = None
 

@@ -194,6 +194,7 @@ def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
         terminal.say(f"  {error.kept_where}")
         terminal.suggest(f"stayfast refresh {error.login.provider}", "save them at once")
     else:
+        app.tokens_kept_nowhere = True
         terminal.say("  this access token works until it expires; a new sign-in is needed then")
         terminal.suggest(f"stayfast login {error.login.provider}", "sign in again")
     return error.login

@@ -82,6 +82,8 @@ def token(
             context.invoke(login_command, provider=name, account=account)
         found = _valid(app, name, account, min_ttl, refresh=True)
     _print(app, found, chosen)
+    if app.tokens_kept_nowhere:  # this access token is good, and the next one needs a sign-in
+        sys.exit(TokensNotSaved.exit_code)
 
 
 def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) -> Login:
