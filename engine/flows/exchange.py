@@ -20,9 +20,10 @@ from ..errors import (
 )
 from ..oauth.callback import saved_callback
 from ..oauth.device import PollAnswer, PollKind, judge_poll, poll_request
+from ..oauth.error_codes import ABOUT_CLIENT, ABOUT_REQUEST, canonical
 from ..oauth.id_token import Identification
 from ..oauth.provider import same_server
-from ..oauth.provider_response import retry_after
+from ..oauth.provider_response import error_code, read_members, retry_after
 from ..oauth.token_endpoint import code_request, judge_token_response, refresh_request
 from ..ports import Verdict, VerdictKind
 from ..reasons import Reason
@@ -357,15 +358,6 @@ class CodeExchange:
 # One refresh, from the refresh token sent to the new tokens saved (RFC 6749 §6).
 
 
-_CLIENT_ERRORS: Final = frozenset({"invalid_client", "invalid_request", "unsupported_grant_type"})
-"""Errors about us, not about the refresh token: it stays as good as it was (RFC 6749 §5.2)."""
-_REQUEST_ERRORS: Final = frozenset(
-    {"invalid_scope", "invalid_target", "invalid_resource", "invalid_authorization_details"}
-    | {"use_dpop_nonce", "invalid_dpop_proof"}
-)
-"""Errors about what we asked for; the refresh token is good, however often they come (RFC 8707)."""
-
-
 class RefreshExchange:
     """Sends refresh tokens and keeps what comes back."""
 
@@ -510,8 +502,12 @@ class RefreshExchange:
 
     def _trouble(self, login: Login, response: HttpResponse, error: NetworkError) -> Setback:
         """What to keep of an answer that settles nothing; ``error`` says how to go on."""
-        empty = response.status == 400 and not response.body.strip()
-        if empty and login.setback is not None and login.setback.doubts:
+        # an empty answer, or a word that nobody knows, may be this server's way to say no
+        members = read_members(response)
+        doubt = response.status == 400 and (
+            not response.body.strip() or (members is not None and error_code(members) is not None)
+        )
+        if doubt and login.setback is not None and login.setback.doubts:
             error.message += ", again: a new sign-in is probably needed"
             error.hint = f"stayfast login {login.provider}"
         wait = retry_after(response)
@@ -524,7 +520,7 @@ class RefreshExchange:
             login,
             error.message,
             lost=acted_upon,
-            doubt=True if empty else None,
+            doubt=True if doubt else None,
             retry_at=None if wait is None else self._dependencies.clock.now() + wait,
         )
 
@@ -557,10 +553,11 @@ class RefreshExchange:
             msg = "another process has changed this login meanwhile"
             raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
         said = Circumstances(http_status=error.status, oauth_error=error.oauth_error)
-        about_us = error.oauth_error in _CLIENT_ERRORS
+        code = canonical(error.oauth_error or "")
+        about_us = code in ABOUT_CLIENT
         doubted = login.setback is not None and login.setback.doubts > 0
         # some servers say so of a dead refresh token: from the second time on that is assumed
-        if error.oauth_error in _REQUEST_ERRORS or (about_us and not doubted):
+        if code in ABOUT_REQUEST or (about_us and not doubted):
             if error.hint is None:
                 error.hint = f"stayfast provider edit {login.provider}"
             trouble = self._setback(login, error.message, doubt=about_us)

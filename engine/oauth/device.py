@@ -12,9 +12,10 @@ from ..secret import Secret
 from .addresses import secure_address
 from .client_authentication import client_request
 from .device_refusals import policy_refusal
-from .provider_response import judge, read_members
+from .error_codes import canonical
+from .provider_response import error_code, judge, read_members
 from .token_endpoint import judge_token_response, token_endpoint
-from .tokens import OAuthTokens, lifetime
+from .tokens import OAuthTokens, lifetime, printable
 
 if TYPE_CHECKING:
     from ..ports import HttpRequest, HttpResponse
@@ -110,7 +111,10 @@ def judge_device_response(
     missing = [
         name
         for name, usable in (
-            ("device_code", isinstance(device_code, str) and device_code),
+            (
+                "device_code",
+                isinstance(device_code, str) and device_code and printable(device_code),
+            ),
             ("user_code", _presentable_code(user_code)),
             # over plain http, anybody on the way to another machine could show a page of their own
             ("verification_uri", secure_address(address)),
@@ -151,8 +155,8 @@ def judge_poll(config: OAuthConfig, response: HttpResponse) -> OAuthTokens | Pol
         NetworkError: The matter is not settled; poll again later.
     """
     members = read_members(response) or {}
-    code = members.get("error")
-    kind = _POLL_CODES.get(code) if isinstance(code, str) else None
+    code = error_code(members)
+    kind = _POLL_CODES.get(canonical(code)) if code is not None else None
     refused = policy_refusal(config, members, response.status)
     if refused is not None:
         raise refused

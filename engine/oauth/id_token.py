@@ -325,6 +325,9 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
         raise refused(Reason.ID_TOKEN_EXPIRED, f"it ended {_day(expires)}, and {said}")
     if cast("float", issued) > now + LEEWAY:
         raise refused(Reason.ID_TOKEN_FUTURE, f"it was issued {_day(issued)}, and {said}")
+    starts = claims.get("nbf")  # RFC 7519 §4.1.5
+    if starts is not None and (not _is_time(starts) or cast("float", starts) > now + LEEWAY):
+        raise refused(Reason.ID_TOKEN_FUTURE, f"it does not hold yet, and {said}")
 
 
 def _check_question(claims: Mapping[str, Any], asked: Asked) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 from ..errors import NetworkError, ProviderError
 from .callback import quotable
+from .error_codes import refuses
 
 if TYPE_CHECKING:
     from ..ports import HttpResponse
@@ -25,16 +26,6 @@ _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}\Z")
 _WHITE: Final = re.compile(r"\s")
 _CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 _MARKS: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)  # a string, or a bracket
-_PASSING: Final = frozenset(
-    {
-        "server_error", "temporarily_unavailable", "slow_down",  # RFC 6749 §4.1.2.1, RFC 8628 §3.5
-        "rate_limit_exceeded", "rate_limited", "ratelimited", "too_many_requests", "throttled",
-        "internal_error", "internal_server_error", "service_unavailable", "bad_gateway",
-        "gateway_timeout", "timeout", "request_timeout", "fatal_error", "overloaded", "maintenance",
-        "forbidden", "blocked",  # what gateways and firewalls say in JSON
-    }
-)  # fmt: skip
-"""Codes, in lower case, that say nothing about what was sent: it may be sent again later."""
 _UNREADABLE: Final = "invalid_response"
 _TEXT_LIMIT: Final = 100  # digits of an integer: Python refuses to read thousands of them
 _DEPTH: Final = 32
@@ -116,20 +107,22 @@ def judge(response: HttpResponse, request: str) -> dict[str, Any]:
         request: What it answers, for messages: ``token request``.
 
     Raises:
-        ProviderError: A definite no, which only a readable OAuth error is.
+        ProviderError: A definite no, which only a word that is known to refuse is (:mod:`.error_codes`).
         NetworkError: The matter is not settled. A page of a proxy, a gateway's JSON and an empty
             body are no refusal, whatever their status: what was sent is not given up.
     """
     members = read_members(response)
     code = error_code(members) if members is not None else None
     settled = response.status // 100 in {2, 4} and response.status not in _LATER
-    if code is not None and code.lower() not in _PASSING and code != _UNREADABLE and settled:
+    if code is not None and refuses(code) and settled:
         raise ProviderError(
             f"the provider refused the {request}: {_described(code, members or {})}",
             oauth_error=code,
             status=response.status,
         )
-    if 200 <= response.status < 300 and members is not None and code is None:
+    # a word beside a token that nobody knows as a refusal ("none", {}) takes nothing back
+    granted = members is not None and (code is None or isinstance(members.get("access_token"), str))
+    if response.status // 100 == 2 and members is not None and granted:
         return members
     raise NetworkError(_unsettled(response, request, code), hint="try again in a while")
 
@@ -209,7 +202,10 @@ def _unsettled(response: HttpResponse, request: str, code: str | None) -> str:
     if status == 429:
         return f"the provider asks for fewer requests (HTTP 429) and did not answer the {request}"
     if status >= 500 or code is not None:
-        return f"the provider is having trouble (HTTP {status}) and did not answer the {request}"
+        said = "" if code in {None, _UNREADABLE} else f": {code}"
+        return (
+            f"the provider is having trouble (HTTP {status}{said}) and did not answer the {request}"
+        )
     if 300 <= status < 400:
         return f"the provider's endpoint sent us elsewhere (HTTP {status}) for the {request}"
     if not response.body.strip():

@@ -210,10 +210,46 @@ def test_a_valid_token_is_handed_out_whatever_the_refresh_said(
     login = conductor_over(storage).sign_in(server.config(), InstantTransport(approve))
     server.misbehave("token", Fault(kind=FaultKind.ERROR, status=400, members={"error": code}))
     refresh = conductor_over(storage).refresh
-    with pytest.raises((ProviderError, TokenRefreshFailed)):
+    with pytest.raises((NetworkError, ProviderError, TokenRefreshFailed)):
         refresh.valid(login.provider, login.account, force=True)
     assert refresh.valid(login.provider, login.account).tokens == login.tokens
     assert server.counts["token:refresh_token"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, {"status": 401, "error": "Unauthorized", "path": "/token"}),
+        (404, {"error": {"code": "DEPLOYMENT_NOT_FOUND"}}),
+        (400, {"error": "ThrottlingException"}),
+        (403, {"error": "quota_exceeded"}),
+        (403, {"error": "access is blocked by the proxy"}),
+    ],
+)
+def test_a_word_that_nobody_knows_ends_no_login(
+    server: AuthorizationServer, expired: Login, storage: MemoryStorage, status: int, body: Any
+) -> None:
+    """However often a gateway says so, the refresh token is sent again when the provider is well."""
+    refresh = conductor_over(storage).refresh
+    for _ in range(3):
+        server.misbehave("token", Fault(kind=FaultKind.ERROR, status=status, members=body))
+        with pytest.raises(NetworkError):
+            refresh.valid(expired.provider, expired.account)
+    assert refresh.valid(expired.provider, expired.account).state is State.AUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    "code", ["unauthorized_client", "incorrect_client_credentials", "bad_client_secret"]
+)
+def test_a_client_that_is_refused_costs_no_refresh_token_at_once(
+    server: AuthorizationServer, expired: Login, storage: MemoryStorage, code: str
+) -> None:
+    """In whatever words: after the secret was put right the login goes on."""
+    refresh = conductor_over(storage).refresh
+    server.misbehave("token", Fault(kind=FaultKind.ERROR, status=401, members={"error": code}))
+    with pytest.raises(ProviderError):
+        refresh.valid(expired.provider, expired.account)
+    assert refresh.valid(expired.provider, expired.account).state is State.AUTHENTICATED
 
 
 @pytest.mark.parametrize("code", ["invalid_scope", "invalid_target"])

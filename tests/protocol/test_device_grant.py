@@ -85,6 +85,7 @@ def test_an_interval_that_makes_no_sense_is_the_default(interval, expected):
     "changes",
     [
         {"device_code": None}, {"device_code": ""}, {"device_code": 7},
+        {"device_code": "\ud800"}, {"device_code": "a\r\nb"}, {"device_code": "☃"},
         {"user_code": None}, {"user_code": ""}, {"user_code": "A\x1b[31mB"}, {"user_code": "x" * 65},
         {"expires_in": None}, {"expires_in": 0}, {"expires_in": "soon"},
         {"verification_uri": None}, {"verification_uri": "javascript:alert(1)"},
@@ -140,6 +141,8 @@ def test_a_poll_carries_the_device_code():
         ({"error": "slow_down"}, PollAnswer(PollKind.SLOW_DOWN)),
         ({"error": "slow_down", "interval": 20}, PollAnswer(PollKind.SLOW_DOWN, 20)),
         ("error=slow_down&interval=20", PollAnswer(PollKind.SLOW_DOWN, 20)),
+        ({"error": {"code": "authorization_pending"}}, PollAnswer(PollKind.PENDING)),
+        ({"error": "AUTHORIZATION_PENDING"}, PollAnswer(PollKind.PENDING)),
         ({"error": "access_denied"}, PollAnswer(PollKind.DENIED)),
         ({"error": "authorization_declined"}, PollAnswer(PollKind.DENIED)),
         ({"error": "expired_token"}, PollAnswer(PollKind.EXPIRED)),
