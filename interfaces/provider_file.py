@@ -126,6 +126,15 @@ class ProviderFile:
             raise self._absent(name)
         return check_table(name, table)
 
+    def written(self, name: str) -> dict[str, Any]:
+        """The members of a provider as they stand in the file, whatever they are; none if it is absent.
+
+        Raises:
+            ConfigInvalid: The file cannot be read.
+        """
+        table = provider_tables(self._directory).get(name)
+        return cast("dict[str, Any]", table) if isinstance(table, dict) else {}
+
     def add(self, name: str, members: Mapping[str, object]) -> None:
         """Add a provider.
 
@@ -272,7 +281,8 @@ def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
     if "redirect_uri" in plain:
         parse_redirect(str(plain["redirect_uri"]), ())
     for member in _ADDRESSES:
-        if member in plain and not secure_address(plain[member]):
+        none = member in ENDPOINTS and plain.get(member) == ""  # instead of one that is shipped
+        if member in plain and not none and not secure_address(plain[member]):
             raise ConfigInvalid(
                 f"{member} of provider {name!r} is not an https address",
                 hint=f"stayfast provider edit {name} --{member.replace('_', '-')} https://…",

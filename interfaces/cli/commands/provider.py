@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast, get_args
-from urllib.parse import urlsplit
 
 import click
 
-from ....engine.errors import ConfigInvalid, ConfigMissing
+from ....engine.errors import ConfigInvalid, ConfigMissing, StayfastError
 from ....engine.oauth.metadata import ENDPOINTS, ServerMetadata, discover
 from ....engine.oauth.provider import DEFAULT_REDIRECT_URI, ClientAuthentication, OAuthProvider
 from ....storage.paths import config_dir
 from ....storage.private_file import CONFIG_VARIABLE, ensure_directory
 from ....transports.loopback.redirect import registered_address
+from ...catalogue import OAUTH_PROVIDERS
+from ...metadata_settings import change_of_issuer, endpoints_elsewhere, published_settings
 from ...provider_file import ProviderFile
 from ..app import App, takes_app
 
@@ -119,18 +121,14 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
     if "issuer" in members:
         found = discover(app.assembly().http, members["issuer"])
         terminal.say("Found the provider's metadata.", mark="good")
-        for what, host in _elsewhere(found):
-            terminal.say(
-                f"its {what} is at {host}, not at the issuer's host; trust it only if you know why",
-                mark="warn",
-            )
         chosen = members.get("token_endpoint_auth_method", "auto") != "auto"
         method = None if chosen else found.authentication
         members = {
-            **_discovered(found),
+            **published_settings(found),
             **({"token_endpoint_auth_method": method} if method else {}),
             **members,
         }
+        _warn_of_other_hosts(app, members["issuer"], members)
     elif "token_url" not in members:
         raise ConfigMissing(
             "an issuer, or a token endpoint, is needed",
@@ -162,8 +160,62 @@ def edit_provider(app: App, /, *, name: str, **given: Any) -> None:
     if not changes:
         raise ConfigMissing("nothing to change was named", hint="stayfast provider edit --help")
     app.assembly().catalogue.require(name)  # a misspelt name must not become a new provider
-    _file(app).edit(name, changes)
+    file = _file(app)
+    if "issuer" in changes:
+        changes = _with_issuer(app, file, name, changes)
+    file.edit(name, changes)
+    table = file.written(name)
+    _warn_of_other_hosts(app, _issuer_of(name, table), table if "issuer" in changes else changes)
     app.terminal.say(f"provider {name} saved", mark="good")
+
+
+def _with_issuer(app: App, file: ProviderFile, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """``given`` with everything else that changes because the issuer does."""
+    terminal, http = app.terminal, app.assembly().http
+    found = discover(http, given["issuer"])
+    terminal.say("Found the provider's metadata.", mark="good")
+    table, shipped = file.written(name), OAUTH_PROVIDERS.get(name)
+    old = _issuer_of(name, table)
+    before = found if old == found.issuer else _metadata_if_any(app, old)
+    change = change_of_issuer(given=given, table=table, shipped=shipped, before=before, found=found)
+    if old and old != found.issuer:
+        if before is None:
+            terminal.say(
+                f"{old} could not be asked which settings are its own; all its endpoints are replaced",
+                mark="warn",
+            )
+        if "client_id" not in given:
+            terminal.say(
+                f"the client stays the one that is registered at {old};"
+                " set --client-id to one that the new issuer knows",
+                mark="warn",
+            )
+    for member in change.gone:
+        what = ENDPOINTS[member].replace("_", " ")
+        terminal.say(f"the new issuer publishes no {what}; the old one is taken out", mark="warn")
+    return change.changes
+
+
+def _issuer_of(name: str, table: Mapping[str, Any]) -> str | None:
+    """The issuer of a provider: the one in the user's file, else the shipped one."""
+    shipped = OAUTH_PROVIDERS.get(name)
+    return table.get("issuer") or (shipped.issuer if shipped else None)
+
+
+def _metadata_if_any(app: App, issuer: str | None) -> ServerMetadata | None:
+    """The metadata of ``issuer``; ``None`` if it cannot be had."""
+    try:
+        return discover(app.assembly().http, issuer) if issuer else None
+    except StayfastError:  # people leave an issuer because it is gone
+        return None
+
+
+def _warn_of_other_hosts(app: App, issuer: str | None, settings: Mapping[str, Any]) -> None:
+    for what, host in endpoints_elsewhere(issuer, settings) if issuer else ():
+        app.terminal.say(
+            f"its {what} is at {host}, not at the issuer's host; trust it only if you know why",
+            mark="warn",
+        )
 
 
 @provider.command("remove")
@@ -191,22 +243,8 @@ def _members(given: dict[str, Any]) -> dict[str, Any]:
         if any(not name.strip() or not equals for name, equals, _ in pairs):
             raise ConfigInvalid("a request parameter is NAME=VALUE", hint="--param prompt=consent")
         members["extra_auth_params"] = {name: value for name, _, value in pairs}
+    for member in ENDPOINTS:
+        if members.get(member) == "":
+            option = f"--{member.replace('_', '-')}"
+            raise ConfigInvalid(f"{option} is empty", hint=f"{option} https://…")
     return members
-
-
-def _elsewhere(found: ServerMetadata) -> list[tuple[str, str]]:
-    """The endpoints that another host than the issuer's serves, and which (RFC 9700 §4.4)."""
-    home = urlsplit(found.issuer).netloc.lower()
-    named: list[tuple[str, str | None]] = [
-        (published, getattr(found, published)) for published in ENDPOINTS.values()
-    ]
-    hosts = [(name, urlsplit(url).netloc.lower()) for name, url in named if url]
-    return [(name.replace("_", " "), host) for name, host in hosts if host != home]
-
-
-def _discovered(found: ServerMetadata) -> dict[str, Any]:
-    """What a provider publishes, as the provider file spells it."""
-    spelt = {name: getattr(found, published) for name, published in ENDPOINTS.items()}
-    spelt["iss_required"] = found.iss_supported or None
-    spelt["par_required"] = found.par_required or None
-    return {name: value for name, value in spelt.items() if value is not None}

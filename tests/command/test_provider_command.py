@@ -1,0 +1,52 @@
+"""The settings of providers, as the command reads, adds and edits them."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+from command import World
+from stayfast.testing.authorization_server import AuthorizationServer, Settings
+
+
+def table(world: World, name: str) -> dict[str, Any]:
+    """The members of the provider in the user's file."""
+    return tomllib.loads((world.config / "config.toml").read_text())["providers"].get(name, {})
+
+
+def test_a_new_issuer_brings_its_own_endpoints(world: World) -> None:
+    """``edit --issuer`` writes what ``add --issuer`` would have written."""
+    world.run("provider", "add", "moved", "--issuer", world.server.issuer, "--client-id", "cid")
+    with AuthorizationServer(Settings()) as other:
+        edited = world.run("provider", "edit", "moved", "--issuer", other.issuer)
+        world.run("provider", "add", "fresh", "--issuer", other.issuer, "--client-id", "cid")
+
+    assert edited.code == 0
+    assert world.server.issuer in edited.err  # where its client is registered
+    assert table(world, "moved") == table(world, "fresh")
+
+
+def test_an_issuer_without_metadata_changes_nothing(world: World) -> None:
+    """The settings are as they were."""
+    before = table(world, "demo")
+    refused = world.run("provider", "edit", "demo", "--issuer", f"{world.server.issuer}/other")
+
+    assert refused.code != 0
+    assert table(world, "demo") == before
+
+
+@pytest.mark.parametrize("how", ["add", "edit"])
+def test_an_endpoint_at_another_host_is_kept_and_named(world: World, how: str) -> None:
+    """Whether it is given when the provider is added or later."""
+    name = "other" if how == "add" else "demo"
+    given = ["--issuer", world.server.issuer, "--token-url", "https://elsewhere.example/token"]
+    done = world.run("provider", how, name, *given, "--client-id", "cid", "--scope", "a")
+
+    assert (done.code, "elsewhere.example" in done.err) == (0, True)
+    assert table(world, name)["token_url"] == "https://elsewhere.example/token"
+
+
+def test_an_empty_endpoint_is_refused(world: World) -> None:
+    """It would hide the shipped one."""
+    assert world.run("provider", "edit", "demo", "--token-url", "").code != 0
