@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from stayfast.engine import cbor
 from stayfast.engine.errors import ConfigInvalid
@@ -38,10 +38,18 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
+def configured(settings):
+    """The configuration of ``settings``, where they are some that can be right."""
+    try:
+        return OAuthConfig.from_dict(settings)
+    except ConfigInvalid:
+        return reject()
+
+
 @given(SETTINGS)
 def test_what_is_saved_is_read(settings):
     """A configuration survives its way through a record, every setting as it was."""
-    config = OAuthConfig.from_dict(settings)
+    config = configured(settings)
     restored = OAuthConfig.from_dict(cbor.decode_map(cbor.encode(config.to_dict())))
 
     assert restored == config
@@ -56,7 +64,7 @@ def plain(value: object) -> object:
 @given(SETTINGS)
 def test_only_what_differs_from_the_defaults_is_saved(settings):
     """Defaults may improve for saved logins; what was chosen stays chosen."""
-    saved = OAuthConfig.from_dict(settings).to_dict()
+    saved = configured(settings).to_dict()
     untouched = OAuthConfig(service_name=settings["service_name"])
 
     assert set(saved) <= set(settings)
