@@ -93,8 +93,15 @@ class VaultUpkeep(Protocol):
         """What is not as it was saved, one sentence each; empty if all is well."""
         ...
 
-    def mend(self) -> list[Mended]:
-        """Set aside what does not open; gives what was done."""
+    def mend(self, *, without_key: bool = False) -> list[Mended]:
+        """Set aside what does not open; gives what was done.
+
+        Args:
+            without_key: Also set aside a vault whose key is merely missing.
+
+        Raises:
+            KeyMissing: The key is not where it was looked for, and ``without_key`` is not set.
+        """
         ...
 
     def rekey(self, kind: str, passphrase: str | None = None) -> None:

@@ -41,6 +41,21 @@ def config_dir(environ: Mapping[str, str] | None = None) -> str:
     return _directory("STAYFAST_CONFIG_DIR", "XDG_CONFIG_HOME", ".config", environ)
 
 
+def leading_to(directory: str, environ: Mapping[str, str]) -> str | None:
+    """The variable of ``environ`` that makes ``directory`` the configuration directory.
+
+    ``None`` if the directory was given in another way.
+    """
+    for variable in ("STAYFAST_CONFIG_DIR", "XDG_CONFIG_HOME", _HOME):
+        try:
+            found = environ.get(variable) and config_dir({variable: environ[variable]})
+        except StorageError:
+            continue
+        if found == directory:
+            return variable
+    return None
+
+
 def absolute(
     path: str | os.PathLike[str],
     environ: Mapping[str, str] | None = None,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 from ...engine.errors import Damaged, StorageError
 from .sealing import KEY_OCTETS, hmac
+from .slots import KeyMissing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -197,7 +198,10 @@ def _item(store: bytes, item: str) -> tuple[str, str]:
 
 def _decode(found: str | None) -> bytes:
     if found is None:
-        raise Damaged("the system keyring has no key for this vault", hint=_MEND)
+        raise KeyMissing(
+            "the system keyring has no key for this vault",
+            hint="open the keyring of the user and session that made the vault, and try again",
+        )
     try:
         octets = b64decode(found, validate=True)
     except ValueError:

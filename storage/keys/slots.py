@@ -6,6 +6,7 @@ import os
 from binascii import a2b_base64, b2a_base64
 
 from ...engine.errors import Damaged, StorageError
+from ..paths import leading_to
 from ..private_file import (
     CONFIG_VARIABLE,
     ensure_directory,
@@ -41,6 +42,10 @@ _MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = (
 )  # a hostile header must not fill memory
 _MEND = "stayfast store mend"
 _KEYFILE_HEAD = b"stayfast key 1\n"
+
+
+class KeyMissing(Damaged):
+    """The key of a vault is not where it was looked for. The vault itself may be undamaged."""
 
 
 def key_file_path(config_dir: str, store: bytes, name: object = None) -> str:
@@ -105,7 +110,7 @@ def unlock(
         try:
             key = _slot_key(slot, header, config_dir, passphrase, keyring, environ)
         except StorageError as error:
-            if problem is None or isinstance(problem, Damaged):  # one that may open another day
+            if problem is None or _hope(error) > _hope(problem):
                 problem = error
             continue
         if key is not None:
@@ -114,6 +119,13 @@ def unlock(
                 return root
             problem = problem or _wrong_key(slot)
     raise problem or Damaged("this vault has no key slot", hint=_MEND)
+
+
+def _hope(problem: StorageError) -> int:
+    """How likely it is that the slot opens another day."""
+    if not isinstance(problem, Damaged):
+        return 2
+    return 1 if isinstance(problem, KeyMissing) else 0
 
 
 def _wrong_key(slot: Slot) -> StorageError:
@@ -137,7 +149,7 @@ def _slot_key(
 ) -> bytes | None:
     if slot.kind == KEYFILE:
         path = key_file_path(config_dir, header.store, slot.params.get("name"))
-        return expand(_read_key_file(path), "keyfile", header.store)
+        return expand(_read_key_file(path, environ), "keyfile", header.store)
     if slot.kind == KEYRING:
         item = str(slot.params.get("item", "key"))
         return expand(keyring(header.store, item), "keyring", header.store)
@@ -180,13 +192,18 @@ def outside_key(kind: str, environ: Mapping[str, str]) -> bytes:
     return command_key(environ) if kind == COMMAND else credential_key(environ)
 
 
-def _read_key_file(path: str) -> bytes:
-    trusted_directory_exists(os.path.dirname(path))
+def _read_key_file(path: str, environ: Mapping[str, str]) -> bytes:
+    directory = os.path.dirname(path)
+    trusted_directory_exists(directory)
     try:
         data = read_private(path, 256)
     except FileNotFoundError as error:
-        raise Damaged(
-            f"the key file of this vault is missing: {path} (nothing opens without it)", hint=_MEND
+        variable = leading_to(directory, environ)
+        where = f", in the directory that {variable} leads to" if variable else ""
+        unset = f" (or unset {CONFIG_VARIABLE})" if variable == CONFIG_VARIABLE else ""
+        raise KeyMissing(
+            f"the key file of this vault is missing: {path}{where}",
+            hint=f"export {CONFIG_VARIABLE}=/…{unset}",
         ) from error
     head, body = data[: len(_KEYFILE_HEAD)], data[len(_KEYFILE_HEAD) :]
     try:

@@ -17,7 +17,7 @@ from weakref import WeakSet
 from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
 from ..locks import locked
 from ..private_file import ensure_directory
-from .file import gone, open_database, read_second_header
+from .file import DATABASE, gone, open_database, read_second_header
 from .header import FORMAT
 from .schema import set_pragmas, write_copy
 from .sqlite_errors import translated
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
     from ..keys.sealing import Keys
     from .header import Header
+    from .set_aside import Unlock
 
 _LOCKS: Final = ("create.lock", "vault.lock")
 WRITE_WAIT: Final = 30.0
@@ -45,7 +46,7 @@ class VaultConnection:
     def __init__(
         self,
         directory: str,
-        unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]],
+        unlock: Unlock,
         create: Callable[[], Recorded],
     ) -> None:
         """Open nothing yet: ``unlock`` finds the keys, ``create`` makes the vault."""
@@ -127,6 +128,16 @@ class VaultConnection:
                 self._second_header(keys)
         except LoginBusy as error:
             raise StorageError(error.message, hint="try again in a while") from error
+
+    def make_anew(self) -> None:
+        """Make a new vault inside the block of :meth:`replacing`, if there is none.
+
+        Raises:
+            StorageError: It could not be made.
+        """
+        self.forget_keys()
+        if not os.path.lexists(os.path.join(self.directory, DATABASE)):
+            self.created.append(self._create())
 
     def changes(self) -> object:
         """A value that stays equal as long as no process saves anything.

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 DATABASE = "vault.db"
 SECOND_HEADER = "vault.header"
+_ASIDE = "set-aside-"
+_TAKEN_ALONG = "taken-along"
 APPLICATION_ID = 0x53544159  # "STAY"
 BUSY_MS = (
     5000  # a commit of ours takes milliseconds, but a backup program may hold SQLite's own lock
@@ -71,10 +73,16 @@ def open_database(directory: str) -> sqlite3.Connection | None:
 def gone(directory: str) -> Damaged | None:
     """The error for a vault whose database has vanished while its other files are still there.
 
-    A second vault in its place would hide that logins were lost.
+    A second vault in its place would hide that logins were lost. That also holds if the vault was set
+    aside and the process ended before it made a new one.
     """
     if os.path.lexists(os.path.join(directory, DATABASE)):
         return None
+    if any(os.path.lexists(os.path.join(place, DATABASE)) for place in set_aside(directory)):
+        return Damaged(
+            f"there is no vault in {directory}, and one with logins was set aside there",
+            hint="stayfast store mend",
+        )
     try:
         if read_second_header(directory) is None:
             return None
@@ -87,6 +95,29 @@ def gone(directory: str) -> Damaged | None:
         "vault is still there",
         hint="stayfast store mend",
     )
+
+
+def set_aside(directory: str) -> list[str]:
+    """The directories of vaults that were set aside, newest first.
+
+    Those whose logins were taken along are left out.
+    """
+    try:
+        names = sorted(os.listdir(directory), reverse=True)
+    except OSError:
+        return []
+    places = [os.path.join(directory, name) for name in names if name.startswith(_ASIDE)]
+    return [one for one in places if not os.path.lexists(os.path.join(one, _TAKEN_ALONG))]
+
+
+def new_place_aside(directory: str, stamp: str) -> str:
+    """The path of a new directory for a vault that is set aside at ``stamp``."""
+    return os.path.join(directory, f"{_ASIDE}{stamp}-{os.urandom(2).hex()}")
+
+
+def note_taken_along(place: str) -> str:
+    """The path of the file that says that the logins in ``place`` were taken along."""
+    return os.path.join(place, _TAKEN_ALONG)
 
 
 def _text(octets: bytes) -> str:

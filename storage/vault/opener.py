@@ -13,7 +13,7 @@ from ..host import CLOCK
 from ..keys.keyring import KeyringKey
 from ..keys.outside import KEY_COMMAND
 from ..keys.sealing import KEY_OCTETS, Keys
-from ..keys.slots import COMMAND, KEYFILE, KEYRING, PASSPHRASE
+from ..keys.slots import COMMAND, KEYFILE, KEYRING, PASSPHRASE, KeyMissing
 from ..keys.sources import KeySources
 from ..paths import absolute
 from ..paths import config_dir as default_config_dir
@@ -22,10 +22,12 @@ from ..private_file import CONFIG_VARIABLE, check_directory, refuse_network_fs
 from .file import headers
 from .header import Header, keys_of
 from .schema import create_database
+from .set_aside import sound_vault_aside
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
     from .header import Slot
+    from .set_aside import Unlock
 
 Announce = Callable[[str], None]
 """Is called with one line for the user."""
@@ -34,7 +36,7 @@ Announce = Callable[[str], None]
 class VaultArguments(TypedDict):
     """The arguments of :class:`stayfast.storage.vault.vault.Vault` by name."""
 
-    unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]]
+    unlock: Unlock
     create: Callable[[], Recorded]
     describe: Callable[[Header | None], str]
     key_sources: KeySources
@@ -76,19 +78,32 @@ class VaultOpener:
         self.announce = announce or _say_nothing
         self._allow_network = env.get("STAYFAST_ALLOW_NETWORK_FS") == "1"
 
-    def unlock(self, connection: sqlite3.Connection) -> tuple[Header, Keys]:
+    def unlock(
+        self, connection: sqlite3.Connection, directory: str | None = None
+    ) -> tuple[Header, Keys]:
         """The header of the vault, and its keys.
 
-        A header is believed only if its seal is right: the copy beside the database as well.
+        A header is believed only if its seal is right: the copy beside the database as well. The
+        copy of another vault does not count.
+
+        Args:
+            connection: Its database.
+            directory: Where that is; by default the state directory.
 
         Raises:
+            KeyMissing: Its key is not where it was looked for.
             StorageError: Its key cannot be had.
             Damaged: Its key is lost, or no header is as it was written.
         """
         self._refuse_network_fs()  # a home may have moved since
+        place = directory or self.state_dir
         tried: dict[bytes, Keys | StorageError] = {}
         problem: StorageError | None = None
-        for header, seal in headers(connection, self.state_dir):
+        store: bytes | None = None
+        for header, seal in headers(connection, place):
+            store = store or header.store
+            if header.store != store:  # its keys would show every row of this vault as damaged
+                continue
             if header.body not in tried:
                 tried[header.body] = self._found(header)
             found = tried[header.body]
@@ -99,9 +114,17 @@ class VaultOpener:
                 return header, found
             else:
                 problem = problem or Damaged("the header of the vault was changed", hint=_MEND)
-        again, _ = next(headers(connection, self.state_dir))
+        again, _ = next(headers(connection, place))
         if again.body not in tried:  # it got another key meanwhile
-            return self.unlock(connection)
+            return self.unlock(connection, directory)
+        if (
+            directory is None
+            and isinstance(problem, KeyMissing)
+            and (aside := sound_vault_aside(place, self.unlock)) is not None
+        ):
+            raise KeyMissing(
+                f"{problem.message}; the vault in {aside.place} opens", hint=_MEND
+            ) from problem
         raise problem or Damaged("the header of the vault cannot be read", hint=_MEND)
 
     def _found(self, header: Header) -> Keys | StorageError:

@@ -6,7 +6,8 @@ records it.
 
 A vault that does not open (its file is empty, cut off or of another program, its key is lost) is set
 aside as a whole: its files are moved into a directory of their own. Logins that still open in it are
-taken along into a new vault.
+taken along into a new vault. If only its key is missing, that is done only on explicit wish: the vault
+may be undamaged. A vault that was set aside is taken back once it opens (:mod:`.set_aside`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ...engine.errors import Damaged, NewerFormat, StorageError
 from ..audit.rows import append_event
 from ..host import CLOCK, origin
 from ..private_file import ensure_directory, sync_directory
-from .file import BESIDE, DATABASE, SECOND_HEADER
+from .file import BESIDE, DATABASE, SECOND_HEADER, new_place_aside, set_aside
 from .integrity import Head, keep_head, read_head
 from .tamper_check import last_saved
 from .tree import leaves_of, read_tree, root_of, tags_of, tree_of, write_tree
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .database import Database
     from .header import Header
 
+_FILES: Final = (DATABASE, *(DATABASE + ending for ending in BESIDE), SECOND_HEADER)
 _ROW: Final = "id, version, state, epoch, idx, meta, secret"
 
 
@@ -124,22 +126,38 @@ def salvage(connection: sqlite3.Connection, keys: Keys) -> tuple[list[Login], in
 def set_files_aside(directory: str) -> str:
     """Move the files of the vault into a directory beside them; gives its path.
 
+    If a process ended after it had moved the database alone, the other files follow it.
+
     Raises:
         StorageError: They cannot be moved.
     """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(CLOCK.now()))
-    place = os.path.join(directory, f"set-aside-{stamp}-{os.urandom(2).hex()}")
-    ensure_directory(place)
+    there = [name for name in _FILES if os.path.lexists(os.path.join(directory, name))]
+    for place in set_aside(directory) if DATABASE not in there else ():
+        if not any(os.path.lexists(os.path.join(place, name)) for name in there):
+            break
+    else:
+        place = new_place_aside(directory, stamp)
+        ensure_directory(place)
+    move_files(directory, place)
+    return place
+
+
+def move_files(directory: str, to: str) -> None:
+    """Move the files of a vault from ``directory`` into the directory ``to``, the database first.
+
+    Raises:
+        StorageError: They cannot be moved.
+    """
     try:
-        for name in (DATABASE, *(DATABASE + ending for ending in BESIDE), SECOND_HEADER):
+        for name in _FILES:
             if os.path.lexists(os.path.join(directory, name)):
-                os.replace(os.path.join(directory, name), os.path.join(place, name))
-        sync_directory(place)
+                os.replace(os.path.join(directory, name), os.path.join(to, name))
+        sync_directory(to)
         sync_directory(directory)
     except OSError as error:
         why = (error.strerror or "unknown error").lower()
-        raise StorageError(f"the vault cannot be set aside: {why}", hint="df -h") from error
-    return place
+        raise StorageError(f"the vault cannot be moved to {to}: {why}", hint="df -h") from error
 
 
 def whole_vault_event() -> Event:

@@ -68,7 +68,8 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.audit.verifier import check_lines
@@ -80,12 +81,14 @@ from ...engine.errors import (
     StorageFull,
 )
 from ...engine.ports import Lease
+from ...engine.record import account_alias
 from ..arrivals import Arrivals, arrived
 from ..audit.check import check_log, file_keys, nothing_to_verify
 from ..audit.rows import append_event, append_text, read_events
 from ..audit.segments import Pruned, go_forward_secure, prune, ready, set_aside
 from ..audit.signing import Signer, signed_head
 from ..capabilities import Capabilities, rebuilt_elsewhere
+from ..keys.slots import KeyMissing
 from ..locks import ChangePolling, held, locked, sweep
 from ..private_file import ensure_directory
 from .connection import VaultConnection
@@ -100,12 +103,12 @@ from .repair import (
     mend,
     record_rollback,
     restore_header,
-    salvage,
     set_files_aside,
     whole_vault_event,
 )
 from .reserve import Reserve
 from .rollback import RollbackMarker
+from .set_aside import sound_vault_aside, vaults_aside
 from .sqlite_errors import translated
 from .tamper_check import TamperCheck, problems_of
 from .tree import read_by_alias, read_by_id
@@ -120,6 +123,7 @@ if TYPE_CHECKING:
     from ..keys.sources import KeySources
     from .file import Row
     from .header import Header
+    from .set_aside import AsideVault, Unlock
     from .tree import Found
 
 T = TypeVar("T")
@@ -134,7 +138,7 @@ class Vault:
         self,
         directory: str,
         *,
-        unlock: Callable[[sqlite3.Connection], tuple[Header, Keys]],
+        unlock: Unlock,
         create: Callable[[], Recorded],
         describe: Callable[[Header | None], str],
         key_sources: KeySources,
@@ -160,6 +164,7 @@ class Vault:
         self._arrivals = Arrivals(environ, directory)
         self._describe = describe
         self._tamper_check = TamperCheck(self._rollback_marker)
+        self._unlock = unlock
         self._vault_connection = VaultConnection(directory, unlock, create)
 
     @property
@@ -409,19 +414,33 @@ class Vault:
 
     # --- upkeep ----------------------------------------------------------------------------------
 
-    def mend(self) -> list[Mended]:
+    def mend(self, *, without_key: bool = False) -> list[Mended]:
         """Set aside what does not open, and put right what can be; gives what was done.
 
-        A vault that does not open at all is set aside as a whole, and a new one takes along what
-        opens in it.
+        If the vault does not open at all, and one that was set aside opens and is as it was saved,
+        that one is taken back. Otherwise a new vault takes along what opens.
+
+        Args:
+            without_key: Also set aside a vault whose key is merely missing.
 
         Raises:
+            KeyMissing: The key is not where it was looked for, and ``without_key`` is not set.
             StorageError: The vault cannot be written, or its key cannot be had today.
         """
+        done: list[Mended] = []
+        replaced: str | None = None
         try:
-            return self._mend_rows() if self.exists() else []
+            if self.exists():
+                done = self._mend_rows()
         except Damaged as problem:
-            return self._replace(problem)
+            aside = sound_vault_aside(self.directory, self._unlock)
+            if aside is not None:
+                done, replaced = self._take_back(aside, problem)
+            elif isinstance(problem, KeyMissing) and not without_key:
+                raise
+            else:
+                done = self._replace(problem)
+        return [*done, *self._take_along_from_aside(replaced)]
 
     def _mend_rows(self) -> list[Mended]:
         with self._vault_connection.writing() as (connection, keys):
@@ -430,27 +449,71 @@ class Vault:
             return done if header is None else [*done, *restore_header(connection, keys, header)]
 
     def _replace(self, problem: Damaged) -> list[Mended]:
-        """Set the whole vault aside, and make a new one of what opens in it."""
-        from ..migrating import import_tokens  # noqa: PLC0415  brings the engine along
-
-        logins: list[Login] = []
-        torn = 0
+        """Set the whole vault aside, and make a new one."""
         with self._vault_connection.replacing():
-            with suppress(Damaged), self._reading() as opened:
-                if opened is not None:
-                    logins, torn = salvage(*opened)
             self._vault_connection.forget_keys()
             place = set_files_aside(self.directory)
-        done = [Mended(login=None, message=f"{problem.message}: it was set aside in {place}")]
-        for login in logins:
-            if login.tokens is None:
-                continue
-            kept = import_tokens(self, login.config, login.tokens, login.account, login.identity)
-            done.append(Mended(login=kept.id, message=f"{login.provider} {login.account}: kept"))
-        if torn:
-            done.append(Mended(login=None, message=f"{torn} logins do not open"))
+            self._vault_connection.make_anew()
         self.note(whole_vault_event())
+        return [Mended(login=None, message=f"{problem.message}: it was set aside in {place}")]
+
+    def _take_back(self, aside: AsideVault, problem: Damaged) -> tuple[list[Mended], str]:
+        """Set the present vault aside, and make ``aside`` the present one.
+
+        Gives what was done, and where the vault that was the present one is.
+        """
+        with self._vault_connection.replacing():
+            self._vault_connection.forget_keys()
+            place = set_files_aside(self.directory)
+            aside.take_back(self.directory)
+        self.note(whole_vault_event())
+        back = Mended(login=None, message=f"the vault in {aside.place} opens: it was taken back")
+        if place == aside.place:  # there was no other
+            return [back], place
+        gone = Mended(login=None, message=f"{problem.message}: it was set aside in {place}")
+        return [gone, back], place
+
+    def _take_along_from_aside(self, replaced: str | None) -> list[Mended]:
+        """Keep the logins that open in vaults that were set aside, beside those of the present one.
+
+        A login that the present vault has for the same account is the newer one, and stays.
+
+        Args:
+            replaced: The directory of a vault that an older one has just replaced: its logins are
+                the newer ones, and get an account name that is free.
+        """
+        from ..migrating import import_tokens  # noqa: PLC0415  brings the engine along
+
+        done: list[Mended] = []
+        for aside in vaults_aside(self.directory, self._unlock):
+            for login in aside.logins:
+                account = self._free_account(login, beside=aside.place == replaced)
+                if login.tokens is None or account is None:
+                    continue
+                kept = import_tokens(self, login.config, login.tokens, account, login.identity)
+                told = "kept" if account == login.account else f"kept as {account}"
+                message = f"{login.provider} {login.account}: {told}"
+                done.append(Mended(login=kept.id, message=message))
+            if aside.torn:
+                done.append(Mended(login=None, message=f"{aside.torn} logins do not open"))
+            aside.note_taken_along()
         return done
+
+    def _free_account(self, login: Login, *, beside: bool) -> str | None:
+        """The account name under which ``login`` is kept; ``None`` if it is not needed.
+
+        Args:
+            login: A finished login of another vault.
+            beside: Whether it is kept under another name if its own is not free.
+        """
+        for number in count(1):
+            account = login.account if number == 1 else f"{login.account}-{number}"
+            here = self.find(account_alias(login.provider, account))
+            if here is None:
+                return account
+            if not beside or here.tokens == login.tokens:
+                break
+        return None
 
     def rekey(self, kind: str, passphrase: str | None = None) -> None:
         """Seal everything under a new root key, whose own key is kept in another place.

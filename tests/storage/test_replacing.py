@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from stayfast.engine.errors import Damaged, StorageError
+from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.record import Identity, Login, account_alias
 from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.keys.slots import KeyMissing
+from stayfast.storage.migrating import forget_login
 from stayfast.storage.vault.header import decode_copy, encode_copy
 from stayfast.testing.sample_logins import pending
 from stayfast.testing.storage_contract import finished, saved
@@ -94,8 +99,8 @@ def gone(place: Path) -> None:
     database(place).unlink()
 
 
-DEEDS = [empty, garbage, only_its_head, of_another_program, of_another_vault, without_its_key,
-         with_a_torn_key, with_torn_headers, without_headers, gone]  # fmt: skip
+DEEDS = [empty, garbage, only_its_head, of_another_program, with_a_torn_key, with_torn_headers,
+         without_headers, gone]  # fmt: skip
 
 
 def everything(place: Path) -> dict[str, bytes]:
@@ -133,7 +138,7 @@ def test_what_holds_no_vault_is_damage_to_everybody_and_mended_by_setting_it_asi
     (first, *_) = vault(place).mend()
     (aside,) = (place / "s").glob("set-aside-*")
     assert str(aside) in first.message
-    assert {path.name: path.read_bytes() for path in aside.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in aside.glob("vault.*")} == before
     assert vault(place).mend() == []
     assert vault(place).verify().findings == []
     saved(vault(place), [login])
@@ -256,3 +261,189 @@ def test_a_copy_without_its_seal_is_written_again(place: Path) -> None:
     forged(place, b"")
     saved(vault(place), [finished("another")])
     assert (place / "s" / "vault.header").read_bytes() == before
+
+
+def elsewhere(place: Path) -> EncryptedFileStorage:
+    """The same vault under another configuration directory."""
+    environ = {"STAYFAST_CONFIG_DIR": f"{place}/cron"}
+    return EncryptedFileStorage(str(place / "s"), config_dir=str(place / "cron"), environ=environ)
+
+
+def only_its_database_of_another_vault(place: Path) -> None:
+    other = EncryptedFileStorage(str(place / "o"), config_dir=str(place / "d"), environ={})
+    saved(other, [finished()])
+    other.close()
+    os.replace(place / "o" / "vault.db", database(place))
+
+
+@pytest.mark.parametrize(
+    "deed", [without_its_key, of_another_vault, only_its_database_of_another_vault]
+)
+def test_a_vault_whose_key_is_merely_missing_is_moved_only_on_explicit_wish(
+    place: Path, deed: Callable[[Path], None]
+) -> None:
+    """The error of every use leads to the configuration directory, and mending moves nothing."""
+    login = finished()
+    saved(vault(place), [login])
+    deed(place)
+    before = everything(place)
+    for use in (
+        lambda opened: opened.read(login.id),
+        lambda opened: opened.about(),
+        lambda opened: opened.probe(),
+        lambda opened: opened.mend(),
+    ):
+        with pytest.raises(KeyMissing) as caught:
+            use(vault(place))
+        assert caught.value.exit_code == 8
+        assert f"{place}/c/vault-" in caught.value.message
+        assert "STAYFAST_CONFIG_DIR" in (caught.value.hint or "")
+    assert everything(place) == before
+    assert vault(place).mend(without_key=True)
+    (aside,) = (place / "s").glob("set-aside-*")
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == before
+    saved(vault(place), [login])
+    assert vault(place).mend() == []
+    assert vault(place).read(login.id) == login
+
+
+@pytest.mark.parametrize("name", ["STAYFAST_CONFIG_DIR", "XDG_CONFIG_HOME", "HOME"])
+def test_the_error_names_the_variable_that_leads_to_the_directory(place: Path, name: str) -> None:
+    """Whichever variable decides where the key is looked for, the error names it."""
+    saved(vault(place), [finished()])
+    environ = {"HOME": f"{place}/home", name: f"{place}/other"}
+    opened = EncryptedFileStorage(str(place / "s"), environ=environ)
+    with pytest.raises(KeyMissing) as caught:
+        opened.about()
+    assert name in caught.value.message
+    assert f"{place}/other" in caught.value.message
+
+
+def test_a_vault_that_was_set_aside_is_taken_back_where_its_key_is(place: Path) -> None:
+    """Each environment gets the vault whose key it has; no file of either is lost."""
+    first, second = finished("first"), finished("second")
+    saved(vault(place), [first])
+    elsewhere(place).mend(without_key=True)
+    saved(elsewhere(place), [second])
+    for opened, login in ((vault, first), (elsewhere, second), (vault, first)):
+        with pytest.raises(KeyMissing) as caught:
+            opened(place).read(login.id)
+        assert caught.value.hint == "stayfast store mend"
+        assert opened(place).mend()
+        assert opened(place).read(login.id) == login
+        assert opened(place).problems() == []
+        assert opened(place).mend() == []
+        assert len(list((place / "s").glob("set-aside-*"))) == 1
+
+
+def test_an_empty_vault_does_not_replace_one_whose_key_is_missing(place: Path) -> None:
+    """A second vault without logins, set aside in turn, is nothing to go back to."""
+    login = finished()
+    saved(vault(place), [login])
+    elsewhere(place).mend(without_key=True)
+    vault(place).mend()
+    with pytest.raises(KeyMissing):
+        elsewhere(place).mend()
+    assert vault(place).read(login.id) == login
+
+
+def test_logins_of_a_vault_whose_key_has_come_back_join_the_present_ones(place: Path) -> None:
+    """They come along once; a login of the same account in the present vault stays as it is."""
+    old, same = finished("old"), finished("same")
+    saved(vault(place), [old, same])
+    without_its_key(place)
+    vault(place).mend(without_key=True)
+    newer = replace(finished("same"), tokens=replace(same_tokens(same), access_token="new"))
+    saved(vault(place), [newer])
+    for key in (place / "c").glob("*.away"):
+        key.rename(str(key).removesuffix(".away"))
+    assert len(vault(place).mend()) == 1
+    found = vault(place).find(account_alias("old", "default"))
+    assert found is not None
+    assert found.tokens == old.tokens
+    assert vault(place).find(account_alias("same", "default")) == newer
+    forget_login(vault(place), found)
+    assert vault(place).mend() == []
+    assert vault(place).find(account_alias("old", "default")) is None
+
+
+def same_tokens(login: Login) -> OAuthTokens:
+    assert login.tokens is not None
+    return login.tokens
+
+
+def test_newer_logins_are_kept_beside_those_of_the_vault_that_is_taken_back(place: Path) -> None:
+    """If both vaults have a login for one account, the newer one gets a free account name."""
+    older = finished()
+    saved(vault(place), [older])
+    without_its_key(place)
+    vault(place).mend(without_key=True)
+    newer = replace(finished(), tokens=replace(same_tokens(older), access_token="new"))
+    saved(vault(place), [newer])
+    without_a_table(place)
+    for key in (place / "c").glob("*.away"):
+        key.rename(str(key).removesuffix(".away"))
+    vault(place).mend()
+    first, second = (
+        vault(place).find(account_alias(older.provider, account))
+        for account in ("default", "default-2")
+    )
+    assert first == older
+    assert second is not None
+    assert second.tokens == newer.tokens
+    assert vault(place).mend() == []
+
+
+class _KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("deed", [without_a_table, empty, None])
+def test_a_mend_that_was_killed_is_finished_by_the_next(
+    place: Path, deed: Callable[[Path], None] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At whichever move or commit the process ends, no login counts as never made, and none is lost."""
+    original = place / "original"
+    login, other = finished("one"), finished("two")
+    saved(vault(place), [login, other])
+    if deed is None:
+        elsewhere(place).mend(without_key=True)  # then the next mend takes the first one back
+    else:
+        deed(place)
+    shutil.copytree(place / "s", original)
+    ended = True
+    for last in itertools.count():
+        if not ended:
+            break
+        shutil.rmtree(place / "s")
+        shutil.copytree(original, place / "s")
+        ended = False
+        left = itertools.count(last, -1)
+
+        def dying(deed: Callable[..., object]) -> Callable[..., object]:
+            def step(*arguments: object) -> object:
+                nonlocal ended
+                if next(left) <= 0:  # noqa: B023  the one of this round
+                    ended = True
+                    raise _KilledError
+                return deed(*arguments)
+
+            return step
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "replace", dying(os.replace))
+            with suppress(_KilledError, StorageError):
+                vault(place).mend()
+        if ended and not database(place).exists():
+            with pytest.raises(Damaged) as caught:
+                vault(place).find("nobody")
+            assert caught.value.hint == "stayfast store mend"
+        vault(place).mend()
+        if deed is not empty:
+            for one in (login, other):
+                found = vault(place).find(account_alias(one.provider, "default"))
+                assert found is not None, last
+                assert found.tokens == one.tokens
+        assert vault(place).problems() == []
+        assert vault(place).mend() == []
+    assert last > 2

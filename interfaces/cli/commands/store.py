@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from ....engine.errors import ConfigInvalid, Damaged, StayfastError, StorageError
 from ....storage import open_storage
 from ....storage.capabilities import VaultUpkeep, capabilities_of
+from ....storage.keys.slots import KeyMissing
 from ....storage.keys.sources import KINDS
 from ....storage.migrating import migrate, place_of
 from ....storage.paths import absolute
@@ -23,6 +24,8 @@ from ..terminal.formatting import timestamp
 if TYPE_CHECKING:
     from ....engine.ports import Storage
     from ....storage.vault.info import VaultInfo
+
+_WITHOUT_KEY: Final = "stayfast store mend --without-key"
 
 
 @click.group()
@@ -68,10 +71,27 @@ def info(app: App) -> int:
 
 
 @store.command("mend")
+@click.option(
+    "--without-key",
+    is_flag=True,
+    help="Also set aside a vault whose key is missing, and make a new one.",
+)
 @takes_app
-def mend(app: App) -> None:
-    """Set damaged records aside. Nothing is deleted, and the other logins work again."""
-    done = _vault(app).mend()
+def mend(app: App, *, without_key: bool) -> None:
+    """Set damaged records aside. Nothing is deleted, and the other logins work again.
+
+    If the vault does not open, and one that was set aside does, that one is taken back. If only the
+    key is missing, nothing is moved without --without-key or a yes at the terminal.
+    """
+    vault = _vault(app)
+    try:
+        done = vault.mend(without_key=without_key)
+    except KeyMissing as error:
+        if not _wants_another_vault(app, error):
+            raise KeyMissing(
+                error.message, hint=f"{error.hint}; if the key is lost: {_WITHOUT_KEY}"
+            ) from error
+        done = vault.mend(without_key=True)
     if app.terminal.json:
         answer = [{"login": one.login, "message": one.message} for one in done]
         app.terminal.answer_json("mended/1", {"mended": answer})
@@ -219,6 +239,17 @@ def _vault(app: App) -> VaultUpkeep:
             f"logins are kept in {storage.description}, not in a vault", hint="unset STAYFAST_STORE"
         )
     return vault
+
+
+def _wants_another_vault(app: App, problem: KeyMissing) -> bool:
+    """Whether the user wants the vault set aside although it may be undamaged."""
+    if app.terminal.json or not app.terminal.interactive:
+        return False
+    app.terminal.say(problem.message, mark="warn")
+    try:
+        return click.confirm("Set this vault aside, and make a new one?", default=False, err=True)
+    except click.Abort:
+        return False
 
 
 def _new_passphrase(app: App) -> str:
