@@ -64,8 +64,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a private file gets its name before it is on the disk",
         file=PRIVATE_FILE,
-        old="            os.fsync(descriptor)\n        finally:\n            os.close(descriptor)\n        os.replace",
-        new="        finally:\n            os.close(descriptor)\n        os.replace",
+        old="            os.fsync(\n                descriptor\n            )  # before",
+        new="            bool(\n                descriptor\n            )  # before",
         tests=(DISK,),
     ),
     Mutant(
@@ -248,8 +248,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a vault that was put back is taken for the present one",
         file=ROLLBACK,
-        old="noted is not None and noted > generation",
-        new="noted is not None and noted < generation",
+        old="self._noted is not None and self._noted > generation",
+        new="self._noted is not None and self._noted < generation",
         tests=("tests/storage/test_vault.py", "tests/storage/test_upkeep.py"),
     ),
     # --- keys ----------------------------------------------------------------------------------
@@ -277,8 +277,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="the key command may take for ever",
         file=OUTSIDE,
-        old="        if _clock.monotonic() > deadline:\n",
-        new="        if False:\n",
+        old="CLOCK.monotonic() > deadline",
+        new="0.0 > deadline",
         tests=(KEY_COMMAND,),
     ),
     Mutant(
