@@ -14,7 +14,9 @@ from typing import Any, Final, NamedTuple
 from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound, StorageError
 from ..engine.oauth.authorization_request import client_variable, require_client
 from ..engine.oauth.provider import OAuthConfig, OAuthProvider
+from ..engine.oauth.settings_check import require_sendable
 from ..storage.private_file import check_readers
+from ..transports.loopback.redirect import require_redirect
 from .provider_file import (
     CLIENT_MEMBERS,
     check_origin,
@@ -251,4 +253,6 @@ def _made(name: str, members: Mapping[str, Any]) -> OAuthProvider:
     # None means the default, and defaults need no check
     kept = {k: v for k, v in members.items() if k not in CLIENT_MEMBERS and v is not None}
     config = OAuthConfig.from_dict({**kept, "service_name": name})
+    require_sendable(config)
+    require_redirect(config)
     return OAuthProvider(**{field: getattr(config, field) for field in _FIELDS})

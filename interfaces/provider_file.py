@@ -19,6 +19,7 @@ from ..engine.errors import ConfigInvalid, NotFound, StorageError
 from ..engine.oauth.addresses import secure_address
 from ..engine.oauth.metadata import ENDPOINTS
 from ..engine.oauth.provider import OAuthConfig
+from ..engine.oauth.settings_check import require_sendable
 from ..storage.locks import locked
 from ..storage.private_file import (
     CONFIG_VARIABLE,
@@ -28,7 +29,7 @@ from ..storage.private_file import (
     trusted_directory_exists,
     write_private,
 )
-from ..transports.loopback.redirect import parse_redirect
+from ..transports.loopback.redirect import require_redirect
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -277,9 +278,9 @@ def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
     }
     _check_members(name, plain)
     kept = {k: v for k, v in plain.items() if k != "client_secret_file"}
-    OAuthConfig.from_dict({**kept, "service_name": name})
-    if "redirect_uri" in plain:
-        parse_redirect(str(plain["redirect_uri"]), ())
+    config = OAuthConfig.from_dict({**kept, "service_name": name})
+    require_sendable(config)
+    require_redirect(config)
     for member in _ADDRESSES:
         none = member in ENDPOINTS and plain.get(member) == ""  # instead of one that is shipped
         if member in plain and not none and not secure_address(plain[member]):

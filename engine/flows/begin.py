@@ -18,6 +18,7 @@ from ..login_id import new_login_id
 from ..oauth.authorization_request import authorization_url, require_browser_login, require_client
 from ..oauth.id_token import require_checkable
 from ..oauth.pkce import new_nonce, new_state, new_verifier
+from ..oauth.settings_check import require_sendable
 from ..ports import Asking, Verdict, VerdictKind
 from ..reasons import Reason
 from ..record import Challenge, Login
@@ -54,6 +55,7 @@ class Begin:
             ConfigInvalid: ``openid`` is asked for, and its ID token could not be checked.
         """
         require_client(config)
+        require_sendable(config)
         require_checkable(config)
         now = self._dependencies.clock.now()
         return Login(

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from ...engine.errors import ConfigInvalid, TransportUnavailable
+from ...engine.oauth.addresses import loopback_host
+from ...engine.oauth.settings_check import RESPONSE_PARAMETERS
 
 if TYPE_CHECKING:
     from ...engine.oauth.provider import OAuthConfig, OAuthProvider
@@ -72,9 +74,42 @@ def redirect_of(config: OAuthConfig) -> Redirect:
     """The redirect address of ``config``.
 
     Raises:
-        ConfigInvalid: The configured value is not a redirect address.
+        ConfigInvalid: The configured value is not a redirect address, or no answer can come to it.
     """
-    return parse_redirect(registered_address(config), tuple(config.ports))
+    redirect = parse_redirect(registered_address(config), tuple(config.ports))
+    _require_usable(redirect)
+    return redirect
+
+
+def require_redirect(provider: OAuthProvider) -> None:
+    """Make sure that the redirect address of ``provider`` can be used.
+
+    Raises:
+        ConfigInvalid: It is not a redirect address, or no answer can come to it.
+    """
+    _require_usable(parse_redirect(provider.redirect_uri, ()))
+
+
+def _require_usable(redirect: Redirect) -> None:
+    """Refuse a redirect address to which no answer can come, or only in the sight of others.
+
+    Raises:
+        ConfigInvalid: It is plain ``http`` to another machine (RFC 8252 §8.3, RFC 9700 §2.6), or
+            its query has a parameter of the answer.
+    """
+    # another spelling of a loopback address is not the address that a listener has
+    here = redirect.addresses or (":" not in redirect.host and loopback_host(redirect.host))
+    if redirect.scheme.lower() == "http" and not here:
+        raise ConfigInvalid(
+            f"redirect_uri is plain http to {redirect.host}, which is not this machine",
+            hint="use http://127.0.0.1/callback, or https",
+        )
+    for name, _ in parse_qsl(redirect.query, keep_blank_values=True):
+        if name.strip().lower() in RESPONSE_PARAMETERS:
+            raise ConfigInvalid(
+                f"redirect_uri has {name[:40]!r} in its query, a parameter of the provider's answer",
+                hint="stayfast help providers",
+            )
 
 
 def registered_address(config: OAuthProvider) -> str:

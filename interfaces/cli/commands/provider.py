@@ -90,7 +90,7 @@ def list_providers(app: App) -> None:
         app.terminal.answer_json("providers/1", {"providers": members})
         return
     for one in known:
-        app.terminal.answer(f"{one.service_name:<12} {one.title}")
+        app.terminal.answer_line(f"{one.service_name:<12} {one.title}")
 
 
 @provider.command("show")
@@ -107,7 +107,7 @@ def show_provider(app: App, *, name: str) -> None:
         shown = (
             " ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else value
         )
-        app.terminal.answer(f"{field:<18} {shown}")
+        app.terminal.answer_line(f"{field:<18} {shown}")
 
 
 @provider.command("add")

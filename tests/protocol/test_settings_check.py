@@ -1,0 +1,126 @@
+"""Settings that no login can succeed with are refused when they are read, added or edited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from stayfast.engine.errors import ConfigInvalid
+from stayfast.interfaces.catalogue import Catalogue, Providers
+from stayfast.interfaces.provider_file import ProviderFile
+from stayfast.transports.loopback.redirect import redirect_of
+
+REDIRECT = "http://127.0.0.1/cb"
+WRONG: list[tuple[str, Any]] = [
+    *(
+        ("token_request_headers", headers)
+        for headers in (
+            {"X\r\nY": "a"}, {"X-A": "a\r\nB: c"}, {"X-A": "a\nb"}, {"X-A": "a\x00"}, {"X-A": "é"},
+            {"": "a"}, {" ": "a"}, {"É": "a"}, {"X A": "a"}, {"X:": "a"}, {"X-A": " a"},
+        )
+    ),
+    *(("redirect_uri", f"{REDIRECT}?{query}") for query in ("state=x", "code=", "a=b&error=x", "iss", "%63ode=x")),
+    *(
+        ("redirect_uri", f"{address}/cb")
+        for address in (
+            "http://example.com", "http://0.0.0.0", "http://127.1", "http://[::ffff:127.0.0.1]",
+            "http://localhost.", "http://10.0.0.1:8080", "HTTP://Example.com", "http://2130706433",
+        )
+    ),
+    *(("scope_parameter", name) for name in ("", " ", "code", "error", "ISS", "a\nb", "é")),
+    *(("scopes", [scope]) for scope in ("", " ", "a b", 'a"', "a\\", "a\nb", "é")),
+    *(("scope_separator", text) for text in ("", "\n", "é")),
+    *(("extra_auth_params", {name: "x"}) for name in ("", " ")),
+    *(("extra_auth_params", {"max_age": age}) for age in ("-1", "", "soon", "1.5", "²")),
+    *(
+        (setting, text)
+        for setting in ("display_name", "audience", "setup_url")
+        for text in ("\x1b]0;x\x07", "a\nb", "a\x7f", "a\x9b1m", "a\u202eb", "a\u2028b")
+    ),
+    ("token_types", ["a\x1b"]),
+    ("extra_auth_params", {"p": "a\x1b"}),
+]  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A configuration directory of this user alone."""
+    tmp_path.chmod(0o700)
+    return str(tmp_path)
+
+
+def judged(setting: str, value: object, place: str) -> list[Exception | None]:
+    """What reading the setting, adding it and editing it raise."""
+    base = {"auth_url": "https://a.example/a", "token_url": "https://a.example/t"}
+    shipped = Providers()
+    known = dict(shipped)
+    file = ProviderFile(place)
+    file.add("edited", base)
+
+    def read() -> None:
+        import tomlkit  # noqa: PLC0415  writes the file as a person would
+
+        path = file.path
+        with open(path, encoding="utf-8") as before:
+            document = tomlkit.parse(before.read())
+        document["providers"]["read"] = {**base, setting: value}  # type: ignore[index]
+        with open(path, "w", encoding="utf-8") as after:
+            after.write(document.as_string())
+        Catalogue(place, environ={}, providers=known).provider("read")
+
+    ways = [
+        read,
+        lambda: file.add("added", {**base, setting: value}),
+        lambda: file.edit("edited", {setting: value}),
+    ]
+    raised: list[Exception | None] = []
+    for way in ways:
+        try:
+            way()
+            raised.append(None)
+        except ConfigInvalid as error:
+            raised.append(error)
+    return raised
+
+
+@pytest.mark.parametrize(("setting", "value"), WRONG, ids=repr)
+def test_what_cannot_work_is_refused_by_its_name(setting, value, place):
+    """However it comes into the file; the message names the setting."""
+    for error in judged(setting, value, place):
+        assert isinstance(error, ConfigInvalid)
+        assert setting in error.message
+        assert error.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("token_request_headers", {"Notion-Version": "2022-06-28", "X-Empty": "", "X": "a b, c"}),
+        ("redirect_uri", "https://example.com/cb"),
+        ("redirect_uri", "http://127.0.0.2:0/cb"),
+        ("redirect_uri", f"{REDIRECT}?tenant=1"),
+        ("redirect_uri", "http://[::1]/cb"),
+        ("redirect_uri", "HTTP://LocalHost:8770/CB"),
+        ("scope_parameter", "user_scope"),
+        ("scopes", ["https://graph.example/User.Read", "repo:status", "a+b", "!"]),
+        ("scope_separator", ","),
+        ("extra_auth_params", {"max_age": "0", "login_hint": "J. Doe"}),
+        ("display_name", "Läb 🔑 株式会社"),
+    ],
+    ids=repr,
+)
+def test_what_can_work_is_taken(setting, value, place):
+    """Nothing is refused for being unusual."""
+    assert judged(setting, value, place) == [None, None, None]
+
+
+@pytest.mark.parametrize("config", [{"scopes": ("",)}, {"extra_auth_params": {"max_age": "-1"}}])
+def test_a_program_hears_of_it_before_its_user_is_asked(config):
+    """A configuration that came from no file is judged when a login begins."""
+    from logins import CONFIG  # noqa: PLC0415
+    from stayfast.engine.oauth.settings_check import require_sendable  # noqa: PLC0415
+
+    with pytest.raises(ConfigInvalid):
+        require_sendable(CONFIG.from_dict({**CONFIG.to_dict(), **config}))
+    with pytest.raises(ConfigInvalid):
+        redirect_of(CONFIG.from_dict({**CONFIG.to_dict(), "redirect_uri": "http://0.0.0.0/"}))
