@@ -141,7 +141,7 @@ class CodeExchange:
         return self._accept(job, identified)
 
     def _keys(self, login: Login, *, again: bool) -> Keys | None:
-        """The keys for the ID token of ``login``, or ``None`` where there are none to be had.
+        """The keys for the ID token of ``login``, or ``None`` if they cannot be fetched.
 
         Keys that are out of reach for the moment are worth a second try: the login can be resumed.
         The resumed login goes on without them, or one whose keys are gone could never be finished.
@@ -184,7 +184,7 @@ class CodeExchange:
         """Ask once whether the device code of a login has been approved (RFC 8628 §3.4).
 
         Returns:
-            The authenticated login, or what to tell the transport while it is not yet one.
+            The authenticated login; or, while there are no tokens, the verdict for the transport.
 
         Raises:
             AuthCancelled: The user declined; the login is idle.
@@ -484,7 +484,7 @@ class RefreshExchange:
 
         Args:
             login: The login, with what was kept before.
-            message: What the caller is told.
+            message: The message for the caller.
             lost: Whether the provider may have acted.
             doubt: Whether the answer may mean that the refresh token is dead. ``None`` if it says
                 nothing of that: trouble between two such answers does not restart their count.

@@ -125,12 +125,12 @@ def test_people_are_named_by_what_they_recognise(claims, name):
         pytest.param({"iat": None}, id="no beginning"),
         pytest.param({"nonce": "another"}, id="another nonce"),
         pytest.param({"nonce": None}, id="no nonce"),
-        pytest.param({"nonce": 7}, id="a nonce that is none"),
+        pytest.param({"nonce": 7}, id="a nonce that is not a text"),
         pytest.param({"sub": None}, id="no subject"),
         pytest.param({"sub": ""}, id="empty subject"),
         pytest.param({"sub": "x" * 256}, id="endless subject"),
         pytest.param({"at_hash": "77QmUPtjPfzWtF2AnpK9RQ"}, id="another access token"),
-        pytest.param({"at_hash": 7}, id="a hash that is none"),
+        pytest.param({"at_hash": 7}, id="a hash that is not a text"),
     ],
 )
 def test_a_claim_that_is_wrong_is_an_error(claims):
