@@ -63,7 +63,9 @@ tokens in clear.
 A directory or file that other users could read, write or replace is an error, and the hint is the
 command that mends it. A directory may be a link of your own. A vault that cannot be read is an
 error (7) and never counts as empty. If a vault does not open (8), `store mend` moves it into a
-directory set-aside-… and takes the logins that still open into a new vault.
+directory set-aside-… and takes the logins that still open into a new vault. If only its key is
+missing, look at STAYFAST_CONFIG_DIR first: `store mend` moves the vault only with --without-key or
+a yes at the terminal. A vault in set-aside-… that opens again is taken back by `store mend`.
 A record that was changed or put back is an error that names it; the others stay readable.
 vault.header is a copy of the vault's header: keep both files. If you restore the vault from a
 backup, Stayfast reports it: the provider may have replaced its refresh tokens since.

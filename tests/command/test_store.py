@@ -179,6 +179,33 @@ def test_a_vault_that_is_none_is_mended(world: World, content: bytes) -> None:
     signed_in(world)
 
 
+def test_another_configuration_directory_moves_no_vault_away(world: World) -> None:
+    """The way out of a missing key leads to the directory of the key, and back from a wrong way."""
+    token = signed_in(world)
+    cron = {"STAYFAST_CONFIG_DIR": str(world.place / "cron")}
+    shutil.copytree(
+        world.config, cron["STAYFAST_CONFIG_DIR"], ignore=shutil.ignore_patterns("*.key")
+    )
+    for words in ("token demo", "status", "list", "store info", "store mend",
+                  "login demo --via loopback"):  # fmt: skip
+        done = world.run(*words.split(), "--json", env=cron)
+        assert done.code == 8, (words, done.out, done.err)
+        assert cron["STAYFAST_CONFIG_DIR"] in done.out, words
+        assert done.json["hint"].startswith("export STAYFAST_CONFIG_DIR="), words
+    plain = world.run("store", "mend", env=cron)
+    assert (plain.code, plain.err.count("error:")) == (8, 1)
+    assert list(world.state.glob("set-aside-*")) == []
+    assert world.run("token", "demo").out == token
+
+    assert world.run("store", "mend", "--without-key", env=cron).code == 0
+    assert world.run("token", "demo", env=cron).code == 4
+    lost = world.run("token", "demo", "--json")
+    assert (lost.code, lost.json["hint"]) == (8, "stayfast store mend")
+    assert world.run("store", "mend").code == 0
+    assert world.run("token", "demo").out == token
+    assert world.run("audit", "verify").code == 0
+
+
 @pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("unshare"), reason="only root can mount a home read-only"
 )
