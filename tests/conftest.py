@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Tests run three at a time on machines that do other things: how long an example takes says
@@ -20,3 +24,28 @@ def _nothing(number: int, frame: object) -> None:
 for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", _nothing)):
     if (_number := getattr(signal, _name, None)) and signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the homes of the tests are."""
+    return tmp_path_factory.mktemp("homes")
+
+
+@pytest.fixture(autouse=True)
+def own_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for each test, so that none writes into that of who runs the tests.
+
+    Tests that install packages still use the settings of pip that this user has.
+    """
+    for variable, at_home in (
+        ("PIP_CONFIG_FILE", ".config/pip/pip.conf"),
+        ("PIP_CACHE_DIR", ".cache/pip"),
+    ):
+        if variable not in os.environ and (real := Path.home() / at_home).exists():
+            monkeypatch.setenv(variable, str(real))
+    path = tempfile.mkdtemp(dir=homes)
+    monkeypatch.setenv("HOME", path)
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+    return Path(path)
