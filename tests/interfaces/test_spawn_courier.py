@@ -281,7 +281,7 @@ def test_many_threads_share_one_refresh(place: Path, server: AuthorizationServer
 def test_a_worker_that_cannot_start_is_done_without(
     place: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
-    """Where no program can be started, or it is another version, jobs are run in process."""
+    """Where no program can be started, or it is another version, jobs are run here, and the log says so."""
     own = assembly(place)
     if trouble == "start":
         monkeypatch.setattr(sys, "executable", str(place / "python-that-is-not-there"))
@@ -290,6 +290,8 @@ def test_a_worker_that_cannot_start_is_done_without(
     before = own.conductor.refresh.find("demo", "default")
     assert refresh(own).version > before.version
     assert workers() == {}
+    last = own.storage.events(limit=1000)[-1].members
+    assert (last["trigger"], last["detail"]) == ("accept_tokens", "no_courier")
 
 
 @linux
