@@ -21,6 +21,7 @@ from .provider_file import (
     CLIENT_MEMBERS,
     check_origin,
     check_table,
+    open_regular,
     parse_toml,
     provider_tables,
     text_of,
@@ -208,11 +209,18 @@ class Catalogue:
         path = Path(self._directory or ".") / Path(str(named)).expanduser()
         hint = f"stayfast provider edit {name} --client-secret-file FILE"
         try:
-            with path.open("rb") as file:
+            with open_regular(str(path)) as file:
                 status = os.fstat(file.fileno())
                 check_origin(str(path), status)
                 check_readers(str(path), status)
-                secret = text_of(file.read(_SECRET_LIMIT + 1)).strip()
+                octets = file.read(_SECRET_LIMIT + 1)
+            if len(octets) > _SECRET_LIMIT:
+                raise ConfigInvalid(
+                    f"the client secret file {path} is too large: a secret has at most"
+                    f" {_SECRET_LIMIT} octets",
+                    hint=hint,
+                )
+            secret = text_of(octets).strip()
         except FileNotFoundError:
             raise ConfigMissing(f"there is no client secret file {path}", hint=hint) from None
         except (OSError, ValueError) as error:
@@ -221,7 +229,7 @@ class Catalogue:
             ) from error
         except StorageError as error:
             raise ConfigInvalid(error.message, hint=error.hint) from error
-        if not secret or len(secret) > _SECRET_LIMIT:
+        if not secret:
             raise ConfigInvalid(f"the client secret file {path} holds no secret", hint=hint)
         return secret
 

@@ -13,7 +13,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from ..engine.errors import ConfigInvalid, NotFound, StorageError
 from ..engine.oauth.addresses import secure_address
@@ -221,10 +221,8 @@ def _read(path: str) -> bytes | None:
     except StorageError as error:
         raise ConfigInvalid(error.message, hint=error.hint) from error
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ConfigInvalid(f"{path} is not a file", hint=f"ls -l {path}")
             check_origin(path, status)
             text = file.read(_SIZE_LIMIT + 1)
     except FileNotFoundError:
@@ -234,6 +232,21 @@ def _read(path: str) -> bytes | None:
     if len(text) > _SIZE_LIMIT:
         raise ConfigInvalid(f"{path} is too large", hint=f"ls -l {path}")
     return text
+
+
+def open_regular(path: str) -> BinaryIO:
+    """The file ``path``, open for reading. It is opened without waiting: a pipe may have no writer.
+
+    Raises:
+        ConfigInvalid: It is a pipe, a device or a directory.
+        OSError: It cannot be opened.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ConfigInvalid(f"{path} is not a file", hint=f"ls -l {path}")
+    return os.fdopen(descriptor, "rb")
 
 
 def check_origin(path: str, status: os.stat_result) -> None:

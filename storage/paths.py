@@ -4,8 +4,8 @@ Our own few lines because this is on the path of ``stayfast token``; the tests h
 platformdirs. State is machine-bound and stays out of what gets synchronised between machines: two
 machines with one rotating refresh token sign each other out.
 
-Every path is absolute when it leaves here. A home directory that is not known, or is relative, is
-an error: the vault and its key would lie in the working directory.
+Every path is absolute when it leaves here. A home directory that is not known, and a variable that
+holds a relative path, are errors: the vault and its key would lie in the working directory.
 """
 
 from __future__ import annotations
@@ -91,10 +91,27 @@ def absolute(
         ) from error
 
 
+def named_directory(variable: str, environ: Mapping[str, str]) -> str | None:
+    """The directory that ``variable`` of ``environ`` names; one of blanks is unset.
+
+    Raises:
+        StorageError: It is relative: every working directory would have a vault of its own.
+    """
+    given = environ.get(variable, "")
+    if not given.strip():
+        return None
+    if not os.path.isabs(given) and not given.startswith("~"):
+        raise StorageError(
+            f"{variable} is not an absolute path ({given[:80]!r})", hint=f"export {variable}=/…"
+        )
+    return absolute(given, environ, variable)
+
+
 def _directory(own: str, xdg: str, below_home: str, environ: Mapping[str, str] | None) -> str:
     env = os.environ if environ is None else environ
-    if env.get(own):
-        return absolute(env[own], env, own)
+    named = named_directory(own, env)
+    if named is not None:
+        return named
     if sys.platform == "darwin":
         return os.path.join(_home(env, own), "Library", "Application Support", APP)
     if sys.platform == "win32":

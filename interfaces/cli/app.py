@@ -9,9 +9,11 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
 from ...engine.oauth.tokens import printable
+from ...storage.paths import absolute, named_directory
 from ..assembly import Assembly
 from ..audit.file import AuditFile
 from ..audit.outbox import BufferedSender
@@ -87,7 +89,7 @@ class App:
         """The environment; options take the place of their variables."""
         named = {"state_dir": "STAYFAST_STATE_DIR", "config_dir": "STAYFAST_CONFIG_DIR"}
         given = {
-            variable: str(self.options[option])
+            variable: absolute(self.options[option], self.environ, variable)
             for option, variable in named.items()
             if self.options.get(option)
         }
@@ -143,6 +145,20 @@ def _as_typed(value: object, param: click.Parameter, context: click.Context) -> 
         raise click.BadParameter("it is not UTF-8", context, param) from None
 
 
+def _directory(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The directory of an option, which is relative to this one; a variable's must be absolute.
+
+    Raises:
+        StorageError: The variable is relative.
+    """
+    name = param.name or ""
+    if context.get_parameter_source(name) is not ParameterSource.ENVIRONMENT:
+        return value
+    named = (param.envvar,) if isinstance(param.envvar, str) else param.envvar or ()
+    variable = next((one for one in named if os.environ.get(one)), "")
+    return named_directory(variable, os.environ)
+
+
 def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options every command takes, also after its own name."""
     for option in reversed(
@@ -167,14 +183,14 @@ def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--config-dir",
                 type=click.Path(),  # no exists=True: a command that needs no storage works without it
                 default=None,
-                envvar="STAYFAST_CONFIG_DIR",
+                callback=_directory,
                 help="Where providers are configured.",
             ),
             click.option(
                 "--state-dir",
                 type=click.Path(),  # no exists=True: a command that needs no storage works without it
                 default=None,
-                envvar="STAYFAST_STATE_DIR",
+                callback=_directory,
                 help="Where logins are kept.",
             ),
         )

@@ -408,7 +408,58 @@ def test_a_path_is_absolute_whoever_gave_it(
     else:
         found = paths.absolute(given, environ)
         assert found == (expected or os.path.expanduser(given))
-        assert paths.state_dir({"STAYFAST_STATE_DIR": given, **environ}) == found
+        if given != "x":
+            assert paths.state_dir({"STAYFAST_STATE_DIR": given, **environ}) == found
+
+
+@pytest.mark.parametrize("given", ["x", ".", "./x", "../x", " /x"])
+@pytest.mark.parametrize("which", ["STATE", "CONFIG"])
+def test_a_variable_with_a_relative_path_is_refused_by_its_name(which: str, given: str) -> None:
+    """Each working directory would have a store of its own."""
+    call = {"STATE": paths.state_dir, "CONFIG": paths.config_dir}[which]
+    with pytest.raises(StorageError) as caught:
+        call({f"STAYFAST_{which}_DIR": given, "HOME": "/home/me"})
+    assert f"STAYFAST_{which}_DIR" in caught.value.message
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t"])
+def test_a_variable_of_blanks_is_unset(blank: str) -> None:
+    """The usual directories are taken."""
+    given = {"STAYFAST_STATE_DIR": blank, "STAYFAST_CONFIG_DIR": blank, "HOME": "/home/me"}
+    usual = {"HOME": "/home/me"}
+    assert paths.state_dir(given) == paths.state_dir(usual)
+    assert paths.config_dir(given) == paths.config_dir(usual)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "directory", "large"])
+def test_a_secret_file_that_holds_no_secret_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    """A pipe has no writer, and nobody waits for one."""
+    tmp_path.chmod(0o700)
+    secret = tmp_path / "secret"
+    if kind == "pipe":
+        os.mkfifo(secret, 0o600)
+    elif kind == "directory":
+        secret.mkdir(0o700)
+    else:
+        secret.write_bytes(b"s" * 5_000_000)
+        secret.chmod(0o600)
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f'[providers.x]\nclient_id = "c"\ntoken_url = "https://x.example/t"\n'
+        f'client_secret_file = "{secret}"\n'
+    )
+    config.chmod(0o600)
+    with pytest.raises(ConfigInvalid) as caught:
+        Catalogue(str(tmp_path), environ={}).lookup("x")
+    assert str(secret) in caught.value.message
+
+
+def test_settings_in_a_pipe_are_refused_at_once(tmp_path: Path) -> None:
+    """As with a secret: nobody waits for a writer."""
+    tmp_path.chmod(0o700)
+    os.mkfifo(tmp_path / "config.toml", 0o600)
+    with pytest.raises(ConfigInvalid):
+        Catalogue(str(tmp_path), environ={}).names()
 
 
 def test_programs_may_write_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
