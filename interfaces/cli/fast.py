@@ -32,6 +32,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DIGITS = 12  # Python refuses to read thousands of them
 _SERVING = ("authenticated", "expired", "exchanging", "refresh_failed")
 _VALUES = {"--account": "account", "--format": "format", "--min-ttl": "min_ttl"}
+_STEERING = ("STAYFAST_TOKEN", "STAYFAST_JSON", "STAYFAST_QUIET")
 _FORMATS = ("raw", "header")
 
 
@@ -60,7 +61,7 @@ def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | 
     store = environ.get("STAYFAST_STORE", "auto")
     if given is None or sys.stdout is None or store not in {"auto", "file", "keyring"}:
         return None
-    if any(name.startswith("STAYFAST_TOKEN") for name in environ):  # a token, or an option
+    if any(name.startswith(_STEERING) for name in environ):  # a token, or an option
         return None
     least = seconds(given["min_ttl"])
     if least is None:

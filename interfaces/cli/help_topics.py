@@ -32,7 +32,8 @@ STAYFAST_COLOR         auto, always or never
 STAYFAST_ALLOW_NETWORK_FS   1 allows a vault on a network file system
 <PROVIDER>_CLIENT_ID, <PROVIDER>_CLIENT_SECRET   the client of a provider
 BROWSER, NO_COLOR, FORCE_COLOR, HTTPS_PROXY, REQUESTS_CA_BUNDLE   as everywhere
-Every other option has a variable too: STAYFAST_COMMAND_OPTION.
+Every other option has a variable of its long name too: STAYFAST_COMMAND_OPTION,
+such as STAYFAST_TOKEN_FORMAT, STAYFAST_PROVIDER_ADD_ISSUER and STAYFAST_JSON.
 """
 _EXIT_CODES = """\
 0    done

@@ -38,7 +38,7 @@ stayfast help for everything else"""
 
 @click.group(
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "STAYFAST"},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(app_version(), "--version", message="stayfast %(version)s")
 @global_options
@@ -83,6 +83,28 @@ for _command in (
     help_command,
 ):
     cli.add_command(_command)
+
+
+def _name_variables(command: click.Command, prefix: str) -> None:
+    """Give every option of ``command``, and of the commands below it, a variable of its long name.
+
+    click would take the names of our parameters, which nobody knows outside this program.
+    """
+    for option in command.params:
+        if isinstance(option, click.Option) and option.expose_value:
+            own = _variable(prefix, next(name for name in option.opts if name.startswith("--")))
+            shared = option.envvar or ()
+            more = (shared,) if isinstance(shared, str) else tuple(shared)
+            option.envvar = [own, *(name for name in more if name != own)]
+    for name, below in command.commands.items() if isinstance(command, click.Group) else ():
+        _name_variables(below, _variable(prefix, name))
+
+
+def _variable(prefix: str, name: str) -> str:
+    return f"{prefix}_{name.strip('-').replace('-', '_').upper()}"
+
+
+_name_variables(cli, "STAYFAST")
 
 
 def main() -> None:

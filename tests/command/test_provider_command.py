@@ -50,3 +50,25 @@ def test_an_endpoint_at_another_host_is_kept_and_named(world: World, how: str) -
 def test_an_empty_endpoint_is_refused(world: World) -> None:
     """It would hide the shipped one."""
     assert world.run("provider", "edit", "demo", "--token-url", "").code != 0
+
+
+def test_variables_of_options_count_for_a_cached_token(world: World) -> None:
+    """The form that a variable asks for is the form of the answer, cached or not."""
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    raw = world.run("token", "demo").out.strip()
+    header = world.run("token", "demo", env={"STAYFAST_TOKEN_FORMAT": "header"}).out.strip()
+    as_json = world.run("token", "demo", env={"STAYFAST_JSON": "1"}).json
+
+    assert header == f"Authorization: Bearer {raw}"
+    assert as_json["access_token"] == raw
+
+
+@pytest.mark.parametrize("variable", ["STAYFAST_STATE_DIR", "STAYFAST_CONFIG_DIR"])
+def test_a_relative_directory_is_an_options_not_a_variables(world: World, variable: str) -> None:
+    """An option is relative to the working directory; a variable outlives it, and is refused."""
+    refused = world.run("list", "--json", env={variable: "rel"})
+    option = f"--{variable.removeprefix('STAYFAST_').lower().replace('_', '-')}"
+    taken = world.run("list", "--json", option, str(world.place / "other"))
+
+    assert (refused.code, taken.code) == (7, 0)
+    assert variable in refused.err
