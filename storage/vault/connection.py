@@ -129,6 +129,22 @@ class VaultConnection:
         except LoginBusy as error:
             raise StorageError(error.message, hint="try again in a while") from error
 
+    @contextmanager
+    def mending(self) -> Generator[None]:
+        """Keep every other process from taking logins along from vaults that were set aside.
+
+        Leases and the other locks are taken inside the block, never around it.
+
+        Raises:
+            StorageError: Another process held the lock for too long.
+        """
+        path = os.path.join(self.directory, "mend.lock")
+        try:
+            with locked(path, wait=WRITE_WAIT, what="the mending of the vault"):
+                yield
+        except LoginBusy as error:
+            raise StorageError(error.message, hint="try again in a while") from error
+
     def make_anew(self) -> None:
         """Make a new vault inside the block of :meth:`replacing`, if there is none.
 

@@ -60,14 +60,29 @@ def open_database(directory: str) -> sqlite3.Connection | None:
             except FileNotFoundError:
                 pass
         connection = sqlite3.connect(
-            path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+            _existing(path),
+            timeout=BUSY_MS / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=True,
         )
     except FileNotFoundError:
         return None
     except sqlite3.Error as error:
+        if not os.path.lexists(path):  # it was set aside since it was checked
+            return None
         raise StorageError(f"cannot open {path}: {error}", hint="stayfast store mend") from error
     connection.text_factory = _text
     return connection
+
+
+def _existing(path: str) -> str:
+    """The URI by which SQLite opens ``path`` only if it exists; otherwise it would make a file."""
+    if os.name != "posix":
+        path = "/" + path.replace("\\", "/")
+    for sign, code in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
+        path = path.replace(sign, code)
+    return f"file:{'//' if path.startswith('/') else ''}{path}?mode=rw"
 
 
 def gone(directory: str) -> Damaged | None:

@@ -92,7 +92,8 @@ from ..keys.slots import KeyMissing
 from ..locks import ChangePolling, held, locked, sweep
 from ..private_file import ensure_directory
 from .connection import VaultConnection
-from .file import open_secret, row_by_alias, row_by_id, scan_for_alias
+from .file import DATABASE, open_secret, row_by_alias, row_by_id, scan_for_alias
+from .file import set_aside as set_aside_places
 from .handover import Handover, lock_path
 from .info import VaultInfo, vault_info_of
 from .integrity import Head, keep_head, read_head
@@ -429,18 +430,22 @@ class Vault:
         """
         done: list[Mended] = []
         replaced: str | None = None
+        present = self._file()
         try:
             if self.exists():
                 done = self._mend_rows()
         except Damaged as problem:
             aside = sound_vault_aside(self.directory, self._unlock)
             if aside is not None:
-                done, replaced = self._take_back(aside, problem)
+                done, replaced = self._take_back(aside, problem, present)
             elif isinstance(problem, KeyMissing) and not without_key:
                 raise
             else:
-                done = self._replace(problem)
-        return [*done, *self._take_along_from_aside(replaced)]
+                done = self._replace(problem, present)
+        if set_aside_places(self.directory):
+            with self._vault_connection.mending():
+                done.extend(self._take_along_from_aside(replaced))
+        return done
 
     def _mend_rows(self) -> list[Mended]:
         with self._vault_connection.writing() as (connection, keys):
@@ -448,22 +453,36 @@ class Vault:
             header = self._vault_connection.header
             return done if header is None else [*done, *restore_header(connection, keys, header)]
 
-    def _replace(self, problem: Damaged) -> list[Mended]:
-        """Set the whole vault aside, and make a new one."""
+    def _file(self) -> tuple[int, int] | None:
+        """Which file the database is: a vault in its place is another file."""
+        try:
+            found = os.lstat(os.path.join(self.directory, DATABASE))
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _replace(self, problem: Damaged, present: tuple[int, int] | None) -> list[Mended]:
+        """Set the whole vault aside, and make a new one, if ``present`` is still the database."""
         with self._vault_connection.replacing():
             self._vault_connection.forget_keys()
+            if self._file() != present:  # another process has replaced it meanwhile
+                return []
             place = set_files_aside(self.directory)
             self._vault_connection.make_anew()
         self.note(whole_vault_event())
         return [Mended(login=None, message=f"{problem.message}: it was set aside in {place}")]
 
-    def _take_back(self, aside: AsideVault, problem: Damaged) -> tuple[list[Mended], str]:
+    def _take_back(
+        self, aside: AsideVault, problem: Damaged, present: tuple[int, int] | None
+    ) -> tuple[list[Mended], str | None]:
         """Set the present vault aside, and make ``aside`` the present one.
 
-        Gives what was done, and where the vault that was the present one is.
+        Nothing is done if ``present`` is no longer the database. Gives what was done, and where the vault that was the present one is.
         """
         with self._vault_connection.replacing():
             self._vault_connection.forget_keys()
+            if self._file() != present:  # another process has replaced it meanwhile
+                return [], None
             place = set_files_aside(self.directory)
             aside.take_back(self.directory)
         self.note(whole_vault_event())

@@ -379,3 +379,13 @@ def test_a_forked_child_uses_the_vault(place: Path) -> None:
     found = storage.read(login.id)
     assert found is not None
     assert found.version == 2
+
+
+@pytest.mark.parametrize("name", ["a?mode=memory", "b#c", "d%41", "é ü&x=1"])
+def test_a_directory_may_have_signs_that_mean_something_to_sqlite(place: Path, name: str) -> None:
+    """The name of the state directory is taken as it is; the vault is in no other place."""
+    login = finished()
+    where, key = place / name, place / "c"
+    saved(EncryptedFileStorage(str(where), config_dir=str(key), environ={}), [login])
+    assert EncryptedFileStorage(str(where), config_dir=str(key), environ={}).read(login.id) == login
+    assert sorted(path.name for path in place.iterdir()) == sorted(["c", name])

@@ -99,7 +99,7 @@ def mend(app: App, *, without_key: bool) -> None:
     for one in done:
         app.terminal.say(one.message, mark="warn")
     app.terminal.say(
-        "damaged records were set aside; sign in again where a login is missing"
+        "what does not open was set aside; sign in again where a login is missing"
         if done
         else "everything opens, and is as it was saved",
         mark="good",
