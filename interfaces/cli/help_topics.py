@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from ...engine.errors import NotFound
+from ...engine.oauth.callback import printable
 from ...engine.table import TABLE, State
 from ...storage.postgres.driver import GRANTS
 from ...transports.choice import TABLE as CHOICES
@@ -143,7 +144,8 @@ A redirect address without a port uses port 8080, 3000 or 57548; with :0, any fr
 
 def _installed() -> list[str]:
     """The transports that other packages bring."""
-    return [f"{one.name:<9} {one.summary or 'no summary'} ({one.package})" for one in installed()]
+    lines = [f"{one.name:<9} {one.summary or 'no summary'} ({one.package})" for one in installed()]
+    return [printable(line) for line in lines]  # the summary is a text of somebody else
 
 
 def _transports() -> str:

@@ -72,3 +72,14 @@ def test_a_relative_directory_is_an_options_not_a_variables(world: World, variab
 
     assert (refused.code, taken.code) == (7, 0)
     assert variable in refused.err
+
+
+def test_no_setting_moves_the_cursor_of_a_terminal(world: World) -> None:
+    """Neither the name of a provider nor a text of its entry reaches the terminal raw."""
+    world.provide('"od\\u001b[31md"')
+    world.provide("esc", display_name="A\x1b]0;x\x07B")
+    world.provide("plain", display_name="A\u00a0B")
+    for arguments in (["list"], ["show", "esc"], ["show", "plain"], ["show", "od\x1b[31md"]):
+        done = world.run("provider", *arguments)
+        assert (done.out + done.err).replace("\n", "").isprintable()
+    assert "plain" in world.run("provider", "list").out
