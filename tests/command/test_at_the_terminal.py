@@ -220,3 +220,17 @@ def test_a_person_at_the_terminal_says_whether_to_replace(
         as_before(opened)
     found = seat.world.run("status", "--json").json["logins"]
     assert {one["account"] for one in found} == accounts
+
+
+def test_a_vault_whose_key_is_missing_is_set_aside_after_a_yes_only(seat: Seat) -> None:
+    """A no moves nothing and ends as where nobody can be asked."""
+    state, keys = seat.world.state, seat.world.config
+    for key in keys.glob("*.key"):
+        key.rename(f"{key}.away")
+    with seat.opens() as opened:
+        for answer, status, moved in (("n", 8, 0), ("y", 0, 1)):
+            opened.type(f"stayfast store mend; echo ended''{answer} $?")
+            opened.seen(r"\[y/N\]:\s*$")
+            opened.type(answer)
+            opened.seen(f"ended{answer} {status}")
+            assert len(list(state.glob("set-aside-*"))) == moved
