@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from stayfast.interfaces.metadata_settings import (
 
 def server(host: str, **more: Any) -> ServerMetadata:
     """A server that publishes every endpoint but the one for the end of a session."""
-    named = {one: f"https://{host}/{one}" for one in ENDPOINTS.values()}
+    named: dict[str, Any] = {one: f"https://{host}/{one}" for one in ENDPOINTS.values()}
     return ServerMetadata(
         **{"issuer": f"https://{host}", **named, "end_session_endpoint": None, **more}
     )
@@ -38,7 +39,7 @@ FROM_A = {"issuer": A.issuer, "client_id": "cid", **published_settings(A)}
 
 
 @pytest.mark.parametrize("before", [A, None], ids=["known", "gone"])
-def test_everything_of_the_old_issuer_is_replaced(before):
+def test_everything_of_the_old_issuer_is_replaced(before: ServerMetadata | None) -> None:
     """Also when the old issuer cannot be asked any more."""
     after = edited(FROM_A, before=before)
 
@@ -46,7 +47,7 @@ def test_everything_of_the_old_issuer_is_replaced(before):
     assert not endpoints_elsewhere(B.issuer, after)
 
 
-def test_what_the_new_issuer_does_not_publish_is_taken_out_and_named():
+def test_what_the_new_issuer_does_not_publish_is_taken_out_and_named() -> None:
     """A leftover endpoint would get the tokens of the new issuer."""
     found = server("b.example", revocation_endpoint=None)
     change = change_of_issuer(
@@ -65,7 +66,9 @@ def test_what_the_new_issuer_does_not_publish_is_taken_out_and_named():
         ("https://A.example/revocation_endpoint", False),
     ],
 )
-def test_an_endpoint_of_the_users_own_is_kept_if_it_is_not_at_the_old_issuer(url, kept):
+def test_an_endpoint_of_the_users_own_is_kept_if_it_is_not_at_the_old_issuer(
+    url: str, kept: bool
+) -> None:
     """What the old issuer does not serve did not come from it."""
     after = edited({**FROM_A, "revocation_url": url})
 
@@ -73,14 +76,14 @@ def test_an_endpoint_of_the_users_own_is_kept_if_it_is_not_at_the_old_issuer(url
     assert bool(endpoints_elsewhere(B.issuer, after)) is kept
 
 
-def test_a_setting_that_is_given_now_wins():
+def test_a_setting_that_is_given_now_wins() -> None:
     """It is kept, and named if it is at another host."""
     after = edited(FROM_A, given={"token_url": "https://a.example/token_endpoint"})
 
     assert endpoints_elsewhere(B.issuer, after) == [("token endpoint", "a.example")]
 
 
-def test_a_first_issuer_leaves_the_endpoints_that_were_named_one_by_one():
+def test_a_first_issuer_leaves_the_endpoints_that_were_named_one_by_one() -> None:
     """They came from the user; the metadata adds what is missing."""
     table = {"auth_url": "https://c.example/auth", "token_url": "https://c.example/token"}
     after = edited(table, before=None)
@@ -98,7 +101,9 @@ def test_a_first_issuer_leaves_the_endpoints_that_were_named_one_by_one():
         ("client_secret_basic", ("client_secret_post",), "client_secret_basic"),
     ],
 )
-def test_the_way_of_authentication_follows_the_issuer_unless_the_user_chose_it(table, ways, after):
+def test_the_way_of_authentication_follows_the_issuer_unless_the_user_chose_it(
+    table: str | None, ways: tuple[str, ...], after: str | None
+) -> None:
     """What the old metadata had chosen is chosen anew."""
     old = server("a.example", auth_methods=("client_secret_post",))
     settings = {**FROM_A, **({"token_endpoint_auth_method": table} if table else {})}
@@ -107,7 +112,7 @@ def test_the_way_of_authentication_follows_the_issuer_unless_the_user_chose_it(t
     assert edited(settings, before=old, found=found).get("token_endpoint_auth_method") == after
 
 
-def test_a_shipped_provider_with_another_issuer_keeps_no_shipped_endpoint():
+def test_a_shipped_provider_with_another_issuer_keeps_no_shipped_endpoint() -> None:
     """Nor another spelling of the shipped issuer, nor its promise of ``iss``."""
     shipped = OAuthProvider(
         service_name="x",
@@ -115,9 +120,9 @@ def test_a_shipped_provider_with_another_issuer_keeps_no_shipped_endpoint():
         iss_required=True,
         token_endpoint_auth_method="auto_post",
         id_token_issuers=("a.example",),
-        **{name: f"https://a.example/{name}" for name in ENDPOINTS},
     )
-    after = edited({}, shipped=shipped)
+    named: dict[str, Any] = {name: f"https://a.example/{name}" for name in ENDPOINTS}
+    after = edited({}, shipped=replace(shipped, **named))
 
     assert after == {
         "issuer": B.issuer,
@@ -129,7 +134,7 @@ def test_a_shipped_provider_with_another_issuer_keeps_no_shipped_endpoint():
     }
 
 
-def test_the_same_issuer_again_brings_its_metadata_up_to_date():
+def test_the_same_issuer_again_brings_its_metadata_up_to_date() -> None:
     """The user's further spellings of it stay."""
     table = {**FROM_A, "token_url": "https://a.example/old", "id_token_issuers": ["a.example"]}
     after = edited(table, found=A)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ WRONG: list[tuple[str, Any]] = [
 
 
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path: Path) -> str:
     """A configuration directory of this user alone."""
     tmp_path.chmod(0o700)
     return str(tmp_path)
@@ -84,7 +85,7 @@ def judged(setting: str, value: object, place: str) -> list[Exception | None]:
 
 
 @pytest.mark.parametrize(("setting", "value"), WRONG, ids=repr)
-def test_what_cannot_work_is_refused_by_its_name(setting, value, place):
+def test_what_cannot_work_is_refused_by_its_name(setting: str, value: object, place: str) -> None:
     """However it comes into the file; the message names the setting."""
     for error in judged(setting, value, place):
         assert isinstance(error, ConfigInvalid)
@@ -109,13 +110,13 @@ def test_what_cannot_work_is_refused_by_its_name(setting, value, place):
     ],
     ids=repr,
 )
-def test_what_can_work_is_taken(setting, value, place):
+def test_what_can_work_is_taken(setting: str, value: object, place: str) -> None:
     """Nothing is refused for being unusual."""
     assert judged(setting, value, place) == [None, None, None]
 
 
 @pytest.mark.parametrize("config", [{"scopes": ("",)}, {"extra_auth_params": {"max_age": "-1"}}])
-def test_a_program_hears_of_it_before_its_user_is_asked(config):
+def test_a_program_hears_of_it_before_its_user_is_asked(config: dict[str, Any]) -> None:
     """A configuration that came from no file is judged when a login begins."""
     from logins import CONFIG  # noqa: PLC0415
     from stayfast.engine.oauth.settings_check import require_sendable  # noqa: PLC0415
