@@ -18,9 +18,8 @@ from stayfast.interfaces.metadata_settings import (
 def server(host: str, **more: Any) -> ServerMetadata:
     """A server that publishes every endpoint but the one for the end of a session."""
     named: dict[str, Any] = {one: f"https://{host}/{one}" for one in ENDPOINTS.values()}
-    return ServerMetadata(
-        **{"issuer": f"https://{host}", **named, "end_session_endpoint": None, **more}
-    )
+    members: dict[str, Any] = {"issuer": f"https://{host}", **named, "end_session_endpoint": None}
+    return ServerMetadata(**{**members, **more})
 
 
 A, B = server("a.example", iss_supported=True), server("b.example")
