@@ -21,6 +21,7 @@ from ..paths import state_dir as default_state_dir
 from ..private_file import CONFIG_VARIABLE, check_directory, refuse_network_fs
 from .file import headers
 from .header import Header, keys_of
+from .integrity import read_head
 from .schema import create_database
 from .set_aside import sound_vault_aside
 
@@ -102,13 +103,13 @@ class VaultOpener:
         store: bytes | None = None
         for header, seal in headers(connection, place):
             store = store or header.store
-            if header.store != store:  # its keys would show every row of this vault as damaged
-                continue
             if header.body not in tried:
                 tried[header.body] = self._found(header)
             found = tried[header.body]
             if isinstance(found, StorageError):
                 problem = problem or found
+            elif header.store != store and not _is_of(connection, found):
+                continue  # these keys would show every row of this vault as damaged
             elif seal == found.header_mac(header.body):
                 read_audit_keys(connection, found)
                 return header, found
@@ -220,6 +221,15 @@ class VaultOpener:
 
 _MEND: Final = "stayfast store mend"
 _SAID: Final = {KEYFILE: "key file"}
+
+
+def _is_of(connection: sqlite3.Connection, keys: Keys) -> bool:
+    """Whether the database was written with ``keys``, by its integrity record."""
+    try:
+        read_head(connection, keys)
+    except (Damaged, sqlite3.Error):
+        return False
+    return True
 
 
 def _say_nothing(line: str) -> None:
