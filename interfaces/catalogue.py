@@ -43,7 +43,9 @@ class Providers(MutableMapping[str, OAuthProvider]):
     def _entries(self) -> dict[str, OAuthProvider]:
         if self._loaded is None:
             # the package may lie in a zip file, or in a frozen program
-            shipped = parse_toml(files(__package__).joinpath("catalogue.toml").read_bytes())
+            shipped = parse_toml(
+                files(__package__ or __name__).joinpath("catalogue.toml").read_bytes()
+            )
             self._loaded = {name: _made(name, table) for name, table in shipped.items()}
         return self._loaded
 

@@ -146,7 +146,7 @@ class Arrivals:
     def kept(self, keys: Keys, login_id: str) -> list[Kept]:
         """What is kept of a login, in order; the newest, if several places have something."""
         found = [kept for place in self._places if (kept := _read(keys, place, login_id))]
-        return max(found, key=lambda kept: kept[-1][0].version, default=[])
+        return max(found, key=lambda kept: kept[-1][0].version) if found else []
 
     def login(self, keys: Keys, login_id: str, row: Login | None) -> Login | None:
         """The login as it will be when what is kept is brought in; ``row`` is what is saved."""

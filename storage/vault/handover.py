@@ -44,8 +44,8 @@ class Handover:
     store: bytes
     epoch: int
     root: bytes = field(repr=False)
-    database: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    database: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @classmethod
     def from_keys(cls, directory: str, config_dir: str, keys: Keys) -> Handover:

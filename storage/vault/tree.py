@@ -227,13 +227,13 @@ def _entry(
         ValueError: A node on the way is not the one that was written.
     """
     numbers = (step(places[1])[1], step(places[2])[1], number)
-    entry: object = root
+    expected, entry = root, b""
     for place, taken in zip(places, numbers, strict=True):
         body = nodes.get(place, b"")
-        if digest_of(keys, place, body) != entry:
+        if digest_of(keys, place, body) != expected:
             raise ValueError("not the node that was written")
-        entry = below = unpacked(body).get(taken, b"")
-    return int.from_bytes(below, "big")
+        expected = entry = unpacked(body).get(taken, b"")
+    return int.from_bytes(entry, "big")
 
 
 # --- writing ---
