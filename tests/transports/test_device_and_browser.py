@@ -193,7 +193,7 @@ def test_a_poll_waits_for_both_clocks() -> None:
         ("access_denied", AuthCancelled, "access_denied"),
         ("expired_token", LoginTimedOut, "device_code_expired"),
         ("invalid_grant", AuthFailed, "provider_error"),
-        ("something_of_its_own", AuthFailed, "provider_error"),
+        ("unauthorized_client", AuthFailed, "provider_error"),
     ],
 )
 def test_any_other_error_ends_it(flow: Flow, said: str, raised: Any, reason: str) -> None:
