@@ -143,6 +143,7 @@ def test_a_wrong_password_is_said_and_not_repeated(
         wrong.probe()
     message = repr(caught.value) + str(caught.value.__cause__) + repr(wrong) + wrong.description
     assert "wrongone" not in message
+    wrong.close()
     right = open_storage(
         server.url(database, user="keeper", password="hunter2"),
         config_dir=str(tmp_path / "config"), state_dir=str(tmp_path / "s"), environ={},

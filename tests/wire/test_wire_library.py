@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 from conductors import conductor_over
+from stayfast.engine.audit.events import EventKind
 from stayfast.engine.errors import AuthCancelled, LoginTimedOut, TokenRefreshFailed
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.oauth.device import device_request
@@ -95,7 +96,8 @@ def active(config: OAuthConfig, token: str, hint: str) -> bool:
 
 
 def refusals(storage: EncryptedFileStorage) -> list[str]:
-    return [one.members["reason"] for one in storage.events() if "trigger" not in one.members]
+    refused = [one.members for one in storage.events() if one.members["event"] == EventKind.REFUSED]
+    return [members["reason"] for members in refused]
 
 
 def test_discovery_finds_every_endpoint(issuer: str) -> None:
