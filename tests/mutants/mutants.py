@@ -198,7 +198,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="the branch of a row is not compared with the root",
         file=TREE,
-        old="        if digest_of(keys, place, body) != entry:\n",
+        old="        if digest_of(keys, place, body) != expected:\n",
         new="        if False:\n",
         tests=DAMAGE,
     ),
