@@ -15,7 +15,7 @@ import pytest
 import requests
 from command import STAYFAST, World
 from instant import ManualClock
-from stayfast import Failure, MemoryStorage, OAuthService
+from stayfast import OAUTH_PROVIDERS, Failure, MemoryStorage, OAuthService
 from stayfast.engine.ports import Notice
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
@@ -41,6 +41,15 @@ from stayfast.testing.user_agent import decide_device, fetch_only
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hostile-provider"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+
+
+@pytest.fixture(autouse=True)
+def _the_providers_of_before() -> Iterator[None]:
+    """What the example registers is its program's; here other tests live in the same process."""
+    before = dict(OAUTH_PROVIDERS)
+    yield
+    OAUTH_PROVIDERS.clear()
+    OAUTH_PROVIDERS.update(before)
 
 
 def of_the_example(name: str) -> Any:
