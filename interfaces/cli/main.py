@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any, Final
 
 import click
@@ -109,7 +110,14 @@ _name_variables(cli, "STAYFAST")
 
 def main() -> None:
     """Run the command and leave with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        sys.exit(run(sys.argv[1:]))
+    finally:
+        # click ends the command itself where the reader of a pipe is gone, and hides it from a
+        # flush; what is still held would fail once more when the interpreter closes the stream
+        with suppress(OSError):
+            sys.stdout.flush()
+        drop_answers()
 
 
 def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a command can end
