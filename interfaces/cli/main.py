@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import sys
 import traceback
-from contextlib import suppress
 from typing import Any, Final
 
 import click
@@ -111,13 +110,16 @@ _name_variables(cli, "STAYFAST")
 def main() -> None:
     """Run the command and leave with its exit code."""
     try:
-        sys.exit(run(sys.argv[1:]))
-    finally:
-        # click ends the command itself where the reader of a pipe is gone, and hides it from a
-        # flush; what is still held would fail once more when the interpreter closes the stream
-        with suppress(OSError):
-            sys.stdout.flush()
-        drop_answers()
+        code: object = run(sys.argv[1:])
+    except SystemExit as left:  # of click, where the reader of a pipe is gone, and of our commands
+        code = left.code
+    try:
+        sys.stdout.flush()
+    except OSError:
+        code = code or 1
+    # what is still held would fail once more, and be reported, when the interpreter closes the stream
+    drop_answers()
+    sys.exit(code if isinstance(code, int) else int(code is not None))
 
 
 def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a command can end
@@ -125,9 +127,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
     app = App()
     was_open = prepare_streams()
     before_command = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    if (
-        "--json" in before_command
-    ):  # read before click parses: an error of usage is answered in JSON, too
+    if "--json" in before_command:  # read first: an error of usage is answered in JSON, too
         app.options["as_json"] = True
     try:
         outcome = cli.main(args=arguments, prog_name="stayfast", standalone_mode=False, obj=app)
@@ -143,9 +143,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
         return 130
     except AnswerNotWritten as error:
         drop_answers()
-        if (
-            error.errno != errno.EPIPE
-        ):  # EPIPE: the reader closed the pipe, as in `| head`, and wants no error
+        if error.errno != errno.EPIPE:  # the reader closed the pipe, as `head` does
             app.terminal.error(_unwritten(error))
         return 1
     except Exception as error:  # noqa: BLE001  the last line of defence: words, not a traceback

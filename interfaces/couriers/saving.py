@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import StorageConflict, StorageError
@@ -48,9 +49,11 @@ def perform_here(job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         return perform(job)
     except TokensNotSaved as error:
         # a daemon: a program that ends is not held up, and the storage may have the tokens sealed
-        threading.Thread(
+        thread = threading.Thread(
             target=keep_saving, args=(error,), name="stayfast-saving", daemon=True
-        ).start()
+        )
+        with suppress(RuntimeError):  # no thread can be had: the tokens in the error matter more
+            thread.start()
         raise
 
 

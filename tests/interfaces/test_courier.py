@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -203,3 +204,23 @@ def test_a_request_that_got_no_answer_is_made_once_more(server: AuthorizationSer
     assert waiting.state is State.EXCHANGING
     resumed = conductor_over(other).resume(waiting.id, [InstantTransport(approve)])
     assert resumed.state is State.AUTHENTICATED
+
+
+def test_tokens_reach_the_caller_where_no_thread_can_be_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The error that holds the tokens is raised, and not that of the thread that would save them."""
+
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    login = fresh_login()
+
+    def perform(job: Job) -> Any:
+        raise TokensNotSaved("no room", login=job.login)
+
+    job = Job(kind=JobKind.CODE, login=login, lease=Lease(login.id))
+    with pytest.raises(TokensNotSaved) as caught:
+        InlineCourier().carry(job, perform)
+    assert caught.value.login == login
