@@ -96,8 +96,9 @@ _FILES = """\
 ~/.config/stayfast/vault-*.generation  the number of the vault's last commit
 """
 _AUDIT = """\
-Every change of a login is one record in the vault, saved together with it or not at all. A refused
-answer is a record, too. A key of the vault links each record to all before it.
+Every change of a login is one record in the vault, saved together with it or not at all. The
+first refused answers of a login are records, too; later ones are counted, once a minute. A key of
+the vault links each record to all before it.
 
 stayfast audit show             what happened, a line each
 stayfast audit verify           no record was changed, moved, added or cut; the machine allows every
