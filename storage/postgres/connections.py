@@ -70,6 +70,14 @@ class BoundedConnection(psycopg.Connection[Any]):
                 self.pgconn.finish()
             raise
 
+    def __del__(self) -> None:
+        """End the session of a connection that is dropped while open, and do not warn.
+
+        psycopg warns here, because its user forgot to close. Ours are closed by the pool. Only the
+        garbage collector drops one that is open: with its pool, or with the frames of an exception,
+        and it keeps no order between them. The session ends with the object below.
+        """
+
 
 class Connections:
     """The connections of one process to one database.
@@ -99,10 +107,6 @@ class Connections:
         self._guard = threading.Lock()
         self._permits = threading.BoundedSemaphore(self._most)
         self._idle: list[Connection] = []
-
-    def __del__(self) -> None:
-        """Close the connections: psycopg warns about one that is dropped while open."""
-        self.close()
 
     def close(self) -> None:
         """Close the idle connections. New ones are made when they are needed."""

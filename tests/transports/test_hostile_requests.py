@@ -9,7 +9,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -407,27 +407,30 @@ def test_a_crowd_is_bounded_and_the_oldest_goes_first(
     session: LoopbackSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of more silent clients than there is room for, the first are let go, after their moment."""
+    grace = "stayfast.transports.loopback.listener._GRACE"
+    monkeypatch.setattr(grace, 60.0)
     where = ("127.0.0.1", port_of(home(session)))
-    crowd: list[socket.socket] = []
-    for there in (65, 128):
-        crowd += [socket.create_connection(where, 5) for _ in range(65)]
-        while len(session._listener._connections) < there:
-            assert session.receive(0.01) is None
-    assert session.receive(0.05) is None
-    assert len(session._listener._connections) == 128
-    for patient in (crowd[0], crowd[127], crowd[128]):  # nobody has been sent away yet
-        patient.settimeout(0.01)
+    with ExitStack() as crowd_of_sockets:
+        crowd: list[socket.socket] = []
+        for there in (65, 128):
+            for _ in range(65):
+                one = crowd_of_sockets.enter_context(socket.create_connection(where, 5))
+                crowd.append(one)
+            while len(session._listener._connections) < there:
+                assert session.receive(0.01) is None
+        assert session.receive(0.05) is None
+        assert len(session._listener._connections) == 128
+        for patient in (crowd[0], crowd[127], crowd[128]):  # nobody has been sent away yet
+            patient.settimeout(0.01)
+            with pytest.raises(TimeoutError):
+                patient.recv(1)
+            patient.settimeout(5)
+        monkeypatch.setattr(grace, 0.0)
+        assert session.receive(0.05) is None
+        assert [one.recv(1) for one in crowd[:2]] == [b"", b""]
+        crowd[2].settimeout(0.01)
         with pytest.raises(TimeoutError):
-            patient.recv(1)
-        patient.settimeout(5)
-    monkeypatch.setattr("stayfast.transports.loopback.listener._GRACE", 0.0)
-    assert session.receive(0.05) is None
-    assert [one.recv(1) for one in crowd[:2]] == [b"", b""]
-    crowd[2].settimeout(0.01)
-    with pytest.raises(TimeoutError):
-        crowd[2].recv(1)
-    for one in crowd:
-        one.close()
+            crowd[2].recv(1)
 
 
 class CountingBrowser(NoBrowser):
