@@ -200,7 +200,7 @@ def test_a_frozen_server_is_not_waited_for(
         began = time.monotonic()
         with pytest.raises(StorageError):
             storage.find("nobody")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)

@@ -145,16 +145,16 @@ def test_a_slow_drip_ends_at_the_bound_of_the_whole(head):
         started = time.monotonic()
         fails(RequestsHttp(read=5.0, total=0.3), post(server.url()))
 
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 20
 
 
 def test_silence_ends_at_the_bound_of_a_read():
     """The request may have been acted upon all the same."""
     with misbehaving(silence) as server:
         started = time.monotonic()
-        fails(RequestsHttp(read=0.2, total=10.0), post(server.url()))
+        fails(RequestsHttp(read=0.2, total=120.0), post(server.url()))
 
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 20
 
 
 def test_bounds_hold_while_a_test_has_frozen_the_clock():

