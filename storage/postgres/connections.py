@@ -74,8 +74,8 @@ class BoundedConnection(psycopg.Connection[Any]):
         """End the session of a connection that is dropped while open, and do not warn.
 
         psycopg warns here, because its user forgot to close. Ours are closed by the pool. Only the
-        garbage collector drops one that is open: with its pool, or with the frames of an exception,
-        and it keeps no order between them. The session ends with the object below.
+        garbage collector drops one that is open: before its pool, or with the frames of an exception.
+        The session ends with the object below.
         """
 
 
@@ -107,6 +107,10 @@ class Connections:
         self._guard = threading.Lock()
         self._permits = threading.BoundedSemaphore(self._most)
         self._idle: list[Connection] = []
+
+    def __del__(self) -> None:
+        """End the sessions now: a connection may be part of a cycle that is collected much later."""
+        self.close()
 
     def close(self) -> None:
         """Close the idle connections. New ones are made when they are needed."""

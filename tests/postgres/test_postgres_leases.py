@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from command import kill
 from instant import InstantTransport
-from postgres_server import Host, PostgresServer
+from postgres_server import SESSIONS, Host, PostgresServer
 from stayfast.engine.errors import Fenced, LoginBusy
 from stayfast.engine.flows.dependencies import Dependencies
 from stayfast.engine.flows.job import Job, JobOutcome
@@ -160,9 +160,7 @@ def test_no_connection_waits_for_the_length_of_a_lease(
     storage = host(most_connections=1)
     saved(storage, [pending()])
     with storage.lease("0" * 26, wait=0), storage.lease("1" * 26, wait=0):
-        states = server.execute(
-            database, "SELECT state FROM pg_stat_activity WHERE application_name = 'stayfast'"
-        )
+        states = server.execute(database, f"SELECT state FROM {SESSIONS}")
     assert states == [("idle",)]
 
 
@@ -243,7 +241,7 @@ def test_a_forked_child_uses_connections_of_its_own(
     host: Host, server: PostgresServer, database: str
 ) -> None:
     """A child neither talks over its parent's connections nor ends its lease."""
-    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stayfast'"
+    count = f"SELECT count(*) FROM {SESSIONS}"
     login = pending()
     storage = host()
     saved(storage, [login])

@@ -16,7 +16,7 @@ from command import until
 from conductors import conductor_over
 from cutting_proxy import CuttingProxy
 from instant import InstantTransport
-from postgres_server import Host, PostgresServer
+from postgres_server import SESSIONS, Host, PostgresServer
 from stayfast.engine.errors import OutcomeUnknown, StorageError
 from stayfast.engine.ports import Change
 from stayfast.engine.record import Login, TokensNotSaved
@@ -187,12 +187,7 @@ def test_a_frozen_server_is_not_waited_for(
     monkeypatch.setattr(connections, "_FROZEN", 0.5)
     storage = host(patience=0)
     saved(storage, [finished()])
-    pids = [
-        pid
-        for (pid,) in server.execute(
-            database, "SELECT pid FROM pg_stat_activity WHERE application_name = 'stayfast'"
-        )
-    ]
+    pids = [pid for (pid,) in server.execute(database, f"SELECT pid FROM {SESSIONS}")]
     assert pids
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)

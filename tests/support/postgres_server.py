@@ -28,6 +28,8 @@ _SETTINGS = {
     "max_wal_senders": "0",
     "logging_collector": "off",
 }
+SESSIONS = "pg_stat_activity WHERE application_name = 'stayfast' AND datname = current_database()"
+"""Our sessions of one test's database. Tests before it may have left some in theirs."""
 _ACCESS = "local all keeper scram-sha-256\nlocal all all trust\n"
 
 
