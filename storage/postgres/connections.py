@@ -70,7 +70,7 @@ class BoundedConnection(psycopg.Connection[Any]):
                 self.pgconn.finish()
             raise
 
-    def __del__(self) -> None:
+    def __del__(self, _warn: Any = None, /) -> None:
         """End the session of a connection that is dropped while open, and do not warn.
 
         psycopg warns here, because its user forgot to close. Ours are closed by the pool. Only the
