@@ -76,6 +76,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import (
     AuthFailed,
     CallbackRefused,
+    ConfigInvalid,
     LoginTimedOut,
     NotFound,
     StayfastError,
@@ -84,11 +85,19 @@ from ..errors import (
 from ..oauth.pasted import parse_callback
 from ..ports import TransportWanted
 from ..reasons import Reason, Refusal
-from ..record import DEFAULT_ACCOUNT, Login, Summary, account_alias, state_alias
+from ..record import (
+    DEFAULT_ACCOUNT,
+    Login,
+    Summary,
+    account_alias,
+    require_account_name,
+    state_alias,
+)
 from ..secret import Secret
 from ..table import State, Trigger
 from .begin import Begin
 from .jobs import Jobs
+from .ledger import Circumstances
 from .logout import Logout
 from .refresh import LEASE_WAIT, Refresh
 from .wait import Wait
@@ -346,6 +355,34 @@ class Conductor:
             moved = ledger.draft(login, Trigger.REPLACE, lease=lease, account=account)
             ledger.commit([*changes, moved])
             return moved.login
+
+    def rename(self, login_id: str, account: str) -> Login:
+        """Keep a finished login under another name from now on.
+
+        Raises:
+            ConfigInvalid: ``account`` cannot be a name, or another login of the provider has it.
+            NotFound: There is no such login.
+            IllegalTransition: It is not signed in, or its refresh is not finished.
+            LoginBusy: Another process has it in hand.
+        """
+        require_account_name(account)
+        storage, ledger = self._dependencies.storage, self._dependencies.ledger
+        with self._held(login_id) as (login, lease):
+            if login.account == account:
+                return login
+            if storage.find(account_alias(login.provider, account)) is not None:
+                raise ConfigInvalid(
+                    f"{login.provider} has an account {account[:40]!r} already",
+                    hint="stayfast account list",
+                )
+            return ledger.advance(
+                login,
+                Trigger.RENAME,
+                lease=lease,
+                reason=next((one for one in Reason if one == login.reason), None),  # it stands
+                circumstances=Circumstances(oauth_error=login.oauth_error),
+                account=account,
+            )
 
     # --- how -------------------------------------------------------------------------------------
 
