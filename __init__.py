@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         TokenRefreshFailed,
         TransportUnavailable,
     )
-    from .engine.flows.logins import Started
     from .engine.oauth.pkce import PKCEChallenge
     from .engine.oauth.provider import OAuthConfig, OAuthProvider
     from .engine.oauth.tokens import OAuthTokens
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from .interfaces.audit.processors import audit_processors
     from .interfaces.catalogue import OAUTH_PROVIDERS
     from .interfaces.service import AuthStatus, OAuthClient, OAuthService, create_client
-    from .interfaces.signed_in import SignedIn
     from .storage import (
         EncryptedFileStorage,
         FileTokenStorage,
@@ -89,8 +87,6 @@ __all__ = [
     "PKCEChallenge",
     "ProviderError",
     "Result",
-    "SignedIn",
-    "Started",
     "State",
     "StayfastError",
     "StorageConflict",
@@ -117,8 +113,6 @@ _HOMES = {
     "engine.oauth.tokens": ("OAuthTokens",),
     "interfaces.audit.processors": ("audit_processors",),
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
-    "engine.flows.logins": ("Started",),
-    "interfaces.signed_in": ("SignedIn",),
     "interfaces.service": ("AuthStatus", "OAuthClient", "OAuthService", "create_client"),
     "storage": (
         "EncryptedFileStorage",

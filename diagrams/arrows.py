@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.audit.events import EventKind
 from ..engine.errors import Damaged
+from ..engine.hints import Hint
 from ..engine.table import TABLE, Row, State, Trigger
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def journey(steps: Iterable[Step], zone: tzinfo = UTC) -> Picture:
         if row is None:
             arrow = spelt(step.source, step.dest, step.trigger)
             msg = f"the audit log has a transition that the machine does not have: {arrow}"
-            raise Damaged(msg, hint="stayfast diagram")
+            raise Damaged(msg, hint=Hint("diagram"))
         clock = datetime.fromtimestamp(step.time, zone).strftime("%H:%M:%S")
         taken.setdefault(row, []).append(clock)
         now_in = step.dest

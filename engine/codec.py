@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from . import cbor
 from .errors import Damaged, NewerFormat, StayfastError
+from .hints import Hint
 from .oauth.provider import OAuthConfig
 from .oauth.tokens import OAuthTokens
 from .record import (
@@ -74,11 +75,11 @@ def _decoded(data: bytes, build: Callable[[Mapping[str, Any]], T]) -> T:
             )
         return build(members)
     except (cbor.CborError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Damaged("a login cannot be read", hint="stayfast list") from error
+        raise Damaged("a login cannot be read", hint=Hint("list")) from error
     except NewerFormat:
         raise
     except StayfastError as error:  # the saved configuration has a value that is refused today
-        raise Damaged("a login cannot be read", hint="stayfast list") from error
+        raise Damaged("a login cannot be read", hint=Hint("list")) from error
 
 
 def _present(**members: Any) -> dict[str, Any]:

@@ -33,11 +33,13 @@ stable ``code`` and the exit status of the command. No message holds a secret or
 ``TokensNotSaved`` holds a login, so it is defined beside ``Login``, in
 :mod:`stayfast.engine.record`.
 
-This module is on the path of ``stayfast token``, so it imports nothing. Codes are plain strings here;
+This module is on the path of ``stayfast token``, so it imports nothing but hints. Codes are plain strings here;
 :class:`stayfast.engine.result.ErrorCode` lists them.
 """
 
 from __future__ import annotations
+
+from .hints import Hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class StayfastError(Exception):
 
     Args:
         message: What happened: lower case, no full stop, no secret.
-        hint: The one thing to do about it: a command or a setting.
+        hint: The one thing to do about it: a :class:`~.hints.Hint`, or a note in plain text.
         why: One more line, only where the reason is not obvious.
     """
 
@@ -64,6 +66,15 @@ class StayfastError(Exception):
         self.message = message
         self.hint = hint
         self.why = why
+
+    @property
+    def hint(self) -> Hint | None:
+        """The one thing to do about it; a plain text that is given becomes a note."""
+        return self._hint
+
+    @hint.setter
+    def hint(self, hint: str | None) -> None:
+        self._hint = hint if hint is None or isinstance(hint, Hint) else Hint.note(hint)
 
     # Python would make a copy by calling the class with the message alone, and errors that need
     # more would break there: a worker process could not report one, and its pool would hang

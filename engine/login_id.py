@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Final
 
 from .errors import NotFound
+from .hints import Hint
 from .record import SHORT_ID
 
 if TYPE_CHECKING:
@@ -46,16 +47,6 @@ def normalise(text: str) -> str:
     return text.strip().replace("-", "").upper().translate(_LOOKALIKES)
 
 
-def is_full(normalised: str) -> bool:
-    """Whether ``normalised`` is a whole id, not only its beginning."""
-    return len(normalised) == _LENGTH and set(normalised) <= set(ALPHABET)
-
-
-def no_login(typed: str) -> NotFound:
-    """The error that no login has the id ``typed``."""
-    return NotFound(f"there is no login {typed[:40]!r}", hint="stayfast list")
-
-
 def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
     """The login that a person means.
 
@@ -71,7 +62,7 @@ def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
         chosen = [login for login in candidates if login.pending]
         if not chosen:
             msg = "no login is waiting to be resumed"
-            raise NotFound(msg, hint="stayfast login")
+            raise NotFound(msg, hint=Hint("login", None, "PROVIDER"))
     else:
         beginning = normalise(typed)
         chosen = [login for login in candidates if beginning and login.id.startswith(beginning)]
@@ -79,9 +70,10 @@ def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
         if len(chosen) > 1:
             chosen = [login for login in chosen if login.pending] or chosen
         if not chosen:
-            raise no_login(typed)
+            msg = f"there is no login {typed[:40]!r}"
+            raise NotFound(msg, hint=Hint("list"))
     if len(chosen) > 1:
         names = ", ".join(f"{login.short_id} ({login.provider})" for login in chosen[:5])
         msg = f"several logins match: {names}"
-        raise NotFound(msg, hint="stayfast list")
+        raise NotFound(msg, hint=Hint("list"))
     return chosen[0]

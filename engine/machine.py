@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from transitions import Machine, MachineError
 
 from .errors import IllegalTransition
+from .hints import Hint
 from .table import TABLE, Guard, State, Trigger
 
 if TYPE_CHECKING:
@@ -104,5 +105,5 @@ def next_state(login: Login, trigger: Trigger) -> State:
     # a false guard is not an error for ``transitions``, it just returns False; for us it is one
     if not moved:
         msg = f"a login that is {login.state.value} cannot {trigger.value.replace('_', ' ')}"
-        raise IllegalTransition(msg, hint=f"stayfast status {login.provider}")
+        raise IllegalTransition(msg, hint=Hint("status", login.provider))
     return State(model.state)

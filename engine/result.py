@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from .errors import StayfastError
+    from .hints import Hint
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
 class ErrorCode(StrEnum):
@@ -58,7 +58,7 @@ STORAGE_CODES: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Success(Generic[T_co]):
+class Success(Generic[T]):
     """The result of a call that worked.
 
     Attributes:
@@ -67,7 +67,7 @@ class Success(Generic[T_co]):
             kept, sealed, and the next call saves them.
     """
 
-    value: T_co
+    value: T
     warning: Failure | None = field(default=None, compare=False)
 
 
@@ -78,14 +78,14 @@ class Failure:
     Attributes:
         error: What happened, in one sentence without secrets.
         code: The same for programs.
-        hint: What to do about it, if anything can be done.
+        hint: What to do about it, if anything can be done: a sentence, and its data.
         cause: The exception behind it. A :class:`~stayfast.engine.record.TokensNotSaved` still holds
             the tokens.
     """
 
     error: str
     code: ErrorCode
-    hint: str | None = None
+    hint: Hint | None = None
     cause: StayfastError | None = field(default=None, repr=False, compare=False)
 
     @classmethod

@@ -15,7 +15,7 @@ from ..engine.errors import ConfigMissing
 from ..engine.flows.dependencies import Dependencies
 from ..engine.flows.ledger import Ledger
 from ..engine.flows.logins import Conductor
-from ..engine.login_id import choose
+from ..engine.hints import Hint
 from ..engine.machine import at_work
 from ..engine.oauth.metadata import apply_metadata, discover
 from ..storage import TokenStorageAdapter, open_storage
@@ -208,18 +208,9 @@ class Assembly:
         if not config.token_url:
             raise ConfigMissing(
                 f"the token endpoint of {config.title} is not known",
-                hint=f"stayfast provider edit {config.service_name}",
+                hint=Hint("provider edit", config.service_name),
             )
         return config
-
-    def chosen(self, typed: str | None) -> Summary:
-        """The login that a person means: by the beginning of its id, or the only pending one.
-
-        Raises:
-            NotFound: No login matches, or several do.
-        """
-        conductor = self.conductor
-        return choose(conductor.summaries(), None) if typed is None else conductor.named(typed)
 
     def open_logins(self) -> list[Summary]:
         """The pending logins: they wait for their user or for tokens."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound, StorageError
+from ..engine.hints import Hint
 from ..engine.oauth.authorization_request import client_variable, require_client
 from ..engine.oauth.provider import OAuthConfig, OAuthProvider
 from ..engine.oauth.settings_check import require_sendable
@@ -175,7 +176,7 @@ class Catalogue:
         except ConfigInvalid as error:
             raise ConfigInvalid(
                 f"{error.message} (provider {name[:40]!r})",
-                hint=f"stayfast provider edit {name}",
+                hint=Hint("provider edit", name),
             ) from error
 
     def _sources(
@@ -209,7 +210,7 @@ class Catalogue:
             inline = table.get("client_secret")
             return inline if isinstance(inline, str) else None
         path = Path(self._directory or ".") / Path(str(named)).expanduser()
-        hint = f"stayfast provider edit {name} --client-secret-file FILE"
+        hint = Hint("provider edit", name, "--client-secret-file", "FILE")
         try:
             with open_regular(str(path)) as file:
                 status = os.fstat(file.fileno())
@@ -245,7 +246,7 @@ def _clean(value: str | None, what: str) -> str | None:
     kept = (value or "").strip()
     if not kept.isprintable():
         raise ConfigInvalid(
-            f"{what} has characters that it cannot have", hint="stayfast help environment"
+            f"{what} has characters that it cannot have", hint=Hint("help environment")
         )
     return kept or None
 
@@ -254,7 +255,7 @@ def _unknown(name: str, known: Collection[str]) -> NotFound:
     similar = get_close_matches(name.lower(), known, n=1)
     return NotFound(
         f"there is no provider {name[:40]!r}",
-        hint=f"did you mean {similar[0]}?" if similar else "stayfast provider list",
+        hint=f"did you mean {similar[0]}?" if similar else Hint("provider list"),
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..engine.errors import ConfigInvalid, NetworkError, StayfastError
+from ..engine.hints import Hint
 from ..engine.oauth.addresses import loopback_host, secure_address
 from ..engine.ports import HttpResponse
 from ..storage.host import SystemClock, app_version
@@ -93,7 +94,7 @@ class RequestsHttp:
         if not secure_address(request.url):
             raise ConfigInvalid(
                 f"{_named(request.url)} is not an https address",
-                hint="stayfast provider list",
+                hint=Hint("provider list"),
             )
         call = _Call(lambda gone: self._exchange(request, gone), self._total)
         return call.result(urlsplit(request.url).hostname or "")
@@ -115,7 +116,7 @@ class RequestsHttp:
             ready = prepared.prepare()
         except (requests.RequestException, ValueError):
             raise ConfigInvalid(
-                f"{_named(request.url)} is not an address", hint="stayfast provider list"
+                f"{_named(request.url)} is not an address", hint=Hint("provider list")
             ) from None
         session = self._open_session()
         # nothing meant for this machine goes through a proxy, which would call itself by that name
@@ -231,7 +232,7 @@ def _next_piece(raw: Any) -> bytes:
 def _too_large(host: str, limit: int) -> NetworkError:
     return NetworkError(
         f"the answer of {host} is larger than {limit // 1024} KiB, and was not read",
-        hint="stayfast provider list",
+        hint=Hint("provider list"),
     )
 
 

@@ -16,6 +16,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from ..engine.errors import ConfigInvalid, NotFound, StorageError
+from ..engine.hints import Hint
 from ..engine.oauth.addresses import secure_address
 from ..engine.oauth.metadata import ENDPOINTS
 from ..engine.oauth.provider import OAuthConfig
@@ -147,7 +148,7 @@ class ProviderFile:
         def add(tables: dict[str, Any]) -> None:
             if name in tables:
                 raise ConfigInvalid(
-                    f"there is a provider {name!r} already", hint=f"stayfast provider edit {name}"
+                    f"there is a provider {name!r} already", hint=Hint("provider edit", name)
                 )
             tables[name] = _checked(name, members)
 
@@ -209,9 +210,7 @@ class ProviderFile:
             write_private(os.path.realpath(self.path), text)
 
     def _absent(self, name: str) -> NotFound:
-        return NotFound(
-            f"provider {name[:40]!r} is not in {self.path}", hint="stayfast provider list"
-        )
+        return NotFound(f"provider {name[:40]!r} is not in {self.path}", hint=Hint("provider list"))
 
 
 def _read(path: str) -> bytes | None:
@@ -299,7 +298,7 @@ def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
         if member in plain and not none and not secure_address(plain[member]):
             raise ConfigInvalid(
                 f"{member} of provider {name!r} is not an https address",
-                hint=f"stayfast provider edit {name} --{member.replace('_', '-')} https://…",
+                hint=Hint("provider edit", name, f"--{member.replace('_', '-')}", "https://…"),
             )
     return plain
 
@@ -322,10 +321,10 @@ def _check_members(name: str, table: Mapping[str, object]) -> None:
         if member not in _KNOWN or member == "service_name":
             raise ConfigInvalid(
                 f"provider {name[:40]!r} has no setting {member[:40]!r}",
-                hint="stayfast help providers",
+                hint=Hint("help providers"),
             )
     for member in CLIENT_MEMBERS & table.keys():
         if not isinstance(table[member], str):
             raise ConfigInvalid(
-                f"{member} of provider {name[:40]!r} is not a text", hint="stayfast help providers"
+                f"{member} of provider {name[:40]!r} is not a text", hint=Hint("help providers")
             )

@@ -30,6 +30,7 @@ from ..engine.audit.events import text_of
 from ..engine.codec import decode_login, encode_login
 from ..engine.errors import Damaged, LoginBusy, StorageConflict, StorageError
 from ..engine.flows.ledger import Ledger
+from ..engine.hints import Hint
 from ..engine.reasons import Reason
 from ..engine.table import Trigger
 from .audit.rows import members_of
@@ -231,7 +232,7 @@ def arrived(changes: Sequence[Change]) -> bool:
 
 def _unforeseen(error: OSError) -> StorageError:
     why = (error.strerror or type(error).__name__).lower()
-    return StorageError(f"the logins cannot be written: {why}", hint="stayfast help storage")
+    return StorageError(f"the logins cannot be written: {why}", hint=Hint("help storage"))
 
 
 def _kept(keys: Keys, changes: Sequence[Change]) -> list[Kept]:

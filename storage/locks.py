@@ -25,6 +25,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from ..engine.errors import LoginBusy, StorageError
+from ..engine.hints import Hint
 from .host import CLOCK
 from .private_file import open_private
 
@@ -238,7 +239,7 @@ def _wait_for(
         now = CLOCK.monotonic()
         left = deadline - now
         if left <= 0 or (until is not None and until()):
-            raise LoginBusy(f"{what} is being handled by {_holder(path)}", hint="stayfast status")
+            raise LoginBusy(f"{what} is being handled by {_holder(path)}", hint=Hint("status"))
         # jittered, so that processes that began to wait together do not all try together
         CLOCK.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
         pause = min(pause * 2, _LONGEST_PAUSE)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from ..engine.audit.events import Event, Recorded
 from ..engine.codec import decode_login, encode_login
 from ..engine.errors import LoginBusy, StorageConflict
+from ..engine.hints import Hint
 from ..engine.ports import Change, Lease
 from ..engine.record import Login, Summary
 from .audit.rows import members_of
@@ -76,7 +77,7 @@ class MemoryStorage:
             if left <= 0 or (until is not None and until()):
                 raise LoginBusy(
                     f"login {login_id[:4]} is being handled by another thread of this process",
-                    hint="stayfast status",
+                    hint=Hint("status"),
                 )
         try:
             yield Lease(login_id)

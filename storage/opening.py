@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from ..engine.errors import ConfigInvalid, StorageError
+from ..engine.hints import Hint
 from .memory import MemoryStorage
 from .postgres.driver import is_address
 from .vault.handover import HandedSources
@@ -116,7 +117,7 @@ def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault | 
 
 
 def _never_made() -> NoReturn:
-    raise StorageError("the vault has gone", hint="stayfast status")
+    raise StorageError("the vault has gone", hint=Hint("status"))
 
 
 class KeyringStorage(Vault):

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..engine.errors import ConfigInvalid
+from ..engine.hints import Hint
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -39,7 +40,7 @@ ALIASES: Final = {"paste": "manual"}
 """Other names that users may give."""
 RESERVED: Final = frozenset({*BUILT_IN, *ALIASES, "auto", "racing"})
 """Names that no third party can take."""
-_HINT: Final = "stayfast help transports"
+_HINT: Final = Hint("help transports")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigInvalid
+from ..hints import Hint
 from .findings import Finding, FindingCode, records
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 KIND: Final = "chain hmac-sha256"
 _ED25519: Final = b"\x01"
-_HELP: Final = "stayfast audit checkpoint"
+_HELP: Final = Hint("audit checkpoint")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

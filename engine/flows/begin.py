@@ -14,6 +14,7 @@ from ..errors import (
     ProviderError,
     StorageError,
 )
+from ..hints import Hint
 from ..login_id import new_login_id
 from ..oauth.authorization_request import authorization_url, require_browser_login, require_client
 from ..oauth.id_token import require_checkable
@@ -21,7 +22,7 @@ from ..oauth.pkce import new_nonce, new_state, new_verifier
 from ..oauth.settings_check import require_sendable
 from ..ports import Asking, Verdict, VerdictKind
 from ..reasons import Reason
-from ..record import Challenge, Login, require_account_name
+from ..record import Challenge, Login
 from ..result import ErrorCode
 from ..table import State, Trigger
 from .ledger import Circumstances
@@ -52,10 +53,8 @@ class Begin:
 
         Raises:
             ConfigMissing: There is no client id.
-            ConfigInvalid: ``openid`` is asked for, and its ID token could not be checked; or
-                ``account`` cannot be a name.
+            ConfigInvalid: ``openid`` is asked for, and its ID token could not be checked.
         """
-        require_account_name(account)
         require_client(config)
         require_sendable(config)
         require_checkable(config)
@@ -210,8 +209,8 @@ class Begin:
         )
         if session is not None:
             session.reply(Verdict(kind=VerdictKind.FAILED, message=msg, reason=ErrorCode.TIMEOUT))
-        again = f"stayfast login {login.provider}"
-        raise LoginTimedOut(msg, hint=f"{again} --via device" if device else again)
+        via = ("--via", "device") if device else ()
+        raise LoginTimedOut(msg, hint=Hint.sign_in(login, *via))
 
 
 def _require_way(config: OAuthConfig, transport: Transport) -> None:

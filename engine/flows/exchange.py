@@ -18,6 +18,7 @@ from ..errors import (
     TokenExpired,
     TokenRefreshFailed,
 )
+from ..hints import Hint
 from ..oauth.callback import saved_callback
 from ..oauth.device import PollAnswer, PollKind, judge_poll, poll_request
 from ..oauth.error_codes import ABOUT_CLIENT, ABOUT_REQUEST, canonical
@@ -77,7 +78,7 @@ class CodeExchange:
         challenge = login.challenge
         if challenge is None or login.presentation is None:
             msg = f"login {login.short_id} has lost what its code belongs to"
-            raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
+            raise AuthFailed(msg, hint=Hint.sign_in(login))
         if login.unread is not None:
             return self._read_again(job, login.unread)
         again = job.again
@@ -98,7 +99,7 @@ class CodeExchange:
             raise self._reject(login, lease, error, again=again) from error
         except NetworkError as error:
             self._keep_answer(login, lease, response, error)
-            error.hint = f"stayfast resume {login.short_id}"
+            error.hint = Hint("resume", login=login.short_id)
             raise
         return self._accept(job, identified)
 
@@ -176,9 +177,9 @@ class CodeExchange:
             return AuthFailed(
                 f"the one-time code was already spent when login {login.short_id} stopped",
                 why="tokens issued for it were never received; the provider revokes them",
-                hint=f"stayfast login {login.provider}",
+                hint=Hint.sign_in(login),
             )
-        return AuthFailed(error.message, hint=error.hint or f"stayfast login {login.provider}")
+        return AuthFailed(error.message, hint=(error.hint or Hint.sign_in(login)).about(login))
 
     def poll(self, job: Job) -> Login | Verdict:
         """Ask once whether the device code of a login has been approved (RFC 8628 §3.4).
@@ -199,7 +200,7 @@ class CodeExchange:
         grant = presentation.device if presentation else None
         if grant is None:
             msg = f"login {login.short_id} is not a device login"
-            raise AuthFailed(msg, hint=f"stayfast login {login.provider}")
+            raise AuthFailed(msg, hint=Hint.sign_in(login))
         if login.unread is not None:
             return self._read_again(job, login.unread)
         response: HttpResponse | None = None
@@ -239,11 +240,11 @@ class CodeExchange:
             reason=Reason.ACCESS_DENIED if declined else Reason(error.reason or "provider_error"),
             circumstances=Circumstances(http_status=error.status, oauth_error=error.oauth_error),
         )
-        hint = f"stayfast login {login.provider}"
+        hint = (error.hint or Hint.sign_in(login)).about(login)
         if declined:
             said = error.message or "the provider said no: access_denied (you declined the request)"
-            return AuthCancelled(said, hint=error.hint or hint)
-        return AuthFailed(error.message, hint=error.hint or hint)
+            return AuthCancelled(said, hint=hint)
+        return AuthFailed(error.message, hint=hint)
 
     def _expired(self, login: Login, lease: Lease, error: ProviderError | None) -> LoginTimedOut:
         self._dependencies.ledger.advance(
@@ -257,7 +258,7 @@ class CodeExchange:
             ),
         )
         msg = "the code expired before it was approved"
-        return LoginTimedOut(msg, hint=f"stayfast login {login.provider} --via device")
+        return LoginTimedOut(msg, hint=Hint.sign_in(login, "--via", "device"))
 
     def _accept(self, job: Job, identified: Identified) -> Login:
         tokens = identified.tokens
@@ -382,7 +383,7 @@ class RefreshExchange:
         login, lease, tokens = job.login, job.lease, job.login.tokens
         if tokens is None or tokens.refresh_token is None:
             msg = f"login {login.short_id} has no refresh token"
-            raise TokenExpired(msg, hint=f"stayfast login {login.provider}")
+            raise TokenExpired(msg, hint=Hint.sign_in(login))
         if login.unread is not None:
             read = self._read_again(job, login.unread, tokens)
             if read is not None:
@@ -509,7 +510,7 @@ class RefreshExchange:
         )
         if doubt and login.setback is not None and login.setback.doubts:
             error.message += ", again: a new sign-in is probably needed"
-            error.hint = f"stayfast login {login.provider}"
+            error.hint = Hint.sign_in(login)
         wait = retry_after(response)
         if wait is not None:
             error.message += f"; it asks to wait {wait:.0f} s"
@@ -551,7 +552,7 @@ class RefreshExchange:
         current = self._dependencies.storage.read(login.id)
         if current is None or current.version != login.version:
             msg = "another process has changed this login meanwhile"
-            raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
+            raise StorageConflict(msg, hint=Hint("status", login.provider))
         said = Circumstances(http_status=error.status, oauth_error=error.oauth_error)
         code = canonical(error.oauth_error or "")
         about_us = code in ABOUT_CLIENT
@@ -559,7 +560,7 @@ class RefreshExchange:
         # some servers say so of a dead refresh token: from the second time on that is assumed
         if code in ABOUT_REQUEST or (about_us and not doubted):
             if error.hint is None:
-                error.hint = f"stayfast provider edit {login.provider}"
+                error.hint = Hint("provider edit", login.provider)
             trouble = self._setback(login, error.message, doubt=about_us)
             self._postpone(login, lease, Reason.PROVIDER_ERROR, trouble, said)
             return error
@@ -579,14 +580,14 @@ class RefreshExchange:
             return TokenRefreshFailed(
                 f"{login.provider} needs a new sign-in: {error.message}",
                 why="the tokens that the provider sent are not kept",
-                hint=f"stayfast login {login.provider}",
+                hint=Hint.sign_in(login),
             )
         because = error.oauth_error or f"HTTP {error.status}"
         return TokenRefreshFailed(
             f"{login.provider} needs a new sign-in: "
             f"the provider rejected the refresh token ({because})",
             why=self._before(login, again=again),
-            hint=f"stayfast login {login.provider}",
+            hint=Hint.sign_in(login),
         )
 
     @staticmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import StorageConflict, StorageError
+from ..hints import Hint
 from ..ports import Verdict
 from ..record import TokensNotSaved
 from ..table import State
@@ -70,7 +71,7 @@ class Jobs:
         outcome = self._carried(job)
         if isinstance(outcome, Verdict):  # only a poll ends with one
             msg = f"the job for login {job.login.short_id} came back without a login"
-            raise StorageConflict(msg, hint="stayfast status")
+            raise StorageConflict(msg, hint=Hint("status"))
         return outcome
 
     def _carried(self, job: Job) -> JobOutcome:
@@ -118,4 +119,4 @@ class Jobs:
         if current.state is State.AUTHENTICATED:
             return current
         msg = f"login {login.short_id} has changed meanwhile: it is {current.state.value}"
-        raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
+        raise StorageConflict(msg, hint=Hint("status", login.provider))

@@ -68,7 +68,7 @@ A refused answer (another login's ``state``, say) changes nothing but the audit 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -76,29 +76,20 @@ from typing import TYPE_CHECKING, Final
 from ..errors import (
     AuthFailed,
     CallbackRefused,
-    ConfigInvalid,
     LoginTimedOut,
     NotFound,
     StayfastError,
     TransportUnavailable,
 )
-from ..login_id import choose, is_full, no_login, normalise
+from ..hints import Hint
 from ..oauth.pasted import parse_callback
-from ..ports import SearchableStorage, TransportWanted
+from ..ports import TransportWanted
 from ..reasons import Reason, Refusal
-from ..record import (
-    DEFAULT_ACCOUNT,
-    Login,
-    Summary,
-    account_alias,
-    require_account_name,
-    state_alias,
-)
+from ..record import DEFAULT_ACCOUNT, Login, Summary, account_alias, state_alias
 from ..secret import Secret
 from ..table import State, Trigger
 from .begin import Begin
 from .jobs import Jobs
-from .ledger import Circumstances
 from .logout import Logout
 from .refresh import LEASE_WAIT, Refresh
 from .wait import Wait
@@ -106,7 +97,6 @@ from .wait import Wait
 if TYPE_CHECKING:
     from ..oauth.provider import OAuthConfig
     from ..ports import Lease, Session, Transport
-    from ..record import DeviceGrant
     from .dependencies import Dependencies
 
 DEFAULT_TIMEOUT: Final = 600.0
@@ -125,32 +115,6 @@ class Started:
 
     login: Login
     address: str
-
-    @property
-    def login_id(self) -> str:
-        """The full id: :meth:`Conductor.complete` and :meth:`Conductor.resume` go on by it."""
-        return self.login.id
-
-    @property
-    def user_code(self) -> str | None:
-        """What the user types at ``address``; ``None`` without the device flow (RFC 8628 §3.3)."""
-        grant = self._grant
-        return grant.user_code if grant else None
-
-    @property
-    def complete_address(self) -> str | None:
-        """``address`` with the code in it, for a QR code, where the provider gives one (§3.3.1)."""
-        grant = self._grant
-        return grant.verification_uri_complete if grant else None
-
-    @property
-    def expires_at(self) -> float | None:
-        """When the login ends by itself, POSIX seconds."""
-        return self.login.deadline
-
-    @property
-    def _grant(self) -> DeviceGrant | None:
-        return self.login.presentation.device if self.login.presentation else None
 
 
 class Conductor:
@@ -241,35 +205,14 @@ class Conductor:
         address = device.verification_uri if device else self._begin.address(login)
         if login.state is not State.AWAITING_CALLBACK or address is None:
             msg = f"login {login.short_id} is not waiting for its user"
-            raise NotFound(msg, hint=f"stayfast status {login.provider}")
+            raise NotFound(msg, hint=Hint("status", login.provider))
         return address
 
     def summaries(self) -> list[Summary]:
         """Every login, oldest first. This ends every login whose deadline has passed."""
-        return self._in_time(self._dependencies.storage.summaries())
-
-    def named(self, typed: str) -> Summary:
-        """The login whose id is, or begins with, ``typed``; it is ended if its deadline has passed.
-
-        A whole id is read directly, which costs the same however many logins there are.
-
-        Raises:
-            NotFound: No login has such an id, or several have.
-        """
-        storage, wanted = self._dependencies.storage, normalise(typed)
-        if is_full(wanted):
-            login = storage.read(wanted)
-            if login is None:
-                raise no_login(typed)
-            return self._in_time([login.summary()])[0]
-        if not wanted or not isinstance(storage, SearchableStorage):
-            return choose(self.summaries(), typed)
-        return choose(self._in_time(storage.beginning(wanted)), typed)
-
-    def _in_time(self, logins: Iterable[Summary]) -> list[Summary]:
         now = self._dependencies.clock.now()
         found: list[Summary] = []
-        for one in logins:
+        for one in self._dependencies.storage.summaries():
             over = one.pending and one.deadline is not None and one.deadline <= now
             ended = self._begin.end_overdue(one.id) if over else None
             found.append(ended.summary() if ended else one)
@@ -382,7 +325,7 @@ class Conductor:
         with self._held(login_id) as (login, lease):
             if not login.pending:
                 msg = f"login {login.short_id} is {login.state.value}: there is nothing to cancel"
-                raise NotFound(msg, hint=f"stayfast status {login.provider}")
+                raise NotFound(msg, hint=Hint("status", login.provider))
             return self._dependencies.ledger.advance(
                 login, Trigger.CANCEL, lease=lease, reason=Reason.USER_CANCELLED
             )
@@ -405,34 +348,6 @@ class Conductor:
             ledger.commit([*changes, moved])
             return moved.login
 
-    def rename(self, login_id: str, account: str) -> Login:
-        """Keep a finished login under another name from now on.
-
-        Raises:
-            ConfigInvalid: ``account`` cannot be a name, or another login of the provider has it.
-            NotFound: There is no such login.
-            IllegalTransition: It is not signed in, or its refresh is not finished.
-            LoginBusy: Another process has it in hand.
-        """
-        require_account_name(account)
-        storage, ledger = self._dependencies.storage, self._dependencies.ledger
-        with self._held(login_id) as (login, lease):
-            if login.account == account:
-                return login
-            if storage.find(account_alias(login.provider, account)) is not None:
-                raise ConfigInvalid(
-                    f"{login.provider} has an account {account[:40]!r} already",
-                    hint="stayfast account list",
-                )
-            return ledger.advance(
-                login,
-                Trigger.RENAME,
-                lease=lease,
-                reason=next((one for one in Reason if one == login.reason), None),  # it stands
-                circumstances=Circumstances(oauth_error=login.oauth_error),
-                account=account,
-            )
-
     # --- how -------------------------------------------------------------------------------------
 
     @contextmanager
@@ -449,7 +364,7 @@ class Conductor:
             login = storage.read(login_id)
             if login is None:
                 msg = f"there is no login {login_id[:4]}"
-                raise NotFound(msg, hint="stayfast list")
+                raise NotFound(msg, hint=Hint("list"))
             yield login, lease
 
     def _ask_and_wait(
@@ -521,7 +436,7 @@ class Conductor:
         refused = CallbackRefused(
             "that answer belongs to no login that waits for one; nothing was sent",
             reason=Refusal.WRONG_STATE.value,
-            hint="stayfast list",
+            hint=Hint("list"),
         )
         self._wait.refuse(None, refused, None)
         raise refused
@@ -530,7 +445,7 @@ class Conductor:
         refused = CallbackRefused(
             f"login {login.short_id} has not been shown to its user yet",
             reason=Refusal.NOT_WAITING.value,
-            hint=f"stayfast resume {login.short_id}",
+            hint=Hint("resume", login=login.short_id),
         )
         self._wait.refuse(login, refused, None)
         return refused
@@ -542,7 +457,7 @@ def _transport_of(login: Login) -> str | None:
 
 def _epitaph(login: Login) -> StayfastError:
     """Why a login that is over cannot be resumed."""
-    hint = f"stayfast login {login.provider}"
+    hint = Hint.sign_in(login)
     reason = login.reason or "unknown"
     if reason in {Reason.DEADLINE_PASSED, Reason.DEVICE_CODE_EXPIRED}:
         return LoginTimedOut(f"login {login.short_id} was not finished in time", hint=hint)

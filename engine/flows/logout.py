@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigInvalid, ConfigMissing, NetworkError, ProviderError, StorageConflict
+from ..hints import Hint
 from ..oauth.token_status import judge_revocation, revocation_request
 from ..reasons import Reason
 from ..record import account_alias
@@ -80,7 +81,7 @@ class Logout:
                 return LogoutResult(login=current or login)
             login = newer
         msg = f"other processes keep changing the login of {login.provider}"
-        raise StorageConflict(msg, hint=f"stayfast logout {login.provider}")
+        raise StorageConflict(msg, hint=Hint("logout", login.provider, account=login.account))
 
     def _sign_out(
         self, login: Login, tokens: OAuthTokens, lease: Lease, *, revoke: bool

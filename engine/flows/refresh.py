@@ -14,11 +14,12 @@ from ..errors import (
     TokenExpired,
     TokenRefreshFailed,
 )
+from ..hints import Hint
 from ..lifetime import eagerness, serves
 from ..oauth.provider_response import LONGEST_WAIT
 from ..oauth.tokens import DEFAULT_BUFFER
 from ..reasons import Reason
-from ..record import DEFAULT_ACCOUNT, Exchange, TokensNotSaved, account_alias
+from ..record import Exchange, TokensNotSaved, account_alias
 from ..table import State, Trigger
 from .unread import show_hint
 
@@ -50,9 +51,8 @@ class Refresh:
         """
         login = self._dependencies.storage.find(account_alias(provider, account))
         if login is None or login.tokens is None:
-            which = "" if account == DEFAULT_ACCOUNT else f" --account {account}"
             raise AuthRequired(
-                f"not signed in to {provider}", hint=f"stayfast login {provider}{which}"
+                f"not signed in to {provider}", hint=Hint("login", provider, account=account)
             )
         return login
 
@@ -198,7 +198,7 @@ class Refresh:
             current = storage.read(login.id)
             if current is None or current.tokens is None:
                 msg = f"login {login.short_id} was replaced or ended meanwhile"
-                raise StorageConflict(msg, hint=f"stayfast status {login.provider}")
+                raise StorageConflict(msg, hint=Hint("status", login.provider))
             if self._serves(current, seen, buffer, force=force):
                 return current
             self._heed(current, seen)
@@ -229,7 +229,7 @@ class Refresh:
 
     def _refresh(self, login: Login, lease: Lease, *, force: bool) -> Login:
         again = login.state is State.EXCHANGING  # its process stopped: the lease is ours
-        hint = f"stayfast login {login.provider}"
+        hint = Hint.sign_in(login)
         if login.state is State.REFRESH_FAILED and not force:
             raise _failed_before(login)
         tokens = login.tokens
@@ -255,17 +255,17 @@ def _failed_before(login: Login) -> TokenRefreshFailed:
     msg = (
         f"{login.provider} needs a new sign-in: the provider rejected the refresh token ({because})"
     )
-    return TokenRefreshFailed(msg, hint=f"stayfast login {login.provider}")
+    return TokenRefreshFailed(msg, hint=Hint.sign_in(login))
 
 
 def _postponed_before(login: Login, setback: Setback) -> NetworkError | ProviderError:
     """The error of a refresh that was postponed, for callers that waited for it."""
     if login.reason == Reason.PROVIDER_ERROR:
-        hint = f"stayfast provider edit {login.provider}"
+        hint = Hint("provider edit", login.provider)
         return ProviderError(setback.message, oauth_error=login.oauth_error, hint=hint)
-    hint = "try again in a while"
+    hint = Hint.note("try again in a while")
     if login.reason == Reason.ANSWER_UNREADABLE:
         hint = show_hint(login)
     elif setback.doubts > 1:
-        hint = f"stayfast login {login.provider}"
+        hint = Hint.sign_in(login)
     return NetworkError(setback.message, hint=hint)

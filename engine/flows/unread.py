@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ProviderError
+from ..hints import Hint
 from ..oauth.provider_response import may_hold_tokens
 from ..ports import HttpResponse
 from ..reasons import Reason
@@ -50,9 +51,9 @@ def as_it_came(answer: UnreadAnswer) -> HttpResponse:
     )
 
 
-def show_hint(login: Login) -> str:
+def show_hint(login: Login) -> Hint:
     """The command that prints the answer."""
-    return f"stayfast status --show-answer {login.short_id}"
+    return Hint("status --show-answer", login=login.short_id)
 
 
 def unread_error(login: Login) -> ProviderError:

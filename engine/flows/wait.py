@@ -15,6 +15,7 @@ from ..errors import (
     StayfastError,
     StorageError,
 )
+from ..hints import Hint
 from ..oauth.callback import Denial, validate_callback
 from ..oauth.device import slower
 from ..ports import PollDue, Verdict, VerdictKind
@@ -166,7 +167,7 @@ class Wait:
             reason=Reason.ACCESS_DENIED if declined else Reason.PROVIDER_ERROR,
             circumstances=Circumstances(oauth_error=denial.error),
         )
-        hint = f"stayfast login {login.provider}"
+        hint = Hint.sign_in(login)
         why = denial.description
         if declined:
             return AuthCancelled("the provider said no: access_denied", hint=hint, why=why)

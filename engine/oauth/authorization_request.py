@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ..errors import ConfigInvalid, ConfigMissing, IllegalTransition, TransportUnavailable
+from ..hints import Hint
 from .addresses import secure_address
 from .pkce import PKCEChallenge
 
@@ -40,20 +41,20 @@ def require_browser_login(config: OAuthConfig) -> None:
         TransportUnavailable: It has no authorization endpoint, or takes pushed requests only.
         ConfigInvalid: The endpoint is no ``https`` address.
     """
-    other = f"stayfast login {config.service_name} --via device"
+    other = Hint("login", config.service_name, "--via", "device")
     if not config.auth_url:
         raise TransportUnavailable(
             f"{config.title} has no authorization endpoint",
             hint=other
             if config.device_url
-            else f"stayfast provider edit {config.service_name} --auth-url https://…",
+            else Hint("provider edit", config.service_name, "--auth-url", "https://…"),
         )
     _require_secure(config)
     if config.par_required:
         raise TransportUnavailable(
             f"{config.title} takes pushed authorization requests only (RFC 9126),"
             " which Stayfast does not send",
-            hint=other if config.device_url else "stayfast help providers",
+            hint=other if config.device_url else Hint("help providers"),
         )
 
 
@@ -74,10 +75,10 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
     if not config.auth_url:
         raise ConfigMissing(
             f"{config.title} has no authorization endpoint",
-            hint=f"stayfast login {config.service_name} --via device",
+            hint=Hint("login", config.service_name, "--via", "device"),
         )
     if challenge.state is None:
-        raise IllegalTransition("this login has had its answer", hint="stayfast list")
+        raise IllegalTransition("this login has had its answer", hint=Hint("list"))
     _require_secure(config)
     parameters = {
         "response_type": "code",
@@ -103,5 +104,5 @@ def _require_secure(config: OAuthConfig) -> None:
     if not secure_address(config.auth_url):  # it is handed to a browser, and to the shell's opener
         raise ConfigInvalid(
             f"the authorization endpoint of {config.title} is not an https address",
-            hint=f"stayfast provider edit {config.service_name} --auth-url https://…",
+            hint=Hint("provider edit", config.service_name, "--auth-url", "https://…"),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus, urlencode
 
 from ..errors import ConfigMissing
+from ..hints import Hint
 from ..ports import HttpRequest
 from .authorization_request import require_client
 
@@ -44,7 +45,7 @@ def client_request(config: OAuthConfig, url: str, members: Mapping[str, str]) ->
         if not config.client_secret:
             raise ConfigMissing(
                 f"{config.title} wants a client secret and none is configured",
-                hint=f"stayfast provider edit {config.service_name} --client-secret-file FILE",
+                hint=Hint("provider edit", config.service_name, "--client-secret-file", "FILE"),
             )
         if method == "client_secret_basic":
             pair = f"{quote_plus(config.client_id)}:{quote_plus(config.client_secret)}"

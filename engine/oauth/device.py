@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigMissing, ProviderError
+from ..hints import Hint
 from ..record import DeviceGrant
 from ..secret import Secret
 from .addresses import secure_address
@@ -73,7 +74,7 @@ def device_request(config: OAuthConfig) -> HttpRequest:
     if not config.device_url:
         raise ConfigMissing(
             f"{config.title} has no device authorization endpoint",
-            hint=f"stayfast login {config.service_name} --via loopback",
+            hint=Hint("login", config.service_name, "--via", "loopback"),
         )
     members: dict[str, str] = {}
     if config.scopes:

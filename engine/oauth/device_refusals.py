@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ProviderError
+from ..hints import Hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +79,7 @@ def policy_refusal(
         f"{config.title} refused the device flow: {why}{number}",
         oauth_error=code,
         status=status,
-        hint=f"stayfast login {config.service_name} --via {other}",
+        hint=Hint("login", config.service_name, "--via", other),
     )
 
 

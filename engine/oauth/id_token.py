@@ -17,6 +17,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..errors import ConfigInvalid, NetworkError, ProviderError
+from ..hints import Hint
 from ..reasons import Reason
 from ..record import Identity
 from ..secret import Secret
@@ -179,13 +180,13 @@ class Identification:
         before = login.tokens.id_token if login.tokens else None
         if tokens.id_token is None or tokens.id_token == before:
             return Identified(tokens=tokens, identity=login.identity)
-        claims = claims_of(tokens.id_token)
+        claims = _unchecked(tokens.id_token)
         known = login.identity.subject if login.identity else None
         named = claims.get("sub")
         # the endpoint itself says so over TLS (§3.1.3.7, 6): that needs no signature
         if known is not None and isinstance(named, str) and named != known:
             raise refused(Reason.ID_TOKEN_OTHER_SUBJECT, "it is about another person")
-        first = claims_of(before) if before else {}
+        first = _unchecked(before) if before else {}
         nonce, issued = first.get("nonce"), first.get("iat")
         asked = Asked(
             nonce=Secret(nonce) if isinstance(nonce, str) and "nonce" in claims else None,
@@ -399,15 +400,12 @@ def _member(members: object, name: str) -> dict[str, object]:
 def _unreadable(config: OAuthConfig, name: str) -> ConfigInvalid:
     return ConfigInvalid(
         f"the parameter {name!r} of {config.title} cannot be read",
-        hint=f"stayfast provider edit {config.service_name}",
+        hint=Hint("provider edit", config.service_name),
     )
 
 
-def claims_of(id_token: str) -> dict[str, Any]:
-    """The claims of ``id_token``; empty if they cannot be read.
-
-    Its signature is not checked here: it was when the token came, or the claims prove nothing.
-    """
+def _unchecked(id_token: str) -> dict[str, Any]:
+    """The claims of ``id_token``, without a check of its signature; empty if they cannot be read."""
     payload = id_token.split(".")[1:2]
     try:
         text = b64decode((payload or [""])[0] + "==", altchars="-_")

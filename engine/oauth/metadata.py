@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import ConfigInvalid, NetworkError, ProviderError, StayfastError
+from ..hints import Hint
 from ..ports import HttpRequest
 from .addresses import secure_address
 from .provider import ASYMMETRIC, OAuthProvider
@@ -83,7 +84,7 @@ class ServerMetadata:
         raise ProviderError(
             f"this provider takes clients by {', '.join(methods)[:80]} only,"
             " which Stayfast does not support",
-            hint="stayfast provider add NAME --issuer … --auth-method METHOD",
+            hint=Hint("provider add", None, "NAME", "--issuer", "…", "--auth-method", "none"),
         )
 
     def require_feasible(self) -> None:
@@ -134,7 +135,7 @@ def metadata_requests(issuer: str) -> list[HttpRequest]:
     if parts is None or parts.query or parts.fragment:
         raise ConfigInvalid(
             "an issuer is an https address without query or fragment",
-            hint="stayfast provider add NAME --issuer https://…",
+            hint=Hint("provider add", None, "NAME", "--issuer", "https://…"),
         )
     path = parts.path.rstrip("/")
     paths = [
@@ -220,7 +221,8 @@ def discover(http: Http, issuer: str) -> ServerMetadata:
     raise ProviderError(
         f"no usable metadata was found for {urlsplit(issuer).hostname}: "
         f"{problem.message if problem else 'no answer'}",
-        hint=(problem and problem.hint) or "stayfast provider add NAME --auth-url … --token-url …",
+        hint=(problem and problem.hint)
+        or Hint("provider add", None, "NAME", "--auth-url", "…", "--token-url", "…"),
     ) from problem
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import ConfigInvalid
+from ..hints import Hint
 
 ClientAuthentication: TypeAlias = Literal[
     "auto", "auto_post", "none", "client_secret_basic", "client_secret_post"
@@ -128,7 +129,7 @@ class OAuthProvider:
         for name in self.token_request_headers:
             if name.strip().lower() in _OUR_HEADERS:
                 msg = f"the header {name[:40]!r} cannot be configured"
-                raise ConfigInvalid(msg, hint="stayfast help providers")
+                raise ConfigInvalid(msg, hint=Hint("help providers"))
 
     def _check_parameters(self) -> None:
         """Refuse request parameters that are ours, by whichever setting they come."""
@@ -188,9 +189,9 @@ class OAuthConfig(OAuthProvider):
         for name in data:
             if name not in known:
                 msg = f"unknown provider setting {name!r}"
-                raise ConfigInvalid(msg, hint="stayfast help providers")
+                raise ConfigInvalid(msg, hint=Hint("help providers"))
         if "service_name" not in data:
-            raise ConfigInvalid("a provider without a name", hint="stayfast help providers")
+            raise ConfigInvalid("a provider without a name", hint=Hint("help providers"))
         return cls(**{name: _frozen(value) for name, value in data.items()})
 
 
@@ -264,13 +265,13 @@ def _check(name: str, value: object) -> None:
         fine = fine and (name != "service_name" or value != "")
     if not fine:
         msg = f"the provider setting {name!r} has a value that cannot be right"
-        raise ConfigInvalid(msg, hint="stayfast help providers")
+        raise ConfigInvalid(msg, hint=Hint("help providers"))
 
 
 def _ours(name: str) -> ConfigInvalid:
     return ConfigInvalid(
         f"the parameter {name[:40]!r} is set by Stayfast and cannot be configured",
-        hint="stayfast help providers",
+        hint=Hint("help providers"),
     )
 
 

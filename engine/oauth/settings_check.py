@@ -13,6 +13,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Final, cast
 
 from ..errors import ConfigInvalid
+from ..hints import Hint
 
 if TYPE_CHECKING:
     from .provider import OAuthProvider
@@ -76,4 +77,4 @@ def _texts(provider: OAuthProvider) -> Iterator[tuple[str, str]]:
 
 
 def _wrong(setting: str, why: str) -> ConfigInvalid:
-    return ConfigInvalid(f"the provider setting {setting} {why}", hint="stayfast help providers")
+    return ConfigInvalid(f"the provider setting {setting} {why}", hint=Hint("help providers"))

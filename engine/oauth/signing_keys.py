@@ -11,6 +11,7 @@ from joserfc.jwk import OctKey, import_key
 from joserfc.jws import JWSRegistry, extract_compact
 
 from ..errors import ConfigInvalid, NetworkError, ProviderError
+from ..hints import Hint
 from ..ports import HttpRequest
 from ..reasons import Reason
 from .addresses import secure_address
@@ -100,7 +101,7 @@ def require_algorithm(config: OAuthConfig) -> None:
         listed = ", ".join(config.id_token_algorithms) or "none that is known here"
         raise ConfigInvalid(
             f"the ID tokens of {config.title} cannot be checked: id_token_algorithms is {listed}",
-            hint=f"stayfast provider edit {config.service_name}",
+            hint=Hint("provider edit", config.service_name),
         )
 
 

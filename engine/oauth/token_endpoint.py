@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..errors import AuthRequired, ConfigMissing, NetworkError, ProviderError
-from ..record import DEFAULT_ACCOUNT
+from ..hints import Hint
 from .client_authentication import client_request
 from .provider_response import error_code, judge, server_date
 from .tokens import OAuthTokens, printable
@@ -32,7 +32,7 @@ def token_endpoint(config: OAuthConfig) -> str:
     if not config.token_url:
         raise ConfigMissing(
             f"the token endpoint of {config.title} is not known",
-            hint=f"stayfast provider edit {config.service_name}",
+            hint=Hint("provider edit", config.service_name),
         )
     return config.token_url
 
@@ -92,19 +92,18 @@ def bearer_token(login: Login) -> str:
             token may not have (RFC 6749 §7.1, appendix A.12).
     """
     tokens, name = login.tokens, login.provider
-    which = "" if login.account == DEFAULT_ACCOUNT else f" --account {login.account}"
     if tokens is None:
-        raise AuthRequired(f"not signed in to {name}", hint=f"stayfast login {name}{which}")
+        raise AuthRequired(f"not signed in to {name}", hint=Hint.sign_in(login))
     if not tokens.access_token or not printable(tokens.access_token):
         problem = "it has characters that no token may have"
     elif not understood(login.config, tokens.token_type):
         problem = "it is of a type that is not understood"
     else:
         return tokens.access_token
-    again = f"refresh {name}{which}" if tokens.refresh_token else f"login {name}{which} --new"
-    raise AuthRequired(
-        f"the stored access token for {name} cannot be used: {problem}", hint=f"stayfast {again}"
-    )
+    again = Hint.sign_in(login, "--new")
+    if tokens.refresh_token:
+        again = Hint("refresh", name, account=login.account)
+    raise AuthRequired(f"the stored access token for {name} cannot be used: {problem}", hint=again)
 
 
 def judge_token_response(

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
+from ...engine.hints import Hint
 from ...engine.oauth.tokens import printable
 from ...storage.paths import absolute, named_directory
 from ..assembly import Assembly
@@ -121,7 +122,7 @@ class App:
         if len(names) == 1:
             return names.pop()
         if not names:
-            raise AuthRequired("no provider is signed in", hint="stayfast login PROVIDER")
+            raise AuthRequired("no provider is signed in", hint=Hint("login", None, "PROVIDER"))
         raise NotFound(
             f"several providers are signed in: {', '.join(sorted(names))}",
             hint="name one of them",

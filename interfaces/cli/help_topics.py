@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from ...engine.errors import NotFound
+from ...engine.hints import Hint
 from ...engine.oauth.callback import printable
 from ...engine.table import TABLE, State
 from ...storage.postgres.driver import GRANTS
@@ -212,4 +213,4 @@ def help_command(app: App, *, topic: str | None) -> None:
         with click.Context(command, info_name=topic, parent=root) as context:
             app.terminal.answer(command.get_help(context))
     else:
-        raise NotFound(f"there is no page {topic[:40]!r}", hint="stayfast help")
+        raise NotFound(f"there is no page {topic[:40]!r}", hint=Hint("help"))

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from ...engine.errors import StayfastError
+from ...engine.hints import Hint
 from ...storage.host import app_version
 from .app import App, global_options
 from .commands.audit import audit
@@ -160,7 +161,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
     finally:
         app.report_failed_sinks()
     if not was_open:  # the caller closed it: `>&-`
-        app.terminal.error(_Unexpected("standard output is closed", hint="stayfast --help"))
+        app.terminal.error(_Unexpected("standard output is closed", hint=Hint("--help")))
         return 1
     return outcome if isinstance(outcome, int) else 0
 

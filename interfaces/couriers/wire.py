@@ -13,6 +13,7 @@ from ...engine.audit.events import Recorded
 from ...engine.codec import decode_login, encode_login
 from ...engine.errors import StayfastError
 from ...engine.flows.job import Job, JobKind
+from ...engine.hints import Hint
 from ...engine.ports import Lease, Verdict, VerdictKind
 from ...engine.reasons import Refusal
 from ...engine.record import Login, TokensNotSaved
@@ -170,7 +171,10 @@ def _error_members(error: StayfastError) -> dict[str, Any]:
     # an error of a third party's class is sent as its nearest base class of ours
     kind = next(k for k in type(error).__mro__ if _KINDS.get(k.__name__) is k)
     members: dict[str, Any] = {"class": kind.__name__, "message": error.message}
-    for name in ("hint", "why", *_BESIDES):
+    if error.hint is not None:
+        members["hint"] = str(error.hint)
+        members["advice"] = error.hint.members()
+    for name in ("why", *_BESIDES):
         value = getattr(error, name, None)
         if value is not None:
             members[name] = value
@@ -182,7 +186,9 @@ def _error_members(error: StayfastError) -> dict[str, Any]:
 
 def _error(members: Mapping[str, Any]) -> StayfastError:
     kind = _KINDS[members["class"]]
-    besides = {name: members[name] for name in ("hint", *_BESIDES) if name in members}
+    besides = {name: members[name] for name in _BESIDES if name in members}
+    if "hint" in members:
+        besides["hint"] = Hint.of_members(members["hint"], members["advice"])
     if "login" in members:
         besides["login"] = decode_login(members["login"])
     error: StayfastError = kind(members["message"], **besides)

@@ -20,6 +20,7 @@ from struct import pack
 from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import ConfigInvalid
+from ...engine.hints import Hint
 from ..keys.sealing import KEY_OCTETS, expand, seal, unseal
 
 if TYPE_CHECKING:
@@ -88,5 +89,6 @@ def parse_key(text: str) -> tuple[int, bytes]:
         return int(first), octets
     except ValueError as error:
         raise ConfigInvalid(
-            "this is not the verification key of a log", hint="stayfast audit forward-secure --help"
+            "this is not the verification key of a log",
+            hint=Hint("audit forward-secure", None, "--help"),
         ) from error

@@ -22,6 +22,7 @@ from ...engine.audit.events import (
     text_of,
 )
 from ...engine.errors import Damaged
+from ...engine.hints import Hint
 from ..keys.sealing import hmac
 from ..vault.integrity import read_head
 from .forward_keys import take_key
@@ -111,7 +112,7 @@ def _read_aside(
 
 def _not_as_written(seq: int) -> Damaged:
     return Damaged(
-        f"record {seq} of the audit log is not as it was written", hint="stayfast audit verify"
+        f"record {seq} of the audit log is not as it was written", hint=Hint("audit verify")
     )
 
 
@@ -157,7 +158,7 @@ def read_events(connection: Database, keys: Keys, *, after: int, limit: int) -> 
             members = members_of_text(text)
         except (Damaged, NotAnEvent) as error:
             raise Damaged(
-                f"record {seq} of the audit log does not open", hint="stayfast audit verify"
+                f"record {seq} of the audit log does not open", hint=Hint("audit verify")
             ) from error
         found.append(Recorded(seq, members, link, mac, keys.name))
         link = mac

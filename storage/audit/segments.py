@@ -14,6 +14,7 @@ from ...engine.audit.findings import records
 from ...engine.audit.histories import Histories
 from ...engine.audit.verifier import ChainWalk
 from ...engine.errors import ConfigInvalid, Damaged
+from ...engine.hints import Hint
 from ...engine.table import State
 from ..host import CLOCK, origin
 from ..vault.integrity import read_head
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ..vault.database import Database
     from ..vault.integrity import Head
 
-_HELP: Final = "stayfast audit verify"
+_HELP: Final = Hint("audit verify")
 
 
 def sound_end(connection: Database, head: Head) -> bool:
@@ -82,7 +83,7 @@ def go_forward_secure(connection: Database, keys: Keys, head: Head) -> tuple[Hea
     if head.forward:
         raise ConfigInvalid(
             f"the log is forward-secure since record {head.forward}",
-            hint="stayfast audit verify --forward-key FILE",
+            hint=Hint("audit verify", None, "--forward-key", "FILE"),
         )
     head, key = begin(keys, head)
     event = Event(

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 from ...engine.errors import Damaged, StorageError
+from ...engine.hints import Hint
 from .sealing import KEY_OCTETS, hmac
 from .slots import KeyMissing
 
@@ -30,7 +31,7 @@ PATIENCE_AT_TERMINAL: Final = 60.0
 """Seconds for a keyring that may show a prompt: time to type a password."""
 
 _WITHOUT: Final = "export STAYFAST_STORE=file"
-_MEND: Final = "stayfast store mend"
+_MEND: Final = Hint("store mend")
 _CHECK: Final = 4  # octets of a checksum: another program may have written under our name
 _ALLOWED: Final = {
     "linux": ("keyring.backends.SecretService:Keyring", "keyring.backends.kwallet:DBusKeyring"),

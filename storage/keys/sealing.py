@@ -24,6 +24,7 @@ except (ImportError, AttributeError):  # moved by a newer release
     )
 
 from ...engine.errors import Damaged
+from ...engine.hints import Hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 RECORD = 1
 KEY_OCTETS = 32
 _NONCE_OCTETS = 12
-_HELP = "stayfast store mend"
+_HELP = Hint("store mend")
 
 
 def hmac(key: bytes, message: bytes) -> bytes:

@@ -6,6 +6,7 @@ import os
 from binascii import a2b_base64, b2a_base64
 
 from ...engine.errors import Damaged, StorageError
+from ...engine.hints import Hint
 from ..paths import leading_to
 from ..private_file import (
     CONFIG_VARIABLE,
@@ -40,7 +41,7 @@ _MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = (
     10,
     16,
 )  # a hostile header must not fill memory
-_MEND = "stayfast store mend"
+_MEND = Hint("store mend")
 _KEYFILE_HEAD = b"stayfast key 1\n"
 
 
@@ -136,7 +137,7 @@ def _wrong_key(slot: Slot) -> StorageError:
     message = f"the key found in the {slot.kind} is not the key of this vault"
     if slot.kind in {KEYFILE, KEYRING}:  # we put it there: the right one is lost
         return Damaged(message, hint=_MEND)
-    return StorageError(message, hint="stayfast help storage")
+    return StorageError(message, hint=Hint("help storage"))
 
 
 def _slot_key(

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import ConfigInvalid, StorageError
+from ...engine.hints import Hint
 from ..vault.header import Slot
 from .keyring import KeyringKey
 from .outside import KEY_COMMAND
@@ -114,7 +115,7 @@ class KeySources:
             # once the rows are sealed under a key that does not come back, they are lost
             if self.root_of(after) != root:
                 raise StorageError(
-                    f"the new key did not come back from the {kind}", hint="stayfast store info"
+                    f"the new key did not come back from the {kind}", hint=Hint("store info")
                 )
             return after
 

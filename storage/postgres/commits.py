@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from ...engine.errors import Damaged, OutcomeUnknown, StorageConflict
+from ...engine.hints import Hint
 from ..audit.rows import append_event, append_text
 from ..audit.segments import prune, set_aside
 from ..host import CLOCK
@@ -183,11 +184,11 @@ class Commits:
         except psycopg.errors.UniqueViolation as error:
             if error.diag.table_name == "audit":
                 raise Damaged(
-                    "the audit log goes on where it should end", hint="stayfast audit set-aside"
+                    "the audit log goes on where it should end", hint=Hint("audit set-aside")
                 ) from error
             raise StorageConflict(
                 "another login of the same account was finished at the same time",
-                hint="stayfast status",
+                hint=Hint("status"),
             ) from error
         except psycopg.Error as error:
             if written is not None and in_doubt(error):
@@ -219,7 +220,7 @@ class Commits:
             raise OutcomeUnknown(
                 "the PostgreSQL server went away while it was written to; "
                 "what is durable is unknown",
-                hint="stayfast status",
+                hint=Hint("status"),
             ) from error
 
 

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ...engine.errors import Fenced, LoginBusy, StorageError
+from ...engine.hints import Hint
 from ...engine.ports import LEASE_OUTLASTS, Lease
 from ..host import CLOCK
 from .connections import Connection, Connections
@@ -145,7 +146,7 @@ class LeaseRows:
             free = holder is None or bool(holder[0])
             left = deadline - CLOCK.monotonic()
             if left <= 0 or (not free and until is not None and until()):
-                raise LoginBusy(f"login {login_id[:4]} {_handled(holder)}", hint="stayfast status")
+                raise LoginBusy(f"login {login_id[:4]} {_handled(holder)}", hint=Hint("status"))
             if not free:  # a random part, so that hosts that began together do not ask together
                 CLOCK.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
                 pause = min(pause * 2, longest)
@@ -189,7 +190,7 @@ def fenced(login_id: str) -> Fenced:
     """The error that another process has the lease of ``login_id`` now."""
     return Fenced(
         f"login {login_id[:4]} has been taken over by another process meanwhile",
-        hint="stayfast status",
+        hint=Hint("status"),
     )
 
 

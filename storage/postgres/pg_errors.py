@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from ...engine.errors import Damaged, StorageError, StorageFull
+from ...engine.hints import Hint
 
 if TYPE_CHECKING:
     from .address import Address
 
-_HELP: Final = "stayfast help storage"
+_HELP: Final = Hint("help storage")
 # SQLSTATE codes or their beginnings (PostgreSQL manual, appendix A)
 _AWAY: Final = ("57P01", "57P02", "57P03", "08", "53300")  # shut down, starting, cut off, crowded
 _AGAIN: Final = ("40001", "40P01", "25P03")  # rolled back by the server: it may be done again

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from ...engine.errors import NewerFormat, StorageError
+from ...engine.hints import Hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,7 @@ def prepare(connection: Connection, schema: str, finish: Callable[[], None]) -> 
     except psycopg.errors.InsufficientPrivilege as error:
         raise StorageError(
             f"the tables of Stayfast are not in schema {schema}, and this user may not make them",
-            hint="stayfast help storage",
+            hint=Hint("help storage"),
         ) from error
 
 

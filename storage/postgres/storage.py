@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.audit.verifier import check_lines
-from ...engine.codec import decode_login
-from ...engine.errors import Damaged, LoginBusy, StorageError
+from ...engine.codec import decode_login, decode_summary
+from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
+from ...engine.hints import Hint
 from ...engine.ports import Lease
 from ..arrivals import Arrivals
 from ..audit.check import check_log, file_keys
@@ -33,7 +34,6 @@ from ..private_file import CONFIG_VARIABLE
 from ..vault.file import open_secret, row_by_alias, row_by_id
 from ..vault.handover import HandedSources, Handover
 from ..vault.header import Header, decode_header
-from ..vault.login_rows import summaries_in
 from ..vault.opener import VaultOpener
 from ..vault.rollback import RollbackMarker
 from ..vault.schema import begin_log
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _NOTICEABLE: Final = 0.005  # seconds of a wait in which another process may have done our work
-_HELP: Final = "stayfast help storage"
+_HELP: Final = Hint("help storage")
 
 
 class PostgresStorage:
@@ -207,16 +207,10 @@ class PostgresStorage:
         def work(database: Executor, keys: Keys) -> list[Summary]:
             self._tamper_check.look(database, keys)
             self._tamper_check.vouch(database, keys, None)  # a list must not be short in silence
-            return list(summaries_in(database, keys))
+            return list(_summaries(database, keys))
 
         self._bring_all_in()
         return sorted(self._as_they_will_be(self._reading(work)), key=lambda one: one.created_at)
-
-    def beginning(self, prefix: str) -> Iterable[Summary]:
-        """See :meth:`stayfast.engine.ports.SearchableStorage.beginning`."""
-        self._bring_all_in()
-        found = self._reading(lambda database, keys: list(summaries_in(database, keys, prefix)))
-        return list(self._as_they_will_be(found))
 
     def _as_they_will_be(self, saved: list[Summary]) -> Iterator[Summary]:
         keys = self._opener.keys()
@@ -331,7 +325,7 @@ class PostgresStorage:
             if waited > _NOTICEABLE and until is not None and until():
                 raise LoginBusy(
                     f"login {login_id[:4]} was handled by another process meanwhile",
-                    hint="stayfast status",
+                    hint=Hint("status"),
                 )
             left = max(0.0, wait - waited)
             lease = self._leases.acquire(login_id, wait=left, host_lock=host_lock, until=sooner)
@@ -407,6 +401,16 @@ def _say_nothing(line: str) -> None:
     del line
 
 
+def _summaries(database: Executor, keys: Keys) -> Iterator[Summary]:
+    for login, version, state, meta in database.execute(
+        "SELECT id, version, state, meta FROM login"
+    ):
+        try:
+            yield decode_summary(keys.open_row("meta", login, version, state, meta))
+        except (Damaged, NewerFormat):
+            continue
+
+
 class PostgresOpener:
     """Opens the database once per process. The first process makes what is missing.
 
@@ -471,12 +475,12 @@ class PostgresOpener:
             self.created.append(created)
         found = connection.execute("SELECT body, mac FROM header").fetchone()
         if found is None:
-            raise Damaged("the header of the database is gone", hint="stayfast help storage")
+            raise Damaged("the header of the database is gone", hint=Hint("help storage"))
         header = decode_header(bytes(found[0]))
         keys = self._slots.keys(header)
         read_audit_keys(Executor(connection), keys)
         if bytes(found[1]) != keys.header_mac(header.body):
-            raise Damaged("the header of the database was changed", hint="stayfast help storage")
+            raise Damaged("the header of the database was changed", hint=Hint("help storage"))
         return keys
 
     def _create(self, connection: Connection) -> list[tuple[Header, Recorded]]:
@@ -487,7 +491,7 @@ class PostgresOpener:
         if connection.execute("SELECT one FROM header").fetchone() is not None:
             return []
         if not self._makes:
-            raise StorageError("the tables of the logins have gone", hint="stayfast status")
+            raise StorageError("the tables of the logins have gone", hint=Hint("status"))
         header, keys = self._slots.new_header()
         body = header.encode()
         database = Executor(connection)

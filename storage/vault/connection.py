@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
+from ...engine.hints import Hint
 from ..locks import locked
 from ..private_file import ensure_directory
 from .file import DATABASE, gone, open_database, read_second_header
@@ -205,7 +206,7 @@ class VaultConnection:
                 return connection, keys
             connection.execute("ROLLBACK")  # at most once: a new key needs the lock that we hold
             opened = self._open()
-        raise StorageError("the vault has gone", hint="stayfast status")
+        raise StorageError("the vault has gone", hint=Hint("status"))
 
     def _second_header(self, keys: Keys) -> None:
         """Bring the copy of the header up to date, if this or a process that died changed it."""

@@ -13,6 +13,7 @@ except ImportError:  # a Python that calls it otherwise
     import sqlite3  # type: ignore[no-redef]  # the same thing by its public name
 
 from ...engine.errors import Damaged, NewerFormat, StorageError
+from ...engine.hints import Hint
 from ..private_file import check_private, directory_exists, read_private
 from .header import FORMAT, decode_copy, decode_header
 
@@ -71,7 +72,7 @@ def open_database(directory: str) -> sqlite3.Connection | None:
     except sqlite3.Error as error:
         if not os.path.lexists(path):  # it was set aside since it was checked
             return None
-        raise StorageError(f"cannot open {path}: {error}", hint="stayfast store mend") from error
+        raise StorageError(f"cannot open {path}: {error}", hint=Hint("store mend")) from error
     connection.text_factory = _text
     return connection
 
@@ -96,7 +97,7 @@ def gone(directory: str) -> Damaged | None:
     if any(os.path.lexists(os.path.join(place, DATABASE)) for place in set_aside(directory)):
         return Damaged(
             f"there is no vault in {directory}, and one with logins was set aside there",
-            hint="stayfast store mend",
+            hint=Hint("store mend"),
         )
     try:
         if read_second_header(directory) is None:
@@ -108,7 +109,7 @@ def gone(directory: str) -> Damaged | None:
     return Damaged(
         f"{os.path.join(directory, DATABASE)} has gone, and with it all logins; the rest of the "
         "vault is still there",
-        hint="stayfast store mend",
+        hint=Hint("store mend"),
     )
 
 
@@ -168,7 +169,7 @@ def headers(connection: sqlite3.Connection, directory: str) -> Iterator[tuple[He
         raise (
             problem
             or newer
-            or Damaged("the header of the vault cannot be read", hint="stayfast store mend")
+            or Damaged("the header of the vault cannot be read", hint=Hint("store mend"))
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...engine.errors import StorageError
+from ...engine.hints import Hint
 from ..keys.keyring import KeyringKey
 from ..keys.sources import KeySources
 
@@ -90,7 +91,7 @@ class HandedSources(KeySources):
             StorageError: It is another storage, or no slot of its new key opens here.
         """
         if header.store != self._handover.store:
-            raise StorageError("this is another storage than before", hint="stayfast status")
+            raise StorageError("this is another storage than before", hint=Hint("status"))
         if header.epoch == self._handover.epoch:
             return self._handover.root
         return super().root_of(header)

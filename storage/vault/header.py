@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ...engine import cbor
 from ...engine.errors import Damaged, NewerFormat
+from ...engine.hints import Hint
 from ..keys.sealing import Keys, hmac, seal, unseal
 
 TYPE_CHECKING = False
@@ -216,7 +217,7 @@ def decode_header(data: bytes) -> Header:
         raise Damaged("the header of the vault cannot be read", hint=_MEND) from error
 
 
-_MEND = "stayfast store mend"
+_MEND = Hint("store mend")
 
 
 def keys_of(header: Header, root: bytes) -> Keys:

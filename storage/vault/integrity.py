@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...engine import cbor
 from ...engine.errors import Damaged
+from ...engine.hints import Hint
 from .tree import head_members, leaves_of, root_of, tags_of, tree_of, write_leaves
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _READ: Final = "SELECT body, mac FROM head"
 _READ_TO_WRITE: Final = "SELECT body, mac FROM head FOR UPDATE"
-_HELP: Final = "stayfast store mend"
+_HELP: Final = Hint("store mend")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,42 +1,22 @@
-"""The rows of logins: the change of one is written into its row, and lists are read from theirs."""
+"""Writes the change of one login into its row."""
 
 from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from ...engine.codec import decode_summary, encode_login
-from ...engine.errors import Damaged, NewerFormat, StorageConflict
+from ...engine.codec import encode_login
+from ...engine.errors import Damaged, StorageConflict
+from ...engine.hints import Hint
 from .tree import leaves_of, tags_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ...engine.ports import Change
-    from ...engine.record import Login, Summary
+    from ...engine.record import Login
     from ..keys.sealing import Keys
     from .database import Database
     from .integrity import Head
-
-_AFTER_ALL_IDS: Final = "~"
-
-
-def summaries_in(connection: Database, keys: Keys, prefix: str = "") -> Iterator[Summary]:
-    """The logins whose ids begin with ``prefix``. Rows that do not open are left out.
-
-    The database finds them by its index. That a row is the last one that was saved is not shown here.
-    """
-    found = connection.execute(
-        "SELECT id, version, state, meta FROM login WHERE id >= ? AND id < ?",
-        (prefix, prefix + _AFTER_ALL_IDS),
-    )
-    # read at once: a caller that stops between two rows must not hold up a writer
-    for login, version, state, meta in list(found):
-        try:
-            yield decode_summary(keys.open_row("meta", login, version, state, meta))
-        except (Damaged, NewerFormat):
-            continue
 
 
 def put_login(connection: Database, keys: Keys, head: Head, change: Change) -> Head:
@@ -59,7 +39,7 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
     if (found[0] if found else 0) != login.version - 1:
         raise StorageConflict(
             f"login {login.short_id} has been changed by another process",
-            hint=f"stayfast status {login.provider}",
+            hint=Hint("status", login.provider),
         )
     meta, secret = encode_login(login)
     names = (login.id, login.version, login.state.value)
@@ -78,7 +58,7 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
     except sqlite3.IntegrityError as error:
         raise StorageConflict(
             f"another login of {login.provider} was finished at the same time",
-            hint=f"stayfast status {login.provider}",
+            hint=Hint("status", login.provider),
         ) from error
     digest = keys.row_digest(*names, tags_of(index, meta, secret))
     head = head.with_row(leaves_of(login.id, index), digest)
@@ -89,6 +69,4 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
         digest = keys.row_digest(login.id, version, state, tags_of(index, meta, secret))
         return head.without_row(leaves_of(login.id, index), digest)
     except (TypeError, AttributeError) as error:  # SQLite keeps any type in any column
-        raise Damaged(
-            "the login that was there is not one of ours", hint="stayfast list"
-        ) from error
+        raise Damaged("the login that was there is not one of ours", hint=Hint("list")) from error

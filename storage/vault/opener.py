@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from ...engine.errors import Damaged, StorageError
+from ...engine.hints import Hint
 from ..audit.keys import read_audit_keys
 from ..host import CLOCK
 from ..keys.keyring import KeyringKey
@@ -219,7 +220,7 @@ class VaultOpener:
         return f"file:{_SAID.get(kinds[0], kinds[0])}" if kinds else "file"
 
 
-_MEND: Final = "stayfast store mend"
+_MEND: Final = Hint("store mend")
 _SAID: Final = {KEYFILE: "key file"}
 
 

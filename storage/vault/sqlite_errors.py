@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from ...engine.errors import Damaged, OutcomeUnknown, StorageError, StorageFull
+from ...engine.hints import Hint
 
 _NO_SUCH_TABLE: Final = 1
 _FULL: Final = 13
@@ -20,7 +21,7 @@ _IOERR: Final = 10
 _CORRUPT: Final = frozenset({11, 26})  # malformed; not a database
 _READONLY: Final = frozenset({8, 14})  # read-only; cannot open
 _BUSY: Final = frozenset({5, 6})
-_MEND: Final = "stayfast store mend"
+_MEND: Final = Hint("store mend")
 
 
 @contextmanager
@@ -52,16 +53,16 @@ def _translate(error: sqlite3.Error, *, committing: bool) -> StorageError:
     if code in _BUSY:
         return StorageError("another program holds the vault", hint="try again in a while")
     return StorageError(
-        f"the vault cannot be used (SQLite error {code})", hint="stayfast help storage"
+        f"the vault cannot be used (SQLite error {code})", hint=Hint("help storage")
     )
 
 
 def _failing_disk(*, committing: bool) -> StorageError:
     if not committing:
-        return StorageError("the disk failed while the vault was used", hint="stayfast status")
+        return StorageError("the disk failed while the vault was used", hint=Hint("status"))
     return OutcomeUnknown(
         "the disk failed while the vault was written; what is durable is unknown",
-        hint="stayfast status",
+        hint=Hint("status"),
     )
 
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from ...engine import cbor
 from ...engine.errors import Damaged
+from ...engine.hints import Hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     Found: TypeAlias = "tuple[Row | None, bool, int]"
 
 MODULUS = 1 << 256
-_HELP = "stayfast store mend"
+_HELP = Hint("store mend")
 _FAN = 36  # ids are written in letters and digits: one character is one step down
 _ID_STEPS = 3
 _ID_LEAVES: int = _FAN**_ID_STEPS

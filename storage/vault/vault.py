@@ -80,6 +80,7 @@ from ...engine.errors import (
     StorageError,
     StorageFull,
 )
+from ...engine.hints import Hint
 from ...engine.ports import Lease
 from ...engine.record import account_alias
 from ..arrivals import Arrivals, arrived
@@ -97,7 +98,7 @@ from .file import set_aside as set_aside_places
 from .handover import Handover, lock_path
 from .info import VaultInfo, vault_info_of
 from .integrity import Head, keep_head, read_head
-from .login_rows import put_login, put_record, summaries_in
+from .login_rows import put_login, put_record
 from .rekey import rekey
 from .repair import (
     Mended,
@@ -128,7 +129,7 @@ if TYPE_CHECKING:
     from .tree import Found
 
 T = TypeVar("T")
-_HELP: Final = "stayfast store mend"
+_HELP: Final = Hint("store mend")
 _CHECKED_AT_ONCE: Final = 512  # rows up to which a new login waits for all of them to be compared
 
 
@@ -250,19 +251,6 @@ class Vault:
                     yield decode_summary(keys.open_row("meta", login, version, state, meta))
                 except (Damaged, NewerFormat):
                     continue
-
-    def beginning(self, prefix: str) -> Iterable[Summary]:
-        """See :meth:`stayfast.engine.ports.SearchableStorage.beginning`."""
-        return self._settled(lambda: list(self._beginning(prefix)))
-
-    def _beginning(self, prefix: str) -> Iterator[Summary]:
-        with self._reading() as opened:
-            if opened is None:
-                return
-            waiting = self._arrivals.waiting(opened[1])
-            for one in summaries_in(*opened, prefix):
-                kept = self._arrivals.login(opened[1], one.id, None) if one.id in waiting else None
-                yield kept.summary() if kept is not None and kept.version > one.version else one
 
     def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.events`."""
@@ -563,12 +551,10 @@ class Vault:
         self._bring_all_in()
         with self._vault_connection.writing() as (connection, keys):
             if self._arrivals.waiting(keys):  # sealed under the key that is to go
-                raise StorageError(
-                    "tokens that have arrived wait to be saved", hint="stayfast status"
-                )
+                raise StorageError("tokens that have arrived wait to be saved", hint=Hint("status"))
             before = self._vault_connection.header
             if before is None:
-                raise StorageError("there is no vault yet", hint="stayfast login")
+                raise StorageError("there is no vault yet", hint=Hint("login", None, "PROVIDER"))
             rekey(connection, before, keys, self._key_sources.moving_to(kind, passphrase))
         self._vault_connection.forget_keys()
         self.probe()  # opened by its new key; the copy of the header follows

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from ...engine.errors import ConfigInvalid, TransportUnavailable
+from ...engine.hints import Hint
 from ...engine.oauth.addresses import loopback_host
 from ...engine.oauth.settings_check import RESPONSE_PARAMETERS
 
@@ -108,7 +109,7 @@ def _require_usable(redirect: Redirect) -> None:
         if name.strip().lower() in RESPONSE_PARAMETERS:
             raise ConfigInvalid(
                 f"redirect_uri has {name[:40]!r} in its query, a parameter of the provider's answer",
-                hint="stayfast help providers",
+                hint=Hint("help providers"),
             )
 
 
@@ -154,9 +155,7 @@ def parse_redirect(address: str, ports: tuple[int, ...]) -> Redirect:
     bare = written.strip("[]")
     odd = not address.isprintable() or set(address) & set(" \\@#") or rest.endswith("?")
     if not host or not parts.scheme or odd or bare.lower() != host:
-        raise ConfigInvalid(
-            f"{address!r} is not a redirect address", hint="stayfast help providers"
-        )
+        raise ConfigInvalid(f"{address!r} is not a redirect address", hint=Hint("help providers"))
     redirect = Redirect(scheme, bare, parts.path, (), parts.query, bool(port))
     if port is not None:
         tried: tuple[int, ...] = (port,)

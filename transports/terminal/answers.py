@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, TYPE_CHECKING, Final
 
 from ...engine.errors import TransportUnavailable
+from ...engine.hints import Hint
 from ...engine.secret import Secret
 from .keystrokes import LIMIT, End, Key, Keystrokes, TypedLine
 from .quiet import QuietTerminal
@@ -179,14 +180,15 @@ class StreamAnswers:
         # a closed stream raises ValueError; a console of another program, errors of its own
         except (OSError, ValueError, RuntimeError) as error:
             raise TransportUnavailable(
-                "standard input cannot be read", hint="stayfast resume LOGIN --callback-url -"
+                "standard input cannot be read",
+                hint=Hint("resume", None, "LOGIN", "--callback-url", "-"),
             ) from error
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")
         if not text.strip():
             raise TransportUnavailable(
                 "nothing more came on standard input",
-                hint="stayfast resume LOGIN --callback-url -",
+                hint=Hint("resume", None, "LOGIN", "--callback-url", "-"),
             )
         return Secret(text)
 

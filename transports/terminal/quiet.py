@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Final
 
 from ...engine.errors import TransportUnavailable
+from ...engine.hints import Hint
 
 _MARK_PASTES: Final = b"\x1b[?2004h"
 _DO_NOT_MARK: Final = b"\x1b[?2004l"
@@ -40,7 +41,7 @@ if sys.platform == "win32":
             del descriptor, options
             raise TransportUnavailable(
                 "pasting at this terminal is not supported yet",
-                hint="stayfast resume LOGIN --callback-url -",
+                hint=Hint("resume", None, "LOGIN", "--callback-url", "-"),
             )
 
         def ours(self) -> bool:

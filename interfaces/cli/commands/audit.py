@@ -12,6 +12,7 @@ import click
 
 from ....engine.audit.findings import records
 from ....engine.errors import Damaged, NotFound
+from ....engine.hints import Hint
 from ....engine.login_id import normalise
 from ...audit.lines import line_of, render
 from ...audit.mappings import MAPPINGS
@@ -171,7 +172,7 @@ def show(app: App, /, *, limit: int | None, **given: Any) -> None:
         else:
             app.terminal.answer_line(as_line(recorded, timed=bool(wanted.login)))
     if wanted.login and not found:
-        raise NotFound(f"the log knows no login {given['login']!r}", hint="stayfast audit show")
+        raise NotFound(f"the log knows no login {given['login']!r}", hint=Hint("audit show"))
     if wanted.login and not app.terminal.json:
         took = _time_of(found[-1]) - _time_of(found[0])
         app.terminal.say(f"{len(found)} events in {span(took)}")
@@ -233,7 +234,7 @@ class _Reader:
         if self._gaps:
             count = sum(last - first + 1 for first, last in self._gaps)
             raise Damaged(
-                f"{count} of the audit log's records cannot be read", hint="stayfast audit verify"
+                f"{count} of the audit log's records cannot be read", hint=Hint("audit verify")
             )
 
 

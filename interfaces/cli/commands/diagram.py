@@ -10,6 +10,8 @@ import click
 from ....diagrams import FORMATS, check, draw, format_of, path, steps_of
 from ....diagrams.drawing import ASCII
 from ....engine.errors import ConfigInvalid
+from ....engine.hints import Hint
+from ....engine.login_id import choose
 from ...audit.reading import every_event
 from ..app import App, takes_app
 
@@ -36,7 +38,7 @@ def diagram(app: App, *, form: str | None, login_id: str | None, checked: str | 
         _show(app, draw(form or "text"))
         return
     storage = app.assembly().storage
-    chosen = app.assembly().conductor.named(login_id)
+    chosen = choose(app.assembly().conductor.summaries(), login_id)
     steps = steps_of(every_event(storage), chosen.id)
     _show(app, path(steps, form or "text"))
 
@@ -55,7 +57,9 @@ def _check(app: App, name: str, form: str | None) -> None:
     try:
         text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        raise ConfigInvalid(f"{name} cannot be read", hint="stayfast diagram --help") from error
+        raise ConfigInvalid(
+            f"{name} cannot be read", hint=Hint("diagram", None, "--help")
+        ) from error
     differences = check(text, drawn)
     if not differences:
         app.terminal.say(f"{name} is up to date", mark="good")

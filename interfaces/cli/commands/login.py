@@ -18,6 +18,8 @@ from ....engine.errors import (
     StayfastError,
 )
 from ....engine.flows.logins import DEFAULT_TIMEOUT
+from ....engine.hints import Hint
+from ....engine.login_id import choose as choose_login
 from ....engine.oauth.provider import OAuthConfig
 from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ....engine.table import State
@@ -245,7 +247,7 @@ def resume(
     follower = LoginFollower(terminal, stream=False)
     explaining = _explaining(app, explain)
     assembly = app.assembly([follower, *explaining])
-    summary = assembly.chosen(login_id)
+    summary = choose_login(assembly.conductor.summaries(), login_id)
     saved = assembly.storage.read(summary.id)
     follower.login = saved
     for explainer in explaining:
@@ -287,7 +289,7 @@ def resume(
 def cancel(app: App, *, login_id: str | None) -> None:
     """Forget a saved login that is not finished."""
     assembly = app.assembly()
-    chosen = assembly.chosen(login_id)
+    chosen = choose_login(assembly.conductor.summaries(), login_id)
     cancelled = assembly.conductor.cancel(chosen.id)
     if app.terminal.json:
         app.terminal.answer_json("login/1", login_members(cancelled))
@@ -384,7 +386,7 @@ def _config(
         if not client_id:
             raise ConfigMissing(
                 "an issuer needs a client that is registered there",
-                hint=f"stayfast login {provider} --client-id ID",
+                hint=Hint("login", provider, "--client-id", "ID"),
             )
         config = OAuthConfig(
             service_name=provider,  # all of it: two realms of one host are two providers
@@ -452,7 +454,7 @@ def _ways_on(login: Summary, name: str, *, asked: bool) -> list[str]:
     if name == "manual" and not terminal and not asked and waits:
         raise LoginPending(
             f"login {login.short_id} waits for the address its user lands on",
-            hint=f"stayfast resume {login.short_id} --callback-url -",
+            hint=Hint("resume", None, "--callback-url", "-", login=login.short_id),
         )
     return [name]
 

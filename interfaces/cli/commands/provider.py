@@ -8,6 +8,7 @@ from typing import Any, cast, get_args
 import click
 
 from ....engine.errors import ConfigInvalid, ConfigMissing, StayfastError
+from ....engine.hints import Hint
 from ....engine.oauth.metadata import ENDPOINTS, ServerMetadata, discover
 from ....engine.oauth.provider import DEFAULT_REDIRECT_URI, ClientAuthentication, OAuthProvider
 from ....storage.paths import config_dir
@@ -132,7 +133,7 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
     elif "token_url" not in members:
         raise ConfigMissing(
             "an issuer, or a token endpoint, is needed",
-            hint=f"stayfast provider add {name} --issuer https://…",
+            hint=Hint("provider add", name, "--issuer", "https://…"),
         )
     if "client_id" not in members and terminal.interactive:
         members["client_id"] = click.prompt("  client id (not a secret)", err=True)
@@ -158,7 +159,9 @@ def edit_provider(app: App, /, *, name: str, **given: Any) -> None:
     """Change settings of NAME. Other settings stay."""
     changes = _members(given)
     if not changes:
-        raise ConfigMissing("nothing to change was named", hint="stayfast provider edit --help")
+        raise ConfigMissing(
+            "nothing to change was named", hint=Hint("provider edit", None, "--help")
+        )
     app.assembly().catalogue.require(name)  # a misspelt name must not become a new provider
     file = _file(app)
     if "issuer" in changes:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ....engine.errors import AuthRequired, Damaged, NotFound
+from ....engine.hints import Hint
+from ....engine.login_id import choose as choose_login
 from ....engine.oauth.token_status import introspection_request, judge_introspection
 from ....engine.table import State
 from ....storage.capabilities import capabilities_of
@@ -44,7 +46,7 @@ def status(app: App, *, provider: str | None, check: bool, show_answer: str | No
     finished, pending = _collect(app, provider)
     if provider is not None and not finished and not pending:
         app.assembly().catalogue.provider(provider)
-        raise AuthRequired(f"not signed in to {provider}", hint=f"stayfast login {provider}")
+        raise AuthRequired(f"not signed in to {provider}", hint=Hint("login", provider))
     active = {one.id: _check_active(app, one) for one in finished} if check else {}
     _show(app, finished, pending, active, detailed=provider is not None)
     if _damaged(app):
@@ -57,12 +59,12 @@ def status(app: App, *, provider: str | None, check: bool, show_answer: str | No
 def _show_answer(app: App, login_id: str) -> None:
     """Print an answer that could not be read: to the letter, but at a terminal without controls."""
     assembly, terminal = app.assembly(), app.terminal
-    chosen = assembly.conductor.named(login_id)
+    chosen = choose_login(assembly.conductor.summaries(), login_id)
     login = assembly.storage.read(chosen.id)
     answer = login.unread if login else None
     if login is None or answer is None:
         msg = f"login {chosen.short_id} keeps no answer"
-        raise NotFound(msg, hint=f"stayfast status {chosen.provider}")
+        raise NotFound(msg, hint=Hint("status", chosen.provider))
     body = answer.body.reveal().encode("latin-1").decode("utf-8", "surrogateescape")
     if terminal.json:
         members = {"login": chosen.short_id, "provider": chosen.provider}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ....engine.errors import ConfigInvalid, Damaged, StayfastError, StorageError
+from ....engine.hints import Hint
 from ....storage import open_storage
 from ....storage.capabilities import VaultUpkeep, capabilities_of
 from ....storage.keys.slots import KeyMissing
@@ -121,7 +122,7 @@ def rekey(app: App, *, kind: str | None) -> None:
     present = vault.about().key
     chosen = kind or present
     if present is None or chosen is None:
-        raise StorageError("there is no vault yet", hint="stayfast login")
+        raise StorageError("there is no vault yet", hint=Hint("login", None, "PROVIDER"))
     secret = _new_passphrase(app) if chosen == "passphrase" else None
     vault.rekey(chosen, secret)
     after = vault.about()
@@ -219,7 +220,8 @@ def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, 
     here = capabilities_of(source).vault
     if here is not None and os.path.realpath(directory) == os.path.realpath(here.directory):
         raise ConfigInvalid(
-            "the logins are in that directory already", hint="stayfast store rekey --to …"
+            "the logins are in that directory already",
+            hint=Hint("store rekey", None, "--to", "keyfile"),
         )
     wanted = app.environ.get("STAYFAST_STORE")  # of the present storage, which may be no vault
     other = open_storage(
@@ -263,7 +265,7 @@ def _new_passphrase(app: App) -> str:
             "New passphrase", hide_input=True, confirmation_prompt=True, err=True
         )
     except click.Abort as error:
-        raise StayfastError("nothing was changed", hint="stayfast store rekey") from error
+        raise StayfastError("nothing was changed", hint=Hint("store rekey")) from error
     return entered
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ....engine.errors import AuthRequired, ConfigInvalid, NotFound, TokenExpired
+from ....engine.hints import Hint
 from ....engine.oauth.token_endpoint import bearer_token
 from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ...process import core_dumps_as_before
@@ -94,7 +95,7 @@ def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) 
     if not finished.usable(found.summary(), min_ttl):
         raise TokenExpired(
             f"the access token for {name} does not last {span(min_ttl)} more",
-            hint=f"stayfast refresh {name}",
+            hint=Hint("refresh", name),
         )
     return found
 
@@ -312,7 +313,7 @@ def execute(app: App, *, provider: str, var: str, account: str, command: tuple[s
     if command[0] == "--":
         command = command[1:]
     if not command:
-        raise ConfigInvalid("no command was named", hint=f"stayfast exec {provider} -- COMMAND")
+        raise ConfigInvalid("no command was named", hint=Hint("exec", provider, "--", "COMMAND"))
     secret = _from_environment(app)
     if secret is None:
         secret = bearer_token(_refreshed(app, provider, account, 60.0, force=False))
@@ -325,7 +326,7 @@ def execute(app: App, *, provider: str, var: str, account: str, command: tuple[s
         kind = _CommandNotFound if error.errno == errno.ENOENT else _CommandNotRun
         raise kind(
             f"{command[0]} cannot be run: {(error.strerror or type(error).__name__).lower()}",
-            hint=f"stayfast exec {provider} -- COMMAND",
+            hint=Hint("exec", provider, "--", "COMMAND"),
         ) from error
 
 

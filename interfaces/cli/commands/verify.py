@@ -24,6 +24,7 @@ from ....engine.audit.checkpoint import (
 from ....engine.audit.events import moment_of
 from ....engine.audit.findings import CHAIN, records
 from ....engine.errors import ConfigMissing, Damaged, NotFound, StorageError
+from ....engine.hints import Hint
 from ....storage.audit.forward_keys import parse_key
 from ....storage.audit.signing import signed_by
 from ....storage.capabilities import capabilities_of
@@ -143,7 +144,7 @@ def _signer(log: AuditLog, public_key: str | None) -> tuple[str, bytes]:
     if signer is None:
         raise ConfigMissing(
             "the vault is not here, so the key of the checkpoint is not known",
-            hint="stayfast audit verify --public-key KEY",
+            hint=Hint("audit verify", None, "--public-key", "KEY"),
         )
     return signer.origin, signer.public
 
@@ -264,7 +265,7 @@ def checkpoint(app: App) -> None:
     log = audit_log(app.assembly().storage)
     note, signer = log.checkpoint(), log.signer()
     if note is None or signer is None:
-        raise NotFound("nothing has been recorded yet", hint="stayfast login PROVIDER")
+        raise NotFound("nothing has been recorded yet", hint=Hint("login", None, "PROVIDER"))
     public = verifier_key(signer.origin, signer.public)
     if app.terminal.json:
         head = parse(note).checkpoint

@@ -198,7 +198,10 @@ class Terminal:
     def error(self, error: StayfastError) -> None:
         """Print ``error`` with its hint; with ``--json`` as JSON as well."""
         if self.json:
-            members = {"code": error.code, "error": error.message, "hint": error.hint}
+            hint = error.hint
+            members: dict[str, Any] = {"code": error.code, "error": error.message, "hint": hint}
+            if hint is not None and hint.action:
+                members["advice"] = hint.members()
             try:
                 self.answer_json("error/1", members)
             except AnswerNotWritten:  # the sentence and the exit status still say it

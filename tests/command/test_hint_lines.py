@@ -1,0 +1,117 @@
+"""Every hint that is a command is one that exists: each place in the code that makes one is tried."""
+
+from __future__ import annotations
+
+import ast
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import stayfast
+from stayfast.engine.hints import Hint
+from stayfast.interfaces.cli.main import cli
+from stayfast.testing.storage_contract import finished
+
+ROOT = Path(stayfast.__file__).parent
+FOLDERS = ("engine", "transports", "storage", "interfaces", "diagrams")
+SAMPLES = {"--via": "device"}
+"""What stands for a value that only a run knows, behind these options; elsewhere a name."""
+
+
+def made_in_the_code() -> dict[str, Hint]:
+    """The hint of every call of ``Hint`` in the package, names in place of what only a run knows."""
+    found: dict[str, Hint] = {}
+    for folder in FOLDERS:
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            if file.name == "hints.py":
+                continue
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and (hint := _hint(node)) is not None:
+                    where = f"{file.relative_to(ROOT)}:{node.lineno}"
+                    found[where] = hint
+    return found
+
+
+def _hint(node: ast.Call) -> Hint | None:
+    named = {str(word.arg): _value(word.value, "work") for word in node.keywords}
+    match node.func:
+        case ast.Name("Hint"):
+            first, *rest = node.args
+            assert isinstance(first, ast.Constant), ast.unparse(node)
+            words = _words(rest)
+            return Hint(str(first.value), *words, **named)
+        case ast.Attribute(ast.Name("Hint"), "sign_in"):
+            return Hint.sign_in(replace(finished("acme"), account="work"), *_words(node.args[1:]))
+        case _:
+            return None
+
+
+def _words(nodes: list[ast.expr]) -> list[Any]:
+    words: list[Any] = []
+    for node in nodes:
+        if isinstance(node, ast.Starred):
+            words += ["--via", "device"]  # the one list of options that a run chooses
+        else:
+            words.append(_value(node, SAMPLES.get(words[-1] if words else "", "acme")))
+    return words
+
+
+def _value(node: ast.expr, sample: str) -> Any:
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.JoinedStr) and ast.unparse(node).startswith(("f'--", 'f"--')):
+        return "--auth-url"  # the option of a member
+    return sample
+
+
+HINTS = made_in_the_code()
+
+
+def parsed(words: list[str]) -> None:
+    """Parse ``words`` as the command does; run nothing."""
+    command: click.Command = cli
+    context = click.Context(cli)
+    while isinstance(command, click.Group) and not words[0].startswith("--"):
+        found = command.get_command(context, words.pop(0))
+        assert found is not None
+        command = found
+        context = click.Context(command, parent=context)
+    with command.make_context("stayfast", words, parent=context.parent):
+        pass
+
+
+def test_the_code_has_hints():
+    """The search finds what it is for."""
+    assert len(HINTS) > 100
+
+
+@pytest.mark.parametrize("where", HINTS)
+def test_a_hint_is_a_line_of_the_command(where, tmp_path, monkeypatch):
+    """The command and each option of a hint exist, and its line lacks nothing."""
+    (tmp_path / "FILE").touch()
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(str(HINTS[where]))
+    assert words[0] == "stayfast"
+
+    if "--help" in words or "--version" in words:
+        with pytest.raises(click.exceptions.Exit):
+            parsed(words[1:])
+    else:
+        parsed(words[1:])
+
+
+def test_no_hint_is_a_line_in_plain_text():
+    """Whoever words a line of the command by hand keeps its data from programs, and this test."""
+    plain = [
+        f"{file.relative_to(ROOT)}:{node.value.lineno}"
+        for folder in FOLDERS
+        for file in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.keyword) and node.arg == "hint"
+        if ast.unparse(node.value).lstrip("f")[1:].startswith("stayfast ")
+    ]
+
+    assert plain == []
