@@ -86,6 +86,13 @@ class Channel:
             raise EOFError
         return piece
 
+    def finish(self) -> None:
+        """Send nothing more, and wait until the other end is closed; what still comes is dropped."""
+        with suppress(OSError):
+            self._end.shutdown(socket.SHUT_WR)
+        while self.receive() is not None:
+            pass
+
     def close(self) -> None:
         """Close this end."""
         self._end.close()

@@ -1,10 +1,13 @@
-"""What runs in a spawned courier: one job after the other, for as long as somebody sends them."""
+"""What runs in a spawned courier: the jobs of all threads of a program, each in a thread here."""
 
 from __future__ import annotations
 
 import os
+import selectors
 import socket
-from collections.abc import Mapping
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,14 +28,16 @@ from .fork import run
 from .wire import unpack_job
 
 if TYPE_CHECKING:
-    from ...engine.ports import Storage
+    from ...storage.postgres import PostgresStorage
+    from ...storage.vault.vault import Vault
 
 _IDLE: Final = 300.0  # seconds without a job, after which a worker is not worth its memory
+_LOOK: Final = 30.0  # seconds between two looks at how long that is
 _YES: Final = cbor.encode({"ready": True})
 
 
 def serve(end: socket.socket) -> None:
-    """Perform what comes through ``end`` until it is closed, or nothing has come for long."""
+    """Perform what comes through the lanes that ``end`` brings, until it is closed or all is idle."""
     forbid_core_dumps()
     home = Channel(end)
     terms = home.receive()
@@ -42,40 +47,134 @@ def serve(end: socket.socket) -> None:
     handover = Handover.of(terms[0]["storage"])
     os.environ.update(handover.variables)  # nobody can see those that a process sets itself
     storage = open_handed_over(handover, os.environ)
-    jobs = _jobs(storage, terms[0], home)
+    desk = _Desk(storage, terms[0])
     home.send(_YES)
-    while True:
-        end.settimeout(_IDLE)
-        arrived = home.receive()
-        end.settimeout(None)
-        if arrived is None:
-            return
-        message, locks = arrived
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(end, selectors.EVENT_READ)
+        while True:
+            if not waiting.select(_LOOK):
+                if desk.idle_for() > _IDLE:
+                    break
+                continue
+            arrived = home.receive()
+            if arrived is None:
+                break
+            for number in arrived[1]:
+                desk.open(Lane(number))
+    end.close()
+    desk.close()
+
+
+class Lane:
+    """The end of a lane in the worker.
+
+    Attributes:
+        line: What comes through it.
+    """
+
+    def __init__(self, number: int) -> None:
+        """Own the socket with the descriptor ``number``."""
+        self._end = socket.socket(fileno=number)
+        self._end.setblocking(True)
+        os.set_inheritable(number, False)
+        self.line = Channel(self._end)
+
+    def hang_up(self) -> None:
+        """Take no further job; the one that is being performed goes on."""
+        with suppress(OSError):
+            self._end.shutdown(socket.SHUT_RD)
+
+
+class _Desk:
+    """The threads of a worker, one for each lane."""
+
+    def __init__(self, storage: Vault | PostgresStorage, terms: Mapping[str, Any]) -> None:
+        self._storage = storage
+        self._origin = Origin(**terms["origin"])
+        self._http = RequestsHttp(**terms["http"])
+        self._guard = threading.Lock()
+        self._lanes: dict[Lane, threading.Thread] = {}
+        self._busy = 0
+        self._used = CLOCK.monotonic()
+
+    def open(self, lane: Lane) -> None:
+        """Wait for jobs of ``lane`` in a thread of its own."""
+        thread = threading.Thread(target=self._work, args=(lane,), name="stayfast-lane")
+        with self._guard:
+            self._lanes[lane] = thread
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads: the sender sees that nobody takes its job
+            with self._guard:
+                del self._lanes[lane]
+            lane.line.close()
+
+    def idle_for(self) -> float:
+        """Seconds since the last job; 0 while there is one."""
+        with self._guard:
+            return 0.0 if self._busy else CLOCK.monotonic() - self._used
+
+    def close(self) -> None:
+        """Finish all jobs, and take none."""
+        with self._guard:
+            lanes = dict(self._lanes)
+        for lane in lanes:
+            lane.hang_up()
+        for thread in lanes.values():
+            thread.join()
+
+    def _work(self, lane: Lane) -> None:
+        jobs = self._jobs(lane.line)
+        try:
+            while (arrived := lane.line.receive()) is not None:
+                with self._at_work():
+                    if not self._perform(lane.line, jobs, *arrived):
+                        return
+        finally:
+            with self._guard:
+                self._lanes.pop(lane, None)
+            lane.line.close()
+
+    def _perform(
+        self, home: Channel, jobs: Jobs, message: Mapping[str, Any], locks: list[int]
+    ) -> bool:
+        """Whether the sender was there to hear that its job is taken."""
         try:
             for lock in locks:
                 os.set_inheritable(lock, False)
                 name_holder(lock)
             home.send(_YES)
             job = unpack_job(message)
-            run(home, replace(job, lease=storage.adopted(job.lease)), jobs.perform)
+            run(home, replace(job, lease=self._storage.adopted(job.lease)), jobs.perform)
         except OSError:  # the sender died before it knew that we had its job
-            return
+            return False
         finally:
             for lock in locks:
                 os.close(lock)
+        return True
 
+    @contextmanager
+    def _at_work(self) -> Generator[None]:
+        with self._guard:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._busy -= 1
+                self._used = CLOCK.monotonic()
 
-def _jobs(storage: Storage, terms: Mapping[str, Any], home: Channel) -> Jobs:
-    forwarder = EventForwarder()
-    forwarder.leave(home)
-    clock = CLOCK
-    return Jobs(
-        Dependencies(
-            storage=storage,
-            ledger=Ledger(storage, clock, Origin(**terms["origin"]), [forwarder]),
-            http=RequestsHttp(**terms["http"]),
-            clock=clock,
-            randomness=SystemRandomness(),
-            courier=InlineCourier(),
+    def _jobs(self, home: Channel) -> Jobs:
+        """What performs the jobs of one lane: their events go home through it."""
+        forwarder = EventForwarder()
+        forwarder.leave(home)
+        return Jobs(
+            Dependencies(
+                storage=self._storage,
+                ledger=Ledger(self._storage, CLOCK, self._origin, [forwarder]),
+                http=self._http,
+                clock=CLOCK,
+                randomness=SystemRandomness(),
+                courier=InlineCourier(),
+            )
         )
-    )
