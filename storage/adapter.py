@@ -12,6 +12,7 @@ from ..engine.errors import StayfastError, StorageError
 from ..engine.oauth.tokens import OAuthTokens
 from ..engine.record import DEFAULT_ACCOUNT, account_alias
 from ..engine.table import Trigger
+from .capabilities import Capabilities
 from .memory import MemoryStorage
 from .migrating import forget_login, import_tokens
 
@@ -43,6 +44,11 @@ class TokenStorageAdapter:
         self._config_for = config_for
         self._memory = MemoryStorage()
         self._guard = threading.RLock()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Entries, in memory: the three methods have no place for them."""
+        return self._memory.capabilities
 
     @property
     def description(self) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from ..engine.audit.events import Recorded
+    from ..engine.audit.events import Event, Recorded
     from ..engine.audit.verifier import Verification
     from ..engine.errors import Damaged
     from ..engine.ports import Lease, Storage
@@ -136,6 +136,28 @@ class Sharing(Protocol):
         ...
 
 
+class SealedEntries(Protocol):
+    """Sealed values by name, beside the logins: what belongs to a provider and outlives a login."""
+
+    def entry(self, name: str) -> bytes | None:
+        """The value ``name``; ``None`` if there is none, or none that opens."""
+        ...
+
+    def entries(self) -> list[tuple[str, bytes]]:
+        """Every name with its value."""
+        ...
+
+    def put_entry(self, name: str, value: bytes | None, event: Event | None = None) -> None:
+        """Save ``value`` under ``name``, and ``event`` with it, or nothing; ``None`` removes it.
+
+        It is durable on return. The last writer wins: who decides upon what is there holds a lease.
+
+        Raises:
+            StorageError: It could not be saved.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What one storage can do; ``None`` is what it cannot.
@@ -146,12 +168,14 @@ class Capabilities:
         close: Lets go of what a forked child must not share, if another process can go on with
             this storage; the storage is opened again when it is needed.
         sharing: Hands it over to a process that was not forked.
+        entries: Keeps what belongs to a provider.
     """
 
     log: AuditLog | None = None
     vault: VaultUpkeep | None = None
     close: Callable[[], None] | None = None
     sharing: Sharing | None = None
+    entries: SealedEntries | None = None
 
 
 @runtime_checkable

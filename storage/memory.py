@@ -14,6 +14,7 @@ from ..engine.hints import Hint
 from ..engine.ports import Change, Lease
 from ..engine.record import Login, Summary
 from .audit.rows import members_of
+from .capabilities import Capabilities
 from .keys.sealing import Keys
 
 
@@ -35,6 +36,12 @@ class MemoryStorage:
         self._events: list[Recorded] = []
         self._leases: dict[str, threading.Lock] = {}
         self._keys = Keys(os.urandom(32), os.urandom(16), 1)
+        self._entries: dict[str, bytes] = {}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Entries, for as long as the process lasts."""
+        return Capabilities(entries=self)
 
     def probe(self) -> None:
         """Memory is always there."""
@@ -117,6 +124,25 @@ class MemoryStorage:
         """See :meth:`stayfast.engine.ports.Storage.note`."""
         with self._guard:
             return self._record(event)
+
+    def entry(self, name: str) -> bytes | None:
+        """See :meth:`stayfast.storage.capabilities.SealedEntries.entry`."""
+        return self._entries.get(name)
+
+    def entries(self) -> list[tuple[str, bytes]]:
+        """See :meth:`stayfast.storage.capabilities.SealedEntries.entries`."""
+        with self._guard:
+            return list(self._entries.items())
+
+    def put_entry(self, name: str, value: bytes | None, event: Event | None = None) -> None:
+        """See :meth:`stayfast.storage.capabilities.SealedEntries.put_entry`."""
+        with self._guard:
+            if value is None:
+                self._entries.pop(name, None)
+            else:
+                self._entries[name] = value
+            if event is not None:
+                self._record(event)
 
     def _record(self, event: Event) -> Recorded:
         members = members_of(event, self._keys.fingerprint)

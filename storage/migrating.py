@@ -47,6 +47,7 @@ def migrate(source: Storage, destination: Storage) -> tuple[list[Login], list[Su
         StorageError: One of the two cannot be used; what was moved stays moved.
     """
     destination.probe()
+    _take_entries_along(source, destination)
     went = Circumstances(detail=f"to={place_of(destination)}")
     moved: list[Login] = []
     left: list[Summary] = []
@@ -67,6 +68,14 @@ def migrate(source: Storage, destination: Storage) -> tuple[list[Login], list[Su
             forget_login(source, login, Reason.MOVED, went)
             moved.append(login)
     return moved, left
+
+
+def _take_entries_along(source: Storage, destination: Storage) -> None:
+    """Copy what belongs to providers; what the other place has already stays there."""
+    here, there = capabilities_of(source).entries, capabilities_of(destination).entries
+    for name, value in here.entries() if here and there else ():
+        if there is not None and there.entry(name) is None:
+            there.put_entry(name, value)
 
 
 def ledger_over(storage: Storage) -> Ledger:

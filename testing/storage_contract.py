@@ -74,6 +74,25 @@ class StorageContract:
         assert storage.find(state_alias(Secret("another"))) is None
         assert [summary.id for summary in storage.summaries()] == [login.id]
 
+    def test_entries_are_kept_beside_the_logins(self, storage: Storage) -> None:
+        """Where a storage keeps what belongs to a provider: by name, the last value, with its event."""
+        entries = getattr(getattr(storage, "capabilities", None), "entries", None)
+        if entries is None:
+            pytest.skip("this storage keeps logins alone")
+        saved(storage, [pending()])
+        before = storage.events(limit=1_000_000)
+        assert entries.entry("a") is None
+        assert entries.entries() == []
+        entries.put_entry("a", b"1")
+        entries.put_entry("a", b"\x00" * 4096)
+        noted = Event(time=NOW, event=EventKind.CLIENT_REGISTERED, origin=ORIGIN)
+        entries.put_entry("b\0ö", b"3", noted)
+        assert dict(entries.entries()) == {"a": b"\x00" * 4096, "b\0ö": b"3"}
+        entries.put_entry("a", None)
+        assert (entries.entry("a"), entries.entry("b\0ö")) == (None, b"3")
+        after = storage.events(limit=1_000_000)[len(before) :]
+        assert [one.members["event"] for one in after] == [EventKind.CLIENT_REGISTERED]
+
     def test_nothing_newer_is_written_over(self, storage: Storage) -> None:
         """A change decided upon another version than the saved one is refused, whole."""
         login = pending()

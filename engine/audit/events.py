@@ -37,6 +37,8 @@ class EventKind(StrEnum):
 
     TRANSITION = "login.transition"
     REFUSED = "login.refused"
+    CLIENT_REGISTERED = "client.registered"
+    """A client was registered at ``issuer`` (RFC 7591), or the server refused to."""
     STORAGE_CREATED = "storage.created"
     STORAGE_CHANGED = "storage.changed"
     AUDIT_PRUNED = "audit.pruned"

@@ -74,12 +74,20 @@ _ONLY_DETAIL: Final[dict[str, dict[str, Any]]] = {
     "detail": {"type": "string"},
     "outcome": {"enum": [one.value for one in Outcome]},
 }
+_OF_A_REGISTRATION: Final[dict[str, dict[str, Any]]] = {
+    name: _OF_A_TRANSITION[name] for name in ("issuer", "http_status", "oauth_error", "client_fp")
+} | {
+    "outcome": _ONLY_DETAIL["outcome"],
+    "reason": _OF_A_TRANSITION["reason"],
+    "detail": _ONLY_DETAIL["detail"],
+}
 BY_EVENT: Final[dict[EventKind, tuple[dict[str, dict[str, Any]], tuple[str, ...]]]] = {
     EventKind.TRANSITION: (
         _OF_A_LOGIN | _OF_A_TRANSITION,
         ("login", "provider", "account", "version", "outcome", "trigger", "from", "to"),
     ),
     EventKind.REFUSED: (_OF_A_LOGIN | _OF_A_REFUSAL, ("reason", "outcome")),
+    EventKind.CLIENT_REGISTERED: (_OF_A_REGISTRATION, ("issuer", "outcome")),
     EventKind.STORAGE_CREATED: (_ONLY_DETAIL, ()),
     EventKind.STORAGE_CHANGED: (_OF_A_LOGIN, ()),  # what befell the record of a login, too
     EventKind.AUDIT_FORWARD_SECURE: (_ONLY_DETAIL, ()),

@@ -126,6 +126,28 @@ class Keys:
         names = b"\0".join((self.store, login.encode(), kind.encode(), state.encode()))
         return head + names
 
+    def entry_index(self, name: str) -> bytes:
+        """The key of the entry ``name`` in the database."""
+        return self.index(f"entry\0{name}")
+
+    def seal_entry(self, index: bytes, plain: bytes) -> bytes:
+        """``plain`` sealed as the entry at ``index``."""
+        return seal(self._entry(index), plain, self._bound_entry(index))
+
+    def open_entry(self, index: bytes, sealed: bytes) -> bytes:
+        """What :meth:`seal_entry` was given.
+
+        Raises:
+            Damaged: It is not this entry's.
+        """
+        return unseal(self._entry(index), sealed, self._bound_entry(index))
+
+    def _entry(self, index: bytes) -> bytes:
+        return expand(self._root, "entry", index, pack(">I", self.epoch))
+
+    def _bound_entry(self, index: bytes) -> bytes:
+        return pack(">HI", RECORD, self.epoch) + self.store + b"\0" + index
+
     @property
     def root(self) -> bytes:
         """The root key itself, for a slot that is to wrap it."""

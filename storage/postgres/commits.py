@@ -20,6 +20,7 @@ from ...engine.hints import Hint
 from ..audit.rows import append_event, append_text
 from ..audit.segments import prune, set_aside
 from ..host import CLOCK
+from ..vault.entries import write_entry
 from ..vault.integrity import keep_head, read_head
 from ..vault.login_rows import put_login, put_record
 from ..vault.repair import record_rollback
@@ -99,6 +100,24 @@ class Commits:
             return head, [recorded]
 
         return self._written(keys, write)[-1]
+
+    def put_entry(self, keys: Keys, name: str, value: bytes | None, event: Event | None) -> None:
+        """Save an entry; see :meth:`stayfast.storage.capabilities.SealedEntries.put_entry`."""
+
+        def write(connection: Connection, database: Executor, head: Head) -> _Written:
+            del connection
+            write_entry(database, keys, name, value)
+            head, recorded = append_event(database, keys, head, event) if event else (head, None)
+            return head, [recorded] if recorded else []
+
+        def put(connection: Connection) -> None:
+            with connection.transaction():
+                write_entry(Executor(connection), keys, name, value)
+
+        if event is None:  # it takes no turn among the writers of all hosts
+            self._connections.run(put)
+        else:
+            self._written(keys, write)
 
     def set_aside(self, keys: Keys) -> Recorded:
         """Set a damaged log aside, begin a new segment, and give the record of that."""

@@ -53,6 +53,10 @@ STEPS: Final = (
       pid BIGINT NOT NULL, host TEXT NOT NULL, host_lock TEXT
     ) WITH (fillfactor = 50);
     """,
+    """
+    CREATE TABLE entry (idx BYTEA PRIMARY KEY, epoch BIGINT NOT NULL, sealed BYTEA NOT NULL);
+    ALTER TABLE entry ALTER COLUMN sealed SET STORAGE EXTERNAL;
+    """,
 )
 """The step from each version of the tables to the next.
 

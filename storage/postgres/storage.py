@@ -31,6 +31,7 @@ from ..paths import absolute
 from ..paths import config_dir as default_config_dir
 from ..paths import state_dir as default_state_dir
 from ..private_file import CONFIG_VARIABLE
+from ..vault.entries import every_entry, read_entry
 from ..vault.file import open_secret, row_by_alias, row_by_id
 from ..vault.handover import HandedSources, Handover
 from ..vault.header import Header, decode_header
@@ -150,7 +151,7 @@ class PostgresStorage:
     def capabilities(self) -> Capabilities:
         """A linked log; another process can go on with it. The files are the server's."""
         sharing = self if rebuilt_elsewhere(self) else None
-        return Capabilities(log=self, close=self.close, sharing=sharing)
+        return Capabilities(log=self, close=self.close, sharing=sharing, entries=self)
 
     @property
     def description(self) -> str:
@@ -228,6 +229,14 @@ class PostgresStorage:
 
         return self._reading(work)
 
+    def entry(self, name: str) -> bytes | None:
+        """See :meth:`stayfast.storage.capabilities.SealedEntries.entry`."""
+        return self._reading(lambda database, keys: read_entry(database, keys, name))
+
+    def entries(self) -> list[tuple[str, bytes]]:
+        """See :meth:`stayfast.storage.capabilities.SealedEntries.entries`."""
+        return self._reading(lambda database, keys: list(every_entry(database, keys)))
+
     def problems(self) -> list[str]:
         """One sentence for each thing that is not as it was saved."""
         return self._reading(problems_of)
@@ -290,6 +299,10 @@ class PostgresStorage:
     def note(self, event: Event) -> Recorded:
         """See :meth:`stayfast.engine.ports.Storage.note`."""
         return self._commits.note(self._opener.keys(), event)
+
+    def put_entry(self, name: str, value: bytes | None, event: Event | None = None) -> None:
+        """See :meth:`stayfast.storage.capabilities.SealedEntries.put_entry`."""
+        self._commits.put_entry(self._opener.keys(), name, value, event)
 
     def set_aside(self) -> Recorded | None:
         """Set a damaged log aside, begin a new segment, and give the record of that."""

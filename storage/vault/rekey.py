@@ -18,6 +18,7 @@ from ..audit.rows import append_event
 from ..audit.segments import ready
 from ..host import CLOCK, origin
 from ..keys.sealing import KEY_OCTETS, Keys
+from .entries import has_entries, reseal_entries
 from .integrity import Head, check_rows, keep_head
 from .schema import put_header
 from .tree import leaves_of, root_of, tags_of, tree_of, write_tree
@@ -56,6 +57,8 @@ def rekey(connection: sqlite3.Connection, header: Header, keys: Keys, move: Move
         audit.append((head.seq + 1, os.urandom(KEY_OCTETS)))
     write_audit_keys(connection, fresh, audit)
     head = _reseal(connection, keys, fresh, head)
+    if has_entries(connection):
+        reseal_entries(connection, keys, fresh)
     event = Event(
         time=CLOCK.now(),
         event=EventKind.STORAGE_CHANGED,

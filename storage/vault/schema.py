@@ -41,7 +41,7 @@ CREATE TABLE quarantine (
   id, version, state, epoch, idx, meta, secret
 );
 """
-"""The columns of ``quarantine`` have no types: a row that does not open is kept as it was found."""
+"""The table of :mod:`.entries` is made with the first entry. The columns of ``quarantine`` have no types: a row that does not open is kept as it was found."""
 
 
 def set_pragmas(connection: sqlite3.Connection) -> None:

@@ -93,6 +93,8 @@ from ..keys.slots import KeyMissing
 from ..locks import ChangePolling, held, locked, sweep
 from ..private_file import ensure_directory
 from .connection import VaultConnection
+from .entries import TABLE as ENTRY_TABLE
+from .entries import every_entry, has_entries, read_entry, write_entry
 from .file import DATABASE, open_secret, row_by_alias, row_by_id, scan_for_alias
 from .file import set_aside as set_aside_places
 from .handover import Handover, lock_path
@@ -173,7 +175,7 @@ class Vault:
     def capabilities(self) -> Capabilities:
         """Everything: see :class:`stayfast.storage.capabilities.Capabilities`."""
         sharing = self if rebuilt_elsewhere(self) else None
-        return Capabilities(log=self, vault=self, close=self.close, sharing=sharing)
+        return Capabilities(log=self, vault=self, close=self.close, sharing=sharing, entries=self)
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -258,6 +260,22 @@ class Vault:
             if opened is None:
                 return []
             return read_events(*opened, after=after, limit=limit)
+
+    def entry(self, name: str) -> bytes | None:
+        """See :meth:`stayfast.storage.capabilities.SealedEntries.entry`."""
+
+        def look() -> bytes | None:
+            with self._reading() as opened:
+                found = opened is not None and has_entries(opened[0])
+                return read_entry(*opened, name) if opened and found else None
+
+        return self._settled(look)
+
+    def entries(self) -> list[tuple[str, bytes]]:
+        """See :meth:`stayfast.storage.capabilities.SealedEntries.entries`."""
+        with self._reading() as opened:
+            found = opened is not None and has_entries(opened[0])
+            return list(every_entry(*opened)) if opened and found else []
 
     @property
     def damage(self) -> Damaged | None:
@@ -399,6 +417,24 @@ class Vault:
             after, recorded = append_event(connection, keys, head, event)
             keep_head(connection, keys, after)
         return recorded
+
+    def put_entry(self, name: str, value: bytes | None, event: Event | None = None) -> None:
+        """See :meth:`stayfast.storage.capabilities.SealedEntries.put_entry`."""
+        if event is None:
+            with self._vault_connection.writing() as (connection, keys):
+                self._put_entry(connection, keys, name, value)
+            return
+        with self._changing() as (connection, keys, head, _):
+            self._put_entry(connection, keys, name, value)
+            after, _ = append_event(connection, keys, head, event)
+            keep_head(connection, keys, after)
+
+    @staticmethod
+    def _put_entry(
+        connection: sqlite3.Connection, keys: Keys, name: str, value: bytes | None
+    ) -> None:
+        connection.execute(ENTRY_TABLE)
+        write_entry(connection, keys, name, value)
 
     @contextmanager
     def _changing(self) -> Generator[tuple[sqlite3.Connection, Keys, Head, list[Recorded]]]:

@@ -63,7 +63,16 @@ def sample_lines() -> list[dict[str, Any]]:
         )  # fmt: skip
     for kind in EventKind:
         if kind not in {EventKind.TRANSITION, EventKind.REFUSED}:
-            storage.note(Event(time=NOW, event=kind, origin=ORIGIN, detail="records=1-9"))
+            storage.note(
+                Event(
+                    time=NOW,
+                    event=kind,
+                    origin=ORIGIN,
+                    **({"issuer": "https://login.acme.example", "outcome": Outcome.SUCCESS,
+                        "fingerprints": {"client": Secret(CANARY)}}
+                       if kind is EventKind.CLIENT_REGISTERED else {"detail": "records=1-9"}),
+                )
+            )  # fmt: skip
     lines = [line_of(one) for one in storage.events()]
     for line in lines:  # the key of a memory storage is another each time
         line |= {name: "0123456789abcdef" for name in line if name.endswith("_fp")}
