@@ -60,6 +60,7 @@ class AuthorizationServer:
         self.state.clients[CLIENT_ID] = Client(CLIENT_ID)
         self._key = ECKey.generate_key("P-256", {"kid": "demo-1", "use": "sig", "alg": "ES256"})
         self._faults: list[tuple[str, Fault, int | None]] = []
+        self._released = threading.Event()
         self._http: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
         self.issuer = ""
@@ -156,8 +157,21 @@ class AuthorizationServer:
             fault: What goes wrong.
             times: How often, from now on.
         """
+        self._released.clear()
         with self.state.lock:
             self._faults.append((endpoint, fault, times))
+
+    def release(self) -> None:
+        """Go on at once with what a ``SLOW`` or ``HANG`` holds back.
+
+        A test then waits for what it must see in between, and not for a time that a busy machine
+        may need longer for.
+        """
+        self._released.set()
+
+    def hold(self, seconds: float) -> None:
+        """Wait as a ``SLOW`` or ``HANG`` does: for ``seconds``, or until :meth:`release`."""
+        self._released.wait(seconds)
 
     def behave(self) -> None:
         """Forget every fault."""

@@ -70,6 +70,10 @@ class Server(Protocol):
         """Take the next fault for ``endpoint``, or ``None``."""
         ...
 
+    def hold(self, seconds: float) -> None:
+        """Wait as a ``SLOW`` or ``HANG`` does."""
+        ...
+
 
 class Endpoints:
     """The server's answers, by path."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, ClassVar
@@ -71,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._drop()
                 return
             if fault.kind is FaultKind.SLOW:
-                time.sleep(fault.seconds)
+                server.hold(fault.seconds)
             reply = self.answers.spoiled(reply, fault)
         self._send(reply)
 
@@ -81,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._drop()
             return True
         if fault.kind is FaultKind.HANG:
-            time.sleep(fault.seconds)
+            self.answers.server.hold(fault.seconds)
         if fault.kind is FaultKind.ERROR:
             members = {"error": "invalid_request", **fault.members}
             self._send(Reply(fault.status, members, fault.headers))

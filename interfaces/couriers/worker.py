@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...engine import cbor
 from ...engine.audit.events import Origin
+from ...engine.errors import StorageError
 from ...engine.flows.dependencies import Dependencies
 from ...engine.flows.jobs import Jobs
 from ...engine.flows.ledger import Ledger
@@ -138,16 +139,19 @@ class _Desk:
     def _perform(
         self, home: Channel, jobs: Jobs, message: Mapping[str, Any], locks: list[int]
     ) -> bool:
-        """Whether the sender was there to hear that its job is taken."""
+        """Whether the job could be taken, and the sender was there to hear that."""
         try:
             for lock in locks:
                 os.set_inheritable(lock, False)
                 name_holder(lock)
-            home.send(_YES)
             job = unpack_job(message)
+            # opened before anything is sent: tokens that came can only be kept with the keys at hand,
+            # and a storage that opens now may not when they come
+            self._storage.read(job.login.id)
+            home.send(_YES)
             run(home, replace(job, lease=self._storage.adopted(job.lease)), jobs.perform)
-        except OSError:  # the sender died before it knew that we had its job
-            return False
+        except (OSError, StorageError):  # the sender died before it knew that we had its job;
+            return False  # or the storage cannot be opened here, and the sender does it itself
         finally:
             for lock in locks:
                 os.close(lock)

@@ -129,7 +129,7 @@ MUTANTS: tuple[Mutant, ...] = (
         file=PRIVATE_FILE,
         old="    if found.st_nlink > 1:",
         new="    if found.st_nlink > 9:",
-        tests=PLACES,
+        tests=(DISK,),
     ),
     # --- the vault -----------------------------------------------------------------------------
     Mutant(

@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from stayfast.engine import cbor
 from stayfast.engine.errors import Damaged, StayfastError
 from stayfast.engine.record import Login, account_alias
 from stayfast.storage import Vault
@@ -207,6 +208,27 @@ def test_every_older_row_is_noticed(ten: TenLogins, everything: bool) -> None:
             ten.open().read(ten.logins[4].id)
         ten.mend()
     print(f"\n{len(older)} older rows, each noticed")
+    assert ten.look() == ([True] * MANY, False)
+
+
+@pytest.mark.parametrize("name", ["count", "seq", "generation", "first", "root", "mac", "link"])
+def test_every_member_of_the_integrity_record_counts(ten: TenLogins, name: str) -> None:
+    """A record that decodes, and says something else than was sealed, is refused by every reader."""
+    with closing(sqlite3.connect(ten.database)) as connection:
+        (body,) = connection.execute("SELECT body FROM head").fetchone()
+    members = dict(cbor.decode_map(body))
+    value = members[name]
+    members[name] = value + 1 if isinstance(value, int) else b"\x01" * 32
+    ten.write([("UPDATE head SET body = ?", (cbor.encode(members),))])
+    with closing(ten.open()) as storage:
+        for ask in (
+            lambda: storage.read(ten.logins[3].id),
+            lambda: storage.find(account_alias("p3", "default")),
+            lambda: list(storage.summaries()),
+        ):
+            with pytest.raises(Damaged, match="integrity record"):
+                ask()
+    ten.mend()
     assert ten.look() == ([True] * MANY, False)
 
 

@@ -17,12 +17,15 @@ from stayfast.engine.errors import ConfigInvalid, StayfastError, StorageError
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage, FileTokenStorage, paths
+from stayfast.storage.host import origin
 from stayfast.storage.private_file import check_directory, ensure_directory
 from stayfast.testing.storage_contract import finished, saved
 
 T = TypeVar("T")
 NOBODY, STRANGER = 65534, 12345
-importlib.import_module("grp")  # the user without rights may not be able to read its file
+# The user without rights may not be able to read the files of what is imported at its first use.
+importlib.import_module("grp")
+origin()
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 
 
@@ -255,6 +258,20 @@ def test_a_link_that_others_can_turn_is_refused(
     deed(tmp_path)
     with pytest.raises(StorageError):
         check_directory(str(tmp_path / "link"))
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o710, 0o720, 0o740, 0o750, 0o701, 0o702, 0o704])
+def test_no_other_user_may_use_the_directory_itself(tmp_path: Path, mode: int) -> None:
+    """A right of the group, even of this user's own, and a right of everybody: each is refused."""
+    ensure_directory(str(tmp_path / "s"))
+    (tmp_path / "s").chmod(mode)
+    for use in (check_directory, ensure_directory):
+        if mode == 0o700:
+            use(str(tmp_path / "s"))
+            continue
+        with pytest.raises(StorageError) as caught:
+            use(str(tmp_path / "s"))
+        assert caught.value.hint == f"chmod 700 {tmp_path / 's'}"
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])

@@ -156,6 +156,32 @@ def test_who_changes_a_login_brings_in_what_is_kept_of_it(place: Path) -> None:
     assert storage.problems() == []
 
 
+def test_kept_tokens_that_are_older_than_the_row_are_not_read(place: Path) -> None:
+    """A file of kept tokens that was put back, or could not be removed, hides no newer tokens."""
+    run = place / "run"
+    run.mkdir(mode=0o700)
+    storage = vault(place, XDG_RUNTIME_DIR=str(run))
+    login = finished()
+    saved(storage, [login])
+    made = change(further(login, reason="came"))
+    arrival = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    with closing(reader(place)), pytest.raises(StorageError):
+        impatient(storage).commit([arrival])
+    (path,) = (run / "stayfast").iterdir()
+    sealed = path.read_bytes()
+    with storage.lease(login.id, wait=0):
+        pass
+    newer = further(arrival.login, reason="newer")
+    saved(storage, [newer])
+    write_private(str(path), sealed)
+    assert storage.read(login.id) == newer
+    assert storage.find(account_alias(login.provider, "default")) == newer
+    assert [one.version for one in storage.summaries()] == [newer.version]
+    later = vault(place, XDG_RUNTIME_DIR=str(run))
+    assert later.read(login.id) == newer
+    assert list((run / "stayfast").iterdir()) == []
+
+
 def test_an_import_that_fails_is_not_kept(place: Path) -> None:
     """Its source still has the tokens, and the error says to try again."""
     run = place / "run"

@@ -92,8 +92,7 @@ def test_a_vault_that_is_set_aside_is_durable_there(
     ]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs links and modes")
-@pytest.mark.parametrize(
+every_use = pytest.mark.parametrize(
     "use",
     [
         open_private,
@@ -104,6 +103,25 @@ def test_a_vault_that_is_set_aside_is_durable_there(
     ],
     ids=["open", "open or make", "append", "read", "check"],
 )
+
+
+@every_use
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_file_with_a_second_name_is_not_used(
+    place: Path, use: Callable[[str], object], others: int
+) -> None:
+    """Under its other name it may lie where somebody else reads or replaces it."""
+    (place / "file").write_bytes(b"kept")
+    (place / "file").chmod(0o600)
+    for number in range(others):
+        os.link(place / "file", place / f"other-{number}")
+    with pytest.raises(StorageError, match="another name"):
+        use(str(place / "file"))
+    assert (place / "file").read_bytes() == b"kept"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links and modes")
+@every_use
 @pytest.mark.parametrize("target", ["file", "nothing"])
 def test_a_link_of_our_own_to_a_file_is_not_followed(
     place: Path, use: Callable[[str], object], target: str
