@@ -131,10 +131,13 @@ class Lease:
         login_id: The login.
         fence: A number that grows with every lease of this login, where a lease can be lost; else 0.
             A commit names it, so that a holder that lost its lease cannot write any more.
+        lent_until: Where it is lent for a time: until when it lasts at least, seconds of the clock of
+            this machine that also counts its sleep.
     """
 
     login_id: str
     fence: int = 0
+    lent_until: float | None = field(default=None, compare=False)
 
     def keep(self) -> None:
         """Make sure that the lease lasts longer than a request that is sent now.
@@ -146,6 +149,10 @@ class Lease:
             Fenced: The lease ended, and another process has it now. Nothing may be sent.
             StorageError: The lease ends soon, and the storage does not answer.
         """
+
+    def lasting(self) -> float | None:
+        """Until when it lasts by now, as :attr:`lent_until`: for the process that it is handed to."""
+        return self.lent_until
 
     def release(self) -> None:
         """End the lease: for a courier whose caller has died.

@@ -169,6 +169,7 @@ class Capabilities:
             this storage; the storage is opened again when it is needed.
         sharing: Hands it over to a process that was not forked.
         entries: Keeps what belongs to a provider.
+        remote: Whether every process needs a session of its own at a server, which costs both.
     """
 
     log: AuditLog | None = None
@@ -176,6 +177,7 @@ class Capabilities:
     close: Callable[[], None] | None = None
     sharing: Sharing | None = None
     entries: SealedEntries | None = None
+    remote: bool = False
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ The job itself saves the answer; what is sent back only informs the caller.
       | hold back signals       | hold back signals              | hold back signals
       | send, save              | close the storage              | start a worker, or take an idle one
       | deliver signals         | fork ----> child               |   <--- ready
-      v                         |              | own session     | job + lock ---> worker
+      v                         |              | own session     | job + lock ---> a thread there
                                 |              | send, save      |   <--- taken      |
                                 | <-- events --|                 |                   | send, save
                                 | <-- outcome -|                 | <--- events ------|
@@ -26,8 +26,13 @@ The job itself saves the answer; what is sent back only informs the caller.
 Which one. ``auto`` forks if no other thread runs that may hold a lock, and not on macOS; else it
 spawns; else it runs the job inline. Fork and spawn need a storage that is not in memory, and our own
 HTTP client; spawn also needs a vault or PostgreSQL, the system's clock, and a Python to start. Forking
-takes 5 ms, a new worker 0.1 to 0.3 s, an idle one 6 ms. ``STAYFAST_COURIER=fork`` does not look at
-threads. A courier that the variable names and that cannot be had is an error.
+takes 5 ms, a new worker 0.1 to 0.3 s, one that is there 2 ms. ``STAYFAST_COURIER=fork`` does not look
+at threads. On PostgreSQL every child needs a session of its own: there only the first job of a process
+is forked, and a worker carries the others.
+
+One worker serves all threads of a process. Each job goes through a lane, a socket of its own to a
+thread of the worker, and the lane is kept for the next job (:mod:`.pool`). So a worker that is killed
+takes down all jobs that it has at that moment, and each of their senders goes on as said below. A courier that the variable names and that cannot be had is an error.
 
 What passes over. The two processes share one socket pair, which nobody else can open
 (:mod:`.channel`; the format is in :mod:`.wire`).
@@ -151,7 +156,8 @@ def choose_courier(
     spawned = _spawned(storage, http, forwarder, clock)
     if chosen == "auto":
         otherwise = spawned or InlineCourier()
-        return _ForkIfSafe(forked, otherwise) if forked else otherwise
+        once = spawned is not None and capabilities_of(storage).remote
+        return _ForkIfSafe(forked, otherwise, once=once) if forked else otherwise
     asked = forked if chosen == "fork" else spawned
     if asked is None:  # whoever asks for safety must not be left without it in silence
         raise ConfigInvalid(
@@ -197,11 +203,22 @@ def _obstacle(chosen: str, storage: Storage, http: Http, clock: Clock | None) ->
 class _ForkIfSafe:
     """Forks if that is safe at the moment of the job, else uses another courier."""
 
-    def __init__(self, forked: Courier, otherwise: Courier) -> None:
+    def __init__(self, forked: Courier, otherwise: Courier, *, once: bool) -> None:
+        """Use either.
+
+        Args:
+            forked: Forks.
+            otherwise: Does not.
+            once: Whether to fork for the first job alone. Each child needs a session at the server,
+                which a program that lives on should not open for every job.
+        """
         self._forked = forked
         self._otherwise = otherwise
+        self._once = once
+        self._first = True
 
     def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
-        courier = self._forked if can_fork() else self._otherwise
-        return courier.carry(job, perform)
+        fork = can_fork() and (self._first or not self._once)
+        self._first = False
+        return (self._forked if fork else self._otherwise).carry(job, perform)

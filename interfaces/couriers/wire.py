@@ -42,6 +42,7 @@ def pack_job(job: Job) -> bytes:
             "login": _bytes_of(job.login),
             "lease": job.lease.login_id,
             "fence": job.lease.fence,
+            "lent_until": job.lease.lasting(),
             "again": job.again,
             "courier": job.courier,
         }
@@ -53,7 +54,7 @@ def unpack_job(members: Mapping[str, Any]) -> Job:
     return Job(
         kind=JobKind(members["job"]),
         login=decode_login(members["login"]),
-        lease=Lease(members["lease"], members["fence"]),
+        lease=Lease(members["lease"], members["fence"], members["lent_until"]),
         again=members["again"],
         courier=members["courier"],
     )

@@ -89,6 +89,10 @@ class LentLease(Lease):
         """See :meth:`stayfast.engine.ports.Lease.keep`. It asks the database only if it must."""
         self.rows.keep(self)
 
+    def lasting(self) -> float:
+        """See :meth:`stayfast.engine.ports.Lease.lasting`."""
+        return self.term.until
+
     def release(self) -> None:
         """See :meth:`stayfast.engine.ports.Lease.release`. If that fails, the lease ends by itself."""
         with suppress(StorageError):
@@ -152,8 +156,9 @@ class LeaseRows:
                 pause = min(pause * 2, longest)
 
     def adopted(self, lease: Lease) -> LentLease:
-        """``lease``, which another process has acquired and still waits for; it is extended at once."""
-        term = _Term(now_awake_or_not())
+        """``lease``, which another process of this machine has acquired and still waits for."""
+        # both processes read the same clock; a lease that does not say its end is extended at once
+        term = _Term(now_awake_or_not() if lease.lent_until is None else lease.lent_until)
         return LentLease(lease.login_id, lease.fence, rows=self, term=term)
 
     def keep(self, lease: LentLease) -> None:

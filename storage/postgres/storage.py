@@ -151,7 +151,8 @@ class PostgresStorage:
     def capabilities(self) -> Capabilities:
         """A linked log; another process can go on with it. The files are the server's."""
         sharing = self if rebuilt_elsewhere(self) else None
-        return Capabilities(log=self, close=self.close, sharing=sharing, entries=self)
+        # a forked child leaves the parent's connections alone, so nothing has to be closed before
+        return Capabilities(log=self, close=_nothing, sharing=sharing, entries=self, remote=True)
 
     @property
     def description(self) -> str:
@@ -408,6 +409,10 @@ class PostgresStorage:
     def close(self) -> None:
         """Close the idle connections. New ones are made when they are needed."""
         self._connections.close()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _say_nothing(line: str) -> None:

@@ -32,7 +32,7 @@ from stayfast.interfaces.couriers import (
 )
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import EncryptedFileStorage, KeyringStorage, MemoryStorage, Vault
-from stayfast.storage.host import SystemClock
+from stayfast.storage.host import CLOCK, SystemClock
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
@@ -274,6 +274,71 @@ def test_many_threads_share_one_refresh(place: Path, server: AuthorizationServer
     assert len({login.tokens and login.tokens.access_token for login in found}) == 1
     assert server.counts["token:refresh_token"] == sent + 1
     assert len(workers()) == 1
+
+
+def several(place: Path) -> tuple[Assembly, list[str]]:
+    """An assembly with a worker, and the accounts of as many logins as there will be threads."""
+    own = assembly(place, "inline")
+    accounts = [f"a{number}" for number in range(6)]
+    for account in accounts:
+        transport = InstantTransport(lambda address: [user_agent.fetch_only(address)])
+        own.conductor.sign_in(own.config("demo"), transport, account=account)
+    own = assembly(place)
+    refresh(own)
+    return own, accounts
+
+
+@linux
+def test_one_worker_carries_the_jobs_of_all_threads_at_once(
+    place: Path, server: AuthorizationServer
+) -> None:
+    """Logins that are refreshed together do not wait for each other, and no job starts a process."""
+    own, accounts = several(place)
+    (worker,) = workers()
+    for _round in range(2):
+        server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=1.0), times=len(accounts))
+        began = CLOCK.monotonic()
+        with ThreadPoolExecutor(len(accounts)) as pool:
+            found = list(
+                pool.map(
+                    lambda account: own.conductor.refresh.valid("demo", account, force=True),
+                    accounts,
+                )
+            )
+        assert CLOCK.monotonic() - began < len(accounts) - 1.5
+        assert {login.state for login in found} == {State.AUTHENTICATED}
+        assert [login.account for login in found] == accounts
+        assert set(workers()) == {worker}
+
+
+@linux
+def test_a_worker_killed_at_work_for_many_threads_loses_none(
+    place: Path, server: AuthorizationServer
+) -> None:
+    """Each of its senders goes on by itself, and the next job finds another worker."""
+    own, accounts = several(place)
+    (worker,) = workers()
+    sent = server.counts["token:refresh_token"]
+    server.change(rotate=False)  # or the second sending would be a second use
+    server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=2.0), times=len(accounts))
+    try:
+        with ThreadPoolExecutor(len(accounts)) as pool:
+            refreshed = [
+                pool.submit(own.conductor.refresh.valid, "demo", account, force=True)
+                for account in accounts
+            ]
+            until(
+                lambda: server.counts["token:refresh_token"],
+                lambda seen: seen >= sent + len(accounts),
+            )
+            os.kill(worker, signal.SIGKILL)
+            assert {one.result().state for one in refreshed} == {State.AUTHENTICATED}
+        assert workers() == {}
+        refresh(own)
+    finally:
+        server.change(rotate=True)
+    assert len(workers()) == 1
+    assert worker not in workers()
 
 
 @linux

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import long_lived
 import pytest
 import threaded_caller
 from caller_kills import approve
@@ -128,6 +129,45 @@ def test_a_worker_works_where_this_host_has_no_place_for_locks(
     own = assembly(place, server.url(database), "spawn")
     login = own.conductor.sign_in(own.config("demo"), InstantTransport(approve))
     assert own.conductor.refresh.valid("demo", "default", force=True).version > login.version
+
+
+@linux
+@pytest.mark.parametrize("threads", [1, 4])
+def test_no_refresh_opens_a_session(
+    place: Path, server: PostgresServer, database: str, threads: int
+) -> None:
+    """A program that lives on keeps its sessions, and those of its one worker, for all refreshes."""
+    own = signed_in(place, server.url(database))
+    for number in range(threads):
+        own.conductor.sign_in(own.config("demo"), InstantTransport(approve), account=f"a{number}")
+
+    def backends() -> set[int]:
+        found = server.execute(
+            "postgres",
+            f"SELECT pid FROM pg_stat_activity WHERE datname = '{database}'",
+        )
+        return {pid for (pid,) in found}
+
+    seen: list[set[int]] = []
+    with subprocess.Popen(
+        [sys.executable, long_lived.__file__, str(place), str(threads)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "STAYFAST_STORE": server.url(database),
+        },
+    ) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        for _ in range(5):
+            program.stdin.write(b"\n")
+            program.stdin.flush()
+            assert program.stdout.readline() == b"done\n"
+            seen.append(backends())
+    assert program.returncode == 0
+    assert seen[2] == seen[3] == seen[4]
 
 
 def test_a_storage_that_somebody_derived_is_not_handed_over() -> None:
