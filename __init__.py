@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TokenRefreshFailed,
         TransportUnavailable,
     )
+    from .engine.flows.logins import Started
     from .engine.oauth.pkce import PKCEChallenge
     from .engine.oauth.provider import OAuthConfig, OAuthProvider
     from .engine.oauth.tokens import OAuthTokens
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .interfaces.audit.processors import audit_processors
     from .interfaces.catalogue import OAUTH_PROVIDERS
     from .interfaces.service import AuthStatus, OAuthClient, OAuthService, create_client
+    from .interfaces.signed_in import SignedIn
     from .storage import (
         EncryptedFileStorage,
         FileTokenStorage,
@@ -87,6 +89,8 @@ __all__ = [
     "PKCEChallenge",
     "ProviderError",
     "Result",
+    "SignedIn",
+    "Started",
     "State",
     "StayfastError",
     "StorageConflict",
@@ -113,6 +117,8 @@ _HOMES = {
     "engine.oauth.tokens": ("OAuthTokens",),
     "interfaces.audit.processors": ("audit_processors",),
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
+    "engine.flows.logins": ("Started",),
+    "interfaces.signed_in": ("SignedIn",),
     "interfaces.service": ("AuthStatus", "OAuthClient", "OAuthService", "create_client"),
     "storage": (
         "EncryptedFileStorage",

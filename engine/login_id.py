@@ -47,6 +47,16 @@ def normalise(text: str) -> str:
     return text.strip().replace("-", "").upper().translate(_LOOKALIKES)
 
 
+def is_full(normalised: str) -> bool:
+    """Whether ``normalised`` is a whole id, not only its beginning."""
+    return len(normalised) == _LENGTH and set(normalised) <= set(ALPHABET)
+
+
+def no_login(typed: str) -> NotFound:
+    """The error that no login has the id ``typed``."""
+    return NotFound(f"there is no login {typed[:40]!r}", hint=Hint("list"))
+
+
 def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
     """The login that a person means.
 
@@ -70,8 +80,7 @@ def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
         if len(chosen) > 1:
             chosen = [login for login in chosen if login.pending] or chosen
         if not chosen:
-            msg = f"there is no login {typed[:40]!r}"
-            raise NotFound(msg, hint=Hint("list"))
+            raise no_login(typed)
     if len(chosen) > 1:
         names = ", ".join(f"{login.short_id} ({login.provider})" for login in chosen[:5])
         msg = f"several logins match: {names}"

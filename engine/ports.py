@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from .audit.events import Event, Recorded
@@ -244,6 +244,15 @@ class Storage(Protocol):
 
     def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """Recorded events with a number above ``after``, in order."""
+        ...
+
+
+@runtime_checkable
+class SearchableStorage(Protocol):
+    """A storage that finds logins by the beginning of their ids, without a look at all others."""
+
+    def beginning(self, prefix: str) -> Iterable[Summary]:
+        """The logins whose ids begin with ``prefix``, and open."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from .errors import StorageError
+from .errors import ConfigInvalid, StorageError
 from .secret import Secret
 from .table import PENDING, State
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .oauth.tokens import OAuthTokens
 
 DEFAULT_ACCOUNT: Final = "default"
+LONGEST_ACCOUNT: Final = 200
+"""The number of characters of an account's name at most."""
 SHORT_ID: Final = 4
 """The number of characters of an id that a person sees."""
 
@@ -313,6 +315,23 @@ class Summary:
 def account_alias(provider: str, account: str) -> str:
     """The alias of a finished login."""
     return f"account\0{provider}\0{account}"
+
+
+def require_account_name(account: str) -> None:
+    """Make sure that ``account`` can be shown, typed and found again.
+
+    Raises:
+        ConfigInvalid: It is empty or blank, too long, or has characters that no line can show.
+    """
+    if not account.strip() or account != account.strip() or not account.isprintable():
+        raise ConfigInvalid(
+            f"{account[:40]!r} cannot be the name of an account", hint="--account work"
+        )
+    if len(account) > LONGEST_ACCOUNT:
+        raise ConfigInvalid(
+            f"the name of an account has at most {LONGEST_ACCOUNT} characters",
+            hint="--account work",
+        )
 
 
 def account_names(identity: Identity) -> tuple[str, ...]:

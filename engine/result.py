@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .hints import Hint
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class ErrorCode(StrEnum):
@@ -58,7 +59,7 @@ STORAGE_CODES: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Success(Generic[T]):
+class Success(Generic[T_co]):
     """The result of a call that worked.
 
     Attributes:
@@ -67,7 +68,7 @@ class Success(Generic[T]):
             kept, sealed, and the next call saves them.
     """
 
-    value: T
+    value: T_co
     warning: Failure | None = field(default=None, compare=False)
 
 

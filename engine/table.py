@@ -55,6 +55,7 @@ class Trigger(StrEnum):
     LOGOUT = "logout"
     SUPERSEDE = "supersede"
     REPLACE = "replace"
+    RENAME = "rename"
 
 
 class Guard(StrEnum):
@@ -212,6 +213,7 @@ TABLE: Final[tuple[Row, ...]] = (
         _T.REPLACE, _S.AUTHENTICATED, _S.AUTHENTICATED,
         "the user put it in the place of another login, whose account it has from now on",
     ),
+    Row(_T.RENAME, _S.AUTHENTICATED, _S.AUTHENTICATED, "the user gave the account another name"),
     # expired: the access token is spent, a refresh token may remain
     Row(
         _T.REFRESH, _S.EXPIRED, _S.EXCHANGING,
@@ -225,6 +227,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "RFC 7009 §2",
     ),
     Row(_T.SUPERSEDE, _S.EXPIRED, _S.IDLE, "a newer login of the same account took its place"),
+    Row(_T.RENAME, _S.EXPIRED, _S.EXPIRED, "the user gave the account another name"),
     # refresh_failed: the provider said no to the refresh token
     Row(
         _T.REFRESH, _S.REFRESH_FAILED, _S.EXCHANGING,
@@ -241,6 +244,7 @@ TABLE: Final[tuple[Row, ...]] = (
         _T.SUPERSEDE, _S.REFRESH_FAILED, _S.IDLE,
         "a newer login of the same account took its place",
     ),
+    Row(_T.RENAME, _S.REFRESH_FAILED, _S.REFRESH_FAILED, "the user gave the account another name"),
 )
 
 PENDING: Final = frozenset({State.CHALLENGE, State.AWAITING_CALLBACK, State.EXCHANGING})

@@ -16,6 +16,7 @@ from ..engine.flows.dependencies import Dependencies
 from ..engine.flows.ledger import Ledger
 from ..engine.flows.logins import Conductor
 from ..engine.hints import Hint
+from ..engine.login_id import choose
 from ..engine.machine import at_work
 from ..engine.oauth.metadata import apply_metadata, discover
 from ..storage import TokenStorageAdapter, open_storage
@@ -211,6 +212,15 @@ class Assembly:
                 hint=Hint("provider edit", config.service_name),
             )
         return config
+
+    def chosen(self, typed: str | None) -> Summary:
+        """The login that a person means: by the beginning of its id, or the only pending one.
+
+        Raises:
+            NotFound: No login matches, or several do.
+        """
+        conductor = self.conductor
+        return choose(conductor.summaries(), None) if typed is None else conductor.named(typed)
 
     def open_logins(self) -> list[Summary]:
         """The pending logins: they wait for their user or for tokens."""

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from ..engine.errors import AuthFailed, AuthRequired, StayfastError
 from ..engine.flows.logins import DEFAULT_TIMEOUT, Started
 from ..engine.hints import Hint
-from ..engine.login_id import choose
 from ..engine.oauth.token_endpoint import bearer_token
 from ..engine.oauth.tokens import DEFAULT_BUFFER
 from ..engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ..engine.result import Failure, Success
 from ..engine.table import State
 from .assembly import Assembly
+from .signed_in import SignedIn
 from .transport_maker import LineConversation, SilentConversation, TransportMaker
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ def _tokens(login: Login) -> OAuthTokens:
         msg = f"login {login.short_id} holds no tokens"
         raise AuthRequired(msg, hint=Hint.sign_in(login))
     return login.tokens
+
+
+def _signed_in(login: Login) -> SignedIn:
+    return SignedIn.of(login, _tokens(login))
 
 
 def _handing_out(
@@ -196,7 +200,7 @@ class OAuthService:
 
     # --- signing in ------------------------------------------------------------------------------
 
-    @_handing_out(_tokens)
+    @_handing_out(_signed_in)
     def authenticate(
         self,
         service: str,
@@ -209,7 +213,7 @@ class OAuthService:
         via: str = "loopback",
         timeout: float = DEFAULT_TIMEOUT,
         replace: bool = False,
-    ) -> OAuthTokens:
+    ) -> SignedIn:
         """A whole login, waiting for the user.
 
         Args:
@@ -240,7 +244,7 @@ class OAuthService:
         login = assembly.conductor.sign_in(
             config, transport, account=account, timeout=timeout, replaces=replace
         )
-        return _tokens(login)
+        return _signed_in(login)
 
     @_answered
     def begin(
@@ -258,8 +262,15 @@ class OAuthService:
     ) -> Started:
         """The first half of a login, for a program that shows the address to its user itself.
 
-        Show ``value.address``. When the browser comes back to the redirect address, pass its whole
-        address to :meth:`complete`. With ``via="device"``, call :meth:`resume` instead: it polls.
+        Show ``value.address`` (and ``value.user_code``, if there is one). When the browser comes back
+        to the redirect address, pass its whole address to :meth:`complete`, with
+        ``value.login_id``. With ``via="device"``, call :meth:`resume` instead: it polls.
+
+        A web backend keeps ``value.login_id`` in the browser's session, in a cookie that is
+        ``HttpOnly`` and ``Secure``, and passes the one of the *same* session to :meth:`complete`.
+        Otherwise an attacker can have a victim's browser finish the attacker's own login, and
+        the victim works in the attacker's account (RFC 9700 §4.7). ``examples/fastapi-backend``
+        does so.
 
         Args:
             service: The provider's name.
@@ -288,22 +299,24 @@ class OAuthService:
             config, transport, account=account, timeout=timeout, replaces=replace
         )
 
-    @_handing_out(_tokens)
-    def complete(self, callback: str, *, login_id: str | None = None) -> OAuthTokens:
-        """Finish the login that ``callback`` answers.
+    @_handing_out(_signed_in)
+    def complete(self, callback: str, *, login_id: str | None = None) -> SignedIn:
+        """Finish the login that ``callback`` answers; the value says who signed in, too.
 
         Args:
             callback: The address the browser came back to, or its query.
-            login_id: The login it must belong to; found by its ``state`` if not given.
+            login_id: The login it must belong to: in a web backend, the one that :meth:`begin` gave
+                to the session of this very browser. If not given, it is found by its ``state``,
+                which is right for a program with one user only.
 
         Failures: ``CALLBACK_REFUSED`` (it answers no login that waits; nothing has changed),
         ``AUTH_CANCELLED``, ``AUTH_FAILED``, ``TIMEOUT``, ``NETWORK_ERROR``, ``LOGIN_BUSY``,
         ``STORAGE_…``.
         """
         full_id = None if login_id is None else self._full_id(login_id)
-        return _tokens(self.assembly.conductor.answer(callback, login_id=full_id))
+        return _signed_in(self.assembly.conductor.answer(callback, login_id=full_id))
 
-    @_handing_out(_tokens)
+    @_handing_out(_signed_in)
     def resume(
         self,
         login_id: str,
@@ -311,7 +324,7 @@ class OAuthService:
         via: str | None = None,
         open_browser: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
-    ) -> OAuthTokens:
+    ) -> SignedIn:
         """Go on with a login that was begun here or elsewhere, waiting for its user.
 
         Args:
@@ -329,7 +342,7 @@ class OAuthService:
         before = self.assembly.storage.read(full_id)
         presented = before.presentation.transport if before and before.presentation else "loopback"
         transport = maker.make(via or presented)
-        return _tokens(conductor.resume(full_id, [transport], timeout=timeout))
+        return _signed_in(conductor.resume(full_id, [transport], timeout=timeout))
 
     @_answered
     def cancel(self, login_id: str) -> bool:
@@ -422,7 +435,7 @@ class OAuthService:
         )
 
     def _full_id(self, login_id: str) -> str:
-        return choose(self.assembly.conductor.summaries(), login_id).id
+        return self.assembly.conductor.named(login_id).id
 
 
 class OAuthClient:

@@ -22,7 +22,7 @@ from ..oauth.pkce import new_nonce, new_state, new_verifier
 from ..oauth.settings_check import require_sendable
 from ..ports import Asking, Verdict, VerdictKind
 from ..reasons import Reason
-from ..record import Challenge, Login
+from ..record import Challenge, Login, require_account_name
 from ..result import ErrorCode
 from ..table import State, Trigger
 from .ledger import Circumstances
@@ -53,8 +53,10 @@ class Begin:
 
         Raises:
             ConfigMissing: There is no client id.
-            ConfigInvalid: ``openid`` is asked for, and its ID token could not be checked.
+            ConfigInvalid: ``openid`` is asked for, and its ID token could not be checked; or
+                ``account`` cannot be a name.
         """
+        require_account_name(account)
         require_client(config)
         require_sendable(config)
         require_checkable(config)

@@ -68,7 +68,7 @@ A refused answer (another login's ``state``, say) changes nothing but the audit 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -76,20 +76,30 @@ from typing import TYPE_CHECKING, Final
 from ..errors import (
     AuthFailed,
     CallbackRefused,
+    ConfigInvalid,
     LoginTimedOut,
     NotFound,
     StayfastError,
     TransportUnavailable,
 )
 from ..hints import Hint
+from ..login_id import choose, is_full, no_login, normalise
 from ..oauth.pasted import parse_callback
-from ..ports import TransportWanted
+from ..ports import SearchableStorage, TransportWanted
 from ..reasons import Reason, Refusal
-from ..record import DEFAULT_ACCOUNT, Login, Summary, account_alias, state_alias
+from ..record import (
+    DEFAULT_ACCOUNT,
+    Login,
+    Summary,
+    account_alias,
+    require_account_name,
+    state_alias,
+)
 from ..secret import Secret
 from ..table import State, Trigger
 from .begin import Begin
 from .jobs import Jobs
+from .ledger import Circumstances
 from .logout import Logout
 from .refresh import LEASE_WAIT, Refresh
 from .wait import Wait
@@ -97,6 +107,7 @@ from .wait import Wait
 if TYPE_CHECKING:
     from ..oauth.provider import OAuthConfig
     from ..ports import Lease, Session, Transport
+    from ..record import DeviceGrant
     from .dependencies import Dependencies
 
 DEFAULT_TIMEOUT: Final = 600.0
@@ -115,6 +126,32 @@ class Started:
 
     login: Login
     address: str
+
+    @property
+    def login_id(self) -> str:
+        """The full id: :meth:`Conductor.complete` and :meth:`Conductor.resume` go on by it."""
+        return self.login.id
+
+    @property
+    def user_code(self) -> str | None:
+        """What the user types at ``address``; ``None`` without the device flow (RFC 8628 §3.3)."""
+        grant = self._grant
+        return grant.user_code if grant else None
+
+    @property
+    def complete_address(self) -> str | None:
+        """``address`` with the code in it, for a QR code, where the provider gives one (§3.3.1)."""
+        grant = self._grant
+        return grant.verification_uri_complete if grant else None
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the login ends by itself, POSIX seconds."""
+        return self.login.deadline
+
+    @property
+    def _grant(self) -> DeviceGrant | None:
+        return self.login.presentation.device if self.login.presentation else None
 
 
 class Conductor:
@@ -210,9 +247,30 @@ class Conductor:
 
     def summaries(self) -> list[Summary]:
         """Every login, oldest first. This ends every login whose deadline has passed."""
+        return self._in_time(self._dependencies.storage.summaries())
+
+    def named(self, typed: str) -> Summary:
+        """The login whose id is, or begins with, ``typed``; it is ended if its deadline has passed.
+
+        A whole id is read directly, which costs the same however many logins there are.
+
+        Raises:
+            NotFound: No login has such an id, or several have.
+        """
+        storage, wanted = self._dependencies.storage, normalise(typed)
+        if is_full(wanted):
+            login = storage.read(wanted)
+            if login is None:
+                raise no_login(typed)
+            return self._in_time([login.summary()])[0]
+        if not wanted or not isinstance(storage, SearchableStorage):
+            return choose(self.summaries(), typed)
+        return choose(self._in_time(storage.beginning(wanted)), typed)
+
+    def _in_time(self, logins: Iterable[Summary]) -> list[Summary]:
         now = self._dependencies.clock.now()
         found: list[Summary] = []
-        for one in self._dependencies.storage.summaries():
+        for one in logins:
             over = one.pending and one.deadline is not None and one.deadline <= now
             ended = self._begin.end_overdue(one.id) if over else None
             found.append(ended.summary() if ended else one)
@@ -347,6 +405,34 @@ class Conductor:
             moved = ledger.draft(login, Trigger.REPLACE, lease=lease, account=account)
             ledger.commit([*changes, moved])
             return moved.login
+
+    def rename(self, login_id: str, account: str) -> Login:
+        """Keep a finished login under another name from now on.
+
+        Raises:
+            ConfigInvalid: ``account`` cannot be a name, or another login of the provider has it.
+            NotFound: There is no such login.
+            IllegalTransition: It is not signed in, or its refresh is not finished.
+            LoginBusy: Another process has it in hand.
+        """
+        require_account_name(account)
+        storage, ledger = self._dependencies.storage, self._dependencies.ledger
+        with self._held(login_id) as (login, lease):
+            if login.account == account:
+                return login
+            if storage.find(account_alias(login.provider, account)) is not None:
+                raise ConfigInvalid(
+                    f"{login.provider} has an account {account[:40]!r} already",
+                    hint=Hint("account list"),
+                )
+            return ledger.advance(
+                login,
+                Trigger.RENAME,
+                lease=lease,
+                reason=next((one for one in Reason if one == login.reason), None),  # it stands
+                circumstances=Circumstances(oauth_error=login.oauth_error),
+                account=account,
+            )
 
     # --- how -------------------------------------------------------------------------------------
 

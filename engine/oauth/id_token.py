@@ -180,13 +180,13 @@ class Identification:
         before = login.tokens.id_token if login.tokens else None
         if tokens.id_token is None or tokens.id_token == before:
             return Identified(tokens=tokens, identity=login.identity)
-        claims = _unchecked(tokens.id_token)
+        claims = claims_of(tokens.id_token)
         known = login.identity.subject if login.identity else None
         named = claims.get("sub")
         # the endpoint itself says so over TLS (§3.1.3.7, 6): that needs no signature
         if known is not None and isinstance(named, str) and named != known:
             raise refused(Reason.ID_TOKEN_OTHER_SUBJECT, "it is about another person")
-        first = _unchecked(before) if before else {}
+        first = claims_of(before) if before else {}
         nonce, issued = first.get("nonce"), first.get("iat")
         asked = Asked(
             nonce=Secret(nonce) if isinstance(nonce, str) and "nonce" in claims else None,
@@ -404,8 +404,11 @@ def _unreadable(config: OAuthConfig, name: str) -> ConfigInvalid:
     )
 
 
-def _unchecked(id_token: str) -> dict[str, Any]:
-    """The claims of ``id_token``, without a check of its signature; empty if they cannot be read."""
+def claims_of(id_token: str) -> dict[str, Any]:
+    """The claims of ``id_token``; empty if they cannot be read.
+
+    Its signature is not checked here: it was when the token came, or the claims prove nothing.
+    """
     payload = id_token.split(".")[1:2]
     try:
         text = b64decode((payload or [""])[0] + "==", altchars="-_")

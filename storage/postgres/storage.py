@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.audit.verifier import check_lines
-from ...engine.codec import decode_login, decode_summary
-from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
+from ...engine.codec import decode_login
+from ...engine.errors import Damaged, LoginBusy, StorageError
 from ...engine.hints import Hint
 from ...engine.ports import Lease
 from ..arrivals import Arrivals
@@ -35,6 +35,7 @@ from ..vault.entries import every_entry, read_entry
 from ..vault.file import open_secret, row_by_alias, row_by_id
 from ..vault.handover import HandedSources, Handover
 from ..vault.header import Header, decode_header
+from ..vault.login_rows import summaries_in
 from ..vault.opener import VaultOpener
 from ..vault.rollback import RollbackMarker
 from ..vault.schema import begin_log
@@ -209,10 +210,16 @@ class PostgresStorage:
         def work(database: Executor, keys: Keys) -> list[Summary]:
             self._tamper_check.look(database, keys)
             self._tamper_check.vouch(database, keys, None)  # a list must not be short in silence
-            return list(_summaries(database, keys))
+            return list(summaries_in(database, keys))
 
         self._bring_all_in()
         return sorted(self._as_they_will_be(self._reading(work)), key=lambda one: one.created_at)
+
+    def beginning(self, prefix: str) -> Iterable[Summary]:
+        """See :meth:`stayfast.engine.ports.SearchableStorage.beginning`."""
+        self._bring_all_in()
+        found = self._reading(lambda database, keys: list(summaries_in(database, keys, prefix)))
+        return list(self._as_they_will_be(found))
 
     def _as_they_will_be(self, saved: list[Summary]) -> Iterator[Summary]:
         keys = self._opener.keys()
@@ -417,16 +424,6 @@ def _nothing() -> None:
 
 def _say_nothing(line: str) -> None:
     del line
-
-
-def _summaries(database: Executor, keys: Keys) -> Iterator[Summary]:
-    for login, version, state, meta in database.execute(
-        "SELECT id, version, state, meta FROM login"
-    ):
-        try:
-            yield decode_summary(keys.open_row("meta", login, version, state, meta))
-        except (Damaged, NewerFormat):
-            continue
 
 
 class PostgresOpener:

@@ -1,22 +1,43 @@
-"""Writes the change of one login into its row."""
+"""The rows of logins: the change of one is written into its row, and lists are read from theirs."""
 
 from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from ...engine.codec import encode_login
-from ...engine.errors import Damaged, StorageConflict
+from ...engine.codec import decode_summary, encode_login
+from ...engine.errors import Damaged, NewerFormat, StorageConflict
 from ...engine.hints import Hint
 from .tree import leaves_of, tags_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ...engine.ports import Change
-    from ...engine.record import Login
+    from ...engine.record import Login, Summary
     from ..keys.sealing import Keys
     from .database import Database
     from .integrity import Head
+
+_AFTER_ALL_IDS: Final = "~"
+
+
+def summaries_in(connection: Database, keys: Keys, prefix: str = "") -> Iterator[Summary]:
+    """The logins whose ids begin with ``prefix``. Rows that do not open are left out.
+
+    The database finds them by its index. That a row is the last one that was saved is not shown here.
+    """
+    found = connection.execute(
+        "SELECT id, version, state, meta FROM login WHERE id >= ? AND id < ?",
+        (prefix, prefix + _AFTER_ALL_IDS),
+    )
+    # read at once: a caller that stops between two rows must not hold up a writer
+    for login, version, state, meta in list(found):
+        try:
+            yield decode_summary(keys.open_row("meta", login, version, state, meta))
+        except (Damaged, NewerFormat):
+            continue
 
 
 def put_login(connection: Database, keys: Keys, head: Head, change: Change) -> Head:

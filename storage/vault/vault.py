@@ -100,7 +100,7 @@ from .file import set_aside as set_aside_places
 from .handover import Handover, lock_path
 from .info import VaultInfo, vault_info_of
 from .integrity import Head, keep_head, read_head
-from .login_rows import put_login, put_record
+from .login_rows import put_login, put_record, summaries_in
 from .rekey import rekey
 from .repair import (
     Mended,
@@ -253,6 +253,19 @@ class Vault:
                     yield decode_summary(keys.open_row("meta", login, version, state, meta))
                 except (Damaged, NewerFormat):
                     continue
+
+    def beginning(self, prefix: str) -> Iterable[Summary]:
+        """See :meth:`stayfast.engine.ports.SearchableStorage.beginning`."""
+        return self._settled(lambda: list(self._beginning(prefix)))
+
+    def _beginning(self, prefix: str) -> Iterator[Summary]:
+        with self._reading() as opened:
+            if opened is None:
+                return
+            waiting = self._arrivals.waiting(opened[1])
+            for one in summaries_in(*opened, prefix):
+                kept = self._arrivals.login(opened[1], one.id, None) if one.id in waiting else None
+                yield kept.summary() if kept is not None and kept.version > one.version else one
 
     def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.events`."""

@@ -18,6 +18,7 @@ from errors_at_hand import make_error
 from logins import fresh_login
 from stayfast.engine.errors import StayfastError
 from stayfast.engine.flows.logins import Started
+from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.record import (
     Challenge,
     DeviceGrant,
@@ -30,6 +31,7 @@ from stayfast.engine.result import ErrorCode, Failure, Success
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import State
 from stayfast.interfaces.service import AuthStatus, OAuthService
+from stayfast.interfaces.signed_in import SignedIn
 from stayfast.testing.storage_contract import finished
 
 CANARY = "canary-4711"
@@ -93,6 +95,9 @@ VALUES: dict[Any, Any] = {
     str: "token",
     AuthStatus: AuthStatus.TOKEN_EXPIRED,
     stayfast.OAuthTokens: finished("demo").tokens,
+    SignedIn: SignedIn.of(
+        finished("demo"), finished("demo").tokens or OAuthTokens(access_token="t")
+    ),
     Started: Started(login=finished("demo"), address="https://p.test/authorize?state=x"),
 }
 """What the methods of the service answer."""

@@ -33,7 +33,6 @@ SHORTER = {
     "engine/flows/dependencies.py": "every flow imports it, so it imports no flow",
     "storage/vault/reserve.py": "disk space in reserve for a vault; arrivals, which use it, are of any storage",
     "engine/lifetime.py": "on the fast path, which loads nothing it does not need",
-    "engine/oauth/addresses.py": "one rule for every address, used by several specifications",
     "engine/oauth/pkce.py": "one specification, and it is short",
     "interfaces/audit/reading.py": "the command and the exports both read the log with it, and neither owns it",
     "interfaces/cli/entry.py": "on the fast path, before anything else is loaded",

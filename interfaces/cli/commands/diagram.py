@@ -11,7 +11,6 @@ from ....diagrams import FORMATS, check, draw, format_of, path, steps_of
 from ....diagrams.drawing import ASCII
 from ....engine.errors import ConfigInvalid
 from ....engine.hints import Hint
-from ....engine.login_id import choose
 from ...audit.reading import every_event
 from ..app import App, takes_app
 
@@ -38,7 +37,7 @@ def diagram(app: App, *, form: str | None, login_id: str | None, checked: str | 
         _show(app, draw(form or "text"))
         return
     storage = app.assembly().storage
-    chosen = choose(app.assembly().conductor.summaries(), login_id)
+    chosen = app.assembly().conductor.named(login_id)
     steps = steps_of(every_event(storage), chosen.id)
     _show(app, path(steps, form or "text"))
 

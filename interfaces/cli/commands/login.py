@@ -19,7 +19,6 @@ from ....engine.errors import (
 )
 from ....engine.flows.logins import DEFAULT_TIMEOUT
 from ....engine.hints import Hint
-from ....engine.login_id import choose as choose_login
 from ....engine.oauth.provider import OAuthConfig
 from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ....engine.table import State
@@ -247,7 +246,7 @@ def resume(
     follower = LoginFollower(terminal, stream=False)
     explaining = _explaining(app, explain)
     assembly = app.assembly([follower, *explaining])
-    summary = choose_login(assembly.conductor.summaries(), login_id)
+    summary = assembly.chosen(login_id)
     saved = assembly.storage.read(summary.id)
     follower.login = saved
     for explainer in explaining:
@@ -289,7 +288,7 @@ def resume(
 def cancel(app: App, *, login_id: str | None) -> None:
     """Forget a saved login that is not finished."""
     assembly = app.assembly()
-    chosen = choose_login(assembly.conductor.summaries(), login_id)
+    chosen = assembly.chosen(login_id)
     cancelled = assembly.conductor.cancel(chosen.id)
     if app.terminal.json:
         app.terminal.answer_json("login/1", login_members(cancelled))

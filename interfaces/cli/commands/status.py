@@ -10,7 +10,6 @@ import click
 
 from ....engine.errors import AuthRequired, Damaged, NotFound
 from ....engine.hints import Hint
-from ....engine.login_id import choose as choose_login
 from ....engine.oauth.token_status import introspection_request, judge_introspection
 from ....engine.table import State
 from ....storage.capabilities import capabilities_of
@@ -59,7 +58,7 @@ def status(app: App, *, provider: str | None, check: bool, show_answer: str | No
 def _show_answer(app: App, login_id: str) -> None:
     """Print an answer that could not be read: to the letter, but at a terminal without controls."""
     assembly, terminal = app.assembly(), app.terminal
-    chosen = choose_login(assembly.conductor.summaries(), login_id)
+    chosen = assembly.conductor.named(login_id)
     login = assembly.storage.read(chosen.id)
     answer = login.unread if login else None
     if login is None or answer is None:

@@ -1,0 +1,171 @@
+"""A web backend's logins: what begin() and complete() give, and whose browser may finish which."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from conductors import conductor_over
+from instant import InstantTransport, ManualClock
+from logins import CONFIG
+from stayfast import Failure, MemoryStorage, OAuthService, OAuthTokens, SignedIn, Success
+from stayfast.engine.errors import NotFound
+from stayfast.engine.login_id import ALPHABET
+from stayfast.engine.record import Summary
+from stayfast.engine.table import State
+from stayfast.interfaces.assembly import Assembly
+from stayfast.interfaces.catalogue import Catalogue
+from stayfast.storage import open_storage
+from stayfast.storage.vault.vault import Vault
+from stayfast.testing.authorization_server import CLIENT_ID, AuthorizationServer
+from stayfast.testing.server_state import Client
+from stayfast.testing.storage_contract import finished, pending, saved
+from stayfast.testing.user_agent import UserAgent, decide_device, fetch_only
+
+BACKEND = "https://app.example.com/callback"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as running:
+        running.add_client(Client(CLIENT_ID, redirect_uris=(BACKEND,)))
+        yield running
+
+
+class OneProvider(Catalogue):
+    """A catalogue whose `demo` is the local server."""
+
+    def __init__(self, place: Path, server: AuthorizationServer) -> None:
+        super().__init__(str(place), environ={})
+        self._server = server
+
+    def lookup(self, name: str, **client: str | None) -> object:
+        del name, client
+        return self._server.config()
+
+
+@pytest.fixture
+def service(tmp_path: Path, server: AuthorizationServer) -> OAuthService:
+    assembly = Assembly(MemoryStorage(), OneProvider(tmp_path, server), environ={})
+    return OAuthService(assembly=assembly)
+
+
+def value(result: object) -> object:
+    assert isinstance(result, Success), result
+    return result.value
+
+
+def test_complete_says_who_signed_in(service: OAuthService) -> None:
+    """Login, account, identity and the claims of the checked ID token come beside the tokens."""
+    begun = value(service.begin("demo", account="work", redirect_uri=BACKEND))
+    done = value(service.complete(fetch_only(begun.address), login_id=begun.login_id))
+    assert isinstance(done, SignedIn)
+    assert (done.login_id, done.account) == (begun.login_id, "work")
+    assert done.identity is not None
+    assert done.claims["sub"] == done.identity.subject
+    assert done.claims["nonce"]
+    assert begun.user_code is None
+
+
+def test_what_signs_in_is_still_tokens(service: OAuthService) -> None:
+    """A program that took tokens from complete() finds them unchanged, also stored and compared."""
+    begun = value(service.begin("demo", redirect_uri=BACKEND))
+    done = value(service.complete(fetch_only(begun.address)))
+    stored = value(service.get_tokens("demo"))
+    assert done == stored
+    assert stored == done
+    assert OAuthTokens.from_dict(done.to_dict()) == stored == done.tokens
+    assert done.to_dict() == stored.to_dict()
+    assert type(done.tokens) is OAuthTokens
+    for kept in (copy.deepcopy(done), pickle.loads(pickle.dumps(done))):
+        assert (kept, kept.claims) == (done, done.claims)
+    assert done.access_token not in repr(done)
+    assert done.refresh_token not in repr(done)
+
+
+def test_a_device_login_says_its_code_and_who_signed_in(
+    service: OAuthService, server: AuthorizationServer
+) -> None:
+    """A page of the program can show the code; what polls for it gives the same as complete()."""
+    server.change(device_interval=1)
+    begun = value(service.begin("demo", via="device"))
+    assert begun.user_code
+    assert begun.expires_at == begun.login.deadline
+    decide_device(begun.address, begun.user_code)
+    done = value(service.resume(begun.login_id))
+    assert done.login_id == begun.login_id
+
+
+def test_no_browser_finishes_a_login_of_another_session(service: OAuthService) -> None:
+    """An attacker's answer, opened in a victim's browser, is refused, and the victim's own still serves."""
+    attackers = value(service.begin("demo", account="mallory", redirect_uri=BACKEND))
+    answer = UserAgent({"login": "mallory"}).walk(attackers.address, approve=True)
+    victims = value(service.begin("demo", account="victim", redirect_uri=BACKEND))
+    for text in (answer, answer.partition("?")[2]):
+        refused = service.complete(text, login_id=victims.login_id)
+        assert isinstance(refused, Failure)
+        assert refused.code == "CALLBACK_REFUSED"
+    done = value(service.complete(fetch_only(victims.address), login_id=victims.login_id))
+    assert done.account == "victim"
+    assert isinstance(service.get_tokens("demo", account="mallory"), Failure)
+
+
+class Unlisted(Vault):
+    """A vault in which nobody may look at every login."""
+
+    def summaries(self) -> Iterable[Summary]:
+        raise AssertionError("all logins were opened")
+
+
+@pytest.mark.parametrize("typed", [26, 12, 4])
+def test_one_login_is_found_without_a_look_at_the_others(tmp_path: Path, typed: int) -> None:
+    """By its full id or a beginning; in whatever way a person spells it."""
+    tmp_path.chmod(0o700)
+    made = open_storage("file", state_dir=str(tmp_path), config_dir=str(tmp_path), environ={})
+    login = pending()
+    saved(made, [finished(), login])
+    storage = Unlisted.__new__(Unlisted)
+    storage.__dict__.update(vars(made))
+    conductor = conductor_over(storage, clock=ManualClock(login.changed_at))
+    beginning = login.id[:typed]
+    for spelt in (beginning, beginning.lower(), f"{beginning[:2]}-{beginning[2:]}"):
+        assert conductor.named(spelt).id == login.id
+
+
+@pytest.mark.parametrize("typed", ["", "-", "Z" * 25, "0" * 26, "U", "0" * 40, "é", "%", "~"])
+def test_an_id_that_nobody_has_is_said(tmp_path: Path, typed: str) -> None:
+    """What begins no id finds none, whatever it is made of."""
+    tmp_path.chmod(0o700)
+    storage = open_storage("file", state_dir=str(tmp_path), config_dir=str(tmp_path), environ={})
+    saved(storage, [finished()])
+    with pytest.raises(NotFound):
+        conductor_over(storage).named(typed)
+
+
+def test_of_logins_that_begin_alike_the_open_one_is_meant() -> None:
+    """A finished login keeps its id for years; two that are open need one character more."""
+    storage = MemoryStorage()
+    conductor = conductor_over(storage)
+    for _ in range(len(ALPHABET) + 1):
+        conductor.start(CONFIG, InstantTransport(lambda _url: []))
+    first, *others = storage.summaries()
+    twin = next(one for one in others if one.id[0] == first.id[0])
+    with pytest.raises(NotFound):
+        conductor.named(first.id[0])
+    for one in storage.summaries():
+        if one.id[0] == first.id[0] and one.id != twin.id:
+            conductor.cancel(one.id)
+    assert conductor.named(first.id[0]).id == twin.id
+
+
+def test_who_names_a_login_past_its_deadline_ends_it() -> None:
+    """By its full id, too."""
+    storage, clock = MemoryStorage(), ManualClock()
+    conductor = conductor_over(storage, clock=clock)
+    begun = conductor.start(CONFIG, InstantTransport(lambda _url: []), timeout=10)
+    clock.time += 11
+    assert conductor.named(begun.login_id).state is State.IDLE
+    assert storage.read(begun.login_id).state is State.IDLE
