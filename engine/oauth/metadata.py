@@ -13,6 +13,7 @@ from ..ports import HttpRequest
 from .addresses import secure_address
 from .provider import ASYMMETRIC, OAuthProvider
 from .provider_response import read_members
+from .www_authenticate import known_scopes
 
 if TYPE_CHECKING:
     from ..ports import Http, HttpResponse
@@ -38,6 +39,10 @@ class ServerMetadata:
         iss_supported: ``authorization_response_iss_parameter_supported`` (RFC 9207 §3).
         pkce_methods: ``code_challenge_methods_supported``; ``None`` if it does not say.
         par_required: ``require_pushed_authorization_requests`` (RFC 9126 §5).
+        registration_endpoint: RFC 7591 §3.
+        document_clients: ``client_id_metadata_document_supported``: whether a client id may be the
+            address of its own description.
+        scopes: ``scopes_supported``.
         code_offered: Whether ``response_types_supported`` has ``code``; assumed if it does not say.
         auth_methods: ``token_endpoint_auth_methods_supported``; ``None`` if it does not say.
         id_token_algorithms: ``id_token_signing_alg_values_supported``; ``None`` likewise.
@@ -58,6 +63,9 @@ class ServerMetadata:
     id_token_algorithms: tuple[str, ...] | None = None
     par_required: bool = False
     code_offered: bool = True
+    registration_endpoint: str | None = None
+    document_clients: bool = False
+    scopes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -122,11 +130,16 @@ ENDPOINTS = {
 """The endpoints of a provider, by our name, and the name that published metadata has for each."""
 
 
-def metadata_requests(issuer: str) -> list[HttpRequest]:
+def metadata_requests(issuer: str, *, inserted_first: bool = False) -> list[HttpRequest]:
     """Where ``issuer`` may publish its metadata, most usual first.
 
     OpenID Connect appends the well-known path; RFC 8414 inserts it, or that of OpenID Connect,
     between host and path.
+
+    Args:
+        issuer: The issuer identifier.
+        inserted_first: Whether the inserted places come before the appended one, as the Model
+            Context Protocol has it.
 
     Raises:
         ConfigInvalid: ``issuer`` is no issuer identifier.
@@ -144,6 +157,8 @@ def metadata_requests(issuer: str) -> list[HttpRequest]:
     ]
     if path:
         paths.append(f"/.well-known/openid-configuration{path}")  # as RFC 8414 §5 has it
+    if inserted_first:
+        paths = [*paths[1:], paths[0]]
     headers = {"Accept": "application/json"}
     return [
         HttpRequest(method="GET", url=urlunsplit(parts._replace(path=where)), headers=headers)
@@ -186,12 +201,20 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
         pkce_methods=_texts(members, "code_challenge_methods_supported"),
         auth_methods=_texts(members, "token_endpoint_auth_methods_supported"),
         id_token_algorithms=_texts(members, "id_token_signing_alg_values_supported"),
+        registration_endpoint=_address(members, "registration_endpoint"),
+        document_clients=members.get("client_id_metadata_document_supported") is True,
+        scopes=known_scopes(members.get("scopes_supported")),
         **named,
     )
 
 
-def discover(http: Http, issuer: str) -> ServerMetadata:
+def discover(http: Http, issuer: str, *, inserted_first: bool = False) -> ServerMetadata:
     """The metadata of ``issuer``, from the first place that has a document to sign in with.
+
+    Args:
+        http: Asks for them.
+        issuer: The issuer identifier.
+        inserted_first: As for :func:`metadata_requests`.
 
     Raises:
         ConfigInvalid: ``issuer`` is no issuer identifier.
@@ -200,7 +223,7 @@ def discover(http: Http, issuer: str) -> ServerMetadata:
     """
     problem: StayfastError | None = None
     incomplete: ServerMetadata | None = None
-    for request in metadata_requests(issuer):
+    for request in metadata_requests(issuer, inserted_first=inserted_first):
         response = http.send(request)
         try:
             metadata = judge_metadata(issuer, response)

@@ -1,0 +1,240 @@
+"""From the address of a resource to the server that issues its tokens (RFC 9728, RFC 8414, MCP).
+
+The resource is asked without a token, and its challenge and metadata say which servers issue tokens
+for it. Then the server that was chosen is asked for its own metadata. Every step is a plain GET or
+POST without a secret; nothing is followed elsewhere, and nothing is kept here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..errors import ConfigInvalid, NetworkError, ProviderError
+from ..hints import Hint
+from ..ports import HttpRequest
+from .metadata import ENDPOINTS, discover
+from .protected_resource import (
+    canonical_resource,
+    first_request,
+    judge_resource_metadata,
+    may_be_named,
+    metadata_places,
+    origin_of,
+)
+from .www_authenticate import (
+    INSUFFICIENT_AUTHENTICATION,
+    INSUFFICIENT_SCOPE,
+    bearer_challenge,
+)
+
+if TYPE_CHECKING:
+    from ..ports import Http, HttpResponse
+    from .metadata import ServerMetadata
+    from .protected_resource import ResourceMetadata
+    from .www_authenticate import AuthChallenge
+
+OFFLINE: Final = "offline_access"
+"""The scope that brings a refresh token where a server lists it (OpenID Connect Core §11)."""
+
+_STRONGER: Final = frozenset({INSUFFICIENT_SCOPE, INSUFFICIENT_AUTHENTICATION})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundResource:
+    """A resource and its authorization servers.
+
+    Attributes:
+        address: The address that was asked, in its one spelling.
+        resource: The resource identifier that tokens are requested for.
+        issuers: The servers that issue them, as the resource lists them.
+        scopes: The scopes that a login needs, as the challenge, else the metadata, say.
+        told_by: Where that came from: the address of the metadata, or ``None`` where the resource
+            publishes none and its own origin is taken for the server.
+    """
+
+    address: str
+    resource: str
+    issuers: tuple[str, ...]
+    scopes: tuple[str, ...]
+    told_by: str | None
+
+
+def find_resource(
+    http: Http, address: str, challenge: AuthChallenge | None = None
+) -> FoundResource | None:
+    """What is at ``address``; ``None`` if it is no protected resource.
+
+    Args:
+        http: Asks for it.
+        address: The address of the resource.
+        challenge: What the resource has answered already; without it, it is asked.
+
+    Raises:
+        ConfigInvalid: ``address`` is no ``https`` address.
+        ProviderError: Its metadata are another resource's, or name no server that may be asked.
+        NetworkError: It cannot be reached.
+    """
+    address = canonical_resource(address)
+    if challenge is None:
+        challenge = _challenge_of(http, address)
+    found = _published(http, address, challenge)
+    if found is not None:
+        return FoundResource(
+            address=address,
+            resource=found.resource,
+            issuers=found.issuers,
+            scopes=(challenge.scopes if challenge else ()) or found.scopes,
+            told_by=found.location,
+        )
+    if challenge is None:
+        return None
+    # servers of MCP's revision of 2025-03-26 publish the metadata of the server on their own origin
+    return FoundResource(
+        address=address,
+        resource=address,
+        issuers=(origin_of(address),),
+        scopes=challenge.scopes,
+        told_by=None,
+    )
+
+
+def _challenge_of(http: Http, address: str) -> AuthChallenge | None:
+    """The Bearer challenge of the resource; some servers challenge a GET, and some only a POST."""
+    answered = bearer_challenge(http.send(first_request(address)))
+    return answered or bearer_challenge(http.send(_get(address)))
+
+
+def _published(
+    http: Http, address: str, challenge: AuthChallenge | None
+) -> ResourceMetadata | None:
+    """The metadata of the resource from the first place that has some; ``None`` if none has.
+
+    Raises:
+        ProviderError: There are some, which may not be used.
+        NetworkError: A place did not answer, and no other has any.
+    """
+    refused: ProviderError | None = None
+    trouble: NetworkError | None = None
+    places = metadata_places(address, challenge)
+    for place in places:
+        response = http.send(_get(place))
+        try:
+            return judge_resource_metadata(address, place, response)
+        except NetworkError as error:
+            trouble = error
+        except ProviderError as error:
+            # a place without a document says nothing; what a challenge names must be there
+            if error.reason is not None or (challenge and challenge.resource_metadata):
+                refused = refused or error
+    if refused is not None:
+        raise refused
+    if trouble is not None:
+        raise trouble
+    return None
+
+
+def _get(address: str) -> HttpRequest:
+    return HttpRequest(method="GET", url=address, headers={"Accept": "application/json"})
+
+
+def choose_issuer(
+    found: FoundResource, wanted: str | None = None, known: Sequence[str] = ()
+) -> str:
+    """The one of several servers to sign in at.
+
+    Args:
+        found: The resource.
+        wanted: The server that the user named.
+        known: Servers at which the user has a client or a login, the best first.
+
+    Raises:
+        ConfigInvalid: The resource does not list the server that the user named.
+    """
+    if wanted is not None:
+        same = [one for one in found.issuers if one.rstrip("/") == wanted.rstrip("/")]
+        if not same:
+            raise ConfigInvalid(
+                f"the resource does not list the server {wanted[:80]}",
+                hint=Hint("login", found.address, "--issuer", found.issuers[0]),
+            )
+        return same[0]
+    return next((one for one in known if one in found.issuers), found.issuers[0])
+
+
+def server_of(http: Http, found: FoundResource, issuer: str) -> ServerMetadata:
+    """The metadata of ``issuer``, which issues tokens for the resource ``found``.
+
+    Raises:
+        ProviderError: It publishes none, or does not promise PKCE with S256, which MCP wants; or
+            it names an endpoint in a private network.
+        NetworkError: It cannot be reached.
+    """
+    try:
+        metadata = discover(http, issuer, inserted_first=True)
+    except ProviderError as error:
+        if found.told_by is not None:
+            raise
+        slashed = f"{issuer}/"  # a plain origin has two spellings, and its own metadata say which
+        if error.hint is None or slashed not in error.hint:
+            raise ProviderError(
+                f"{found.address} wants a token, and publishes neither resource metadata"
+                " (RFC 9728) nor those of an authorization server",
+                hint=Hint("provider add", None, "NAME", "--auth-url", "…", "--token-url", "…"),
+            ) from error
+        metadata = discover(http, slashed, inserted_first=True)
+    return require_for_resource(metadata, found.address)
+
+
+def require_for_resource(metadata: ServerMetadata, address: str) -> ServerMetadata:
+    """``metadata``, once the resource at ``address`` may send its users there.
+
+    Raises:
+        ProviderError: PKCE with S256 is not promised, or an endpoint may not be named.
+    """
+    if metadata.pkce_methods is None or "S256" not in metadata.pkce_methods:
+        raise ProviderError(
+            "the authorization server of this resource does not promise PKCE with S256,"
+            " which the Model Context Protocol asks for",
+            reason="pkce_not_promised",
+        )
+    for name in (*ENDPOINTS.values(), "registration_endpoint"):
+        named: str | None = getattr(metadata, name)
+        if named is not None and not may_be_named(named, address):
+            raise ProviderError(
+                f"the authorization server of this resource names a {name.replace('_', ' ')}"
+                " in a private network, and nothing was sent there",
+                reason="private_address",
+            )
+    return metadata
+
+
+def scopes_for(
+    found: FoundResource, metadata: ServerMetadata, more: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The scopes to request: those of the resource and ``more``, each once.
+
+    ``offline_access`` comes along where the server lists it.
+    """
+    offline = [OFFLINE] if OFFLINE in metadata.scopes else []
+    return tuple(dict.fromkeys((*found.scopes, *more, *offline)))
+
+
+def step_up(
+    requested: Sequence[str], challenge: AuthChallenge, already: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The union of what was requested and granted before and what ``challenge`` asks for now."""
+    return tuple(dict.fromkeys((*requested, *already, *challenge.scopes)))
+
+
+def needs_sign_in(response: HttpResponse) -> AuthChallenge | None:
+    """The challenge of ``response`` if another sign-in answers it, and no fresh token does.
+
+    The token lacks a scope (RFC 6750 §3.1), or the user must sign in anew or in a stronger way
+    (RFC 9470 §3). Some servers say so with 400 or 401, and most with 403 and 401.
+    """
+    challenge = bearer_challenge(response) if response.status in {400, 401, 403} else None
+    if challenge is None or challenge.error not in _STRONGER:
+        return None
+    return challenge
