@@ -12,6 +12,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from ..errors import ConfigInvalid
+from ..hints import Hint
 from .addresses import secure_address
 from .registration import CLIENT_NAME, DEVICE_GRANT
 
@@ -40,7 +41,7 @@ def require_document_address(client_id: str) -> None:
         return
     raise ConfigInvalid(
         f"a client id that is an address {why}: {client_id[:80]!r}",
-        hint="stayfast client-metadata https://HOST/client.json",
+        hint=Hint("client-metadata", "https://HOST/client.json"),
     )
 
 

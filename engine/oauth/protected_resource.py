@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from ..errors import ConfigInvalid, NetworkError, ProviderError
+from ..hints import Hint
 from ..ports import HttpRequest
 from .addresses import private_host, secure_address
 from .provider_response import read_members
@@ -65,7 +66,7 @@ def canonical_resource(address: str) -> str:
     """
     if not secure_address(address) or len(address) > _LONGEST:
         raise ConfigInvalid(
-            f"{address[:80]!r} is not an https address", hint="stayfast login https://HOST/PATH"
+            f"{address[:80]!r} is not an https address", hint=Hint("login", "https://HOST/PATH")
         )
     parts = urlsplit(address)
     host = (parts.hostname or "").removesuffix(".")
@@ -168,7 +169,7 @@ def judge_resource_metadata(
             _another(named, resource),
             status=response.status,
             reason="resource_mismatch",
-            hint=f"stayfast login {named}" if _only_a_slash(named, resource) else None,
+            hint=Hint("login", named) if _only_a_slash(named, resource) else None,
         )
     listed = members.get("authorization_servers")
     texts = listed[:_SERVERS] if isinstance(listed, list) else []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from ..errors import ProviderError
+from ..hints import Hint
 from ..ports import HttpRequest
 from ..secret import Secret
 from .addresses import secure_address
@@ -158,7 +159,7 @@ def _method(metadata: ServerMetadata) -> ClientAuthentication:
             return method
     raise ProviderError(
         f"this provider registers clients by {', '.join(listed)[:80]} only",
-        hint=f"stayfast login {metadata.issuer} --client-id ID",
+        hint=Hint("login", metadata.issuer, "--client-id", "ID"),
     )
 
 
@@ -234,5 +235,5 @@ def _wrong(what: str, response: HttpResponse) -> ProviderError:
         f"the provider's registration {what}, and it is not used",
         status=response.status,
         reason="registration_changed",
-        hint="stayfast login ADDRESS --client-id ID",
+        hint=Hint("login", "ADDRESS", "--client-id", "ID"),
     )
