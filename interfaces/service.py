@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ..engine.record import Login, Summary
     from ..engine.result import Result
     from ..storage import TokenStorageProtocol
+    from .auth.httpx import HttpxAuth
+    from .auth.requests import RequestsAuth
 
 
 P = ParamSpec("P")
@@ -401,6 +403,44 @@ class OAuthService:
         token = rejected if rejected is None or isinstance(rejected, str) else rejected.access_token
         refresh = self.assembly.conductor.refresh
         return _tokens(refresh.valid(service, account, force=True, rejected=token))
+
+    def auth(
+        self, service: str, *, account: str = DEFAULT_ACCOUNT, hosts: str | Sequence[str] = ()
+    ) -> RequestsAuth:
+        """An auth object for ``requests``: it attaches the access token, and renews it.
+
+        Args:
+            service: The provider's name.
+            account: The account's name.
+            hosts: The hosts that the token is for: ``api.acme.example``, with a port or a scheme if
+                need be. Requests to others go out without it. Every host may get it if none is named.
+
+        Raises:
+            ConfigInvalid: One of ``hosts`` is not a host.
+        """
+        from .auth.bearer import Bearer  # noqa: PLC0415  few programs need it
+        from .auth.requests import RequestsAuth  # noqa: PLC0415  90 ms
+
+        return RequestsAuth(Bearer.for_hosts(self, service, account, hosts))
+
+    def httpx_auth(
+        self, service: str, *, account: str = DEFAULT_ACCOUNT, hosts: str | Sequence[str] = ()
+    ) -> HttpxAuth:
+        """An auth object for ``httpx``, of its clients with and without ``await``.
+
+        The arguments are those of :meth:`auth`.
+
+        Raises:
+            ConfigInvalid: One of ``hosts`` is not a host.
+            ConfigMissing: ``httpx`` is not installed.
+        """
+        from .auth.bearer import Bearer  # noqa: PLC0415  few programs need it
+        from .extras import require  # noqa: PLC0415  few programs need it
+
+        require("httpx", "httpx")
+        from .auth.httpx import HttpxAuth  # noqa: PLC0415  httpx is optional
+
+        return HttpxAuth(Bearer.for_hosts(self, service, account, hosts))
 
     # --- signing out -----------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ SHORTER = {
     "engine/oauth/pkce.py": "one specification, and it is short",
     "interfaces/audit/reading.py": "the command and the exports both read the log with it, and neither owns it",
     "interfaces/cli/entry.py": "on the fast path, before anything else is loaded",
+    "interfaces/extras.py": "several interfaces have optional libraries, and none of them owns the rule",
     "interfaces/frozen/hook-stayfast.py": "PyInstaller runs it; nothing imports it",
     "interfaces/cli/terminal/clipboard.py": "one terminal sequence, and which terminals take it",
     "storage/postgres/driver.py": "the part that works without psycopg, which is optional",

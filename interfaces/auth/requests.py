@@ -1,0 +1,80 @@
+"""The auth object for ``requests``."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from requests import PreparedRequest, RequestException, Response
+from requests.auth import AuthBase
+from requests.exceptions import UnrewindableBodyError
+from requests.utils import rewind_body
+
+from .bearer import Origin, header, token_in
+
+if TYPE_CHECKING:
+    from .bearer import Bearer
+
+
+class RequestsAuth(AuthBase):
+    """Attaches the access token of a login to requests, and renews it.
+
+    Made by :meth:`stayfast.OAuthService.auth`. Threads and sessions may share one::
+
+        requests.get("https://api.acme.example/me", auth=service.auth("acme"))
+
+    A request raises a :class:`stayfast.StayfastError` if there is no token for it.
+    """
+
+    def __init__(self, bearer: Bearer) -> None:
+        """Attach the tokens of ``bearer``."""
+        self._bearer = bearer
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Attach the token to ``r``.
+
+        Raises:
+            ConfigInvalid: The token would go over plain ``http`` to another machine.
+            StayfastError: There is no token, and none can be had.
+        """
+        token = self._bearer.token(Origin.of(r.url or ""))
+        if token is not None:
+            r.headers["Authorization"] = header(token)
+            untyped: Any = r
+            untyped.register_hook("response", self._answered)
+        return r
+
+    def _answered(self, response: Response, **how: Any) -> Response:
+        """``response``, or after a 401 the answer to the same request with another token."""
+        request = response.request
+        # a redirect to another host has lost the header, and must not get one here
+        refused = token_in(request.headers.get("Authorization"))
+        if response.status_code != 401 or refused is None:
+            return response
+        origin = Origin.of(request.url or "")
+        fresh = self._bearer.another(refused, origin)
+        if fresh is None or not _rewound(request):
+            return response
+        with suppress(RequestException):  # read to its end, so that the connection serves again
+            _ = response.content
+        response.close()
+        again = request.copy()
+        again.headers["Authorization"] = header(fresh)
+        answer: Response = response.connection.send(again, **how)  # type: ignore[attr-defined]
+        answer.history.append(response)
+        answer.request = again
+        if answer.status_code == 401:
+            self._bearer.refused_again(fresh, origin)
+        return answer
+
+
+def _rewound(request: PreparedRequest) -> bool:
+    """Whether the body of ``request`` can be sent again; a file is at its beginning then."""
+    body: object = request.body  # requests also takes files and generators
+    if body is None or isinstance(body, str | bytes):
+        return True
+    try:
+        rewind_body(request)
+    except UnrewindableBodyError:
+        return False
+    return True
