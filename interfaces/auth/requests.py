@@ -10,6 +10,7 @@ from requests.auth import AuthBase
 from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 
+from ...engine.errors import StayfastError
 from .bearer import Origin, header, token_in
 
 if TYPE_CHECKING:
@@ -52,7 +53,11 @@ class RequestsAuth(AuthBase):
         if response.status_code != 401 or refused is None:
             return response
         origin = Origin.of(request.url or "")
-        fresh = self._bearer.another(refused, origin)
+        try:
+            fresh = self._bearer.another(refused, origin)
+        except StayfastError:
+            response.close()
+            raise
         if fresh is None or not _rewound(request):
             return response
         with suppress(RequestException):  # read to its end, so that the connection serves again
@@ -60,7 +65,7 @@ class RequestsAuth(AuthBase):
         response.close()
         again = request.copy()
         again.headers["Authorization"] = header(fresh)
-        answer: Response = response.connection.send(again, **how)  # type: ignore[attr-defined]
+        answer: Response = response.connection.send(again, **how)
         answer.history.append(response)
         answer.request = again
         if answer.status_code == 401:
@@ -70,7 +75,7 @@ class RequestsAuth(AuthBase):
 
 def _rewound(request: PreparedRequest) -> bool:
     """Whether the body of ``request`` can be sent again; a file is at its beginning then."""
-    body: object = request.body  # requests also takes files and generators
+    body: Any = request.body  # requests also takes files and generators
     if body is None or isinstance(body, str | bytes):
         return True
     try:
