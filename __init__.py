@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .engine.record import TokensNotSaved
     from .engine.result import ErrorCode, Failure, Result, Success
     from .engine.table import TABLE, State, Trigger
+    from .interfaces.async_service import AsyncOAuthService
     from .interfaces.audit.processors import audit_processors
     from .interfaces.catalogue import OAUTH_PROVIDERS
     from .interfaces.service import AuthStatus, OAuthClient, OAuthService, create_client
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OAUTH_PROVIDERS",
     "TABLE",
+    "AsyncOAuthService",
     "AuthCancelled",
     "AuthFailed",
     "AuthRequired",
@@ -115,6 +117,7 @@ _HOMES = {
     "engine.result": ("ErrorCode", "Failure", "Result", "Success"),
     "engine.table": ("TABLE", "State", "Trigger"),
     "engine.oauth.tokens": ("OAuthTokens",),
+    "interfaces.async_service": ("AsyncOAuthService",),
     "interfaces.audit.processors": ("audit_processors",),
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
     "engine.flows.logins": ("Started",),

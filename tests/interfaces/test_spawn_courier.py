@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
+import async_caller
 import pytest
 import stampede
 import threaded_caller
@@ -189,15 +191,18 @@ def test_no_secret_can_be_seen_from_outside(place: Path, monkeypatch: pytest.Mon
 
 
 @linux
-@pytest.mark.parametrize("courier", ["auto", "inline"])
+@pytest.mark.parametrize(
+    ("courier", "program"),
+    [("auto", threaded_caller), ("inline", threaded_caller), ("auto", async_caller)],
+)
 def test_a_killed_program_with_threads_loses_no_login(
-    place: Path, server: AuthorizationServer, courier: str
+    place: Path, server: AuthorizationServer, courier: str, program: ModuleType
 ) -> None:
     """The worker keeps the lock until the rotated token is saved; without one, the login is lost."""
     server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=1.0), times=1)
     rotated, reused = server.counts["tokens"], server.counts["refresh_reuse"]
     caller = subprocess.Popen(
-        [sys.executable, threaded_caller.__file__, str(place)],
+        [sys.executable, str(program.__file__), str(place)],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),

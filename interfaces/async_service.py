@@ -1,0 +1,133 @@
+"""The service for asyncio: every call can be awaited, and there is one implementation.
+
+A call of :class:`AsyncOAuthService` runs the call of :class:`OAuthService` of the same name in a thread.
+So the event loop is free while another process refreshes, the disk is slow, or a user signs in.
+
+Cancellation. A task that is cancelled stops waiting at once. A call that no thread has begun is never
+made. One that has begun goes on to its end, as a refresh must: new tokens are saved, and the next call
+finds them. ``kill -9`` loses nothing either, since a courier sends what must not be lost
+(:mod:`stayfast.interfaces.couriers`).
+
+Threads. Calls that end by themselves share a few threads of this service's own: a program whose default
+executor is full still gets its tokens. A call that waits for a user may take minutes, so it has a thread
+to itself, and a thousand users who hesitate keep no refresh waiting. Such a thread does not keep the
+program alive: the login it waits for is saved, and can be resumed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
+
+from .service import OAuthService
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from .auth.httpx import HttpxAuth
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS: Final = 16
+"""Threads for calls that end by themselves. Most of a call is waiting, for the disk or a provider."""
+
+
+def _awaited(
+    method: Callable[Concatenate[OAuthService, P], T], *, waits_for_user: bool = False
+) -> Callable[Concatenate[AsyncOAuthService, P], Coroutine[Any, Any, T]]:
+    """``method`` of the service, to be awaited."""
+
+    @wraps(method)
+    async def call(self: AsyncOAuthService, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        work = partial(method, self.service, *args, **kwargs)
+        submit = in_own_thread if waits_for_user else self.threads.submit
+        return await asyncio.wrap_future(submit(work))
+
+    return call
+
+
+class AsyncOAuthService:
+    """:class:`OAuthService`, with calls that can be awaited; the loop is free meanwhile.
+
+    Each method has the arguments, the answer and the failures of the one it is named after. Any number
+    of tasks, event loops and threads may share one::
+
+        service = AsyncOAuthService(OAuthService(app="acme", providers=PROVIDERS))
+        result = await service.ensure_valid_token("acme")
+
+    A task that is cancelled stops waiting, and what its call had begun is finished: no token is lost.
+
+    Attributes:
+        service: The service whose calls these are.
+        threads: Where they run, but for those that wait for a user.
+    """
+
+    get_status = _awaited(OAuthService.get_status)
+    get_tokens = _awaited(OAuthService.get_tokens)
+    authenticate = _awaited(OAuthService.authenticate, waits_for_user=True)
+    begin = _awaited(OAuthService.begin)
+    complete = _awaited(OAuthService.complete)
+    resume = _awaited(OAuthService.resume, waits_for_user=True)
+    cancel = _awaited(OAuthService.cancel)
+    ensure_valid_token = _awaited(OAuthService.ensure_valid_token)
+    get_bearer_token = _awaited(OAuthService.get_bearer_token)
+    refresh_tokens = _awaited(OAuthService.refresh_tokens)
+    logout = _awaited(OAuthService.logout)
+
+    def __init__(self, service: OAuthService | None = None, *, threads: int = THREADS) -> None:
+        """Await the calls of ``service``.
+
+        Args:
+            service: Whose calls; one with every default if not given.
+            threads: How many calls may be under way at once, besides those that wait for a user.
+        """
+        self.service = service or OAuthService()
+        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="stayfast")
+
+    def httpx_auth(
+        self, service: str, *, account: str = "default", hosts: str | Sequence[str] = ()
+    ) -> HttpxAuth:
+        """An auth object for ``httpx.AsyncClient``: :meth:`OAuthService.httpx_auth`."""
+        return self.service.httpx_auth(service, account=account, hosts=hosts)
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened before the first call."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """See :meth:`aclose`."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let the threads end once their calls have, and wait for that; no further call is possible.
+
+        Calls that wait for a user are not waited for.
+        """
+        await asyncio.wrap_future(in_own_thread(self.threads.shutdown))
+
+
+def in_own_thread(work: Callable[[], T]) -> Future[T]:
+    """The future of ``work``, which gets a thread that does not keep the program alive."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  whoever awaits it gets it
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="stayfast-login", daemon=True).start()
+    return future

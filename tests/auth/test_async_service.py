@@ -1,0 +1,203 @@
+"""The service for asyncio: a free loop, nothing lost by cancellation or a kill, one implementation."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from stayfast import (
+    AsyncOAuthService,
+    AuthStatus,
+    ErrorCode,
+    Failure,
+    MemoryStorage,
+    OAuthService,
+    Success,
+)
+from stayfast.engine.ports import HttpRequest, HttpResponse
+from stayfast.interfaces.assembly import Assembly
+from stayfast.interfaces.catalogue import Catalogue
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
+
+PATIENCE = 60.0
+
+
+class Gate(RequestsHttp):
+    """Holds every refresh back until a test lets it through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        if b"grant_type=refresh_token" in request.body:
+            self.reached.set()
+            assert self.opened.wait(PATIENCE), "nobody opened the gate: the loop was not free"
+        return super().send(request)
+
+
+@pytest.fixture
+def server() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as running:
+        yield running
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.opened.set()
+
+
+@pytest.fixture
+def service(server: AuthorizationServer, gate: Gate) -> OAuthService:
+    """A service whose user is signed in."""
+    catalogue = Catalogue(providers={"acme": server.config(service_name="acme")}, environ={})
+    service = OAuthService(assembly=Assembly(MemoryStorage(), catalogue, http=gate))
+    started = service.begin("acme").value
+    callback = user_agent.fetch_only(started.address)
+    assert isinstance(service.complete(callback, login_id=started.login.id), Success)
+    return service
+
+
+def token(service: OAuthService) -> str:
+    tokens = service.get_tokens("acme").value
+    return str(tokens.access_token)
+
+
+async def ticks(gate: Gate) -> None:
+    """Turn the loop a hundred times once the refresh is on its way, then let it through."""
+    assert await asyncio.to_thread(gate.reached.wait, PATIENCE)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    gate.opened.set()
+
+
+def test_every_call_of_the_service_can_be_awaited() -> None:
+    """No call is missing, and each has the arguments and the words of the one it stands for."""
+    own_objects = {"auth", "assembly", "words"}
+    for name, method in inspect.getmembers(OAuthService):
+        if name.startswith("_") or name in own_objects:
+            continue
+        awaited = getattr(AsyncOAuthService, name)
+        assert inspect.signature(awaited).parameters.keys() == (
+            inspect.signature(method).parameters.keys()
+        )
+        if name != "httpx_auth":
+            assert inspect.iscoroutinefunction(awaited)
+            assert inspect.getdoc(awaited) == inspect.getdoc(method)
+
+
+def test_the_loop_is_free_while_a_refresh_waits(gate: Gate, service: OAuthService) -> None:
+    """The loop turns while a refresh waits for the provider, however many await it."""
+
+    async def main() -> list[Any]:
+        async with AsyncOAuthService(service) as awaited:
+            refreshes = [awaited.refresh_tokens("acme", rejected=token(service)) for _ in range(40)]
+            *results, _ = await asyncio.gather(*refreshes, ticks(gate))
+            return results
+
+    results = asyncio.run(main())
+
+    assert len({result.value.access_token for result in results}) == 1
+
+
+@pytest.mark.parametrize("by", ["service", "httpx"])
+def test_a_cancelled_refresh_loses_no_tokens(
+    gate: Gate, server: AuthorizationServer, service: OAuthService, by: str
+) -> None:
+    """The task ends at once; the refresh it began is finished, and its tokens are there."""
+    before = token(service)
+    server.state.tokens[-1].expires_in = 0  # the resource refuses it from now on
+
+    async def main() -> None:
+        awaited = AsyncOAuthService(service)
+        async with httpx.AsyncClient(auth=awaited.httpx_auth("acme"), trust_env=False) as client:
+            calls = {
+                "service": lambda: awaited.refresh_tokens("acme"),
+                "httpx": lambda: client.get(f"{server.issuer}/me"),
+            }
+            task = asyncio.ensure_future(calls[by]())
+            assert await asyncio.to_thread(gate.reached.wait, PATIENCE)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not gate.opened.is_set()
+            gate.opened.set()
+            again = await awaited.refresh_tokens("acme", rejected=before)
+            assert again.value.access_token == token(service) != before
+            await awaited.aclose()
+
+    asyncio.run(main())
+
+    assert server.counts["token:refresh_token"] == 1
+    assert server.counts["refresh_reuse"] == 0
+
+
+def test_a_call_that_no_thread_has_begun_is_not_made(
+    gate: Gate, server: AuthorizationServer, service: OAuthService
+) -> None:
+    """Cancelled while all threads are busy, a call never happens."""
+
+    async def main() -> AuthStatus:
+        async with AsyncOAuthService(service, threads=1) as awaited:
+            refresh = asyncio.ensure_future(awaited.refresh_tokens("acme"))
+            assert await asyncio.to_thread(gate.reached.wait, PATIENCE)
+            logout = asyncio.ensure_future(awaited.logout("acme"))
+            await asyncio.sleep(0)
+            logout.cancel()
+            gate.opened.set()
+            assert isinstance(await refresh, Success)
+            status = await awaited.get_status("acme")
+            assert isinstance(status, Success)
+            return status.value
+
+    assert asyncio.run(main()) is AuthStatus.AUTHENTICATED
+
+
+def test_a_user_who_hesitates_keeps_no_token_waiting(
+    server: AuthorizationServer, service: OAuthService
+) -> None:
+    """A call that waits for a user has a thread of its own: all others go on, even with one thread."""
+
+    async def main() -> None:
+        async with AsyncOAuthService(service, threads=1) as awaited:
+            started = (await awaited.begin("acme", account="slow", via="device")).value
+            waiting = asyncio.ensure_future(awaited.resume(started.login.id))
+            assert isinstance(await awaited.get_bearer_token("acme"), Success)
+            assert not waiting.done()
+            assert isinstance(await awaited.cancel(started.login.id), Success)
+            waiting.cancel()
+
+    asyncio.run(main())
+
+
+def test_failures_are_values(service: OAuthService) -> None:
+    """What fails answers as it does without `await`."""
+
+    async def main() -> Any:
+        async with AsyncOAuthService(service) as awaited:
+            return await awaited.get_status("nobody")
+
+    failure = asyncio.run(main())
+    assert isinstance(failure, Failure)
+    assert failure.code is ErrorCode.NOT_FOUND
+
+
+def test_two_loops_share_a_service(service: OAuthService) -> None:
+    """One event loop after the other can use it."""
+    awaited = AsyncOAuthService(service)
+
+    async def main() -> Any:
+        return await awaited.get_bearer_token("acme")
+
+    assert asyncio.run(main()) == asyncio.run(main())
+    asyncio.run(awaited.aclose())
