@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Iterator
+from queue import Queue
 from typing import Any
 
 import httpx
@@ -19,7 +20,7 @@ from stayfast import (
     OAuthService,
     Success,
 )
-from stayfast.engine.ports import HttpRequest, HttpResponse
+from stayfast.engine.ports import HttpRequest, HttpResponse, Notice
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.interfaces.http import RequestsHttp
@@ -163,19 +164,33 @@ def test_a_call_that_no_thread_has_begun_is_not_made(
     assert asyncio.run(main()) is AuthStatus.AUTHENTICATED
 
 
-def test_a_user_who_hesitates_keeps_no_token_waiting(
-    server: AuthorizationServer, service: OAuthService
-) -> None:
-    """A call that waits for a user has a thread of its own: all others go on, even with one thread."""
+class Hesitant:
+    """A user whose browser shows the page, and who answers when asked to."""
+
+    def __init__(self) -> None:
+        self.addresses: Queue[str] = Queue()
+
+    def open(self, url: str) -> str | None:
+        self.addresses.put(url)
+        return None
+
+    def show(self, notice: Notice) -> None:
+        """Read nothing."""
+
+
+def test_a_user_who_hesitates_keeps_no_token_waiting(service: OAuthService) -> None:
+    """A call that waits for a user has a thread of its own: others go on, even with one thread."""
+    user = Hesitant()
+    service = OAuthService(assembly=service.assembly, browser=user, conversation=user)
 
     async def main() -> None:
         async with AsyncOAuthService(service, threads=1) as awaited:
-            started = (await awaited.begin("acme", account="slow", via="device")).value
-            waiting = asyncio.ensure_future(awaited.resume(started.login.id))
+            login = asyncio.ensure_future(awaited.authenticate("acme", account="slow"))
+            address = await asyncio.to_thread(user.addresses.get, timeout=PATIENCE)
             assert isinstance(await awaited.get_bearer_token("acme"), Success)
-            assert not waiting.done()
-            assert isinstance(await awaited.cancel(started.login.id), Success)
-            waiting.cancel()
+            assert not login.done()
+            await asyncio.to_thread(user_agent.approve, address)
+            assert isinstance(await login, Success)
 
     asyncio.run(main())
 
