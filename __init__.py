@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .interfaces.async_service import AsyncOAuthService
     from .interfaces.audit.processors import audit_processors
     from .interfaces.catalogue import OAUTH_PROVIDERS
+    from .interfaces.importers import import_tokens
     from .interfaces.service import AuthStatus, OAuthClient, OAuthService, create_client
     from .interfaces.signed_in import SignedIn
     from .storage import (
@@ -108,6 +109,7 @@ __all__ = [
     "__version__",
     "audit_processors",
     "create_client",
+    "import_tokens",
 ]
 
 _HOMES = {
@@ -122,6 +124,7 @@ _HOMES = {
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
     "engine.flows.logins": ("Started",),
     "interfaces.signed_in": ("SignedIn",),
+    "interfaces.importers": ("import_tokens",),
     "interfaces.service": ("AuthStatus", "OAuthClient", "OAuthService", "create_client"),
     "storage": (
         "EncryptedFileStorage",
