@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         TransportUnavailable,
     )
     from .engine.flows.logins import Started
+    from .engine.hints import Hint
     from .engine.oauth.pkce import PKCEChallenge
     from .engine.oauth.provider import OAuthConfig, OAuthProvider
     from .engine.oauth.tokens import OAuthTokens
@@ -73,6 +74,7 @@ __all__ = [
     "Failure",
     "Fenced",
     "FileTokenStorage",
+    "Hint",
     "IllegalTransition",
     "KeyringStorage",
     "LoginBusy",
@@ -113,6 +115,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "engine.hints": ("Hint",),
     "engine.oauth.pkce": ("PKCEChallenge",),
     "engine.oauth.provider": ("OAuthConfig", "OAuthProvider"),
     "engine.record": ("TokensNotSaved",),

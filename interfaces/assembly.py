@@ -21,19 +21,20 @@ from ..engine.machine import at_work
 from ..engine.oauth.metadata import apply_metadata, discover
 from ..storage import TokenStorageAdapter, open_storage
 from ..storage.host import SystemClock, SystemRandomness, origin
-from ..storage.paths import absolute
+from ..storage.paths import THE_COMMAND, absolute
 from ..storage.paths import config_dir as default_config_dir
 from ..storage.private_file import CONFIG_VARIABLE
+from ..storage.program import ProgramEnviron
 from ..storage.token_storage import StorageView
 from .audit.choice import AuditObserver, audit_sinks
 from .audit.file import AuditFile
-from .catalogue import Catalogue
+from .catalogue import SHIPPED, Catalogue
 from .couriers import EventForwarder, choose_courier
 from .http import RequestsHttp
 
 if TYPE_CHECKING:
     from ..engine.flows.job import Courier
-    from ..engine.oauth.provider import OAuthConfig
+    from ..engine.oauth.provider import OAuthConfig, OAuthProvider
     from ..engine.ports import Clock, Http, Observer, Storage
     from ..engine.record import Summary
     from ..storage import TokenStorageProtocol
@@ -59,6 +60,7 @@ class Assembly:
         catalogue: The providers known here.
         http: Sends requests to them.
         clock: The clock of every part.
+        environ: The environment, as the program sees it.
         conductor: Moves logins through the table.
         sinks: Where the audit log goes.
     """
@@ -80,6 +82,7 @@ class Assembly:
             ConfigInvalid: The environment names a courier that does not exist.
         """
         self.storage = storage
+        self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self.sinks: Sequence[AuditObserver] = ()
         self.catalogue = catalogue
         self.http: Http = http or RequestsHttp()
@@ -90,7 +93,7 @@ class Assembly:
                 storage,
                 self.http,
                 forwarder,
-                os.environ if environ is None else environ,
+                self.environ,
                 self.clock,
             )
         self.conductor = Conductor(
@@ -118,6 +121,8 @@ class Assembly:
         observers: Sequence[Observer] = (),
         audit: str | None = None,
         environ: Mapping[str, str] | None = None,
+        program: str = THE_COMMAND,
+        providers: Mapping[str, OAuthProvider] | None = None,
     ) -> Assembly:
         """The parts as this user has them.
 
@@ -133,14 +138,24 @@ class Assembly:
             audit: Where the audit log goes, instead of what ``STAYFAST_AUDIT`` says
                 (:func:`stayfast.interfaces.audit.choice.audit_sinks`).
             environ: The environment.
+            program: Whose logins these are. Directories, variables and the keyring's item have its
+                name; only the command reads ``STAYFAST_…`` and the user's file of providers.
+            providers: The program's own, besides the shipped ones. With them, or with another
+                ``program`` than the command, :data:`OAUTH_PROVIDERS` is not looked at.
 
         Raises:
             ConfigInvalid: A setting is not valid.
         """
         env = os.environ if environ is None else environ
+        if program != THE_COMMAND:
+            env = ProgramEnviron(program, env)
         if config_dir:
             config_dir = absolute(config_dir, env, CONFIG_VARIABLE)
-        catalogue = Catalogue(config_dir or default_config_dir(env), environ=env)
+        users = (config_dir or default_config_dir(env)) if program == THE_COMMAND else None
+        alone = program != THE_COMMAND or providers is not None
+        catalogue = Catalogue(
+            users, environ=env, providers=SHIPPED if alone else None, own=providers
+        )
         if storage is None:
             storage = _storage_behind(token_storage, catalogue)
         if storage is None:

@@ -16,7 +16,9 @@ from ..engine.hints import Hint
 from ..engine.oauth.authorization_request import client_variable, require_client
 from ..engine.oauth.provider import OAuthConfig, OAuthProvider
 from ..engine.oauth.settings_check import require_sendable
+from ..storage.paths import THE_COMMAND, program_of
 from ..storage.private_file import check_readers
+from ..storage.program import COMMANDS_PREFIX
 from ..transports.loopback.redirect import require_redirect
 from .provider_file import (
     CLIENT_MEMBERS,
@@ -70,7 +72,14 @@ class Providers(MutableMapping[str, OAuthProvider]):
 
 
 OAUTH_PROVIDERS: Final[MutableMapping[str, OAuthProvider]] = Providers()
-"""Providers by name. A program may add its own or replace one; every catalogue sees it."""
+"""Providers by name. A program may add its own or replace one; the catalogues of the command see it.
+
+A program whose libraries must not see each other's gives them to its service instead
+(:class:`stayfast.OAuthService`).
+"""
+
+SHIPPED: Final[Mapping[str, OAuthProvider]] = Providers()
+"""The shipped providers, which nobody changes."""
 
 
 class _Source(NamedTuple):
@@ -89,6 +98,7 @@ class Catalogue:
         *,
         environ: Mapping[str, str] | None = None,
         providers: Mapping[str, OAuthProvider] | None = None,
+        own: Mapping[str, OAuthProvider] | None = None,
     ) -> None:
         """Look names up.
 
@@ -96,10 +106,13 @@ class Catalogue:
             directory: The configuration directory; ``None`` for no user's file.
             environ: Where client ids and secrets are looked for; the process's by default.
             providers: Instead of :data:`OAUTH_PROVIDERS`.
+            own: The program's own. Each is taken as it is: the user's file changes nothing in it,
+                and a client of the environment is used only where it has none.
         """
         self._directory = directory
         self._environ = os.environ if environ is None else environ
         self._providers = OAUTH_PROVIDERS if providers is None else providers
+        self._own: Mapping[str, OAuthProvider] = {} if own is None else own
 
     def names(self) -> list[str]:
         """Every name that is known, in order.
@@ -107,7 +120,15 @@ class Catalogue:
         Raises:
             ConfigInvalid: The user's file cannot be read.
         """
-        return sorted({*self._providers, *self._tables()})
+        return sorted({*self._providers, *self._own, *self._tables()})
+
+    def known_to_command(self, name: str) -> bool:
+        """Whether the command has a provider of that name, and means the same by it.
+
+        Raises:
+            ConfigInvalid: The user's file cannot be read.
+        """
+        return name not in self._own and (name in SHIPPED or name in self._tables())
 
     def require(self, name: str) -> None:
         """Make sure that ``name`` is known, even if its settings are not valid.
@@ -158,16 +179,24 @@ class Catalogue:
         config = provider.to_config(
             chosen or "", next((secret for secret in secrets if secret), None)
         )
-        require_client(config)
+        try:
+            require_client(config)
+        except ConfigMissing as error:
+            if self._prefix:
+                variable = self._prefix + client_variable(name)
+                raise ConfigMissing(error.message, hint=f"export {variable}=…") from None
+            raise
         return config
 
     def _tables(self) -> dict[str, Any]:
         return provider_tables(self._directory) if self._directory is not None else {}
 
     def _merged(self, name: str, tables: Mapping[str, Any]) -> OAuthProvider:
-        base, table = self._providers.get(name), tables.get(name)
+        base, table = self._registered(name), tables.get(name)
+        if name in self._own:
+            table = None
         if base is None and table is None:
-            raise _unknown(name, {*self._providers, *tables})
+            raise _unknown(name, {*self._providers, *self._own, *tables})
         if table is not None:
             check_table(name, table)
         members = {field: getattr(base, field) for field in _FIELDS} if base else {}
@@ -179,6 +208,15 @@ class Catalogue:
                 hint=Hint("provider edit", name),
             ) from error
 
+    def _registered(self, name: str) -> OAuthProvider | None:
+        """The provider that the program has, or that is shipped."""
+        return self._own.get(name) or self._providers.get(name)
+
+    @property
+    def _prefix(self) -> str:
+        """What the program's own variables of clients begin with; nothing, of the command's."""
+        return "" if program_of(self._environ) == THE_COMMAND else COMMANDS_PREFIX
+
     def _sources(
         self,
         name: str,
@@ -187,20 +225,28 @@ class Catalogue:
         client_secret: str | None,
     ) -> Sequence[_Source]:
         """The sources of the client, the most specific first."""
-        environ = self._environ
-        registered = self._providers.get(name)
+        registered = self._registered(name)
         program = registered if isinstance(registered, OAuthConfig) else None
-        return (
-            _Source(client_id, lambda: client_secret),
-            _Source(
-                environ.get(client_variable(name)),
-                lambda: environ.get(client_variable(name, "CLIENT_SECRET")),
-            ),
-            _Source(table.get("client_id"), partial(self._kept_secret, name, table)),
-            _Source(
-                program.client_id if program else None,
-                lambda: program.client_secret if program else None,
-            ),
+        given = _Source(client_id, lambda: client_secret)
+        outside = self._variables(name, "")
+        of_program = _Source(
+            program.client_id if program else None,
+            lambda: program.client_secret if program else None,
+        )
+        if name in self._own or self._prefix:
+            # a variable that other programs read too must not add its secret to our client
+            others = [outside] if outside.client_id else []
+            ours = [self._variables(name, self._prefix)] if self._prefix else []
+            return (given, of_program, *ours, *others)
+        file = _Source(table.get("client_id"), partial(self._kept_secret, name, table))
+        return (given, outside, file, of_program)
+
+    def _variables(self, name: str, prefix: str) -> _Source:
+        """The client that the environment has for the provider ``name``."""
+        environ = self._environ
+        return _Source(
+            environ.get(prefix + client_variable(name)),
+            lambda: environ.get(prefix + client_variable(name, "CLIENT_SECRET")),
         )
 
     def _kept_secret(self, name: str, table: Mapping[str, Any]) -> str | None:

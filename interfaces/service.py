@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,13 +21,20 @@ from ..engine.oauth.tokens import DEFAULT_BUFFER
 from ..engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ..engine.result import Failure, Success
 from ..engine.table import State
+from ..storage import MemoryStorage
+from ..storage.capabilities import capabilities_of
+from ..storage.paths import THE_COMMAND
+from ..storage.paths import state_dir as default_state_dir
+from ..storage.program import require_name
 from .assembly import Assembly
 from .signed_in import SignedIn
 from .transport_maker import LineConversation, SilentConversation, TransportMaker
+from .words import Words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ..engine.oauth.provider import OAuthProvider
     from ..engine.oauth.tokens import OAuthTokens
     from ..engine.ports import Browser, Conversation, Storage
     from ..engine.record import Login, Summary
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
     from ..storage import TokenStorageProtocol
     from .auth.httpx import HttpxAuth
     from .auth.requests import RequestsAuth
+    from .words import Advice
 
 
 P = ParamSpec("P")
@@ -98,6 +107,7 @@ def _handing_out(
             if not isinstance(cause, TokensNotSaved) or cause.kept is None:
                 return result
             cause.why = cause.kept_where
+            self.words.put_into(cause)
             return Success(given(cause.login), Failure.of(cause))
 
         return answer
@@ -115,6 +125,7 @@ def _answered(
         try:
             return Success(method(self, *args, **kwargs))
         except StayfastError as error:
+            self.words.put_into(error)
             return Failure.of(error)
         except OSError as error:  # a limit of the process or system, such as open files
             why = (error.strerror or type(error).__name__).lower()
@@ -140,6 +151,12 @@ class OAuthService:
         conversation: Conversation | None = None,
         browser: Browser | None = None,
         audit: str | None = None,
+        app: str = THE_COMMAND,
+        providers: Mapping[str, OAuthProvider] | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
+        config_dir: str | os.PathLike[str] | None = None,
+        environ: Mapping[str, str] | None = None,
+        advice: Advice | None = None,
     ) -> None:
         """Choose where logins are kept; open nothing before the first use.
 
@@ -154,7 +171,29 @@ class OAuthService:
             browser: Opens the address; the system's browser by default.
             audit: Where the audit log goes, such as ``file,logging:myprogram.audit``; by default
                 what ``STAYFAST_AUDIT`` says.
+            app: The program's name. Directories, variables (``ACME_STORE``), the keyring's item,
+                hints, pages and errors have it. ``stayfast`` is the command: only under that name
+                are ``STAYFAST_…`` and the user's ``config.toml`` read.
+            providers: The program's own, by name: an ``OAuthProvider``, or an ``OAuthConfig`` with
+                the client. Nothing outside the program changes them. With ``providers`` or ``app``
+                the service knows these and the shipped ones, and not what others have put into
+                ``OAUTH_PROVIDERS``.
+            state_dir: Where logins are kept; by default below the user's state directory.
+            config_dir: Where a key file is kept; by default below the user's configuration
+                directory.
+            environ: The environment; by default that of the process, as it is at each use.
+            advice: The program's own words for a hint, or ``None`` for the library's.
+
+        Raises:
+            ConfigInvalid: ``app`` cannot be the name of directories and variables.
         """
+        require_name(app)
+        self._app = app
+        self._providers = providers
+        self._state_dir = None if state_dir is None else os.fspath(state_dir)
+        self._config_dir = None if config_dir is None else os.fspath(config_dir)
+        self._environ = environ
+        self.words = Words(app, advice=advice, command_can=self._command_can)
         self._token_storage = token_storage
         self._storage = storage
         self._assembly = assembly
@@ -171,9 +210,34 @@ class OAuthService:
         """
         if self._assembly is None:
             self._assembly = Assembly.open(
-                storage=self._storage, token_storage=self._token_storage, audit=self._audit
+                storage=self._storage,
+                token_storage=self._token_storage,
+                state_dir=self._state_dir,
+                config_dir=self._config_dir,
+                audit=self._audit,
+                environ=self._environ,
+                program=self._app,
+                providers=self._providers,
             )
         return self._assembly
+
+    def _command_can(self, hint: Hint) -> bool:
+        """Whether the command works on the same storage, and knows the provider of ``hint``."""
+        assembly = self._assembly
+        if assembly is None or self._token_storage is not None:
+            return False
+        try:
+            known = hint.provider is None or assembly.catalogue.known_to_command(hint.provider)
+            return known and self._commands_storage(assembly)
+        except StayfastError:
+            return False
+
+    def _commands_storage(self, assembly: Assembly) -> bool:
+        """Whether the storage of ``assembly`` is the one that the command opens."""
+        vault = capabilities_of(assembly.storage).vault
+        if vault is not None:
+            return vault.directory == default_state_dir(assembly.environ)
+        return self._storage is None and not isinstance(assembly.storage, MemoryStorage)
 
     # --- the state of things ---------------------------------------------------------------------
 

@@ -19,7 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-APP = "stayfast"
+THE_COMMAND = "stayfast"
+"""The program that the command is. Others have directories of their own (:mod:`.program`)."""
+_OF_A_PROGRAM = "logins"  # their own directory is theirs, and may be open to others
 _HOME = "USERPROFILE" if sys.platform == "win32" else "HOME"
 
 
@@ -48,12 +50,21 @@ def leading_to(directory: str, environ: Mapping[str, str]) -> str | None:
     """
     for variable in ("STAYFAST_CONFIG_DIR", "XDG_CONFIG_HOME", _HOME):
         try:
-            found = environ.get(variable) and config_dir({variable: environ[variable]})
+            named = environ.get(variable)
+            found = named and _config_dir_by(variable, named, environ)
         except StorageError:
             continue
         if found == directory:
             return variable
     return None
+
+
+def _config_dir_by(variable: str, named: str, environ: Mapping[str, str]) -> str:
+    """The configuration directory where ``variable`` alone is set."""
+    alone = {variable: named}
+    if variable == "STAYFAST_CONFIG_DIR":
+        return config_dir(alone)
+    return config_dir(alone).removesuffix(THE_COMMAND) + os.path.join(*_below(environ))
 
 
 def absolute(
@@ -113,14 +124,25 @@ def _directory(own: str, xdg: str, below_home: str, environ: Mapping[str, str] |
     if named is not None:
         return named
     if sys.platform == "darwin":
-        return os.path.join(_home(env, own), "Library", "Application Support", APP)
+        return os.path.join(_home(env, own), "Library", "Application Support", *_below(env))
     if sys.platform == "win32":
         local = env.get("LOCALAPPDATA") or os.path.join(_home(env, own), "AppData", "Local")
-        return os.path.join(local, APP)
+        return os.path.join(local, *_below(env))
     base = env.get(xdg, "")
     if not os.path.isabs(base):  # the specification: a relative path is to be ignored
         base = os.path.join(_home(env, own), *below_home.split("/"))
-    return os.path.join(base, APP)
+    return os.path.join(base, *_below(env))
+
+
+def program_of(environ: Mapping[str, str]) -> str:
+    """The program whose environment this is; a plain one is the command's."""
+    return getattr(environ, "program", THE_COMMAND)
+
+
+def _below(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The folders of the program of ``environ``, below the user's."""
+    program = program_of(environ)
+    return (program,) if program == THE_COMMAND else (program, _OF_A_PROGRAM)
 
 
 def _home(env: Mapping[str, str], own: str) -> str:

@@ -153,7 +153,7 @@ def choose_courier(
     if chosen == "inline":
         return InlineCourier()
     forked = _forked(storage, http, forwarder)
-    spawned = _spawned(storage, http, forwarder, clock)
+    spawned = _spawned(storage, http, forwarder, clock, environ)
     if chosen == "auto":
         otherwise = spawned or InlineCourier()
         once = spawned is not None and capabilities_of(storage).remote
@@ -176,7 +176,11 @@ def _forked(storage: Storage, http: Http, forwarder: EventForwarder) -> Courier 
 
 
 def _spawned(
-    storage: Storage, http: Http, forwarder: EventForwarder, clock: Clock | None
+    storage: Storage,
+    http: Http,
+    forwarder: EventForwarder,
+    clock: Clock | None,
+    environ: Mapping[str, str],
 ) -> Courier | None:
     """A courier that spawns workers, if a worker can build the same storage, HTTP and clock."""
     sharing = capabilities_of(storage).sharing
@@ -185,7 +189,7 @@ def _spawned(
         return None
     if type(clock or SystemClock()) is not SystemClock or not can_spawn():
         return None
-    return SpawnCourier(forwarder, sharing, http)
+    return SpawnCourier(forwarder, sharing, http, environ)
 
 
 def _obstacle(chosen: str, storage: Storage, http: Http, clock: Clock | None) -> str:

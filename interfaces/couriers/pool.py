@@ -51,8 +51,6 @@ _WANTED: Final = frozenset(
         "TEMP",
         "TMP",
         "SYSTEMROOT",
-        "STAYFAST_ALLOW_NETWORK_FS",
-        "STAYFAST_KEYRING",
         "CREDENTIALS_DIRECTORY",
         "DBUS_SESSION_BUS_ADDRESS",
         "HTTP_PROXY",
@@ -64,6 +62,14 @@ _WANTED: Final = frozenset(
     ]
 )
 _WANTED_BEGIN: Final = ("LC_", "XDG_", "LD_", "DYLD_", "SSL_CERT_", "OPENSSL_", "RES_")
+
+
+_OURS: Final = ("STAYFAST_ALLOW_NETWORK_FS", "STAYFAST_KEYRING")
+
+
+def _ours(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings of ours that a worker needs, as ``environ`` of the program has them."""
+    return {name: environ[name] for name in _OURS if name in environ}
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -85,7 +91,7 @@ class Worker:
         goes_on: Whether it may still save tokens that nobody waits for.
     """
 
-    def __init__(self, terms: bytes) -> None:
+    def __init__(self, terms: bytes, environ: Mapping[str, str]) -> None:
         """Start one.
 
         Raises:
@@ -98,7 +104,7 @@ class Worker:
         self._line = Channel(self._end)
         with theirs:
             try:
-                self._process = _start(theirs)
+                self._process = _start(theirs, environ)
             except BaseException:
                 self._end.close()
                 raise
@@ -180,7 +186,7 @@ class Lane:
         self.line.close()
 
 
-def _start(theirs: socket.socket) -> subprocess.Popen[bytes]:
+def _start(theirs: socket.socket, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     number = theirs.fileno()
     package = __name__.rpartition(".")[0]
     return subprocess.Popen(  # noqa: S603  this very Python, and words of our own
@@ -190,15 +196,16 @@ def _start(theirs: socket.socket) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         pass_fds=(number,),
         start_new_session=True,
-        env=environment(os.environ),
+        env={**environment(os.environ), **_ours(environ)},
     )
 
 
 class WorkerPool:
     """The worker of one courier and the lanes to it; any number of threads may send jobs."""
 
-    def __init__(self) -> None:
-        """Start no worker yet."""
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        """Start no worker yet; each will get what it needs of the settings in ``environ``."""
+        self._environ = os.environ if environ is None else environ
         self._worker: Worker | None = None
         self._lanes: set[Lane] = set()
         self._idle: list[Lane] = []
@@ -287,7 +294,7 @@ class WorkerPool:
                 worker = None
             lane = None if worker is None else self._another(worker)
             if lane is None:
-                started = Worker(terms)
+                started = Worker(terms, self._environ)
                 with self._guard:
                     self._worker = started
                 lane = self._another(started)

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -46,18 +46,25 @@ class SpawnCourier:
     May be used from any number of threads.
     """
 
-    def __init__(self, forwarder: EventForwarder, storage: Sharing, http: RequestsHttp) -> None:
+    def __init__(
+        self,
+        forwarder: EventForwarder,
+        storage: Sharing,
+        http: RequestsHttp,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         """Start nothing yet.
 
         Args:
             forwarder: Passes events of the worker to the observers here.
             storage: The storage that a worker opens too.
             http: The HTTP client whose settings a worker gets.
+            environ: The environment of the program, whose settings a worker gets.
         """
         self._forwarder = forwarder
         self._storage = storage
         self._http = http
-        self._pool = WorkerPool()
+        self._pool = WorkerPool(environ)
         weakref.finalize(self, self._pool.dismiss)
 
     def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 from ...engine.errors import Damaged, StorageError
 from ...engine.hints import Hint
+from ..paths import THE_COMMAND
 from .sealing import KEY_OCTETS, hmac
 from .slots import KeyMissing
 
@@ -189,12 +190,19 @@ _remembered: dict[tuple[str, ...], tuple[str, bytes]] = {}
 """The keys that were read in this process, and which keyring had them."""
 
 
+def item_of(program: str, name: str) -> str:
+    """What the header keeps of the item ``name`` that ``program`` makes."""
+    return name if program == THE_COMMAND else f"{program}:{name}"
+
+
 def _item(store: bytes, item: str) -> tuple[str, str]:
-    """Service and user name of the item.
+    """Service and user name of the item, whose program stands before a colon.
 
     Each item has a service of its own, because Windows renames the second user of a service.
     """
-    return f"stayfast vault {store.hex()}" + ("" if item == "key" else f" {item}"), "key"
+    program, _, name = item.rpartition(":")
+    service = f"{program or THE_COMMAND} vault {store.hex()}"
+    return service + ("" if name == "key" else f" {name}"), "key"
 
 
 def _decode(found: str | None) -> bytes:

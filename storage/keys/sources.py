@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import ConfigInvalid, StorageError
 from ...engine.hints import Hint
+from ..paths import program_of
 from ..vault.header import Slot
-from .keyring import KeyringKey
+from .keyring import KeyringKey, item_of
 from .outside import KEY_COMMAND
 from .sealing import expand
 from .slots import (
@@ -77,7 +78,7 @@ class KeySources:
             ConfigInvalid: There is no such kind, or no passphrase for it.
         """
         if kind == KEYRING:
-            item = os.urandom(4).hex()
+            item = item_of(program_of(self._environ), os.urandom(4).hex())
             key = self.keyring.create(store, item)
             return Slot.wrap(kind, {"item": item}, expand(key, "keyring", store), root, store)
         if kind == KEYFILE:

@@ -1,0 +1,113 @@
+"""What a program says to its user where the command would name a line of its own.
+
+The command shows ``stayfast login acme --account work``. In a program that embeds this library such
+a line may not work at all: the command knows neither the program's providers nor its storage. So the
+program says what is to be done, and :class:`~stayfast.engine.hints.Hint` keeps the data for one that
+shows a button instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from ..storage.paths import THE_COMMAND
+from ..storage.program import COMMANDS_PREFIX, prefix_of
+
+if TYPE_CHECKING:
+    from ..engine.errors import StayfastError
+    from ..engine.hints import Hint
+
+Advice: TypeAlias = "Callable[[Hint], str | None]"
+"""A program's own words for a hint; ``None`` leaves those of :class:`Words`."""
+
+
+def _sign_in(hint: Hint) -> str:
+    way = {
+        "device": ", with a code on another device",
+        "loopback": ", with a browser on this computer",
+    }
+    via = hint.options[hint.options.index("--via") + 1] if "--via" in hint.options else ""
+    return f"sign in{_where(hint, ' to ')}{way.get(via, '')}"
+
+
+def _settings(hint: Hint) -> str:
+    named = [word[2:].replace("-", "_") for word in hint.options if word.startswith("--")]
+    what = f"{' and '.join(named)} in " if named else ""
+    return f"correct {what}the settings of{_where(hint, ' provider ') or ' the provider'}"
+
+
+def _where(hint: Hint, before: str) -> str:
+    account = f" as {hint.account}" if hint.account else ""
+    return f"{before}{hint.provider}{account}" if hint.provider else ""
+
+
+_SENTENCES: Final[Mapping[str, Callable[[Hint], str]]] = {
+    "login": _sign_in,
+    "refresh": lambda hint: f"refresh the tokens of{_where(hint, ' ')}",
+    "logout": lambda hint: f"sign out of{_where(hint, ' ')}",
+    "resume": lambda hint: f"go on with login {hint.login}" if hint.login else "try again",
+    "status": lambda hint: f"look at the logins{_where(hint, ' at ')}",
+    "status --show-answer": lambda hint: f"look at the answer that is kept with login {hint.login}",
+    "list": lambda _: "look at the logins",
+    "provider edit": _settings,
+    "provider add": lambda _: "correct the settings of the provider",
+    "provider list": lambda _: "use one of the providers that the program knows",
+}
+"""By the action of a hint. An action that stands nowhere else is one of the installed command."""
+
+
+class Words:
+    """Hints and messages in the words of one program."""
+
+    def __init__(
+        self,
+        program: str,
+        *,
+        advice: Advice | None = None,
+        command_can: Callable[[Hint], bool] = lambda _: False,
+    ) -> None:
+        """The words of ``program``.
+
+        Args:
+            program: Its name.
+            advice: Its own words, which come first.
+            command_can: Whether the command can do what a hint says, in the same storage and with
+                the same providers. Then its line is right.
+        """
+        self._program = program
+        self._advice = advice
+        self._command_can = command_can
+
+    def hint(self, hint: Hint) -> Hint:
+        """``hint`` as this program says it."""
+        own = self._advice(hint) if self._advice is not None else None
+        if own is not None:
+            return hint.worded(own)
+        sentence = _SENTENCES.get(hint.action)
+        if not hint.action:
+            return hint.worded(self._variables(hint))
+        if self._program == THE_COMMAND and self._command_can(hint):
+            return hint
+        if sentence is None:
+            # help pages are everywhere the same; for the rest, the library's own command is needed
+            line = str(hint).removeprefix(THE_COMMAND).strip()
+            return hint.worded(f"python -m {THE_COMMAND} {line}")
+        return hint.worded(sentence(hint))
+
+    def put_into(self, error: StayfastError) -> None:
+        """Let ``error`` speak in the words of this program."""
+        if error.hint is not None:
+            error.hint = self.hint(error.hint)
+        message = self._variables(error.message)
+        if message != error.message:
+            error.message = message
+            error.args = (message, *error.args[1:])
+        if error.why is not None:
+            error.why = self._variables(error.why)
+
+    def _variables(self, text: str) -> str:
+        """``text``, which may name a variable of ours, with the name that the program's has."""
+        if self._program == THE_COMMAND:
+            return text
+        return text.replace(COMMANDS_PREFIX, prefix_of(self._program))

@@ -1,0 +1,254 @@
+"""A program that embeds the library under a name of its own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from stayfast import (
+    OAUTH_PROVIDERS,
+    ConfigInvalid,
+    ErrorCode,
+    Failure,
+    Hint,
+    MemoryStorage,
+    OAuthConfig,
+    OAuthProvider,
+    OAuthService,
+    Success,
+)
+from stayfast.storage.program import ProgramEnviron
+
+ACME = OAuthConfig(
+    service_name="acme",
+    client_id="ours",
+    auth_url="https://acme.test/authorize",
+    token_url="https://acme.test/token",
+    scopes=("read",),
+)
+NEIGHBOURS = {
+    "STAYFAST_STORE": "memory",
+    "STAYFAST_STATE_DIR": "/nowhere/of/the/neighbour",
+    "STAYFAST_CONFIG_DIR": "/nowhere/of/the/neighbour",
+    "STAYFAST_COURIER": "pigeon",
+    "STAYFAST_AUDIT": "pigeon",
+    "STAYFAST_AUDIT_FILE": "relative",
+    "STAYFAST_KEYRING": "os:system",
+    "STAYFAST_KEY_COMMAND": "false",
+    "STAYFAST_PASSPHRASE": "the neighbour's",
+    "STAYFAST_TOKEN": "the-neighbours",
+    "STAYFAST_VIA": "pigeon",
+    "STAYFAST_ALLOW_NETWORK_FS": "1",
+    "ACME_CLIENT_ID": "theirs",
+    "ACME_CLIENT_SECRET": "theirs",
+}
+"""Settings of the command, and of another program, that mean nothing to ours."""
+HOSTILE = """
+[providers.acme]
+client_id = "theirs"
+client_secret = "theirs"
+auth_url = "https://evil.test/authorize"
+token_url = "https://evil.test/token"
+scopes = ["all"]
+via = "device"
+
+[providers.github]
+client_id = "theirs"
+auth_url = "https://evil.test/authorize"
+token_url = "https://evil.test/token"
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A user's home, in which the command's own file of providers is hostile."""
+    tmp_path.chmod(0o700)
+    for folder in (tmp_path / ".config/stayfast", tmp_path / ".config/tool"):
+        folder.mkdir(parents=True, mode=0o700)
+        (folder / "config.toml").write_text(HOSTILE)
+        (folder / "config.toml").chmod(0o600)
+    return tmp_path
+
+
+@pytest.fixture
+def surroundings(home: Path) -> dict[str, str]:
+    """An environment full of what others have set, and where our own vault has a key file."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), **NEIGHBOURS, "TOOL_STORE": "file"}
+
+
+def tool(surroundings: dict[str, str], **changed: object) -> OAuthService:
+    """The service of a program called ``tool``."""
+    given = {"app": "tool", "providers": {"acme": ACME}, "environ": surroundings, **changed}
+    return OAuthService(**given)  # type: ignore[arg-type]  # each test names what it changes
+
+
+def config_of(service: OAuthService, name: str = "acme") -> OAuthConfig:
+    return service.assembly.config(name)
+
+
+def test_a_hostile_neighbour_changes_nothing(home: Path, surroundings: dict[str, str]) -> None:
+    """Others' settings, and a hostile `config.toml`, change neither the provider, nor the client, nor the place."""
+    service = tool(surroundings)
+
+    started = service.begin("acme")
+
+    assert isinstance(started, Success)
+    assert config_of(service) == replace(ACME)
+    assert started.value.address is not None
+    assert started.value.address.startswith("https://acme.test/authorize?")
+    assert "client_id=ours&" in started.value.address
+    assert {path.name for path in (home / ".local/state").iterdir()} == {"tool"}
+    assert (home / ".local/state/tool/logins").is_dir()
+    assert {path.name for path in home.iterdir()} == {".config", ".local"}
+    assert {path.name for path in (home / ".config/stayfast").iterdir()} == {"config.toml"}
+
+
+@pytest.mark.parametrize("client", ["ours", ""], ids=["its-own", "the-caller's"])
+def test_no_secret_of_others_joins_our_client(surroundings: dict[str, str], client: str) -> None:
+    """A secret in a variable that others read too is never sent with a client of ours."""
+    surroundings.pop("ACME_CLIENT_ID")
+    service = tool(surroundings, providers={"acme": replace(ACME, client_id=client)})
+
+    config = service.assembly.config("acme", client_id="ours")
+
+    assert (config.client_id, config.client_secret) == ("ours", None)
+
+
+def test_a_program_has_variables_of_its_own(surroundings: dict[str, str]) -> None:
+    """The program's prefix names its client's secret, and every setting that the command has."""
+    service = tool({**surroundings, "TOOL_ACME_CLIENT_SECRET": "ours", "TOOL_COURIER": "pigeon"})
+
+    refused = service.get_tokens("acme")
+
+    assert isinstance(refused, Failure)
+    assert refused.code is ErrorCode.CONFIG_INVALID
+    assert (refused.hint or "").startswith("TOOL_COURIER=")
+    service = tool({**surroundings, "TOOL_ACME_CLIENT_SECRET": "ours"})
+    assert config_of(service).client_secret == "ours"
+
+
+def test_a_provider_without_a_client_names_the_programs_variable(
+    surroundings: dict[str, str],
+) -> None:
+    """Where no client is known, the hint names the variable that the program reads first."""
+    del surroundings["ACME_CLIENT_ID"]
+    provider = OAuthProvider(service_name="acme", auth_url=ACME.auth_url, token_url=ACME.token_url)
+    service = tool(surroundings, providers={"acme": provider})
+
+    refused = service.begin("acme")
+    surroundings["TOOL_ACME_CLIENT_ID"] = "ours"
+
+    assert isinstance(refused, Failure)
+    assert (refused.code, refused.hint) == (
+        ErrorCode.CONFIG_MISSING,
+        "export TOOL_ACME_CLIENT_ID=…",
+    )
+    assert config_of(service).client_id == "ours"
+
+
+def test_libraries_of_one_process_share_no_providers(surroundings: dict[str, str]) -> None:
+    """What one library registers, another that names itself does not see; nor does it see a changed shipped one."""
+    one = tool(surroundings, app="one", providers={"acme": ACME})
+    two = tool(surroundings, app="two", providers={"acme": replace(ACME, client_id="two's")})
+    three = tool(surroundings, app="three", providers=None)
+    shipped = OAUTH_PROVIDERS["github"]
+    OAUTH_PROVIDERS["github"] = replace(shipped, auth_url="https://evil.test/")
+    OAUTH_PROVIDERS["common"] = ACME
+    try:
+        assert config_of(one).client_id == "ours"
+        assert config_of(two).client_id == "two's"
+        for service in (one, two, three):
+            assert service.assembly.catalogue.provider("github") == shipped
+            unknown = service.get_status("common")
+            assert isinstance(unknown, Failure)
+            assert unknown.code is ErrorCode.NOT_FOUND
+        assert isinstance(three.get_status("acme"), Failure)
+        assert OAuthService(storage=MemoryStorage()).assembly.catalogue.provider("common")
+    finally:
+        OAUTH_PROVIDERS["github"] = shipped
+        del OAUTH_PROVIDERS["common"]
+
+
+def test_a_programs_own_provider_wins_under_the_commands_name_too(
+    home: Path, surroundings: dict[str, str]
+) -> None:
+    """Without a name of its own a program shares the command's settings, and keeps its own providers."""
+    plain = {"HOME": str(home), "ACME_CLIENT_ID": "theirs", "ACME_CLIENT_SECRET": "theirs"}
+    service = OAuthService(storage=MemoryStorage(), providers={"acme": ACME}, environ=plain)
+
+    assert config_of(service) == ACME
+    assert config_of(service, "github").client_id == "theirs"  # the user's file, as ever
+
+
+def test_directories_are_given_or_named(home: Path, surroundings: dict[str, str]) -> None:
+    """A directory that the program gives wins over one of its variables, which wins over its name."""
+    by_variable = {
+        **surroundings,
+        "TOOL_STATE_DIR": str(home / "v"),
+        "TOOL_CONFIG_DIR": str(home / "w"),
+    }
+
+    tool(by_variable).begin("acme")
+    tool(by_variable, state_dir=home / "a", config_dir=home / "b").begin("acme")
+
+    assert {path.name for path in home.iterdir()} == {".config", "a", "b", "v", "w"}
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "../x", "a/b", "ä", ".x", "x.", "a\0", "-x", "x" * 65, "Stayfast"]
+)
+def test_a_name_that_cannot_name_a_directory_is_refused(name: str) -> None:
+    """A name that could lead elsewhere, or to the command's own variables, is refused at once."""
+    with pytest.raises(ConfigInvalid):
+        OAuthService(app=name)
+
+
+def test_an_environment_follows_the_process() -> None:
+    """A variable that is set later is seen; one of the command never is."""
+    base = {"STAYFAST_STORE": "theirs", "LANG": "C"}
+    seen = ProgramEnviron("my-app", base)
+
+    assert (dict(seen), len(seen), "STAYFAST_STORE" in seen) == ({"LANG": "C"}, 1, False)
+    base["MY_APP_STORE"] = "ours"
+    assert seen["STAYFAST_STORE"] == seen["MY_APP_STORE"] == "ours"
+    assert "ours" not in repr(seen)
+
+
+def hint_of(service: OAuthService, account: str = "work") -> Hint:
+    refused = service.get_bearer_token("acme", account=account)
+    assert isinstance(refused, Failure)
+    assert refused.code is ErrorCode.AUTH_REQUIRED
+    assert refused.hint is not None
+    assert refused.cause is not None
+    assert refused.cause.hint == refused.hint
+    return refused.hint
+
+
+@pytest.mark.parametrize("app", ["tool", "stayfast"])
+def test_a_program_advises_no_line_of_the_command(surroundings: dict[str, str], app: str) -> None:
+    """What the command does not know, it cannot sign in to; the data says what is to be done."""
+    hint = hint_of(tool(surroundings, app=app, storage=MemoryStorage(), environ={"HOME": "/h"}))
+
+    assert not hint.startswith("stayfast")
+    assert hint.members() == {"action": "login", "provider": "acme", "account": "work"}
+
+
+def test_the_words_are_the_programs(surroundings: dict[str, str]) -> None:
+    """A program that has words for an action says them, and the library's for all others."""
+    service = tool(
+        surroundings,
+        storage=MemoryStorage(),
+        advice=lambda hint: f"tool auth {hint.provider}" if hint.account else None,
+    )
+
+    assert hint_of(service) == "tool auth acme"
+    assert hint_of(service, "default") not in {"tool auth acme", ""}
+
+
+def test_the_commands_own_storage_is_advised_about_as_the_command_does(home: Path) -> None:
+    """A program without a name that works on the user's own logins may name the command's line."""
+    service = OAuthService(environ={"HOME": str(home), "STAYFAST_STORE": "file"})
+
+    assert hint_of(service) == "stayfast login acme --account work"
