@@ -54,8 +54,8 @@ def test_a_killed_caller_loses_nothing(
     """With the courier of the command, no login is lost, whenever its caller is killed."""
     tmp_path.chmod(0o700)
     found = kill_callers(tmp_path, server, kills, "fork")
-    assert found["exchanges_caught"] > kills // 16
-    assert found["refreshes_caught"] > kills // 16
+    assert found["exchanges_caught"] > kills // 50
+    assert found["refreshes_caught"] > kills // 50
     assert (found["exchanges_lost"], found["refreshes_lost"]) == (0, 0)
 
 

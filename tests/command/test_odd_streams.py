@@ -27,7 +27,7 @@ def shell(world: World, line: str, **extra: str) -> subprocess.CompletedProcess[
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=20,
+        timeout=120,
         check=False,
     )
 
