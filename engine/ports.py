@@ -57,12 +57,18 @@ class HttpRequest:
         url: Absolute, ``https`` (or ``http`` to a loopback address).
         headers: Their names as they are to be sent.
         body: What is posted; not shown by ``repr``.
+        client: Whose client assertion must be added when it is sent
+            (:mod:`stayfast.engine.oauth.request_proofs`).
+        certificate: The file of the client's TLS certificate, and that of its key if it is another
+            one (RFC 8705 §2).
     """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     body: bytes = field(default=b"", repr=False)
+    client: OAuthConfig | None = field(default=None, repr=False)
+    certificate: tuple[str, str | None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,7 +212,7 @@ class Login:
             members["presentation"] = replace(shown, device=device)
         if exchange is not None:
             members["exchange"] = replace(exchange, code=None)
-        config = replace(self.config, client_secret=None)
+        config = replace(self.config, client_secret=None, client_key=None)
         return _login_of, ({**members, "config": config, "challenge": None, "unread": None},)
 
     @property

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..engine.errors import ConfigMissing
 from ..engine.flows.dependencies import Dependencies
@@ -18,6 +18,8 @@ from ..engine.flows.logins import Conductor
 from ..engine.hints import Hint
 from ..engine.login_id import choose
 from ..engine.machine import at_work
+from ..engine.oauth.client_authentication import certificate_of, require_authentication
+from ..engine.oauth.login_wishes import LoginWishes, wishing
 from ..engine.oauth.metadata import apply_metadata, discover
 from ..storage import TokenStorageAdapter, open_storage
 from ..storage.host import SystemClock, SystemRandomness, origin
@@ -29,6 +31,7 @@ from ..storage.token_storage import StorageView
 from .audit.choice import AuditObserver, audit_sinks
 from .audit.file import AuditFile
 from .catalogue import SHIPPED, Catalogue
+from .client_files import require_certificate
 from .couriers import EventForwarder, choose_courier
 from .http import RequestsHttp
 
@@ -184,6 +187,7 @@ class Assembly:
         scopes: Sequence[str] | None = None,
         via: str = "auto",
         redirect_uri: str | None = None,
+        **wishes: Unpack[LoginWishes],
     ) -> OAuthConfig:
         """The provider of that name with its client, endpoints discovered where they are missing.
 
@@ -194,10 +198,12 @@ class Assembly:
             scopes: Instead of the configured ones; one text is split at its blanks.
             via: The transport to use; it decides which endpoints are needed.
             redirect_uri: Instead of the configured one.
+            wishes: What this login asks for (:class:`~.engine.oauth.login_wishes.LoginWishes`).
 
         Raises:
             NotFound: No provider has that name.
             ConfigMissing: No client id, or no endpoint and no issuer to ask for it.
+            ConfigInvalid: A wish cannot be sent.
             NetworkError, ProviderError: The issuer's metadata cannot be read.
         """
         config = self.catalogue.lookup(provider, client_id=client_id, client_secret=client_secret)
@@ -207,7 +213,7 @@ class Assembly:
         if redirect_uri is not None:
             changed["redirect_uri"] = redirect_uri
             changed["redirect_per_issuer"] = False  # the caller registered exactly this address
-        return self.discovered(replace(config, **changed), via=via)
+        return self.discovered(wishing(replace(config, **changed), wishes), via=via)
 
     def discovered(self, config: OAuthConfig, *, via: str = "auto") -> OAuthConfig:
         """``config``, completed by the endpoints that its issuer publishes.
@@ -217,16 +223,28 @@ class Assembly:
             NetworkError, ProviderError: The issuer's metadata cannot be read.
         """
         asked = config.device_url if via == "device" else config.auth_url
-        if config.token_url and asked:
-            return config
-        if config.issuer:
+        if config.issuer and not (config.token_url and asked):
             config = apply_metadata(config, discover(self.http, config.issuer))
         if not config.token_url:
             raise ConfigMissing(
                 f"the token endpoint of {config.title} is not known",
                 hint=Hint("provider edit", config.service_name),
             )
+        self._require_proofs(config)
         return config
+
+    def _require_proofs(self, config: OAuthConfig) -> None:
+        """Make sure that the client can prove itself, before its user is asked for anything.
+
+        Raises:
+            ConfigMissing, ConfigInvalid: A key or a certificate is absent or cannot be used.
+        """
+        require_authentication(config)
+        if isinstance(self.http, RequestsHttp):
+            self.http.prover.require(config)
+        certificate = certificate_of(config)
+        if certificate is not None:
+            require_certificate(*certificate)
 
     def chosen(self, typed: str | None) -> Summary:
         """The login that a person means: by the beginning of its id, or the only pending one.

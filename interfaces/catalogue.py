@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound, StorageError
+from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound
 from ..engine.hints import Hint
 from ..engine.oauth.authorization_request import client_variable, require_client
 from ..engine.oauth.provider import OAuthConfig, OAuthProvider
 from ..engine.oauth.settings_check import require_sendable
 from ..storage.paths import THE_COMMAND, program_of
-from ..storage.private_file import check_readers
 from ..storage.program import COMMANDS_PREFIX
 from ..transports.loopback.redirect import require_redirect
+from .client_files import secret_of
 from .provider_file import (
     CLIENT_MEMBERS,
-    check_origin,
     check_table,
-    open_regular,
     parse_toml,
     provider_tables,
-    text_of,
 )
 
 _FIELDS: Final = tuple(f.name for f in fields(OAuthProvider))
-# octets. A wrong path may name a large file or a device: read a bounded piece, and refuse more.
-_SECRET_LIMIT: Final = 16 * 1024
+_PATHS: Final = ("client_key_file", "client_certificate_file")
 
 
 class Providers(MutableMapping[str, OAuthProvider]):
@@ -179,6 +175,9 @@ class Catalogue:
         config = provider.to_config(
             chosen or "", next((secret for secret in secrets if secret), None)
         )
+        registered = self._providers.get(name)
+        if isinstance(registered, OAuthConfig) and registered.client_id == config.client_id:
+            config = replace(config, client_key=registered.client_key)
         try:
             require_client(config)
         except ConfigMissing as error:
@@ -186,7 +185,10 @@ class Catalogue:
                 variable = self._prefix + client_variable(name)
                 raise ConfigMissing(error.message, hint=f"export {variable}=…") from None
             raise
-        return config
+        paths: dict[str, Any] = {
+            member: self._path(named) for member in _PATHS if (named := getattr(config, member))
+        }
+        return replace(config, **paths)
 
     def _tables(self) -> dict[str, Any]:
         return provider_tables(self._directory) if self._directory is not None else {}
@@ -255,32 +257,15 @@ class Catalogue:
         if named is None:
             inline = table.get("client_secret")
             return inline if isinstance(inline, str) else None
-        path = Path(self._directory or ".") / Path(str(named)).expanduser()
-        hint = Hint("provider edit", name, "--client-secret-file", "FILE")
-        try:
-            with open_regular(str(path)) as file:
-                status = os.fstat(file.fileno())
-                check_origin(str(path), status)
-                check_readers(str(path), status)
-                octets = file.read(_SECRET_LIMIT + 1)
-            if len(octets) > _SECRET_LIMIT:
-                raise ConfigInvalid(
-                    f"the client secret file {path} is too large: a secret has at most"
-                    f" {_SECRET_LIMIT} octets",
-                    hint=hint,
-                )
-            secret = text_of(octets).strip()
-        except FileNotFoundError:
-            raise ConfigMissing(f"there is no client secret file {path}", hint=hint) from None
-        except (OSError, ValueError) as error:
-            raise ConfigInvalid(
-                f"the client secret file {path} cannot be read", hint=hint
-            ) from error
-        except StorageError as error:
-            raise ConfigInvalid(error.message, hint=error.hint) from error
-        if not secret:
-            raise ConfigInvalid(f"the client secret file {path} holds no secret", hint=hint)
-        return secret
+        return secret_of(
+            self._path(str(named)),
+            "client secret",
+            hint=Hint("provider edit", name, "--client-secret-file", "FILE"),
+        )
+
+    def _path(self, named: str) -> str:
+        """A path of the user's file: it is relative to the configuration directory."""
+        return str((Path(self._directory or ".") / Path(named).expanduser()).absolute())
 
 
 def _clean(value: str | None, what: str) -> str | None:

@@ -16,8 +16,10 @@ from urllib.parse import urlsplit
 from ..engine.errors import ConfigInvalid, NetworkError, StayfastError
 from ..engine.hints import Hint
 from ..engine.oauth.addresses import loopback_host, secure_address
+from ..engine.oauth.request_proofs import Prover
 from ..engine.ports import HttpResponse
-from ..storage.host import SystemClock, app_version
+from ..storage.host import SystemClock, SystemRandomness, app_version
+from .client_files import key_of, require_certificate
 from .http_failure import explain
 from .http_settings import proxy_for, trust_of
 
@@ -63,6 +65,7 @@ class RequestsHttp:
             environ: Instead of the environment of the process.
         """
         self._clock: Clock = clock or SystemClock()
+        self.prover: Final = Prover(self._clock, SystemRandomness(), key_of)
         self._timeout = (connect, read)
         self._total = total
         self._limit = limit
@@ -89,14 +92,19 @@ class RequestsHttp:
         Raises:
             NetworkError: No answer, or one that is too large, too slow or cut off. The provider may
                 have acted upon the request.
-            ConfigInvalid: No secret may be sent to that address.
+            ConfigInvalid: No secret may be sent to that address, or a key of the client cannot be
+                used.
+            ConfigMissing: A key of the client is not there.
         """
         if not secure_address(request.url):
             raise ConfigInvalid(
                 f"{_named(request.url)} is not an https address",
                 hint=Hint("provider list"),
             )
-        call = _Call(lambda gone: self._exchange(request, gone), self._total)
+        if request.certificate is not None:
+            require_certificate(*request.certificate)
+        ready = self.prover.proved(request)
+        call = _Call(lambda gone: self._exchange(ready, gone), self._total)
         return call.result(urlsplit(request.url).hostname or "")
 
     def _exchange(self, request: HttpRequest, gone: Callable[[], bool]) -> HttpResponse:
@@ -130,6 +138,7 @@ class RequestsHttp:
                 timeout=self._timeout,
                 verify=trust.path if trust else True,
                 proxies={"all": proxy.address} if proxy else {},
+                cert=_certificate(request),
             )
             with response:
                 return self._received(response, host, gone)
@@ -220,6 +229,14 @@ def _new_session() -> Session:
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
+
+
+def _certificate(request: HttpRequest) -> Any:
+    """The client's certificate as requests wants it: one file, or a pair of them."""
+    if request.certificate is None:
+        return None
+    file, key = request.certificate
+    return (file, key) if key else file
 
 
 def _next_piece(raw: Any) -> bytes:

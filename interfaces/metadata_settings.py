@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ..engine.oauth.metadata import ENDPOINTS
+from ..engine.oauth.provider import OAuthProvider
 
 if TYPE_CHECKING:
     from ..engine.oauth.metadata import ServerMetadata
-    from ..engine.oauth.provider import OAuthProvider
 
 _METHOD: Final = "token_endpoint_auth_method"
 _UNSET: Final[Mapping[str, Any]] = {
     **dict.fromkeys(ENDPOINTS, ""),
     "iss_required": False,
     "par_required": False,
+    "client_assertion_algorithms": [],
+    "mtls_endpoint_aliases": {},
     _METHOD: "auto",
     "id_token_issuers": [],
 }
 """The settings that belong to an issuer, and what stands for "none" where one is shipped."""
-_CHOSEN_FOR_US: Final = ("auto_post", "none")
+_CHOSEN_FOR_US: Final = ("auto_post", "auto_jwt", "none", "private_key_jwt", "tls_client_auth")
 """The ways of client authentication that metadata may choose."""
 
 
@@ -38,7 +40,17 @@ def published_settings(found: ServerMetadata) -> dict[str, Any]:
     spelt = {name: getattr(found, published) for name, published in ENDPOINTS.items()}
     spelt["iss_required"] = found.iss_supported or None
     spelt["par_required"] = found.par_required or None
+    spelt["client_assertion_algorithms"] = list(found.assertion_algorithms or ()) or None
+    spelt["mtls_endpoint_aliases"] = dict(found.mtls_endpoint_aliases) or None
     return {name: value for name, value in spelt.items() if value is not None}
+
+
+def client_of(members: Mapping[str, Any]) -> OAuthProvider:
+    """The client of a provider with these ``members``, as far as its ways to prove itself go."""
+    key, certificate = members.get("client_key_file"), members.get("client_certificate_file")
+    return OAuthProvider(
+        service_name="client", client_key_file=key, client_certificate_file=certificate
+    )
 
 
 class ChangeOfIssuer(NamedTuple):
@@ -79,14 +91,16 @@ def change_of_issuer(
     """
     published = published_settings(found)
     if _METHOD not in given and table.get(_METHOD, "auto") in ("auto", *_CHOSEN_FOR_US):
-        published |= {_METHOD: found.authentication} if found.authentication else {}
+        method = found.authentication(client_of({**table, **given}))
+        published |= {_METHOD: method} if method else {}
     old = table.get("issuer") or (shipped.issuer if shipped else None)
     changes: dict[str, Any] = dict(given)
     gone: list[str] = []
     for member, unset in _UNSET.items():
         value = table.get(member)
         if member in given or (
-            value is not None and _users_own(member, value, old, before, found.issuer)
+            value is not None
+            and _users_own(member, value, old, before, found.issuer, client_of(table))
         ):
             continue
         base = getattr(shipped, member) if shipped else None
@@ -102,7 +116,12 @@ def change_of_issuer(
 
 
 def _users_own(
-    member: str, value: object, old: object, before: ServerMetadata | None, new: str
+    member: str,
+    value: object,
+    old: object,
+    before: ServerMetadata | None,
+    new: str,
+    client: OAuthProvider,
 ) -> bool:
     """Whether ``value`` of the user's file did not come with the issuer ``old``."""
     if old is None:
@@ -110,7 +129,7 @@ def _users_own(
     if member == "id_token_issuers":  # further spellings of the old issuer
         return old == new
     if member == _METHOD:
-        chosen = before.authentication if before else None
+        chosen = before.authentication(client) if before else None
         return value != chosen if before else value not in ("auto", *_CHOSEN_FOR_US)
     if before is None:
         return False

@@ -9,25 +9,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, Unpack
 
 from ..engine.errors import AuthFailed, AuthRequired, StayfastError
 from ..engine.flows.logins import DEFAULT_TIMEOUT, Started
 from ..engine.hints import Hint
+from ..engine.oauth.login_wishes import LoginWishes
 from ..engine.oauth.token_endpoint import bearer_token
 from ..engine.oauth.tokens import DEFAULT_BUFFER
 from ..engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ..engine.result import Failure, Success
-from ..engine.table import State
 from ..storage import MemoryStorage
 from ..storage.capabilities import capabilities_of
 from ..storage.paths import THE_COMMAND
 from ..storage.paths import state_dir as default_state_dir
 from ..storage.program import require_name
 from .assembly import Assembly
-from .signed_in import SignedIn
+from .signed_in import AuthStatus, SignedIn, status_of
 from .transport_maker import LineConversation, SilentConversation, TransportMaker
 from .words import Words
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from ..engine.oauth.provider import OAuthProvider
     from ..engine.oauth.tokens import OAuthTokens
     from ..engine.ports import Browser, Conversation, Storage
-    from ..engine.record import Login, Summary
+    from ..engine.record import Login
     from ..engine.result import Result
     from ..storage import TokenStorageProtocol
     from .auth.httpx import HttpxAuth
@@ -47,33 +46,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class AuthStatus(StrEnum):
-    """Whether there are tokens for a provider, and whether they are of use."""
-
-    NOT_AUTHENTICATED = "not_authenticated"
-    """No tokens are stored."""
-    AUTHENTICATED = "authenticated"
-    """Valid tokens are at hand."""
-    TOKEN_EXPIRED = "token_expired"
-    """The tokens have expired and need a refresh."""
-    TOKEN_REFRESH_FAILED = "token_refresh_failed"
-    """A refresh was tried and refused; a new login is needed."""
-
-
-def status_of(login: Summary | None, *, usable: bool) -> AuthStatus:
-    """The status of ``login``.
-
-    Args:
-        login: The login, if there is one.
-        usable: Whether its access token is good by the clock.
-    """
-    if login is None or not login.holds_tokens:
-        return AuthStatus.NOT_AUTHENTICATED
-    if login.state is State.REFRESH_FAILED:
-        return AuthStatus.TOKEN_REFRESH_FAILED
-    return AuthStatus.AUTHENTICATED if usable else AuthStatus.TOKEN_EXPIRED
 
 
 def _tokens(login: Login) -> OAuthTokens:
@@ -279,6 +251,7 @@ class OAuthService:
         via: str = "loopback",
         timeout: float = DEFAULT_TIMEOUT,
         replace: bool = False,
+        **wishes: Unpack[LoginWishes],
     ) -> SignedIn:
         """A whole login, waiting for the user.
 
@@ -294,6 +267,9 @@ class OAuthService:
             replace: Whether the account's login makes room even if another person signs in, or the
                 provider's name means another server by now. Without it the new login is then
                 kept under an account of its own.
+            wishes: What this login asks for besides (:class:`LoginWishes`): ``resources``,
+                ``authorization_details``, ``prompt``, ``login_hint``, ``max_age``, ``acr_values``,
+                ``ui_locales``. They are saved with the login.
 
         Failures: ``NOT_FOUND`` (no such provider), ``CONFIG_MISSING`` (no client id),
         ``AUTH_CANCELLED`` (declined), ``AUTH_FAILED``, ``TIMEOUT``, ``NETWORK_ERROR``,
@@ -304,7 +280,12 @@ class OAuthService:
         """
         assembly = self.assembly
         config = assembly.config(
-            service, client_id=client_id, client_secret=client_secret, scopes=scopes, via=via
+            service,
+            client_id=client_id,
+            client_secret=client_secret,
+            scopes=scopes,
+            via=via,
+            **wishes,
         )
         transport = self._maker(open_browser=open_browser).make(via)
         login = assembly.conductor.sign_in(
@@ -325,6 +306,7 @@ class OAuthService:
         redirect_uri: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         replace: bool = False,
+        **wishes: Unpack[LoginWishes],
     ) -> Started:
         """The first half of a login, for a program that shows the address to its user itself.
 
@@ -348,6 +330,7 @@ class OAuthService:
             redirect_uri: Where the browser is to come back to: a web backend's own address.
             timeout: Seconds until the login ends by itself.
             replace: As for :meth:`authenticate`.
+            wishes: As for :meth:`authenticate`.
 
         Failures: as for :meth:`authenticate`.
         """
@@ -359,6 +342,7 @@ class OAuthService:
             scopes=scopes,
             via=via,
             redirect_uri=redirect_uri,
+            **wishes,
         )
         transport = self._maker(SilentConversation(), open_browser=False).make(via)
         return assembly.conductor.start(

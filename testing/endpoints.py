@@ -123,6 +123,8 @@ class Endpoints:
             "id_token_signing_alg_values_supported": ["ES256"],
             "code_challenge_methods_supported": list(settings.pkce_methods),
             "authorization_response_iss_parameter_supported": settings.send_iss,
+            "token_endpoint_auth_methods_supported": list(settings.auth_methods),
+            "token_endpoint_auth_signing_alg_values_supported": list(settings.assertion_algorithms),
         }
 
     def _authorize(self, method: str, request: Request, members: dict[str, str]) -> Reply:

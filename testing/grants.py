@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request, grants
@@ -20,12 +21,18 @@ from authlib.oauth2.rfc8628 import DeviceAuthorizationEndpoint, DeviceCodeGrant
 from authlib.oidc.core import UserInfo
 from authlib.oidc.core.grants import OpenIDCode
 
+from .client_assertions import client_by_assertion
 from .server_state import EMAIL, USER, Client, Code, Device, IssuedToken, ServerState
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey
 
 CODE_LIFETIME = 60.0
+AUTH_METHODS = [
+    *("none", "client_secret_basic", "client_secret_post"),
+    *("client_secret_jwt", "private_key_jwt"),
+]
+"""How a client may prove itself."""
 
 
 class Request(OAuth2Request):
@@ -58,6 +65,8 @@ class Core(AuthorizationServer):
         self.issuer = issuer
         self.settings = settings
         self.register_token_generator("default", self._new_token)
+        for method in ("client_secret_jwt", "private_key_jwt"):
+            self.register_client_auth_method(method, partial(client_by_assertion, self, method))
         openid = IdToken(issuer, key, state.now)
         self.register_grant(CodeGrant, [require_challenge, CodeChallenge(), openid])
         self.register_grant(RefreshGrant, [openid])
@@ -113,7 +122,7 @@ class Core(AuthorizationServer):
 class CodeGrant(grants.AuthorizationCodeGrant):
     """Authorization codes. A second use revokes all tokens of the first (RFC 6749 §4.1.2)."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ["none", "client_secret_basic", "client_secret_post"]  # noqa: RUF012  Authlib's way
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
     def save_authorization_code(self, code: str, request: OAuth2Request) -> Code:
         data = request.payload.data
@@ -154,7 +163,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
     """Refresh tokens with rotation. A second use revokes the whole family (RFC 9700 §4.14.2)."""
 
     INCLUDE_NEW_REFRESH_TOKEN = True
-    TOKEN_ENDPOINT_AUTH_METHODS = ["none", "client_secret_basic", "client_secret_post"]  # noqa: RUF012  Authlib's way
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
     def authenticate_refresh_token(self, refresh_token: str) -> IssuedToken | None:
         state: ServerState = self.server.state
@@ -177,6 +186,8 @@ class RefreshGrant(grants.RefreshTokenGrant):
 
 class DeviceGrant(DeviceCodeGrant):
     """Device codes (RFC 8628)."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
     def query_device_credential(self, device_code: str) -> Device | None:
         state: ServerState = self.server.state
@@ -204,6 +215,8 @@ class DeviceGrant(DeviceCodeGrant):
 class DeviceEndpoint(DeviceAuthorizationEndpoint):
     """The device authorization endpoint."""
 
+    CLIENT_AUTH_METHODS = AUTH_METHODS
+
     def create_endpoint_response(self, request: OAuth2Request) -> Answer:
         self.EXPIRES_IN = self.server.settings.device_lifetime
         self.INTERVAL = self.server.settings.device_interval
@@ -229,7 +242,7 @@ class DeviceEndpoint(DeviceAuthorizationEndpoint):
 class Revocation(RevocationEndpoint):
     """Revocation (RFC 7009). It revokes all tokens of the family."""
 
-    CLIENT_AUTH_METHODS = ["none", "client_secret_basic", "client_secret_post"]  # noqa: RUF012  Authlib's way
+    CLIENT_AUTH_METHODS = AUTH_METHODS
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> IssuedToken | None:
         del token_type_hint
@@ -245,7 +258,7 @@ class Revocation(RevocationEndpoint):
 class Introspection(IntrospectionEndpoint):
     """Introspection (RFC 7662)."""
 
-    CLIENT_AUTH_METHODS = ["none", "client_secret_basic", "client_secret_post"]  # noqa: RUF012  Authlib's way
+    CLIENT_AUTH_METHODS = AUTH_METHODS
 
     query_token = Revocation.query_token
 

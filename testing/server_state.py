@@ -8,8 +8,9 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 USER = "ada"
@@ -28,6 +29,9 @@ class Client:
             unless ``exact_ports``.
         exact_ports: Whether a port must be the registered one.
         refreshable: Whether it gets refresh tokens.
+        auth_method: How it proves itself at the token endpoint; by default a client with a secret
+            sends it, and another one sends nothing.
+        jwks: Its public keys, for ``private_key_jwt`` (RFC 7517 §5).
     """
 
     client_id: str
@@ -38,6 +42,8 @@ class Client:
     )
     exact_ports: bool = False
     refreshable: bool = True
+    auth_method: str | None = None
+    jwks: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def get_client_id(self) -> str:
         return self.client_id
@@ -62,6 +68,8 @@ class Client:
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Whether ``method`` fits: a client with a secret must send it, and another one must not."""
         del endpoint
+        if self.auth_method is not None:
+            return method == self.auth_method
         return (method == "none") != bool(self.client_secret)
 
     def check_response_type(self, response_type: str) -> bool:
@@ -203,6 +211,8 @@ class Settings:
         rotate: Whether a refresh token can be used only once. A second use revokes its family.
         pkce_methods: ``code_challenge_methods_supported`` of the metadata.
         send_iss: Whether callbacks carry ``iss``; the metadata announce it.
+        auth_methods: ``token_endpoint_auth_methods_supported`` of the metadata.
+        assertion_algorithms: ``token_endpoint_auth_signing_alg_values_supported``.
     """
 
     token_lifetime: float = 3600
@@ -211,6 +221,11 @@ class Settings:
     rotate: bool = True
     pkce_methods: tuple[str, ...] = ("S256",)
     send_iss: bool = True
+    auth_methods: tuple[str, ...] = (
+        *("none", "client_secret_basic", "client_secret_post"),
+        *("client_secret_jwt", "private_key_jwt"),
+    )
+    assertion_algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA", "HS256")
 
 
 class ServerState:
@@ -225,6 +240,8 @@ class ServerState:
         self.devices: dict[str, Device] = {}
         self.counts: Counter[str] = Counter()
         self.requests: list[Seen] = []
+        self.spent: set[str] = set()
+        """The ``jti`` of every signed request: each is taken once."""
 
     def by_access_token(self, token: str) -> IssuedToken | None:
         """The response with the access token ``token``, or ``None``."""

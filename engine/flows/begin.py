@@ -17,6 +17,7 @@ from ..errors import (
 from ..hints import Hint
 from ..login_id import new_login_id
 from ..oauth.authorization_request import authorization_url, require_browser_login, require_client
+from ..oauth.client_authentication import require_authentication
 from ..oauth.id_token import require_checkable
 from ..oauth.pkce import new_nonce, new_state, new_verifier
 from ..oauth.settings_check import require_sendable
@@ -52,12 +53,13 @@ class Begin:
         """A login that has not begun; nothing is saved yet.
 
         Raises:
-            ConfigMissing: There is no client id.
+            ConfigMissing: There is no client id, or nothing that the client can prove itself with.
             ConfigInvalid: ``openid`` is asked for, and its ID token could not be checked; or
                 ``account`` cannot be a name.
         """
         require_account_name(account)
         require_client(config)
+        require_authentication(config)
         require_sendable(config)
         require_checkable(config)
         now = self._dependencies.clock.now()

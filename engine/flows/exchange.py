@@ -23,7 +23,7 @@ from ..oauth.callback import saved_callback
 from ..oauth.device import PollAnswer, PollKind, judge_poll, poll_request
 from ..oauth.error_codes import ABOUT_CLIENT, ABOUT_REQUEST, canonical
 from ..oauth.id_token import Identification
-from ..oauth.provider import same_server
+from ..oauth.provider import same_client, same_resources, same_server
 from ..oauth.provider_response import error_code, read_members, retry_after
 from ..oauth.token_endpoint import code_request, judge_token_response, refresh_request
 from ..ports import Verdict, VerdictKind
@@ -642,6 +642,10 @@ def _foreign(older: Login, arrived: Login) -> Reason | None:
     """
     if not same_server(older.config, arrived.config):
         return Reason.OTHER_ISSUER
+    if not same_client(older.config, arrived.config):
+        return Reason.OTHER_CLIENT
+    if not same_resources(older.config, arrived.config):
+        return Reason.OTHER_RESOURCE
     before, now = older.identity, arrived.identity
     if before is not None and now is not None and before.subject != now.subject:
         return Reason.OTHER_SUBJECT

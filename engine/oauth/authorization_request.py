@@ -77,9 +77,25 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
             f"{config.title} has no authorization endpoint",
             hint=Hint("login", config.service_name, "--via", "device"),
         )
+    _require_secure(config)
+    parts = urlsplit(config.auth_url)
+    registered = parse_qsl(parts.query, keep_blank_values=True)  # none is ours: OAuthProvider looks
+    query = [*registered, *authorization_parameters(config, challenge, redirect_uri)]
+    return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
+
+
+def authorization_parameters(
+    config: OAuthConfig, challenge: Challenge, redirect_uri: str
+) -> list[tuple[str, str]]:
+    """What an authorization request asks, whichever way it goes (RFC 6749 §4.1.1).
+
+    A resource is a parameter of its own each (RFC 8707 §2).
+
+    Raises:
+        IllegalTransition: The answer to this challenge has already come.
+    """
     if challenge.state is None:
         raise IllegalTransition("this login has had its answer", hint=Hint("list"))
-    _require_secure(config)
     parameters = {
         "response_type": "code",
         "client_id": config.client_id,
@@ -92,12 +108,22 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
         parameters[config.scope_parameter] = config.scope_separator.join(config.scopes)
     if "openid" in config.scopes:
         parameters["nonce"] = challenge.nonce.reveal()
+    return [*parameters.items(), *asked_for(config), *config.extra_auth_params.items()]
+
+
+def asked_for(config: OAuthConfig) -> list[tuple[str, str]]:
+    """What an authorization request and a device request ask for besides scopes."""
+    asked: list[tuple[str, str]] = []
     if config.audience:
-        parameters["audience"] = config.audience
-    parts = urlsplit(config.auth_url)
-    registered = parse_qsl(parts.query, keep_blank_values=True)  # none is ours: OAuthProvider looks
-    query = [*registered, *parameters.items(), *config.extra_auth_params.items()]
-    return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
+        asked.append(("audience", config.audience))
+    if config.authorization_details:
+        asked.append(("authorization_details", config.authorization_details))
+    return [*asked, *targets(config)]
+
+
+def targets(config: OAuthConfig) -> list[tuple[str, str]]:
+    """The resources that tokens are asked for (RFC 8707 §2): one parameter each."""
+    return [("resource", resource) for resource in config.resources]
 
 
 def _require_secure(config: OAuthConfig) -> None:

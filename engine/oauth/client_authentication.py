@@ -1,10 +1,14 @@
-"""How the client proves itself to the provider (RFC 6749 §2.3)."""
+"""How the client proves itself to the provider (RFC 6749 §2.3, OpenID Connect Core §9, RFC 8705).
+
+A request says here what it needs. What has to be signed is signed when it is sent
+(:mod:`.request_proofs`).
+"""
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus, urlencode
 
@@ -14,50 +18,147 @@ from ..ports import HttpRequest
 from .authorization_request import require_client
 
 if TYPE_CHECKING:
-    from .provider import ClientAuthentication, OAuthConfig
+    from .provider import ClientAuthentication, OAuthConfig, OAuthProvider
 
 _AUTOMATIC: Final[Mapping[str, ClientAuthentication]] = {
     "auto": "client_secret_basic",
     "auto_post": "client_secret_post",
+    "auto_jwt": "client_secret_jwt",
 }
+ASSERTING: Final = frozenset({"client_secret_jwt", "private_key_jwt"})
+"""The methods by which the client signs (RFC 7523 §2.2)."""
+BY_CERTIFICATE: Final = frozenset({"tls_client_auth", "self_signed_tls_client_auth"})
+"""The methods of RFC 8705 §2."""
+_BY_SECRET: Final = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
 
 
-def client_request(config: OAuthConfig, url: str, members: Mapping[str, str]) -> HttpRequest:
+def authentication_method(config: OAuthConfig) -> str:
+    """How the client of ``config`` proves itself; never an automatic choice."""
+    method = config.token_endpoint_auth_method
+    if method not in _AUTOMATIC:
+        return method
+    if config.client_certificate_file:
+        return "tls_client_auth"
+    if config.client_key or config.client_key_file:
+        return "private_key_jwt"
+    return _AUTOMATIC[method] if config.client_secret else "none"
+
+
+def fitting_method(
+    offered: Sequence[str] | None, provider: OAuthProvider
+) -> ClientAuthentication | None:
+    """The method to set for a server that takes the ``offered`` ones; ``None`` if ``auto`` will do.
+
+    What the client has comes first; then what a client with a secret, or with nothing, can use.
+
+    Raises:
+        LookupError: The server takes none that is known here.
+    """
+    if not offered:
+        return None
+    has_key = bool(provider.client_key_file or getattr(provider, "client_key", None))
+    for method, has in (
+        ("tls_client_auth", bool(provider.client_certificate_file)),
+        ("self_signed_tls_client_auth", bool(provider.client_certificate_file)),
+        ("private_key_jwt", has_key),
+    ):
+        if has and method in offered:
+            return method  # type: ignore[return-value]  # one of the literals above
+    order: tuple[tuple[str, ClientAuthentication | None], ...] = (
+        ("client_secret_basic", None),
+        ("client_secret_post", "auto_post"),
+        ("client_secret_jwt", "auto_jwt"),
+        ("none", "none"),
+        ("private_key_jwt", "private_key_jwt"),
+        ("tls_client_auth", "tls_client_auth"),
+        ("self_signed_tls_client_auth", "self_signed_tls_client_auth"),
+    )
+    for method, setting in order:
+        if method in offered:
+            return setting
+    raise LookupError
+
+
+def require_authentication(config: OAuthConfig) -> None:
+    """Make sure that the client has what its method needs, before its user is asked for anything.
+
+    Raises:
+        ConfigMissing: A secret, a key or a certificate is absent.
+    """
+    method = authentication_method(config)
+    what, option = "", ""
+    if method in _BY_SECRET and not config.client_secret:
+        what, option = "client secret", "--client-secret-file"
+    elif method == "private_key_jwt" and not (config.client_key or config.client_key_file):
+        what, option = "client key", "--client-key"
+    elif method in BY_CERTIFICATE and not config.client_certificate_file:
+        what, option = "client certificate", "--client-cert"
+    if what:
+        raise ConfigMissing(
+            f"{config.title} wants a {what} and none is configured",
+            hint=Hint("provider edit", config.service_name, option, "FILE"),
+        )
+
+
+def client_request(
+    config: OAuthConfig, url: str, members: Iterable[tuple[str, str]]
+) -> HttpRequest:
     """A POST of ``members`` to ``url``, authenticated as the client of ``config``.
+
+    A name may stand there several times (RFC 8707 §2); in JSON its values are then a list.
 
     With ``client_secret_basic`` the id and the secret are form-encoded first (RFC 6749 §2.3.1).
     The ``client_id`` then stands in the header alone, because some servers take a second one in
     the body for a second method, unless :attr:`OAuthProvider.client_id_in_body` asks for both.
 
     Raises:
-        ConfigMissing: The client id, or a secret that the method needs, is absent.
+        ConfigMissing: The client id, or what the method needs, is absent.
     """
     require_client(config)
-    method = config.token_endpoint_auth_method
-    if method in _AUTOMATIC:
-        method = _AUTOMATIC[method] if config.client_secret else "none"
+    require_authentication(config)
+    method = authentication_method(config)
     headers = dict(config.token_request_headers)
     headers["Accept"] = "application/json"
-    body = dict(members)
+    body = list(members)
     if method != "client_secret_basic" or config.client_id_in_body:
-        body["client_id"] = config.client_id
-    if method != "none":
-        if not config.client_secret:
-            raise ConfigMissing(
-                f"{config.title} wants a client secret and none is configured",
-                hint=Hint("provider edit", config.service_name, "--client-secret-file", "FILE"),
-            )
-        if method == "client_secret_basic":
-            pair = f"{quote_plus(config.client_id)}:{quote_plus(config.client_secret)}"
-            headers["Authorization"] = "Basic " + b64encode(pair.encode("ascii")).decode("ascii")
-        else:
-            body["client_secret"] = config.client_secret
-    if config.token_request_format == "json":
-        headers["Content-Type"] = "application/json"
-        return HttpRequest(
-            method="POST", url=url, headers=headers, body=json.dumps(body).encode("utf-8")
-        )
-    headers["Content-Type"] = "application/x-www-form-urlencoded"
+        body.append(("client_id", config.client_id))
+    secret = config.client_secret or ""
+    if method == "client_secret_basic":
+        pair = f"{quote_plus(config.client_id)}:{quote_plus(secret)}"
+        headers["Authorization"] = "Basic " + b64encode(pair.encode("ascii")).decode("ascii")
+    elif method == "client_secret_post":
+        body.append(("client_secret", secret))
+    as_json = config.token_request_format == "json"
+    headers["Content-Type"] = "application/json" if as_json else "application/x-www-form-urlencoded"
     return HttpRequest(
-        method="POST", url=url, headers=headers, body=urlencode(body).encode("ascii")
+        method="POST",
+        url=endpoint(config, url),
+        headers=headers,
+        body=json.dumps(_object(body)).encode() if as_json else urlencode(body).encode("ascii"),
+        client=config if method in ASSERTING else None,
+        certificate=certificate_of(config),
     )
+
+
+def certificate_of(config: OAuthProvider) -> tuple[str, str | None] | None:
+    """The files of the client's certificate and its key, if it has one."""
+    file = config.client_certificate_file
+    return (file, config.client_key_file) if file else None
+
+
+def endpoint(config: OAuthProvider, url: str) -> str:
+    """``url``, or the address that a client with a certificate uses instead (RFC 8705 §5)."""
+    if not config.client_certificate_file:
+        return url
+    for name, alias in config.mtls_endpoint_aliases.items():
+        if getattr(config, name, None) == url:
+            return alias
+    return url
+
+
+def _object(members: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """``members`` as a JSON object; a repeated name has a list."""
+    values: dict[str, list[str]] = {}
+    for name, value in members:
+        values.setdefault(name, []).append(value)
+    return {name: each[0] if len(each) == 1 else each for name, each in values.items()}

@@ -11,11 +11,12 @@ from ..hints import Hint
 from ..record import DeviceGrant
 from ..secret import Secret
 from .addresses import secure_address
+from .authorization_request import asked_for
 from .client_authentication import client_request
 from .device_refusals import policy_refusal
 from .error_codes import canonical
 from .provider_response import error_code, judge, read_members
-from .token_endpoint import judge_token_response, token_endpoint
+from .token_endpoint import judge_token_response, token_request
 from .tokens import OAuthTokens, lifetime, printable
 
 if TYPE_CHECKING:
@@ -76,11 +77,10 @@ def device_request(config: OAuthConfig) -> HttpRequest:
             f"{config.title} has no device authorization endpoint",
             hint=Hint("login", config.service_name, "--via", "loopback"),
         )
-    members: dict[str, str] = {}
+    members: list[tuple[str, str]] = []
     if config.scopes:
-        members["scope"] = config.scope_separator.join(config.scopes)
-    if config.audience:
-        members["audience"] = config.audience
+        members.append(("scope", config.scope_separator.join(config.scopes)))
+    members += [*asked_for(config), *config.extra_device_params.items()]
     return client_request(config, config.device_url, members)
 
 
@@ -145,7 +145,7 @@ def poll_request(config: OAuthConfig, grant: DeviceGrant) -> HttpRequest:
         ConfigMissing: The token endpoint, client id or client secret is absent.
     """
     members = {"grant_type": GRANT_TYPE, "device_code": grant.device_code.reveal()}
-    return client_request(config, token_endpoint(config), members)
+    return token_request(config, members)
 
 
 def judge_poll(config: OAuthConfig, response: HttpResponse) -> OAuthTokens | PollAnswer:

@@ -69,6 +69,11 @@ class Asked:
     acr: tuple[str, ...] = ()
     acr_required: bool = False
 
+    @property
+    def promised(self) -> bool:
+        """Whether the answer is of no use unless it says how, or when, its user signed in."""
+        return self.auth_time or self.max_age is not None or bool(self.acr)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identified:
@@ -94,7 +99,8 @@ def require_checkable(config: OAuthConfig) -> None:
     """
     require_algorithm(config)
     if "openid" in config.scopes:
-        _wishes(config)
+        _wishes(config, config.extra_auth_params)
+        _wishes(config, config.extra_device_params)
 
 
 class Identification:
@@ -142,12 +148,17 @@ class Identification:
         """
         if "openid" not in login.config.scopes:
             return Identified(tokens=replace(tokens, id_token=None))
-        if tokens.id_token is None:
-            return Identified(tokens=tokens, reason=Reason.ID_TOKEN_MISSING)
         polls = login.presentation is not None and login.presentation.device is not None
+        config = login.config
+        wishes = _wishes(config, config.extra_device_params if polls else config.extra_auth_params)
+        if tokens.id_token is None:
+            if wishes.max_age is not None or wishes.auth_time or wishes.acr_required:
+                why = "there is none, and it had to say how and when its user signed in"
+                raise refused(Reason.ID_TOKEN_MISSING, why)
+            return Identified(tokens=tokens, reason=Reason.ID_TOKEN_MISSING)
         shift = self._shift(tokens)
         asked = replace(
-            Asked() if polls else _wishes(login.config),
+            wishes,
             nonce=login.challenge.nonce if login.challenge and not polls else None,
             since=login.created_at + shift,
         )
@@ -159,6 +170,10 @@ class Identification:
             why = Reason.ID_TOKEN_UNCHECKABLE
         if identity is not None:
             return Identified(tokens=tokens, identity=identity)
+        if asked.promised:
+            # the endpoint itself says it over TLS (§3.1.3.7, 6): that needs no signature
+            now = self._clock.now() if tokens.server_date is None else tokens.issued_at
+            _check_authentication(claims_of(tokens.id_token), asked, now + shift)
         return Identified(tokens=replace(tokens, id_token=None), reason=why)
 
     def identify_refreshed(
@@ -360,13 +375,12 @@ def _check_authentication(claims: Mapping[str, Any], asked: Asked, now: float) -
         raise refused(Reason.ID_TOKEN_ACR, why)
 
 
-def _wishes(config: OAuthConfig) -> Asked:
-    """What the configuration adds to the authorization request that an ID token must answer.
+def _wishes(config: OAuthConfig, sent: Mapping[str, str]) -> Asked:
+    """What ``sent``, the further parameters of the first request, asks of the ID token.
 
     Raises:
         ConfigInvalid: A parameter cannot be read, so no answer could be checked against it.
     """
-    sent = config.extra_auth_params
     max_age = sent.get("max_age")
     if max_age is not None and not (max_age.isascii() and max_age.isdigit()):
         raise _unreadable(config, "max_age")

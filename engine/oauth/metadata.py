@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,6 +11,7 @@ from ..errors import ConfigInvalid, NetworkError, ProviderError, StayfastError
 from ..hints import Hint
 from ..ports import HttpRequest
 from .addresses import secure_address
+from .client_authentication import fitting_method
 from .provider import ASYMMETRIC, OAuthProvider
 from .provider_response import read_members
 from .www_authenticate import known_scopes
@@ -46,6 +47,9 @@ class ServerMetadata:
         code_offered: Whether ``response_types_supported`` has ``code``; assumed if it does not say.
         auth_methods: ``token_endpoint_auth_methods_supported``; ``None`` if it does not say.
         id_token_algorithms: ``id_token_signing_alg_values_supported``; ``None`` likewise.
+        assertion_algorithms: ``token_endpoint_auth_signing_alg_values_supported``; likewise.
+        mtls_endpoint_aliases: By the names of our settings (RFC 8705 §5).
+        pushed_authorization_request_endpoint: RFC 9126 §5.
     """
 
     issuer: str
@@ -57,6 +61,7 @@ class ServerMetadata:
     jwks_uri: str | None = None
     userinfo_endpoint: str | None = None
     end_session_endpoint: str | None = None
+    pushed_authorization_request_endpoint: str | None = None
     iss_supported: bool = False
     pkce_methods: tuple[str, ...] | None = None
     auth_methods: tuple[str, ...] | None = None
@@ -66,6 +71,8 @@ class ServerMetadata:
     registration_endpoint: str | None = None
     document_clients: bool = False
     scopes: tuple[str, ...] = ()
+    assertion_algorithms: tuple[str, ...] | None = None
+    mtls_endpoint_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def complete(self) -> bool:
@@ -75,23 +82,18 @@ class ServerMetadata:
             and (self.authorization_endpoint or self.device_authorization_endpoint)
         )
 
-    @property
-    def authentication(self) -> ClientAuthentication | None:
-        """The one way in which a client can prove itself here; ``None`` if the usual one will do.
+    def authentication(self, client: OAuthProvider) -> ClientAuthentication | None:
+        """The way in which ``client`` is to prove itself here; ``None`` if the usual one will do.
 
         Raises:
-            ProviderError: There are only ways that need a key, which Stayfast has not.
+            ProviderError: There are only ways that Stayfast does not support.
         """
-        methods = self.auth_methods
-        if not methods or "client_secret_basic" in methods:
-            return None
-        if "client_secret_post" in methods:
-            return "auto_post"
-        if "none" in methods:
-            return "none"
+        try:
+            return fitting_method(self.auth_methods, client)
+        except LookupError:
+            methods = ", ".join(self.auth_methods or ())[:80]
         raise ProviderError(
-            f"this provider takes clients by {', '.join(methods)[:80]} only,"
-            " which Stayfast does not support",
+            f"this provider takes clients by {methods} only, which Stayfast does not support",
             hint=Hint("provider add", None, "NAME", "--issuer", "…", "--auth-method", "none"),
         )
 
@@ -126,6 +128,7 @@ ENDPOINTS = {
     "jwks_url": "jwks_uri",
     "userinfo_url": "userinfo_endpoint",
     "end_session_url": "end_session_endpoint",
+    "par_url": "pushed_authorization_request_endpoint",
 }
 """The endpoints of a provider, by our name, and the name that published metadata has for each."""
 
@@ -204,6 +207,8 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
         registration_endpoint=_address(members, "registration_endpoint"),
         document_clients=members.get("client_id_metadata_document_supported") is True,
         scopes=known_scopes(members.get("scopes_supported")),
+        assertion_algorithms=_texts(members, "token_endpoint_auth_signing_alg_values_supported"),
+        mtls_endpoint_aliases=_aliases(members),
         **named,
     )
 
@@ -263,8 +268,12 @@ def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
         for field, name in ENDPOINTS.items()
         if not getattr(provider, field) and getattr(metadata, name)
     }
-    if provider.token_endpoint_auth_method == "auto" and metadata.authentication:
-        found["token_endpoint_auth_method"] = metadata.authentication
+    if provider.token_endpoint_auth_method == "auto":
+        found["token_endpoint_auth_method"] = metadata.authentication(provider) or "auto"
+    if not provider.client_assertion_algorithms:
+        found["client_assertion_algorithms"] = metadata.assertion_algorithms or ()
+    if not provider.mtls_endpoint_aliases:
+        found["mtls_endpoint_aliases"] = metadata.mtls_endpoint_aliases
     listed = metadata.id_token_algorithms
     if listed and tuple(provider.id_token_algorithms) == ASYMMETRIC:
         # none left: such a login is refused before the browser opens, unless it needs no ID token
@@ -281,6 +290,16 @@ def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
 def _address(members: Mapping[str, Any], name: str) -> str | None:
     value = members.get(name)
     return value if secure_address(value) else None
+
+
+def _aliases(members: Mapping[str, Any]) -> dict[str, str]:
+    """The endpoints for clients with a certificate (RFC 8705 §5), by the names of our settings."""
+    value = members.get("mtls_endpoint_aliases")
+    if not isinstance(value, dict):
+        return {}
+    named = cast("dict[str, Any]", value)
+    found = {field: _address(named, name) for field, name in ENDPOINTS.items()}
+    return {field: address for field, address in found.items() if address}
 
 
 def _texts(members: Mapping[str, Any], name: str) -> tuple[str, ...] | None:

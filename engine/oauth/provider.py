@@ -11,12 +11,22 @@ from ..errors import ConfigInvalid
 from ..hints import Hint
 
 ClientAuthentication: TypeAlias = Literal[
-    "auto", "auto_post", "none", "client_secret_basic", "client_secret_post"
+    "auto",
+    "auto_post",
+    "auto_jwt",
+    "none",
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
 ]
-"""How the client proves itself at the token endpoint (RFC 6749 §2.3; OpenID Connect Core §9).
+"""How the client proves itself (RFC 6749 §2.3, OpenID Connect Core §9, RFC 8705 §2).
 
-``auto``: ``client_secret_basic`` with a secret, ``none`` without. ``auto_post``: likewise with
-``client_secret_post``.
+``auto``: by the certificate, the key or the secret that it has, in this order, else ``none``; the
+secret by ``client_secret_basic``. ``auto_post`` and ``auto_jwt``: likewise, the secret by
+``client_secret_post`` and ``client_secret_jwt``.
 """
 
 BodyFormat: TypeAlias = Literal["form", "json"]
@@ -47,11 +57,21 @@ class OAuthProvider:
         revocation_url: Revocation endpoint (RFC 7009).
         introspection_url: Introspection endpoint (RFC 7662).
         jwks_url: The provider's signing keys, for ID tokens.
+        par_url: Pushed authorization request endpoint (RFC 9126 §2).
         userinfo_url: UserInfo endpoint (OpenID Connect Core §5.3).
         end_session_url: Where a browser session is ended.
         audience: Sent as ``audience`` with the authorization request.
         resources_url: An API address that lists what the token reaches, for callers.
+        resources: Resource indicators (RFC 8707 §2): what the tokens are for. They are sent with the
+            authorization request, the device request and every token request.
+        authorization_details: What exactly is asked for (RFC 9396 §2): a JSON array of objects, as
+            text. It is sent with the authorization request and the device request.
         extra_auth_params: Further authorization request parameters.
+        extra_device_params: Further device authorization request parameters.
+        extra_token_params: Further parameters of the requests that bring the first tokens: of the code
+            exchange and of the polls.
+        extra_refresh_params: Further parameters of a refresh.
+        extra_revoke_params: Further parameters of a revocation.
         redirect_uri: The registered redirect address. Its host and path are fixed; a port in it is
             fixed too, ``:0`` means any free one, and without a port :attr:`ports` are tried.
         redirect_per_issuer: Whether the path of :attr:`redirect_uri` gets a last part of this
@@ -60,6 +80,17 @@ class OAuthProvider:
         iss_required: Whether a callback must carry ``iss``
             (``authorization_response_iss_parameter_supported``, RFC 9207 §3).
         token_endpoint_auth_method: How the client proves itself.
+        client_key_file: The file of the private key that the client signs with: PEM, or a JWK. For
+            a certificate of the client it is the certificate's key.
+        client_key_id: The ``kid`` of that key, where its file does not say it.
+        client_certificate_file: The file of the client's TLS certificate, PEM. It is shown on every
+            request of the client, and tokens may be bound to it (RFC 8705 §3).
+        client_assertion_algorithms: The JWS algorithms that the server takes client assertions by;
+            empty where it does not say.
+        client_assertion_audience: The ``aud`` of client assertions instead of the issuer, for
+            servers that want another one.
+        mtls_endpoint_aliases: Endpoints, by the names of these settings, that a client with a
+            certificate uses instead (RFC 8705 §5).
         client_id_in_body: Whether ``client_id`` stands in the body also beside ``Basic``. RFC 6749
             §2.3 allows one method a request, and some servers refuse both; others look only there.
         par_required: Whether the server takes pushed authorization requests only
@@ -93,14 +124,27 @@ class OAuthProvider:
     jwks_url: str | None = None
     userinfo_url: str | None = None
     end_session_url: str | None = None
+    par_url: str | None = None
     audience: str | None = None
     resources_url: str | None = None
+    resources: Sequence[str] = ()
+    authorization_details: str | None = None
     extra_auth_params: Mapping[str, str] = field(default_factory=dict[str, str])
+    extra_device_params: Mapping[str, str] = field(default_factory=dict[str, str])
+    extra_token_params: Mapping[str, str] = field(default_factory=dict[str, str])
+    extra_refresh_params: Mapping[str, str] = field(default_factory=dict[str, str])
+    extra_revoke_params: Mapping[str, str] = field(default_factory=dict[str, str])
     redirect_uri: str = DEFAULT_REDIRECT_URI
     redirect_per_issuer: bool = False
     ports: Sequence[int] = DEFAULT_PORTS
     iss_required: bool = False
     token_endpoint_auth_method: ClientAuthentication = "auto"
+    client_key_file: str | None = None
+    client_key_id: str | None = None
+    client_certificate_file: str | None = None
+    client_assertion_algorithms: Sequence[str] = ()
+    client_assertion_audience: str | None = None
+    mtls_endpoint_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     client_id_in_body: bool = False
     par_required: bool = False
     token_request_format: BodyFormat = "form"
@@ -133,16 +177,25 @@ class OAuthProvider:
 
     def _check_parameters(self) -> None:
         """Refuse request parameters that are ours, by whichever setting they come."""
-        sent = set(OURS)
-        if self.scopes:
-            sent.add(self.scope_parameter.lower())
-        if self.audience:
-            sent.add("audience")
+        named = {"audience": self.audience, "authorization_details": self.authorization_details}
+        asked = {name for name, value in named.items() if value}
+        targets = {"resource"} if self.resources else set[str]()
+        scope = self.scope_parameter.lower() if self.scopes else "client_id"
         query = self.auth_url.partition("?")[2].partition("#")[0]
-        named = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
-        for name in (*self.extra_auth_params, *named):
-            if name.strip().lower() in sent:
-                raise _ours(name)
+        registered = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
+        for names, ours in (
+            ((*self.extra_auth_params, *registered), OURS | asked | targets | {scope}),
+            (
+                self.extra_device_params,
+                OURS_AT_TOKEN_ENDPOINT | asked | targets | ({"scope"} if self.scopes else set()),
+            ),
+            (self.extra_token_params, OURS_AT_TOKEN_ENDPOINT | targets),
+            (self.extra_refresh_params, OURS_AT_TOKEN_ENDPOINT | targets),
+            (self.extra_revoke_params, OURS_AT_TOKEN_ENDPOINT),
+        ):
+            for name in names:
+                if name.strip().lower() in ours:
+                    raise _ours(name)
         if self.scope_parameter.strip().lower() in OURS:
             raise _ours(self.scope_parameter)
 
@@ -164,10 +217,12 @@ class OAuthConfig(OAuthProvider):
     Attributes:
         client_id: The client identifier; not a secret.
         client_secret: For confidential clients; ``repr`` does not show it.
+        client_key: The private key itself, of a program that keeps it in no file; likewise.
     """
 
     client_id: str = ""
     client_secret: str | None = field(default=None, repr=False)
+    client_key: str | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Every field that differs from its default, secrets included, as plain data."""
@@ -195,6 +250,16 @@ class OAuthConfig(OAuthProvider):
         return cls(**{name: _frozen(value) for name, value in data.items()})
 
 
+def same_client(one: OAuthConfig, other: OAuthConfig) -> bool:
+    """Whether both are one client (RFC 6749 §2.2), where both are known."""
+    return one.client_id == other.client_id or not (one.client_id and other.client_id)
+
+
+def same_resources(one: OAuthProvider, other: OAuthProvider) -> bool:
+    """Whether the tokens of both are for the same resources (RFC 8707 §2), in any order."""
+    return set(one.resources) == set(other.resources)
+
+
 def same_server(one: OAuthProvider, other: OAuthProvider) -> bool:
     """Whether both are one authorization server: one issuer, or else one host of token endpoints."""
     if one.issuer and other.issuer:
@@ -209,11 +274,13 @@ _DEFAULTS: Final[Mapping[str, object]] = {
 _LISTS: Final = frozenset(
     {
         "scopes",
+        "resources",
         "ports",
         "token_types",
         "token_response_path",
         "id_token_algorithms",
         "id_token_issuers",
+        "client_assertion_algorithms",
     }
 )
 _SWITCHES: Final = frozenset(
@@ -237,6 +304,17 @@ OURS: Final = frozenset(
 
 A request object (RFC 9101 §6.3) would replace every other parameter.
 """
+OURS_AT_TOKEN_ENDPOINT: Final = frozenset(
+    {"grant_type", "code", "code_verifier", "redirect_uri", "refresh_token", "device_code"}
+    | {"client_id", "client_secret", "client_assertion", "client_assertion_type"}
+    | {"token", "token_type_hint"}
+)
+"""Parameters of token, device and revocation requests that no configuration may set."""
+EXTRA_PARAMETERS: Final = (
+    *("extra_auth_params", "extra_device_params", "extra_token_params"),
+    *("extra_refresh_params", "extra_revoke_params"),
+)
+"""The settings with further parameters, by the kind of request."""
 _OUR_HEADERS: Final = frozenset(
     {"authorization", "content-type", "content-length", "host", "transfer-encoding", "cookie"}
 )
@@ -252,7 +330,7 @@ def _check(name: str, value: object) -> None:
             _port(part) if name == "ports" else _text(part)
             for part in cast("Sequence[object]", value)
         )
-    elif name in {"extra_auth_params", "token_request_headers"}:
+    elif name in EXTRA_PARAMETERS or name in {"token_request_headers", "mtls_endpoint_aliases"}:
         fine = isinstance(value, Mapping) and all(
             _text(part) for pair in cast("Mapping[object, object]", value).items() for part in pair
         )

@@ -6,14 +6,18 @@ hold settings that are refused here: it is still read, but no new login begins w
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import urlsplit
 
 from ..errors import ConfigInvalid
 from ..hints import Hint
+from .addresses import secure_address
+from .provider import EXTRA_PARAMETERS
 
 if TYPE_CHECKING:
     from .provider import OAuthProvider
@@ -28,6 +32,11 @@ _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # token (RFC 9
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7E]([\x20-\x7E]*[\x21-\x7E])?|")  # RFC 9110 §5.5
 _NAME: Final = re.compile(r"[\x21-\x7E]+")
 _SEPARATOR: Final = re.compile(r"[\x20-\x7E]+")
+_URI: Final = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*:[\x21\x24-\x3B\x3D\x3F-\x5B\x5D\x5F\x61-\x7A\x7E%]+"
+)
+"""A scheme and what may follow it but ``#`` (RFC 3986 §4.3)."""
+_DIGITS: Final = 10  # of a number of seconds: more than a human life
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING: Final = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -43,8 +52,19 @@ def require_sendable(provider: OAuthProvider) -> None:
     for name, text in _texts(provider):
         if any(unicodedata.category(c) in _CONTROLS or c in _TURNING for c in text):
             raise _wrong(name, "has control characters")
-    headers, parameters = provider.token_request_headers, provider.extra_auth_params
-    age = parameters.get("max_age", "0")
+    headers = provider.token_request_headers
+    for kind in EXTRA_PARAMETERS:
+        parameters: Mapping[str, str] = getattr(provider, kind)
+        age, prompts = parameters.get("max_age", "0"), parameters.get("prompt", "").split()
+        checks: tuple[tuple[bool, str], ...] = (
+            (all(map(str.strip, parameters)), "has a parameter without a name"),
+            (age.isascii() and age.isdigit() and len(age) <= _DIGITS, "has a max_age that is not a number of seconds"),
+            ("none" not in prompts or len(prompts) == 1, "has a prompt that is none and something else"),
+        )  # fmt: skip
+        for sound, why in checks:
+            if not sound:
+                raise _wrong(kind, why)
+    details = provider.authorization_details
     for setting, fine, why in (
         ("scopes", all(map(_SCOPE.fullmatch, provider.scopes)), "has an empty scope, or one with characters that no scope may have"),
         ("scope_parameter", _NAME.fullmatch(provider.scope_parameter), "is not the name of a parameter"),
@@ -52,18 +72,44 @@ def require_sendable(provider: OAuthProvider) -> None:
         ("scope_separator", _SEPARATOR.fullmatch(provider.scope_separator), "cannot stand between two scopes"),
         ("token_request_headers", all(map(_HEADER_NAME.fullmatch, headers)), "has a name that no header may have"),
         ("token_request_headers", all(map(_HEADER_VALUE.fullmatch, headers.values())), "has a value that no header may have"),
-        ("extra_auth_params", all(map(str.strip, parameters)), "has a parameter without a name"),
-        ("extra_auth_params", age.isascii() and age.isdigit(), "has a max_age that is not a number of seconds"),
+        ("resources", all(map(resource_indicator, provider.resources)), "has a resource that is not an absolute address without a fragment (RFC 8707 §2)"),
+        ("mtls_endpoint_aliases", all(map(secure_address, provider.mtls_endpoint_aliases.values())), "has an address that is not https"),
+        ("authorization_details", details is None or _are_details(details), "is not a JSON array of objects that have a type (RFC 9396 §2)"),
     ):  # fmt: skip
         if not fine:
             raise _wrong(setting, why)
+
+
+def resource_indicator(text: str) -> bool:
+    """Whether ``text`` may name a resource (RFC 8707 §2): an absolute URI without a fragment."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    named = parts.netloc or (parts.path and parts.scheme not in {"http", "https"})
+    return bool(_URI.fullmatch(text) and named)
+
+
+def _are_details(text: str) -> bool:
+    """Whether ``text`` is what ``authorization_details`` may hold (RFC 9396 §2)."""
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(value, list) or not value:
+        return False
+    kinds = [
+        cast("dict[str, object]", one).get("type") if isinstance(one, dict) else None
+        for one in cast("list[object]", value)
+    ]
+    return all(isinstance(kind, str) and kind for kind in kinds)
 
 
 def _texts(provider: OAuthProvider) -> Iterator[tuple[str, str]]:
     """Every text in the settings, with the name of its setting."""
     for f in fields(provider):
         value: object = getattr(provider, f.name)
-        if f.name in {"client_id", "client_secret"}:  # judged with their source
+        if f.name in {"client_id", "client_secret", "client_key"}:  # judged with their source
             continue
         if isinstance(value, str):
             yield f.name, value

@@ -105,8 +105,8 @@ def require_algorithm(config: OAuthConfig) -> None:
         )
 
 
-class _Registry(JWSRegistry):
-    """The algorithms of one provider, and nothing the library would add or remark."""
+class QuietRegistry(JWSRegistry):
+    """The algorithms that are allowed, and nothing the library would add or remark."""
 
     max_header_length = 16 * 1024  # a certificate chain fits
 
@@ -126,7 +126,7 @@ def verified(config: OAuthConfig, id_token: str, keys: Keys) -> tuple[str, dict[
     """
     algorithm, key_id = _header(config, id_token)
     # unknown members of a header are ignored, critical ones refused (RFC 7515 §4, §4.1.11)
-    registry = _Registry(algorithms=[algorithm], strict_check_header=False)
+    registry = QuietRegistry(algorithms=[algorithm], strict_check_header=False)
     failed = False
     for key in _candidates(config, algorithm, key_id, keys):
         try:

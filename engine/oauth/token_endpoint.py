@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..errors import AuthRequired, ConfigMissing, NetworkError, ProviderError
 from ..hints import Hint
+from .authorization_request import targets
 from .client_authentication import client_request
 from .provider_response import error_code, judge, server_date
 from .tokens import OAuthTokens, printable
@@ -58,17 +60,30 @@ def code_request(
     }
     if redirect_uri is not None:
         members["redirect_uri"] = redirect_uri
-    return client_request(config, token_endpoint(config), members)
+    return token_request(config, members)
+
+
+def token_request(config: OAuthConfig, members: Mapping[str, str]) -> HttpRequest:
+    """A request for the first tokens: ``members``, the resources, and what is configured besides.
+
+    Raises:
+        ConfigMissing: The token endpoint, client id or client secret is absent.
+    """
+    sent = [*members.items(), *targets(config), *config.extra_token_params.items()]
+    return client_request(config, token_endpoint(config), sent)
 
 
 def refresh_request(config: OAuthConfig, refresh_token: str) -> HttpRequest:
     """The use of a refresh token (RFC 6749 §6); the scope is left as it was granted.
 
+    The resources are named again: without them a server may give a token for another one.
+
     Raises:
         ConfigMissing: The token endpoint, client id or client secret is absent.
     """
     members = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-    return client_request(config, token_endpoint(config), members)
+    sent = [*members.items(), *targets(config), *config.extra_refresh_params.items()]
+    return client_request(config, token_endpoint(config), sent)
 
 
 def understood(config: OAuthConfig, token_type: str) -> bool:

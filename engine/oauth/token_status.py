@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import NetworkError
@@ -27,7 +29,8 @@ def revocation_request(config: OAuthConfig, token: str, token_type_hint: str) ->
     Raises:
         ConfigMissing: The client id or client secret is absent.
     """
-    return _request(config, config.revocation_url, token, token_type_hint)
+    extra = config.extra_revoke_params
+    return _request(config, config.revocation_url, token, token_type_hint, extra)
 
 
 def judge_revocation(response: HttpResponse) -> None:
@@ -100,9 +103,14 @@ def judge_introspection(response: HttpResponse) -> Introspection:
 
 
 def _request(
-    config: OAuthConfig, url: str | None, token: str, token_type_hint: str
+    config: OAuthConfig,
+    url: str | None,
+    token: str,
+    token_type_hint: str,
+    extra: Mapping[str, str] = MappingProxyType({}),
 ) -> HttpRequest | None:
     """Both requests have the same members (RFC 7009 §2.1, RFC 7662 §2.1)."""
     if not url:
         return None
-    return client_request(config, url, {"token": token, "token_type_hint": token_type_hint})
+    members = {"token": token, "token_type_hint": token_type_hint, **extra}
+    return client_request(config, url, members.items())

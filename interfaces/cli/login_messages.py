@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import StayfastError, StorageError
+from ...engine.oauth.callback import printable
 from ...engine.reasons import Reason
 from ...engine.record import DEFAULT_ACCOUNT, TokensNotSaved, account_alias
 from ...engine.table import State
@@ -106,10 +107,17 @@ def offer_to_replace(app: App, login: Login, account: str) -> Login:
 def _whose(app: App, login: Login, account: str) -> str:
     """Whom ``account`` belongs to, where ``login`` is another's."""
     older = app.assembly().storage.find(account_alias(login.provider, account))
-    who = older.identity.label if older and older.identity else "another person"
-    elsewhere = older is not None and login.reason == Reason.OTHER_ISSUER
-    at = (older.config.issuer or older.config.token_url) if older and elsewhere else ""
-    return f"{who} at {at}" if at else who
+    if older is None:
+        return "another person"
+    who = older.identity.label if older.identity else "another person"
+    if login.reason == Reason.OTHER_ISSUER:
+        return f"{who} at {older.config.issuer or older.config.token_url}"
+    if login.reason == Reason.OTHER_CLIENT:
+        return f"the login of client {printable(older.config.client_id)}"
+    if login.reason == Reason.OTHER_RESOURCE:
+        named = printable(" ".join(older.config.resources))
+        return f"the login for {named}" if named else "the login for no resource in particular"
+    return who
 
 
 def _show_kept_beside(app: App, login: Login, account: str) -> None:

@@ -275,6 +275,33 @@ def test_a_login_at_another_server_is_kept_beside_the_first(world):
     assert (third.account, world.found()) == ("default", third)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"client_id": "another"}, Reason.OTHER_CLIENT),
+        ({"resources": ("https://api.example/b",)}, Reason.OTHER_RESOURCE),
+        ({"resources": ()}, Reason.OTHER_RESOURCE),
+    ],
+    ids=str,
+)
+def test_a_login_of_another_client_or_for_another_resource_is_kept_beside_the_first(
+    world, change, reason
+):
+    """A login belongs to issuer, client, resource and account; an order of resources is none."""
+    config = replace(CLIENT, scopes=("x",), resources=("https://api.example/a", "urn:b:c"))
+    first = world.sign_in(config)
+    turned = world.sign_in(replace(config, resources=config.resources[::-1]))
+    assert (turned.account, world.found()) == (first.account, turned)
+
+    second = world.sign_in(replace(config, **change))
+    assert second.reason == reason
+    assert second.account != turned.account
+    assert world.found() == turned
+
+    third = world.sign_in(replace(config, **change), replaces=True)
+    assert (third.account, world.found()) == ("default", third)
+
+
 def test_a_login_without_a_name_says_that_it_replaces_one_with_a_name(world):
     """It may be the same person, who is not locked out; the log has the doubt."""
     world.sign_in()
@@ -365,6 +392,52 @@ def test_what_the_request_asked_of_the_sign_in_is_checked(world, parameters, cla
     with pytest.raises(AuthFailed):
         world.sign_in(replace(CLIENT, extra_auth_params=parameters))
     assert world.ended() == reason
+
+
+@pytest.mark.parametrize("keys", [200, 404])
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"auth_time": 1_000, "acr": "gold"}, Reason.ID_TOKEN_AUTH_TIME),
+        ({"acr": "gold"}, Reason.ID_TOKEN_NO_AUTH_TIME),
+        ({"auth_time": "now", "acr": "tin"}, Reason.ID_TOKEN_ACR),
+        ({"auth_time": "now", "acr": "gold"}, None),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["extra_auth_params", "extra_device_params"])
+def test_a_promise_holds_by_either_way_and_without_a_key_too(world, kind, claims, reason, keys):
+    """Where no key can be had, the word of the endpoint is held against what was asked."""
+    world.provider.keys_answer = keys
+    if claims.get("auth_time") == "now":
+        claims = {**claims, "auth_time": world.clock.now()}
+    world.provider.claims = claims
+    config = replace(CLIENT, **{kind: {"max_age": "60", "acr_values": "gold"}})
+    shown = BY_DEVICE if kind == "extra_device_params" else None
+    login = replace(
+        world.sign_in(), presentation=shown, config=config, created_at=world.clock.now()
+    )
+    tokens = OAuthTokens(
+        access_token="at",
+        id_token=world.provider.signed("device_code"),
+        issued_at=world.clock.now(),
+    )
+    identification = Identification(world.provider, world.clock)
+    if reason is None:
+        assert identification.identify(login, tokens, None).tokens.access_token == "at"
+    else:
+        with pytest.raises(IdTokenRefused) as caught:
+            identification.identify(login, tokens, None)
+        assert caught.value.reason == reason
+
+
+def test_a_promise_needs_an_id_token(world):
+    """An answer without one does not say when its user signed in."""
+    login = replace(world.sign_in(), config=replace(CLIENT, extra_auth_params={"max_age": "60"}))
+    identification = Identification(world.provider, world.clock)
+    with pytest.raises(IdTokenRefused) as caught:
+        identification.identify(login, OAuthTokens(access_token="at"), None)
+    assert caught.value.reason == Reason.ID_TOKEN_MISSING
 
 
 @pytest.mark.parametrize(("age", "reason"), [(0, None), (120, Reason.ID_TOKEN_TOO_OLD)])

@@ -10,11 +10,13 @@ from logins import CONFIG
 from recorded import answer
 from stayfast.engine.errors import (
     ConfigInvalid,
+    ConfigMissing,
     NetworkError,
     ProviderError,
     TransportUnavailable,
 )
 from stayfast.engine.oauth.authorization_request import require_browser_login
+from stayfast.engine.oauth.client_authentication import require_authentication
 from stayfast.engine.oauth.metadata import (
     apply_metadata,
     discover,
@@ -141,13 +143,16 @@ def test_a_server_that_takes_one_way_of_authentication_gets_that(methods, expect
     assert apply_metadata(said, metadata).token_endpoint_auth_method == "none"
 
 
-def test_a_server_that_takes_keys_only_is_refused_unless_the_configuration_says_how():
-    """A secret is not sent to a server that says it takes none."""
-    document = {**DOCUMENT, "token_endpoint_auth_methods_supported": ["private_key_jwt"]}
+@pytest.mark.parametrize(
+    ("method", "error"), [("private_key_jwt", ConfigMissing), ("attest_jwt", ProviderError)]
+)
+def test_a_server_that_takes_no_secret_gets_none_unless_the_configuration_says_so(method, error):
+    """A key is then missed, or the server refused, before anything is sent."""
+    document = {**DOCUMENT, "token_endpoint_auth_methods_supported": [method]}
     metadata = judge_metadata(ISSUER, answer(document))
 
-    with pytest.raises(ProviderError):
-        apply_metadata(CONFIG, metadata)
+    with pytest.raises(error):
+        require_authentication(apply_metadata(CONFIG, metadata))
     said = replace(CONFIG, token_endpoint_auth_method="client_secret_post")
     assert apply_metadata(said, metadata).token_endpoint_auth_method == "client_secret_post"
 

@@ -1,8 +1,12 @@
 // A certified authorization server on a free loopback port: PKCE required, refresh tokens
 // rotated, device flow, revocation, introspection. Prints its issuer as one line of JSON when it
 // is ready, and ends with its standard input.
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import Provider from "oidc-provider";
+import Provider, { errors } from "oidc-provider";
+
+const { d, ...publicKey } = JSON.parse(readFileSync(new URL("client-key.json", import.meta.url)));
+const byKey = { token_endpoint_auth_method: "private_key_jwt", jwks: { keys: [publicKey] } };
 
 const client = (id, extra) => ({
   client_id: id,
@@ -25,6 +29,19 @@ http.listen(0, "127.0.0.1", () => {
         token_endpoint_auth_method: "client_secret_basic",
       }),
       client("wire-brief"),
+      client("wire-key", { ...byKey, token_endpoint_auth_signing_alg: "ES256" }),
+      client("wire-jwt", {
+        client_secret: "a secret that is long enough to sign with",
+        token_endpoint_auth_method: "client_secret_jwt",
+      }),
+      client("wire-par", { require_pushed_authorization_requests: true }),
+      client("wire-dpop", { dpop_bound_access_tokens: true }),
+      client("wire-fapi", {
+        ...byKey,
+        require_pushed_authorization_requests: true,
+        dpop_bound_access_tokens: true,
+      }),
+      client("wire-jar", { ...byKey, require_signed_request_object: true }),
       client("wire-web", {
         application_type: "web",
         client_secret: "a secret/with+odd=characters&",
@@ -34,7 +51,10 @@ http.listen(0, "127.0.0.1", () => {
     ],
     pkce: { required: () => true },
     rotateRefreshToken: true,
-    scopes: ["openid", "offline_access", "email"],
+    scopes: ["openid", "offline_access", "email", "read"],
+    clientAuthMethods: ["none", "client_secret_basic", "client_secret_post", "client_secret_jwt",
+                        "private_key_jwt"],
+    acrValues: ["urn:wire:bronze"],
     claims: { openid: ["sub"], email: ["email"] },
     conformIdTokenClaims: false,
     findAccount: (ctx, id) => ({
@@ -46,6 +66,23 @@ http.listen(0, "127.0.0.1", () => {
       deviceFlow: { enabled: true },
       revocation: { enabled: true, allowedPolicy: () => true },
       introspection: { enabled: true, allowedPolicy: () => true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        useGrantedResource: () => false,
+        getResourceServerInfo: (ctx, resource) => {
+          if (!resource.startsWith("https://api.wire.test/")) throw new errors.InvalidTarget();
+          return { scope: "read", accessTokenFormat: "jwt" };
+        },
+      },
+      pushedAuthorizationRequests: { enabled: true },
+      requestObjects: { request: true },
+      jwtResponseModes: { enabled: true },
+      dPoP: {
+        enabled: true,
+        nonceSecret: Buffer.alloc(32, "only for tests"),
+        requireNonce: (ctx) => ctx.oidc.client?.clientId === "wire-fapi",
+      },
     },
     ttl: { AccessToken: 3600,
            DeviceCode: (ctx, token, client) => (client.clientId === "wire-brief" ? 2 : 600),

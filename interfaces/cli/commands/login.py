@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import click
@@ -19,7 +19,8 @@ from ....engine.errors import (
 )
 from ....engine.flows.logins import DEFAULT_TIMEOUT
 from ....engine.hints import Hint
-from ....engine.oauth.provider import OAuthConfig
+from ....engine.oauth.login_wishes import LoginWishes, wishing
+from ....engine.oauth.provider import OAuthConfig, same_client, same_resources
 from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ....engine.table import State
 from ....transports.browser import SystemBrowser
@@ -39,6 +40,7 @@ from ..login_messages import (
     show_signed_in,
     show_started,
 )
+from ..login_options import wish_options, wishes_of
 from ..terminal.formatting import Duration, span
 from ..terminal.keys import LoginKeys
 from ..terminal.screens import LoginScreen
@@ -140,9 +142,11 @@ VIA = Via()
     "server.",
 )
 @click.option("--explain", is_flag=True, help="Show the protocol step by step, without secrets.")
+@wish_options
 @takes_app
 def login(
     app: App,
+    /,
     *,
     provider: str,
     via: str | None,
@@ -156,6 +160,7 @@ def login(
     new: bool,
     replace: bool,
     explain: bool,
+    **given: Any,
 ) -> None:
     """Sign in to PROVIDER, a name from `stayfast provider list` or the address of an issuer."""
     terminal = app.terminal
@@ -169,7 +174,7 @@ def login(
     if app.environ.get("STAYFAST_TOKEN", "").strip():
         terminal.say("STAYFAST_TOKEN is set in this shell and will be used instead", mark="warn")
     wanted = [scope for given in scopes for scope in given.split()] or None
-    config = _config(app, provider, client_id, wanted, via or "auto")
+    config = _config(app, provider, client_id, wanted, via or "auto", wishes_of(given))
     if not (new or replace or start) and _already(app, config, account):
         return
     choice = choose(Environment.current(config, via))
@@ -376,7 +381,12 @@ def _explaining(app: App, wanted: bool) -> list[Explainer]:  # noqa: FBT001  a f
 
 
 def _config(
-    app: App, provider: str, client_id: str | None, scopes: list[str] | None, via: str
+    app: App,
+    provider: str,
+    client_id: str | None,
+    scopes: list[str] | None,
+    via: str,
+    wishes: LoginWishes,
 ) -> OAuthConfig:
     assembly = app.assembly()
     if provider.startswith(("https://", "http://")):
@@ -393,8 +403,8 @@ def _config(
             client_id=client_id or "",
             scopes=tuple(scopes or ("openid",)),
         )
-        return assembly.discovered(config, via=via)
-    return assembly.config(provider, client_id=client_id, scopes=scopes, via=via)
+        return assembly.discovered(wishing(config, wishes), via=via)
+    return assembly.config(provider, client_id=client_id, scopes=scopes, via=via, **wishes)
 
 
 def _client_before(app: App, issuer: str) -> str | None:
@@ -414,6 +424,8 @@ def _already(app: App, config: OAuthConfig, account: str) -> bool:
         return False
     if config.issuer and found.config.issuer and found.config.issuer != config.issuer:
         return False  # the user gave the name to another server meanwhile
+    if not (same_client(found.config, config) and same_resources(found.config, config)):
+        return False
     summary = found.summary()
     if not assembly.conductor.refresh.usable(summary):
         return False

@@ -10,12 +10,22 @@ import click
 from ....engine.errors import ConfigInvalid, ConfigMissing, StayfastError
 from ....engine.hints import Hint
 from ....engine.oauth.metadata import ENDPOINTS, ServerMetadata, discover
-from ....engine.oauth.provider import DEFAULT_REDIRECT_URI, ClientAuthentication, OAuthProvider
+from ....engine.oauth.provider import (
+    DEFAULT_REDIRECT_URI,
+    EXTRA_PARAMETERS,
+    ClientAuthentication,
+    OAuthProvider,
+)
 from ....storage.paths import config_dir
 from ....storage.private_file import CONFIG_VARIABLE, ensure_directory
 from ....transports.loopback.redirect import registered_address
 from ...catalogue import OAUTH_PROVIDERS
-from ...metadata_settings import change_of_issuer, endpoints_elsewhere, published_settings
+from ...metadata_settings import (
+    change_of_issuer,
+    client_of,
+    endpoints_elsewhere,
+    published_settings,
+)
 from ...provider_file import ProviderFile
 from ..app import App, takes_app
 
@@ -32,10 +42,28 @@ _SETTINGS = (
     ),
     click.option(
         "--auth-method",
+        "--client-auth",
         "token_endpoint_auth_method",
         type=click.Choice(get_args(ClientAuthentication)),
         default=None,
         help="How the client authenticates; by default as the provider publishes.",
+    ),
+    click.option(
+        "--client-key",
+        "client_key_file",
+        type=click.Path(dir_okay=False, resolve_path=True),
+        default=None,
+        help="A file that holds the client's private key, PEM or JWK; or its certificate's.",
+    ),
+    click.option(
+        "--client-key-id", default=None, help="The kid of that key, if its file does not say it."
+    ),
+    click.option(
+        "--client-cert",
+        "client_certificate_file",
+        type=click.Path(dir_okay=False, resolve_path=True),
+        default=None,
+        help="A file that holds the client's TLS certificate, PEM (RFC 8705).",
     ),
     click.option(
         "--client-id-in-body/--client-id-in-header",
@@ -51,10 +79,35 @@ _SETTINGS = (
     ),
     click.option("--audience", default=None, help="The API the tokens are for."),
     click.option(
+        "--resource",
+        "resources",
+        multiple=True,
+        help="A resource the tokens are for (RFC 8707); repeatable.",
+    ),
+    click.option(
+        "--authorization-details",
+        default=None,
+        help="What exactly is asked for, as JSON (RFC 9396).",
+    ),
+    click.option(
         "--param",
-        "params",
+        "extra_auth_params",
         multiple=True,
         help="Another parameter of the authorization request, as k=v; repeatable.",
+    ),
+    *(
+        click.option(
+            f"--{kind}-param",
+            f"extra_{kind}_params",
+            multiple=True,
+            help=f"Another parameter of {requests}, as k=v; repeatable.",
+        )
+        for kind, requests in (
+            ("device", "the device request"),
+            ("token", "the code exchange and of device polls"),
+            ("refresh", "a refresh"),
+            ("revoke", "a revocation"),
+        )
     ),
     click.option("--auth-url", default=None, help="Authorization endpoint."),
     click.option("--token-url", default=None, help="Token endpoint."),
@@ -123,7 +176,7 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
         found = discover(app.assembly().http, members["issuer"])
         terminal.say("Found the provider's metadata.", mark="good")
         chosen = members.get("token_endpoint_auth_method", "auto") != "auto"
-        method = None if chosen else found.authentication
+        method = None if chosen else found.authentication(client_of(members))
         members = {
             **published_settings(found),
             **({"token_endpoint_auth_method": method} if method else {}),
@@ -241,11 +294,14 @@ def _members(given: dict[str, Any]) -> dict[str, Any]:
     members = {name: value for name, value in given.items() if value not in (None, ())}
     if "scopes" in members:
         members["scopes"] = [scope for one in members["scopes"] for scope in one.split()]
-    if "params" in members:
-        pairs = [one.partition("=") for one in members.pop("params")]
+    for kind in EXTRA_PARAMETERS:
+        pairs = [one.partition("=") for one in members.get(kind, ())]
         if any(not name.strip() or not equals for name, equals, _ in pairs):
             raise ConfigInvalid("a request parameter is NAME=VALUE", hint="--param prompt=consent")
-        members["extra_auth_params"] = {name: value for name, _, value in pairs}
+        if pairs:
+            members[kind] = {name: value for name, _, value in pairs}
+    if "resources" in members:
+        members["resources"] = list(dict.fromkeys(members["resources"]))
     for member in ENDPOINTS:
         if members.get(member) == "":
             option = f"--{member.replace('_', '-')}"

@@ -13,7 +13,7 @@ from ....engine.hints import Hint
 from ....engine.oauth.token_status import introspection_request, judge_introspection
 from ....engine.table import State
 from ....storage.capabilities import capabilities_of
-from ...service import status_of
+from ...signed_in import status_of
 from ..app import App, takes_app
 from ..terminal.formatting import clock_said, clock_time, span, timestamp
 

@@ -1,0 +1,124 @@
+"""What one login asks of the provider and its user, beside what is configured for all of them.
+
+The wishes become part of the login's own configuration, which is saved with it: whoever resumes it
+asks for the same, and the answer is held against it (:mod:`.id_token`). They go with the
+authorization request, and with the device request of a login by device code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
+
+from ..errors import ConfigInvalid
+from ..hints import Hint
+from .provider import OAuthConfig
+from .settings_check import require_sendable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+P = TypeVar("P", bound=OAuthConfig)
+
+
+class LoginWishes(TypedDict, total=False):
+    """The wishes; one that is ``None`` or absent leaves what is configured.
+
+    Attributes:
+        resources: What the tokens are for (RFC 8707 §2); one text is one resource.
+        authorization_details: What exactly is asked for (RFC 9396 §2): objects, or their JSON.
+        prompt: ``login``, ``consent``, ``select_account``, ``none`` or several of them
+            (OpenID Connect Core §3.1.2.1).
+        login_hint: Who is expected to sign in: an email address, say.
+        max_age: Seconds since the user last signed in; an older sign-in is refused.
+        acr_values: Ways of signing in that will do, the most welcome first (RFC 9470 §4).
+        ui_locales: Languages of the provider's pages, the most welcome first.
+        client_auth: How the client proves itself (``token_endpoint_auth_method``).
+        client_key: Its private key itself, PEM or a JWK: a secret, which is sealed with the login.
+        client_key_file: The file of its private key.
+        client_certificate_file: The file of its TLS certificate.
+    """
+
+    resources: Sequence[str] | str | None
+    authorization_details: Sequence[Mapping[str, Any]] | str | None
+    prompt: Sequence[str] | str | None
+    login_hint: str | None
+    max_age: float | str | None
+    acr_values: Sequence[str] | str | None
+    ui_locales: Sequence[str] | str | None
+    client_auth: str | None
+    client_key: str | None
+    client_key_file: str | None
+    client_certificate_file: str | None
+
+
+_SETTINGS: Final[Mapping[str, str]] = {
+    "client_auth": "token_endpoint_auth_method",
+    "client_key": "client_key",
+    "client_key_file": "client_key_file",
+    "client_certificate_file": "client_certificate_file",
+}
+"""The wishes that stand for a setting, and its name."""
+_PARAMETERS: Final = ("prompt", "login_hint", "max_age", "acr_values", "ui_locales")
+
+
+def wishing(config: P, wishes: LoginWishes) -> P:
+    """``config`` with ``wishes`` in place of what is configured.
+
+    Raises:
+        ConfigInvalid: A wish cannot be sent.
+    """
+    parameters = {
+        name: _text(name, value) for name in _PARAMETERS if (value := wishes.get(name)) is not None
+    }
+    changed: dict[str, Any] = {
+        setting: value
+        for name, setting in _SETTINGS.items()
+        if (value := wishes.get(name)) is not None
+    }
+    if parameters:
+        # a login may change from a browser to a device code: both ask for the same
+        for kind in ("extra_auth_params", "extra_device_params"):
+            changed[kind] = {**getattr(config, kind), **parameters}
+    resources, details = wishes.get("resources"), wishes.get("authorization_details")
+    if resources is not None:
+        each: Iterable[str] = [resources] if isinstance(resources, str) else resources
+        changed["resources"] = tuple(dict.fromkeys(each))
+    if details is not None:
+        changed["authorization_details"] = details if isinstance(details, str) else _json(details)
+    if not changed:
+        return config
+    wished = replace(config, **changed)
+    require_sendable(wished)
+    return wished
+
+
+def _text(name: str, value: object) -> str:
+    """``value`` as a parameter: the parts of a list are joined by blanks."""
+    if name == "max_age" and isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 <= value < 1e10:
+            raise _wrong(name)
+        return str(int(value))
+    if isinstance(value, str):
+        parts = [value]
+    elif isinstance(value, Sequence) and name != "login_hint":
+        parts = [part for part in value if isinstance(part, str)]  # pyright: ignore[reportUnknownVariableType]
+    else:
+        parts = []
+    text = " ".join(parts).strip()
+    if not text:
+        raise _wrong(name)
+    return text
+
+
+def _json(details: Sequence[Mapping[str, Any]]) -> str:
+    try:
+        return json.dumps(list(details), separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        raise _wrong("authorization_details") from None
+
+
+def _wrong(name: str) -> ConfigInvalid:
+    return ConfigInvalid(f"{name} has a value that cannot be sent", hint=Hint("login --help"))
