@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from .interfaces.audit.processors import audit_processors
     from .interfaces.catalogue import OAUTH_PROVIDERS
     from .interfaces.importers import import_tokens
-    from .interfaces.service import AuthStatus, OAuthClient, OAuthService, create_client
-    from .interfaces.signed_in import SignedIn
+    from .interfaces.service import OAuthClient, OAuthService, create_client
+    from .interfaces.signed_in import AuthStatus, SignedIn
     from .storage import (
         EncryptedFileStorage,
         FileTokenStorage,
@@ -126,9 +126,9 @@ _HOMES = {
     "interfaces.audit.processors": ("audit_processors",),
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
     "engine.flows.logins": ("Started",),
-    "interfaces.signed_in": ("SignedIn",),
+    "interfaces.signed_in": ("AuthStatus", "SignedIn"),
     "interfaces.importers": ("import_tokens",),
-    "interfaces.service": ("AuthStatus", "OAuthClient", "OAuthService", "create_client"),
+    "interfaces.service": ("OAuthClient", "OAuthService", "create_client"),
     "storage": (
         "EncryptedFileStorage",
         "FileTokenStorage",
