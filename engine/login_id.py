@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from .errors import NotFound
 from .hints import Hint
-from .record import SHORT_ID
+from .record import DEFAULT_ACCOUNT, SHORT_ID
 
 if TYPE_CHECKING:
     from .ports import Randomness
@@ -82,7 +82,13 @@ def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
         if not chosen:
             raise no_login(typed)
     if len(chosen) > 1:
-        names = ", ".join(f"{login.short_id} ({login.provider})" for login in chosen[:5])
+        names = ", ".join(f"{login.short_id} ({_known(login)})" for login in chosen[:5])
         msg = f"several logins match: {names}"
         raise NotFound(msg, hint=Hint("list"))
     return chosen[0]
+
+
+def _known(login: Summary) -> str:
+    """The provider of ``login`` and whom a person knows it to be."""
+    who = login.identity.label if login.identity else login.account
+    return login.provider if who == DEFAULT_ACCOUNT else f"{login.provider}, {who}"

@@ -125,7 +125,7 @@ class App:
             raise AuthRequired("no provider is signed in", hint=Hint("login", None, "PROVIDER"))
         raise NotFound(
             f"several providers are signed in: {', '.join(sorted(names))}",
-            hint="name one of them",
+            hint=Hint("status"),
         )
 
 

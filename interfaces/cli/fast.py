@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ...storage.keys.sealing import Keys
     from ...storage.vault.header import Header
 
+DEFAULT_ACCOUNTS = "accounts"
+"""The file of the accounts that are meant where none is named, in the configuration directory."""
 SCROLLBACK_NOTE = "note: this is a secret; it is now in your scrollback\n"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DIGITS = 12  # Python refuses to read thousands of them
@@ -38,7 +40,7 @@ _FORMATS = ("raw", "header")
 
 def read_arguments(arguments: Sequence[str]) -> dict[str, str] | None:
     """The arguments of ``token`` if they are ones this path knows, else ``None``."""
-    given = {"account": "default", "format": "raw", "min_ttl": "60s"}
+    given = {"format": "raw", "min_ttl": "60s"}
     rest = iter(arguments)
     for argument in rest:
         name, equals, value = argument.partition("=")
@@ -50,9 +52,31 @@ def read_arguments(arguments: Sequence[str]) -> dict[str, str] | None:
             return None
         else:
             given["provider"] = argument
-    if given["format"] not in _FORMATS or not given["account"] or "provider" not in given:
+    if given["format"] not in _FORMATS or "" in given.values() or "provider" not in given:
         return None
     return given
+
+
+def account_of(lines: str, provider: str) -> str | None:
+    """The account that ``lines`` of the file of defaults name for ``provider``."""
+    for line in lines.split("\n"):
+        name, _, account = line.partition("\t")
+        if account and name == provider:
+            return account
+    return None
+
+
+def _default_account(environ: Mapping[str, str], provider: str) -> str:
+    """The account that is meant where none is named; the whole command says what is wrong here."""
+    try:
+        descriptor = os.open(f"{config_dir(environ)}/{DEFAULT_ACCOUNTS}", os.O_RDONLY)
+    except FileNotFoundError:
+        return "default"
+    with open(descriptor, encoding="utf-8") as file:
+        status = os.fstat(descriptor)
+        if os.name == "posix" and (status.st_mode & 0o022 or status.st_uid != os.geteuid()):
+            raise PermissionError(DEFAULT_ACCOUNTS)
+        return account_of(file.read(), provider) or "default"
 
 
 def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
@@ -67,14 +91,15 @@ def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | 
     if least is None:
         return None
     try:
-        secret = _secret(f"account\0{given['provider']}\0{given['account']}", store, environ)
+        account = given.get("account") or _default_account(environ, given["provider"])
+        secret = _secret(f"account\0{given['provider']}\0{account}", store, environ)
         if secret is None:
             return None
         login = cbor.decode_map(secret)
     except Exception:  # noqa: BLE001  in any doubt: the whole command says what is wrong, and how
         return None
     # a record under the name of another account: the whole command reports it
-    named = _is(login, given["provider"], given["account"])
+    named = _is(login, given["provider"], account)
     return _printed(login, given["format"], least) if named else None
 
 
@@ -139,7 +164,10 @@ def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | 
         if login.get("state") == "authenticated" and tokens.get("refresh_token"):
             early = eagerness(str(login.get("id")), lasts)
         now = time.time()
-        if not serves(now=now, issued_at=issued, expires_in=lasts, buffer=least, early=early):
+        # no token of this provider may last so long as was asked: the whole command says it
+        if least >= lasts or not serves(
+            now=now, issued_at=issued, expires_in=lasts, buffer=least, early=early
+        ):
             return None
     elif login.get("state") != "authenticated":
         return None

@@ -92,6 +92,7 @@ _FILES = """\
 ~/.local/state/stayfast/audit.jsonl    the audit log as JSON lines; holds no secret
 ~/.local/state/stayfast/locks/         one lock file per login in use; its process removes it
 ~/.config/stayfast/config.toml         your providers
+~/.config/stayfast/accounts            the accounts that `account use` chose
 ~/.local/state/stayfast/vault.reserve  room kept free for tokens
 ~/.config/stayfast/vault-*.key         the key file, where there is one
 ~/.config/stayfast/vault-*.generation  the number of the vault's last commit

@@ -14,6 +14,7 @@ from ...engine.errors import StayfastError
 from ...engine.hints import Hint
 from ...storage.host import app_version
 from .app import App, global_options
+from .commands.account import account, whoami
 from .commands.audit import audit
 from .commands.demo import demo
 from .commands.diagram import diagram
@@ -72,6 +73,8 @@ for _command in (
     cancel,
     status,
     list_logins,
+    account,
+    whoami,
     token,
     refresh,
     logout,

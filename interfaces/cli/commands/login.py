@@ -29,6 +29,7 @@ from ....transports.plugins import ALIASES, BUILT_IN, installed
 from ....transports.terminal.answers import at_terminal, piped_answer
 from ...couriers.signals import signals_as_interrupts
 from ...transport_maker import RESOLVED, SilentConversation, TransportMaker
+from ..accounts import account_to_sign_in
 from ..app import App, takes_app
 from ..explain import Explainer
 from ..follower import LoginFollower, StreamingConversation
@@ -107,7 +108,7 @@ VIA = Via()
     help="How the provider's answer reaches this command.",
 )
 @click.option(
-    "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
+    "--account", default=None, help="The name to keep the login under; default, or what you chose."
 )
 @click.option(
     "--scope",
@@ -150,7 +151,7 @@ def login(
     *,
     provider: str,
     via: str | None,
-    account: str,
+    account: str | None,
     scopes: tuple[str, ...],
     client_id: str | None,
     no_browser: bool,
@@ -174,6 +175,7 @@ def login(
     if app.environ.get("STAYFAST_TOKEN", "").strip():
         terminal.say("STAYFAST_TOKEN is set in this shell and will be used instead", mark="warn")
     wanted = [scope for given in scopes for scope in given.split()] or None
+    account = account_to_sign_in(app, provider, account)
     config = _config(app, provider, client_id, wanted, via or "auto", wishes_of(given))
     if not (new or replace or start) and _already(app, config, account):
         return

@@ -11,9 +11,11 @@ import click
 from ....engine.errors import AuthRequired, Damaged, NotFound
 from ....engine.hints import Hint
 from ....engine.oauth.token_status import introspection_request, judge_introspection
+from ....engine.record import DEFAULT_ACCOUNT
 from ....engine.table import State
 from ....storage.capabilities import capabilities_of
 from ...signed_in import status_of
+from ..accounts import account_to_use, known_as, option
 from ..app import App, takes_app
 from ..terminal.formatting import clock_said, clock_time, span, timestamp
 
@@ -25,6 +27,7 @@ _MARKS = {State.AUTHENTICATED: "good", State.EXPIRED: "warn", State.REFRESH_FAIL
 
 @click.command()
 @click.argument("provider", required=False)
+@click.option("--account", default=None, help="Only this one of your accounts.")
 @click.option("--check", is_flag=True, help="Also ask the provider whether the token is active.")
 @click.option(
     "--show-answer",
@@ -32,7 +35,9 @@ _MARKS = {State.AUTHENTICATED: "good", State.EXPIRED: "warn", State.REFRESH_FAIL
     help="Print the unreadable answer of the provider that LOGIN keeps. It may hold tokens.",
 )
 @takes_app
-def status(app: App, *, provider: str | None, check: bool, show_answer: str | None) -> None:
+def status(
+    app: App, *, provider: str | None, account: str | None, check: bool, show_answer: str | None
+) -> None:
     """The state of one provider, or of all.
 
     Exits with 4 if you have to act before there is a token: nobody is signed in, a login still waits
@@ -43,9 +48,13 @@ def status(app: App, *, provider: str | None, check: bool, show_answer: str | No
         _show_answer(app, show_answer)
         return
     finished, pending = _collect(app, provider)
+    if account is not None:
+        pending = [one for one in pending if one.account == account]
+        if finished or not pending:
+            account = account_to_use(app, app.only_provider(provider), account)
+        finished = [one for one in finished if one.account == account]
     if provider is not None and not finished and not pending:
-        app.assembly().catalogue.provider(provider)
-        raise AuthRequired(f"not signed in to {provider}", hint=Hint("login", provider))
+        account_to_use(app, provider, account)  # raises: it says what is signed in instead
     active = {one.id: _check_active(app, one) for one in finished} if check else {}
     _show(app, finished, pending, active, detailed=provider is not None)
     if _damaged(app):
@@ -114,7 +123,7 @@ def list_logins(app: App) -> None:
         return
     for one in [*finished, *pending]:
         app.terminal.answer_line(
-            f"{one.short_id}  {one.provider}  {one.account}  {one.state.value}"
+            f"{one.short_id}  {one.provider}  {known_as(one)}  {one.state.value}"
         )
     if not finished and not pending:
         app.terminal.say("no logins are kept here")
@@ -187,8 +196,8 @@ def _serves(app: App, one: Summary) -> bool:
 def _next(app: App, one: Summary) -> str:
     if one.pending:
         return f"stayfast resume {one.short_id}"
-    which = "" if one.account == "default" else f" --account {one.account}"
-    return f"stayfast {'token' if _serves(app, one) else 'login'} {one.provider}{which}"
+    command = "token" if _serves(app, one) else "login"
+    return f"stayfast {command} {one.provider}{option(one.account)}"
 
 
 def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[str, Any]:
@@ -243,11 +252,15 @@ def _table(app: App, logins: list[Summary]) -> None:
 
 
 def _row(app: App, one: Summary) -> list[str]:
-    who = one.identity.label if one.identity else one.account
+    who = known_as(one)
+    if one.pending:
+        who = f"login {one.short_id}"
+        if one.account != DEFAULT_ACCOUNT:
+            who += f" ({one.account})"
     return [
         one.provider,
         f"{app.terminal.symbol(_MARKS.get(one.state, 'wait'))} {one.state.value}",
-        f"login {one.short_id}" if one.pending else who,
+        who,
         _when(app, one),
         "" if one.pending else app.assembly().storage.description.partition(":")[0],
     ]

@@ -16,8 +16,10 @@ import click
 from ....engine.errors import AuthRequired, ConfigInvalid, NotFound, TokenExpired
 from ....engine.hints import Hint
 from ....engine.oauth.token_endpoint import bearer_token
-from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
+from ....engine.oauth.tokens import DEFAULT_BUFFER
+from ....engine.record import TokensNotSaved
 from ...process import core_dumps_as_before
+from ..accounts import ACCOUNT_HELP, account_to_sign_in, account_to_use, whose_login
 from ..app import App, takes_app
 from ..fast import SCROLLBACK_NOTE
 from ..login_messages import keep_trying_to_save
@@ -39,9 +41,7 @@ FORMATS = ["raw", "header", "json", "env", "fish", "powershell"]
 
 @click.command()
 @click.argument("provider", required=False)
-@click.option(
-    "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
-)
+@click.option("--account", default=None, help=ACCOUNT_HELP)
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="raw", help="How to print the token."
 )
@@ -58,7 +58,7 @@ def token(
     app: App,
     *,
     provider: str | None,
-    account: str,
+    account: str | None,
     form: str,
     min_ttl: float,
     no_refresh: bool,
@@ -71,20 +71,37 @@ def token(
         members = {"provider": provider, "account": None, "access_token": given}
         _print_secret(app, given, chosen, {**members, "token_type": "Bearer"})
         return
-    name = app.only_provider(provider)
+    name = provider if sign_in and provider is not None else app.only_provider(provider)
     try:
-        found = _valid(app, name, account, min_ttl, refresh=not no_refresh)
+        found = _valid(
+            app, name, account_to_use(app, name, account), min_ttl, refresh=not no_refresh
+        )
     except AuthRequired:
         if not sign_in:
             raise
+        account = account_to_sign_in(app, name, account)
         # an App of its own, without JSON: its events must not mix with the answer, which is a token
         apart = App({**app.options, "as_json": False})
         with click.Context(login_command, info_name="login", obj=apart) as context:
             context.invoke(login_command, provider=name, account=account)
         found = _valid(app, name, account, min_ttl, refresh=True)
     _print(app, found, chosen)
+    _announce_short_life(app, found, min_ttl)
     if app.tokens_kept_nowhere:  # this access token is good, and the next one needs a sign-in
         sys.exit(TokensNotSaved.exit_code)
+
+
+def _announce_short_life(app: App, login: Login, min_ttl: float) -> None:
+    """Say that the token does not last as long as it was asked to, because none does."""
+    end = login.tokens.expires_at if login.tokens else None
+    left = min_ttl if end is None else end - app.assembly().clock.now()
+    if left < min_ttl and min_ttl > DEFAULT_BUFFER:
+        lasts = span(login.tokens.expires_in or 0.0) if login.tokens else ""
+        app.terminal.say(
+            f"this token lasts {span(max(left, 0.0))} more, not {span(min_ttl)}: "
+            f"{login.provider} issues tokens for {lasts}",
+            mark="warn",
+        )
 
 
 def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) -> Login:
@@ -149,14 +166,12 @@ def _print_secret(app: App, secret: str, form: str, members: Mapping[str, object
 
 @click.command()
 @click.argument("provider", required=False)
-@click.option(
-    "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
-)
+@click.option("--account", default=None, help=ACCOUNT_HELP)
 @takes_app
-def refresh(app: App, *, provider: str | None, account: str) -> None:
+def refresh(app: App, *, provider: str | None, account: str | None) -> None:
     """Refresh the token now, even if it is still valid."""
-    name = app.only_provider(provider)
     assembly = app.assembly()
+    name, account = whose_login(app, provider, account)
     refreshed = _refreshed(app, name, account, 0.0, force=True)
     end = refreshed.tokens.expires_at if refreshed.tokens else None
     if app.terminal.json:
@@ -178,16 +193,14 @@ def refresh(app: App, *, provider: str | None, account: str) -> None:
 
 @click.command()
 @click.argument("provider", required=False)
-@click.option(
-    "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
-)
+@click.option("--account", default=None, help=ACCOUNT_HELP)
 @click.option("--all", "everything", is_flag=True, help="Every account of every provider.")
 @click.option(
     "--no-revoke", is_flag=True, help="Erase the tokens here without a request to the provider."
 )
 @takes_app
 def logout(
-    app: App, *, provider: str | None, account: str, everything: bool, no_revoke: bool
+    app: App, *, provider: str | None, account: str | None, everything: bool, no_revoke: bool
 ) -> None:
     """Revoke the tokens at the provider, then erase them here."""
     assembly, terminal = app.assembly(), app.terminal
@@ -196,7 +209,7 @@ def logout(
             (one.provider, one.account) for one in assembly.storage.summaries() if one.holds_tokens
         ]
     else:
-        who = [(app.only_provider(provider), account)]
+        who = [whose_login(app, provider, account)]
     results = [_sign_out(app, name, which, revoke=not no_revoke) for name, which in who]
     if app.environ.get("STAYFAST_TOKEN", "").strip():
         terminal.say(
@@ -301,12 +314,12 @@ class _CommandNotRun(ConfigInvalid):
 @click.command("exec", cls=_Exec, context_settings={"allow_interspersed_args": False})
 @click.argument("provider")
 @click.option("--var", default="ACCESS_TOKEN", show_default=True, help="The variable it is put in.")
-@click.option(
-    "--account", default=DEFAULT_ACCOUNT, show_default=True, help="Which of your accounts."
-)
+@click.option("--account", default=None, help=ACCOUNT_HELP)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @takes_app
-def execute(app: App, *, provider: str, var: str, account: str, command: tuple[str, ...]) -> None:
+def execute(
+    app: App, *, provider: str, var: str, account: str | None, command: tuple[str, ...]
+) -> None:
     """Run COMMAND with the token in its environment. No other program sees it."""
     if not (var.isascii() and var.isidentifier()):
         raise ConfigInvalid(f"{var!r} is not the name of a variable", hint="--var ACCESS_TOKEN")
@@ -316,7 +329,8 @@ def execute(app: App, *, provider: str, var: str, account: str, command: tuple[s
         raise ConfigInvalid("no command was named", hint=Hint("exec", provider, "--", "COMMAND"))
     secret = _from_environment(app)
     if secret is None:
-        secret = bearer_token(_refreshed(app, provider, account, 60.0, force=False))
+        account = account_to_use(app, provider, account)
+        secret = bearer_token(_refreshed(app, provider, account, DEFAULT_BUFFER, force=False))
     app.report_failed_sinks()  # nothing of ours runs after the command has taken our place
     try:
         with _default_signals(), core_dumps_as_before():

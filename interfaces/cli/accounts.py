@@ -1,0 +1,171 @@
+"""Which account a command means: the one it names, the user's default, or the only one there is.
+
+A default is a line ``provider <tab> account`` of the file ``accounts`` in the configuration
+directory. The short way of ``stayfast token`` reads it too, so it is no TOML.
+"""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
+from ...engine.hints import Hint
+from ...engine.record import DEFAULT_ACCOUNT, account_alias
+from ...storage.locks import locked
+from ...storage.paths import config_dir
+from ...storage.private_file import CONFIG_VARIABLE, ensure_directory, write_private
+from ..provider_file import check_origin, open_regular
+from .fast import DEFAULT_ACCOUNTS, account_of
+
+if TYPE_CHECKING:
+    from ...engine.record import Login, Summary
+    from .app import App
+
+_LOCK_SECONDS = 10.0
+_SHOWN = 8  # accounts in one sentence
+
+
+def known_as(login: Summary | Login) -> str:
+    """The name under which a person knows the account of ``login``, with its own where they differ."""
+    who = login.identity.label if login.identity else None
+    if who is None or who == login.account:
+        return login.account
+    return who if login.account == DEFAULT_ACCOUNT else f"{who} ({login.account})"
+
+
+def option(account: str) -> str:
+    """The option that names ``account``, with a space before it; nothing for the usual one."""
+    return "" if account == DEFAULT_ACCOUNT else f" --account {quote(account)}"
+
+
+def chosen_default(app: App, provider: str) -> str | None:
+    """The account that `account use` chose for ``provider``.
+
+    Raises:
+        ConfigInvalid: The file of the choices cannot be read, or other users can write it.
+    """
+    return account_of(_lines(os.path.join(config_dir(app.settings()), DEFAULT_ACCOUNTS)), provider)
+
+
+def choose_default(app: App, provider: str, account: str) -> None:
+    """Make ``account`` the one that commands without ``--account`` mean.
+
+    Raises:
+        LoginBusy, StorageError: The choice could not be saved; it is as it was.
+    """
+    directory = config_dir(app.settings())
+    ensure_directory(directory, CONFIG_VARIABLE)
+    path = os.path.join(directory, DEFAULT_ACCOUNTS)
+    with locked(f"{path}.lock", wait=_LOCK_SECONDS, what=DEFAULT_ACCOUNTS):
+        lines = [line for line in _lines(path).split("\n") if line]
+        kept = [line for line in lines if line.partition("\t")[0] != provider]
+        if account != DEFAULT_ACCOUNT:
+            kept.append(f"{provider}\t{account}")
+        text = "".join(f"{line}\n" for line in kept)
+        write_private(os.path.realpath(path), text.encode())
+
+
+def account_to_use(app: App, provider: str, named: str | None) -> str:
+    """The account of ``provider`` that is signed in and that the user means.
+
+    Args:
+        app: The command.
+        provider: The provider's name.
+        named: What ``--account`` says: an account, or the email or user name of its owner.
+
+    Raises:
+        AuthRequired: That account is not signed in, or none is.
+        NotFound: Several are and none is the default, or there is no such provider.
+    """
+    storage = app.assembly().storage
+    chosen = None if named is not None else chosen_default(app, provider)
+    first = named if named is not None else chosen or DEFAULT_ACCOUNT
+    found = storage.find(account_alias(provider, first))
+    if found is not None and found.tokens is not None:
+        return first
+    there = [one for one in storage.summaries() if one.provider == provider and one.holds_tokens]
+    if named is not None:
+        owned = [one for one in there if one.identity and named in _names(one)]
+        if len(owned) == 1:
+            return owned[0].account
+    if not there:
+        _require_provider(app, provider)
+        raise AuthRequired(
+            f"not signed in to {provider}", hint=Hint("login", provider, account=first)
+        )
+    if named is not None or chosen is not None:
+        raise _not_this_one(provider, first, there, by_default=named is None)
+    if len(there) == 1:
+        return there[0].account
+    raise NotFound(
+        f"several accounts of {provider} are signed in: {_listed(there)}",
+        hint=Hint("account use", provider, there[0].account),
+        why="--account names one for this command, account use for all that follow",
+    )
+
+
+ACCOUNT_HELP = "Which of your accounts; by default the only one, or the one of `account use`."
+"""What help says about ``--account``."""
+
+
+def whose_login(app: App, provider: str | None, named: str | None) -> tuple[str, str]:
+    """The provider and the account that the user means: :func:`account_to_use` of the only provider.
+
+    Raises:
+        AuthRequired, NotFound: As there; or several providers are signed in, and none is named.
+    """
+    name = app.only_provider(provider)
+    return name, account_to_use(app, name, named)
+
+
+def account_to_sign_in(app: App, provider: str, named: str | None) -> str:
+    """The account that a new login is for: the named one, the chosen one, or the usual one."""
+    return named if named is not None else chosen_default(app, provider) or DEFAULT_ACCOUNT
+
+
+def _names(login: Summary) -> set[str]:
+    identity = login.identity
+    return {identity.label, identity.subject} if identity else set()
+
+
+def _not_this_one(
+    provider: str, account: str, there: list[Summary], *, by_default: bool
+) -> AuthRequired:
+    """The error of an account that is not signed in, where others are."""
+    similar = get_close_matches(account, [one.account for one in there], n=1)
+    what = f"account {account[:40]!r}" + (", the default," if by_default else "")
+    return AuthRequired(
+        f"{what} of {provider} is not signed in; signed in: {_listed(there)}",
+        hint=(
+            Hint("token", provider, account=similar[0])
+            if similar
+            else Hint("login", provider, account=account)
+        ),
+    )
+
+
+def _listed(there: list[Summary]) -> str:
+    names = [known_as(one) for one in sorted(there, key=lambda one: one.account)]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _require_provider(app: App, provider: str) -> None:
+    """Make sure that ``provider`` is a name or address that can be signed in to."""
+    if not provider.startswith(("https://", "http://")):
+        app.assembly().catalogue.require(provider)
+
+
+def _lines(path: str) -> str:
+    """The choices that are kept in ``path``, a line each; none without the file."""
+    try:
+        with open_regular(path) as file:
+            check_origin(path, os.fstat(file.fileno()))
+            return file.read().decode()
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise ConfigInvalid(f"{path} cannot be read", hint=Hint.note(f"ls -l {path}")) from error
