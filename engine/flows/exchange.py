@@ -32,7 +32,7 @@ from ..record import Setback, TokensNotSaved, account_alias, account_names
 from ..table import Trigger
 from .job import JobKind
 from .ledger import Circumstances
-from .unread import KEPT_FOR, as_it_came, show_hint, unread_error, worth_keeping
+from .unread import KEPT_FOR, as_it_came, reading, show_hint, unread_error, worth_keeping
 
 if TYPE_CHECKING:
     from ..oauth.id_token import Identified
@@ -93,8 +93,9 @@ class CodeExchange:
             # fetched first: once the code is spent, nothing but saving may stand in the way
             keys = self._keys(login, again=again)
             response, again = send_twice(job, self._dependencies.http, request)
-            tokens = judge_token_response(login.config, response)
-            identified = self._identification.identify(login, tokens, keys)
+            with reading():
+                tokens = judge_token_response(login.config, response)
+                identified = self._identification.identify(login, tokens, keys)
         except ProviderError as error:
             raise self._reject(login, lease, error, again=again) from error
         except NetworkError as error:
@@ -135,8 +136,9 @@ class CodeExchange:
         login = job.login
         keys = self._identification.keys_at_hand(login.config)
         try:
-            tokens = judge_token_response(login.config, as_it_came(answer))
-            identified = self._identification.identify(login, tokens, keys)
+            with reading():
+                tokens = judge_token_response(login.config, as_it_came(answer))
+                identified = self._identification.identify(login, tokens, keys)
         except (NetworkError, ProviderError) as error:
             raise unread_error(login) from error
         return self._accept(job, identified)
@@ -207,21 +209,17 @@ class CodeExchange:
         try:
             keys = self._identification.keys_at_hand(login.config)
             response = send_under(job, self._dependencies.http, poll_request(login.config, grant))
-            answer = judge_poll(login.config, response)
+            with reading():
+                answer = judge_poll(login.config, response)
         except NetworkError as error:
-            self._keep_answer(login, lease, response, error)
-            return Verdict(kind=VerdictKind.UNANSWERED, message=error.message)
+            return self._unanswered(login, lease, response, error)
         except ProviderError as error:
             # Some providers answer invalid_grant, not expired_token, for a code that has expired.
             if self._dependencies.clock.now() >= grant.expires_at:
                 raise self._expired(login, lease, error) from error
             raise self._denied(login, lease, error) from error
         if not isinstance(answer, PollAnswer):
-            try:
-                identified = self._identification.identify(login, answer, keys)
-            except ProviderError as error:
-                raise self._denied(login, lease, error) from error
-            return self._accept(job, identified)
+            return self._approved(job, response, answer, keys)
         if answer.kind is PollKind.DENIED:
             no = ProviderError("", oauth_error="access_denied", status=response.status)
             raise self._denied(login, lease, no)
@@ -230,6 +228,29 @@ class CodeExchange:
         slower = answer.kind is PollKind.SLOW_DOWN
         kind = VerdictKind.SLOW_DOWN if slower else VerdictKind.PENDING
         return Verdict(kind=kind, interval=answer.interval)
+
+    def _approved(
+        self, job: Job, response: HttpResponse, tokens: OAuthTokens, keys: Keys | None
+    ) -> Login | Verdict:
+        try:
+            with reading():
+                identified = self._identification.identify(job.login, tokens, keys)
+        except NetworkError as error:
+            return self._unanswered(job.login, job.lease, response, error)
+        except ProviderError as error:
+            raise self._denied(job.login, job.lease, error) from error
+        return self._accept(job, identified)
+
+    def _unanswered(
+        self, login: Login, lease: Lease, response: HttpResponse | None, error: NetworkError
+    ) -> Verdict:
+        """The verdict of a poll whose answer cannot be used; what may hold tokens is kept.
+
+        Raises:
+            ProviderError: It may; the login waits for somebody who can read it.
+        """
+        self._keep_answer(login, lease, response, error)
+        return Verdict(kind=VerdictKind.UNANSWERED, message=error.message)
 
     def _denied(self, login: Login, lease: Lease, error: ProviderError) -> StayfastError:
         declined = error.oauth_error == "access_denied"
@@ -402,8 +423,9 @@ class RefreshExchange:
             )
             raise
         try:
-            fresh = judge_token_response(login.config, response, previous=tokens)
-            identified = self._identification.identify_refreshed(login, fresh, keys)
+            with reading():
+                fresh = judge_token_response(login.config, response, previous=tokens)
+                identified = self._identification.identify_refreshed(login, fresh, keys)
         except NetworkError as error:
             said = Circumstances(http_status=response.status)
             unread = worth_keeping(response)
@@ -423,8 +445,9 @@ class RefreshExchange:
         login = job.login
         keys = self._identification.keys_at_hand(login.config) if previous.id_token else None
         try:
-            fresh = judge_token_response(login.config, as_it_came(answer), previous=previous)
-            identified = self._identification.identify_refreshed(login, fresh, keys)
+            with reading():
+                fresh = judge_token_response(login.config, as_it_came(answer), previous=previous)
+                identified = self._identification.identify_refreshed(login, fresh, keys)
         except (NetworkError, ProviderError):
             return None
         return self._arrived(job, identified)

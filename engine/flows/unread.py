@@ -8,9 +8,11 @@ not sent a second time: that would revoke the tokens in the answer (RFC 6749 §4
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from ..errors import ProviderError
+from ..errors import NetworkError, ProviderError, StayfastError
 from ..hints import Hint
 from ..oauth.provider_response import may_hold_tokens
 from ..ports import HttpResponse
@@ -25,6 +27,26 @@ KEPT_FOR: Final = 86400.0
 """Seconds a pending login stays for the sake of its answer: long enough to install a newer version."""
 LIMIT: Final = 64 * 1024
 """Octets of an answer that are kept. The cut end of a longer one is lost."""
+
+
+@contextmanager
+def reading() -> Generator[None]:
+    """Read an answer in the block. What nobody foresaw there makes it an answer that cannot be read.
+
+    It may hold tokens, which must not be lost because a library could not be loaded, no descriptor
+    was left or a check failed in itself.
+
+    Raises:
+        NetworkError: Reading failed in a way of its own.
+    """
+    try:
+        yield
+    except StayfastError:
+        raise
+    except Exception as error:
+        raise NetworkError(
+            f"the answer could not be read on this machine ({type(error).__name__})"
+        ) from error
 
 
 def worth_keeping(response: HttpResponse) -> UnreadAnswer | None:

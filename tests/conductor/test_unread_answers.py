@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from errno import EMFILE
+from typing import NoReturn
 
 import pytest
 from conductors import conductor_over
 from instant import InstantTransport, ManualClock
+from joserfc import jwt
 from stayfast.engine.audit.events import Event, EventKind
 from stayfast.engine.codec import decode_login, encode_login
 from stayfast.engine.errors import LoginTimedOut, NetworkError, ProviderError, TokenRefreshFailed
@@ -218,3 +222,40 @@ def test_a_refusal_after_an_unread_answer_keeps_it(
     login = only(storage)
     assert (login.state, login.unread) == (State.REFRESH_FAILED, kept)
     assert login.short_id in (refused.value.why or "")
+
+
+BROKEN = [OSError(EMFILE, "no descriptor is left"), ImportError("it was upgraded meanwhile"),
+          MemoryError()]  # fmt: skip
+
+
+@contextmanager
+def no_signature_can_be_checked(error: Exception) -> Iterator[None]:
+    """In the block, the library that checks ID tokens fails with ``error``."""
+
+    def broken(*_arguments: object, **_named: object) -> NoReturn:
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jwt, "decode", broken)
+        yield
+
+
+@pytest.mark.parametrize("error", BROKEN, ids=lambda error: type(error).__name__)
+def test_tokens_are_kept_where_this_machine_cannot_read_them(
+    server: AuthorizationServer, storage: MemoryStorage, error: Exception
+) -> None:
+    """A library that breaks costs neither the login nor its refresh, and no token is sent twice."""
+    config = server.config(scopes=("openid", "profile"))
+    with no_signature_can_be_checked(error), pytest.raises(ProviderError):
+        conductor_over(storage).sign_in(config, InstantTransport(approve))
+    assert only(storage).unread is not None
+    login = conductor_over(storage).resume(only(storage).id, [InstantTransport(approve)])
+    assert login.state is State.AUTHENTICATED
+    with no_signature_can_be_checked(error), pytest.raises(NetworkError):
+        conductor_over(storage).refresh.valid(login.provider, login.account, force=True)
+    login = conductor_over(storage).refresh.valid(login.provider, login.account, force=True)
+    assert login.tokens is not None
+    assert login.tokens.access_token == server.state.tokens[-1].access_token
+    assert (login.unread, login.identity is None) == (None, False)
+    assert server.counts["token:authorization_code"] == server.counts["token:refresh_token"] == 1
+    assert server.counts["code_reuse"] == server.counts["refresh_reuse"] == 0

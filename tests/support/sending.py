@@ -1,16 +1,24 @@
-"""One refresh, or one exchange of a code, by a process of its own: ``sending.py PLACE [CALLBACK]``."""
+"""One refresh, or one exchange of a code, by a process of its own: ``sending.py PLACE [CALLBACK]``.
+
+``STAYFAST_STORE`` names its storage, and with ``OTHER_THREADS`` another thread is alive, as in a web
+server.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 
+import stampede
 from stayfast.engine.errors import StayfastError
-from stayfast.interfaces.assembly import Assembly
 
 
 def main(place: str, callback: str = "") -> int:
     """Do it and say so, or say which error of ours it met."""
-    assembly = Assembly.open(state_dir=f"{place}/s", config_dir=f"{place}/c", store="file")
+    if os.environ.get("OTHER_THREADS"):
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    assembly = stampede.assembly(place)
     try:
         if callback:
             assembly.conductor.answer(callback)
