@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .audit.segments import Pruned
     from .audit.signing import Signer
     from .vault.handover import Handover
-    from .vault.info import VaultInfo
+    from .vault.info import DatabaseInfo, VaultInfo
     from .vault.repair import Mended
 
 
@@ -67,26 +67,16 @@ class AuditLog(Protocol):
         ...
 
 
-class VaultUpkeep(Protocol):
-    """A vault in a directory of this machine, which can be looked at, mended and given a new key."""
+class Upkeep(Protocol):
+    """A sealed storage that can be looked at, mended and given a new key."""
 
     @property
     def description(self) -> str:
-        """Kind and place of its key, such as ``keyring:SecretService``."""
+        """Kind and place in a few words."""
         ...
 
-    @property
-    def directory(self) -> str:
-        """The state directory."""
-        ...
-
-    @property
-    def damage(self) -> Damaged | None:
-        """The damage that the last look at the vault found."""
-        ...
-
-    def about(self) -> VaultInfo:
-        """The vault as a whole: its place, its key, its counts."""
+    def about(self) -> VaultInfo | DatabaseInfo:
+        """The storage as a whole: its place, its key, its counts."""
         ...
 
     def problems(self) -> list[str]:
@@ -106,6 +96,24 @@ class VaultUpkeep(Protocol):
 
     def rekey(self, kind: str, passphrase: str | None = None) -> None:
         """Seal everything under a new root key, which is kept where ``kind`` says."""
+        ...
+
+
+class VaultUpkeep(Upkeep, Protocol):
+    """A vault in a directory of this machine."""
+
+    @property
+    def directory(self) -> str:
+        """The state directory."""
+        ...
+
+    @property
+    def damage(self) -> Damaged | None:
+        """The damage that the last look at the vault found."""
+        ...
+
+    def about(self) -> VaultInfo:
+        """The vault as a whole: its place, its key, its counts."""
         ...
 
     def set_aside(self, beyond: int | None = None) -> Recorded | None:
@@ -164,6 +172,7 @@ class Capabilities:
 
     Attributes:
         log: Its audit log, if the records are linked.
+        upkeep: Its own care, if it is sealed.
         vault: Its files, if they are a vault on this machine.
         close: Lets go of what a forked child must not share, if another process can go on with
             this storage; the storage is opened again when it is needed.
@@ -173,6 +182,7 @@ class Capabilities:
     """
 
     log: AuditLog | None = None
+    upkeep: Upkeep | None = None
     vault: VaultUpkeep | None = None
     close: Callable[[], None] | None = None
     sharing: Sharing | None = None

@@ -23,7 +23,8 @@ from ..host import CLOCK
 from ..vault.entries import write_entry
 from ..vault.integrity import keep_head, read_head
 from ..vault.login_rows import put_login, put_record
-from ..vault.repair import record_rollback
+from ..vault.rekey import rekey
+from ..vault.repair import mend, record_rollback
 from .connections import Executor
 from .leases import fenced
 from .pg_errors import in_doubt, is_away
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from ..arrivals import Kept
     from ..audit.segments import Pruned
     from ..keys.sealing import Keys
+    from ..vault.header import Header
     from ..vault.integrity import Head
+    from ..vault.rekey import Move
+    from ..vault.repair import Mended
     from ..vault.rollback import RollbackMarker
     from .connections import Connection, Connections
 
@@ -112,7 +116,11 @@ class Commits:
 
         def put(connection: Connection) -> None:
             with connection.transaction():
-                write_entry(Executor(connection), keys, name, value)
+                database = Executor(connection)
+                read_head(
+                    database, keys
+                )  # keys that are no longer those of the database are found out
+                write_entry(database, keys, name, value)
 
         if event is None:  # it takes no turn among the writers of all hosts
             self._connections.run(put)
@@ -149,6 +157,52 @@ class Commits:
 
         self._written(keys, write)
         return removed[0] if removed else None
+
+    def mend(self, keys: Keys) -> list[Mended]:
+        """Set aside what does not open; see :func:`stayfast.storage.vault.repair.mend`."""
+
+        def work(connection: Connection) -> list[Mended]:
+            with connection.transaction():
+                connection.execute("SELECT one FROM head FOR UPDATE")
+                return mend(Executor(connection), keys)
+
+        return self._connections.run(work)
+
+    def rekey(self, header: Header, keys: Keys, move: Move) -> None:
+        """Seal everything under a new root key: all of it, or nothing.
+
+        Raises:
+            Damaged: Something does not open. :meth:`mend` sets it aside.
+            OutcomeUnknown: The server went away before it said whether it is done.
+        """
+        body = b""
+        try:
+            with self._connections.one() as connection, connection.pipeline():
+                connection.execute("BEGIN")
+                database = Executor(connection)
+                # the lock: all writers of all hosts wait, and go on with the new key
+                read_head(database, keys, for_update=True)
+                after, fresh = rekey(database, header, keys, move)
+                body = after.encode()
+                connection.execute(
+                    "UPDATE header SET body = %s, mac = %s", (body, fresh.header_mac(body))
+                )
+                connection.execute("COMMIT")
+        except psycopg.Error as error:
+            if not body or not in_doubt(error):
+                raise self._connections.explain(error) from error
+            if self._header() != body:
+                raise OutcomeUnknown(
+                    "the PostgreSQL server went away while the key was changed; nothing is lost",
+                    hint=Hint("store info"),
+                ) from error
+
+    def _header(self) -> bytes:
+        def look(connection: Connection) -> bytes:
+            found = connection.execute("SELECT body FROM header FOR UPDATE").fetchone()
+            return bytes(found[0]) if found else b""
+
+        return self._connections.run(look)
 
     def probe(self, keys: Keys) -> None:
         """Write the integrity record unchanged, and roll back."""

@@ -252,7 +252,8 @@ class Executor:
 @cache
 def _translated(sql: str) -> bytes:
     """``sql`` for PostgreSQL, as octets: psycopg's types allow other text only as a literal."""
-    return _IN_POSTGRESQL.get(sql, sql).replace("?", "%s").replace(" AS BLOB", " AS BYTEA").encode()
+    said = _IN_POSTGRESQL.get(sql, sql).replace(" IS ?", " IS NOT DISTINCT FROM ?")
+    return said.replace("?", "%s").replace(" AS BLOB", " AS BYTEA").encode()
 
 
 _pools: WeakSet[Connections] = WeakSet()

@@ -12,7 +12,7 @@ SCHEMES: Final = ("postgresql", "postgres")
 
 GRANTS: Final = """\
 GRANT USAGE ON SCHEMA {schema} TO {role};
-GRANT SELECT ON {schema}.migration, {schema}.header, {schema}.audit_key TO {role};
+GRANT SELECT ON {schema}.migration, {schema}.header, {schema}.audit_key, {schema}.quarantine TO {role};
 GRANT SELECT, INSERT, UPDATE ON {schema}.login, {schema}.tree, {schema}.lease TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.entry TO {role};
 GRANT SELECT, INSERT ON {schema}.audit TO {role};

@@ -57,6 +57,13 @@ STEPS: Final = (
     CREATE TABLE entry (idx BYTEA PRIMARY KEY, epoch BIGINT NOT NULL, sealed BYTEA NOT NULL);
     ALTER TABLE entry ALTER COLUMN sealed SET STORAGE EXTERNAL;
     """,
+    """
+    CREATE TABLE quarantine (
+      number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, since DOUBLE PRECISION NOT NULL,
+      why TEXT NOT NULL, id TEXT COLLATE "C", version BIGINT, state TEXT, epoch BIGINT, idx BYTEA,
+      meta BYTEA, secret BYTEA
+    );
+    """,
 )
 """The step from each version of the tables to the next.
 

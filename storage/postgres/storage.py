@@ -1,9 +1,8 @@
 """Logins in PostgreSQL, for many users on many hosts, under the contract of every storage.
 
 :class:`PostgresStorage` is the storage. The vault's own code seals, signs and chains the rows; it
-runs here over an :class:`~.connections.Executor`. :class:`PostgresOpener` opens the database once
-per process: it makes missing tables, reads the header, and finds a key on this host that opens one
-of the header's slots.
+runs here over an :class:`~.connections.Executor`. :mod:`.opener` opens the database once per process:
+it makes missing tables, reads the header, and finds a key on this host that opens one of its slots.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from ...engine.hints import Hint
 from ...engine.ports import Lease
 from ..arrivals import Arrivals
 from ..audit.check import check_log, file_keys
-from ..audit.keys import new_audit_keys, read_audit_keys, write_audit_keys
 from ..audit.rows import read_events
 from ..audit.signing import Signer, signed_head
 from ..capabilities import Capabilities, rebuilt_elsewhere
@@ -34,19 +32,18 @@ from ..private_file import CONFIG_VARIABLE
 from ..vault.entries import every_entry, read_entry
 from ..vault.file import open_secret, row_by_alias, row_by_id
 from ..vault.handover import HandedSources, Handover
-from ..vault.header import Header, decode_header
+from ..vault.integrity import read_head
 from ..vault.login_rows import summaries_in
-from ..vault.opener import VaultOpener
 from ..vault.rollback import RollbackMarker
-from ..vault.schema import begin_log
 from ..vault.tamper_check import TamperCheck, problems_of
 from ..vault.tree import read_by_alias, read_by_id
 from .address import Address
 from .commits import Commits
 from .connections import MOST, PATIENCE, Connections, Executor
 from .host_lock import hold_host_lock
+from .info import database_info_of
 from .leases import TTL, LeaseRows
-from .schema import prepare
+from .opener import PostgresOpener
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
@@ -56,8 +53,9 @@ if TYPE_CHECKING:
     from ..audit.segments import Pruned
     from ..keys.sealing import Keys
     from ..vault.file import Row
+    from ..vault.info import DatabaseInfo
+    from ..vault.repair import Mended
     from ..vault.tree import Found
-    from .connections import Connection
 
 
 T = TypeVar("T")
@@ -218,7 +216,12 @@ class PostgresStorage:
     def beginning(self, prefix: str) -> Iterable[Summary]:
         """See :meth:`stayfast.engine.ports.SearchableStorage.beginning`."""
         self._bring_all_in()
-        found = self._reading(lambda database, keys: list(summaries_in(database, keys, prefix)))
+
+        def work(database: Executor, keys: Keys) -> list[Summary]:
+            read_head(database, keys)  # or all rows would be left out under a key that has gone
+            return list(summaries_in(database, keys, prefix))
+
+        found = self._reading(work)
         return list(self._as_they_will_be(found))
 
     def _as_they_will_be(self, saved: list[Summary]) -> Iterator[Summary]:
@@ -239,11 +242,23 @@ class PostgresStorage:
 
     def entry(self, name: str) -> bytes | None:
         """See :meth:`stayfast.storage.capabilities.SealedEntries.entry`."""
-        return self._reading(lambda database, keys: read_entry(database, keys, name))
+
+        def work(database: Executor, keys: Keys) -> bytes | None:
+            found = read_entry(database, keys, name)
+            if found is None:  # none is found under a key that has gone, either
+                read_head(database, keys)
+            return found
+
+        return self._reading(work)
 
     def entries(self) -> list[tuple[str, bytes]]:
         """See :meth:`stayfast.storage.capabilities.SealedEntries.entries`."""
-        return self._reading(lambda database, keys: list(every_entry(database, keys)))
+
+        def work(database: Executor, keys: Keys) -> list[tuple[str, bytes]]:
+            read_head(database, keys)
+            return list(every_entry(database, keys))
+
+        return self._reading(work)
 
     def problems(self) -> list[str]:
         """One sentence for each thing that is not as it was saved."""
@@ -279,18 +294,25 @@ class PostgresStorage:
         return self._reading(signed_head)
 
     def _reading(self, work: Callable[[Executor, Keys], T]) -> T:
+        return self._keyed(
+            lambda keys: self._connections.run(lambda connection: work(Executor(connection), keys))
+        )
+
+    def _keyed(self, work: Callable[[Keys], T]) -> T:
+        """``work`` with the keys; once more if another process has changed the root key meanwhile."""
         keys = self._opener.keys()
-
-        def run(connection: Connection) -> T:
-            return work(Executor(connection), keys)
-
-        return self._connections.run(run)
+        try:
+            return work(keys)
+        except Damaged:  # nothing opens under a key that is no longer the one
+            if not self._opener.superseded(keys):
+                raise
+        return work(self._opener.keys())
 
     # --- writing ---------------------------------------------------------------------------------
 
     def probe(self) -> None:
         """See :meth:`stayfast.engine.ports.Storage.probe`: a write that is rolled back."""
-        self._commits.probe(self._opener.keys())
+        self._keyed(self._commits.probe)
         sweep(self._locks)
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
@@ -298,7 +320,7 @@ class PostgresStorage:
         recorded = self._arrivals.committed(
             lambda: self._opener.opened,
             changes,
-            lambda: self._commits.changes(self._opener.keys(), changes),
+            lambda: self._keyed(lambda keys: self._commits.changes(keys, changes)),
             lambda login_id, fence: self._bring_in(Lease(login_id, fence)),
         )
         created, self._opener.created = self._opener.created, []
@@ -306,15 +328,15 @@ class PostgresStorage:
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`stayfast.engine.ports.Storage.note`."""
-        return self._commits.note(self._opener.keys(), event)
+        return self._keyed(lambda keys: self._commits.note(keys, event))
 
     def put_entry(self, name: str, value: bytes | None, event: Event | None = None) -> None:
         """See :meth:`stayfast.storage.capabilities.SealedEntries.put_entry`."""
-        self._commits.put_entry(self._opener.keys(), name, value, event)
+        self._keyed(lambda keys: self._commits.put_entry(keys, name, value, event))
 
     def set_aside(self) -> Recorded | None:
         """Set a damaged log aside, begin a new segment, and give the record of that."""
-        return self._commits.set_aside(self._opener.keys())
+        return self._keyed(self._commits.set_aside)
 
     def prune(self, before: float) -> Pruned | None:
         """Remove the records before ``before``, POSIX seconds. ``None`` if there are none.
@@ -324,7 +346,56 @@ class PostgresStorage:
         Raises:
             Damaged: The records to remove are not as they were written.
         """
-        return self._commits.prune(self._opener.keys(), before)
+        return self._keyed(lambda keys: self._commits.prune(keys, before))
+
+    # --- upkeep ----------------------------------------------------------------------------------
+
+    def about(self) -> DatabaseInfo:
+        """The database as a whole: its key, its counts, what waits."""
+        header = self._opener.header()
+        return self._reading(
+            lambda database, keys: database_info_of(database, keys, header, self._address)
+        )
+
+    def mend(self, *, without_key: bool = False) -> list[Mended]:
+        """Set aside what does not open. Nothing is deleted, and the other logins work again.
+
+        The user needs rights that others lack: those of the owner of the tables.
+
+        Args:
+            without_key: Has no meaning here: rows in a database are not set aside as a whole.
+        """
+        del without_key
+        return self._keyed(self._commits.mend)
+
+    def rekey(self, kind: str, passphrase: str | None = None) -> None:
+        """Seal everything under a new root key. Processes that are at work go on with it.
+
+        Other hosts need what opens it: the key file, the passphrase or the answer of the command.
+
+        Args:
+            kind: One of :data:`stayfast.storage.keys.sources.KINDS`.
+            passphrase: The new one, for ``passphrase``.
+
+        Raises:
+            Damaged: Something does not open: :meth:`mend` sets it aside.
+            StorageError: The new key cannot be kept there, or the tables not be written.
+            ConfigInvalid: There is no such kind.
+        """
+        self._arrivals.looked = False
+        self._bring_all_in()
+        if self._arrivals.waiting(self._opener.keys()):  # sealed under the key that is to go
+            raise StorageError("tokens that have arrived wait to be saved", hint=Hint("status"))
+        sources = self._opener.key_sources
+        before = self._opener.header()
+
+        def work(keys: Keys) -> None:
+            self._commits.rekey(self._opener.header(), keys, sources.moving_to(kind, passphrase))
+
+        self._keyed(work)
+        self._opener.superseded(self._opener.keys())
+        self.probe()  # opened by its new key
+        sources.tidy(before, self._opener.header())
 
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
@@ -424,92 +495,3 @@ def _nothing() -> None:
 
 def _say_nothing(line: str) -> None:
     del line
-
-
-class PostgresOpener:
-    """Opens the database once per process. The first process makes what is missing.
-
-    The header is in the database. Its slots wrap the root key. What opens a slot is on each host: a
-    key file, a passphrase or a keyring.
-
-    Attributes:
-        opened: The keys, once the database was opened.
-        created: The first record of the log, if the tables were made here and no observer has it yet.
-    """
-
-    def __init__(
-        self,
-        connections: Connections,
-        schema: str,
-        *,
-        config_dir: str | None = None,
-        passphrase: Callable[[], str | None] | None = None,
-        interactive: bool = False,
-        announce: Callable[[str], None] | None = None,
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
-        """As for :class:`stayfast.storage.vault.opener.VaultOpener`."""
-        self._connections = connections
-        self._schema = schema
-        self._slots = VaultOpener(
-            "file",  # of a new header: hosts can share a key file, and no keyring
-            config_dir=config_dir,
-            passphrase=passphrase,
-            interactive=interactive,
-            announce=announce,
-            environ=environ,
-        )
-        self._makes = True
-        self.opened: Keys | None = None
-        self.created: list[Recorded] = []
-
-    def use(self, sources: HandedSources) -> None:
-        """Take the root key from ``sources``, and make nothing that is missing."""
-        self._slots.key_sources = sources
-        self._makes = False
-
-    def keys(self) -> Keys:
-        """The keys of the logins.
-
-        Raises:
-            StorageError: The server cannot be reached, or this host can open no slot.
-            NewerFormat: A newer version has changed the tables, or the header.
-        """
-        if self.opened is None:
-            # one thread opens: a passphrase or a keyring's prompt must not be asked for twice
-            with self._connections.opening:
-                if self.opened is None:
-                    self.opened = self._connections.run(self._open)
-        return self.opened
-
-    def _open(self, connection: Connection) -> Keys:
-        made: list[tuple[Header, Recorded]] = []
-        prepare(connection, self._schema, lambda: made.extend(self._create(connection)))
-        for header, created in made:
-            self._slots.announce(header.reason)
-            self.created.append(created)
-        found = connection.execute("SELECT body, mac FROM header").fetchone()
-        if found is None:
-            raise Damaged("the header of the database is gone", hint=Hint("help storage"))
-        header = decode_header(bytes(found[0]))
-        keys = self._slots.keys(header)
-        read_audit_keys(Executor(connection), keys)
-        if bytes(found[1]) != keys.header_mac(header.body):
-            raise Damaged("the header of the database was changed", hint=Hint("help storage"))
-        return keys
-
-    def _create(self, connection: Connection) -> list[tuple[Header, Recorded]]:
-        """Make the header and the first record of the log, in the transaction that makes the tables.
-
-        Gives both if they are new.
-        """
-        if connection.execute("SELECT one FROM header").fetchone() is not None:
-            return []
-        if not self._makes:
-            raise StorageError("the tables of the logins have gone", hint=Hint("status"))
-        header, keys = self._slots.new_header()
-        body = header.encode()
-        database = Executor(connection)
-        write_audit_keys(database, keys, new_audit_keys())
-        database.execute("INSERT INTO header VALUES (1, ?, ?)", (body, keys.header_mac(body)))
-        return [(header, begin_log(database, keys, header))]

@@ -1,4 +1,4 @@
-"""Describes a vault as a whole: where it is, what opens it, how often it was changed."""
+"""Describes a vault, or a database, as a whole: where it is, what opens it, how often it was changed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from .integrity import read_head
 from .repair import quarantined
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...engine.record import Summary
     from ..keys.sealing import Keys
     from .header import Header
 
@@ -44,6 +47,51 @@ class VaultInfo:
     records: int = 0
     quarantined: tuple[tuple[float, str], ...] = ()
     journal: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseInfo:
+    """What ``store info`` shows of a database.
+
+    Attributes:
+        place: Host and database.
+        schema: The schema of the tables.
+        version: The version of the tables.
+        server: The version of the server.
+        keys: The kinds of keys that open it.
+        key: The first of them.
+        reason: Why that kind was chosen.
+        created_at: When the tables were made, POSIX seconds.
+        epoch: How many root keys it has had.
+        generation: How many commits it has had.
+        logins: How many it holds.
+        states: How many logins are in each state.
+        oldest_pending: The login that has waited longest for its user, if any waits.
+        leased: How many logins a process has in hand.
+        records: The number of the last record of its audit log.
+        first_record: The first record that has not been pruned.
+        size: Octets of the tables and their indexes.
+        quarantined: When each row that did not open was set aside, and why.
+    """
+
+    place: str
+    schema: str
+    version: int
+    server: str
+    keys: tuple[str, ...]
+    key: str | None
+    reason: str
+    created_at: float
+    epoch: int
+    generation: int
+    logins: int
+    states: Mapping[str, int]
+    oldest_pending: Summary | None
+    leased: int
+    records: int
+    first_record: int
+    size: int
+    quarantined: tuple[tuple[float, str], ...]
 
 
 def vault_info_of(

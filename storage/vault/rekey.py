@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ...engine.audit.events import Event, EventKind
 from ...engine.codec import decode_login
@@ -18,22 +18,25 @@ from ..audit.rows import append_event
 from ..audit.segments import ready
 from ..host import CLOCK, origin
 from ..keys.sealing import KEY_OCTETS, Keys
-from .entries import has_entries, reseal_entries
+from .entries import reseal_entries
 from .integrity import Head, check_rows, keep_head
-from .schema import put_header
 from .tree import leaves_of, root_of, tags_of, tree_of, write_tree
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from .database import Database
     from .header import Header
 
     Move = Callable[[Header, bytes], Header]
 
+_AT_A_TIME: Final = 200
 
-def rekey(connection: sqlite3.Connection, header: Header, keys: Keys, move: Move) -> None:
+
+def rekey(connection: Database, header: Header, keys: Keys, move: Move) -> tuple[Header, Keys]:
     """Seal everything under a new root key, in the transaction that is open.
+
+    Gives the next header, which the caller still has to write, and the new keys.
 
     Args:
         connection: The vault.
@@ -57,8 +60,7 @@ def rekey(connection: sqlite3.Connection, header: Header, keys: Keys, move: Move
         audit.append((head.seq + 1, os.urandom(KEY_OCTETS)))
     write_audit_keys(connection, fresh, audit)
     head = _reseal(connection, keys, fresh, head)
-    if has_entries(connection):
-        reseal_entries(connection, keys, fresh)
+    reseal_entries(connection, keys, fresh)
     event = Event(
         time=CLOCK.now(),
         event=EventKind.STORAGE_CHANGED,
@@ -67,30 +69,42 @@ def rekey(connection: sqlite3.Connection, header: Header, keys: Keys, move: Move
     )
     head, _ = append_event(connection, fresh, head, event)
     keep_head(connection, fresh, head)
-    put_header(connection, after, fresh)
+    return after, fresh
 
 
-def _reseal(connection: sqlite3.Connection, old: Keys, new: Keys, head: Head) -> Head:
+def _reseal(connection: Database, old: Keys, new: Keys, head: Head) -> Head:
     """Every row under the new key, and the tree over them; gives the head with its root."""
     rows: list[tuple[tuple[int, ...], int]] = []
     connection.execute("UPDATE login SET idx = NULL")  # an old index could be another row's new one
-    ids = [name for (name,) in connection.execute("SELECT id FROM login")]
-    for login in ids:
-        version, state, meta, secret = connection.execute(
-            "SELECT version, state, meta, secret FROM login WHERE id = ?", (login,)
-        ).fetchone()
+    for login, version, state, meta, secret in _every_row(connection):
         names = (login, version, state)
         opened = old.open_row("secret", *names, secret)
         alias = decode_login(opened).alias
         index = new.index(alias) if alias is not None else None
-        meta = new.seal_row("meta", *names, old.open_row("meta", *names, meta))
-        secret = new.seal_row("secret", *names, opened)
+        fresh_meta = new.seal_row("meta", *names, old.open_row("meta", *names, meta))
+        fresh_secret = new.seal_row("secret", *names, opened)
         connection.execute(
             "UPDATE login SET epoch = ?, idx = ?, meta = ?, secret = ? WHERE id = ?",
-            (new.epoch, index, meta, secret, login),
+            (new.epoch, index, fresh_meta, fresh_secret, login),
         )
-        digest = new.row_digest(*names, tags_of(index, meta, secret))
+        digest = new.row_digest(*names, tags_of(index, fresh_meta, fresh_secret))
         rows.append((leaves_of(login, index), digest))
     tree = tree_of(new, rows)
     write_tree(connection, tree)
     return replace(head, root=root_of(new, tree), count=len(rows))
+
+
+def _every_row(connection: Database) -> Iterator[tuple[str, int, str, bytes, bytes]]:
+    """All rows, some at a time: memory must not hold them all, nor a server be asked for each."""
+    after = ""
+    while True:
+        rows = list(
+            connection.execute(
+                "SELECT id, version, state, meta, secret FROM login WHERE id > ? ORDER BY id LIMIT ?",
+                (after, _AT_A_TIME),
+            )
+        )
+        yield from rows
+        if len(rows) < _AT_A_TIME:
+            return
+        after = rows[-1][0]

@@ -54,7 +54,7 @@ class Mended:
     message: str
 
 
-def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
+def mend(connection: Database, keys: Keys) -> list[Mended]:
     """Repair what can be repaired, in the open transaction.
 
     Raises:
@@ -65,7 +65,7 @@ def mend(connection: sqlite3.Connection, keys: Keys) -> list[Mended]:
     done: list[Mended] = []
     last = last_saved(connection, keys, head.first)
     rows: list[tuple[tuple[int, ...], int]] = []
-    for row in connection.execute(f"SELECT {_ROW} FROM login").fetchall():  # noqa: S608  a constant
+    for row in list(connection.execute(f"SELECT {_ROW} FROM login")):  # noqa: S608  a constant
         login, why = _judge(keys, row, last)
         if login is None:
             head = _set_aside(connection, keys, head, row, why)
@@ -170,10 +170,10 @@ def record_rollback(connection: Database, keys: Keys, head: Head) -> tuple[Head,
     return append_event(connection, keys, head, _event("rolled_back"))
 
 
-def quarantined(connection: sqlite3.Connection) -> list[tuple[float, str]]:
+def quarantined(connection: Database) -> list[tuple[float, str]]:
     """When each row was set aside, and why."""
     try:
-        return connection.execute("SELECT since, why FROM quarantine ORDER BY number").fetchall()
+        return list(connection.execute("SELECT since, why FROM quarantine ORDER BY number"))
     except sqlite3.Error:  # its page is torn: ``store info`` still shows the rest
         return []
 
@@ -194,7 +194,7 @@ def _judge(
 
 
 def _kept(
-    connection: sqlite3.Connection, keys: Keys, login: Login, row: tuple[Any, ...]
+    connection: Database, keys: Keys, login: Login, row: tuple[Any, ...]
 ) -> tuple[tuple[tuple[int, ...], int], bool]:
     """Where this row stands in the tree, and whether what stands beside its record was put right."""
     name, version, state, _epoch, idx, meta, secret = row
@@ -214,7 +214,7 @@ def _kept(
     return (leaves_of(name, index), digest), repaired
 
 
-def _tree(connection: sqlite3.Connection) -> dict[int, bytes] | None:
+def _tree(connection: Database) -> dict[int, bytes] | None:
     try:
         return read_tree(connection)
     except sqlite3.DatabaseError:  # its page is torn
@@ -222,7 +222,7 @@ def _tree(connection: sqlite3.Connection) -> dict[int, bytes] | None:
 
 
 def _set_aside(
-    connection: sqlite3.Connection, keys: Keys, head: Head, row: tuple[Any, ...], why: str
+    connection: Database, keys: Keys, head: Head, row: tuple[Any, ...], why: str
 ) -> Head:
     connection.execute(
         f"INSERT INTO quarantine (since, why, {_ROW})"  # noqa: S608  a constant
@@ -248,7 +248,7 @@ def _named(name: object) -> str:
     return name if isinstance(name, str) else "????"
 
 
-def _head(connection: sqlite3.Connection, keys: Keys) -> tuple[Head, bool]:
+def _head(connection: Database, keys: Keys) -> tuple[Head, bool]:
     """The head, and whether it is as it was written; else one that goes on where the log ends."""
     try:
         return read_head(connection, keys), True

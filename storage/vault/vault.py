@@ -112,6 +112,7 @@ from .repair import (
 )
 from .reserve import Reserve
 from .rollback import RollbackMarker
+from .schema import put_header
 from .set_aside import sound_vault_aside, vaults_aside
 from .sqlite_errors import translated
 from .tamper_check import TamperCheck, problems_of
@@ -175,7 +176,9 @@ class Vault:
     def capabilities(self) -> Capabilities:
         """Everything: see :class:`stayfast.storage.capabilities.Capabilities`."""
         sharing = self if rebuilt_elsewhere(self) else None
-        return Capabilities(log=self, vault=self, close=self.close, sharing=sharing, entries=self)
+        return Capabilities(
+            upkeep=self, log=self, vault=self, close=self.close, sharing=sharing, entries=self
+        )
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -604,7 +607,9 @@ class Vault:
             before = self._vault_connection.header
             if before is None:
                 raise StorageError("there is no vault yet", hint=Hint("login", None, "PROVIDER"))
-            rekey(connection, before, keys, self._key_sources.moving_to(kind, passphrase))
+            move = self._key_sources.moving_to(kind, passphrase)
+            connection.execute(ENTRY_TABLE)
+            put_header(connection, *rekey(connection, before, keys, move))
         self._vault_connection.forget_keys()
         self.probe()  # opened by its new key; the copy of the header follows
         with (

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from postgres_server import Host, PostgresServer
 from stayfast.storage.postgres import PostgresStorage
+from stayfast.storage.postgres.driver import GRANTS
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +58,14 @@ def host(server: PostgresServer, database: str, tmp_path: Path) -> Iterator[Host
 @pytest.fixture
 def storage(host: Host) -> PostgresStorage:
     return host()
+
+
+@pytest.fixture
+def user(server: PostgresServer, database: str, storage: PostgresStorage) -> str:
+    """A role that has only what the documented grants give it."""
+    storage.probe()  # the tables are made, by their owner
+    name = f"user_of_{database}"
+    server.execute(database, f"CREATE ROLE {name} LOGIN")
+    for grant in GRANTS.format(schema="stayfast", role=name).splitlines():
+        server.execute(database, grant)
+    return name

@@ -21,7 +21,6 @@ from stayfast.engine.table import State
 from stayfast.storage import open_storage
 from stayfast.storage.migrating import forget_login, import_tokens
 from stayfast.storage.postgres import PostgresStorage
-from stayfast.storage.postgres.driver import GRANTS
 from stayfast.storage.postgres.schema import STEPS
 from stayfast.testing.sample_logins import ORIGIN
 from stayfast.testing.storage_contract import (
@@ -59,17 +58,6 @@ def test_the_database_sees_no_secret_and_no_name(
     assert login.id.encode() in kept
     for word in (CANARY, login.provider, "example", "acme-cli"):
         assert word.encode() not in kept
-
-
-@pytest.fixture
-def user(server: PostgresServer, database: str, storage: PostgresStorage) -> str:
-    """A role that has only what the documented grants give it."""
-    storage.probe()  # the tables are made, by their owner
-    name = f"user_of_{database}"
-    server.execute(database, f"CREATE ROLE {name} LOGIN")
-    for grant in GRANTS.format(schema="stayfast", role=name).splitlines():
-        server.execute(database, grant)
-    return name
 
 
 def test_the_granted_rights_are_enough(

@@ -257,10 +257,10 @@ def test_a_damaged_vault_is_mended_before_its_key_is_changed(place: Path) -> Non
 KILLED = """
 import os, signal, sys
 from stayfast.storage import EncryptedFileStorage
-from stayfast.storage.vault import rekey, schema
+from stayfast.storage.vault import vault
 step, place = sys.argv[1:]
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
-if step == "sealing": rekey.put_header = die
+if step == "sealing": vault.put_header = die
 if step == "copying":
     import stayfast.storage.vault.connection as session
     session.write_copy = die

@@ -12,11 +12,12 @@ import click
 from ....engine.errors import ConfigInvalid, Damaged, StayfastError, StorageError
 from ....engine.hints import Hint
 from ....storage import open_storage
-from ....storage.capabilities import VaultUpkeep, capabilities_of
+from ....storage.capabilities import Upkeep, capabilities_of
 from ....storage.keys.slots import KeyMissing
 from ....storage.keys.sources import KINDS
 from ....storage.migrating import migrate, place_of
 from ....storage.paths import absolute
+from ....storage.vault.info import DatabaseInfo
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
 from ..app import App, takes_app
@@ -37,16 +38,16 @@ def store() -> None:
 @store.command("info")
 @takes_app
 def info(app: App) -> int:
-    """Show where the vault is, what opens it, and whether it is as it was saved.
+    """Show where the logins are, what opens them, and whether all is as it was saved.
 
     Also shows which receivers of the audit log lack records, since when, and why.
 
-    Exits with 8 if the vault is not as it was saved.
+    Exits with 8 if something is not as it was saved.
     """
     storage = app.assembly().storage
-    vault = capabilities_of(storage).vault
+    upkeep = capabilities_of(storage).upkeep
     sinks = _sinks(app)
-    if vault is None:
+    if upkeep is None:
         if app.terminal.json:
             answer = {"storage": storage.description, "sinks": [asdict(one) for one in sinks]}
             app.terminal.answer_json("store/1", answer)
@@ -54,14 +55,14 @@ def info(app: App) -> int:
             app.terminal.answer_line(f"  {'storage':<10} {storage.description}")
             _answer_sinks(app, sinks)
         return 0
-    info = vault.about()
-    problems = vault.problems() if info.key else []
+    info = upkeep.about()
+    problems = upkeep.problems() if info.key else []
     if app.terminal.json:
-        members = _members(vault, info, problems)
+        members = _members(upkeep, info, problems)
         members["sinks"] = [asdict(one) for one in sinks]
         app.terminal.answer_json("store/1", members)
     else:
-        for name, value in _fields(vault, info):
+        for name, value in _fields(upkeep, info):
             app.terminal.answer_line(f"  {name:<10} {value}")
         _answer_sinks(app, sinks)
         for problem in problems:
@@ -84,15 +85,15 @@ def mend(app: App, *, without_key: bool) -> None:
     If the vault does not open, and one that was set aside does, that one is taken back. If only the
     key is missing, nothing is moved without --without-key or a yes at the terminal.
     """
-    vault = _vault(app)
+    upkeep = _upkeep(app)
     try:
-        done = vault.mend(without_key=without_key)
+        done = upkeep.mend(without_key=without_key)
     except KeyMissing as error:
         if not _wants_another_vault(app, error):
             raise KeyMissing(
                 error.message, hint=f"{error.hint}; if the key is lost: {_WITHOUT_KEY}"
             ) from error
-        done = vault.mend(without_key=True)
+        done = upkeep.mend(without_key=True)
     if app.terminal.json:
         answer = [{"login": one.login, "message": one.message} for one in done]
         app.terminal.answer_json("mended/1", {"mended": answer})
@@ -117,21 +118,27 @@ def mend(app: App, *, without_key: bool) -> None:
 )
 @takes_app
 def rekey(app: App, *, kind: str | None) -> None:
-    """Seal everything under a new key. The old key no longer opens the vault."""
-    vault = _vault(app)
-    present = vault.about().key
+    """Seal everything under a new key. The old key no longer opens anything.
+
+    Programs that are at work go on with the new key. Other hosts of a database need what opens it: the
+    key file, the passphrase, or the same answer of the command.
+    """
+    upkeep = _upkeep(app)
+    present = upkeep.about().key
     chosen = kind or present
     if present is None or chosen is None:
         raise StorageError("there is no vault yet", hint=Hint("login", None, "PROVIDER"))
     secret = _new_passphrase(app) if chosen == "passphrase" else None
-    vault.rekey(chosen, secret)
-    after = vault.about()
+    upkeep.rekey(chosen, secret)
+    after = upkeep.about()
     if app.terminal.json:
-        app.terminal.answer_json("store/1", _members(vault, after, []))
+        app.terminal.answer_json("store/1", _members(upkeep, after, []))
         return
     app.terminal.say(after.reason or "", mark="good")
     wanted = app.environ.get("STAYFAST_STORE")
-    if wanted not in {None, "auto", vault.description.partition(":")[0]}:
+    # the address of a database stays what it is, whatever its key
+    vault = capabilities_of(app.assembly().storage).vault
+    if vault and wanted not in {None, "auto", vault.description.partition(":")[0]}:
         app.terminal.say(f"STAYFAST_STORE still names {wanted}", mark="warn")
         app.terminal.suggest("unset STAYFAST_STORE")
 
@@ -233,14 +240,15 @@ def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, 
     return other, f"STAYFAST_STATE_DIR={shlex.quote(directory)}"
 
 
-def _vault(app: App) -> VaultUpkeep:
+def _upkeep(app: App) -> Upkeep:
     storage = app.assembly().storage
-    vault = capabilities_of(storage).vault
-    if vault is None:
+    upkeep = capabilities_of(storage).upkeep
+    if upkeep is None:
         raise ConfigInvalid(
-            f"logins are kept in {storage.description}, not in a vault", hint="unset STAYFAST_STORE"
+            f"logins are kept in {storage.description}, which has no key of its own",
+            hint="unset STAYFAST_STORE",
         )
-    return vault
+    return upkeep
 
 
 def _wants_another_vault(app: App, problem: KeyMissing) -> bool:
@@ -269,35 +277,75 @@ def _new_passphrase(app: App) -> str:
     return entered
 
 
-def _fields(vault: VaultUpkeep, info: VaultInfo) -> list[tuple[str, str]]:
+def _fields(upkeep: Upkeep, info: VaultInfo | DatabaseInfo) -> list[tuple[str, str]]:
     if info.key is None:
-        return [("vault", f"none yet; the first login makes one in {info.directory}")]
-    return [
-        ("vault", info.directory),
-        ("storage", vault.description),
+        place = info.place if isinstance(info, DatabaseInfo) else info.directory
+        return [("vault", f"none yet; the first login makes one in {place}")]
+    if isinstance(info, DatabaseInfo):
+        where = [
+            ("database", info.place),
+            ("schema", f"{info.schema}, version {info.version}, PostgreSQL {info.server}"),
+        ]
+        form = ("size", f"{info.size / 1024 / 1024:.1f} MiB")
+        states = ", ".join(f"{count} {state}" for state, count in sorted(info.states.items()))
+        logins = f"{info.logins} ({states})" if states else f"{info.logins}"
+    else:
+        where = [("vault", info.directory)]
+        form = ("format", f"{info.format}, {info.journal} journal")
+        logins = f"{info.logins}"
+    fields = [
+        *where,
+        ("storage", upkeep.description),
         ("reason", info.reason or ""),
         ("made", timestamp(info.created_at) or ""),
         ("key", f"{info.key}, number {info.epoch}"),
-        ("format", f"{info.format}, {info.journal} journal"),
-        ("logins", f"{info.logins}"),
+        form,
+        ("logins", logins),
         ("audit", f"{info.records} records"),
         ("set aside", f"{len(info.quarantined)}"),
     ]
+    oldest = info.oldest_pending if isinstance(info, DatabaseInfo) else None
+    if oldest is not None:
+        since = timestamp(oldest.created_at)
+        fields.append(("waiting", f"since {since}: login {oldest.short_id} to {oldest.provider}"))
+    return fields
 
 
-def _members(vault: VaultUpkeep, info: VaultInfo, problems: list[str]) -> dict[str, object]:
-    return {
-        "storage": vault.description if info.key else None,
-        "directory": info.directory,
+def _members(
+    upkeep: Upkeep, info: VaultInfo | DatabaseInfo, problems: list[str]
+) -> dict[str, object]:
+    members: dict[str, object] = {
+        "storage": upkeep.description if info.key else None,
         "key": info.key,
         "reason": info.reason,
         "created_at": timestamp(info.created_at),
         "epoch": info.epoch,
-        "format": info.format,
-        "journal": info.journal,
         "generation": info.generation,
         "logins": info.logins,
         "records": info.records,
         "set_aside": [{"since": timestamp(since), "why": why} for since, why in info.quarantined],
         "problems": problems,
+    }
+    if not isinstance(info, DatabaseInfo):
+        here = {"directory": info.directory, "format": info.format, "journal": info.journal}
+        return {**members, **here}
+    oldest = info.oldest_pending
+    waiting = oldest and {
+        "login": oldest.short_id,
+        "provider": oldest.provider,
+        "created_at": timestamp(oldest.created_at),
+        "deadline": timestamp(oldest.deadline),
+    }
+    return {
+        **members,
+        "database": info.place,
+        "schema": info.schema,
+        "schema_version": info.version,
+        "server": info.server,
+        "keys": list(info.keys),
+        "states": dict(info.states),
+        "oldest_pending": waiting,
+        "in_hand": info.leased,
+        "first_record": info.first_record,
+        "bytes": info.size,
     }
