@@ -181,13 +181,14 @@ class OAuthProvider:
         asked = {name for name, value in named.items() if value}
         targets = {"resource"} if self.resources else set[str]()
         scope = self.scope_parameter.lower() if self.scopes else "client_id"
+        device_scope = {"scope"} if self.scopes else set[str]()
         query = self.auth_url.partition("?")[2].partition("#")[0]
         registered = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
         for names, ours in (
             ((*self.extra_auth_params, *registered), OURS | asked | targets | {scope}),
             (
                 self.extra_device_params,
-                OURS_AT_TOKEN_ENDPOINT | asked | targets | ({"scope"} if self.scopes else set()),
+                OURS_AT_TOKEN_ENDPOINT | asked | targets | device_scope,
             ),
             (self.extra_token_params, OURS_AT_TOKEN_ENDPOINT | targets),
             (self.extra_refresh_params, OURS_AT_TOKEN_ENDPOINT | targets),

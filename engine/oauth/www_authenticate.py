@@ -8,7 +8,7 @@ It is linear in the length of the header, and what is longer than :data:`LONGEST
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -80,7 +80,7 @@ class AuthChallenge:
 
 def known_scopes(given: object) -> tuple[str, ...]:
     """The texts in ``given`` that can be scopes, each once, in their order."""
-    texts = given if isinstance(given, list | tuple) else ()
+    texts: Iterable[object] = given if isinstance(given, list | tuple) else ()
     fine = (one for one in texts if isinstance(one, str) and _SCOPE.fullmatch(one))
     return tuple(dict.fromkeys(fine))[:_SCOPES]
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace as with_changes
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from ...engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, NotFound, StayfastError
@@ -102,8 +103,7 @@ def read(source: Source) -> list[Found]:
         return [Found(user="", tokens=source)]
     if isinstance(source, Mapping):
         return _of_members(source)
-    given: os.PathLike[str] | str = source
-    path = os.path.expanduser(os.fspath(given))
+    path = os.path.expanduser(str(Path(source)))
     octets = _content(path)
     if octets.startswith(google.DATABASE_MARK):
         return google.read_database(path)
