@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from ..errors import ConfigInvalid, NetworkError, ProviderError
@@ -172,7 +172,7 @@ def judge_resource_metadata(
             hint=Hint("login", named) if _only_a_slash(named, resource) else None,
         )
     listed = members.get("authorization_servers")
-    texts: list[object] = listed[:_SERVERS] if isinstance(listed, list) else []
+    texts = cast("list[object]", listed)[:_SERVERS] if isinstance(listed, list) else []
     issuers = [one for one in texts if isinstance(one, str) and may_be_named(one, resource)]
     if not issuers:
         raise ProviderError(

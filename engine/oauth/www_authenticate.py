@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from ..ports import HttpResponse
@@ -80,7 +80,7 @@ class AuthChallenge:
 
 def known_scopes(given: object) -> tuple[str, ...]:
     """The texts in ``given`` that can be scopes, each once, in their order."""
-    texts: Iterable[object] = given if isinstance(given, list | tuple) else ()
+    texts = cast("Iterable[object]", given) if isinstance(given, list | tuple) else ()
     fine = (one for one in texts if isinstance(one, str) and _SCOPE.fullmatch(one))
     return tuple(dict.fromkeys(fine))[:_SCOPES]
 
