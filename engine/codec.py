@@ -20,6 +20,7 @@ from .record import (
     Identity,
     Login,
     Presentation,
+    PushedRequest,
     Setback,
     Summary,
     UnreadAnswer,
@@ -30,8 +31,11 @@ from .table import State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """The number of this layout.
+
+Number 2 has pushed requests. A login without one is written as number 1, which
+older versions read.
 
 A reader refuses a higher number: it could drop members that it does not know when it saves the
 login again. Members may be added under the same number only if their loss does no harm.
@@ -99,7 +103,7 @@ def _login_members(login: Login) -> dict[str, Any]:
     challenge, shown, exchange = login.challenge, login.presentation, login.exchange
     setback = login.setback
     return _present(
-        schema=SCHEMA,
+        schema=_schema(login),
         id=login.id,
         version=login.version,
         state=login.state.value,
@@ -121,6 +125,11 @@ def _login_members(login: Login) -> dict[str, Any]:
             transport=shown.transport,
             redirect_uri=shown.redirect_uri,
             device=shown.device and _device_members(shown.device),
+            pushed=shown.pushed
+            and _present(
+                request_uri=shown.pushed.request_uri.reveal(),
+                expires_at=float(shown.pushed.expires_at),
+            ),
         ),
         exchange=exchange
         and _present(
@@ -139,6 +148,12 @@ def _login_members(login: Login) -> dict[str, Any]:
         ),
         unread=login.unread and _unread_members(login.unread),
     )
+
+
+def _schema(login: Login) -> int:
+    """The lowest number whose readers lose nothing of ``login``."""
+    shown = login.presentation
+    return 2 if shown is not None and shown.pushed is not None else 1
 
 
 def _unread_members(answer: UnreadAnswer) -> dict[str, Any]:
@@ -168,7 +183,7 @@ def _identity_members(identity: Identity | None) -> dict[str, Any] | None:
 
 def _summary_members(summary: Summary) -> dict[str, Any]:
     return _present(
-        schema=SCHEMA,
+        schema=1,
         id=summary.id,
         version=summary.version,
         state=summary.state.value,
@@ -216,6 +231,7 @@ def _login(members: Mapping[str, Any]) -> Login:
             transport=shown["transport"],
             redirect_uri=shown.get("redirect_uri"),
             device=_device(shown.get("device")),
+            pushed=_pushed(shown.get("pushed")),
         )
         if shown
         else None,
@@ -251,6 +267,14 @@ def _unread(members: Mapping[str, Any] | None) -> UnreadAnswer | None:
         body=Secret(members["body"].decode("latin-1")),
         content_type=members.get("content_type"),
         date=members.get("date"),
+    )
+
+
+def _pushed(members: Mapping[str, Any] | None) -> PushedRequest | None:
+    if not members:
+        return None
+    return PushedRequest(
+        request_uri=Secret(members["request_uri"]), expires_at=members["expires_at"]
     )
 
 

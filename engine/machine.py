@@ -27,6 +27,10 @@ def _polls(login: Login) -> bool:
     return login.presentation is not None and login.presentation.device is not None
 
 
+def _pushed(login: Login) -> bool:
+    return login.presentation is not None and login.presentation.pushed is not None
+
+
 def _sends_code(login: Login) -> bool:
     return login.exchange is not None and login.exchange.kind == "code"
 
@@ -41,6 +45,7 @@ def _has_refresh_token(login: Login) -> bool:
 
 GUARDS: Final[Mapping[Guard, Callable[[Login], bool]]] = {
     Guard.POLLS: _polls,
+    Guard.PUSHED: _pushed,
     Guard.SENDS_CODE: _sends_code,
     Guard.SENDS_REFRESH_TOKEN: _sends_refresh_token,
     Guard.HAS_REFRESH_TOKEN: _has_refresh_token,

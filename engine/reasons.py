@@ -16,6 +16,8 @@ class Reason(StrEnum):
     """There is no free port, no terminal, or no device endpoint."""
     DEVICE_REFUSED = "device_refused"
     """The provider refused the device authorization request."""
+    PUSH_REFUSED = "push_refused"
+    """The provider refused the pushed authorization request (RFC 9126 §2.3)."""
     DEADLINE_PASSED = "deadline_passed"
     """The login's own deadline passed."""
     DEVICE_CODE_EXPIRED = "device_code_expired"

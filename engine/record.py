@@ -60,6 +60,19 @@ class DeviceGrant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushedRequest:
+    """An authorization request that the server has (RFC 9126 §2.2).
+
+    Attributes:
+        request_uri: Its name there, which is good once.
+        expires_at: When the name ends, POSIX seconds.
+    """
+
+    request_uri: Secret
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Presentation:
     """How the user was asked to sign in: all that another process needs to go on with the wait.
 
@@ -67,11 +80,13 @@ class Presentation:
         transport: The transport's name.
         redirect_uri: The redirect address of the authorization request; ``None`` for the device flow.
         device: The device code; ``None`` without the device flow.
+        pushed: The authorization request, where it was pushed.
     """
 
     transport: str
     redirect_uri: str | None = None
     device: DeviceGrant | None = None
+    pushed: PushedRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +224,9 @@ class Login:
         shown, exchange = self.presentation, self.exchange
         if shown is not None and shown.device is not None:
             device = replace(shown.device, device_code=Secret(""))
-            members["presentation"] = replace(shown, device=device)
+            members["presentation"] = shown = replace(shown, device=device)
+        if shown is not None:
+            members["presentation"] = replace(shown, pushed=None)
         if exchange is not None:
             members["exchange"] = replace(exchange, code=None)
         config = replace(self.config, client_secret=None, client_key=None)

@@ -44,6 +44,7 @@ class Trigger(StrEnum):
     DENY = "deny"
     ACCEPT_TOKENS = "accept_tokens"
     REJECT_CODE = "reject_code"
+    PUSH_AGAIN = "push_again"
     SLOW_DOWN = "slow_down"
     KEEP_ANSWER = "keep_answer"
     TIME_OUT = "time_out"
@@ -62,6 +63,7 @@ class Guard(StrEnum):
     """A condition on the record; :data:`stayfast.engine.machine.GUARDS` has the tests."""
 
     POLLS = "polls"
+    PUSHED = "pushed"
     SENDS_CODE = "sends_code"
     SENDS_REFRESH_TOKEN = "sends_refresh_token"
     HAS_REFRESH_TOKEN = "has_refresh_token"
@@ -117,6 +119,13 @@ TABLE: Final[tuple[Row, ...]] = (
         "resumed with another redirect address or transport: new verifier and state, "
         "the old ones are refused from now on",
         "RFC 6749 §4.1.3",
+    ),
+    Row(
+        _T.PUSH_AGAIN, _S.AWAITING_CALLBACK, _S.AWAITING_CALLBACK,
+        "resumed: an address of a pushed request has a short life and one use, so the same request "
+        "is pushed again",
+        "RFC 9126 §2.2",
+        Guard.PUSHED,
     ),
     Row(
         _T.RECEIVE_CALLBACK, _S.AWAITING_CALLBACK, _S.EXCHANGING,

@@ -223,7 +223,8 @@ class Assembly:
             NetworkError, ProviderError: The issuer's metadata cannot be read.
         """
         asked = config.device_url if via == "device" else config.auth_url
-        if config.issuer and not (config.token_url and asked):
+        pushed = config.par != "required" or config.par_url or via == "device"
+        if config.issuer and not (config.token_url and asked and pushed):
             config = apply_metadata(config, discover(self.http, config.issuer))
         if not config.token_url:
             raise ConfigMissing(

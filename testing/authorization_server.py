@@ -115,6 +115,8 @@ class AuthorizationServer:
             "revocation_url": f"{self.issuer}/revoke",
             "introspection_url": f"{self.issuer}/introspect",
             "jwks_url": f"{self.issuer}/jwks",
+            "par_url": f"{self.issuer}/par",
+            "par_required": self.settings.par_required,
             "userinfo_url": f"{self.issuer}/userinfo",
             "scopes": ("openid", "offline_access"),
             "redirect_uri": "http://127.0.0.1:0/callback",

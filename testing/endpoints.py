@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,6 +36,13 @@ _ASKED = [
     "code_challenge_method",
     "response_mode",
     "audience",
+    "resource",
+    "authorization_details",
+    "login_hint",
+    "max_age",
+    "acr_values",
+    "ui_locales",
+    "dpop_jkt",
     "prompt",
     "access_type",
 ]
@@ -95,8 +103,13 @@ class Endpoints:
             return Reply(200, self._metadata())
         if name == "jwks":
             return Reply(200, self.server.published_keys())
+        if method == "POST" and name == "par":
+            return self._push(request, members)
         if name == "authorize":
-            return self._authorize(method, request, members)
+            asked = self._pushed(method, members)
+            if asked is None:
+                return Reply(400, message_page("That request is not known"), _HTML)
+            return self._authorize(method, Request(method, path, asked, headers), asked)
         if name == "device":
             return self._device(method, members)
         if name in {"userinfo", "me"}:
@@ -106,6 +119,32 @@ class Endpoints:
         if method == "POST" and name in _ENDPOINTS:
             return _reply(self._core.create_endpoint_response(_ENDPOINTS[name], request))
         return Reply(404, {"error": "not_found"})
+
+    def _push(self, request: Request, members: dict[str, str]) -> Reply:
+        """A pushed authorization request (RFC 9126 §2)."""
+        settings, state = self.server.settings, self.server.state
+        try:
+            client = self._core.client_of(request)
+            if members.get("client_id", client.client_id) != client.client_id:
+                return Reply(400, {"error": "invalid_request"})
+            asked = {name: members[name] for name in _ASKED if name in members}
+            asked["client_id"] = client.client_id
+            self._core.get_consent_grant(Request("GET", "/authorize", asked, {}), end_user=USER)
+        except OAuth2Error as error:
+            return Reply(400, {"error": error.error or "invalid_request"})
+        name = f"urn:ietf:params:oauth:request_uri:{secrets.token_urlsafe(12)}"
+        state.pushed[name] = (asked, state.now() + settings.par_lifetime)
+        return Reply(201, {"request_uri": name, "expires_in": settings.par_lifetime})
+
+    def _pushed(self, method: str, members: dict[str, str]) -> dict[str, str] | None:
+        """What a browser asks for; ``None`` if the name it brings is not known, spent or ended."""
+        name = members.get("request_uri")
+        if name is None:
+            required = self.server.settings.par_required and method == "GET"
+            return None if required else members
+        asked, ends = self.server.state.pushed.pop(name, ({}, 0.0))
+        known = asked.get("client_id") == members.get("client_id")
+        return asked if known and self.server.state.now() < ends else None
 
     def _metadata(self) -> dict[str, Any]:
         issuer, settings = self.server.issuer, self.server.settings
@@ -123,6 +162,8 @@ class Endpoints:
             "id_token_signing_alg_values_supported": ["ES256"],
             "code_challenge_methods_supported": list(settings.pkce_methods),
             "authorization_response_iss_parameter_supported": settings.send_iss,
+            "pushed_authorization_request_endpoint": f"{issuer}/par",
+            "require_pushed_authorization_requests": settings.par_required,
             "token_endpoint_auth_methods_supported": list(settings.auth_methods),
             "token_endpoint_auth_signing_alg_values_supported": list(settings.assertion_algorithms),
         }

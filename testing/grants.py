@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request, grants
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
@@ -64,6 +65,7 @@ class Core(AuthorizationServer):
         self.state = state
         self.issuer = issuer
         self.settings = settings
+        self.asked_resource = ""
         self.register_token_generator("default", self._new_token)
         for method in ("client_secret_jwt", "private_key_jwt"):
             self.register_client_auth_method(method, partial(client_by_assertion, self, method))
@@ -93,6 +95,9 @@ class Core(AuthorizationServer):
 
     def save_token(self, token: dict[str, Any], request: OAuth2Request) -> None:
         source = request.authorization_code or request.refresh_token or request.credential
+        resource = request.payload.data.get("resource", "")
+        if not {*resource.split()} <= {*source.resource.split()}:
+            raise InvalidTarget
         self.state.tokens.append(
             IssuedToken(
                 access_token=token["access_token"],
@@ -102,6 +107,7 @@ class Core(AuthorizationServer):
                 family=source.family,
                 issued_at=self.state.now(),
                 expires_in=token["expires_in"],
+                resource=resource,
             )
         )
         self.state.counts["tokens"] += 1
@@ -112,11 +118,26 @@ class Core(AuthorizationServer):
     def create_json_request(self, request: Request) -> Request:
         return request
 
+    def client_of(self, request: Request) -> Client:
+        """The client that has proved itself in ``request``.
+
+        Raises:
+            OAuth2Error: It has not.
+        """
+        client: Client = self.authenticate_client(request, AUTH_METHODS, "par")
+        return client
+
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Do nothing: no part of this server listens to Authlib's signals."""
 
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
         return status, body, headers
+
+
+class InvalidTarget(OAuth2Error):
+    """A resource that was not consented to (RFC 8707 §2)."""
+
+    error = "invalid_target"
 
 
 class CodeGrant(grants.AuthorizationCodeGrant):
@@ -133,6 +154,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
             redirect_uri=request.payload.redirect_uri,
             scope=request.payload.scope or "",
             nonce=data.get("nonce"),
+            resource=data.get("resource", ""),
             code_challenge=data.get("code_challenge"),
             code_challenge_method=data.get("code_challenge_method"),
             expires_at=state.now() + CODE_LIFETIME,
@@ -218,6 +240,7 @@ class DeviceEndpoint(DeviceAuthorizationEndpoint):
     CLIENT_AUTH_METHODS = AUTH_METHODS
 
     def create_endpoint_response(self, request: OAuth2Request) -> Answer:
+        self.server.asked_resource = request.payload.data.get("resource", "")
         self.EXPIRES_IN = self.server.settings.device_lifetime
         self.INTERVAL = self.server.settings.device_interval
         return super().create_endpoint_response(request)
@@ -236,6 +259,7 @@ class DeviceEndpoint(DeviceAuthorizationEndpoint):
             expires_at=ends,
             expired=lambda: state.now() >= ends,
             interval=data["interval"],
+            resource=self.server.asked_resource,
         )
 
 

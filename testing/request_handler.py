@@ -38,14 +38,14 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def do_GET(self) -> None:
-        self._serve(dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True)))
+        self._serve(_members(urlsplit(self.path).query))
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
         if self.headers.get("Content-Type", "").startswith("application/json"):
             members = {name: str(value) for name, value in json.loads(body).items()}
         else:
-            members = dict(parse_qsl(body, keep_blank_values=True))
+            members = _members(body)
         self._serve(members)
 
     def _serve(self, members: dict[str, str]) -> None:
@@ -125,3 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
         """Write no access log: standard error belongs to the test or the demo."""
+
+
+def _members(text: str) -> dict[str, str]:
+    """The parameters in ``text``. Several resources (RFC 8707) are joined by blanks."""
+    pairs = parse_qsl(text, keep_blank_values=True)
+    resources = [value for name, value in pairs if name == "resource"]
+    return {**dict(pairs), **({"resource": " ".join(resources)} if resources else {})}

@@ -95,6 +95,7 @@ class Code:
     redirect_uri: str | None
     scope: str
     nonce: str | None
+    resource: str
     code_challenge: str | None
     code_challenge_method: str | None
     expires_at: float
@@ -125,7 +126,7 @@ class Code:
 
 @dataclass
 class IssuedToken:
-    """A token response."""
+    """A token response. ``resource`` has the resources that its request named, by blanks."""
 
     access_token: str
     refresh_token: str | None
@@ -134,6 +135,7 @@ class IssuedToken:
     family: str
     issued_at: float
     expires_in: int
+    resource: str = ""
     revoked: bool = False
     refreshed: bool = False
 
@@ -168,6 +170,7 @@ class Device:
     used: bool = False
     last_poll: float | None = None
     interval: float = 5.0
+    resource: str = ""
     family: str = field(default_factory=lambda: secrets.token_hex(4))
 
     def get_client_id(self) -> str:
@@ -213,6 +216,8 @@ class Settings:
         send_iss: Whether callbacks carry ``iss``; the metadata announce it.
         auth_methods: ``token_endpoint_auth_methods_supported`` of the metadata.
         assertion_algorithms: ``token_endpoint_auth_signing_alg_values_supported``.
+        par_required: Whether it takes pushed authorization requests only (RFC 9126 §5).
+        par_lifetime: Seconds that the name of a pushed request is good.
     """
 
     token_lifetime: float = 3600
@@ -225,6 +230,8 @@ class Settings:
         *("none", "client_secret_basic", "client_secret_post"),
         *("client_secret_jwt", "private_key_jwt"),
     )
+    par_required: bool = False
+    par_lifetime: int = 60
     assertion_algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA", "HS256")
 
 
@@ -240,6 +247,8 @@ class ServerState:
         self.devices: dict[str, Device] = {}
         self.counts: Counter[str] = Counter()
         self.requests: list[Seen] = []
+        self.pushed: dict[str, tuple[dict[str, str], float]] = {}
+        """Pushed authorization requests by name, each until it ends."""
         self.spent: set[str] = set()
         """The ``jti`` of every signed request: each is taken once."""
 

@@ -20,6 +20,14 @@ from ..oauth.authorization_request import authorization_url, require_browser_log
 from ..oauth.client_authentication import require_authentication
 from ..oauth.id_token import require_checkable
 from ..oauth.pkce import new_nonce, new_state, new_verifier
+from ..oauth.pushed_request import (
+    is_spent,
+    judge_push,
+    push_request,
+    pushed_url,
+    pushes,
+    require_pushable,
+)
 from ..oauth.settings_check import require_sendable
 from ..ports import Asking, Verdict, VerdictKind
 from ..reasons import Reason
@@ -31,6 +39,7 @@ from .ledger import Circumstances
 if TYPE_CHECKING:
     from ..oauth.provider import OAuthConfig
     from ..ports import Lease, Session, Transport
+    from ..record import Presentation
     from .dependencies import Dependencies
 
 
@@ -137,10 +146,14 @@ class Begin:
     def _present(self, login: Login, session: Session, lease: Lease) -> Login:
         """Save the presentation of ``session``, then show it to the user.
 
+        A request that must be pushed is pushed before.
+
         The address is built first: a login whose address cannot be built must not wait for anybody.
         """
         try:
-            address = self.address(replace(login, presentation=session.presentation))
+            lease.keep()
+            presentation = self._pushed(login, session.presentation)
+            address = self.address(replace(login, presentation=presentation))
         except Exception as error:
             session.close()
             self._fail(login, lease, error)
@@ -150,7 +163,7 @@ class Begin:
                 login,
                 Trigger.PRESENT,
                 lease=lease,
-                presentation=session.presentation,
+                presentation=presentation,
                 deadline=_deadline(login, session),
             )
             session.present(address)
@@ -158,6 +171,44 @@ class Begin:
             session.close()
             raise
         return login
+
+    def _pushed(self, login: Login, presentation: Presentation) -> Presentation:
+        """``presentation`` with the request of ``login`` pushed, where it goes that way.
+
+        Raises:
+            ProviderError: The server refused it.
+            NetworkError: No usable answer.
+        """
+        challenge, config = login.challenge, login.config
+        if presentation.redirect_uri is None or challenge is None or not pushes(config):
+            return presentation
+        request = push_request(config, challenge, presentation.redirect_uri)
+        answer = judge_push(config, self._dependencies.http.send(request))
+        return replace(presentation, pushed=answer)
+
+    def renewed(self, login: Login, lease: Lease) -> Login:
+        """``login``, which waits, with an address that works: that of a pushed request is good once.
+
+        The same request is pushed again, with the same secrets: an answer to the first one is still
+        the answer. Where it cannot be, and the first address has not ended, that one is shown.
+
+        Raises:
+            ProviderError, NetworkError: There is no address to show; the login waits as before.
+        """
+        presentation = login.presentation
+        pushed = presentation.pushed if presentation else None
+        if presentation is None or pushed is None:
+            return login
+        lease.keep()
+        try:
+            again = self._pushed(login, presentation)
+        except (NetworkError, ProviderError):
+            if is_spent(pushed, self._dependencies.clock.now()):
+                raise
+            return login
+        return self._dependencies.ledger.advance(
+            login, Trigger.PUSH_AGAIN, lease=lease, presentation=again
+        )
 
     def _fail(self, login: Login, lease: Lease, error: Exception) -> None:
         """End the login: ``error`` keeps its user from being sent to the provider."""
@@ -191,6 +242,8 @@ class Begin:
         presentation = login.presentation
         if presentation is None or presentation.redirect_uri is None or login.challenge is None:
             return None
+        if presentation.pushed is not None:
+            return pushed_url(login.config, presentation.pushed)
         return authorization_url(login.config, login.challenge, presentation.redirect_uri)
 
     def check_deadline(self, login: Login, lease: Lease, session: Session | None = None) -> float:
@@ -221,6 +274,7 @@ def _require_way(config: OAuthConfig, transport: Transport) -> None:
     """Refuse a login that no browser can be sent to the provider for."""
     if transport.name != "device":
         require_browser_login(config)
+        require_pushable(config)
 
 
 def _deadline(login: Login, session: Session) -> float | None:
@@ -233,7 +287,8 @@ def _deadline(login: Login, session: Session) -> float | None:
 
 def _why_not(error: Exception) -> Reason:
     if isinstance(error, ProviderError):
-        return Reason.DEVICE_REFUSED
+        pushed = error.reason == Reason.PUSH_REFUSED.value
+        return Reason.PUSH_REFUSED if pushed else Reason.DEVICE_REFUSED
     return Reason.NETWORK if isinstance(error, NetworkError) else Reason.TRANSPORT_UNAVAILABLE
 
 

@@ -313,11 +313,12 @@ class Conductor:
                 anew = self._begin.ask_anew(login, session, lease, timeout=timeout)
                 return self._wait_for_answer(anew, session, lease, timeout)
             try:
-                session.present(self._begin.address(login))
+                waiting = self._begin.renewed(login, lease)
+                session.present(self._begin.address(waiting))
             except BaseException:
                 session.close()
                 raise
-            return self._wait_for_answer(login, session, lease, timeout)
+            return self._wait_for_answer(waiting, session, lease, timeout)
 
     def complete(
         self, parameters: Sequence[tuple[str, str]], *, login_id: str | None = None

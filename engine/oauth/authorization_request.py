@@ -50,10 +50,10 @@ def require_browser_login(config: OAuthConfig) -> None:
             else Hint("provider edit", config.service_name, "--auth-url", "https://…"),
         )
     _require_secure(config)
-    if config.par_required:
+    if config.par_required and not config.par_url:
         raise TransportUnavailable(
             f"{config.title} takes pushed authorization requests only (RFC 9126),"
-            " which Stayfast does not send",
+            " and its endpoint for them is not known",
             hint=other if config.device_url else Hint("help providers"),
         )
 

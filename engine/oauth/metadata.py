@@ -108,10 +108,10 @@ class ServerMetadata:
             raise ProviderError("this provider does not offer PKCE with S256 (RFC 7636)")
         if self.device_authorization_endpoint:
             return
-        if self.par_required:
+        if self.par_required and not self.pushed_authorization_request_endpoint:
             raise ProviderError(
                 "this provider takes pushed authorization requests only (RFC 9126),"
-                " which Stayfast does not send"
+                " and names no endpoint for them"
             )
         if not self.code_offered:
             raise ProviderError(

@@ -29,6 +29,8 @@ secret by ``client_secret_basic``. ``auto_post`` and ``auto_jwt``: likewise, the
 ``client_secret_post`` and ``client_secret_jwt``.
 """
 
+Wanted: TypeAlias = Literal["auto", "required", "off"]
+"""Whether something is done: where the server or the registration asks for it, always, or never."""
 BodyFormat: TypeAlias = Literal["form", "json"]
 
 DEFAULT_REDIRECT_URI: Final = "http://127.0.0.1/callback"
@@ -94,7 +96,9 @@ class OAuthProvider:
         client_id_in_body: Whether ``client_id`` stands in the body also beside ``Basic``. RFC 6749
             §2.3 allows one method a request, and some servers refuse both; others look only there.
         par_required: Whether the server takes pushed authorization requests only
-            (``require_pushed_authorization_requests``, RFC 9126 §5), which are not sent here.
+            (``require_pushed_authorization_requests``, RFC 9126 §5).
+        par: Whether authorization requests are pushed (RFC 9126): ``auto`` where the server takes no
+            others, ``required``, or ``off``.
         token_request_format: ``form`` as in RFC 6749, or ``json`` for those who want that.
         token_request_headers: Further headers for the token endpoint, such as an API version.
         token_types: Words that this provider uses for ``bearer`` in ``token_type``.
@@ -147,6 +151,7 @@ class OAuthProvider:
     mtls_endpoint_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     client_id_in_body: bool = False
     par_required: bool = False
+    par: Wanted = "auto"
     token_request_format: BodyFormat = "form"
     token_request_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     token_types: Sequence[str] = ()
@@ -322,6 +327,7 @@ _OUR_HEADERS: Final = frozenset(
 _CHOICES: Final = {
     "token_endpoint_auth_method": get_args(ClientAuthentication),
     "token_request_format": get_args(BodyFormat),
+    "par": get_args(Wanted),
 }
 
 

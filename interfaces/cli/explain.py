@@ -119,6 +119,16 @@ def _present(members: Mapping[str, Scalar], before: Login | None, after: Login) 
             ("verification", _bare(shown.device.verification_uri)),
             ("polls", f"every {shown.device.interval:g} s, for {left:.0f} s"),
         ]
+    if shown.pushed is not None:
+        left = shown.pushed.expires_at - after.changed_at
+        return [
+            ("transport", shown.transport),
+            ("POST", _bare(config.par_url)),
+            ("with", f"response_type=code  client_id={config.client_id}  scope={scope}"),
+            ("redirect_uri", _bare(shown.redirect_uri)),
+            ("answered", f"request_uri=(hidden), for {left:.0f} s"),
+            ("GET", f"{_bare(config.auth_url)} with client_id and request_uri alone"),
+        ]
     return [
         ("transport", shown.transport),
         ("GET", _bare(config.auth_url)),
@@ -178,6 +188,7 @@ _FACTS: Final[Mapping[str, Callable[[Mapping[str, Scalar], Login | None, Login],
     Trigger.BEGIN.value: _begin,
     Trigger.RECHALLENGE.value: _begin,
     Trigger.PRESENT.value: _present,
+    Trigger.PUSH_AGAIN.value: _present,
     Trigger.RECEIVE_CALLBACK.value: _receive,
     Trigger.ACCEPT_TOKENS.value: _tokens,
     Trigger.REJECT_CODE.value: _sent,

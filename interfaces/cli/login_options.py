@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, get_args
 import click
 
 from ...engine.oauth.login_wishes import LoginWishes
-from ...engine.oauth.provider import ClientAuthentication
+from ...engine.oauth.provider import ClientAuthentication, Wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,6 +65,12 @@ _OPTIONS: Final = (
         help="A file that holds the client's TLS certificate, PEM (RFC 8705).",
     ),
     click.option(
+        "--par",
+        type=click.Choice(get_args(Wanted)),
+        default=None,
+        help="Whether to push the authorization request (RFC 9126).",
+    ),
+    click.option(
         "--ui-locales",
         default=None,
         metavar="TAGS",
@@ -93,4 +99,5 @@ def wishes_of(given: Mapping[str, Any]) -> LoginWishes:
         client_auth=given["client_auth"],
         client_key_file=given["client_key_file"],
         client_certificate_file=given["client_certificate_file"],
+        par=given["par"],
     )

@@ -62,14 +62,15 @@ def the_login(storage: MemoryStorage) -> Login | None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("nth", [1, 2, 3, 4])
+@pytest.mark.parametrize("par", ["off", "required"])
 def test_a_login_stopped_at_any_save_can_be_resumed(
-    server: AuthorizationServer, nth: int, after: bool
+    server: AuthorizationServer, nth: int, after: bool, par: str
 ) -> None:
     """Whatever save a process stopped at, the next one ends authenticated or says why not."""
     storage = MemoryStorage()
     stopping = StoppingStorage(storage, nth, after=after)
     with suppress(Stopped):
-        conductor_over(stopping).sign_in(server.config(), InstantTransport(approve))
+        conductor_over(stopping).sign_in(server.config(par=par), InstantTransport(approve))
     assert stopping.stopped
 
     login = the_login(storage)

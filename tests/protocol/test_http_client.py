@@ -5,17 +5,20 @@ from __future__ import annotations
 import gzip
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from certificates import server_context
+from cryptography.hazmat.primitives import serialization
 from freezegun import freeze_time
 from misbehaving import drip, echo, hang_up, misbehaving, raw, reply, reset, silence
-from stayfast.engine.errors import ConfigInvalid, NetworkError
+from stayfast.engine.errors import ConfigInvalid, ConfigMissing, NetworkError
 from stayfast.engine.ports import HttpRequest
 from stayfast.interfaces.http import BODY_LIMIT, RequestsHttp
 
@@ -499,3 +502,56 @@ def test_requests_is_imported_only_when_something_is_sent():
     )
 
     assert done.returncode == 0
+
+
+def test_the_client_shows_its_certificate_where_it_has_one(tmp_path):
+    """RFC 8705 §2: with it the server answers, without it there is no connection."""
+    for folder in ("server", "client"):
+        (tmp_path / folder).mkdir(mode=0o700)
+    context = server_context(tmp_path / "server")
+    server_context(tmp_path / "client")
+    certificate, key = tmp_path / "client" / "certificate.pem", tmp_path / "client" / "key.pem"
+    key.chmod(0o600)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificate)
+    http = RequestsHttp(certificates=str(tmp_path / "server" / "certificate.pem"))
+    with misbehaving(reply(b"{}"), context) as server:
+        bare = post(server.url(scheme="https"))
+        shown = replace(bare, certificate=(str(certificate), str(key)))
+
+        assert http.send(shown).status == 200
+        fails(http, bare)
+        both = tmp_path / "client" / "both.pem"
+        both.write_text(certificate.read_text() + key.read_text())
+        both.chmod(0o600)
+        assert http.send(replace(bare, certificate=(str(both), None))).status == 200
+
+
+@pytest.mark.parametrize("broken", ["absent", "empty", "no key", "open to others", "encrypted"])
+def test_a_certificate_that_cannot_be_used_is_an_error_of_ours(tmp_path, broken):
+    """Before anything is sent, and without a question at the terminal."""
+    server_context(tmp_path)
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    key.chmod(0o600)
+    if broken == "absent":
+        certificate.unlink()
+    elif broken == "empty":
+        certificate.write_text("")
+    elif broken == "no key":
+        key.unlink()
+    elif broken == "open to others":
+        key.chmod(0o666)
+    else:
+        loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+        key.write_bytes(
+            loaded.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(b"a passphrase"),
+            )
+        )
+    with pytest.raises((ConfigInvalid, ConfigMissing)) as caught:
+        RequestsHttp().send(
+            replace(post("https://nobody.invalid/"), certificate=(str(certificate), str(key)))
+        )
+    assert caught.value.hint

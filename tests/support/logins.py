@@ -14,6 +14,7 @@ from stayfast.engine.record import (
     Exchange,
     Login,
     Presentation,
+    PushedRequest,
 )
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import Guard, State
@@ -58,12 +59,17 @@ BY_DEVICE = Presentation(
         interval=5.0,
     ),
 )
+PUSHED = replace(
+    BY_BROWSER,
+    pushed=PushedRequest(request_uri=Secret("urn:canary-request"), expires_at=NOW + 60),
+)
 CODE_EXCHANGE = Exchange(kind="code", started_at=NOW, code=Secret("canary-code"))
 REFRESH_EXCHANGE = Exchange(kind="refresh", started_at=NOW)
 
 FULFILLED: dict[Guard | None, dict[str, Any]] = {
     None: {},
     Guard.POLLS: {"presentation": BY_DEVICE},
+    Guard.PUSHED: {"presentation": PUSHED},
     Guard.SENDS_CODE: {"exchange": CODE_EXCHANGE},
     Guard.SENDS_REFRESH_TOKEN: {"exchange": REFRESH_EXCHANGE, "tokens": TOKENS},
     Guard.HAS_REFRESH_TOKEN: {"tokens": TOKENS},
@@ -72,6 +78,7 @@ FULFILLED: dict[Guard | None, dict[str, Any]] = {
 
 VIOLATED: dict[Guard, list[dict[str, Any]]] = {
     Guard.POLLS: [{"presentation": None}, {"presentation": BY_BROWSER}],
+    Guard.PUSHED: [{"presentation": None}, {"presentation": BY_BROWSER}],
     Guard.SENDS_CODE: [{"exchange": None}, {"exchange": REFRESH_EXCHANGE, "tokens": TOKENS}],
     Guard.SENDS_REFRESH_TOKEN: [{"exchange": None}, {"exchange": CODE_EXCHANGE}],
     Guard.HAS_REFRESH_TOKEN: [{"tokens": None}, {"tokens": replace(TOKENS, refresh_token=None)}],

@@ -106,3 +106,30 @@ def test_the_sign_in_is_as_new_as_was_asked(world: World, issuer: str) -> None:
     add(world, issuer, "wire")
     done = world.run("login", "it", "--via", "loopback", "--max-age", "600")
     assert done.code == 0, done.err
+
+
+def test_a_client_whose_requests_must_be_pushed(world: World, issuer: str) -> None:
+    """RFC 9126: the server refuses any other request of this client."""
+    add(world, issuer, "wire-par", "--par", "required")
+    whole(world)
+
+
+def test_a_pushed_request_is_finished_in_another_process(world: World, issuer: str) -> None:
+    """Begun, opened, pushed again by `resume`, and answered by what the user had opened before."""
+    add(world, issuer, "wire-par")
+    started = world.run(
+        "login", "it", "--start", "--json", "--via", "manual", "--par", "required"
+    ).json
+    assert "request_uri=" in started["url"]
+    assert "code_challenge" not in started["url"]
+    callback = user_agent.fetch_only(started["url"])
+    done = world.run("resume", started["login"], "--callback-url", "-", stdin=callback)
+    assert done.code == 0, done.err
+
+
+def test_a_request_that_must_be_pushed_and_is_not(world: World, issuer: str) -> None:
+    """The server says so, and the login ends with its word."""
+    add(world, issuer, "wire-par")
+    done = world.run("login", "it", "--via", "loopback", "--json")
+    assert done.code != 0
+    assert "invalid_request" in json.dumps(done.lines)

@@ -15,6 +15,7 @@ from ....engine.oauth.provider import (
     EXTRA_PARAMETERS,
     ClientAuthentication,
     OAuthProvider,
+    Wanted,
 )
 from ....storage.paths import config_dir
 from ....storage.private_file import CONFIG_VARIABLE, ensure_directory
@@ -109,6 +110,13 @@ _SETTINGS = (
             ("revoke", "a revocation"),
         )
     ),
+    click.option(
+        "--par",
+        type=click.Choice(get_args(Wanted)),
+        default=None,
+        help="Whether to push authorization requests (RFC 9126); auto: where the provider asks.",
+    ),
+    click.option("--par-url", default=None, help="Pushed authorization request endpoint."),
     click.option("--auth-url", default=None, help="Authorization endpoint."),
     click.option("--token-url", default=None, help="Token endpoint."),
     click.option("--device-url", default=None, help="Device authorization endpoint."),
