@@ -151,8 +151,7 @@ class Begin:
         The address is built first: a login whose address cannot be built must not wait for anybody.
         """
         try:
-            lease.keep()
-            presentation = self._pushed(login, session.presentation)
+            presentation = self._pushed(login, session.presentation, lease)
             address = self.address(replace(login, presentation=presentation))
         except Exception as error:
             session.close()
@@ -172,7 +171,7 @@ class Begin:
             raise
         return login
 
-    def _pushed(self, login: Login, presentation: Presentation) -> Presentation:
+    def _pushed(self, login: Login, presentation: Presentation, lease: Lease) -> Presentation:
         """``presentation`` with the request of ``login`` pushed, where it goes that way.
 
         Raises:
@@ -183,6 +182,7 @@ class Begin:
         if presentation.redirect_uri is None or challenge is None or not pushes(config):
             return presentation
         request = push_request(config, challenge, presentation.redirect_uri)
+        lease.keep()
         answer = judge_push(config, self._dependencies.http.send(request))
         return replace(presentation, pushed=answer)
 
@@ -199,9 +199,8 @@ class Begin:
         pushed = presentation.pushed if presentation else None
         if presentation is None or pushed is None:
             return login
-        lease.keep()
         try:
-            again = self._pushed(login, presentation)
+            again = self._pushed(login, presentation, lease)
         except (NetworkError, ProviderError):
             if is_spent(pushed, self._dependencies.clock.now()):
                 raise
