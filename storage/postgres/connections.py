@@ -11,6 +11,7 @@ connections. It rewrites the few words in which the two databases differ.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import select
@@ -51,6 +52,11 @@ _IN_POSTGRESQL: Final = {
 }
 
 
+# psycopg warns of what fails while a broken connection is left. Our error says it already; without this,
+# a program that has set up no logging would find the warning on its standard error.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection on which every wait has a bound, whatever the server does."""
 
@@ -58,7 +64,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         """Run ``gen`` as psycopg does, but for :data:`_FROZEN` at most.
 
         A connection that met the bound is closed: a late answer would be taken for the answer to
-        the next statement.
+        the next statement. The same holds where the system refuses to wait.
         """
         try:
             return super().wait(gen, interval, timeout or _FROZEN)
@@ -69,6 +75,10 @@ class BoundedConnection(psycopg.Connection[Any]):
             ):
                 self.pgconn.finish()
             raise
+        except OSError as error:
+            # the system refused to wait: no more descriptors or memory, a failing device
+            self.pgconn.finish()
+            raise psycopg.OperationalError("waiting for the server failed") from error
 
     def __del__(self, _warn: Any = None, /) -> None:
         """End the session of a connection that is dropped while open, and do not warn.
@@ -182,7 +192,7 @@ class Connections:
     def _connect(self) -> Connection:
         try:
             connection = BoundedConnection.connect(autocommit=True, **self._address.settings())
-        except psycopg.Error as error:
+        except (psycopg.Error, OSError) as error:
             raise CannotConnect(error, known=self._known) from None
         self._known = True
         try:

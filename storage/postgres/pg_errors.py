@@ -37,8 +37,8 @@ class CannotConnect(psycopg.OperationalError):
         coming_back: Whether a later try may succeed: the server says so, or has answered before.
     """
 
-    def __init__(self, error: psycopg.Error, *, known: bool) -> None:
-        """Judge ``error`` of libpq; ``known`` is whether the server has answered us before."""
+    def __init__(self, error: psycopg.Error | OSError, *, known: bool) -> None:
+        """Judge ``error`` of libpq or of the system; ``known`` is whether the server has answered us before."""
         super().__init__("no connection")
         text = str(error)
         self.refused = "password" in text or "role" in text or "pg_hba" in text

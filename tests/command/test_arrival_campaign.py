@@ -7,7 +7,6 @@ It meets whoever saves the answer, caller or courier, and only its calls to the 
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import attached
 import pytest
 import sending
 import stampede
@@ -24,7 +24,6 @@ from instant import InstantTransport
 from stayfast.engine.errors import StayfastError
 from stayfast.engine.record import Login
 from stayfast.testing.authorization_server import AuthorizationServer
-from stayfast.testing.crash_driver import unavailable
 from stayfast.testing.misbehaviour import Fault, FaultKind
 
 WRITES = "write,pwrite64,writev,pwritev,ftruncate,fallocate"
@@ -58,14 +57,7 @@ EVERY = [
 
 @pytest.fixture(autouse=True)
 def traceable() -> None:
-    """Skip where no system call can be made to fail in a process that runs."""
-    missing = unavailable()
-    if missing is None and os.geteuid() != 0:
-        missing = "only root can attach to a process that keeps its memory to itself"
-    if missing and os.environ.get("STAYFAST_REQUIRE_ALL"):
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
+    attached.require()
 
 
 @contextmanager
@@ -80,28 +72,9 @@ def failing(fault: str, state: Path, pid: int) -> Iterator[None]:
         return
     calls = FAULTS[fault].partition(":")[0]
     paths = [f"-P{vault}{ending}" for ending in ("", "-journal", "-wal", "-shm")]
-    tracer = subprocess.Popen(
-        ["strace", "-f", "-o", "/dev/null", *paths, "-e", f"trace={calls}",
-         "-e", f"inject={FAULTS[fault]}", "-p", str(pid)],
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert tracer.stderr is not None
-    for line in tracer.stderr:  # before the answer comes, it must have hold of the process
-        if "attached" in line:
-            break
-    try:
+    options = ["-o", "/dev/null", *paths, "-e", f"trace={calls}", "-e", f"inject={FAULTS[fault]}"]
+    with attached.attached(pid, options):
         yield
-    finally:
-        tracer.terminate()
-        tracer.wait()
-        tracer.stderr.close()
-
-
-def saver(state: Path, caller: int) -> int:
-    """The process that has the lock of the login, which is the one that will save."""
-    (lock,) = [path for path in (state / "locks").iterdir() if path.suffix == ".lock"]
-    found = re.match(r"(\d+) ", lock.read_text())
-    return int(found[1]) if found else caller
 
 
 def lost(
@@ -130,7 +103,7 @@ def lost(
              "STAYFAST_COURIER": courier, "XDG_RUNTIME_DIR": str(place / "run")},
     )  # fmt: skip
     until(lambda: server.counts["tokens"], lambda seen: seen > rotated)
-    with failing(fault, place / "s", saver(place / "s", caller.pid)):
+    with failing(fault, place / "s", attached.saver(place / "s", caller.pid)):
         if killed:
             caller.kill()
         server.release()  # the answer comes when everything is as the case wants it
@@ -222,7 +195,7 @@ def test_tokens_that_no_place_takes_are_printed_and_the_exit_code_says_so(
              "XDG_RUNTIME_DIR": str(place / "run")},
     )  # fmt: skip
     until(lambda: server.counts["tokens"], lambda seen: seen > rotated)
-    with failing("eio", place / "s", saver(place / "s", caller.pid)):
+    with failing("eio", place / "s", attached.saver(place / "s", caller.pid)):
         server.release()
         out, said = caller.communicate(timeout=60)
     assert (caller.returncode, len(out.split())) == (7, 1), said

@@ -4,7 +4,7 @@ A test that passes whatever the code does is worth nothing. A mutant is one smal
 together with the tests that must fail for it (:mod:`mutants`). A mutant that survives is printed; it
 is an error unless the list gives a reason.
 
-    python tests/mutants/run.py [--jobs N] [WORD ...]    only mutants whose name or file has a word
+    python tests/mutants/run.py [--jobs N] [--who] [WORD ...]    only mutants whose name or file has a word
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ def run_tests(tree: Path, tests: Sequence[str]) -> tuple[int, str]:
     return done.returncode, "\n".join(done.stdout.strip().splitlines()[-25:])
 
 
+def _first_failed(said: str) -> str:
+    """The test that pytest names as failed in its last words."""
+    return next((line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))), said)
+
+
 class Trees:
     """Copies of the tree, one for each mutant that is tried at the same time."""
 
@@ -95,6 +100,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Try every mutant against its tests.")
     parser.add_argument("words", nargs="*", help="only mutants whose name or file has one of these")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--who", action="store_true", help="say which test noticed each mutant")
     chosen = parser.parse_args()
     mutants = [
         one
@@ -126,6 +132,8 @@ def main() -> int:
             elif one.survives:
                 wrong += 1
                 print(f"noticed, though listed as a survivor: {one.file}: {one.name}", flush=True)
+            elif chosen.who:
+                print(f"noticed: {one.name}: {_first_failed(said)}", flush=True)
     kept = sum(bool(one.survives) for one in mutants)
     print(f"{len(mutants)} mutants, {kept} expected to survive, {wrong} wrong, "
           f"{time.monotonic() - began:.0f} s")  # fmt: skip

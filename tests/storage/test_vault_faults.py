@@ -163,6 +163,7 @@ def test_kept_tokens_that_are_older_than_the_row_are_not_read(place: Path) -> No
     storage = vault(place, XDG_RUNTIME_DIR=str(run))
     login = finished()
     saved(storage, [login])
+    assert storage.read(login.id) == login
     made = change(further(login, reason="came"))
     arrival = replace(made, event=replace(made.event, trigger="accept_tokens"))
     with closing(reader(place)), pytest.raises(StorageError):

@@ -1,0 +1,211 @@
+"""Tokens that arrive while PostgreSQL is out of reach, from every call of the saving process on.
+
+The failure begins when the provider has rotated the refresh token. It meets the process that saves the
+answer, caller or courier: that is killed at one of its calls, or one of them fails, or all from there on
+until the caller has ended. What reaches the provider is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import attached
+import forked_callers
+import pytest
+from caller_kills import approve, patiently
+from command import World, until
+from instant import InstantTransport
+from postgres_server import PostgresServer
+from stayfast.engine.errors import StayfastError
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
+
+HELD = 30.0  # seconds after which the provider answers even if nobody releases it
+CALLS = ("socket", "connect", "sendto", "recvfrom", "poll", "epoll_wait")
+KILL = "signal=SIGKILL"
+EIO, ENOSPC = "error=EIO", "error=ENOSPC"
+SAID = {"done", "STORAGE_TOKENS_NOT_SAVED"}
+
+
+class Caller(NamedTuple):
+    """One kind of caller.
+
+    Attributes:
+        courier: What ``STAYFAST_COURIER`` says.
+        threads: Whether another thread is alive.
+        killed: Whether it is killed before the answer comes.
+    """
+
+    courier: str
+    threads: bool
+    killed: bool
+
+    @property
+    def alone(self) -> bool:
+        """Whether it carries its jobs itself."""
+        return self.courier == "inline"
+
+
+CALLERS = [
+    Caller("fork", threads=False, killed=False),
+    Caller("fork", threads=False, killed=True),
+    Caller("auto", threads=True, killed=False),
+    Caller("auto", threads=True, killed=True),
+    Caller("inline", threads=False, killed=False),
+    Caller("inline", threads=True, killed=False),
+]
+
+
+class Point(NamedTuple):
+    """A call of the saving process, as strace counts it from the moment when it is attached.
+
+    Attributes:
+        call: Its name.
+        number: Which of its calls in that thread, from 1.
+        home: Whether it tells the caller something.
+    """
+
+    call: str
+    number: int
+    home: bool
+
+
+class Campaign:
+    """One login, refreshed again and again while something fails."""
+
+    def __init__(self, place: Path, provider: AuthorizationServer, url: str) -> None:
+        place.chmod(0o700)
+        (place / "run").mkdir(mode=0o700)
+        World(place, provider).config.rename(place / "c")
+        self.place, self.provider, self.url = place, provider, url
+        self.own = forked_callers.assembly(str(place), url)
+        self.sign_in()
+        self.callers = forked_callers.Callers(str(place), url)
+        self.counts: Counter[str] = Counter()
+
+    def sign_in(self) -> None:
+        self.own.conductor.sign_in(self.own.config("demo"), InstantTransport(approve))
+
+    def refreshed(self, caller: Caller, options: list[str]) -> str:
+        """What a caller said whose saving process is traced with ``options`` once the answer is due."""
+        before = self.token()
+        self.provider.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=HELD), times=1)
+        rotated = self.provider.counts["tokens"]
+        pid = self.callers.start(caller.courier, threads=caller.threads)
+        until(lambda: self.provider.counts["tokens"], lambda seen: seen > rotated)
+        with attached.attached(attached.saver(self.place / "s", pid), options):
+            if caller.killed:
+                os.kill(pid, signal.SIGKILL)
+            self.provider.release()
+            said = self.callers.said()
+            if caller.killed:
+                until(self.token, lambda token: token != before)
+        return said
+
+    def token(self) -> str:
+        login = self.own.conductor.refresh.find("demo", "default")
+        assert login.tokens is not None
+        return login.tokens.access_token
+
+    def points(self, caller: Caller) -> list[Point]:
+        """The calls of an undisturbed refresh from here on, but those for which the provider counts."""
+        trace = self.place / "trace"
+        names = ",".join(CALLS)
+        said = self.refreshed(caller, ["-yy", "-s", "0", "-o", str(trace), "-e", f"trace={names}"])
+        assert said == ("" if caller.killed else "done")
+        numbers: Counter[tuple[str, str]] = Counter()
+        found: dict[Point, bool] = {}
+        foreign: set[tuple[str, int]] = set()
+        for line in trace.read_text().splitlines():
+            match = re.match(r"(\d+) +(\w+)\((.*)", line)
+            if match is None or match[2] not in CALLS:
+                continue  # the end of a process, or the second half of a call
+            numbers[match[1], match[2]] += 1
+            number = numbers[match[1], match[2]]
+            if "<TCP:" in match[3]:
+                foreign.add((match[2], number))
+            # the database is the only one whose calls say MSG_NOSIGNAL
+            home = match[2] == "sendto" and "MSG_NOSIGNAL" not in match[3]
+            found.setdefault(Point(match[2], number, home), True)
+        return [point for point in found if point[:2] not in foreign]
+
+    def lost(self, caller: Caller, point: Point, effect: str) -> str | None:
+        """What is lost where ``effect`` meets ``point``; ``None`` if nothing is."""
+        case = f"{caller} {point.call} #{point.number} {effect}"
+        inject = f"inject={point.call}:{effect.replace('N', str(point.number))}"
+        reused = self.provider.counts["refresh_reuse"]
+        try:
+            options = ["-o", "/dev/null", "-e", f"trace={point.call}", "-e", inject]
+            said = self.refreshed(caller, options)
+            self.counts[said or "killed"] += 1
+            if not caller.killed and said not in SAID:
+                return f"{case}: the caller said {said!r}"
+            patiently(lambda: self.own.conductor.refresh.valid("demo", "default", force=True))
+        except (StayfastError, AssertionError) as error:
+            self.sign_in()
+            return f"{case}: {error}"
+        if self.provider.counts["refresh_reuse"] != reused:
+            return f"{case}: a refresh token was sent twice"
+        return None
+
+
+def effects(caller: Caller, point: Point) -> list[str]:
+    """What may go wrong at ``point``, in strace's words."""
+    found = [f"{EIO}:when=N"]
+    if not caller.alone and not caller.killed and not point.home:
+        found.append(f"{KILL}:when=N")
+    # a living caller would not hear from a courier that cannot send at all
+    if caller.alone or caller.killed or point.call not in {"sendto", "poll"}:
+        found.append(f"{EIO}:when=N+")
+        if point.call in {"sendto", "connect", "socket"}:
+            found.append(f"{ENOSPC}:when=N+")
+    return found
+
+
+@pytest.fixture
+def campaign(
+    tmp_path: Path, server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Campaign]:
+    attached.require()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    with AuthorizationServer() as provider:
+        made = Campaign(tmp_path, provider, server.url(database))
+        yield made
+        made.callers.close()
+
+
+@pytest.mark.parametrize(
+    "everything", [pytest.param(False, id="some"), pytest.param(True, id="all", marks=pytest.mark.soak)]
+)  # fmt: skip
+def test_no_failure_on_the_way_to_the_database_loses_a_login(
+    campaign: Campaign, everything: bool
+) -> None:
+    """Whatever fails, for caller or courier, living or killed: the next command has the new tokens.
+
+    A courier that is killed before it could report to its caller is left out: nobody has the answer
+    then, which SECURITY says.
+    """
+    tried, gone = 0, []
+    for caller in CALLERS if everything else (CALLERS[0], CALLERS[3], CALLERS[5]):
+        points = campaign.points(caller)
+        cases = [(point, effect) for point in points for effect in effects(caller, point)]
+        if everything:
+            polls = [case for case in cases if case[0].call == "poll"]
+            cases = [case for case in cases if case[0].call != "poll"] + polls[::4]
+        else:
+            cases = [cases[len(cases) // 3], cases[-3]]
+        found = [campaign.lost(caller, *case) for case in cases]
+        tried += len(cases)
+        gone += [one for one in found if one is not None]
+        print(f"\n{caller}: {len(points)} calls, {len(cases)} failures, "
+              f"{len(found) - found.count(None)} lost", end="", flush=True)  # fmt: skip
+    print(f"\n{tried} failures on the way to PostgreSQL while tokens came "
+          f"({dict(campaign.counts)}): {len(gone)} logins lost")  # fmt: skip
+    assert gone == []
+    assert campaign.own.storage.problems() == []  # type: ignore[attr-defined]  # PostgreSQL
