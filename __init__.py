@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .interfaces.async_service import AsyncOAuthService
     from .interfaces.audit.processors import audit_processors
     from .interfaces.catalogue import OAUTH_PROVIDERS
+    from .interfaces.command_group import commands, typer_commands
     from .interfaces.importers import import_tokens
     from .interfaces.service import OAuthClient, OAuthService, create_client
     from .interfaces.signed_in import AuthStatus, SignedIn
@@ -110,8 +111,10 @@ __all__ = [
     "Trigger",
     "__version__",
     "audit_processors",
+    "commands",
     "create_client",
     "import_tokens",
+    "typer_commands",
 ]
 
 _HOMES = {
@@ -127,6 +130,7 @@ _HOMES = {
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
     "engine.flows.logins": ("Started",),
     "interfaces.signed_in": ("AuthStatus", "SignedIn"),
+    "interfaces.command_group": ("commands", "typer_commands"),
     "interfaces.importers": ("import_tokens",),
     "interfaces.service": ("OAuthClient", "OAuthService", "create_client"),
     "storage": (

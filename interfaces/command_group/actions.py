@@ -1,0 +1,231 @@
+"""What the commands of an embedding program do; each returns its exit status."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from ...engine.errors import AuthFailed, AuthRequired, StayfastError
+from ...engine.hints import Hint
+from ...engine.oauth.callback import printable
+from ...engine.record import DEFAULT_ACCOUNT
+from ...engine.result import ErrorCode, Failure, Success
+from ..signed_in import status_of
+
+if TYPE_CHECKING:
+    from ...engine.record import Summary
+    from ...engine.result import Result
+    from ..service import OAuthService
+
+COMMANDS: Final = frozenset({"login", "logout", "status", "token"})
+"""The actions of a hint that a command of this group does."""
+
+HELP: Final = {
+    "group": "Sign in and out.",
+    "login": "Sign in.",
+    "logout": "Sign out: revoke the tokens, and erase them here.",
+    "status": "Show who is signed in.",
+    "whoami": "Print who signed in.",
+    "token": "Print an access token that is good now.",
+    "account": "Which of your accounts.",
+    "via": "How the answer gets here: auto, loopback, manual, device.",
+    "scope": "Request this scope instead of the usual ones; repeatable.",
+    "no_browser": "Show the address; start no browser.",
+    "keep": "Erase the tokens here, and do not revoke them at the provider.",
+    "json": "Answer in JSON.",
+}
+"""What the help pages say."""
+
+
+class Actions:
+    """The commands' work, in the words of the program.
+
+    Attributes:
+        provider: The one provider they are about; ``None`` if each command names it.
+    """
+
+    def __init__(self, service: OAuthService, provider: str | None) -> None:
+        """Work on the logins of ``service``."""
+        self._service = service
+        self.provider = provider
+
+    def login(
+        self,
+        group: str,
+        provider: str,
+        account: str,
+        *,
+        via: str | None,
+        scopes: Sequence[str],
+        open_browser: bool,
+    ) -> int:
+        """Sign in, and say as whom.
+
+        Args:
+            group: How the user calls this group, such as ``acme auth``.
+            provider: The provider's name.
+            account: The account's name.
+            via: The transport; the service chooses if not given.
+            scopes: Instead of the configured ones.
+            open_browser: Whether to start a browser.
+        """
+        chosen: dict[str, Any] = {} if via is None else {"via": via}
+        result = self._service.authenticate(
+            provider,
+            account=account,
+            scopes=tuple(scopes) or None,
+            open_browser=open_browser,
+            **chosen,
+        )
+        if isinstance(result, Failure):
+            return self._failed(group, result)
+        signed_in = result.value
+        who = f" as {signed_in.identity.label}" if signed_in.identity else ""
+        _say(f"Signed in to {provider}{who}")
+        if signed_in.account != account:
+            _say(f"Kept as the account {signed_in.account}: {account} is another person's")
+        return self._warned(group, result)
+
+    def logout(self, group: str, provider: str, account: str, *, revoke: bool) -> int:
+        """Sign out; nobody being signed in is no error.
+
+        Args:
+            group: As for :meth:`login`.
+            provider: The provider's name.
+            account: The account's name.
+            revoke: Whether the provider is to revoke the tokens, too.
+        """
+        result = self._service.logout(provider, account=account, revoke=revoke)
+        if isinstance(result, Failure):
+            return self._failed(group, result)
+        unknown = None if result.value else self._unknown(provider)
+        if unknown is not None:
+            return self._failed(group, unknown)
+        _say(f"Signed out of {provider}" if result.value else f"Nobody was signed in to {provider}")
+        return 0
+
+    def status(self, group: str, provider: str | None, *, as_json: bool) -> int:
+        """Show who is signed in where; 4 if nobody is, or somebody has to sign in again.
+
+        Args:
+            group: As for :meth:`login`.
+            provider: Only this one; every one if not given.
+            as_json: Whether the answer is for programs.
+        """
+        try:
+            found = self._finished(provider)
+        except StayfastError as error:
+            return self._failed(group, Failure.of(error))
+        rows = [
+            {
+                "provider": one.provider,
+                "account": one.account,
+                "user": one.identity.label if one.identity else None,
+                "status": status_of(one, usable=self._usable(one)).value,
+            }
+            for one in found
+        ]
+        if as_json:
+            print(json.dumps({"logins": rows}))
+        for row in [] if as_json else rows:
+            user = f" as {row['user']}" if row["user"] else ""
+            account = "" if row["account"] == DEFAULT_ACCOUNT else f" ({row['account']})"
+            state = str(row["status"]).replace("_", " ")
+            print(printable(f"{row['provider']}{account}: {state}{user}"))
+        if not rows:
+            what = "anything" if provider is None else provider
+            hint = Hint("login", provider or "PROVIDER")
+            return self._failed(
+                group, Failure.of(AuthRequired(f"not signed in to {what}", hint=hint))
+            )
+        lost = any(row["status"] == "token_refresh_failed" for row in rows)
+        return AuthRequired.exit_code if lost else 0
+
+    def whoami(self, group: str, provider: str, account: str) -> int:
+        """Print who signed in: the name of the ID token, or else the account.
+
+        Args:
+            group: As for :meth:`login`.
+            provider: The provider's name.
+            account: The account's name.
+        """
+        try:
+            self._service.assembly.catalogue.provider(provider)
+            login = self._service.assembly.conductor.refresh.find(provider, account)
+        except StayfastError as error:
+            return self._failed(group, Failure.of(error))
+        print(printable(login.identity.label if login.identity else login.account))
+        return 0
+
+    def token(self, group: str, provider: str, account: str) -> int:
+        """Print an access token that is good now.
+
+        Args:
+            group: As for :meth:`login`.
+            provider: The provider's name.
+            account: The account's name.
+        """
+        result = self._service.get_bearer_token(provider, account=account)
+        if isinstance(result, Failure):
+            nobody = result.code is ErrorCode.AUTH_REQUIRED
+            return self._failed(group, (self._unknown(provider) if nobody else None) or result)
+        print(result.value)
+        return self._warned(group, result)
+
+    def _finished(self, provider: str | None) -> list[Summary]:
+        assembly = self._service.assembly
+        if provider is not None:
+            assembly.catalogue.provider(provider)
+        return [
+            one
+            for one in assembly.conductor.summaries()
+            if one.holds_tokens and provider in {None, one.provider}
+        ]
+
+    def _unknown(self, provider: str) -> Failure | None:
+        """The failure that says that nobody knows ``provider``; a login may outlive its entry."""
+        try:
+            self._service.assembly.catalogue.provider(provider)
+        except StayfastError as error:
+            return Failure.of(error)
+        return None
+
+    def _usable(self, login: Summary) -> bool:
+        return self._service.assembly.conductor.refresh.usable(login)
+
+    def _failed(self, group: str, failure: Failure) -> int:
+        """Say what went wrong and what to do, and give the exit status."""
+        _say(f"error: {failure.error}")
+        if failure.hint is not None:
+            _say(f"hint: {self._advice(group, failure.hint)}")
+        return (failure.cause or AuthFailed("")).exit_code
+
+    def _warned(self, group: str, result: Result[Any]) -> int:
+        """Say what went wrong although the call worked: tokens that are not in their place yet."""
+        if isinstance(result, Success) and result.warning is not None:
+            _say(f"warning: {result.warning.error}")
+            if result.warning.hint is not None:
+                _say(f"hint: {self._advice(group, result.warning.hint)}")
+        return 0
+
+    def _advice(self, group: str, hint: str) -> str:
+        """``hint`` as a command of this group, if one of them does it."""
+        if not isinstance(hint, Hint) or hint.action not in COMMANDS:
+            return hint
+        if hint.options and (hint.action, hint.options[0]) != ("login", "--via"):
+            return hint
+        if self.provider is not None and hint.provider not in {None, self.provider}:
+            return hint
+        named = hint.provider if self.provider is None else None
+        line = Hint(hint.action, named, *hint.options, account=hint.account)
+        return f"{group} {line.removeprefix(_OTHERS)}"
+
+
+_OTHERS: Final = "stayfast "
+"""What a hint begins with that is a line of the command."""
+
+
+def _say(line: str) -> None:
+    print(printable(line), file=sys.stderr)

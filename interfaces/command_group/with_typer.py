@@ -1,0 +1,121 @@
+"""The commands of an embedding program, for typer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...engine.record import DEFAULT_ACCOUNT
+from .actions import HELP, Actions
+
+if TYPE_CHECKING:
+    from ..service import OAuthService
+
+Provider = Annotated[str, typer.Argument()]
+AnyProvider = Annotated[str | None, typer.Argument()]
+Account = Annotated[str, typer.Option("--account", help=HELP["account"])]
+Via = Annotated[str | None, typer.Option("--via", help=HELP["via"])]
+Scopes = Annotated[list[str] | None, typer.Option("--scope", help=HELP["scope"])]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help=HELP["no_browser"])]
+Keep = Annotated[bool, typer.Option("--keep", help=HELP["keep"])]
+AsJson = Annotated[bool, typer.Option("--json", help=HELP["json"])]
+
+
+def group(service: OAuthService, provider: str | None, name: str) -> typer.Typer:
+    """The group; see :func:`stayfast.typer_commands`."""
+    made = typer.Typer(name=name, help=HELP["group"], no_args_is_help=True)
+    actions = Actions(service, provider)
+    for called in _alone(actions, provider) if provider is not None else _named(actions):
+        command = called.__name__
+        made.command(command, help=HELP[command])(called)
+    return made
+
+
+def _named(actions: Actions) -> list[Callable[..., None]]:
+    """Commands whose argument is the provider's name."""
+
+    def login(
+        context: typer.Context,
+        provider: Provider,
+        account: Account = DEFAULT_ACCOUNT,
+        via: Via = None,
+        scope: Scopes = None,
+        no_browser: NoBrowser = False,  # noqa: FBT002  typer makes an option of it
+    ) -> None:
+        path = _path(context)
+        scopes, opens = scope or [], not no_browser
+        _end(actions.login(path, provider, account, via=via, scopes=scopes, open_browser=opens))
+
+    def logout(
+        context: typer.Context,
+        provider: Provider,
+        account: Account = DEFAULT_ACCOUNT,
+        keep: Keep = False,  # noqa: FBT002  typer makes an option of it
+    ) -> None:
+        _end(actions.logout(_path(context), provider, account, revoke=not keep))
+
+    def status(
+        context: typer.Context,
+        provider: AnyProvider = None,
+        as_json: AsJson = False,  # noqa: FBT002  typer makes an option of it
+    ) -> None:
+        _end(actions.status(_path(context), provider, as_json=as_json))
+
+    def whoami(
+        context: typer.Context, provider: Provider, account: Account = DEFAULT_ACCOUNT
+    ) -> None:
+        _end(actions.whoami(_path(context), provider, account))
+
+    def token(
+        context: typer.Context, provider: Provider, account: Account = DEFAULT_ACCOUNT
+    ) -> None:
+        _end(actions.token(_path(context), provider, account))
+
+    return [login, logout, status, whoami, token]
+
+
+def _alone(actions: Actions, provider: str) -> list[Callable[..., None]]:
+    """The same commands about one provider, without that argument."""
+    by_name = {called.__name__: called for called in _named(actions)}
+
+    def login(
+        context: typer.Context,
+        account: Account = DEFAULT_ACCOUNT,
+        via: Via = None,
+        scope: Scopes = None,
+        no_browser: NoBrowser = False,  # noqa: FBT002  typer makes an option of it
+    ) -> None:
+        by_name["login"](context, provider, account, via, scope, no_browser)
+
+    def logout(
+        context: typer.Context,
+        account: Account = DEFAULT_ACCOUNT,
+        keep: Keep = False,  # noqa: FBT002  typer makes an option of it
+    ) -> None:
+        by_name["logout"](context, provider, account, keep)
+
+    def status(
+        context: typer.Context,
+        as_json: AsJson = False,  # noqa: FBT002  typer makes an option of it
+    ) -> None:
+        by_name["status"](context, provider, as_json)
+
+    def whoami(context: typer.Context, account: Account = DEFAULT_ACCOUNT) -> None:
+        by_name["whoami"](context, provider, account)
+
+    def token(context: typer.Context, account: Account = DEFAULT_ACCOUNT) -> None:
+        by_name["token"](context, provider, account)
+
+    return [login, logout, status, whoami, token]
+
+
+def _path(context: typer.Context) -> str:
+    """How the user calls the group, such as ``acme auth``."""
+    return context.parent.command_path if context.parent is not None else ""
+
+
+def _end(status: int) -> None:
+    if status:
+        raise typer.Exit(status)

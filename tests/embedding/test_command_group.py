@@ -1,0 +1,176 @@
+"""The commands of an embedding program: under its name, for click and for typer."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import click
+import pytest
+import typer
+import typer.testing
+from click.testing import CliRunner
+from stayfast import MemoryStorage, OAuthService, commands, typer_commands
+from stayfast.interfaces.assembly import Assembly
+from stayfast.interfaces.catalogue import Catalogue
+from stayfast.storage.migrating import import_tokens
+from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.testing.scripted_browser import ScriptedBrowser
+
+
+@pytest.fixture
+def server() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as running:
+        yield running
+
+
+@pytest.fixture
+def browser() -> Iterator[ScriptedBrowser]:
+    with ScriptedBrowser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def service(server: AuthorizationServer, browser: ScriptedBrowser) -> OAuthService:
+    providers = {name: server.config(service_name=name) for name in ("acme", "other")}
+    catalogue = Catalogue(providers=providers, environ={})
+    return OAuthService(
+        assembly=Assembly(MemoryStorage(), catalogue), browser=browser, conversation=browser
+    )
+
+
+Run = Callable[..., Any]
+
+
+def by_click(service: OAuthService, provider: str | None) -> Run:
+    cli = click.Group("acme")
+    cli.add_command(commands(service, provider=provider))
+    return lambda line: CliRunner().invoke(cli, shlex.split(line), prog_name="acme")
+
+
+def by_typer(service: OAuthService, provider: str | None) -> Run:
+    app = typer.Typer()
+    app.add_typer(typer_commands(service, provider=provider))
+    runner = typer.testing.CliRunner()
+    return lambda line: runner.invoke(app, shlex.split(line), prog_name="acme")
+
+
+@pytest.fixture(params=[by_click, by_typer])
+def acme(request: pytest.FixtureRequest, service: OAuthService) -> Run:
+    """The program, whose one provider nobody has to name."""
+    return request.param(service, "acme")  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=[by_click, by_typer])
+def many(request: pytest.FixtureRequest, service: OAuthService) -> Run:
+    """The program with several providers."""
+    return request.param(service, None)  # type: ignore[no-any-return]
+
+
+def test_a_user_s_whole_day(acme: Run, service: OAuthService, server: AuthorizationServer) -> None:
+    """Signed in, asked who it is, given a token, signed out; answers alone are on standard output."""
+    login = acme("auth login")
+    assert (login.exit_code, login.stdout) == (0, "")
+    assert "ada@demo.test" in login.stderr
+
+    assert acme("auth whoami").stdout == "ada@demo.test\n"
+    token = acme("auth token")
+    assert token.stdout == f"{service.get_bearer_token('acme').value}\n"
+    assert json.loads(acme("auth status --json").stdout) == {
+        "logins": [
+            {
+                "provider": "acme",
+                "account": "default",
+                "user": "ada@demo.test",
+                "status": "authenticated",
+            }
+        ]
+    }
+    assert acme("auth logout").exit_code == 0
+    assert server.counts["revoked"] > 0
+    assert acme("auth logout").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("auth token acme", "acme auth login acme"),
+        ("auth token acme --account work", "acme auth login acme --account work"),
+        ("auth token acme --account 'a b'", "acme auth login acme --account 'a b'"),
+        ("auth token acme --account=-x", "acme auth login acme --account=-x"),
+        ("auth whoami other", "acme auth login other"),
+        ("auth status other", "acme auth login other"),
+        ("auth status", "acme auth login PROVIDER"),
+    ],
+)
+def test_advice_is_a_command_of_the_program(many: Run, line: str, advice: str) -> None:
+    """Nobody is signed in: status 4, and the program's own command, which exists, as the hint."""
+    told = many(line)
+
+    assert (told.exit_code, told.stdout) == (4, "")
+    assert told.stderr.splitlines()[-1] == f"hint: {advice}"
+    assert many(advice.removeprefix("acme ").replace("PROVIDER", "acme")).exit_code == 0
+
+
+def test_advice_with_one_provider_does_not_name_it(acme: Run) -> None:
+    """The one provider is no argument, so it is none in a hint."""
+    told = acme("auth token --account work")
+
+    assert told.stderr.splitlines()[-1] == "hint: acme auth login --account work"
+    assert acme("auth login --account work").exit_code == 0
+    assert acme("auth whoami --account work").exit_code == 0
+
+
+def test_a_user_who_declines(acme: Run, browser: ScriptedBrowser) -> None:
+    """A refusal has the status of the command, and leaves nobody signed in."""
+    browser.user = "declines"
+
+    assert acme("auth login").exit_code == 5
+    assert acme("auth status").exit_code == 4
+
+
+def test_a_lost_login_shows_in_the_status(
+    acme: Run, service: OAuthService, server: AuthorizationServer
+) -> None:
+    """Where the provider refused to renew, status says so and exits with 4."""
+    acme("auth login")
+    server.misbehave("token", Fault(kind=FaultKind.ERROR, members={"error": "invalid_grant"}))
+    service.refresh_tokens("acme")
+
+    told = acme("auth status")
+    assert told.exit_code == 4
+    assert "token refresh failed" in told.stdout
+
+
+@pytest.mark.parametrize("command", ["token", "login", "status", "whoami", "logout"])
+def test_a_provider_that_nobody_knows(many: Run, command: str) -> None:
+    """An error and a hint, and no traceback."""
+    told = many(f"auth {command} nobody")
+    assert told.exit_code == 1
+    assert [row.partition(":")[0] for row in told.stderr.splitlines()] == ["error", "hint"]
+
+
+def test_scopes_and_no_browser(acme: Run, service: OAuthService, browser: ScriptedBrowser) -> None:
+    """What is asked for arrives: these scopes, and no browser."""
+    assert acme("auth login --no-browser --scope openid --scope extra").exit_code == 0
+    assert len(browser.addresses) == 1, "shown, not opened"
+    assert service.get_tokens("acme").value.scopes == ("openid", "extra")
+
+
+def test_what_a_provider_calls_its_user_is_shown_without_controls(
+    acme: Run, service: OAuthService
+) -> None:
+    """A name cannot paint on the terminal."""
+    acme("auth login")
+    login = service.assembly.conductor.refresh.find("acme", "default")
+    assert login.identity is not None
+    assert login.tokens is not None
+    painted = replace(login.identity, name="ada\x1b[2J")
+    import_tokens(service.assembly.storage, login.config, login.tokens, identity=painted)
+
+    for line in ("auth whoami", "auth status"):
+        assert "\x1b" not in acme(line).stdout
