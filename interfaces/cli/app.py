@@ -35,12 +35,14 @@ class App:
     Attributes:
         options: The global options that were given, wherever they stood.
         environ: The environment.
+        never_asks: Whether another program runs the command, so that nobody may be asked anything.
         tokens_kept_nowhere: Whether tokens came that could be saved in no place at all.
     """
 
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     tokens_kept_nowhere: bool = False
+    never_asks: bool = False
     _terminal: Terminal | None = None
     _assembly: Assembly | None = None
 
@@ -63,7 +65,7 @@ class App:
             self._assembly = Assembly.open(
                 state_dir=self.options.get("state_dir"),
                 config_dir=self.options.get("config_dir"),
-                interactive=terminal.interactive,
+                interactive=terminal.interactive and not self.never_asks,
                 announce=terminal.say,
                 observers=[*observers, LogAlarm(terminal)],
                 environ=self.settings(),

@@ -143,6 +143,44 @@ The client id and secret come from --client-id, from <NAME>_CLIENT_ID and <NAME>
 or from config.toml. Settings are in [providers.NAME]; every field of OAuthProvider is a setting.
 A redirect address without a port uses port 8080, 3000 or 57548; with :0, any free port.
 """
+_CREDENTIALS = """\
+git, kubectl, docker and Bazel ask for a token each time they need one. stayfast setup shows the
+configuration that tells them whom to ask; --write writes it, --undo takes it back to the letter.
+
+  stayfast setup git --provider acme --url https://git.acme.dev
+  stayfast setup kubectl --provider acme         --id-token where the cluster trusts an OpenID provider
+  stayfast setup docker --provider acme --url registry.acme.dev
+  stayfast setup bazel --provider acme --url cache.acme.dev
+
+They then run stayfast credential KIND --provider acme. It asks nobody anything and opens no
+browser; it refreshes the token without a word. If a login is needed, one line on standard error
+says so. No token is sent by http, but to this machine. A refresh token is never handed out.
+
+For curl, which reads the header from its standard input:
+
+  stayfast token acme --format header | curl -H @- https://api.acme.dev/me
+
+For AWS, the ID token becomes a key of a role that trusts the provider. ~/.aws/config has
+credential_process = /home/you/bin/acme-aws, and that program is:
+
+  #!/bin/sh
+  token=$(stayfast credential kubectl --provider acme --id-token | jq -r .status.token) || exit 1
+  aws sts assume-role-with-web-identity --no-sign-request --role-arn arn:aws:iam::123456789012:role/dev \\
+    --role-session-name stayfast --web-identity-token "$token" --query Credentials | jq '. + {Version: 1}'
+
+For Terraform and OpenTofu, ~/.terraformrc has credentials_helper "stayfast" { args = [] }, and
+~/.terraform.d/plugins/terraform-credentials-stayfast is:
+
+  #!/bin/sh
+  [ "$1" = get ] || exit 0
+  token=$(stayfast token acme) && printf '{"token":"%s"}\\n' "$token"
+
+For pip (--keyring-provider subprocess) and uv (--keyring-provider subprocess), with an index such as
+https://oauth2accesstoken@pypi.acme.dev/simple, a program keyring that is first in PATH is:
+
+  #!/bin/sh
+  [ "$1" = get ] && exec stayfast token acme
+"""
 
 
 def _installed() -> list[str]:
@@ -188,6 +226,7 @@ def _machine() -> str:
 
 TOPICS: Final = {
     "audit": lambda: _AUDIT,
+    "credentials": lambda: _CREDENTIALS,
     "environment": lambda: _ENVIRONMENT,
     "exit-codes": lambda: _EXIT_CODES,
     "files": lambda: _FILES,

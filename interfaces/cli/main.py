@@ -16,6 +16,7 @@ from ...storage.host import app_version
 from .app import App, global_options
 from .commands.account import account, whoami
 from .commands.audit import audit
+from .commands.credential import credential
 from .commands.demo import demo
 from .commands.diagram import diagram
 from .commands.login import cancel, login, resume
@@ -79,6 +80,7 @@ for _command in (
     refresh,
     logout,
     execute,
+    credential,
     provider,
     audit,
     store,

@@ -1,0 +1,235 @@
+"""What git, kubectl, docker and Bazel ask a credential helper, and how each wants the answer.
+
+Every function here takes what the program said and gives what it is to get; none reads or prints.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+from ...engine.audit.events import rfc3339
+from ...engine.errors import ConfigInvalid, StayfastError
+from ...engine.hints import Hint
+
+KUBERNETES_VERSIONS: Final = (
+    "client.authentication.k8s.io/v1",
+    "client.authentication.k8s.io/v1beta1",
+)
+DOCKER_NOT_FOUND: Final = "credentials not found in native keychain"
+"""What docker compares the answer with, to go on without credentials."""
+DOCKER_NO_SERVER: Final = "no credentials server URL"
+DOCKER_NO_USER: Final = "no credentials username"
+_LINE_LIMIT: Final = 65_535  # octets; git has the same
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is handed out.
+
+    Attributes:
+        text: The access token, or the ID token.
+        expires_at: POSIX seconds, if that is known.
+    """
+
+    text: str
+    expires_at: float | None
+
+
+class NotAsked(StayfastError):
+    """The program said something that its own protocol does not have."""
+
+    code = "USAGE"
+    exit_code = 2
+
+
+# git: lines of key=value, see gitcredentials(7) and git-credential(1)
+
+
+def git_question(text: str) -> dict[str, list[str]]:
+    """The attributes that git sent, up to the blank line; a key may come more than once."""
+    found: dict[str, list[str]] = {}
+    for line in text.replace("\r\n", "\n").split("\n"):
+        if not line:
+            break
+        key, equals, value = line.partition("=")
+        if not equals or "\0" in line or len(line.encode()) > _LINE_LIMIT:
+            continue
+        if key.endswith("[]") and not value:
+            found[key] = []
+        elif key.endswith("[]"):
+            found.setdefault(key, []).append(value)
+        else:
+            found[key] = [value]
+    if "url" in found:  # the same, in one line
+        url = urlsplit(found["url"][-1])
+        found["protocol"], found["host"] = [url.scheme], [url.netloc.rpartition("@")[2]]
+    return found
+
+
+def git_answer(question: Mapping[str, Sequence[str]], token: Token, username: str) -> str:
+    """The credential for git: a Bearer header where git and the server know it, else a password.
+
+    The refresh token is never in it: git would hand it to the other helpers, to be stored.
+    """
+    lines: list[str] = []
+    bearer = "authtype" in question.get("capability[]", ()) and _takes_bearer(
+        question.get("wwwauth[]", ())
+    )
+    if bearer:
+        lines += ["capability[]=authtype", "authtype=Bearer", f"credential={token.text}"]
+        lines.append("ephemeral=1")
+    else:
+        given = question.get("username") or [username]
+        lines += [f"username={given[-1]}", f"password={token.text}"]
+    if token.expires_at is not None:
+        lines.append(f"password_expiry_utc={int(token.expires_at)}")
+    return "\n".join(lines)
+
+
+def _takes_bearer(challenges: Sequence[str]) -> bool:
+    """Whether a server that answered with ``challenges`` takes a Bearer header, as far as it says."""
+    return not challenges or any(one.strip().lower().startswith("bearer") for one in challenges)
+
+
+GIT_CAPABILITY: Final = "version 0\ncapability authtype"
+
+# kubectl: an ExecCredential, in one of two versions
+
+
+def kubernetes_version(environ: Mapping[str, str]) -> tuple[str, bool]:
+    """The API version that the client wants, and whether its user may be asked.
+
+    Raises:
+        ConfigInvalid: What it says is not an ExecCredential, or of a version that is not known.
+    """
+    said = environ.get("KUBERNETES_EXEC_INFO")
+    if not said:
+        return KUBERNETES_VERSIONS[1], False  # as older clients, which say nothing
+    try:
+        members = json.loads(said)
+        version = members["apiVersion"]
+        interactive = members.get("spec", {}).get("interactive", False)
+    except (ValueError, RecursionError, LookupError, AttributeError, TypeError):
+        raise ConfigInvalid(
+            "KUBERNETES_EXEC_INFO is not an ExecCredential", hint=Hint("help credentials")
+        ) from None
+    if version not in KUBERNETES_VERSIONS:
+        raise ConfigInvalid(
+            f"the client asks by {str(version)[:60]!r}, which is not known here",
+            hint=Hint.note(f"apiVersion: {KUBERNETES_VERSIONS[0]}"),
+        )
+    return version, interactive is True
+
+
+def kubernetes_answer(version: str, token: Token, *, interactive: bool) -> dict[str, Any]:
+    """The ExecCredential of ``token``."""
+    status: dict[str, Any] = {"token": token.text}
+    if token.expires_at is not None:
+        status["expirationTimestamp"] = rfc3339(token.expires_at, "seconds")
+    spec = {"interactive": interactive}
+    return {"apiVersion": version, "kind": "ExecCredential", "spec": spec, "status": status}
+
+
+# docker: docker-credential-helpers, where errors go to standard output
+
+
+def docker_server(text: str) -> str:
+    """The server that docker names.
+
+    Raises:
+        NotAsked: It names none.
+    """
+    server = text.strip()
+    if not server:
+        raise NotAsked(DOCKER_NO_SERVER, hint=Hint("help credentials"))
+    return server
+
+
+def docker_answer(server: str, token: Token, username: str) -> dict[str, str]:
+    """The credential for ``server``."""
+    return {"ServerURL": server, "Username": username, "Secret": token.text}
+
+
+def docker_stored(text: str) -> None:
+    """Judge what docker wants to be stored.
+
+    Raises:
+        NotAsked: It is no credential.
+    """
+    try:
+        members: object = json.loads(text)
+    except (ValueError, RecursionError):
+        members = None
+    if not isinstance(members, dict):
+        raise NotAsked("the credential to store is not JSON", hint=Hint("help credentials"))
+    given = cast("dict[str, object]", members)
+    if not given.get("ServerURL"):
+        raise NotAsked(DOCKER_NO_SERVER, hint=Hint("help credentials"))
+    if not given.get("Username"):
+        raise NotAsked(DOCKER_NO_USER, hint=Hint("help credentials"))
+
+
+# Bazel: the credential helper of EngFlow's proposal
+
+
+def bazel_address(text: str) -> str:
+    """The address that Bazel is about to ask.
+
+    Raises:
+        NotAsked: It is not said.
+    """
+    try:
+        members: object = json.loads(text)
+    except (ValueError, RecursionError):
+        members = None
+    uri = cast("dict[str, object]", members).get("uri") if isinstance(members, dict) else None
+    if not isinstance(uri, str) or not uri:
+        raise NotAsked("the request names no uri", hint=Hint("help credentials"))
+    return uri
+
+
+def bazel_answer(token: Token | None) -> dict[str, Any]:
+    """The headers for Bazel; none where there is no token for that address."""
+    if token is None:
+        return {"headers": {}}
+    answer: dict[str, Any] = {"headers": {"Authorization": [f"Bearer {token.text}"]}}
+    if token.expires_at is not None:
+        answer["expires"] = rfc3339(token.expires_at, "seconds")
+    return answer
+
+
+# where a token may go
+
+
+def host_of(server: str) -> str:
+    """The host, with the port if one is named, of an address or of a bare name."""
+    split = urlsplit(server if "://" in server else f"//{server}")
+    return split.netloc.rpartition("@")[2].lower()
+
+
+def may_have_it(scheme: str, host: str, allowed: Sequence[str]) -> bool:
+    """Whether a token may be sent to ``host`` by ``scheme``.
+
+    Args:
+        scheme: ``https``, or ``http`` on this machine: elsewhere everybody on the way reads it.
+        host: The host, with its port if one is named.
+        allowed: The hosts that the user named; empty if any.
+    """
+    name = urlsplit(f"//{host}").hostname or ""
+    if scheme != "https" and not (scheme == "http" and _is_here(name)):
+        return False
+    return not allowed or host.lower() in {host_of(one) for one in allowed}
+
+
+def _is_here(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
