@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from ..engine.errors import ConfigMissing
+from ..engine.errors import ConfigInvalid, ConfigMissing, StorageError
 from ..engine.flows.dependencies import Dependencies
 from ..engine.flows.ledger import Ledger
 from ..engine.flows.logins import Conductor
@@ -22,7 +24,8 @@ from ..engine.oauth.client_authentication import certificate_of, require_authent
 from ..engine.oauth.login_wishes import LoginWishes, wishing
 from ..engine.oauth.metadata import apply_metadata, discover
 from ..storage import TokenStorageAdapter, open_storage
-from ..storage.host import SystemClock, SystemRandomness, origin
+from ..storage.capabilities import capabilities_of
+from ..storage.host import CLOCK, SystemClock, SystemRandomness, origin
 from ..storage.paths import THE_COMMAND, absolute
 from ..storage.paths import config_dir as default_config_dir
 from ..storage.private_file import CONFIG_VARIABLE
@@ -54,6 +57,23 @@ def _of_the_program(record: logging.LogRecord) -> bool:
 
 logging.getLogger("transitions.core").addFilter(_of_the_program)
 
+_RETENTION: Final = "STAYFAST_RETENTION"
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_OFTEN_ENOUGH: Final = 3600.0
+_AT_A_TIME: Final = 20
+
+
+def _retention(environ: Mapping[str, str]) -> float | None:
+    given = environ.get(_RETENTION, "").strip()
+    if not given:
+        return None
+    found = re.fullmatch(r"([0-9]{1,6})([smhd])", given)
+    if found is None:
+        raise ConfigInvalid(
+            f"{_RETENTION} is not a duration: {given[:40]!r}", hint=f"export {_RETENTION}=30d"
+        )
+    return float(int(found[1]) * _SECONDS[found[2]])
+
 
 class Assembly:
     """One storage, one set of providers, and the conductor that works with them.
@@ -66,6 +86,7 @@ class Assembly:
         environ: The environment, as the program sees it.
         conductor: Moves logins through the table.
         sinks: Where the audit log goes.
+        retention: How long logins that are over are kept, seconds; ``None``: until somebody purges.
     """
 
     def __init__(
@@ -86,7 +107,9 @@ class Assembly:
         """
         self.storage = storage
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
+        self.retention = _retention(self.environ)
         self.sinks: Sequence[AuditObserver] = ()
+        self._tidy_at = 0.0
         self.catalogue = catalogue
         self.http: Http = http or RequestsHttp()
         self.clock: Clock = clock or SystemClock()
@@ -255,6 +278,41 @@ class Assembly:
         """
         conductor = self.conductor
         return choose(conductor.summaries(), None) if typed is None else conductor.named(typed)
+
+    def tidy(self) -> None:
+        """Purge, where ``STAYFAST_RETENTION`` says how long to keep what is over; at most once an hour.
+
+        No login waits long for it, or fails because of it.
+        """
+        now = CLOCK.monotonic()
+        if self.retention is None or now < self._tidy_at:
+            return
+        if capabilities_of(self.storage).upkeep is None:  # it keeps none
+            return
+        self._tidy_at = now + _OFTEN_ENOUGH
+        with suppress(StorageError):
+            self.purge(self.retention, most=_AT_A_TIME)
+
+    def purge(self, older_than: float, *, most: int | None = None) -> tuple[int, int]:
+        """End abandoned logins, and remove those that have been over for ``older_than`` seconds.
+
+        Gives how many were ended, and how many were removed.
+
+        Args:
+            older_than: Seconds.
+            most: How many are ended; all of them if not given.
+
+        Raises:
+            StorageError: They cannot be removed: the storage keeps none, or this user may not.
+        """
+        upkeep = capabilities_of(self.storage).upkeep
+        if upkeep is None:
+            raise ConfigInvalid(f"{self.storage.description} keeps no logins that are over")
+        ended = self.conductor.end_overdue(most)
+        removed = upkeep.purge(self.clock.now() - older_than)
+        for sink in self.sinks:
+            sink.observe([], None)  # the records of this
+        return ended, removed
 
     def open_logins(self) -> list[Summary]:
         """The pending logins: they wait for their user or for tokens."""

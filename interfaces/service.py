@@ -345,6 +345,7 @@ class OAuthService:
             **wishes,
         )
         transport = self._maker(SilentConversation(), open_browser=False).make(via)
+        assembly.tidy()
         return assembly.conductor.start(
             config, transport, account=account, timeout=timeout, replaces=replace
         )

@@ -98,6 +98,13 @@ class Upkeep(Protocol):
         """Seal everything under a new root key, which is kept where ``kind`` says."""
         ...
 
+    def purge(self, before: float) -> int:
+        """Remove the logins that ended before ``before``, POSIX seconds; gives how many.
+
+        They hold no secret, and what is known of them is in the audit log.
+        """
+        ...
+
 
 class VaultUpkeep(Upkeep, Protocol):
     """A vault in a directory of this machine."""

@@ -56,6 +56,9 @@ SET_ASIDE: Final = "set_aside"
 GONE: Final = "gone"
 """The detail of a ``storage.changed``: a login was missing from the vault."""
 
+PURGED: Final = "purged="
+"""The beginning of the detail of a ``storage.changed``: so many logins that were over were removed."""
+
 
 class Outcome(StrEnum):
     """The outcome of an action."""

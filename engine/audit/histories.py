@@ -71,6 +71,7 @@ class Histories:
         self.logins: dict[str, LastTransition] = {}
         self._from_the_start = from_the_start
         self._gap = -1  # the last record that could not be read
+        self._over: set[str] = set()  # logins that had ended when ended ones were removed
 
     def interrupted(self, seq: int) -> None:
         """Record ``seq`` is unreadable. It may be a transition of any login."""
@@ -80,6 +81,12 @@ class Histories:
     def end(self, login: str) -> None:
         """Forget ``login``: a record says that it left the vault."""
         self.logins.pop(login, None)
+
+    def purged(self) -> None:
+        """Logins that are over by now may have been removed: a record says so."""
+        self._over.update(
+            login for login, last in self.logins.items() if last.state == State.IDLE.value
+        )
 
     def take(self, seq: int, transition: Transition) -> None:
         """Follow one transition, and add a finding if it was not possible."""
@@ -166,6 +173,8 @@ class Histories:
         """
         for login, last in self.logins.items():
             held = present.get(login)
+            if held is None and login in self._over and last.state == State.IDLE.value:
+                continue
             if held is None:
                 self._differs(FindingCode.VANISHED, login, last, "is not in the vault")
             elif held != (last.version, last.state) and (

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from .events import (
     GONE,
+    PURGED,
     SECTION,
     SET_ASIDE,
     NotAnEvent,
@@ -178,8 +179,10 @@ class ChainWalk:
 
     def _storage_changed(self, text: bytes) -> None:
         members = members_of_text(text)
-        login = members.get("login")
-        if members.get("detail") in {SET_ASIDE, GONE} and isinstance(login, str):
+        login, detail = members.get("login"), members.get("detail")
+        if isinstance(detail, str) and detail.startswith(PURGED):
+            self.histories.purged()
+        elif detail in {SET_ASIDE, GONE} and isinstance(login, str):
             self.histories.end(login)
 
     def skip(self, seq: int) -> None:

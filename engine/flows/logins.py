@@ -70,7 +70,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ..errors import (
@@ -112,6 +112,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT: Final = 600.0
 """Seconds a login waits for its user."""
+_FEW: Final = 20  # logins that a look at the store ends at once
 _PATIENCE: Final = 1.0  # seconds; a poll that a dead process had begun is over by then
 
 
@@ -267,14 +268,38 @@ class Conductor:
             return choose(self.summaries(), typed)
         return choose(self._in_time(storage.beginning(wanted)), typed)
 
+    def end_overdue(self, most: int | None = None) -> int:
+        """End logins whose deadline has passed and that no process has in hand; gives how many.
+
+        Args:
+            most: How many are looked at; all of them if not given.
+        """
+        overdue = [one for one in self._dependencies.storage.summaries() if self._overdue(one)]
+        ended = [self._begin.end_overdue(one.id) for one in overdue[:most]]
+        return sum(one is not None and not one.pending for one in ended)
+
     def _in_time(self, logins: Iterable[Summary]) -> list[Summary]:
-        now = self._dependencies.clock.now()
-        found: list[Summary] = []
-        for one in logins:
-            over = one.pending and one.deadline is not None and one.deadline <= now
-            ended = self._begin.end_overdue(one.id) if over else None
-            found.append(ended.summary() if ended else one)
+        """``logins`` as they are by now: those whose deadline has passed are over.
+
+        A few are ended for good. In a store with many of them, a look at it must not write for each:
+        whoever meets one later ends it, and so does :meth:`end_overdue`.
+        """
+        found = list(logins)
+        overdue = [place for place, one in enumerate(found) if self._overdue(one)]
+        for place in overdue:
+            one = found[place]
+            if len(overdue) > _FEW:
+                found[place] = replace(
+                    one, state=State.IDLE, reason=Reason.DEADLINE_PASSED.value, deadline=None
+                )
+                continue
+            ended = self._begin.end_overdue(one.id)
+            found[place] = ended.summary() if ended else one
         return found
+
+    def _overdue(self, one: Summary) -> bool:
+        now = self._dependencies.clock.now()
+        return one.pending and one.deadline is not None and one.deadline <= now
 
     # --- go on -----------------------------------------------------------------------------------
 

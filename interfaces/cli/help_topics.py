@@ -25,6 +25,8 @@ STAYFAST_KEY_COMMAND   a command that prints the key of a vault sealed with its 
 STAYFAST_KEYRING       a keyring back end to use, as module:Class
 STAYFAST_COURIER       auto, fork, spawn or inline: which process sends a request whose answer
                        must not be lost (see storage)
+STAYFAST_RETENTION     how long a login that is over is kept, such as 30d; used by
+                       `stayfast store purge`, and once an hour by programs that sign in
 STAYFAST_VIA           auto, loopback, manual, device, or an installed transport
 STAYFAST_TOKEN         a token to use instead of any stored login; a warning names it
 STAYFAST_AUDIT         where the audit log goes: file (the default), stderr, syslog, journald,

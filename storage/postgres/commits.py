@@ -20,6 +20,7 @@ from ...engine.hints import Hint
 from ..audit.rows import append_event, append_text
 from ..audit.segments import prune, set_aside
 from ..host import CLOCK
+from ..vault.ended import remove_ended
 from ..vault.entries import write_entry
 from ..vault.integrity import keep_head, read_head
 from ..vault.login_rows import put_login, put_record
@@ -157,6 +158,19 @@ class Commits:
 
         self._written(keys, write)
         return removed[0] if removed else None
+
+    def purge(self, keys: Keys, before: float) -> int:
+        """Remove a batch of logins that ended before ``before``; gives how many."""
+        removed = [0]
+
+        def write(connection: Connection, database: Executor, head: Head) -> _Written:
+            del connection
+            done = remove_ended(database, keys, head, before)
+            removed[0] = done[1] if done else 0  # the transaction may be done anew
+            return (done[0], [done[2]]) if done else (head, [])
+
+        self._written(keys, write)
+        return removed[0]
 
     def mend(self, keys: Keys) -> list[Mended]:
         """Set aside what does not open; see :func:`stayfast.storage.vault.repair.mend`."""

@@ -21,6 +21,9 @@ GRANT USAGE ON SEQUENCE {schema}.fence TO {role};
 """
 """All rights of a role that only uses the tables. None of them lets it rewrite the audit log."""
 
+GRANTS_TO_PURGE: Final = "GRANT DELETE ON {schema}.login TO {role};"
+"""What such a role needs besides to remove logins that are over (``STAYFAST_RETENTION``)."""
+
 
 def is_address(choice: str) -> bool:
     """Whether ``choice``, the value of ``STAYFAST_STORE``, is the address of a database."""

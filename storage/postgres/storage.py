@@ -299,14 +299,14 @@ class PostgresStorage:
         )
 
     def _keyed(self, work: Callable[[Keys], T]) -> T:
-        """``work`` with the keys; once more if another process has changed the root key meanwhile."""
-        keys = self._opener.keys()
-        try:
-            return work(keys)
-        except Damaged:  # nothing opens under a key that is no longer the one
-            if not self._opener.superseded(keys):
-                raise
-        return work(self._opener.keys())
+        """``work`` with the keys; again if another process has changed the root key meanwhile."""
+        while True:
+            keys = self._opener.keys()
+            try:
+                return work(keys)
+            except Damaged:  # nothing opens under a key that is no longer the one
+                if not self._opener.superseded(keys):
+                    raise
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -356,6 +356,16 @@ class PostgresStorage:
         return self._reading(
             lambda database, keys: database_info_of(database, keys, header, self._address)
         )
+
+    def purge(self, before: float) -> int:
+        """See :meth:`stayfast.storage.capabilities.Upkeep.purge`.
+
+        The user needs a right that others lack: ``DELETE`` on ``login``.
+        """
+        removed = 0
+        while batch := self._keyed(lambda keys: self._commits.purge(keys, before)):
+            removed += batch
+        return removed
 
     def mend(self, *, without_key: bool = False) -> list[Mended]:
         """Set aside what does not open. Nothing is deleted, and the other logins work again.

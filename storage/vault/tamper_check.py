@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from ...engine.audit.events import GONE, SET_ASIDE, NotAnEvent, members_of_text
+from ...engine.audit.events import GONE, PURGED, SET_ASIDE, NotAnEvent, members_of_text
 from ...engine.errors import Damaged
+from ...engine.table import State
 from ..audit.rows import check_chain
 from .integrity import check_rows, compare_rows, read_head, rows_of
 from .sqlite_errors import translated
@@ -171,16 +172,24 @@ def last_saved(connection: Database, keys: Keys, first: int) -> dict[str, int] |
     ``None`` if a record does not open. Reads the whole log, about 20 µs an event.
     """
     last: dict[str, int] = {}
+    over: set[str] = set()
     try:
         for seq, sealed in connection.execute(
             "SELECT seq, body FROM audit WHERE seq >= ? ORDER BY seq", (first,)
         ):
             members = members_of_text(keys.open_event(seq, sealed))
             login, version = members.get("login"), members.get("version")
+            detail = members.get("detail")
             if isinstance(login, str) and isinstance(version, int):
                 last[login] = version
-            elif isinstance(login, str) and members.get("detail") in {SET_ASIDE, GONE}:
+                if members.get("to") == State.IDLE.value:
+                    over.add(login)
+            elif isinstance(login, str) and detail in {SET_ASIDE, GONE}:
                 last.pop(login, None)
+            elif isinstance(detail, str) and detail.startswith(PURGED):
+                for ended in over:  # nothing is known of a login that may have been removed
+                    last.pop(ended, None)
+                over.clear()
     except (Damaged, NotAnEvent, TypeError, AttributeError):
         return None
     return last

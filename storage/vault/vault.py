@@ -68,7 +68,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -93,6 +93,7 @@ from ..keys.slots import KeyMissing
 from ..locks import ChangePolling, held, locked, sweep
 from ..private_file import ensure_directory
 from .connection import VaultConnection
+from .ended import remove_ended
 from .entries import TABLE as ENTRY_TABLE
 from .entries import every_entry, has_entries, read_entry, write_entry
 from .file import DATABASE, open_secret, row_by_alias, row_by_id, scan_for_alias
@@ -134,6 +135,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _HELP: Final = Hint("store mend")
 _CHECKED_AT_ONCE: Final = 512  # rows up to which a new login waits for all of them to be compared
+
+
+class _NothingToDo(Exception):
+    """A transaction is rolled back, for there is nothing to change."""
 
 
 class Vault:
@@ -647,6 +652,19 @@ class Vault:
             head, shown = go_forward_secure(connection, keys, head)
             keep_head(connection, keys, head)
         return shown
+
+    def purge(self, before: float) -> int:
+        """See :meth:`stayfast.storage.capabilities.Upkeep.purge`."""
+        removed = 0
+        with suppress(_NothingToDo):
+            while self.exists():
+                with self._changing() as (connection, keys, head, _):
+                    done = remove_ended(connection, keys, head, before)
+                    if done is None:
+                        raise _NothingToDo  # rolls back: no generation is counted
+                    keep_head(connection, keys, done[0])
+                removed += done[1]
+        return removed
 
     def prune(self, before: float) -> Pruned | None:
         """Remove what was recorded before ``before``, POSIX seconds; ``None`` if there is nothing.

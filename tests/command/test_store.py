@@ -221,3 +221,16 @@ def test_a_read_only_home_still_answers(world: World) -> None:
             pytest.skip("mounting is not permitted here")
         assert done.returncode == 0, done.stderr
         assert expected in {None, done.stdout}
+
+
+def test_logins_that_are_over_are_removed(world: World) -> None:
+    """After the time that is said in the option, or once for all; else nothing goes."""
+    started = world.run("login", "demo", "--start", "--via", "manual", "--json")
+    assert world.run("cancel", started.json["login"]).code == 0
+    unsaid = world.run("store", "purge")
+    assert (unsaid.code, "--older-than" in unsaid.err) == (2, True) or unsaid.code == 1
+    assert world.run("store", "purge", "--older-than", "1d", "--json").json["removed"] == 0
+    done = world.run("store", "purge", "--json", env={"STAYFAST_RETENTION": "0s"})
+    assert (done.json["ended"], done.json["removed"]) == (0, 1)
+    assert world.run("audit", "verify").code == 0
+    assert world.run("store", "info", "--json").json["logins"] == 0

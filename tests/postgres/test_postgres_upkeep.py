@@ -6,12 +6,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from conductors import conductor_over
+from instant import InstantTransport, ManualClock
+from logins import CONFIG
 from postgres_server import Host, PostgresServer
 from stayfast.engine.audit.findings import CHAIN, Finding
 from stayfast.engine.errors import Damaged, StorageError
 from stayfast.engine.record import account_alias
 from stayfast.engine.table import State
 from stayfast.storage.postgres import PostgresStorage
+from stayfast.storage.postgres.driver import GRANTS_TO_PURGE
 from stayfast.testing.storage_contract import finished, further, pending, saved
 
 
@@ -162,3 +166,32 @@ def test_the_key_and_the_tables_are_their_owners(
     assert host().about().epoch == 1
     assert before[0] in [path.name for path in (tmp_path / "config").glob("*.key")]
     storage.close()
+
+
+def test_logins_that_are_over_go(
+    host: Host, user: str, server: PostgresServer, database: str, tmp_path: Path
+) -> None:
+    """By the owner of the tables, or a role that was given that right; the log is still proved."""
+    clock = ManualClock()
+    conductor = conductor_over(host(), clock=clock)
+    transport = InstantTransport(lambda _url: [])
+    over, waiting = (conductor.start(CONFIG, transport).login_id for _ in range(2))
+    conductor.cancel(over)
+    clock.time += 100
+    settings = {
+        "config_dir": str(tmp_path / "config"),
+        "state_dir": str(tmp_path / "o"),
+        "environ": {},
+    }
+    restricted = PostgresStorage(server.url(database, user=user), **settings)
+    with pytest.raises(StorageError):
+        restricted.purge(clock.now())
+    for grant in GRANTS_TO_PURGE.format(schema="stayfast", role=user).splitlines():
+        server.execute(database, grant)
+    assert restricted.purge(clock.now()) == 1
+    assert restricted.purge(clock.now()) == 0
+    restricted.close()
+    storage = host()
+    assert [one.id for one in storage.summaries()] == [waiting]
+    assert storage.problems() == []
+    assert storage.verify().findings == []

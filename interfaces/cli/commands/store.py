@@ -21,7 +21,7 @@ from ....storage.vault.info import DatabaseInfo
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
 from ..app import App, takes_app
-from ..terminal.formatting import timestamp
+from ..terminal.formatting import Duration, timestamp
 
 if TYPE_CHECKING:
     from ....engine.ports import Storage
@@ -141,6 +141,38 @@ def rekey(app: App, *, kind: str | None) -> None:
     if vault and wanted not in {None, "auto", vault.description.partition(":")[0]}:
         app.terminal.say(f"STAYFAST_STORE still names {wanted}", mark="warn")
         app.terminal.suggest("unset STAYFAST_STORE")
+
+
+@store.command("purge")
+@click.option(
+    "--older-than",
+    "age",
+    type=Duration(),
+    default=None,
+    metavar="AGE",
+    help="How long they have been over, such as 30d; by default STAYFAST_RETENTION.",
+)
+@takes_app
+def purge(app: App, *, age: float | None) -> None:
+    """Remove logins that are over: declined, abandoned, replaced or signed out.
+
+    A login that nobody finished in time is ended first. The audit log keeps what is known of them, and
+    can still be verified. No tokens are touched.
+    """
+    retention = app.assembly().retention
+    kept = age if age is not None else retention
+    if kept is None:
+        raise ConfigInvalid(
+            "it is not said how long a login that is over is kept",
+            hint=Hint("store purge", None, "--older-than", "30d"),
+        )
+    ended, removed = app.assembly().purge(kept)
+    if app.terminal.json:
+        app.terminal.answer_json("purged/1", {"ended": ended, "removed": removed})
+        return
+    app.terminal.say(
+        f"ended {ended} abandoned logins, and removed {removed} that were over", mark="good"
+    )
 
 
 @store.command("migrate")
