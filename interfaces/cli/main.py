@@ -22,6 +22,7 @@ from .commands.diagram import diagram
 from .commands.login import cancel, login, resume
 from .commands.provider import provider
 from .commands.segments import forward_secure, prune, set_aside
+from .commands.setup import setup
 from .commands.status import list_logins, status
 from .commands.store import store
 from .commands.token import execute, logout, refresh, token
@@ -81,6 +82,7 @@ for _command in (
     logout,
     execute,
     credential,
+    setup,
     provider,
     audit,
     store,

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from command import Done, World
+from command import World
 from stayfast.engine.record import Identity, Login
 from stayfast.engine.table import State
 from stayfast.testing.storage_contract import finished, saved
@@ -175,10 +175,6 @@ def test_an_account_that_needs_its_user_can_be_renamed(world: World, state: Stat
     assert world.run("account", "rename", "demo", "work", "job").code == 0
     (login,) = world.run("status", "demo", "--account", "job", "--json").json["logins"]
     assert (login["account"], login["state"]) == ("job", state.value)
-
-
-def _lines(done: Done) -> list[list[str]]:
-    return [line.split() for line in done.out.splitlines()]
 
 
 def test_accounts_are_shown_by_the_names_that_people_know(world: World) -> None:
