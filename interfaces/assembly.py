@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from ..engine.errors import ConfigInvalid, ConfigMissing, StorageError
+from ..engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, StorageError
 from ..engine.flows.dependencies import Dependencies
 from ..engine.flows.ledger import Ledger
 from ..engine.flows.logins import Conductor
@@ -23,6 +24,7 @@ from ..engine.machine import at_work
 from ..engine.oauth.client_authentication import certificate_of, require_authentication
 from ..engine.oauth.login_wishes import LoginWishes, wishing
 from ..engine.oauth.metadata import apply_metadata, discover
+from ..engine.oauth.resource_discovery import step_up
 from ..storage import TokenStorageAdapter, open_storage
 from ..storage.capabilities import capabilities_of
 from ..storage.host import CLOCK, SystemClock, SystemRandomness, origin
@@ -35,12 +37,15 @@ from .audit.choice import AuditObserver, audit_sinks
 from .audit.file import AuditFile
 from .catalogue import SHIPPED, Catalogue
 from .client_files import require_certificate
+from .clients import DOCUMENT_VARIABLE, Clients
 from .couriers import EventForwarder, choose_courier
 from .http import RequestsHttp
+from .resource_logins import ResourceLogins, is_address
 
 if TYPE_CHECKING:
     from ..engine.flows.job import Courier
     from ..engine.oauth.provider import OAuthConfig, OAuthProvider
+    from ..engine.oauth.www_authenticate import AuthChallenge
     from ..engine.ports import Clock, Http, Observer, Storage
     from ..engine.record import Summary
     from ..storage import TokenStorageProtocol
@@ -215,7 +220,8 @@ class Assembly:
         """The provider of that name with its client, endpoints discovered where they are missing.
 
         Args:
-            provider: A name of the catalogue or of the user's file.
+            provider: A name of the catalogue or of the user's file; or the address of a protected
+                resource, such as an MCP server, or of an issuer.
             client_id: Instead of the configured one.
             client_secret: Instead of the configured one.
             scopes: Instead of the configured ones; one text is split at its blanks.
@@ -229,14 +235,62 @@ class Assembly:
             ConfigInvalid: A wish cannot be sent.
             NetworkError, ProviderError: The issuer's metadata cannot be read.
         """
+        if isinstance(scopes, str):
+            scopes = scopes.split()
+        if is_address(provider):
+            config = self.resource_logins.config(
+                provider,
+                client_id=client_id,
+                client_secret=client_secret,
+                scopes=scopes,
+                via=via,
+                redirect_uri=redirect_uri,
+            )
+            return self.wished(config, wishes)
         config = self.catalogue.lookup(provider, client_id=client_id, client_secret=client_secret)
         changed: dict[str, Any] = {}
         if scopes is not None:
-            changed["scopes"] = tuple(scopes.split() if isinstance(scopes, str) else scopes)
+            changed["scopes"] = tuple(scopes)
         if redirect_uri is not None:
             changed["redirect_uri"] = redirect_uri
             changed["redirect_per_issuer"] = False  # the caller registered exactly this address
         return self.discovered(wishing(replace(config, **changed), wishes), via=via)
+
+    @cached_property
+    def resource_logins(self) -> ResourceLogins:
+        """Makes configurations from addresses."""
+        return ResourceLogins(
+            Clients(self.storage, self.catalogue, self.http, self.clock),
+            self.http,
+            find=self.conductor.refresh.find,
+            discovered=lambda config, via: self.discovered(config, via=via),
+            document=self.environ.get(DOCUMENT_VARIABLE, "").strip() or None,
+        )
+
+    def stepped_up(
+        self, provider: str, account: str, challenge: AuthChallenge
+    ) -> tuple[str, ...] | None:
+        """The scopes with which a new login answers ``challenge``: those of before, and its own.
+
+        ``None`` where nobody is signed in, or where it asks for none.
+        """
+        try:
+            before = self.conductor.refresh.find(provider, account)
+        except AuthRequired:
+            return None
+        granted = before.tokens.scopes if before.tokens else ()
+        return step_up(before.config.scopes, challenge, granted) if challenge.scopes else None
+
+    def wished(self, config: OAuthConfig, wishes: LoginWishes) -> OAuthConfig:
+        """``config`` with ``wishes``, once its client can prove itself.
+
+        Raises:
+            ConfigMissing, ConfigInvalid: A key or a certificate is absent or cannot be used, or a
+                wish cannot be sent.
+        """
+        config = wishing(config, wishes)
+        self._require_proofs(config)
+        return config
 
     def discovered(self, config: OAuthConfig, *, via: str = "auto") -> OAuthConfig:
         """``config``, completed by the endpoints that its issuer publishes.

@@ -26,6 +26,7 @@ from ..storage.paths import THE_COMMAND
 from ..storage.paths import state_dir as default_state_dir
 from ..storage.program import require_name
 from .assembly import Assembly
+from .resource_logins import is_address
 from .signed_in import AuthStatus, SignedIn, status_of
 from .transport_maker import LineConversation, SilentConversation, TransportMaker
 from .words import Words
@@ -220,7 +221,8 @@ class OAuthService:
         Failures: ``NOT_FOUND`` (no such provider), ``STORAGE_…``.
         """
         assembly = self.assembly
-        assembly.catalogue.provider(service)
+        if not is_address(service):
+            assembly.catalogue.provider(service)
         refresh = assembly.conductor.refresh
         try:
             login = refresh.observe(refresh.find(service, account)).summary()

@@ -103,8 +103,6 @@ class Endpoints:
             return Reply(200, self._metadata())
         if name == "jwks":
             return Reply(200, self.server.published_keys())
-        if method == "POST" and name == "par":
-            return self._push(request, members)
         if name == "authorize":
             asked = self._pushed(method, members)
             if asked is None:
@@ -114,9 +112,19 @@ class Endpoints:
             return self._device(method, members)
         if name in {"userinfo", "me"}:
             return self._protected(headers)
-        if method == "POST" and name == "token":
+        if method == "POST":
+            return self._posted(name, request, members)
+        return Reply(404, {"error": "not_found"})
+
+    def _posted(self, name: str, request: Request, members: dict[str, str]) -> Reply:
+        """The answer to what only a program asks."""
+        if name == "par":
+            return self._push(request, members)
+        if name == "token":
             return _reply(self._core.create_token_response(request))
-        if method == "POST" and name in _ENDPOINTS:
+        if name == "register" and self.server.settings.registration:
+            return Reply(201, self.server.state.register(members))
+        if name in _ENDPOINTS:
             return _reply(self._core.create_endpoint_response(_ENDPOINTS[name], request))
         return Reply(404, {"error": "not_found"})
 
@@ -148,7 +156,12 @@ class Endpoints:
 
     def _metadata(self) -> dict[str, Any]:
         issuer, settings = self.server.issuer, self.server.settings
-        return {
+        offered: dict[str, Any] = {"client_id_metadata_document_supported": settings.documents}
+        if settings.registration:
+            offered["registration_endpoint"] = f"{issuer}/register"
+        if settings.scopes:
+            offered["scopes_supported"] = list(settings.scopes)
+        return offered | {
             "issuer": issuer,
             "authorization_endpoint": f"{issuer}/authorize",
             "token_endpoint": f"{issuer}/token",

@@ -43,7 +43,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
         if self.headers.get("Content-Type", "").startswith("application/json"):
-            members = {name: str(value) for name, value in json.loads(body).items()}
+            members = {
+                name: value if isinstance(value, str) else json.dumps(value)
+                for name, value in json.loads(body).items()
+            }
         else:
             members = _members(body)
         self._serve(members)

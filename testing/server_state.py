@@ -5,6 +5,7 @@ Authlib calls the methods of these classes by name (``get_scope``, ``check_clien
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 from collections import Counter
@@ -214,6 +215,10 @@ class Settings:
         rotate: Whether a refresh token can be used only once. A second use revokes its family.
         pkce_methods: ``code_challenge_methods_supported`` of the metadata.
         send_iss: Whether callbacks carry ``iss``; the metadata announce it.
+        registration: Whether clients may register themselves (RFC 7591).
+        documents: ``client_id_metadata_document_supported``. A document is not fetched: its client
+            is one of the server's.
+        scopes: ``scopes_supported`` of the metadata.
         auth_methods: ``token_endpoint_auth_methods_supported`` of the metadata.
         assertion_algorithms: ``token_endpoint_auth_signing_alg_values_supported``.
         par_required: Whether it takes pushed authorization requests only (RFC 9126 §5).
@@ -226,6 +231,9 @@ class Settings:
     rotate: bool = True
     pkce_methods: tuple[str, ...] = ("S256",)
     send_iss: bool = True
+    registration: bool = False
+    documents: bool = False
+    scopes: tuple[str, ...] = ()
     auth_methods: tuple[str, ...] = (
         *("none", "client_secret_basic", "client_secret_post"),
         *("client_secret_jwt", "private_key_jwt"),
@@ -251,6 +259,25 @@ class ServerState:
         """Pushed authorization requests by name, each until it ends."""
         self.spent: set[str] = set()
         """The ``jti`` of every signed request: each is taken once."""
+
+    def register(self, members: Mapping[str, str]) -> dict[str, Any]:
+        """A new client with what ``members`` ask for (RFC 7591 §3.2.1); lists are in JSON."""
+        method = members.get("token_endpoint_auth_method", "client_secret_basic")
+        client = Client(
+            f"client-{secrets.token_hex(4)}",
+            "" if method == "none" else secrets.token_urlsafe(24),
+            tuple(json.loads(members["redirect_uris"])),
+        )
+        self.clients[client.client_id] = client
+        asked = {name: members[name] for name in ("scope", "client_name") if name in members}
+        secret = {"client_secret": client.client_secret, "client_secret_expires_at": 0}
+        return {
+            "client_id": client.client_id,
+            "redirect_uris": list(client.redirect_uris),
+            "token_endpoint_auth_method": method,
+            **asked,
+            **(secret if client.client_secret else {}),
+        }
 
     def by_access_token(self, token: str) -> IssuedToken | None:
         """The response with the access token ``token``, or ``None``."""

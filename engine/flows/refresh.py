@@ -16,6 +16,7 @@ from ..errors import (
 )
 from ..hints import Hint
 from ..lifetime import eagerness, serves
+from ..oauth.protected_resource import other_spelling
 from ..oauth.provider_response import LONGEST_WAIT
 from ..oauth.tokens import DEFAULT_BUFFER
 from ..reasons import Reason
@@ -49,7 +50,10 @@ class Refresh:
         Raises:
             AuthRequired: Nobody is signed in with that account.
         """
-        login = self._dependencies.storage.find(account_alias(provider, account))
+        storage = self._dependencies.storage
+        login = storage.find(account_alias(provider, account))
+        if login is None and (spelt := other_spelling(provider)) is not None:
+            login = storage.find(account_alias(spelt, account))
         if login is None or login.tokens is None:
             raise AuthRequired(
                 f"not signed in to {provider}", hint=Hint("login", provider, account=account)

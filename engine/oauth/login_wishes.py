@@ -20,6 +20,8 @@ from .settings_check import require_sendable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .www_authenticate import AuthChallenge
+
 P = TypeVar("P", bound=OAuthConfig)
 
 
@@ -96,6 +98,22 @@ def wishing(config: P, wishes: LoginWishes) -> P:
     wished = replace(config, **changed)
     require_sendable(wished)
     return wished
+
+
+def challenged(wishes: LoginWishes, challenge: AuthChallenge | None) -> LoginWishes:
+    """``wishes`` with what ``challenge`` says of how the user must have signed in (RFC 9470 §4).
+
+    What the caller wishes stays. An age goes with every such challenge that names one, because the
+    server would answer the present sign-in again.
+    """
+    if challenge is None:
+        return wishes
+    merged: LoginWishes = {**wishes}
+    if challenge.acr_values and merged.get("acr_values") is None:
+        merged["acr_values"] = challenge.acr_values
+    if challenge.max_age is not None and merged.get("max_age") is None:
+        merged["max_age"] = challenge.max_age
+    return merged
 
 
 def _text(name: str, value: object) -> str:

@@ -77,6 +77,15 @@ def canonical_resource(address: str) -> str:
     return urlunsplit((parts.scheme, netloc, path, parts.query, ""))
 
 
+def other_spelling(name: str) -> str | None:
+    """The one spelling of ``name``, if it is an address in another; else ``None``."""
+    try:
+        spelt = canonical_resource(name) if "://" in name else name
+    except ConfigInvalid:
+        return None
+    return spelt if spelt != name else None
+
+
 def origin_of(address: str) -> str:
     """Scheme, host and port of ``address``, as :func:`canonical_resource` writes them."""
     parts = urlsplit(canonical_resource(address))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -83,6 +83,10 @@ class ClientRegistration:
         """The ports of its loopback addresses; ``None`` if one has none, and any port will do."""
         ports = [urlsplit(uri).port for uri in self.redirect_uris]
         return None if None in ports else tuple(port for port in ports if port is not None)
+
+    def without_management(self) -> ClientRegistration:
+        """The same without the address and token by which it could be looked at or changed."""
+        return replace(self, access_token=None, client_uri=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Every member as plain data, secrets included."""

@@ -150,13 +150,14 @@ def _value(header: str, place: int) -> tuple[str, int]:
 
 
 def bearer_challenge(response: HttpResponse) -> AuthChallenge | None:
-    """The challenge of ``response`` that an access token answers; ``None`` if there is none.
+    """The challenge of ``response`` that an access token answers; ``None`` if there is none."""
+    return challenge_for_token(response.headers.get("www-authenticate", ""))
+
+
+def challenge_for_token(header: str) -> AuthChallenge | None:
+    """The challenge in ``header`` that an access token answers; ``None`` if there is none.
 
     ``DPoP`` counts (RFC 9449 §7.1). Of several, one that says where the metadata are.
     """
-    challenges = [
-        one
-        for one in read_challenges(response.headers.get("www-authenticate", ""))
-        if one.scheme in {"bearer", "dpop"}
-    ]
+    challenges = [one for one in read_challenges(header) if one.scheme in {"bearer", "dpop"}]
     return next((one for one in challenges if one.resource_metadata), next(iter(challenges), None))

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
 from ...engine.hints import Hint
+from ...engine.oauth.protected_resource import other_spelling
 from ...engine.oauth.tokens import printable
 from ...storage.paths import absolute, named_directory
 from ..assembly import Assembly
@@ -110,6 +111,14 @@ class App:
                 "STAYFAST_TOKEN has characters that no token may have", hint="unset STAYFAST_TOKEN"
             )
         return given or None
+
+    def known_name(self, typed: str) -> str:
+        """``typed``, or the spelling of that address under which a login is kept."""
+        spelt = other_spelling(typed)
+        if spelt is None:
+            return typed
+        names = {one.provider for one in self.assembly().storage.summaries()}
+        return typed if typed in names or spelt not in names else spelt
 
     def only_provider(self, given: str | None) -> str:
         """The provider the user named, or else the only one with a finished login.
@@ -217,6 +226,8 @@ def takes_app(command: Callable[Concatenate[App, P], T]) -> Callable[..., T]:
             value = kwargs.pop(name)
             if value:
                 app.options[name] = value
+        if isinstance(kwargs.get("provider"), str) and context.command.name != "login":
+            kwargs["provider"] = app.known_name(kwargs["provider"])
         return command(app, *args, **kwargs)
 
     return called

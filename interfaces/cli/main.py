@@ -20,6 +20,7 @@ from .commands.credential import credential
 from .commands.demo import demo
 from .commands.diagram import diagram
 from .commands.login import cancel, login, resume
+from .commands.mcp import client_metadata, mcp
 from .commands.provider import provider
 from .commands.segments import forward_secure, prune, set_aside
 from .commands.setup import setup
@@ -84,6 +85,8 @@ for _command in (
     credential,
     setup,
     provider,
+    mcp,
+    client_metadata,
     audit,
     store,
     diagram,

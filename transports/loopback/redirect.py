@@ -123,6 +123,24 @@ def registered_address(config: OAuthProvider) -> str:
     return f"{path.rstrip('/')}/{own[:_OWN_PART]}{mark}{query}"
 
 
+def addresses_to_register(config: OAuthProvider) -> tuple[str, ...]:
+    """Every redirect address that a login of ``config`` may use, for a registration (RFC 7591 §2).
+
+    A loopback address stands there without a port, for servers that let the port vary (RFC 8252
+    §7.3), and with each port that is tried, for those that compare to the letter.
+
+    Raises:
+        ConfigInvalid: The configured value is not a redirect address.
+    """
+    address = registered_address(config)
+    redirect = parse_redirect(address, tuple(config.ports))
+    if not redirect.addresses:
+        return (address,)
+    with_ports = [redirect.address(port) for port in redirect.ports if port]
+    bare = [] if redirect.names_port else [address.replace(":0/", "/", 1)]
+    return tuple(dict.fromkeys((*bare, *with_ports)))
+
+
 def address_without_listener(config: OAuthConfig) -> str:
     """The redirect address of ``config`` for a login without a listener: its first port is used.
 

@@ -12,22 +12,24 @@ from click.shell_completion import CompletionItem
 
 from ....engine.errors import (
     AuthRequired,
-    ConfigMissing,
+    ConfigInvalid,
     Damaged,
     LoginPending,
     StayfastError,
 )
 from ....engine.flows.logins import DEFAULT_TIMEOUT
 from ....engine.hints import Hint
-from ....engine.oauth.login_wishes import LoginWishes, wishing
-from ....engine.oauth.provider import OAuthConfig, same_client, same_resources
-from ....engine.record import DEFAULT_ACCOUNT, TokensNotSaved
+from ....engine.oauth.login_wishes import challenged
+from ....engine.oauth.provider import same_client, same_resources
+from ....engine.oauth.www_authenticate import challenge_for_token
+from ....engine.record import TokensNotSaved
 from ....engine.table import State
 from ....transports.browser import SystemBrowser
 from ....transports.choice import Choice, Environment, choose
 from ....transports.plugins import ALIASES, BUILT_IN, installed
 from ....transports.terminal.answers import at_terminal, piped_answer
 from ...couriers.signals import signals_as_interrupts
+from ...resource_logins import is_address
 from ...transport_maker import RESOLVED, SilentConversation, TransportMaker
 from ..accounts import account_to_sign_in
 from ..app import App, takes_app
@@ -47,6 +49,8 @@ from ..terminal.keys import LoginKeys
 from ..terminal.screens import LoginScreen
 
 if TYPE_CHECKING:
+    from ....engine.oauth.provider import OAuthConfig
+    from ....engine.oauth.www_authenticate import AuthChallenge
     from ....engine.ports import Conversation
     from ....engine.record import Login, Summary
     from ...assembly import Assembly
@@ -143,6 +147,16 @@ VIA = Via()
     "server.",
 )
 @click.option("--explain", is_flag=True, help="Show the protocol step by step, without secrets.")
+@click.option(
+    "--issuer", default=None, help="Which authorization server, where a resource lists several."
+)
+@click.option(
+    "--challenge",
+    default=None,
+    metavar="HEADER",
+    help="The WWW-Authenticate header with which an API refused the present token; - reads it from "
+    "standard input.",
+)
 @wish_options
 @takes_app
 def login(
@@ -161,9 +175,15 @@ def login(
     new: bool,
     replace: bool,
     explain: bool,
+    issuer: str | None,
+    challenge: str | None,
+    resource_only: bool = False,
     **given: Any,
 ) -> None:
-    """Sign in to PROVIDER, a name from `stayfast provider list` or the address of an issuer."""
+    """Sign in to PROVIDER, a name from `stayfast provider list`, or an address.
+
+    An address is that of a resource, such as an MCP server, or of an issuer.
+    """
     terminal = app.terminal
     decided: list[Choice] = []
     follower = LoginFollower(
@@ -176,8 +196,30 @@ def login(
         terminal.say("STAYFAST_TOKEN is set in this shell and will be used instead", mark="warn")
     wanted = [scope for given in scopes for scope in given.split()] or None
     account = account_to_sign_in(app, provider, account)
-    config = _config(app, provider, client_id, wanted, via or "auto", wishes_of(given))
-    if not (new or replace or start) and _already(app, config, account):
+    refused = _challenge(challenge)
+    wishes = challenged(wishes_of(given), refused)
+    if is_address(provider):
+        config = assembly.resource_logins.config(
+            provider,
+            client_id=client_id,
+            scopes=wanted,
+            via=via or "auto",
+            issuer=issuer,
+            challenge=refused,
+            account=account,
+            resource_only=resource_only,
+            say=lambda line: terminal.detail(f"  {line}"),
+            warn=lambda line: terminal.say(line, mark="warn"),
+        )
+        config = assembly.wished(config, wishes)
+    else:
+        if refused is not None and wanted is None:
+            scopes = assembly.stepped_up(provider, account, refused) or ()
+            wanted = list(scopes) or None
+        config = assembly.config(
+            provider, client_id=client_id, scopes=wanted, via=via or "auto", **wishes
+        )
+    if not (new or replace or start or refused) and _already(app, config, account):
         return
     choice = choose(Environment.current(config, via))
     decided.append(choice)
@@ -382,39 +424,24 @@ def _explaining(app: App, wanted: bool) -> list[Explainer]:  # noqa: FBT001  a f
     return [explainer]
 
 
-def _config(
-    app: App,
-    provider: str,
-    client_id: str | None,
-    scopes: list[str] | None,
-    via: str,
-    wishes: LoginWishes,
-) -> OAuthConfig:
-    assembly = app.assembly()
-    if provider.startswith(("https://", "http://")):
-        if not client_id:
-            client_id = _client_before(app, provider)
-        if not client_id:
-            raise ConfigMissing(
-                "an issuer needs a client that is registered there",
-                hint=Hint("login", provider, "--client-id", "ID"),
-            )
-        config = OAuthConfig(
-            service_name=provider,  # all of it: two realms of one host are two providers
-            issuer=provider,
-            client_id=client_id or "",
-            scopes=tuple(scopes or ("openid",)),
-        )
-        return assembly.discovered(wishing(config, wishes), via=via)
-    return assembly.config(provider, client_id=client_id, scopes=scopes, via=via, **wishes)
+def _challenge(header: str | None) -> AuthChallenge | None:
+    """The challenge in the header that was given, or that stands on standard input.
 
-
-def _client_before(app: App, issuer: str) -> str | None:
-    """The client of an earlier login at ``issuer``, so that signing in again needs no option."""
-    try:
-        return app.assembly().conductor.refresh.find(issuer, DEFAULT_ACCOUNT).config.client_id
-    except (AuthRequired, Damaged):
+    Raises:
+        ConfigInvalid: It has no Bearer challenge.
+    """
+    if header is None:
         return None
+    if header == "-":
+        text = piped_answer().read(0)
+        header = text.reveal() if text is not None else ""
+    found = challenge_for_token(header.partition("WWW-Authenticate:")[2] or header)
+    if found is None:
+        raise ConfigInvalid(
+            "that is no header with a Bearer challenge (RFC 6750)",
+            hint=Hint.note("pass the value of WWW-Authenticate as the server sent it"),
+        )
+    return found
 
 
 def _already(app: App, config: OAuthConfig, account: str) -> bool:

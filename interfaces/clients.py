@@ -1,0 +1,285 @@
+"""Which client a login uses at a server that a resource names: configured, described, or registered.
+
+The order is the one of the Model Context Protocol: the client that the user registered for this
+issuer; a client-ID metadata document where the server takes one; dynamic registration (RFC 7591);
+else the user is asked to register one.
+
+Registrations are kept by issuer in the storage, sealed beside the logins. One that has expired, does
+not have the scopes or addresses of a login, or was refused at the server is replaced, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..engine import cbor
+from ..engine.audit.events import Event, EventKind, Outcome
+from ..engine.errors import ConfigInvalid, ConfigMissing, NetworkError, ProviderError, StayfastError
+from ..engine.hints import Hint
+from ..engine.oauth.client_document import names_document, require_document_address
+from ..engine.oauth.protected_resource import origin_of
+from ..engine.oauth.registration import (
+    ClientRegistration,
+    client_members,
+    judge_registration,
+    registration_request,
+)
+from ..engine.ports import HttpRequest
+from ..engine.secret import Secret
+from ..storage.capabilities import capabilities_of
+from ..storage.host import origin
+from ..storage.memory import MemoryStorage
+
+if TYPE_CHECKING:
+    from ..engine.oauth.metadata import ServerMetadata
+    from ..engine.oauth.provider import ClientAuthentication
+    from ..engine.ports import Clock, Http, Storage
+    from ..storage.capabilities import SealedEntries
+    from .catalogue import Catalogue
+
+DOCUMENT_VARIABLE: Final = "STAYFAST_CLIENT_METADATA"
+"""The environment variable with the address of the user's client-ID metadata document."""
+_LEASE: Final = "REGISTRATIONS"
+_WAIT: Final = 60.0  # seconds; another process registers, which is one request
+_REFUSED: Final = ("invalid_client", "unauthorized_client", "invalid_client_id")
+_FORGOTTEN: Final = frozenset({401, 403, 404, 410})  # RFC 7592 §2.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenClient:
+    """The client of a login.
+
+    Attributes:
+        client_id: The client identifier.
+        client_secret: For a confidential client.
+        auth_method: How it proves itself; ``auto`` leaves that to the server's metadata.
+        ports: The loopback ports that were registered; ``None`` if any will do.
+        how: Where it came from, in a few words.
+    """
+
+    client_id: str
+    client_secret: str | None = None
+    auth_method: ClientAuthentication = "auto"
+    ports: tuple[int, ...] | None = None
+    how: str
+
+
+class Clients:
+    """Chooses clients, and keeps what was registered."""
+
+    def __init__(self, storage: Storage, catalogue: Catalogue, http: Http, clock: Clock) -> None:
+        """Keep registrations in ``storage``; where it has no place for them, in memory."""
+        self._storage = storage
+        self._catalogue = catalogue
+        self._http = http
+        self._clock = clock
+        self._memory: SealedEntries = MemoryStorage()
+
+    @property
+    def _entries(self) -> SealedEntries:
+        return capabilities_of(self._storage).entries or self._memory
+
+    def choose(
+        self,
+        metadata: ServerMetadata,
+        *,
+        address: str,
+        redirect_uris: Sequence[str],
+        scopes: Sequence[str],
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        document: str | None = None,
+    ) -> ChosenClient:
+        """The client for a login at the server of ``metadata``.
+
+        Args:
+            metadata: The server's metadata.
+            address: What the user wants to sign in to, for messages.
+            redirect_uris: The redirect addresses of which the login uses one.
+            scopes: What the login requests.
+            client_id: The client that the user named; it may be the address of a document.
+            client_secret: Its secret.
+            document: The address of the user's client-ID metadata document.
+
+        Raises:
+            ConfigInvalid: A client id that is an address cannot be used.
+            ConfigMissing: There is no client, and the server registers none.
+            ProviderError, NetworkError: The registration failed.
+            StorageError: It could not be kept.
+        """
+        if client_id:
+            return self._named(metadata, client_id, client_secret)
+        configured = self._configured(metadata.issuer)
+        if configured is not None:
+            return configured
+        if document and metadata.document_clients:
+            return self._named(metadata, document, None)
+        if metadata.registration_endpoint:
+            return _of(self.registered(metadata, redirect_uris, scopes))
+        raise ConfigMissing(
+            f"{metadata.issuer} knows no client of yours, and registers none by itself:"
+            f" register a native client with the redirect address {redirect_uris[0]}",
+            hint=Hint("login", address, "--client-id", "ID"),
+        )
+
+    def _named(
+        self, metadata: ServerMetadata, client_id: str, client_secret: str | None
+    ) -> ChosenClient:
+        if not names_document(client_id):
+            return ChosenClient(
+                client_id=client_id, client_secret=client_secret, how="the client you named"
+            )
+        require_document_address(client_id)
+        if not metadata.document_clients:
+            raise ConfigInvalid(
+                f"{metadata.issuer} takes no client id that is the address of a document",
+                hint=Hint("help providers"),
+            )
+        return ChosenClient(
+            client_id=client_id, auth_method="none", how="your client metadata document"
+        )
+
+    def _configured(self, issuer: str) -> ChosenClient | None:
+        """The client of a provider of that very issuer in the user's file, or of the program."""
+        for name in self._catalogue.names():
+            with suppress(StayfastError):  # the settings of another provider are no matter here
+                if self._catalogue.provider(name).issuer == issuer:
+                    config = self._catalogue.lookup(name)
+                    return ChosenClient(
+                        client_id=config.client_id,
+                        client_secret=config.client_secret,
+                        auth_method=config.token_endpoint_auth_method,
+                        how=f"the client of your provider {name}",
+                    )
+        return None
+
+    # --- registrations ---------------------------------------------------------------------------
+
+    def kept(self, issuer: str) -> ClientRegistration | None:
+        """The registration at ``issuer``, if there is one."""
+        value = self._entries.entry(_name(issuer))
+        if value is None:
+            return None
+        try:
+            found = ClientRegistration.from_dict(cbor.decode_map(value))
+        except cbor.CborError:
+            return None
+        return found if found is not None and found.issuer == issuer else None
+
+    def issuers(self) -> list[str]:
+        """The issuers at which a client is registered."""
+        names = (name.partition(" ") for name, _ in self._entries.entries())
+        return [issuer for kind, _, issuer in names if kind == _KIND]
+
+    def forget(self, issuer: str) -> None:
+        """Forget the registration at ``issuer``; the next login there registers anew."""
+        self._entries.put_entry(_name(issuer), None)
+
+    def registered(
+        self, metadata: ServerMetadata, redirect_uris: Sequence[str], scopes: Sequence[str]
+    ) -> ClientRegistration:
+        """The registration for a login, made now if none serves it.
+
+        Of many processes that want one at once, one registers.
+
+        Raises:
+            ProviderError, NetworkError: The server refuses, or does not answer.
+            StorageError: The registration could not be kept.
+        """
+        self._storage.probe()  # what is registered must be kept
+        with self._storage.lease(_LEASE, wait=_WAIT):
+            found = self.kept(metadata.issuer)
+            if found is not None and self._serves(found, redirect_uris, scopes):
+                return found
+            more = found.scopes if found is not None and found.scopes else ()
+            return self._register(
+                metadata, redirect_uris, tuple(dict.fromkeys((*scopes, *more))) if scopes else ()
+            )
+
+    def _serves(
+        self, found: ClientRegistration, redirect_uris: Sequence[str], scopes: Sequence[str]
+    ) -> bool:
+        now = self._clock.now()
+        return (
+            found.serves(now, redirect_uris, scopes)
+            and not self._refused_since(found)
+            and not self._forgotten(found)
+        )
+
+    def _refused_since(self, found: ClientRegistration) -> bool:
+        """Whether a login at the issuer ended since because the server did not know the client."""
+        return any(
+            one.issuer == found.issuer
+            and one.oauth_error in _REFUSED
+            and one.changed_at >= found.registered_at
+            for one in self._storage.summaries()
+        )
+
+    def _forgotten(self, found: ClientRegistration) -> bool:
+        """Whether the server says that it has forgotten the client (RFC 7592 §2.1)."""
+        if found.client_uri is None or found.access_token is None:
+            return False
+        headers = {
+            "Authorization": f"Bearer {found.access_token.reveal()}",
+            "Accept": "application/json",
+        }
+        try:
+            request = HttpRequest(method="GET", url=found.client_uri, headers=headers)
+            return self._http.send(request).status in _FORGOTTEN
+        except NetworkError:
+            return False
+
+    def _register(
+        self, metadata: ServerMetadata, redirect_uris: Sequence[str], scopes: Sequence[str]
+    ) -> ClientRegistration:
+        members = client_members(metadata, redirect_uris, scopes)
+        request = registration_request(metadata.registration_endpoint or "", members)
+        response = self._http.send(request)
+        try:
+            made = judge_registration(metadata.issuer, members, response)
+        except ProviderError as error:
+            self._storage.note(
+                self._event(metadata.issuer, Outcome.FAILURE, error=error, client=None)
+            )
+            raise
+        if made.client_uri and origin_of(made.client_uri) != origin_of(request.url):
+            made = made.without_management()  # a stranger's address gets no token of ours
+        event = self._event(metadata.issuer, Outcome.SUCCESS, error=None, client=made.client_id)
+        self._entries.put_entry(_name(metadata.issuer), cbor.encode(made.to_dict()), event)
+        return made
+
+    def _event(
+        self, issuer: str, outcome: Outcome, *, error: ProviderError | None, client: str | None
+    ) -> Event:
+        return Event(
+            time=self._clock.now(),
+            event=EventKind.CLIENT_REGISTERED,
+            origin=origin(),
+            issuer=issuer,
+            outcome=outcome,
+            http_status=error.status if error else None,
+            oauth_error=error.oauth_error if error else None,
+            detail=error.reason if error else None,
+            fingerprints={"client": Secret(client)} if client else {},
+        )
+
+
+_KIND: Final = "registration"
+
+
+def _name(issuer: str) -> str:
+    return f"{_KIND} {issuer}"
+
+
+def _of(registration: ClientRegistration) -> ChosenClient:
+    secret = registration.client_secret
+    return ChosenClient(
+        client_id=registration.client_id,
+        client_secret=secret.reveal() if secret else None,
+        auth_method=registration.auth_method,
+        ports=registration.ports,
+        how="a client registered for this computer",
+    )

@@ -1,0 +1,224 @@
+"""Logins by address: of a protected resource such as an MCP server, or of an issuer.
+
+``stayfast login https://mcp.example.com/mcp`` names no provider. The resource says which server
+issues its tokens, the server says how, and a client is found for it. What comes out is an ordinary
+configuration, saved with the login: whoever refreshes or resumes it asks nobody again.
+
+The name of such a login is the address. Tokens are kept apart by issuer, client and resource, because
+all three are a part of the configuration they are compared by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from ..engine.errors import AuthRequired, ConfigMissing, Damaged, ProviderError
+from ..engine.hints import Hint
+from ..engine.oauth.metadata import apply_metadata
+from ..engine.oauth.protected_resource import canonical_resource
+from ..engine.oauth.provider import OAuthConfig
+from ..engine.oauth.resource_discovery import (
+    choose_issuer,
+    find_resource,
+    scopes_for,
+    server_of,
+    step_up,
+)
+from ..engine.record import DEFAULT_ACCOUNT
+from ..transports.loopback.redirect import addresses_to_register
+from .clients import Clients
+
+if TYPE_CHECKING:
+    from ..engine.oauth.resource_discovery import FoundResource
+    from ..engine.oauth.www_authenticate import AuthChallenge
+    from ..engine.ports import Http
+    from ..engine.record import Login
+
+_SCHEMES: Final = ("https://", "http://")
+
+
+def is_address(name: str) -> bool:
+    """Whether ``name`` is an address rather than the name of a provider."""
+    return name.lower().startswith(_SCHEMES)
+
+
+def _silent(line: str) -> None:
+    del line
+
+
+class ResourceLogins:
+    """Makes the configuration of a login from an address."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        http: Http,
+        *,
+        find: Callable[[str, str], Login],
+        discovered: Callable[[OAuthConfig, str], OAuthConfig],
+        document: str | None = None,
+    ) -> None:
+        """Make configurations.
+
+        Args:
+            clients: Chooses the client of a login.
+            http: Asks resources and servers.
+            find: The finished login of a name and an account.
+            discovered: Completes a configuration by what its issuer publishes.
+            document: The address of the user's client-ID metadata document.
+        """
+        self.clients: Final = clients
+        self._http = http
+        self._find = find
+        self._discovered = discovered
+        self._document = document
+
+    def config(
+        self,
+        address: str,
+        *,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        scopes: Sequence[str] | None = None,
+        via: str = "auto",
+        redirect_uri: str | None = None,
+        issuer: str | None = None,
+        challenge: AuthChallenge | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        resource_only: bool = False,
+        say: Callable[[str], None] = _silent,
+        warn: Callable[[str], None] = _silent,
+    ) -> OAuthConfig:
+        """The configuration of a login to what is at ``address``.
+
+        Args:
+            address: A protected resource, or an issuer.
+            client_id: The client; else the one that is configured, described or registered.
+            client_secret: Its secret.
+            scopes: Instead of those that the resource asks for.
+            via: The transport to use; it decides which endpoints are needed.
+            redirect_uri: Instead of the usual loopback address.
+            issuer: Which of several servers.
+            challenge: What the resource answered to a token: the login asks for what it asked for
+                before, and for this.
+            account: Whose login is continued by a challenge.
+            resource_only: Whether an address that is no resource is refused.
+            say: Called with a line for each thing that was found out.
+            warn: Called with what the user should know before signing in.
+
+        Raises:
+            ConfigInvalid: It is no address, or a setting cannot be used.
+            ConfigMissing: There is no client and no way to register one.
+            ProviderError: It is neither a resource nor an issuer, or may not be trusted.
+            NetworkError: Something could not be reached.
+            StorageError: A registration could not be kept.
+        """
+        found = find_resource(self._http, address, challenge)
+        if found is None:
+            if resource_only:
+                raise ProviderError(
+                    f"what is at {address} asks for no token and publishes no resource metadata"
+                    " (RFC 9728)",
+                    hint=Hint("login", address, "--client-id", "ID"),
+                )
+            return self._issuer(
+                address, client_id, client_secret, scopes, via=via, redirect_uri=redirect_uri
+            )
+        before = self.login(found.address, account)
+        chosen = choose_issuer(found, issuer, self._known(found, before))
+        _tell(say, warn, found, chosen)
+        metadata = server_of(self._http, found, chosen)
+        if challenge is not None and before is not None and before.config.issuer == metadata.issuer:
+            granted = before.tokens.scopes if before.tokens else ()
+            more: Sequence[str] = step_up(before.config.scopes, challenge, granted)
+        else:
+            more = ()
+        wanted = scopes_for(found, metadata, more) if scopes is None else tuple(scopes)
+        config = OAuthConfig(
+            service_name=found.address,
+            issuer=metadata.issuer,
+            scopes=wanted,
+            resources=(found.resource,),
+        )
+        if redirect_uri is not None:
+            config = replace(config, redirect_uri=redirect_uri)
+        client = self.clients.choose(
+            metadata,
+            address=found.address,
+            redirect_uris=addresses_to_register(config),
+            scopes=wanted,
+            client_id=client_id,
+            client_secret=client_secret,
+            document=self._document,
+        )
+        say(f"client: {client.how}")
+        changed: dict[str, Any] = {} if client.ports is None else {"ports": client.ports}
+        config = replace(
+            config,
+            client_id=client.client_id,
+            client_secret=client.client_secret,
+            token_endpoint_auth_method=client.auth_method,
+            **changed,
+        )
+        return apply_metadata(config, metadata)
+
+    def _known(self, found: FoundResource, before: Login | None) -> list[str]:
+        """The servers at which the user has a login or a client already."""
+        known = [before.config.issuer] if before is not None and before.config.issuer else []
+        if len(found.issuers) > 1:
+            known += self.clients.issuers()
+        return known
+
+    def login(self, address: str, account: str = DEFAULT_ACCOUNT) -> Login | None:
+        """The finished login to ``address``, if there is one."""
+        try:
+            return self._find(canonical_resource(address), account)
+        except (AuthRequired, Damaged):
+            return None
+
+    def _issuer(
+        self,
+        address: str,
+        client_id: str | None,
+        client_secret: str | None,
+        scopes: Sequence[str] | None,
+        *,
+        via: str,
+        redirect_uri: str | None,
+    ) -> OAuthConfig:
+        """The configuration of a login to the issuer at ``address``, whose name is all of it.
+
+        The client of an earlier login serves again, so that signing in anew needs no option.
+        """
+        if not client_id:
+            try:
+                before = self._find(address, DEFAULT_ACCOUNT)
+                client_id = before.config.client_id
+            except (AuthRequired, Damaged):
+                raise ConfigMissing(
+                    "an issuer needs a client that is registered there",
+                    hint=Hint("login", address, "--client-id", "ID"),
+                ) from None
+        config = OAuthConfig(
+            service_name=address,  # all of it: two realms of one host are two providers
+            issuer=address,
+            client_id=client_id,
+            client_secret=client_secret,
+            scopes=("openid",) if scopes is None else tuple(scopes),
+        )
+        if redirect_uri is not None:
+            config = replace(config, redirect_uri=redirect_uri)
+        return self._discovered(config, via)
+
+
+def _tell(
+    say: Callable[[str], None], warn: Callable[[str], None], found: FoundResource, issuer: str
+) -> None:
+    if found.told_by is None:
+        warn(f"{found.address} publishes no resource metadata; its own origin is asked instead")
+    elif found.resource != found.address:
+        warn(f"its metadata are of {found.resource}, and the tokens will be for all of that")
+    others = [one for one in found.issuers if one != issuer]
+    say(f"authorization server: {issuer}" + (f" (also: {', '.join(others)})" if others else ""))

@@ -1,0 +1,253 @@
+"""From the address of a resource to a token for it, by the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from stayfast import Failure, MemoryStorage, OAuthService, Success
+from stayfast.engine.audit.events import EventKind
+from stayfast.interfaces.assembly import Assembly
+from stayfast.interfaces.catalogue import Catalogue
+from stayfast.testing.authorization_server import AuthorizationServer, Settings
+from stayfast.testing.resource_server import PATH, WELL_KNOWN, Page, ResourceServer
+from stayfast.testing.server_state import Client
+from stayfast.testing.user_agent import UserAgent
+
+
+@pytest.fixture
+def server() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer(Settings(registration=True)) as running:
+        yield running
+
+
+@pytest.fixture
+def resource(server) -> Iterator[ResourceServer]:
+    with ResourceServer(server, scopes=("mcp:read",)) as running:
+        yield running
+
+
+class Signing:
+    """A program of one user, and what it knows after signing in."""
+
+    def __init__(self, storage: Any = None, **environ: str) -> None:
+        self.assembly = Assembly(
+            storage or MemoryStorage(),
+            Catalogue(environ={}),
+            environ={"STAYFAST_COURIER": "inline", **environ},
+        )
+        self.service = OAuthService(assembly=self.assembly)
+
+    def sign_in(self, address: str, **given: Any) -> Any:
+        """Begin, let the user agent approve, and complete."""
+        begun = self.service.begin(address, **given)
+        if isinstance(begun, Failure):
+            return begun
+        landed = UserAgent().walk(begun.value.address, approve=True)
+        return self.service.complete(landed)
+
+    def login(self, address: str) -> Any:
+        return self.assembly.resource_logins.login(address)
+
+    def kinds(self) -> list[str]:
+        return [str(one.members["event"]) for one in self.assembly.storage.events()]
+
+
+def parameters(server: AuthorizationServer, path: str) -> list[tuple[str, ...]]:
+    return [one.parameters for one in server.requests if one.path == f"/{path}"]
+
+
+def test_an_address_is_all_that_a_login_needs(server, resource):
+    """Challenge, metadata, server, registration, sign-in; and the token is for the resource."""
+    program = Signing()
+    done = program.sign_in(resource.address)
+    assert isinstance(done, Success), done
+    login = program.login(resource.address)
+    assert login.provider == resource.address
+    assert login.config.issuer == server.issuer
+    assert login.config.resources == (resource.address,)
+    assert login.config.scopes == ("mcp:read",)
+    assert server.counts["register"] == 1
+    assert EventKind.CLIENT_REGISTERED in program.kinds()
+    # RFC 8707 §2: whether or not the server says that it knows the parameter
+    program.service.refresh_tokens(resource.address)
+    assert "resource" in parameters(server, "authorize")[0]
+    assert all("resource" in names for names in parameters(server, "token"))
+    assert len(parameters(server, "token")) == 2
+    assert program.service.get_status(resource.address).value == "authenticated"
+    upper = resource.address.replace("http", "HTTP", 1)
+    assert program.service.get_bearer_token(upper) == program.service.get_bearer_token(
+        resource.address
+    )
+    assert program.service.logout(resource.address).value
+
+
+def test_one_registration_serves_every_login_at_its_server(server, resource):
+    """It is kept by issuer, also over another process and beside a second resource."""
+    storage = MemoryStorage()
+    with ResourceServer(server, scopes=("mcp:read",)) as second:
+        for address in (resource.address, second.address, resource.address):
+            assert isinstance(Signing(storage).sign_in(address, replace=True), Success)
+        logins = [Signing(storage).login(one.address) for one in (resource, second)]
+    assert server.counts["register"] == 1
+    assert logins[0].config.client_id == logins[1].config.client_id
+    assert logins[0].config.resources != logins[1].config.resources
+
+
+def test_many_that_need_a_client_at_once_register_one(server, resource):
+    """No registration is lost, and none is made twice."""
+    storage = MemoryStorage()
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda _: Signing(storage).service.begin(resource.address), range(8)))
+    assert all(isinstance(one, Success) for one in done)
+    assert server.counts["register"] == 1
+
+
+def test_a_client_that_the_server_has_forgotten_is_registered_anew_once(server, resource):
+    """The refused login says so; the next one registers, and one after that does not."""
+    program = Signing()
+    assert isinstance(program.sign_in(resource.address), Success)
+    begun = program.service.begin(resource.address).value
+    landed = UserAgent().walk(begun.address, approve=True)
+    server.state.clients.clear()
+    assert isinstance(program.service.complete(landed), Failure)
+    assert isinstance(program.sign_in(resource.address, replace=True), Success)
+    assert isinstance(program.sign_in(resource.address, replace=True), Success)
+    assert server.counts["register"] == 2
+
+
+def test_the_client_of_the_user_comes_first(server, resource):
+    """Given with the login, or in a provider of the same issuer; then nothing is registered."""
+    server.add_client(Client("mine"))
+    program = Signing()
+    assert isinstance(program.sign_in(resource.address, client_id="mine"), Success)
+    program.assembly.catalogue._providers = {"demo": server.config(client_id="mine")}
+    assert isinstance(program.sign_in(resource.address, replace=True), Success)
+    assert program.login(resource.address).config.client_id == "mine"
+    assert server.counts["register"] == 0
+
+
+def test_a_metadata_document_comes_before_a_registration(server, resource):
+    """Where the server takes one; its address is the client id."""
+    document = "https://app.example/client.json"
+    server.add_client(Client(document))
+    program = Signing(STAYFAST_CLIENT_METADATA=document)
+    assert isinstance(program.sign_in(resource.address), Success)
+    assert server.counts["register"] == 1
+    server.change(documents=True)
+    assert isinstance(program.sign_in(resource.address, replace=True), Success)
+    assert program.login(resource.address).config.client_id == document
+    assert server.counts["register"] == 1
+
+
+def test_without_any_way_to_a_client_the_user_is_told_what_to_register(server, resource):
+    """The message names the redirect address; nothing was sent to the server but for its metadata."""
+    server.change(registration=False)
+    failed = Signing().service.begin(resource.address)
+    assert failed.code == "CONFIG_MISSING"
+    assert "http://127.0.0.1/callback" in failed.error
+    assert server.counts["authorize"] == 0
+
+
+def test_a_resource_without_metadata_has_its_server_on_its_own_origin(server):
+    """As servers of MCP's revision of 2025-03-26; the resource is the embedded server's own /me."""
+    program = Signing()
+    done = program.sign_in(f"{server.issuer}/me")
+    assert isinstance(done, Success), done
+    assert program.login(f"{server.issuer}/me").config.issuer == server.issuer
+
+
+def test_an_address_that_is_no_resource_is_an_issuer(server):
+    """As before: with a client, and under its own name."""
+    program = Signing()
+    assert program.service.begin(server.issuer).code == "CONFIG_MISSING"
+    assert isinstance(program.sign_in(server.issuer, client_id="stayfast-demo"), Success)
+    assert program.login(server.issuer).config.resources == ()
+
+
+def test_another_server_of_the_resource_gets_a_client_and_a_login_of_its_own(server, resource):
+    """When a resource moves, nothing of the old server is sent to the new one."""
+    program = Signing()
+    assert isinstance(program.sign_in(resource.address), Success)
+    before = program.login(resource.address)
+    with AuthorizationServer(Settings(registration=True)) as other:
+        resource.publish(resource.metadata(authorization_servers=[other.issuer]))
+        assert isinstance(program.sign_in(resource.address), Success)
+        assert other.counts["register"] == 1
+    kept = program.login(resource.address)
+    assert (kept.id, kept.config.issuer) == (
+        before.id,
+        server.issuer,
+    )  # no token is replaced unasked
+    issuers = {one.issuer for one in program.assembly.storage.summaries() if one.holds_tokens}
+    assert len(issuers) == 2
+
+
+def test_of_several_servers_the_known_one_is_asked_again(server, resource):
+    """The user can name another; one that is not listed is refused."""
+    with AuthorizationServer(Settings(registration=True)) as other:
+        both = [other.issuer, server.issuer]
+        program = Signing()
+        assert isinstance(program.sign_in(resource.address), Success)
+        resource.publish(resource.metadata(authorization_servers=both))
+        logins = program.assembly.resource_logins
+        assert logins.config(resource.address).issuer == server.issuer
+        assert logins.config(resource.address, issuer=other.issuer).issuer == other.issuer
+    with pytest.raises(Exception, match="does not list"):
+        logins.config(resource.address, issuer="https://third.example")
+
+
+PRIVATE = "https://10.0.0.1/"
+HOSTILE = {
+    "metadata of another host": lambda r: setattr(
+        r, "challenge", 'Bearer resource_metadata="https://evil.example/.well-known/x"'
+    ),
+    "metadata in a file": lambda r: setattr(
+        r, "challenge", 'Bearer resource_metadata="file:///etc/passwd"'
+    ),
+    "metadata on a private host": lambda r: setattr(
+        r, "challenge", 'Bearer resource_metadata="https://169.254.169.254/latest"'
+    ),
+    "another resource": lambda r: r.publish(r.metadata(resource=f"{r.origin}/other")),
+    "the whole host, by one tenant": lambda r: r.publish(r.metadata(resource=r.origin)),
+    "another host's resource": lambda r: r.publish(r.metadata(resource="https://bank.example/mcp")),
+    "no server": lambda r: r.publish(r.metadata(authorization_servers=[])),
+    "a server by plain http": lambda r: r.publish(
+        r.metadata(authorization_servers=["http://login.example"])
+    ),
+    "a redirect without end": lambda r: r.pages.update(
+        {
+            f"{WELL_KNOWN}{PATH}": Page(
+                status=302, headers={"Location": f"{r.origin}{WELL_KNOWN}{PATH}"}
+            )
+        }
+    ),
+    "a page of trouble": lambda r: r.pages.update({f"{WELL_KNOWN}{PATH}": Page(status=503)}),
+    "an issuer that is not the one that was asked": lambda r: r.publish(
+        r.metadata(authorization_servers=[r.server.issuer + "/tenant"])
+    ),
+    "a server that does not promise PKCE": lambda r: r.server.change(pkce_methods=()),
+}
+
+
+@pytest.mark.parametrize("lie", HOSTILE)
+def test_a_hostile_resource_sends_nobody_anywhere(server, resource, lie):
+    """It ends with one of our errors, before a client is registered and before a browser opens."""
+    HOSTILE[lie](resource)
+    program = Signing()
+    failed = program.service.begin(resource.address)
+    assert isinstance(failed, Failure)
+    assert failed.code in {"PROVIDER_ERROR", "NETWORK_ERROR"}
+    assert failed.cause is not None
+    assert server.counts["register"] + server.counts["authorize"] + server.counts["token"] == 0
+    assert list(program.assembly.storage.summaries()) == []
+
+
+def test_a_challenge_of_100_kb_is_not_read(server, resource):
+    """The metadata are then at their well-known place, or the answer is too large altogether."""
+    resource.challenge = 'Bearer scope="' + "a " * 15_000 + '"'
+    assert isinstance(Signing().sign_in(resource.address), Success)
+    resource.challenge = 'Bearer scope="' + "a " * 50_000 + '"'
+    assert Signing().service.begin(resource.address).code == "NETWORK_ERROR"
