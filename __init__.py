@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from .interfaces.catalogue import OAUTH_PROVIDERS
     from .interfaces.command_group import commands, typer_commands
     from .interfaces.importers import import_tokens
-    from .interfaces.service import OAuthClient, OAuthService, create_client
+    from .interfaces.sdk import OAuthClient, create_client
+    from .interfaces.service import OAuthService
     from .interfaces.signed_in import AuthStatus, SignedIn
     from .storage import (
         EncryptedFileStorage,
@@ -132,7 +133,8 @@ _HOMES = {
     "interfaces.signed_in": ("AuthStatus", "SignedIn"),
     "interfaces.command_group": ("commands", "typer_commands"),
     "interfaces.importers": ("import_tokens",),
-    "interfaces.service": ("OAuthClient", "OAuthService", "create_client"),
+    "interfaces.sdk": ("OAuthClient", "create_client"),
+    "interfaces.service": ("OAuthService",),
     "storage": (
         "EncryptedFileStorage",
         "FileTokenStorage",

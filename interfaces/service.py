@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, Unpack
 
@@ -25,23 +24,26 @@ from ..storage.capabilities import capabilities_of
 from ..storage.paths import THE_COMMAND
 from ..storage.paths import state_dir as default_state_dir
 from ..storage.program import require_name
+from ..transports.loopback.page import Site
 from .assembly import Assembly
 from .resource_logins import is_address
 from .signed_in import AuthStatus, SignedIn, status_of
-from .transport_maker import LineConversation, SilentConversation, TransportMaker
+from .user_contact import UserContact, until_cancelled
 from .words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..engine.oauth.provider import OAuthProvider
+    from ..engine.oauth.provider import OAuthConfig, OAuthProvider
     from ..engine.oauth.tokens import OAuthTokens
-    from ..engine.ports import Browser, Conversation, Storage
+    from ..engine.ports import Answers, Browser, Conversation, Storage
     from ..engine.record import Login
     from ..engine.result import Result
     from ..storage import TokenStorageProtocol
+    from ..transports.cancelling import CancelToken
     from .auth.httpx import HttpxAuth
     from .auth.requests import RequestsAuth
+    from .transport_maker import TransportName, Via
     from .words import Advice
 
 
@@ -123,6 +125,7 @@ class OAuthService:
         assembly: Assembly | None = None,
         conversation: Conversation | None = None,
         browser: Browser | None = None,
+        answers: Callable[[], Answers] | None = None,
         audit: str | None = None,
         app: str = THE_COMMAND,
         providers: Mapping[str, OAuthProvider] | None = None,
@@ -141,7 +144,11 @@ class OAuthService:
             assembly: All parts at once, for programs that bring their own.
             conversation: Where the address to open is shown; standard error by default, and nowhere
                 by :meth:`begin`.
-            browser: Opens the address; the system's browser by default.
+            browser: Opens the address; the system's browser by default. One of the program's own is
+                one that a port of this machine can be reached from.
+            answers: Opens the place that pasted addresses come from; by default the terminal, the box
+                of a notebook, or standard input. A program with a ``conversation`` of its own
+                and no ``answers`` is asked to paste only with ``via="manual"``.
             audit: Where the audit log goes, such as ``file,logging:myprogram.audit``; by default
                 what ``STAYFAST_AUDIT`` says.
             app: The program's name. Directories, variables (``ACME_STORE``), the keyring's item,
@@ -170,8 +177,12 @@ class OAuthService:
         self._token_storage = token_storage
         self._storage = storage
         self._assembly = assembly
-        self._conversation = conversation
-        self._browser = browser
+        self._user = UserContact(
+            conversation=conversation,
+            answers=answers,
+            browser=browser,
+            site=Site("Stayfast" if app == THE_COMMAND else app, command=False),
+        )
         self._audit = audit
 
     @property
@@ -250,9 +261,10 @@ class OAuthService:
         scopes: Sequence[str] | None = None,
         open_browser: bool = True,
         account: str = DEFAULT_ACCOUNT,
-        via: str = "loopback",
+        via: Via | TransportName = "auto",
         timeout: float = DEFAULT_TIMEOUT,
         replace: bool = False,
+        cancel: CancelToken | None = None,
         **wishes: Unpack[LoginWishes],
     ) -> SignedIn:
         """A whole login, waiting for the user.
@@ -264,18 +276,24 @@ class OAuthService:
             scopes: Instead of the configured ones.
             open_browser: Whether to start a browser; the address is shown in any case.
             account: The name to keep the login under.
-            via: ``loopback``, ``manual`` or ``device``.
+            via: ``loopback``, ``manual`` or ``device``; by default what fits the surroundings, as in
+                the command: a browser here, a paste over SSH, a code in a container. At a terminal an
+                address may be pasted while a port listens. Where nothing can be pasted, a port
+                listens, unless no browser can reach it and the provider offers a code.
             timeout: Seconds to wait for the user.
             replace: Whether the account's login makes room even if another person signs in, or the
                 provider's name means another server by now. Without it the new login is then
                 kept under an account of its own.
+            cancel: Ends the wait, and the login, as soon as another thread sets it: a
+                :class:`threading.Event`. An answer that has come is still exchanged.
             wishes: What this login asks for besides (:class:`LoginWishes`): ``resources``,
                 ``authorization_details``, ``prompt``, ``login_hint``, ``max_age``, ``acr_values``,
                 ``ui_locales``. They are saved with the login.
 
         Failures: ``NOT_FOUND`` (no such provider), ``CONFIG_MISSING`` (no client id),
-        ``AUTH_CANCELLED`` (declined), ``AUTH_FAILED``, ``TIMEOUT``, ``NETWORK_ERROR``,
-        ``PROVIDER_ERROR``, ``TRANSPORT_UNAVAILABLE`` (no free port), ``STORAGE_…``.
+        ``AUTH_CANCELLED`` (declined, or ``cancel`` was set), ``AUTH_FAILED``, ``TIMEOUT``,
+        ``NETWORK_ERROR``, ``PROVIDER_ERROR``, ``TRANSPORT_UNAVAILABLE`` (no free port),
+        ``STORAGE_…``.
 
         Raises:
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
@@ -289,11 +307,18 @@ class OAuthService:
             via=via,
             **wishes,
         )
-        transport = self._maker(open_browser=open_browser).make(via)
-        login = assembly.conductor.sign_in(
-            config, transport, account=account, timeout=timeout, replaces=replace
+        way = self._way(config, via)
+        transport = self._user.maker(assembly, open_browser=open_browser).make(way)
+        return _signed_in(
+            until_cancelled(
+                transport,
+                assembly,
+                cancel,
+                lambda ended: assembly.conductor.sign_in(
+                    config, ended, account=account, timeout=timeout, replaces=replace
+                ),
+            )
         )
-        return _signed_in(login)
 
     @_answered
     def begin(
@@ -304,7 +329,7 @@ class OAuthService:
         client_secret: str | None = None,
         scopes: Sequence[str] | None = None,
         account: str = DEFAULT_ACCOUNT,
-        via: str = "manual",
+        via: Via | TransportName = "manual",
         redirect_uri: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         replace: bool = False,
@@ -346,7 +371,7 @@ class OAuthService:
             redirect_uri=redirect_uri,
             **wishes,
         )
-        transport = self._maker(SilentConversation(), open_browser=False).make(via)
+        transport = self._user.silent(assembly).make(via)
         assembly.tidy()
         return assembly.conductor.start(
             config, transport, account=account, timeout=timeout, replaces=replace
@@ -374,9 +399,10 @@ class OAuthService:
         self,
         login_id: str,
         *,
-        via: str | None = None,
+        via: Via | TransportName | None = None,
         open_browser: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
+        cancel: CancelToken | None = None,
     ) -> SignedIn:
         """Go on with a login that was begun here or elsewhere, waiting for its user.
 
@@ -385,17 +411,27 @@ class OAuthService:
             via: Another transport than before.
             open_browser: Whether to start a browser.
             timeout: Seconds to wait, where the login has to start anew.
+            cancel: As for :meth:`authenticate`.
 
         Failures: ``NOT_FOUND`` (no such login), ``LOGIN_BUSY`` (another process holds it),
         and as for :meth:`authenticate`.
         """
         conductor = self.assembly.conductor
         full_id = self._full_id(login_id)
-        maker = self._maker(open_browser=open_browser)
+        maker = self._user.maker(self.assembly, open_browser=open_browser)
         before = self.assembly.storage.read(full_id)
         presented = before.presentation.transport if before and before.presentation else "loopback"
-        transport = maker.make(via or presented)
-        return _signed_in(conductor.resume(full_id, [transport], timeout=timeout))
+        name: str = via or presented
+        if before is not None and name == "auto":
+            name = self._way(before.config, name)
+        return _signed_in(
+            until_cancelled(
+                maker.make(name),
+                self.assembly,
+                cancel,
+                lambda ended: conductor.resume(full_id, [ended], timeout=timeout),
+            )
+        )
 
     @_answered
     def cancel(self, login_id: str) -> bool:
@@ -514,72 +550,12 @@ class OAuthService:
 
     # --- how -------------------------------------------------------------------------------------
 
-    def _maker(
-        self, otherwise: Conversation | None = None, *, open_browser: bool
-    ) -> TransportMaker:
-        """Transports that talk to the program's own conversation, or to ``otherwise``."""
-        return TransportMaker(
-            self.assembly,
-            self._conversation or otherwise or LineConversation(),
-            browser=self._browser,
-            open_browser=open_browser,
-        )
+    def _way(self, config: OAuthConfig, via: str) -> str:
+        """The transport that ``via`` names, or that fits the surroundings."""
+        own = self._providers is not None and config.service_name in self._providers
+        # a program's own setting comes before any variable
+        via = config.via if own and via == "auto" else via
+        return self._user.way(self.assembly, config, via)
 
     def _full_id(self, login_id: str) -> str:
         return self.assembly.conductor.named(login_id).id
-
-
-class OAuthClient:
-    """What most programs need of :class:`OAuthService`, in fewer words.
-
-    Every method answers as the one of the service it stands for.
-    """
-
-    def __init__(self, service: OAuthService) -> None:
-        """A client of ``service``."""
-        self._service = service
-
-    def get_status(self, service: str) -> Result[AuthStatus]:
-        """Whether there are tokens: :meth:`OAuthService.get_status`."""
-        return self._service.get_status(service)
-
-    def get_tokens(self, service: str) -> Result[OAuthTokens]:
-        """The tokens as stored: :meth:`OAuthService.get_tokens`."""
-        return self._service.get_tokens(service)
-
-    def ensure_valid(self, service: str) -> Result[OAuthTokens]:
-        """Valid tokens: :meth:`OAuthService.ensure_valid_token`."""
-        return self._service.ensure_valid_token(service)
-
-    def authenticate(
-        self,
-        service: str,
-        *,
-        client_id: str | None = None,
-        scopes: Sequence[str] | None = None,
-        open_browser: bool = True,
-    ) -> Result[OAuthTokens]:
-        """A whole login: :meth:`OAuthService.authenticate`."""
-        return self._service.authenticate(
-            service, client_id=client_id, scopes=scopes, open_browser=open_browser
-        )
-
-    def logout(self, service: str) -> Result[bool]:
-        """Sign out: :meth:`OAuthService.logout`."""
-        return self._service.logout(service)
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """The entry of the SDK.
-
-    Attributes:
-        oauth: Sign in, tokens, sign out.
-    """
-
-    oauth: OAuthClient
-
-
-def create_client(service: OAuthService | None = None) -> Client:
-    """A client over ``service``, or over one with every default."""
-    return Client(OAuthClient(service or OAuthService()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final, Literal, NewType, TextIO, TypeAlias
 
 from ..engine.ports import Notice, NoticeKind
 from ..transports import plugins
@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..engine.ports import Answers, Browser, Conversation, Transport
+    from ..transports.loopback.page import Site
     from .assembly import Assembly
 
 
+Via: TypeAlias = Literal["auto", "loopback", "manual", "device"]
+"""How the user's answer comes back; ``auto`` looks at the surroundings, as the command does."""
+TransportName = NewType("TransportName", str)
+"""The name of a transport that an installed package brings (:mod:`stayfast.transports.plugins`)."""
 RESOLVED: Final = {**plugins.ALIASES, "auto": "loopback"}
 """Other names for transports; a command that can look around decides ``auto`` itself."""
 
@@ -42,6 +47,7 @@ class TransportMaker:
         keys: Callable[[], Answers] | None = None,
         browser: Browser | None = None,
         open_browser: bool = True,
+        site: Site | None = None,
     ) -> None:
         """Transports for ``assembly``.
 
@@ -52,7 +58,9 @@ class TransportMaker:
             keys: Opens a terminal whose keys are heeded by a transport that reads no answers.
             browser: What opens an address; the system's browser by default.
             open_browser: Whether anything is opened at all.
+            site: Whose pages the browser is shown; by default the command's.
         """
+        self._site = site
         self._assembly = assembly
         self._conversation = conversation
         self._answers = answers or standard_answers
@@ -91,6 +99,7 @@ class TransportMaker:
             self._browser,
             self._assembly.clock,
             open_browser=self._open_browser,
+            site=self._site,
         )
 
     def _manual(self) -> ManualTransport:

@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from .browser import is_text_browser, launchers, named_browsers
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _CONTAINER_MARKS: Final = ("/.dockerenv", "/run/.containerenv")
 _CONTROL_GROUPS: Final = "/proc/1/cgroup"
 _CONTAINER_GROUPS: Final = ("docker", "kubepods", "containerd", "libpod", "/lxc")
+_CI: Final = "CI"
+_DEBIAN: Final = "DEBIAN_FRONTEND"
+_UNATTENDED: Final = frozenset({_CI, _DEBIAN})
+_SETTLED: Final = frozenset({1, 3})  # the rows of what was asked for, and of the only way there is
 _OFF: Final = frozenset({"", "0", "false", "no", "off"})
 
 
@@ -59,18 +63,30 @@ class Environment:
     authorization: bool = True
 
     @classmethod
-    def current(cls, config: OAuthConfig, via: str | None = None) -> Environment:
-        """This machine, for a login at the provider of ``config``."""
-        named = via or os.environ.get("STAYFAST_VIA") or config.via
+    def current(
+        cls,
+        config: OAuthConfig,
+        via: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Environment:
+        """This machine, for a login at the provider of ``config``.
+
+        Args:
+            config: The provider, whose setting comes last.
+            via: What a flag or a program asks for.
+            environ: The environment, in which ``STAYFAST_VIA`` may name a transport.
+        """
+        variables = os.environ if environ is None else environ
+        named = via or variables.get("STAYFAST_VIA") or config.via
         return cls(
-            variables=dict(os.environ),
+            variables=dict(variables),
             platform=sys.platform,
             release=os.uname().release if hasattr(os, "uname") else "",
             terminal=at_terminal(),
             files=_container_marks(),
             programs=frozenset(
                 name
-                for name, *_ in launchers(os.environ)
+                for name, *_ in launchers(variables)
                 if shutil.which(name) and not is_text_browser(name)
             ),
             via=ALIASES.get(named, named),
@@ -105,8 +121,8 @@ class Environment:
     @property
     def unattended(self) -> bool:
         """Whether a variable says that no person is there."""
-        in_ci = self.variables.get("CI", "").lower() not in _OFF
-        return in_ci or self.variables.get("DEBIAN_FRONTEND") == "noninteractive"
+        in_ci = self.variables.get(_CI, "").lower() not in _OFF
+        return in_ci or self.variables.get(_DEBIAN) == "noninteractive"
 
     @property
     def browser(self) -> bool:
@@ -272,3 +288,26 @@ def choose(environment: Environment) -> Choice:
     row = next(row for row in TABLE if row.test(environment))
     two_step = row.two_step
     return Choice(row.transport(environment), row.reason, row.number, two_step)
+
+
+def choose_to_wait(environment: Environment, *, answers: bool) -> str:
+    """The transport for a program that waits for its user within one call.
+
+    The command may end where nobody is at a terminal, and another command goes on. A call of a program
+    has no second half: where nothing can be pasted, it listens, or has the user enter a code.
+
+    Args:
+        environment: This machine.
+        answers: Whether somebody can paste an address: at a terminal, or in a notebook.
+    """
+    calm = {
+        name: value
+        for name, value in environment.variables.items()
+        if name not in _UNATTENDED  # they speak of prompts, and this call waits in any case
+    }
+    chosen = choose(replace(environment, terminal=True, variables=calm))
+    if answers or chosen.row in _SETTLED:
+        return chosen.transport
+    # a browser that somebody has named is one that can be used
+    reached = environment.display or environment.has("BROWSER") or chosen.transport == "loopback"
+    return "device" if environment.device and not reached else "loopback"

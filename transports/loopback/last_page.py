@@ -57,6 +57,7 @@ class PageKeeper:
         *,
         foreign: Callable[[Request], bool],
         waiting: page.Page,
+        site: page.Site,
     ) -> None:
         """Prepare the wait for a page whose content is not known yet.
 
@@ -65,11 +66,13 @@ class PageKeeper:
             answer: The request that brought the answer. Its browser gets the page.
             foreign: Whether a request names another host.
             waiting: The page for a browser that has waited for :data:`HOLD`.
+            site: Whose pages they are.
         """
         self._listener = listener
         self._answer = answer
         self._foreign = foreign
-        self._waiting = page.respond(waiting)
+        self._site = site
+        self._waiting = self._site.respond(waiting)
         self._held: list[Caller] = []
         self._last: bytes | None = None
         self._hold_until = self._now() + HOLD
@@ -89,7 +92,7 @@ class PageKeeper:
 
     def show(self, last: page.Page) -> None:
         """Answer the browser with ``last``, now or when it comes."""
-        self._last = page.respond(last)
+        self._last = self._site.respond(last)
         self._ring_bell()
 
     def leave(self) -> None:
@@ -153,16 +156,16 @@ class PageKeeper:
         elif request.path == self.path and request.method == "GET":
             self._held.append(caller)
         elif request.path == self.path:
-            caller.answer(page.not_allowed("GET", request.method))
+            caller.answer(self._site.not_allowed("GET", request.method))
         elif request.path.startswith(DONE_PATH):
-            caller.answer(page.respond(page.over()))
+            caller.answer(self._site.respond(page.over()))
         elif request.path != self._answer.path:
-            caller.answer(page.not_found(request.method))
+            caller.answer(self._site.not_found(request.method))
         elif self._same(request):  # a reload
             caller.answer(page.redirect(self.path))
         else:
             late = page.refused("this login has had its answer already")
-            caller.answer(page.respond(late, HTTPStatus.BAD_REQUEST))
+            caller.answer(self._site.respond(late, HTTPStatus.BAD_REQUEST))
 
     def _same(self, request: Request) -> bool:
         """Whether ``request`` repeats the answer, as a reload does.

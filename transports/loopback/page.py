@@ -7,12 +7,13 @@ read that. All text is escaped, and the Content-Security-Policy allows nothing b
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from html import escape
 from http import HTTPStatus
 from typing import Final
 
+from ...engine.hints import Hint
 from .http_message import render_response
 
 _STYLE: Final = (
@@ -52,12 +53,14 @@ class Page:
         lines: What it means, and what to do next.
         mood: ``good``, ``bad`` or empty; colour never carries the meaning alone.
         command: What to run in the terminal to try again, if that is what to do.
+        program: Who shows it.
     """
 
     title: str
     lines: tuple[str, ...]
     mood: str = ""
     command: str | None = None
+    program: str = "Stayfast"
 
     def render(self) -> str:
         """The page as HTML."""
@@ -68,9 +71,10 @@ class Page:
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             '<meta name="robots" content="noindex">'
-            f"<title>{escape(self.title)} · Stayfast</title><style>{_STYLE}</style></head>"
+            f"<title>{escape(self.title)} · {escape(self.program)}</title>"
+            f"<style>{_STYLE}</style></head>"
             f'<body><main class="{self.mood}"><h1>{escape(self.title)}</h1>{text}'
-            '<p class="dim">Stayfast, on this computer</p></main></body></html>\n'
+            f'<p class="dim">{escape(self.program)}, on this computer</p></main></body></html>\n'
         )
 
 
@@ -86,16 +90,40 @@ def respond(
     return render_response(status, page.render(), safe, head_only=head_only)
 
 
-def not_found(method: str) -> bytes:
-    """The answer for an unknown path."""
-    return respond(elsewhere(), HTTPStatus.NOT_FOUND, head_only=method == "HEAD")
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The pages of one program.
 
+    Attributes:
+        program: Its name.
+        command: Whether its users have the command, and can be sent to it.
+    """
 
-def not_allowed(methods: str, method: str) -> bytes:
-    """The answer for a ``method`` that is not among ``methods`` (RFC 9110 §15.5.6)."""
-    allow = (("Allow", methods),)
-    head_only = method == "HEAD"
-    return respond(elsewhere(), HTTPStatus.METHOD_NOT_ALLOWED, allow, head_only=head_only)
+    program: str = "Stayfast"
+    command: bool = True
+
+    def respond(
+        self,
+        page: Page,
+        status: HTTPStatus = HTTPStatus.OK,
+        headers: tuple[tuple[str, str], ...] = (),
+        *,
+        head_only: bool = False,
+    ) -> bytes:
+        """``page`` of this program as an answer."""
+        command = page.command if self.command else None
+        own = replace(page, program=self.program, command=command)
+        return respond(own, status, headers, head_only=head_only)
+
+    def not_found(self, method: str) -> bytes:
+        """The answer for an unknown path."""
+        return self.respond(elsewhere(), HTTPStatus.NOT_FOUND, head_only=method == "HEAD")
+
+    def not_allowed(self, methods: str, method: str) -> bytes:
+        """The answer for a ``method`` that is not among ``methods`` (RFC 9110 §15.5.6)."""
+        allow = (("Allow", methods),)
+        head_only = method == "HEAD"
+        return self.respond(elsewhere(), HTTPStatus.METHOD_NOT_ALLOWED, allow, head_only=head_only)
 
 
 def redirect(path: str) -> bytes:
@@ -118,7 +146,7 @@ def signed_in(provider: str, who: str | None) -> Page:
 def denied(provider: str, service: str) -> Page:
     """The page of a login that the user or the provider declined."""
     lines = (f"The request was declined, by you or by {provider}. Nothing was stored.",)
-    return Page("Not signed in", lines, "bad", f"stayfast login {service}")
+    return Page("Not signed in", lines, "bad", str(Hint("login", service)))
 
 
 def failed(provider: str, why: str) -> Page:

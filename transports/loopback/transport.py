@@ -51,6 +51,7 @@ class LoopbackTransport:
         clock: Clock,
         *,
         open_browser: bool = True,
+        site: page.Site | None = None,
     ) -> None:
         """Make the transport; it binds nothing yet.
 
@@ -59,7 +60,9 @@ class LoopbackTransport:
             browser: What opens the address.
             clock: Measures the waits.
             open_browser: Whether a browser is opened at all.
+            site: Whose pages the browser is shown; by default the command's.
         """
+        self._site = site or page.Site()
         self._conversation = conversation
         self._browser = browser if open_browser else None
         self._clock = clock
@@ -97,6 +100,7 @@ class LoopbackTransport:
             self._conversation,
             browser.open if browser else None,
             self._clock,
+            self._site,
         )
 
 
@@ -132,8 +136,10 @@ class LoopbackSession:
         conversation: Conversation,
         open_browser: Callable[[str], str | None] | None,
         clock: Clock,
+        site: page.Site,
     ) -> None:
         """Listen for ``asking`` on ``listener``."""
+        self._site = site
         self._config = asking.config
         self._expires_at = asking.deadline
         self._path = redirect.path or "/"  # a browser asks for no empty path
@@ -200,13 +206,13 @@ class LoopbackSession:
             caller.answer(render_response(HTTPStatus.BAD_REQUEST))
             raise _refused("a request for another host", Refusal.WRONG_HOST)
         if request.path.startswith(DONE_PATH):
-            caller.answer(page.respond(page.over()))
+            caller.answer(self._site.respond(page.over()))
         elif request.path != self._path:
-            caller.answer(page.not_found(request.method))
+            caller.answer(self._site.not_found(request.method))
             if request.path not in _ASKED_BY_BROWSERS:
                 raise _refused("a request for another path", Refusal.WRONG_PATH)
         elif request.method not in {"GET", "POST"}:
-            caller.answer(page.not_allowed("GET, POST", request.method))
+            caller.answer(self._site.not_allowed("GET, POST", request.method))
             raise _refused("a request by another method", Refusal.WRONG_METHOD)
         elif request.prefetch:
             # the browser guesses that its user may go there; the real request comes later, and
@@ -217,7 +223,7 @@ class LoopbackSession:
             if parameters:
                 return ReceivedCallback(parameters=parameters)
             nothing = page.refused("there is no answer in that request")
-            caller.answer(page.respond(nothing, HTTPStatus.BAD_REQUEST))
+            caller.answer(self._site.respond(nothing, HTTPStatus.BAD_REQUEST))
             raise _refused("a request without parameters", Refusal.NOT_A_CALLBACK)
         return None
 
@@ -236,14 +242,14 @@ class LoopbackSession:
         over: the page says what happened, never what is hoped.
         """
         if verdict.kind is VerdictKind.REFUSED:
-            self._answer(page.respond(page.refused(verdict.message), HTTPStatus.BAD_REQUEST))
+            self._answer(self._site.respond(page.refused(verdict.message), HTTPStatus.BAD_REQUEST))
         elif verdict.kind is VerdictKind.ACCEPTED:
             self._send_on()
         elif verdict.kind in _FINAL:
             last = self._last_page(verdict)
             if self._keeper is None and verdict.reason in STORAGE_CODES:
                 # nothing was saved: the address bar may be the only place that holds the answer
-                self._answer(page.respond(last, HTTPStatus.INSUFFICIENT_STORAGE))
+                self._answer(self._site.respond(last, HTTPStatus.INSUFFICIENT_STORAGE))
                 return
             self._send_on()
             if self._keeper is not None:
@@ -267,6 +273,7 @@ class LoopbackSession:
             asker.request,
             foreign=self._foreign,
             waiting=page.finishing(self._config.title),
+            site=self._site,
         )
         _KEEPERS.add(self._keeper)
         self._answer(page.redirect(self._keeper.path))
@@ -284,5 +291,5 @@ class LoopbackSession:
             self._keeper.leave()
             return
         if self._asker is not None:
-            self._answer(page.respond(page.over()))
+            self._answer(self._site.respond(page.over()))
         self._listener.close()

@@ -7,12 +7,14 @@ octet. It is read without echo, because a pasted address holds a code.
 
 from __future__ import annotations
 
+import builtins
 import os
 import select
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from types import BuiltinFunctionType
 from typing import IO, TYPE_CHECKING, Final
 
 from ...engine.errors import TransportUnavailable
@@ -196,6 +198,31 @@ class StreamAnswers:
         """Leave the stream open: it belongs to the caller."""
 
 
+class InputAnswers:
+    """Answers to ``input()``, where a notebook has put a box of its own behind it."""
+
+    def fileno(self) -> None:
+        """``None``: a notebook has no descriptor that can be waited on."""
+        return
+
+    def read(self, seconds: float) -> Secret | None:
+        """What the user enters; ``None`` if that is nothing. The box has no deadline.
+
+        Raises:
+            TransportUnavailable: The notebook lets nobody enter anything.
+        """
+        del seconds
+        try:
+            text = input("The address you land on: ")
+        # EOFError without a user; a kernel that runs unattended raises its own NotImplementedError
+        except (EOFError, OSError, RuntimeError, ValueError) as error:
+            raise TransportUnavailable("this notebook takes no input") from error
+        return Secret(text[:LIMIT]) if text.strip() else None
+
+    def close(self) -> None:
+        """Do nothing: the box closes itself."""
+
+
 # Standard input may be absent (``pythonw``, services: ``None``), closed (daemons), or an object of
 # another program (notebooks, test runners) that has text and no octets.
 
@@ -218,6 +245,18 @@ def piped_answer() -> StreamAnswers:
         return StreamAnswers(None)
 
 
+def in_notebook() -> bool:
+    """Whether ``input()`` asks in a notebook: its kernel has put a function of its own there."""
+    return not at_terminal() and not isinstance(builtins.input, BuiltinFunctionType)
+
+
+def can_answer() -> bool:
+    """Whether somebody can paste an address: at this terminal, or in a notebook."""
+    return at_terminal() or in_notebook()
+
+
 def standard_answers() -> Answers:
-    """The place that pasted addresses come from: this terminal, or else standard input."""
-    return TerminalAnswers() if at_terminal() else piped_answer()
+    """The place that pasted addresses come from: this terminal, a notebook, or else standard input."""
+    if at_terminal():
+        return TerminalAnswers()
+    return InputAnswers() if in_notebook() else piped_answer()
