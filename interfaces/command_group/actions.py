@@ -117,7 +117,7 @@ class Actions:
         try:
             found = self._finished(provider)
         except StayfastError as error:
-            return self._failed(group, Failure.of(error))
+            return self._failed(group, self._failure(error))
         rows = [
             {
                 "provider": one.provider,
@@ -137,9 +137,8 @@ class Actions:
         if not rows:
             what = "anything" if provider is None else provider
             hint = Hint("login", provider or "PROVIDER")
-            return self._failed(
-                group, Failure.of(AuthRequired(f"not signed in to {what}", hint=hint))
-            )
+            nobody = AuthRequired(f"not signed in to {what}", hint=hint)
+            return self._failed(group, self._failure(nobody))
         lost = any(row["status"] == "token_refresh_failed" for row in rows)
         return AuthRequired.exit_code if lost else 0
 
@@ -155,7 +154,7 @@ class Actions:
             self._service.assembly.catalogue.provider(provider)
             login = self._service.assembly.conductor.refresh.find(provider, account)
         except StayfastError as error:
-            return self._failed(group, Failure.of(error))
+            return self._failed(group, self._failure(error))
         print(printable(login.identity.label if login.identity else login.account))
         return 0
 
@@ -189,8 +188,13 @@ class Actions:
         try:
             self._service.assembly.catalogue.provider(provider)
         except StayfastError as error:
-            return Failure.of(error)
+            return self._failure(error)
         return None
+
+    def _failure(self, error: StayfastError) -> Failure:
+        """``error`` in the words of the program."""
+        self._service.words.put_into(error)
+        return Failure.of(error)
 
     def _usable(self, login: Summary) -> bool:
         return self._service.assembly.conductor.refresh.usable(login)

@@ -6,7 +6,8 @@ from PyInstaller.utils.hooks import collect_data_files, collect_submodules, copy
 
 
 def _of_a_program(name: str) -> bool:
-    return not name.startswith(("stayfast.testing", "stayfast.interfaces.frozen"))
+    others = ("stayfast.testing", "stayfast.interfaces.frozen", "stayfast.interfaces.pytest_plugin")
+    return not name.startswith(others)
 
 
 hiddenimports = collect_submodules("stayfast", filter=_of_a_program)

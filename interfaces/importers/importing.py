@@ -67,6 +67,7 @@ def import_tokens(
             _imported(service.assembly, provider, source, account, user, make_room=replace)
         )
     except StayfastError as error:
+        service.words.put_into(error)
         return Failure.of(error)
 
 
