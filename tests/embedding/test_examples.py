@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -142,3 +143,43 @@ def test_the_suite_of_an_embedding_program(environ: dict[str, str]) -> None:
 def test_an_example_is_read_at_one_sitting(path: Path) -> None:
     """None is longer than two screens."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 130
+
+
+def test_the_lines_of_the_comparison_are_counted() -> None:
+    """The table says of each program how many of its lines are not blank, and names every one."""
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    told = {
+        name: int(lines)
+        for name, lines in re.findall(r"\(comparison/(\w+\.py)\)[^|]*\| *(\d+) \|", page)
+    }
+    counted = {
+        path.name: sum(1 for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        for path in (EXAMPLES / "comparison").glob("*.py")
+    }
+
+    assert told == counted
+    assert min(counted, key=lambda name: counted[name]) == "with_stayfast.py"
+
+
+def test_every_example_is_on_the_page() -> None:
+    """The page names each folder, and its links lead to files."""
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", page)
+
+    assert [link for link in links if not (EXAMPLES / link).exists()] == []
+    folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
+    assert folders == {link.partition("/")[0] for link in links}
+
+
+def test_the_shortest_of_the_comparison_works(
+    server: AuthorizationServer, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """It signs in at its first run, and calls at once at the next."""
+    text = (EXAMPLES / "comparison/with_stayfast.py").read_text(encoding="utf-8")
+    for address in ("https://login.acme.example", "https://api.acme.example"):
+        text = text.replace(address, server.issuer)
+    (tmp_path / "acme.py").write_text(text)
+    for _ in range(2):
+        done = run(environ, str(tmp_path / "acme.py"))
+        assert "ada@demo.test" in done.stdout, done.stderr
+    assert server.counts["token:authorization_code"] == 1
