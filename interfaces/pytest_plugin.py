@@ -104,8 +104,10 @@ def stayfast_signed_in(
     stayfast_service: OAuthService, stayfast_browser: ScriptedBrowser
 ) -> OAuthService:
     """``stayfast_service``, whose user has signed in with the browser."""
+    from ..engine.result import Failure  # noqa: PLC0415  see above
+
     signed_in = stayfast_service.authenticate(PROVIDER)
     stayfast_browser.close()
-    if hasattr(signed_in, "error"):
+    if isinstance(signed_in, Failure):
         pytest.fail(f"the sign-in of the fixture failed: {signed_in.error}", pytrace=False)
     return stayfast_service

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar, runtime_checkable
 
 from ..engine.errors import StorageConflict
@@ -10,6 +11,8 @@ from ..engine.record import DEFAULT_ACCOUNT, account_alias
 from .memory import MemoryStorage
 from .migrating import forget_login, import_tokens
 from .opening import open_storage
+from .paths import THE_COMMAND
+from .program import ProgramEnviron, require_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,15 +113,35 @@ def _until_nobody_interferes(attempt: Callable[[], T]) -> T:
 class FileTokenStorage(StorageView):
     """Tokens in the user's sealed vault, whose key is in the system keyring or in a file.
 
-    The keyring is used wherever one answers; what was chosen is kept with the vault.
+    The keyring is used wherever one answers; what was chosen is kept with the vault. A program that
+    keeps tokens of its own derives a class, and names its own places::
+
+        class AcmeTokens(FileTokenStorage):
+            SERVICE_PREFIX = "acme"
+            TOKEN_DIR = ".acme/tokens"
+
+    Attributes:
+        SERVICE_PREFIX: The program's name: the keyring's item, the configuration directory and the
+            variables (``ACME_STORE``) have it.
+        TOKEN_DIR: Where the vault is, below the home directory, unless it is absolute. A program
+            that names itself only has it in a directory of that name.
     """
 
-    SERVICE_PREFIX: ClassVar[str] = "stayfast"
+    SERVICE_PREFIX: ClassVar[str] = THE_COMMAND
     TOKEN_DIR: ClassVar[str] = ".local/state/stayfast"
 
     def __init__(self, token_dir: str | None = None) -> None:
-        """A vault in ``token_dir`` (``~`` is expanded), or in the user's state directory."""
-        super().__init__(open_storage(state_dir=token_dir))
+        """A vault in ``token_dir`` (``~`` is expanded), or where the class says.
+
+        Raises:
+            ConfigInvalid: ``SERVICE_PREFIX`` cannot be the name of directories and variables.
+        """
+        program = type(self).SERVICE_PREFIX
+        require_name(program)
+        environ = None if program == THE_COMMAND else ProgramEnviron(program, os.environ)
+        if token_dir is None and type(self).TOKEN_DIR != FileTokenStorage.TOKEN_DIR:
+            token_dir = os.path.join("~", type(self).TOKEN_DIR)
+        super().__init__(open_storage(state_dir=token_dir, environ=environ))
 
 
 class MemoryTokenStorage(StorageView):
