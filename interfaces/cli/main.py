@@ -19,6 +19,7 @@ from .commands.audit import audit
 from .commands.credential import credential
 from .commands.demo import demo
 from .commands.diagram import diagram
+from .commands.doctor import doctor
 from .commands.login import cancel, login, resume
 from .commands.mcp import client_metadata, mcp
 from .commands.provider import provider
@@ -35,8 +36,9 @@ _FIRST_CONTACT: Final = """\
 stayfast signs command-line programs in, and remembers exactly how.
 
   stayfast login      sign in              stayfast token     print a token
-  stayfast status     where things are     stayfast demo      watch a whole login
+  stayfast status     where things are     stayfast doctor    why it does not work
   stayfast resume     continue a login     stayfast logout    sign out
+  stayfast whoami     who you are          stayfast demo      watch a whole login
 
 stayfast help for everything else"""
 
@@ -84,6 +86,7 @@ for _command in (
     execute,
     credential,
     setup,
+    doctor,
     provider,
     mcp,
     client_metadata,

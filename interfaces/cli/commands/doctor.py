@@ -1,0 +1,86 @@
+"""``doctor``: why it does not work, and which command mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from ....storage.host import app_version
+from ..app import App, takes_app
+from ..checkup import FAIL, WARN, Checkup
+from ..terminal.formatting import broken
+
+if TYPE_CHECKING:
+    from ..checkup import Check
+
+_STYLE: Final = {"ok": "good", "warn": "warn", "fail": "bad"}
+_HANG: Final = 20  # columns before the detail
+
+
+@click.command()
+@click.argument("provider", required=False)
+@click.option("--offline", is_flag=True, help="Ask no provider anything.")
+@takes_app
+def doctor(app: App, *, provider: str | None, offline: bool) -> int:
+    """Look for what keeps logins from working: settings, keyring, clock, network, browser, vault.
+
+    Looks at PROVIDER alone, or at all that you configured or are signed in to. Changes nothing. What it
+    prints holds no secret and can be pasted. Exits with 1 if a check fails.
+    """
+    app.never_asks = True
+    found: list[Check] = []
+    if not app.terminal.json:
+        app.terminal.answer_line(_heading())
+        app.terminal.answer_line("")
+    for check in Checkup(app, provider, offline=offline).checks():
+        found.append(replace(check, detail=_plain(check.detail)))
+        if not app.terminal.json:
+            _show(app, found[-1])
+    failed, warned = (sum(one.result == kind for one in found) for kind in (FAIL, WARN))
+    if app.terminal.json:
+        members = {
+            "version": app_version(),
+            "python": platform.python_version(),
+            "platform": platform.system(),
+            "checks": [asdict(one) for one in found],
+        }
+        app.terminal.answer_json("doctor/1", members)
+    else:
+        app.terminal.answer_line("")
+        many = f"{warned} warning{'' if warned == 1 else 's'}"
+        app.terminal.answer_line(
+            f"{failed} failed, {many}. No secrets above; safe to paste into an issue."
+        )
+    return 1 if failed else 0
+
+
+def _heading() -> str:
+    shell = os.path.basename(os.environ.get("SHELL", ""))
+    remote = any(os.environ.get(name) for name in ("SSH_CONNECTION", "SSH_TTY"))
+    parts = [
+        f"stayfast {app_version()}",
+        f"Python {platform.python_version()}",
+        f"{platform.system()} {platform.release()}",
+        *([f"{shell}{' over SSH' if remote else ''}"] if shell else []),
+    ]
+    return " - ".join(parts)
+
+
+def _show(app: App, check: Check) -> None:
+    line = f" {check.result:<5} {check.name:<12} {check.detail}"
+    width = app.terminal.width if sys.stdout.isatty() else len(line)
+    for part in broken(line, width, _HANG):
+        app.terminal.answer_line(part)
+    if check.next is not None:
+        app.terminal.answer_line(f"{' ' * _HANG}{app.terminal.symbol('next')} {check.next}")
+
+
+def _plain(text: str) -> str:
+    """``text`` without the name of the home directory."""
+    home = os.path.expanduser("~")
+    return text.replace(home, "~") if len(home) > 1 else text
