@@ -21,5 +21,6 @@ def require(module: str, extra: str) -> None:
         import_module(module)
     except ImportError as error:
         raise ConfigMissing(
-            f"this needs {module}, which is not installed", hint=f"pip install 'stayfast[{extra}]'"
+            f"this needs {module}, which is not installed",
+            hint=f"in a clone of Stayfast: pip install '.[{extra}]'",
         ) from error

@@ -1,6 +1,6 @@
 """The program's own tests: a real server, a browser, an expiry, a refusal; no mock of any of them.
 
-Needs ``pip install 'stayfast[testing]'``: the fixtures that begin with ``stayfast_`` are there then.
+Needs ``pip install '.[testing]'``: the fixtures that begin with ``stayfast_`` are there then.
 """
 
 from __future__ import annotations

@@ -118,9 +118,7 @@ class Checkup:
     def _python(self) -> Iterator[Check]:
         version = platform.python_version()
         if sys.version_info < _RETIRED:
-            yield Check(
-                "python", FAIL, f"{version} is too old", "python3.11 -m pip install stayfast"
-            )
+            yield Check("python", FAIL, f"{version} is too old", "python3.11 -m pip install .")
         else:
             yield Check("python", OK, version)
 

@@ -20,6 +20,12 @@ FOLDERS = ("engine", "transports", "storage", "interfaces", "diagrams")
 SAMPLES = {"--via": "device"}
 """What stands for a value that only a run knows, behind these options; elsewhere a name."""
 
+OPTIONS = {"option": "--client-secret-file"}
+"""What stands for an option that only a run knows, by the name of its variable."""
+
+LISTS = {"more": ["--provider", "acme", "--url", "https://acme.dev"]}
+"""What stands for a list of options, by the name of its variable; else a choice of transport."""
+
 
 def made_in_the_code() -> dict[str, Hint]:
     """The hint of every call of ``Hint`` in the package, names in place of what only a run knows."""
@@ -40,6 +46,8 @@ def _hint(node: ast.Call) -> Hint | None:
     match node.func:
         case ast.Name("Hint"):
             first, *rest = node.args
+            if ast.unparse(first) == "hint.action":  # another hint in other words
+                return None
             assert isinstance(first, ast.Constant), ast.unparse(node)
             words = _words(rest)
             return Hint(str(first.value), *words, **named)
@@ -53,7 +61,7 @@ def _words(nodes: list[ast.expr]) -> list[Any]:
     words: list[Any] = []
     for node in nodes:
         if isinstance(node, ast.Starred):
-            words += ["--via", "device"]  # the one list of options that a run chooses
+            words += LISTS.get(ast.unparse(node.value), ["--via", "device"])
         else:
             words.append(_value(node, SAMPLES.get(words[-1] if words else "", "acme")))
     return words
@@ -62,6 +70,8 @@ def _words(nodes: list[ast.expr]) -> list[Any]:
 def _value(node: ast.expr, sample: str) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
+    if isinstance(node, ast.Name) and node.id in OPTIONS:
+        return OPTIONS[node.id]
     if isinstance(node, ast.JoinedStr) and ast.unparse(node).startswith(("f'--", 'f"--')):
         return "--auth-url"  # the option of a member
     return sample

@@ -34,8 +34,8 @@ def shell(world: World, line: str, **extra: str) -> subprocess.CompletedProcess[
 
 COMMANDS = {
     "token demo": 0,
-    "token nosuch": 4,
-    "token nosuch --json": 4,
+    "token github": 4,
+    "token github --json": 4,
     "nonsense": 2,
     "status": 0,
     "refresh demo": 0,
@@ -86,7 +86,7 @@ def test_an_error_keeps_its_exit_status_where_its_json_is_lost(
     signed_in: World, stream: str
 ) -> None:
     """If an error in JSON cannot be written, the exit status still reports it."""
-    assert shell(signed_in, f'"$C" token nosuch --json {stream}').returncode == 4
+    assert shell(signed_in, f'"$C" token github --json {stream}').returncode == 4
 
 
 @pytest.mark.parametrize("line", ["token demo", "audit export"])

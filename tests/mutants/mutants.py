@@ -327,8 +327,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a worker inherits the whole environment",
         file=POOL,
-        old="env=environment(os.environ)",
-        new="env=dict(os.environ)",
+        old="**environment(os.environ)",
+        new="**os.environ",
         tests=(SPAWNED,),
     ),
     Mutant(

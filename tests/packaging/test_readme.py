@@ -91,11 +91,12 @@ def install_lines() -> list[tuple[str, str]]:
 
 
 OTHER_PACKAGES = {
+    ("interfaces/extras.py", ".[{extra}]"),
     ("transports/plugins.py", "{package.split(maxsplit=1)[0]}"),
     ("interfaces/http_failure.py", "certifi"),
     ("interfaces/http_settings.py", "PySocks"),
 }
-"""Install lines for packages of other people, which are on the index."""
+"""Install lines for packages of other people, which are on the index, and the one for any extra."""
 
 
 def test_what_is_shown_to_be_installed_can_be_installed():
@@ -116,6 +117,16 @@ def test_what_is_shown_to_be_installed_can_be_installed():
         "storage/postgres/driver.py",
     }
     assert set(install_lines()) >= OTHER_PACKAGES
+
+
+def test_a_library_that_is_missing_comes_with_an_extra_that_exists():
+    """Whatever the code requires when it is used has an extra of this package."""
+    extras = tomllib.loads(text_of("pyproject.toml"))["project"]["optional-dependencies"]
+    call = re.compile(r"\brequire\(\"[\w.]+\", \"([\w-]+)\"\)")
+    named = [name for path in shown_to_readers() for name in call.findall(path.read_text("utf-8"))]
+
+    assert named
+    assert set(named) <= set(extras)
 
 
 def python_in(page: str) -> list[str]:
