@@ -23,6 +23,7 @@ STATEMENT_TIMEOUT: Final = 15
 # and a process that was stopped (Ctrl-Z, a suspended laptop) may never go on.
 _PAUSED: Final = 10
 _FORM: Final = "STAYFAST_STORE=postgresql://USER@HOST/DATABASE"
+_OURS: Final = frozenset({"schema", "patience", "pool"})
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -33,14 +34,18 @@ class Address:
     Attributes:
         place: Host and database, for people.
         schema: The schema our tables are in.
+        patience: Seconds to wait for a server that went away, if the address says so.
+        pool: How many connections this process may have at the same time, if the address says so.
     """
 
-    __slots__ = ("_settings", "place", "schema")
+    __slots__ = ("_settings", "patience", "place", "pool", "schema")
 
     def __init__(
         self, url: str, *, schema: str | None = None, environ: Mapping[str, str] | None = None
     ) -> None:
-        """Read ``url``, a libpq URI that may also have our own parameter ``schema``.
+        """Read ``url``, a libpq URI that may also have parameters of our own.
+
+        They are ``schema``, ``patience`` (seconds) and ``pool`` (a number of connections).
 
         ``PGHOST``, ``PGPASSFILE`` and the other variables of libpq supply what is missing.
 
@@ -50,11 +55,14 @@ class Address:
             environ: The environment.
 
         Raises:
-            ConfigInvalid: ``url`` is not the address of a database, or the schema has a bad name.
+            ConfigInvalid: ``url`` is not the address of a database, the schema has a bad name, or a
+                number is none.
         """
         env = os.environ if environ is None else environ
-        bare, named = _without_schema(url)
-        self.schema = schema or named or DEFAULT_SCHEMA
+        bare, ours = _without_ours(url)
+        self.schema = schema or ours.get("schema") or DEFAULT_SCHEMA
+        self.patience = _number(ours, "patience", 3600)
+        self.pool = _number(ours, "pool", 1000)
         if not _SCHEMA.fullmatch(self.schema):
             raise ConfigInvalid(
                 f"{self.schema!r} is not a name for a schema: lower-case letters, digits and _",
@@ -75,18 +83,16 @@ class Address:
     def __repr__(self) -> str:
         return f"Address({self.place})"
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, *, pooled: bool = False) -> dict[str, Any]:
         """The arguments for :func:`psycopg.connect`.
 
-        Every wait has a bound. The keepalives find out that a host or a network has gone, which TCP
-        alone would notice after hours. ``pg_temp`` comes last on the search path: else a temporary
-        table of another user could stand in for one of ours.
+        The keepalives find out that a host or a network has gone, which TCP alone would notice after
+        hours. What :attr:`session_settings` says is a part of the start of a session. A pooler that hands
+        the sessions of a server to one transaction after the other refuses that.
+
+        Args:
+            pooled: Leave it out.
         """
-        bounds = (
-            f"-c search_path={self.schema},pg_temp"
-            f" -c statement_timeout={STATEMENT_TIMEOUT}s"
-            f" -c idle_in_transaction_session_timeout={_PAUSED}s"
-        )
         defaults: dict[str, Any] = {
             "application_name": "stayfast",
             "connect_timeout": CONNECT_TIMEOUT,
@@ -95,12 +101,29 @@ class Address:
             "keepalives_count": 3,
             "tcp_user_timeout": 20_000,
         }
+        if pooled:
+            own = {name: value for name, value in self._settings.items() if name != "options"}
+            return {**defaults, **own, "prepare_threshold": None}
+        bounds = " ".join(f"-c {name}={value}" for name, value in self.session_settings.items())
         options = f"{self._settings.get('options') or ''} {bounds}".strip()
         return {**defaults, **self._settings, "options": options}
 
+    @property
+    def session_settings(self) -> dict[str, str]:
+        """What holds for every statement: where the tables are, and that every wait has a bound.
 
-def _without_schema(url: str) -> tuple[str, str | None]:
-    """``url`` without our own parameter, and the value of that parameter."""
+        ``pg_temp`` comes last on the search path: else a temporary table of another user could stand in
+        for one of ours.
+        """
+        return {
+            "search_path": f"{self.schema},pg_temp",
+            "statement_timeout": f"{STATEMENT_TIMEOUT}s",
+            "idle_in_transaction_session_timeout": f"{_PAUSED}s",
+        }
+
+
+def _without_ours(url: str) -> tuple[str, dict[str, str]]:
+    """``url`` without our own parameters, and those."""
     try:
         parts = urlsplit(url)
         given = parse_qsl(parts.query, keep_blank_values=True)
@@ -108,11 +131,24 @@ def _without_schema(url: str) -> tuple[str, str | None]:
         raise ConfigInvalid("that is not the address of a database", hint=_FORM) from None
     if parts.scheme not in SCHEMES:
         raise ConfigInvalid("that is not the address of a database", hint=_FORM)
-    named = dict(given).get("schema")
-    if named is None:
-        return url, None
-    rest = urlencode([(name, value) for name, value in given if name != "schema"])
-    return urlunsplit(parts._replace(query=rest)), named
+    ours = {name: value for name, value in given if name in _OURS}
+    if not ours:
+        return url, ours
+    rest = urlencode([(name, value) for name, value in given if name not in _OURS])
+    return urlunsplit(parts._replace(query=rest)), ours
+
+
+def _number(ours: Mapping[str, str], name: str, most: int) -> int | None:
+    given = ours.get(name)
+    if given is None:
+        return None
+    number = int(given) if re.fullmatch("[0-9]{1,6}", given) else 0
+    if not 1 <= number <= most:
+        raise ConfigInvalid(
+            f"{name} in the address of the database is not a number from 1 to {most}",
+            hint=f"{_FORM}?{name}=10",
+        )
+    return number
 
 
 def _is_local(host: str) -> bool:

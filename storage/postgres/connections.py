@@ -24,6 +24,7 @@ from weakref import WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from psycopg.sql import SQL, Literal
 
 from ...engine.errors import StorageError
 from ..host import CLOCK
@@ -47,6 +48,7 @@ _FROZEN: Final = STATEMENT_TIMEOUT + 5.0
 _BEGUN: Final = frozenset({TransactionStatus.INTRANS, TransactionStatus.INERROR})
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
+_REFUSED_BY_POOLER: Final = "unsupported startup parameter"
 _IN_POSTGRESQL: Final = {
     "BEGIN": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",  # one snapshot, as in SQLite
 }
@@ -89,6 +91,50 @@ class BoundedConnection(psycopg.Connection[Any]):
         """
 
 
+class PooledConnection(BoundedConnection):
+    """A connection to a pooler that gives each transaction any session of the server.
+
+    PgBouncer does so in its transaction mode. What is set for a session is another client's in the next
+    moment. So every statement runs in a transaction, and each transaction begins by setting what holds
+    for its statements.
+
+    Attributes:
+        preamble: The statement that sets it, for one transaction.
+    """
+
+    preamble: bytes = b""
+    _piped = False  # whether a transaction has begun in the pipeline that is open
+
+    def execute(self, query: Any, params: Any = None, **named: Any) -> Any:
+        """Run one statement as psycopg does, in a transaction of its own if none has begun."""
+        word = query.partition(b" ")[0] if isinstance(query, bytes) else b""
+        word = query.partition(" ")[0].encode() if isinstance(query, str) else word
+        if word == b"COMMIT":
+            self._piped = False
+            return super().execute(query, params, **named)
+        if word == b"BEGIN":
+            begun = super().execute(query, params, **named)
+            self._piped = True
+            super().execute(self.preamble)
+            return begun
+        piped = bool(self.pgconn.pipeline_status)
+        if self._piped if piped else self.info.transaction_status != TransactionStatus.IDLE:
+            return super().execute(query, params, **named)
+        with self.pipeline():
+            super().execute("BEGIN")
+            super().execute(self.preamble)
+            found = super().execute(query, params, **named)
+            super().execute("COMMIT")
+        return found
+
+    @contextmanager
+    def transaction(self, *args: Any, **named: Any) -> Generator[Any]:
+        """A transaction as psycopg's, with its settings."""
+        with super().transaction(*args, **named) as begun:
+            super().execute(self.preamble)
+            yield begun
+
+
 class Connections:
     """The connections of one process to one database.
 
@@ -109,6 +155,7 @@ class Connections:
         self.patience = patience
         self._most = most
         self._known = False
+        self._pooled = False  # behind a pooler, as the first connection shows
         self._start()
         _pools.add(self)
 
@@ -190,22 +237,51 @@ class Connections:
             connection.close()
 
     def _connect(self) -> Connection:
+        while True:
+            connection = self._connected()
+            try:
+                if isinstance(connection, PooledConnection):
+                    return connection
+                # A server with this setting off acknowledges a commit before it is durable. Then a
+                # power cut could lose tokens whose old refresh token is already spent.
+                found = connection.execute(
+                    "SELECT current_setting('search_path'), CASE current_setting('synchronous_commit')"
+                    " WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END"
+                ).fetchone()
+            except BaseException:
+                connection.close()
+                raise
+            wanted = self._address.session_settings["search_path"]
+            if found is not None and found[0] == wanted:
+                return connection
+            connection.close()  # a pooler has dropped what a session begins with
+            self._pooled = True
+
+    def _connected(self) -> Connection:
+        kind = PooledConnection if self._pooled else BoundedConnection
         try:
-            connection = BoundedConnection.connect(autocommit=True, **self._address.settings())
-        except (psycopg.Error, OSError) as error:
+            settings = self._address.settings(pooled=self._pooled)
+            connection = kind.connect(autocommit=True, **settings)
+        except psycopg.Error as error:
+            if not self._pooled and _REFUSED_BY_POOLER in str(error):
+                self._pooled = True
+                return self._connected()
             raise CannotConnect(error, known=self._known) from None
         self._known = True
-        try:
-            # A server with this setting off acknowledges a commit before it is durable. Then a power
-            # cut could lose tokens whose old refresh token is already spent.
-            connection.execute(
-                "SELECT set_config('synchronous_commit', 'on', false)"
-                " WHERE current_setting('synchronous_commit') = 'off'"
-            )
-        except BaseException:
-            connection.close()
-            raise
+        if isinstance(connection, PooledConnection):
+            connection.preamble = self._preamble()
         return connection
+
+    def _preamble(self) -> bytes:
+        settings = SQL(", ").join(
+            SQL("set_config({}, {}, true)").format(Literal(name), Literal(value))
+            for name, value in self._address.session_settings.items()
+        )
+        durable = SQL(
+            "CASE current_setting('synchronous_commit')"
+            " WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END"
+        )
+        return SQL("SELECT {}, {}").format(settings, durable).as_bytes(None)
 
     def _put_back(self, connection: Connection) -> None:
         if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:

@@ -79,9 +79,9 @@ class PostgresStorage:
         config_dir: str | None = None,
         passphrase: Callable[[], str | None] | None = None,
         state_dir: str | None = None,
-        most_connections: int = MOST,
+        most_connections: int | None = None,
         lease_seconds: float = TTL,
-        patience: float = PATIENCE,
+        patience: float | None = None,
         interactive: bool = False,
         announce: Callable[[str], None] | None = None,
         environ: Mapping[str, str] | None = None,
@@ -98,9 +98,11 @@ class PostgresStorage:
                 ``STAYFAST_PASSPHRASE``.
             state_dir: The directory for the locks of this host's processes; the default is the user's
                 state directory. If it cannot be made, only the database keeps processes apart.
-            most_connections: How many connections this process may have at the same time.
+            most_connections: How many connections this process may have at the same time; the default
+                is ``?pool=`` in ``url``, or 8.
             lease_seconds: How long a login stays with a host that was cut off.
-            patience: Seconds to wait for a server that went away.
+            patience: Seconds to wait for a server that went away; the default is ``?patience=`` in
+                ``url``, or 10.
             interactive: Whether a person can answer a keyring's prompt.
             announce: Called with one line when the tables are made (it says how the key is kept), and
                 when the database is older than one that this host has seen.
@@ -111,7 +113,11 @@ class PostgresStorage:
         """
         env = os.environ if environ is None else environ
         self._address = Address(url, schema=schema, environ=env)
-        self._connections = Connections(self._address, most=most_connections, patience=patience)
+        self._connections = Connections(
+            self._address,
+            most=most_connections or self._address.pool or MOST,
+            patience=self._address.patience or PATIENCE if patience is None else patience,
+        )
         self._opener = PostgresOpener(
             self._connections,
             self._address.schema,

@@ -149,6 +149,51 @@ class PostgresServer:
             return cursor.fetchall() if cursor.description else []
 
 
+class PgBouncer:
+    """A pooler in front of ``server`` that gives every transaction any of its few sessions."""
+
+    def __init__(self, server: PostgresServer, *, more: str = "") -> None:
+        """Start it; ``more`` are further lines of its settings."""
+        found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+        if found is None and os.environ.get("STAYFAST_REQUIRE_ALL"):
+            pytest.fail("not installed: pgbouncer")
+        if found is None:
+            pytest.skip("not installed: pgbouncer")
+        self.directory = Path(tempfile.mkdtemp(prefix="hfpb"))
+        (self.directory / "users").write_text('"owner" ""\n')
+        (self.directory / "settings").write_text(
+            f"[databases]\n* = host={server.directory}\n[pgbouncer]\nlisten_addr =\n"
+            f"unix_socket_dir = {self.directory}\nlisten_port = 6432\nauth_type = trust\n"
+            f"auth_file = {self.directory}/users\npool_mode = transaction\ndefault_pool_size = 3\n"
+            f"{more}\n"
+        )
+        starter = list(server._as)
+        if os.geteuid() == 0:
+            owner = server.directory.stat()
+            os.chown(self.directory, owner.st_uid, owner.st_gid)
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*(word for word in starter if "pdeathsig" not in word), found,
+                 str(self.directory / "settings")],
+                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        deadline = time.monotonic() + PATIENCE
+        while not (self.directory / ".s.PGSQL.6432").exists():
+            assert self._process.poll() is None, (self.directory / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def url(self, database: str, more: str = "") -> str:
+        """The address of ``database`` through it."""
+        return f"postgresql://owner@/{database}?host={self.directory}&port=6432{more}"
+
+    def remove(self) -> None:
+        """Stop it and remove all of it."""
+        self._process.kill()
+        self._process.wait(PATIENCE)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
 def _user(name: str) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwnam(name)
