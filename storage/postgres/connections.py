@@ -107,12 +107,11 @@ class PooledConnection(BoundedConnection):
 
     def execute(self, query: Any, params: Any = None, **named: Any) -> Any:
         """Run one statement as psycopg does, in a transaction of its own if none has begun."""
-        word = query.partition(b" ")[0] if isinstance(query, bytes) else b""
-        word = query.partition(" ")[0].encode() if isinstance(query, str) else word
-        if word == b"COMMIT":
+        word = _first_word(query)
+        if word == "COMMIT":
             self._piped = False
             return super().execute(query, params, **named)
-        if word == b"BEGIN":
+        if word == "BEGIN":
             begun = super().execute(query, params, **named)
             self._piped = True
             super().execute(self.preamble)
@@ -133,6 +132,11 @@ class PooledConnection(BoundedConnection):
         with super().transaction(*args, **named) as begun:
             super().execute(self.preamble)
             yield begun
+
+
+def _first_word(query: object) -> str:
+    text = query.decode() if isinstance(query, bytes) else query
+    return text.partition(" ")[0] if isinstance(text, str) else ""
 
 
 class Connections:
