@@ -6,7 +6,8 @@ So the event loop is free while another process refreshes, the disk is slow, or 
 Cancellation. A task that is cancelled stops waiting at once. A call that no thread has begun is never
 made. One that has begun goes on to its end, as a refresh must: new tokens are saved, and the next call
 finds them. ``kill -9`` loses nothing either, since a courier sends what must not be lost
-(:mod:`stayfast.interfaces.couriers`).
+(:mod:`stayfast.interfaces.couriers`). Only a wait for a user ends with its task, and with it the login: its
+port is closed. An answer that has come by then is exchanged, and its tokens are saved.
 
 Threads. Calls that end by themselves share a few threads of this service's own: a program whose default
 executor is full still gets its tokens. A call that waits for a user may take minutes, so it has a thread
@@ -21,7 +22,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
 from .service import OAuthService
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from ..transports.cancelling import CancelToken
     from .auth.httpx import HttpxAuth
 
 P = ParamSpec("P")
@@ -39,17 +41,49 @@ THREADS: Final = 16
 
 
 def _awaited(
-    method: Callable[Concatenate[OAuthService, P], T], *, waits_for_user: bool = False
+    method: Callable[Concatenate[OAuthService, P], T],
 ) -> Callable[Concatenate[AsyncOAuthService, P], Coroutine[Any, Any, T]]:
     """``method`` of the service, to be awaited."""
 
     @wraps(method)
     async def call(self: AsyncOAuthService, /, *args: P.args, **kwargs: P.kwargs) -> T:
         work = partial(method, self.service, *args, **kwargs)
-        submit = in_own_thread if waits_for_user else self.threads.submit
-        return await asyncio.wrap_future(submit(work))
+        return await asyncio.wrap_future(self.threads.submit(work))
 
     return call
+
+
+def _awaiting_user(
+    method: Callable[Concatenate[OAuthService, P], T],
+) -> Callable[Concatenate[AsyncOAuthService, P], Coroutine[Any, Any, T]]:
+    """``method`` of the service, which waits for a user until the task that awaits it is cancelled."""
+
+    @wraps(method)
+    async def call(self: AsyncOAuthService, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        ended = _EitherSet(cast("CancelToken | None", kwargs.get("cancel")))
+        given: dict[str, Any] = {**kwargs, "cancel": ended}
+        wait: Callable[..., T] = method
+        try:
+            return await asyncio.wrap_future(
+                in_own_thread(partial(wait, self.service, *args, **given))
+            )
+        except asyncio.CancelledError:
+            ended.own.set()
+            raise
+
+    return call
+
+
+class _EitherSet:
+    """A token that is set with the program's own, or when the task is cancelled."""
+
+    def __init__(self, given: CancelToken | None) -> None:
+        self.own = threading.Event()
+        self._given = given
+
+    def is_set(self) -> bool:
+        """See :class:`stayfast.transports.cancelling.CancelToken`."""
+        return self.own.is_set() or (self._given is not None and self._given.is_set())
 
 
 class AsyncOAuthService:
@@ -62,6 +96,7 @@ class AsyncOAuthService:
         result = await service.ensure_valid_token("acme")
 
     A task that is cancelled stops waiting, and what its call had begun is finished: no token is lost.
+    A login that still waited for its user ends.
 
     Attributes:
         service: The service whose calls these are.
@@ -70,10 +105,10 @@ class AsyncOAuthService:
 
     get_status = _awaited(OAuthService.get_status)
     get_tokens = _awaited(OAuthService.get_tokens)
-    authenticate = _awaited(OAuthService.authenticate, waits_for_user=True)
+    authenticate = _awaiting_user(OAuthService.authenticate)
     begin = _awaited(OAuthService.begin)
     complete = _awaited(OAuthService.complete)
-    resume = _awaited(OAuthService.resume, waits_for_user=True)
+    resume = _awaiting_user(OAuthService.resume)
     cancel = _awaited(OAuthService.cancel)
     ensure_valid_token = _awaited(OAuthService.ensure_valid_token)
     get_bearer_token = _awaited(OAuthService.get_bearer_token)

@@ -195,6 +195,35 @@ def test_a_user_who_hesitates_keeps_no_token_waiting(service: OAuthService) -> N
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("by", ["task", "token"])
+def test_a_login_ends_with_the_task_that_awaits_it(service: OAuthService, by: str) -> None:
+    """Nobody waits for its user any more: the thread ends, and no login stays behind."""
+    user = Hesitant()
+    service = OAuthService(assembly=service.assembly, browser=user, conversation=user)
+    own = threading.Event()
+
+    async def main() -> None:
+        awaited = AsyncOAuthService(service)
+        login = asyncio.ensure_future(awaited.authenticate("acme", account="slow", cancel=own))
+        await asyncio.to_thread(user.addresses.get, timeout=PATIENCE)
+        if by == "token":
+            own.set()
+            assert (await login).code is ErrorCode.AUTH_CANCELLED
+            return
+        login.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await login
+
+    asyncio.run(main())
+
+    for thread in threading.enumerate():
+        if thread.name == "stayfast-login":
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+    assert service.assembly.open_logins() == []
+    assert isinstance(service.get_bearer_token("acme"), Success), "other logins are untouched"
+
+
 def test_failures_are_values(service: OAuthService) -> None:
     """What fails answers as it does without `await`."""
 
