@@ -9,8 +9,9 @@ from ..hints import Hint
 from ..ports import Verdict
 from ..record import TokensNotSaved
 from ..table import State
-from .exchange import CodeExchange, RefreshExchange
+from .code_exchange import CodeExchange
 from .job import Job, JobKind
+from .refresh_exchange import RefreshExchange
 
 if TYPE_CHECKING:
     from ..ports import Lease

@@ -23,9 +23,9 @@ from ..reasons import Reason, Refusal
 from ..record import Exchange
 from ..result import ErrorCode
 from ..table import State, Trigger
-from .exchange import keep_waiting
 from .ledger import Circumstances
 from .refusals import Refusals
+from .sending import keep_waiting
 
 if TYPE_CHECKING:
     from ..ports import Arrival, Lease, Session

@@ -8,44 +8,37 @@ from typing import TYPE_CHECKING, Final
 from ..errors import (
     AuthCancelled,
     AuthFailed,
-    Fenced,
     LoginTimedOut,
     NetworkError,
     ProviderError,
     StayfastError,
     StorageConflict,
     StorageError,
-    TokenExpired,
-    TokenRefreshFailed,
 )
 from ..hints import Hint
 from ..oauth.callback import saved_callback
 from ..oauth.device import PollAnswer, PollKind, judge_poll, poll_request
-from ..oauth.error_codes import ABOUT_CLIENT, ABOUT_REQUEST, canonical
 from ..oauth.id_token import Identification
 from ..oauth.provider import same_client, same_resources, same_server
-from ..oauth.provider_response import error_code, read_members, retry_after
-from ..oauth.token_endpoint import code_request, judge_token_response, refresh_request
+from ..oauth.token_endpoint import code_request, judge_token_response
 from ..ports import Verdict, VerdictKind
 from ..reasons import Reason
-from ..record import Setback, TokensNotSaved, account_alias, account_names
+from ..record import account_alias, account_names
 from ..table import Trigger
 from .job import JobKind
 from .ledger import Circumstances
-from .unread import KEPT_FOR, as_it_came, reading, show_hint, unread_error, worth_keeping
+from .sending import circumstances_of, not_saved, send_twice, send_under
+from .unread import KEPT_FOR, as_it_came, reading, unread_error, worth_keeping
 
 if TYPE_CHECKING:
     from ..oauth.id_token import Identified
     from ..oauth.signing_keys import Keys
     from ..oauth.tokens import OAuthTokens
-    from ..ports import Http, HttpRequest, HttpResponse, Lease
+    from ..ports import HttpResponse, Lease
     from ..record import Login, UnreadAnswer
     from .dependencies import Dependencies
     from .job import Job
 
-
-NO_COURIER: Final = "no_courier"
-"""The detail of an ``accept_tokens``: no process could be had that outlives the caller."""
 _ATTEMPTS: Final = 5  # commits tried when other processes finish logins of the same account
 
 
@@ -303,7 +296,7 @@ class CodeExchange:
         try:
             return self.save(job, arrived)
         except StorageError as error:
-            raise _not_saved("signed in", error, arrived) from error
+            raise not_saved("signed in", error, arrived) from error
 
     def save(self, job: Job, arrived: Login) -> Login:
         """Save the tokens of ``arrived`` as those of the login of ``job``.
@@ -322,7 +315,7 @@ class CodeExchange:
                 Trigger.ACCEPT_TOKENS,
                 lease=job.lease,
                 reason=reason,
-                circumstances=_circumstances(job),
+                circumstances=circumstances_of(job),
                 account=account,
                 tokens=arrived.tokens,
                 identity=arrived.identity,
@@ -377,287 +370,6 @@ class CodeExchange:
         return current is None or current.version != login.version
 
 
-# One refresh, from the refresh token sent to the new tokens saved (RFC 6749 §6).
-
-
-class RefreshExchange:
-    """Sends refresh tokens and keeps what comes back."""
-
-    def __init__(self, dependencies: Dependencies) -> None:
-        """Send by their HTTP, and save by their ledger."""
-        self._dependencies = dependencies
-        self._identification = Identification(dependencies.http, dependencies.clock)
-
-    def perform(self, job: Job) -> Login:
-        """Send the refresh token of a login, which is exchanging, and save the answer.
-
-        Args:
-            job: The login as it was just saved, and its lease.
-
-        Raises:
-            TokenRefreshFailed: The provider refused the refresh token.
-            NetworkError: No usable answer; the refresh token is kept for the next try.
-            ProviderError: The provider refused this client or request, not the refresh token.
-            StorageConflict: Somebody else has changed the login meanwhile.
-            TokensNotSaved: New tokens arrived and could not be saved; they are in the error.
-        """
-        login, lease, tokens = job.login, job.lease, job.login.tokens
-        if tokens is None or tokens.refresh_token is None:
-            msg = f"login {login.short_id} has no refresh token"
-            raise TokenExpired(msg, hint=Hint.sign_in(login))
-        if login.unread is not None:
-            read = self._read_again(job, login.unread, tokens)
-            if read is not None:
-                return read
-        request = refresh_request(login.config, tokens.refresh_token)
-        lost = login.setback is not None and login.setback.lost
-        job = replace(job, again=job.again or lost)
-        # fetched first: once the answer is here, nothing but saving may stand in the way
-        keys = self._identification.keys_at_hand(login.config) if tokens.id_token else None
-        try:
-            response, again = send_twice(job, self._dependencies.http, request)
-        except NetworkError as error:
-            error.hint = error.hint or "try again in a while"
-            self._postpone(
-                login, lease, Reason.NETWORK, self._setback(login, error.message, lost=error.sent)
-            )
-            raise
-        try:
-            with reading():
-                fresh = judge_token_response(login.config, response, previous=tokens)
-                identified = self._identification.identify_refreshed(login, fresh, keys)
-        except NetworkError as error:
-            said = Circumstances(http_status=response.status)
-            unread = worth_keeping(response)
-            if unread is not None:
-                error.message += "; it is kept, sealed, with the login"
-                error.hint = show_hint(login)
-            trouble = self._trouble(login, response, error)
-            reason = Reason.PROVIDER_BUSY if unread is None else Reason.ANSWER_UNREADABLE
-            self._postpone(login, lease, reason, trouble, said, unread=unread)
-            raise
-        except ProviderError as error:
-            raise self._refused(login, lease, error, again=again) from error
-        return self._arrived(job, identified)
-
-    def _read_again(self, job: Job, answer: UnreadAnswer, previous: OAuthTokens) -> Login | None:
-        """The login with the tokens of an answer that could not be read before, if it can now."""
-        login = job.login
-        keys = self._identification.keys_at_hand(login.config) if previous.id_token else None
-        try:
-            with reading():
-                fresh = judge_token_response(login.config, as_it_came(answer), previous=previous)
-                identified = self._identification.identify_refreshed(login, fresh, keys)
-        except (NetworkError, ProviderError):
-            return None
-        return self._arrived(job, identified)
-
-    def _arrived(self, job: Job, identified: Identified) -> Login:
-        arrived = replace(
-            job.login,
-            tokens=identified.tokens,
-            identity=identified.identity,
-            reason=identified.reason.value if identified.reason else None,
-        )
-        job.progress.arrived(arrived)
-        return self.keep(job, arrived)
-
-    def keep(self, job: Job, arrived: Login) -> Login:
-        """Save the tokens of ``arrived``, which have just come.
-
-        Raises:
-            StorageConflict: A newer login took this one's place: its tokens are the ones to use.
-            TokensNotSaved: They could not be saved; they are in the error.
-        """
-        try:
-            return self.save(job, arrived)
-        except StorageConflict:
-            raise
-        except StorageError as error:
-            raise _not_saved("refreshed", error, arrived) from error
-
-    def save(self, job: Job, arrived: Login) -> Login:
-        """Save the tokens of ``arrived`` as those of the login of ``job``.
-
-        Raises:
-            StorageError: It could not be done.
-        """
-        return self._dependencies.ledger.advance(
-            job.login,
-            Trigger.ACCEPT_TOKENS,
-            lease=job.lease,
-            reason=Reason(arrived.reason) if arrived.reason else None,
-            circumstances=_circumstances(job),
-            tokens=arrived.tokens,
-            identity=arrived.identity,
-            exchange=None,
-            setback=None,
-            unread=None,
-        )
-
-    def _setback(
-        self,
-        login: Login,
-        message: str,
-        *,
-        lost: bool = False,
-        doubt: bool | None = None,
-        retry_at: float | None = None,
-    ) -> Setback:
-        """What to keep of a refresh that brought no tokens.
-
-        Args:
-            login: The login, with what was kept before.
-            message: The message for the caller.
-            lost: Whether the provider may have acted.
-            doubt: Whether the answer may mean that the refresh token is dead. ``None`` if it says
-                nothing of that: trouble between two such answers does not restart their count.
-            retry_at: When the next refresh may be sent.
-        """
-        before = login.setback or Setback(tries=0)
-        doubts = before.doubts if doubt is not False else 0
-        return Setback(
-            tries=before.tries + 1,
-            doubts=doubts + 1 if doubt else doubts,
-            lost=lost or before.lost,
-            retry_at=retry_at,
-            message=message,
-        )
-
-    def _trouble(self, login: Login, response: HttpResponse, error: NetworkError) -> Setback:
-        """What to keep of an answer that settles nothing; ``error`` says how to go on."""
-        # an empty answer, or a word that nobody knows, may be this server's way to say no
-        members = read_members(response)
-        doubt = response.status == 400 and (
-            not response.body.strip() or (members is not None and error_code(members) is not None)
-        )
-        if doubt and login.setback is not None and login.setback.doubts:
-            error.message += ", again: a new sign-in is probably needed"
-            error.hint = Hint.sign_in(login)
-        wait = retry_after(response)
-        if wait is not None:
-            error.message += f"; it asks to wait {wait:.0f} s"
-        error.args = (error.message,)
-        # a gateway that gives up, or an answer that cannot be used, may hide one that was acted upon
-        acted_upon = response.status in {500, 502, 504} or response.status // 100 == 2
-        return self._setback(
-            login,
-            error.message,
-            lost=acted_upon,
-            doubt=True if doubt else None,
-            retry_at=None if wait is None else self._dependencies.clock.now() + wait,
-        )
-
-    def _postpone(
-        self,
-        login: Login,
-        lease: Lease,
-        reason: Reason,
-        setback: Setback,
-        circumstances: Circumstances | None = None,
-        unread: UnreadAnswer | None = None,
-    ) -> None:
-        self._dependencies.ledger.advance(
-            login,
-            Trigger.POSTPONE_REFRESH,
-            lease=lease,
-            reason=reason,
-            circumstances=circumstances or Circumstances(),
-            exchange=None,
-            setback=setback,
-            unread=unread or login.unread,
-        )
-
-    def _refused(
-        self, login: Login, lease: Lease, error: ProviderError, *, again: bool
-    ) -> ProviderError | TokenRefreshFailed:
-        """What to raise for a refusal, once it is saved; nobody's newer tokens are touched."""
-        current = self._dependencies.storage.read(login.id)
-        if current is None or current.version != login.version:
-            msg = "another process has changed this login meanwhile"
-            raise StorageConflict(msg, hint=Hint("status", login.provider))
-        said = Circumstances(http_status=error.status, oauth_error=error.oauth_error)
-        code = canonical(error.oauth_error or "")
-        about_us = code in ABOUT_CLIENT
-        doubted = login.setback is not None and login.setback.doubts > 0
-        # some servers say so of a dead refresh token: from the second time on that is assumed
-        if code in ABOUT_REQUEST or (about_us and not doubted):
-            if error.hint is None:
-                error.hint = Hint("provider edit", login.provider)
-            trouble = self._setback(login, error.message, doubt=about_us)
-            self._postpone(login, lease, Reason.PROVIDER_ERROR, trouble, said)
-            return error
-        if error.reason is not None:
-            reason = Reason(error.reason)
-        else:
-            reason = Reason.OUTCOME_UNKNOWN if again else Reason.REFRESH_REFUSED
-        self._dependencies.ledger.advance(
-            login,
-            Trigger.REJECT_REFRESH,
-            lease=lease,
-            reason=reason,
-            circumstances=said,
-            exchange=None,
-        )
-        if error.reason is not None:
-            return TokenRefreshFailed(
-                f"{login.provider} needs a new sign-in: {error.message}",
-                why="the tokens that the provider sent are not kept",
-                hint=Hint.sign_in(login),
-            )
-        because = error.oauth_error or f"HTTP {error.status}"
-        return TokenRefreshFailed(
-            f"{login.provider} needs a new sign-in: "
-            f"the provider rejected the refresh token ({because})",
-            why=self._before(login, again=again),
-            hint=Hint.sign_in(login),
-        )
-
-    @staticmethod
-    def _before(login: Login, *, again: bool) -> str | None:
-        """What came before a refusal and may explain it."""
-        if login.unread is not None:
-            return f"an earlier answer could not be read; {show_hint(login)} prints it"
-        return (
-            "an earlier refresh was interrupted before its answer could be saved" if again else None
-        )
-
-
-# What is done under a lease: a request sent while it is sure to last, a user waited for.
-
-
-def send_under(job: Job, http: Http, request: HttpRequest) -> HttpResponse:
-    """The answer to ``request``, sent only if the lease of ``job`` outlasts it.
-
-    Raises:
-        Fenced, StorageError: The lease does not; nothing was sent.
-        NetworkError: No usable answer.
-    """
-    job.lease.keep()
-    job.progress.sending()
-    return http.send(request)
-
-
-def send_twice(job: Job, http: Http, request: HttpRequest) -> tuple[HttpResponse, bool]:
-    """The answer, and whether the request was sent before. It is sent again at once if none came.
-
-    Inside any grace period the provider may have, the second request brings the answer of the
-    first; where it has none, an answer that was lost on the way cannot be had back anyway.
-
-    Raises:
-        Fenced, StorageError: As for :func:`send_under`.
-        NetworkError: No usable answer to either.
-    """
-    try:
-        return send_under(job, http, request), job.again
-    except NetworkError as first:
-        try:
-            return send_under(job, http, request), job.again or first.sent
-        except NetworkError as second:
-            second.sent = second.sent or first.sent
-            raise
-
-
 def _foreign(older: Login, arrived: Login) -> Reason | None:
     """Why ``arrived`` must not take the place of ``older``; ``None`` if it may.
 
@@ -673,32 +385,3 @@ def _foreign(older: Login, arrived: Login) -> Reason | None:
     if before is not None and now is not None and before.subject != now.subject:
         return Reason.OTHER_SUBJECT
     return None
-
-
-def _circumstances(job: Job) -> Circumstances:
-    return Circumstances(detail=None if job.courier else NO_COURIER)
-
-
-def _not_saved(what: str, error: StorageError, arrived: Login) -> TokensNotSaved:
-    return TokensNotSaved(
-        f"{what}, but the tokens could not be saved yet: {error.message}",
-        hint=error.hint,
-        login=arrived,
-        kept=error.kept,
-    )
-
-
-def keep_waiting(lease: Lease) -> None:
-    """Keep ``lease`` while its user is waited for.
-
-    A storage that does not answer for a moment must not end a login that needs nothing of it yet.
-
-    Raises:
-        Fenced: Another process has gone on with this login.
-    """
-    try:
-        lease.keep()
-    except Fenced:
-        raise
-    except StorageError:
-        return
