@@ -20,6 +20,7 @@ from .record import (
     Identity,
     Login,
     Presentation,
+    ProofKey,
     PushedRequest,
     Setback,
     Summary,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = 2
 """The number of this layout.
 
-Number 2 has pushed requests. A login without one is written as number 1, which
+Number 2 has pushed requests and keys of proofs. A login without them is written as number 1, which
 older versions read.
 
 A reader refuses a higher number: it could drop members that it does not know when it saves the
@@ -147,13 +148,20 @@ def _login_members(login: Login) -> dict[str, Any]:
             message=setback.message,
         ),
         unread=login.unread and _unread_members(login.unread),
+        proof_key=login.proof_key
+        and _present(
+            key=login.proof_key.key.reveal(),
+            algorithm=login.proof_key.algorithm,
+            nonce=login.proof_key.nonce,
+        ),
     )
 
 
 def _schema(login: Login) -> int:
     """The lowest number whose readers lose nothing of ``login``."""
     shown = login.presentation
-    return 2 if shown is not None and shown.pushed is not None else 1
+    pushed = shown is not None and shown.pushed is not None
+    return 2 if pushed or login.proof_key is not None else 1
 
 
 def _unread_members(answer: UnreadAnswer) -> dict[str, Any]:
@@ -255,6 +263,7 @@ def _login(members: Mapping[str, Any]) -> Login:
         if setback
         else None,
         unread=_unread(members.get("unread")),
+        proof_key=_proof_key(members.get("proof_key")),
     )
 
 
@@ -267,6 +276,14 @@ def _unread(members: Mapping[str, Any] | None) -> UnreadAnswer | None:
         body=Secret(members["body"].decode("latin-1")),
         content_type=members.get("content_type"),
         date=members.get("date"),
+    )
+
+
+def _proof_key(members: Mapping[str, Any] | None) -> ProofKey | None:
+    if not members:
+        return None
+    return ProofKey(
+        key=Secret(members["key"]), algorithm=members["algorithm"], nonce=members.get("nonce")
     )
 
 

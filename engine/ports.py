@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .errors import StayfastError
     from .oauth.provider import OAuthConfig
     from .reasons import Refusal
-    from .record import Login, Presentation, Summary
+    from .record import Login, Presentation, ProofKey, Summary
     from .result import ErrorCode
     from .secret import Secret
 
@@ -59,6 +59,7 @@ class HttpRequest:
         body: What is posted; not shown by ``repr``.
         client: Whose client assertion must be added when it is sent
             (:mod:`stayfast.engine.oauth.request_proofs`).
+        proof_key: What a DPoP proof must be made with when it is sent (RFC 9449 §4.2).
         certificate: The file of the client's TLS certificate, and that of its key if it is another
             one (RFC 8705 §2).
     """
@@ -68,6 +69,7 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     body: bytes = field(default=b"", repr=False)
     client: OAuthConfig | None = field(default=None, repr=False)
+    proof_key: ProofKey | None = field(default=None, repr=False)
     certificate: tuple[str, str | None] | None = field(default=None, repr=False)
 
 

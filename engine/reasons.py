@@ -38,6 +38,8 @@ class Reason(StrEnum):
     """The access token has characters that no token may have (RFC 6749 appendix A.12)."""
     TOKEN_TYPE_UNKNOWN = "token_type_unknown"
     """The token is of a type that is not understood (RFC 6749 §7.1)."""
+    TOKEN_NOT_BOUND = "token_not_bound"
+    """A token bound to the login's key was required, and an unbound one came (RFC 9449 §5)."""
     ID_TOKEN_MISSING = "id_token_missing"
     """``openid`` was asked for and no ID token came; the tokens are kept without a name."""
     ID_TOKEN_UNCHECKABLE = "id_token_uncheckable"

@@ -60,6 +60,21 @@ class DeviceGrant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProofKey:
+    """The key that the tokens of a login are bound to (DPoP, RFC 9449).
+
+    Attributes:
+        key: The private key, as the text of a JWK.
+        algorithm: The JWS algorithm of its proofs.
+        nonce: What the authorization server wanted in its last proof (§8).
+    """
+
+    key: Secret
+    algorithm: str
+    nonce: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PushedRequest:
     """An authorization request that the server has (RFC 9126 §2.2).
 
@@ -186,6 +201,7 @@ class Login:
         identity: Whose they are, where an ID token said so.
         replaces: Whether it takes the place of the account's older login, even of another person.
         setback: Why the last refresh brought no tokens.
+        proof_key: The key that its tokens are bound to, if they are.
         unread: An answer that may hold tokens. The next tokens, and the end of the login, erase it.
     """
 
@@ -207,6 +223,7 @@ class Login:
     replaces: bool = False
     setback: Setback | None = None
     unread: UnreadAnswer | None = None
+    proof_key: ProofKey | None = None
 
     def __copy__(self) -> Login:
         return self
@@ -230,7 +247,9 @@ class Login:
         if exchange is not None:
             members["exchange"] = replace(exchange, code=None)
         config = replace(self.config, client_secret=None, client_key=None)
-        return _login_of, ({**members, "config": config, "challenge": None, "unread": None},)
+        return _login_of, (
+            {**members, "config": config, "challenge": None, "unread": None, "proof_key": None},
+        )
 
     @property
     def provider(self) -> str:

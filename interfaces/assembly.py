@@ -24,6 +24,7 @@ from ..engine.machine import at_work
 from ..engine.oauth.client_authentication import certificate_of, require_authentication
 from ..engine.oauth.login_wishes import LoginWishes, wishing
 from ..engine.oauth.metadata import apply_metadata, discover
+from ..engine.oauth.request_proofs import Prover
 from ..engine.oauth.resource_discovery import step_up
 from ..storage import TokenStorageAdapter, open_storage
 from ..storage.capabilities import capabilities_of
@@ -36,7 +37,7 @@ from ..storage.token_storage import StorageView
 from .audit.choice import AuditObserver, audit_sinks
 from .audit.file import AuditFile
 from .catalogue import SHIPPED, Catalogue
-from .client_files import require_certificate
+from .client_files import key_of, require_certificate
 from .clients import DOCUMENT_VARIABLE, Clients
 from .couriers import EventForwarder, choose_courier
 from .http import RequestsHttp
@@ -311,6 +312,13 @@ class Assembly:
         self._require_proofs(config)
         return config
 
+    @property
+    def prover(self) -> Prover:
+        """What signs requests: that of the HTTP client, which remembers what servers want."""
+        if isinstance(self.http, RequestsHttp):
+            return self.http.prover
+        return Prover(self.clock, SystemRandomness(), key_of)
+
     def _require_proofs(self, config: OAuthConfig) -> None:
         """Make sure that the client can prove itself, before its user is asked for anything.
 
@@ -318,8 +326,7 @@ class Assembly:
             ConfigMissing, ConfigInvalid: A key or a certificate is absent or cannot be used.
         """
         require_authentication(config)
-        if isinstance(self.http, RequestsHttp):
-            self.http.prover.require(config)
+        self.prover.require(config)
         certificate = certificate_of(config)
         if certificate is not None:
             require_certificate(*certificate)

@@ -105,7 +105,9 @@ class RequestsHttp:
             require_certificate(*request.certificate)
         ready = self.prover.proved(request)
         call = _Call(lambda gone: self._exchange(ready, gone), self._total)
-        return call.result(urlsplit(request.url).hostname or "")
+        response = call.result(urlsplit(request.url).hostname or "")
+        self.prover.heard(request.url, response)
+        return response
 
     def _exchange(self, request: HttpRequest, gone: Callable[[], bool]) -> HttpResponse:
         import requests  # noqa: PLC0415  90 ms that a cached token does not need

@@ -22,6 +22,7 @@ _UNSET: Final[Mapping[str, Any]] = {
     "iss_required": False,
     "par_required": False,
     "client_assertion_algorithms": [],
+    "dpop_algorithms": [],
     "mtls_endpoint_aliases": {},
     _METHOD: "auto",
     "id_token_issuers": [],
@@ -41,6 +42,7 @@ def published_settings(found: ServerMetadata) -> dict[str, Any]:
     spelt["iss_required"] = found.iss_supported or None
     spelt["par_required"] = found.par_required or None
     spelt["client_assertion_algorithms"] = list(found.assertion_algorithms or ()) or None
+    spelt["dpop_algorithms"] = list(found.dpop_algorithms or ()) or None
     spelt["mtls_endpoint_aliases"] = dict(found.mtls_endpoint_aliases) or None
     return {name: value for name, value in spelt.items() if value is not None}
 

@@ -15,7 +15,8 @@ from ..engine.errors import AuthFailed, AuthRequired, StayfastError
 from ..engine.flows.logins import DEFAULT_TIMEOUT, Started
 from ..engine.hints import Hint
 from ..engine.oauth.login_wishes import LoginWishes
-from ..engine.oauth.token_endpoint import bearer_token
+from ..engine.oauth.request_proofs import resource_headers
+from ..engine.oauth.token_endpoint import access_token, bearer_token
 from ..engine.oauth.tokens import DEFAULT_BUFFER
 from ..engine.record import DEFAULT_ACCOUNT, TokensNotSaved
 from ..engine.result import Failure, Success
@@ -460,13 +461,30 @@ class OAuthService:
         """
         refresh = self.assembly.conductor.refresh
         login = refresh.valid(service, account, buffer=buffer_seconds)
-        bearer_token(login)
+        access_token(login)
         return _tokens(login)
 
     @_handing_out(bearer_token)
     def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> str:
         """The access token alone, refreshed if need be. Failures: as for ensure_valid_token."""
         return bearer_token(self.assembly.conductor.refresh.valid(service, account))
+
+    @_answered
+    def request_headers(
+        self,
+        service: str,
+        method: str,
+        url: str,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        nonce: str | None = None,
+    ) -> dict[str, str]:
+        """The headers of one request to an API, with a proof if the token is bound to a key (DPoP).
+
+        ``nonce`` is what the API wanted in it (RFC 9449 §9). Failures: as for ensure_valid_token.
+        """
+        login = self.assembly.conductor.refresh.valid(service, account)
+        return resource_headers(self.assembly.prover, login, method, url, nonce=nonce)
 
     @_handing_out(_tokens)
     def refresh_tokens(

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from authlib.oauth2 import OAuth2Error
 
 from .consent_pages import consent_page, device_page, form_post_page, message_page
+from .dpop_proofs import ALGORITHMS, ProofRefused, checked_proof
 from .grants import Core, Request
 from .misbehaviour.faults import FaultKind, altered, as_octets
 from .misbehaviour.id_tokens import forged, with_impostors
@@ -111,17 +112,19 @@ class Endpoints:
         if name == "device":
             return self._device(method, members)
         if name in {"userinfo", "me"}:
-            return self._protected(headers)
+            return self._protected(method, path, headers)
         if method == "POST":
-            return self._posted(name, request, members)
+            return self._posted(name, request, members, headers)
         return Reply(404, {"error": "not_found"})
 
-    def _posted(self, name: str, request: Request, members: dict[str, str]) -> Reply:
+    def _posted(
+        self, name: str, request: Request, members: dict[str, str], headers: dict[str, str]
+    ) -> Reply:
         """The answer to what only a program asks."""
         if name == "par":
             return self._push(request, members)
         if name == "token":
-            return _reply(self._core.create_token_response(request))
+            return self._token(request, members, headers)
         if name == "register" and self.server.settings.registration:
             return Reply(201, self.server.state.register(members))
         if name in _ENDPOINTS:
@@ -175,6 +178,11 @@ class Endpoints:
             "id_token_signing_alg_values_supported": ["ES256"],
             "code_challenge_methods_supported": list(settings.pkce_methods),
             "authorization_response_iss_parameter_supported": settings.send_iss,
+            **(
+                {"dpop_signing_alg_values_supported": list(ALGORITHMS)}
+                if settings.dpop != "off"
+                else {}
+            ),
             "pushed_authorization_request_endpoint": f"{issuer}/par",
             "require_pushed_authorization_requests": settings.par_required,
             "token_endpoint_auth_methods_supported": list(settings.auth_methods),
@@ -230,9 +238,62 @@ class Endpoints:
         said = "Connected" if device.approved else "Declined"
         return Reply(200, message_page(said), _HTML)
 
-    def _protected(self, headers: Mapping[str, str]) -> Reply:
+    def _token(self, request: Request, members: dict[str, str], headers: dict[str, str]) -> Reply:
+        """A token response, bound to the key of the proof that came with the request (RFC 9449 §5)."""
+        settings, state = self.server.settings, self.server.state
+        try:
+            thumbprint = self._proved("POST", "/token", headers)
+        except ProofRefused as refused:
+            return Reply(400, {"error": refused.error}, self._nonce())
+        code = state.codes.get(members.get("code", ""))
+        before = code or state.by_refresh_token(members.get("refresh_token", ""))
+        key = before.thumbprint if before is not None and settings.dpop != "off" else None
+        if key not in {None, thumbprint}:
+            return Reply(400, {"error": "invalid_grant"}, self._nonce())
+        if thumbprint is None and settings.dpop == "required":
+            return Reply(400, {"error": "invalid_dpop_proof"}, self._nonce())
+        reply = _reply(self._core.create_token_response(request))
+        body = reply.body
+        if thumbprint is not None and reply.status == 200 and isinstance(body, dict):
+            state.tokens[-1].thumbprint = thumbprint
+            body = {**body, "token_type": "DPoP"}
+        return Reply(reply.status, body, {**reply.headers, **self._nonce()})
+
+    def _proved(
+        self, method: str, path: str, headers: Mapping[str, str], token: str | None = None
+    ) -> str | None:
+        """The thumbprint of the key whose proof is among ``headers``; ``None`` without a proof.
+
+        Raises:
+            ProofRefused: It does not hold.
+        """
+        settings, state = self.server.settings, self.server.state
+        proof = headers.get("DPoP")
+        if settings.dpop == "off" or proof is None:
+            return None
+        return checked_proof(
+            state,
+            proof,
+            method=method,
+            url=f"{self.server.issuer}{path}",
+            nonce=state.nonce if settings.dpop_nonce else None,
+            token=token,
+        )
+
+    def _nonce(self) -> dict[str, str]:
+        return {"DPoP-Nonce": self.server.state.nonce} if self.server.settings.dpop_nonce else {}
+
+    def _protected(self, method: str, path: str, headers: Mapping[str, str]) -> Reply:
         kind, _, token = headers.get("Authorization", "").partition(" ")
         issued = self.server.state.by_access_token(token)
+        if issued is not None and issued.thumbprint is not None:
+            try:
+                thumbprint = self._proved(method, path, headers, token)
+            except ProofRefused as refused:
+                challenge = {"WWW-Authenticate": f'DPoP error="{refused.error}"'}
+                return Reply(401, {"error": refused.error}, {**challenge, **self._nonce()})
+            bound = kind.lower() == "dpop" and thumbprint == issued.thumbprint
+            kind = "bearer" if bound else "none"
         if kind.lower() != "bearer" or issued is None or not self.server.state.valid(issued):
             return Reply(
                 401,

@@ -158,6 +158,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
             code_challenge=data.get("code_challenge"),
             code_challenge_method=data.get("code_challenge_method"),
             expires_at=state.now() + CODE_LIFETIME,
+            thumbprint=data.get("dpop_jkt"),
         )
         return state.codes[code]
 

@@ -100,6 +100,7 @@ class Code:
     code_challenge: str | None
     code_challenge_method: str | None
     expires_at: float
+    thumbprint: str | None = None
     family: str = field(default_factory=lambda: secrets.token_hex(4))
     used: bool = False
 
@@ -137,6 +138,7 @@ class IssuedToken:
     issued_at: float
     expires_in: int
     resource: str = ""
+    thumbprint: str | None = None
     revoked: bool = False
     refreshed: bool = False
 
@@ -221,6 +223,8 @@ class Settings:
         scopes: ``scopes_supported`` of the metadata.
         auth_methods: ``token_endpoint_auth_methods_supported`` of the metadata.
         assertion_algorithms: ``token_endpoint_auth_signing_alg_values_supported``.
+        dpop: ``off``, ``offered``, or ``required``: whether tokens are bound to a key (RFC 9449).
+        dpop_nonce: Whether proofs must have the server's nonce, at the token endpoint and the API.
         par_required: Whether it takes pushed authorization requests only (RFC 9126 §5).
         par_lifetime: Seconds that the name of a pushed request is good.
     """
@@ -238,6 +242,8 @@ class Settings:
         *("none", "client_secret_basic", "client_secret_post"),
         *("client_secret_jwt", "private_key_jwt"),
     )
+    dpop: str = "off"
+    dpop_nonce: bool = False
     par_required: bool = False
     par_lifetime: int = 60
     assertion_algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA", "HS256")
@@ -257,6 +263,8 @@ class ServerState:
         self.requests: list[Seen] = []
         self.pushed: dict[str, tuple[dict[str, str], float]] = {}
         """Pushed authorization requests by name, each until it ends."""
+        self.nonce = secrets.token_urlsafe(12)
+        """The nonce that proofs must have now, where they must have one (RFC 9449 §8)."""
         self.spent: set[str] = set()
         """The ``jti`` of every signed request: each is taken once."""
 

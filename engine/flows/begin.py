@@ -18,6 +18,7 @@ from ..hints import Hint
 from ..login_id import new_login_id
 from ..oauth.authorization_request import authorization_url, require_browser_login, require_client
 from ..oauth.client_authentication import require_authentication
+from ..oauth.dpop import binds, thumbprint
 from ..oauth.id_token import require_checkable
 from ..oauth.pkce import new_nonce, new_state, new_verifier
 from ..oauth.pushed_request import (
@@ -82,6 +83,7 @@ class Begin:
             changed_at=now,
             deadline=now + timeout,
             replaces=replaces,
+            proof_key=self._dependencies.new_proof_key(config) if binds(config) else None,
         )
 
     def start(self, login: Login, lease: Lease | None = None) -> Login:
@@ -181,7 +183,9 @@ class Begin:
         challenge, config = login.challenge, login.config
         if presentation.redirect_uri is None or challenge is None or not pushes(config):
             return presentation
-        request = push_request(config, challenge, presentation.redirect_uri)
+        request = push_request(
+            config, challenge, presentation.redirect_uri, dpop_jkt=_thumbprint(login)
+        )
         lease.keep()
         answer = judge_push(config, self._dependencies.http.send(request))
         return replace(presentation, pushed=answer)
@@ -243,7 +247,9 @@ class Begin:
             return None
         if presentation.pushed is not None:
             return pushed_url(login.config, presentation.pushed)
-        return authorization_url(login.config, login.challenge, presentation.redirect_uri)
+        return authorization_url(
+            login.config, login.challenge, presentation.redirect_uri, dpop_jkt=_thumbprint(login)
+        )
 
     def check_deadline(self, login: Login, lease: Lease, session: Session | None = None) -> float:
         """Seconds until the deadline of ``login``.
@@ -267,6 +273,10 @@ class Begin:
             session.reply(Verdict(kind=VerdictKind.FAILED, message=msg, reason=ErrorCode.TIMEOUT))
         via = ("--via", "device") if device else ()
         raise LoginTimedOut(msg, hint=Hint.sign_in(login, *via))
+
+
+def _thumbprint(login: Login) -> str | None:
+    return thumbprint(login.proof_key) if login.proof_key is not None else None
 
 
 def _require_way(config: OAuthConfig, transport: Transport) -> None:

@@ -27,7 +27,7 @@ from ..record import account_alias, account_names
 from ..table import Trigger
 from .job import JobKind
 from .ledger import Circumstances
-from .sending import circumstances_of, not_saved, send_twice, send_under
+from .sending import bound, circumstances_of, not_saved, renewed_key, send_twice, send_under
 from .unread import KEPT_FOR, as_it_came, reading, unread_error, worth_keeping
 
 if TYPE_CHECKING:
@@ -85,9 +85,11 @@ class CodeExchange:
         try:
             # fetched first: once the code is spent, nothing but saving may stand in the way
             keys = self._keys(login, again=again)
-            response, again = send_twice(job, self._dependencies.http, request)
+            response, again = send_twice(job, self._dependencies.http, bound(login, request))
             with reading():
-                tokens = judge_token_response(login.config, response)
+                tokens = judge_token_response(
+                    login.config, response, bound=login.proof_key is not None
+                )
                 identified = self._identification.identify(login, tokens, keys)
         except ProviderError as error:
             raise self._reject(login, lease, error, again=again) from error
@@ -95,7 +97,7 @@ class CodeExchange:
             self._keep_answer(login, lease, response, error)
             error.hint = Hint("resume", login=login.short_id)
             raise
-        return self._accept(job, identified)
+        return self._accept(job, identified, response)
 
     def _keep_answer(
         self, login: Login, lease: Lease, response: HttpResponse | None, error: NetworkError
@@ -130,7 +132,9 @@ class CodeExchange:
         keys = self._identification.keys_at_hand(login.config)
         try:
             with reading():
-                tokens = judge_token_response(login.config, as_it_came(answer))
+                tokens = judge_token_response(
+                    login.config, as_it_came(answer), bound=login.proof_key is not None
+                )
                 identified = self._identification.identify(login, tokens, keys)
         except (NetworkError, ProviderError) as error:
             raise unread_error(login) from error
@@ -201,9 +205,11 @@ class CodeExchange:
         response: HttpResponse | None = None
         try:
             keys = self._identification.keys_at_hand(login.config)
-            response = send_under(job, self._dependencies.http, poll_request(login.config, grant))
+            response = send_under(
+                job, self._dependencies.http, bound(login, poll_request(login.config, grant))
+            )
             with reading():
-                answer = judge_poll(login.config, response)
+                answer = judge_poll(login.config, response, bound=login.proof_key is not None)
         except NetworkError as error:
             return self._unanswered(login, lease, response, error)
         except ProviderError as error:
@@ -232,7 +238,7 @@ class CodeExchange:
             return self._unanswered(job.login, job.lease, response, error)
         except ProviderError as error:
             raise self._denied(job.login, job.lease, error) from error
-        return self._accept(job, identified)
+        return self._accept(job, identified, response)
 
     def _unanswered(
         self, login: Login, lease: Lease, response: HttpResponse | None, error: NetworkError
@@ -274,7 +280,9 @@ class CodeExchange:
         msg = "the code expired before it was approved"
         return LoginTimedOut(msg, hint=Hint.sign_in(login, "--via", "device"))
 
-    def _accept(self, job: Job, identified: Identified) -> Login:
+    def _accept(
+        self, job: Job, identified: Identified, response: HttpResponse | None = None
+    ) -> Login:
         tokens = identified.tokens
         if tokens.scope is None:  # RFC 6749 §5.1: left out when it is what was asked for
             tokens = replace(tokens, scope=" ".join(job.login.config.scopes))
@@ -283,6 +291,7 @@ class CodeExchange:
             tokens=tokens,
             identity=identified.identity,
             reason=identified.reason.value if identified.reason else None,
+            proof_key=renewed_key(job.login, response),
         )
         job.progress.arrived(arrived)
         return self.keep(job, arrived)
@@ -319,6 +328,7 @@ class CodeExchange:
                 account=account,
                 tokens=arrived.tokens,
                 identity=arrived.identity,
+                proof_key=arrived.proof_key,
                 challenge=None,
                 presentation=None,
                 exchange=None,

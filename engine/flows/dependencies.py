@@ -6,11 +6,16 @@ an import circle.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..oauth.dpop import new_proof_key
+
 if TYPE_CHECKING:
+    from ..oauth.provider import OAuthConfig
     from ..ports import Clock, Http, Randomness, Storage
+    from ..record import ProofKey
     from .job import Courier
     from .ledger import Ledger
 
@@ -26,6 +31,7 @@ class Dependencies:
         clock: What time it is.
         randomness: Where secrets come from.
         courier: What carries the stretch that must not be broken.
+        new_proof_key: Where the keys of proofs come from.
     """
 
     storage: Storage
@@ -34,3 +40,4 @@ class Dependencies:
     clock: Clock
     randomness: Randomness
     courier: Courier
+    new_proof_key: Callable[[OAuthConfig], ProofKey] = new_proof_key

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from ..oauth.tokens import OAuthTokens
     from ..ports import Clock, Lease, Observer, Storage
     from ..reasons import Refusal
-    from ..record import Challenge, Exchange, Identity, Login, Presentation, Setback, UnreadAnswer
+    from ..record import (
+        Challenge,
+        Exchange,
+        Identity,
+        Login,
+        Presentation,
+        ProofKey,
+        Setback,
+        UnreadAnswer,
+    )
 
 
 class Amendment(TypedDict, total=False):
@@ -33,6 +42,7 @@ class Amendment(TypedDict, total=False):
     deadline: float | None
     setback: Setback | None
     unread: UnreadAnswer | None
+    proof_key: ProofKey | None
 
 
 class Decision(Amendment, total=False):
@@ -156,6 +166,7 @@ class Ledger:
                 tokens=None,
                 setback=None,
                 unread=None,
+                proof_key=None,
                 deadline=None,
             )
         event = self._event(login, after, trigger, now, circumstances)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigInvalid, ConfigMissing, NetworkError, ProviderError, StorageConflict
 from ..hints import Hint
+from ..oauth.dpop import send_with_nonce
 from ..oauth.token_status import judge_revocation, revocation_request
 from ..reasons import Reason
 from ..record import account_alias
 from ..table import State, Trigger
+from .sending import bound
 
 if TYPE_CHECKING:
     from ..errors import StayfastError
-    from ..oauth.provider import OAuthConfig
     from ..oauth.tokens import OAuthTokens
     from ..ports import Lease
     from ..record import Login
@@ -98,7 +99,7 @@ class Logout:
         problems: list[StayfastError] = []
         asked = revoke and bool(login.config.revocation_url)
         if asked:
-            problems = self._revoke(login.config, tokens, alive)
+            problems = self._revoke(login, tokens, alive)
         gone = self._dependencies.ledger.advance(
             login, Trigger.LOGOUT, lease=lease, reason=Reason.SIGNED_OUT
         )
@@ -113,7 +114,7 @@ class Logout:
         )
 
     def _revoke(
-        self, config: OAuthConfig, tokens: OAuthTokens, alive: dict[str, bool]
+        self, login: Login, tokens: OAuthTokens, alive: dict[str, bool]
     ) -> list[StayfastError]:
         """Revoke the refresh token, then the access token, and note in ``alive`` what ended.
 
@@ -125,11 +126,11 @@ class Logout:
         problems: list[StayfastError] = []
         held = {"refresh_token": tokens.refresh_token, "access_token": tokens.access_token}
         for hint, token in held.items():
-            request = revocation_request(config, token, hint) if token else None
+            request = revocation_request(login.config, token, hint) if token else None
             if request is None:
                 continue
             try:
-                judge_revocation(self._dependencies.http.send(request))
+                judge_revocation(send_with_nonce(self._dependencies.http, bound(login, request)))
                 alive[hint] = False
             except ProviderError as error:
                 if error.oauth_error == "invalid_token":

@@ -22,7 +22,7 @@ from ..reasons import Reason
 from ..record import Setback
 from ..table import Trigger
 from .ledger import Circumstances
-from .sending import circumstances_of, not_saved, send_twice
+from .sending import bound, circumstances_of, not_saved, renewed_key, send_twice
 from .unread import as_it_came, reading, show_hint, worth_keeping
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class RefreshExchange:
         # fetched first: once the answer is here, nothing but saving may stand in the way
         keys = self._identification.keys_at_hand(login.config) if tokens.id_token else None
         try:
-            response, again = send_twice(job, self._dependencies.http, request)
+            response, again = send_twice(job, self._dependencies.http, bound(login, request))
         except NetworkError as error:
             error.hint = error.hint or "try again in a while"
             self._postpone(
@@ -78,7 +78,12 @@ class RefreshExchange:
             raise
         try:
             with reading():
-                fresh = judge_token_response(login.config, response, previous=tokens)
+                fresh = judge_token_response(
+                    login.config,
+                    response,
+                    previous=tokens,
+                    bound=login.proof_key is not None,
+                )
                 identified = self._identification.identify_refreshed(login, fresh, keys)
         except NetworkError as error:
             said = Circumstances(http_status=response.status)
@@ -92,7 +97,7 @@ class RefreshExchange:
             raise
         except ProviderError as error:
             raise self._refused(login, lease, error, again=again) from error
-        return self._arrived(job, identified)
+        return self._arrived(job, identified, response)
 
     def _read_again(self, job: Job, answer: UnreadAnswer, previous: OAuthTokens) -> Login | None:
         """The login with the tokens of an answer that could not be read before, if it can now."""
@@ -100,18 +105,26 @@ class RefreshExchange:
         keys = self._identification.keys_at_hand(login.config) if previous.id_token else None
         try:
             with reading():
-                fresh = judge_token_response(login.config, as_it_came(answer), previous=previous)
+                fresh = judge_token_response(
+                    login.config,
+                    as_it_came(answer),
+                    previous=previous,
+                    bound=login.proof_key is not None,
+                )
                 identified = self._identification.identify_refreshed(login, fresh, keys)
         except (NetworkError, ProviderError):
             return None
         return self._arrived(job, identified)
 
-    def _arrived(self, job: Job, identified: Identified) -> Login:
+    def _arrived(
+        self, job: Job, identified: Identified, response: HttpResponse | None = None
+    ) -> Login:
         arrived = replace(
             job.login,
             tokens=identified.tokens,
             identity=identified.identity,
             reason=identified.reason.value if identified.reason else None,
+            proof_key=renewed_key(job.login, response),
         )
         job.progress.arrived(arrived)
         return self.keep(job, arrived)
@@ -144,6 +157,7 @@ class RefreshExchange:
             circumstances=circumstances_of(job),
             tokens=arrived.tokens,
             identity=arrived.identity,
+            proof_key=arrived.proof_key,
             exchange=None,
             setback=None,
             unread=None,

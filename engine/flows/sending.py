@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..errors import (
@@ -9,12 +10,13 @@ from ..errors import (
     NetworkError,
     StorageError,
 )
+from ..oauth.dpop import nonce_in, send_with_nonce
 from ..record import TokensNotSaved
 from .ledger import Circumstances
 
 if TYPE_CHECKING:
     from ..ports import Http, HttpRequest, HttpResponse, Lease
-    from ..record import Login
+    from ..record import Login, ProofKey
     from .job import Job
 
 NO_COURIER: Final = "no_courier"
@@ -30,7 +32,19 @@ def send_under(job: Job, http: Http, request: HttpRequest) -> HttpResponse:
     """
     job.lease.keep()
     job.progress.sending()
-    return http.send(request)
+    return send_with_nonce(http, request, job.lease.keep)
+
+
+def bound(login: Login, request: HttpRequest) -> HttpRequest:
+    """``request`` with a proof of the key of ``login`` to be made when it is sent, if it has one."""
+    return replace(request, proof_key=login.proof_key) if login.proof_key else request
+
+
+def renewed_key(login: Login, response: HttpResponse | None) -> ProofKey | None:
+    """The key of ``login`` with the nonce that the server wants next (RFC 9449 §8.2)."""
+    nonce = nonce_in(response) if response is not None else None
+    key = login.proof_key
+    return replace(key, nonce=nonce) if key is not None and nonce is not None else key
 
 
 def send_twice(job: Job, http: Http, request: HttpRequest) -> tuple[HttpResponse, bool]:
@@ -70,10 +84,12 @@ def keep_waiting(lease: Lease) -> None:
 
 
 def circumstances_of(job: Job) -> Circumstances:
+    """What the log says of tokens that were saved: whether a courier had the job."""
     return Circumstances(detail=None if job.courier else NO_COURIER)
 
 
 def not_saved(what: str, error: StorageError, arrived: Login) -> TokensNotSaved:
+    """The error for tokens of ``arrived`` that could not be saved after ``what``."""
     return TokensNotSaved(
         f"{what}, but the tokens could not be saved yet: {error.message}",
         hint=error.hint,

@@ -58,13 +58,16 @@ def require_browser_login(config: OAuthConfig) -> None:
         )
 
 
-def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: str) -> str:
+def authorization_url(
+    config: OAuthConfig, challenge: Challenge, redirect_uri: str, *, dpop_jkt: str | None = None
+) -> str:
     """The authorization URL of a login.
 
     Args:
         config: The provider and client.
         challenge: The login's one-time values; ``state`` must not have been spent.
         redirect_uri: Where the answer is to come back to.
+        dpop_jkt: The thumbprint of the key that the code is to be bound to (RFC 9449 §10).
 
     Raises:
         ConfigMissing: No client id, or no authorization endpoint.
@@ -81,6 +84,8 @@ def authorization_url(config: OAuthConfig, challenge: Challenge, redirect_uri: s
     parts = urlsplit(config.auth_url)
     registered = parse_qsl(parts.query, keep_blank_values=True)  # none is ours: OAuthProvider looks
     query = [*registered, *authorization_parameters(config, challenge, redirect_uri)]
+    if dpop_jkt is not None:
+        query.append(("dpop_jkt", dpop_jkt))
     return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
 
 

@@ -148,8 +148,12 @@ def poll_request(config: OAuthConfig, grant: DeviceGrant) -> HttpRequest:
     return token_request(config, members)
 
 
-def judge_poll(config: OAuthConfig, response: HttpResponse) -> OAuthTokens | PollAnswer:
+def judge_poll(
+    config: OAuthConfig, response: HttpResponse, *, bound: bool = False
+) -> OAuthTokens | PollAnswer:
     """The tokens in the answer to a poll, or the reason why they come later or never.
+
+    With ``bound``, a proof went with it (RFC 9449).
 
     Raises:
         ProviderError: Another error: polling must stop (RFC 8628 §3.5).
@@ -165,7 +169,7 @@ def judge_poll(config: OAuthConfig, response: HttpResponse) -> OAuthTokens | Pol
         return PollAnswer(kind, lifetime(members.get("interval")))
     if response.status == 429:
         return PollAnswer(PollKind.SLOW_DOWN, _retry_after(response))
-    return judge_token_response(config, response)
+    return judge_token_response(config, response, bound=bound)
 
 
 def slower(interval: float, named: float | None) -> float:

@@ -41,6 +41,7 @@ class LoginWishes(TypedDict, total=False):
         client_key: Its private key itself, PEM or a JWK: a secret, which is sealed with the login.
         client_key_file: The file of its private key.
         client_certificate_file: The file of its TLS certificate.
+        dpop: ``auto``, ``required`` or ``off``: whether tokens are bound to a key (RFC 9449).
         par: ``auto``, ``required`` or ``off``: whether the request is pushed (RFC 9126).
     """
 
@@ -56,6 +57,7 @@ class LoginWishes(TypedDict, total=False):
     client_key_file: str | None
     client_certificate_file: str | None
     par: str | None
+    dpop: str | None
 
 
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -64,6 +66,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "client_key_file": "client_key_file",
     "client_certificate_file": "client_certificate_file",
     "par": "par",
+    "dpop": "dpop",
 }
 """The wishes that stand for a setting, and its name."""
 _PARAMETERS: Final = ("prompt", "login_hint", "max_age", "acr_values", "ui_locales")

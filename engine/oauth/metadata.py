@@ -48,6 +48,7 @@ class ServerMetadata:
         auth_methods: ``token_endpoint_auth_methods_supported``; ``None`` if it does not say.
         id_token_algorithms: ``id_token_signing_alg_values_supported``; ``None`` likewise.
         assertion_algorithms: ``token_endpoint_auth_signing_alg_values_supported``; likewise.
+        dpop_algorithms: ``dpop_signing_alg_values_supported`` (RFC 9449 §5.1); likewise.
         mtls_endpoint_aliases: By the names of our settings (RFC 8705 §5).
         pushed_authorization_request_endpoint: RFC 9126 §5.
     """
@@ -72,6 +73,7 @@ class ServerMetadata:
     document_clients: bool = False
     scopes: tuple[str, ...] = ()
     assertion_algorithms: tuple[str, ...] | None = None
+    dpop_algorithms: tuple[str, ...] | None = None
     mtls_endpoint_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -208,6 +210,7 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
         document_clients=members.get("client_id_metadata_document_supported") is True,
         scopes=known_scopes(members.get("scopes_supported")),
         assertion_algorithms=_texts(members, "token_endpoint_auth_signing_alg_values_supported"),
+        dpop_algorithms=_texts(members, "dpop_signing_alg_values_supported"),
         mtls_endpoint_aliases=_aliases(members),
         **named,
     )
@@ -272,6 +275,8 @@ def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
         found["token_endpoint_auth_method"] = metadata.authentication(provider) or "auto"
     if not provider.client_assertion_algorithms:
         found["client_assertion_algorithms"] = metadata.assertion_algorithms or ()
+    if not provider.dpop_algorithms:
+        found["dpop_algorithms"] = metadata.dpop_algorithms or ()
     if not provider.mtls_endpoint_aliases:
         found["mtls_endpoint_aliases"] = metadata.mtls_endpoint_aliases
     listed = metadata.id_token_algorithms

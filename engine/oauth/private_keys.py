@@ -77,9 +77,19 @@ class PrivateKey:
         return jwt.encode({"alg": algorithm, **header}, dict(claims), self._key, registry=registry)
 
 
-def new_private_key() -> PrivateKey:
-    """A fresh key of the curve P-256, which every server can check."""
-    return PrivateKey(ECKey.generate_key("P-256"), key_id=None, algorithms=_CURVES["P-256"])
+def new_private_key(offered: Sequence[str] = ()) -> PrivateKey | None:
+    """A fresh key that signs by one of the ``offered`` algorithms; ``None`` if none is known here.
+
+    P-256 where it may be chosen: its signatures are short, and every server can check them.
+    """
+    for curve, algorithms in _CURVES.items():
+        if not offered or set(offered) & set(algorithms):
+            kind = OKPKey if curve.startswith("Ed") else ECKey
+            key: Key = kind.generate_key(cast("Any", curve))
+            return PrivateKey(key, key_id=None, algorithms=algorithms)
+    if set(offered) & set(_RSA):
+        return PrivateKey(RSAKey.generate_key(_LEAST_MODULUS), key_id=None, algorithms=_RSA)
+    return None
 
 
 def shared_key(secret: str) -> PrivateKey:

@@ -99,6 +99,11 @@ class OAuthProvider:
             (``require_pushed_authorization_requests``, RFC 9126 §5).
         par: Whether authorization requests are pushed (RFC 9126): ``auto`` where the server takes no
             others, ``required``, or ``off``.
+        dpop: Whether tokens are bound to a key (DPoP, RFC 9449): ``auto`` where the client is
+            registered so, ``required``, or ``off``. With ``required``, an unbound token is refused.
+        dpop_bound_access_tokens: Whether the client is registered for bound tokens only (§5.2).
+        dpop_algorithms: The JWS algorithms that the server takes proofs by (§5.1); empty where it
+            does not say.
         token_request_format: ``form`` as in RFC 6749, or ``json`` for those who want that.
         token_request_headers: Further headers for the token endpoint, such as an API version.
         token_types: Words that this provider uses for ``bearer`` in ``token_type``.
@@ -152,6 +157,9 @@ class OAuthProvider:
     client_id_in_body: bool = False
     par_required: bool = False
     par: Wanted = "auto"
+    dpop: Wanted = "auto"
+    dpop_bound_access_tokens: bool = False
+    dpop_algorithms: Sequence[str] = ()
     token_request_format: BodyFormat = "form"
     token_request_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     token_types: Sequence[str] = ()
@@ -287,11 +295,12 @@ _LISTS: Final = frozenset(
         "id_token_algorithms",
         "id_token_issuers",
         "client_assertion_algorithms",
+        "dpop_algorithms",
     }
 )
 _SWITCHES: Final = frozenset(
     {"iss_required", "shows_code", "client_id_in_body", "par_required", "redirect_per_issuer"}
-    | {"empty_400_refuses"}
+    | {"empty_400_refuses", "dpop_bound_access_tokens"}
 )
 OURS: Final = frozenset(
     {
@@ -304,6 +313,7 @@ OURS: Final = frozenset(
         "code_challenge_method",
         "request",
         "request_uri",
+        "dpop_jkt",
     }
 )
 """Parameters no configuration may set: the checks of the callback rest on them.
@@ -328,6 +338,7 @@ _CHOICES: Final = {
     "token_endpoint_auth_method": get_args(ClientAuthentication),
     "token_request_format": get_args(BodyFormat),
     "par": get_args(Wanted),
+    "dpop": get_args(Wanted),
 }
 
 

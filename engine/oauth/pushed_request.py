@@ -55,7 +55,9 @@ def require_pushable(config: OAuthConfig) -> None:
         )
 
 
-def push_request(config: OAuthConfig, challenge: Challenge, redirect_uri: str) -> HttpRequest:
+def push_request(
+    config: OAuthConfig, challenge: Challenge, redirect_uri: str, *, dpop_jkt: str | None = None
+) -> HttpRequest:
     """The request that is pushed (RFC 9126 §2.1), authenticated as the client.
 
     Raises:
@@ -67,6 +69,8 @@ def push_request(config: OAuthConfig, challenge: Challenge, redirect_uri: str) -
     plain = replace(config, token_request_format="form", client_id_in_body=True)  # noqa: S106  a format
     parameters = authorization_parameters(config, challenge, redirect_uri)
     members = [pair for pair in parameters if pair[0] != "client_id"]
+    if dpop_jkt is not None:  # instead of a proof (RFC 9449 §10.1)
+        members.append(("dpop_jkt", dpop_jkt))
     return client_request(plain, config.par_url or "", members)
 
 

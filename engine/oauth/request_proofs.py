@@ -11,18 +11,26 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from ..errors import ConfigInvalid, ConfigMissing
 from ..hints import Hint
+from .addresses import secure_address
 from .client_authentication import ASSERTING, authentication_method
+from .dpop import HEADER, nonce_in, proof
 from .private_keys import PrivateKey, read_private_key, shared_key
+from .provider_response import server_date
+from .token_endpoint import access_token, is_bound
 
 if TYPE_CHECKING:
-    from ..ports import Clock, HttpRequest, Randomness
+    from ..ports import Clock, HttpRequest, HttpResponse, Randomness
+    from ..record import Login, ProofKey
     from .provider import OAuthConfig
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_SKEW: Final = 2.0  # seconds; a date has no fractions, and takes its time
+_CORRECTABLE: Final = 86400.0
+"""Seconds by which this machine's clock may be wrong; the server's is used instead."""
 _LASTS: Final = 60.0  # seconds that an assertion is good for
 
 
@@ -42,6 +50,8 @@ class Prover:
         self._clock = clock
         self._randomness = randomness
         self._read_key = read_key
+        self._nonces: dict[str, str] = {}
+        self._ahead: dict[str, float] = {}
 
     def proved(self, request: HttpRequest) -> HttpRequest:
         """``request`` with what it must carry now.
@@ -49,10 +59,53 @@ class Prover:
         Raises:
             ConfigMissing, ConfigInvalid: A key is absent or cannot be used.
         """
-        config = request.client
-        if config is None:
+        if request.client is not None:
+            request = _with_members(request, self._assertion(request.client))
+        key = request.proof_key
+        if key is None:
             return request
-        return _with_members(request, self._assertion(config))
+        headers = {**request.headers, HEADER: self.proof(key, request.method, request.url)}
+        return replace(request, headers=headers, proof_key=None)
+
+    def proof(
+        self,
+        key: ProofKey,
+        method: str,
+        url: str,
+        *,
+        token: str | None = None,
+        nonce: str | None = None,
+    ) -> str:
+        """The DPoP proof of one request (RFC 9449 §4.2), with the last nonce of that server.
+
+        Args:
+            key: The key of the login.
+            method: The HTTP method.
+            url: Where the request goes.
+            token: The access token, where it goes to a resource server.
+            nonce: What the server wants to see, if the caller knows; else what it last wanted.
+        """
+        origin = _origin(url)
+        known = self._nonces.get(origin, key.nonce if token is None else None)
+        return proof(
+            key,
+            method=method.upper(),
+            url=url,
+            number=self.number(),
+            now=self._clock.now() + self._ahead.get(origin, 0.0),
+            nonce=nonce or known,
+            token=token,
+        )
+
+    def heard(self, url: str, response: HttpResponse) -> None:
+        """Remember the nonce and the clock of the server that sent ``response``."""
+        origin = _origin(url)
+        nonce, date = nonce_in(response), server_date(response)
+        if nonce is not None:
+            self._nonces[origin] = nonce
+        if date is not None:
+            ahead = date - response.received_at
+            self._ahead[origin] = ahead if _SKEW < abs(ahead) < _CORRECTABLE else 0.0
 
     def require(self, config: OAuthConfig) -> None:
         """Make sure that the client of ``config`` can prove itself.
@@ -66,7 +119,7 @@ class Prover:
     def _assertion(self, config: OAuthConfig) -> dict[str, str]:
         """The client assertion (RFC 7523 §2.2, §3)."""
         key, algorithm = self._signer(config)
-        now = self._clock.now()
+        now = self._clock.now() + self._ahead.get(_origin(config.token_url), 0.0)
         claims = {
             "iss": config.client_id,
             "sub": config.client_id,
@@ -128,6 +181,11 @@ class Prover:
         return read_private_key(text, key_id=config.client_key_id)
 
 
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
 def _with_members(request: HttpRequest, members: Mapping[str, str]) -> HttpRequest:
     """``request`` with ``members`` in its body, a form or a JSON object."""
     if request.headers.get("Content-Type") == "application/json":
@@ -135,3 +193,34 @@ def _with_members(request: HttpRequest, members: Mapping[str, str]) -> HttpReque
         return replace(request, client=None, body=json.dumps(body).encode())
     joined = b"&".join(part for part in (request.body, urlencode(members).encode()) if part)
     return replace(request, client=None, body=joined)
+
+
+def resource_headers(
+    prover: Prover, login: Login, method: str, url: str, *, nonce: str | None = None
+) -> dict[str, str]:
+    """The headers by which a request to a resource server carries the token of ``login``.
+
+    Of a token that is bound to the login's key, one of them is a proof for this request alone
+    (RFC 9449 §7.1); of a bearer token there is one header (RFC 6750 §2.1).
+
+    Args:
+        prover: Makes the proof.
+        login: A login with tokens.
+        method: The HTTP method.
+        url: Where the request goes.
+        nonce: What the resource server wants to see in the proof (§9), if the caller knows.
+
+    Raises:
+        AuthRequired: The token cannot be used.
+        ConfigInvalid: ``url`` is not the address of a request.
+    """
+    token, tokens, key = access_token(login), login.tokens, login.proof_key
+    if tokens is None or key is None or not is_bound(tokens.token_type):
+        return {"Authorization": f"Bearer {token}"}
+    if not secure_address(url) or not method.isascii() or not method.isalpha():
+        raise ConfigInvalid(
+            "a proof is for one request: a method, and an https address",
+            hint=Hint("token", login.provider, "--format", "dpop", "GET", "https://…"),
+        )
+    proof = prover.proof(key, method, url, token=token, nonce=nonce)
+    return {"Authorization": f"DPoP {token}", HEADER: proof}

@@ -86,6 +86,11 @@ def refresh_request(config: OAuthConfig, refresh_token: str) -> HttpRequest:
     return client_request(config, token_endpoint(config), sent)
 
 
+def is_bound(token_type: str) -> bool:
+    """Whether tokens of this type are of use with a proof of their key alone (RFC 9449 §7.1)."""
+    return token_type.lower() == "dpop"
+
+
 def understood(config: OAuthConfig, token_type: str) -> bool:
     """Whether a token of this type may be used as a Bearer token (RFC 6749 §7.1, RFC 6750).
 
@@ -99,11 +104,29 @@ def understood(config: OAuthConfig, token_type: str) -> bool:
 def bearer_token(login: Login) -> str:
     """The access token of ``login`` as it may stand in a header, a line or a variable.
 
+    Raises:
+        AuthRequired: As for :func:`access_token`; or the token is bound to a key, and of no use
+            without a proof.
+    """
+    token, tokens = access_token(login), login.tokens
+    if tokens is None or not is_bound(tokens.token_type):
+        return token
+    raise AuthRequired(
+        f"the access token for {login.provider} is bound to a key (DPoP): each request needs a proof",
+        hint=Hint(
+            "token", login.provider, "--format", "dpop", "GET", "https://…", account=login.account
+        ),
+    )
+
+
+def access_token(login: Login) -> str:
+    """The access token of ``login``, a bearer token or one that is bound to the login's key.
+
     What is stored may be older than the checks of :func:`judge_token_response`, or come from a
     program, so it is checked again where it is used.
 
     Raises:
-        AuthRequired: The login has no token, or not a bearer token, or one with characters that a
+        AuthRequired: The login has no token, or one of another type, or one with characters that a
             token may not have (RFC 6749 §7.1, appendix A.12).
     """
     tokens, name = login.tokens, login.provider
@@ -111,7 +134,9 @@ def bearer_token(login: Login) -> str:
         raise AuthRequired(f"not signed in to {name}", hint=Hint.sign_in(login))
     if not tokens.access_token or not printable(tokens.access_token):
         problem = "it has characters that no token may have"
-    elif not understood(login.config, tokens.token_type):
+    elif is_bound(tokens.token_type) and login.proof_key is None:
+        problem = "its key is not here"
+    elif not (is_bound(tokens.token_type) or understood(login.config, tokens.token_type)):
         problem = "it is of a type that is not understood"
     else:
         return tokens.access_token
@@ -122,7 +147,11 @@ def bearer_token(login: Login) -> str:
 
 
 def judge_token_response(
-    config: OAuthConfig, response: HttpResponse, *, previous: OAuthTokens | None = None
+    config: OAuthConfig,
+    response: HttpResponse,
+    *,
+    previous: OAuthTokens | None = None,
+    bound: bool = False,
 ) -> OAuthTokens:
     """The tokens in ``response``.
 
@@ -131,6 +160,7 @@ def judge_token_response(
         response: The answer of the token endpoint.
         previous: The tokens that are being refreshed. A refresh token, an ID token or a scope
             that the answer leaves out, or leaves empty, stays what it was (RFC 6749 §6).
+        bound: Whether a proof went with the request, so that the tokens may be bound to its key.
 
     Raises:
         ProviderError: A definite no, or tokens that must not be used.
@@ -170,13 +200,30 @@ def judge_token_response(
             ) from error
         error.status = response.status
         raise
+    _check_type(config, tokens, response.status, bound=bound)
+    return _continued(tokens, previous)
+
+
+def _check_type(config: OAuthConfig, tokens: OAuthTokens, status: int, *, bound: bool) -> None:
+    """Refuse tokens of a type that was not asked for (RFC 6749 §7.1, RFC 9449 §5).
+
+    Raises:
+        ProviderError: They are.
+    """
+    if bound and is_bound(tokens.token_type):
+        return
+    if bound and config.dpop == "required":
+        raise ProviderError(
+            "the provider sent a token that is not bound to the key of this login (RFC 9449)",
+            status=status,
+            reason="token_not_bound",
+        )
     if not understood(config, tokens.token_type):
         raise ProviderError(
             "the provider sent a token of a type that was not asked for and is not understood",
-            status=response.status,
+            status=status,
             reason="token_type_unknown",
         )
-    return _continued(tokens, previous)
 
 
 def _continued(tokens: OAuthTokens, previous: OAuthTokens | None) -> OAuthTokens:

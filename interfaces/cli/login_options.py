@@ -71,6 +71,12 @@ _OPTIONS: Final = (
         help="Whether to push the authorization request (RFC 9126).",
     ),
     click.option(
+        "--dpop",
+        type=click.Choice(get_args(Wanted)),
+        default=None,
+        help="Whether to bind the tokens to a key of this login (RFC 9449).",
+    ),
+    click.option(
         "--ui-locales",
         default=None,
         metavar="TAGS",
@@ -100,4 +106,5 @@ def wishes_of(given: Mapping[str, Any]) -> LoginWishes:
         client_key_file=given["client_key_file"],
         client_certificate_file=given["client_certificate_file"],
         par=given["par"],
+        dpop=given["dpop"],
     )

@@ -15,7 +15,7 @@ from stayfast.engine.record import Login
 from stayfast.engine.table import TABLE, State
 from stayfast.storage import MemoryStorage
 from stayfast.testing import user_agent
-from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.authorization_server import AuthorizationServer, Settings
 from stayfast.testing.misbehaviour import Fault, FaultKind
 
 
@@ -47,7 +47,7 @@ class StoppingStorage:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[AuthorizationServer]:
-    with AuthorizationServer() as running:
+    with AuthorizationServer(Settings(dpop="offered")) as running:
         yield running
 
 
@@ -62,15 +62,17 @@ def the_login(storage: MemoryStorage) -> Login | None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("nth", [1, 2, 3, 4])
-@pytest.mark.parametrize("par", ["off", "required"])
+@pytest.mark.parametrize("wanted", ["off", "required"])
 def test_a_login_stopped_at_any_save_can_be_resumed(
-    server: AuthorizationServer, nth: int, after: bool, par: str
+    server: AuthorizationServer, nth: int, after: bool, wanted: str
 ) -> None:
     """Whatever save a process stopped at, the next one ends authenticated or says why not."""
     storage = MemoryStorage()
     stopping = StoppingStorage(storage, nth, after=after)
     with suppress(Stopped):
-        conductor_over(stopping).sign_in(server.config(par=par), InstantTransport(approve))
+        conductor_over(stopping).sign_in(
+            server.config(par=wanted, dpop=wanted), InstantTransport(approve)
+        )
     assert stopping.stopped
 
     login = the_login(storage)

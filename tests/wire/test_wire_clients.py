@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import requests
 from command import World
 from stayfast.engine.oauth.id_token import claims_of
 from stayfast.engine.table import State
@@ -133,3 +134,32 @@ def test_a_request_that_must_be_pushed_and_is_not(world: World, issuer: str) -> 
     done = world.run("login", "it", "--via", "loopback", "--json")
     assert done.code != 0
     assert "invalid_request" in json.dumps(done.lines)
+
+
+@pytest.mark.parametrize("client", ["wire-dpop", "wire-fapi"])
+def test_tokens_that_are_bound_to_a_key(world: World, issuer: str, key: str, client: str) -> None:
+    """RFC 9449, with a nonce or without; of one client with pushed requests and a key of its own."""
+    more = ("--client-key", key, "--par", "required") if client == "wire-fapi" else ()
+    add(world, issuer, client, "--dpop", "required", *more)
+    done = world.run("login", "it", "--via", "loopback")
+    assert done.code == 0, done.err
+    assert world.logins()[0].tokens.token_type == "DPoP"
+    done = world.run("refresh", "it")
+    assert done.code == 0, done.err
+    plain = world.run("token", "it", "--json")
+    assert (plain.code, plain.json["code"]) == (4, "AUTH_REQUIRED")
+    for _ in range(2):  # the first answer of this server may want a nonce
+        me = f"{issuer}/me"
+        headers = dict(
+            line.split(": ", 1)
+            for line in world.run("token", "it", "--format", "dpop", "GET", me).out.splitlines()
+        )
+        answer = requests.get(me, headers=headers, timeout=10)
+        nonce = answer.headers.get("DPoP-Nonce")
+        if answer.status_code == 401 and nonce:
+            line = world.run("token", "it", "--format", "dpop", "GET", me, "--nonce", nonce).out
+            headers = dict(one.split(": ", 1) for one in line.splitlines())
+            answer = requests.get(me, headers=headers, timeout=10)
+        assert answer.status_code == 200, answer.headers
+    out = world.run("logout", "it", "--json")
+    assert (out.code, out.json["logouts"][0]["revoked"]) == (0, True)

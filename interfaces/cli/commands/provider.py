@@ -116,6 +116,12 @@ _SETTINGS = (
         default=None,
         help="Whether to push authorization requests (RFC 9126); auto: where the provider asks.",
     ),
+    click.option(
+        "--dpop",
+        type=click.Choice(get_args(Wanted)),
+        default=None,
+        help="Whether to bind tokens to a key (RFC 9449); auto: where the client is registered so.",
+    ),
     click.option("--par-url", default=None, help="Pushed authorization request endpoint."),
     click.option("--auth-url", default=None, help="Authorization endpoint."),
     click.option("--token-url", default=None, help="Token endpoint."),

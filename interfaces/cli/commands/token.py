@@ -15,6 +15,7 @@ import click
 
 from ....engine.errors import AuthRequired, ConfigInvalid, NotFound, TokenExpired
 from ....engine.hints import Hint
+from ....engine.oauth.request_proofs import resource_headers
 from ....engine.oauth.token_endpoint import bearer_token
 from ....engine.oauth.tokens import DEFAULT_BUFFER
 from ....engine.record import TokensNotSaved
@@ -36,11 +37,12 @@ if TYPE_CHECKING:
     from ....engine.flows.logout import LogoutResult
     from ....engine.record import Login
 
-FORMATS = ["raw", "header", "json", "env", "fish", "powershell"]
+FORMATS = ["raw", "header", "json", "env", "fish", "powershell", "dpop"]
 
 
 @click.command()
 @click.argument("provider", required=False)
+@click.argument("request_line", metavar="[METHOD URL]", nargs=-1)
 @click.option("--account", default=None, help=ACCOUNT_HELP)
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="raw", help="How to print the token."
@@ -52,6 +54,7 @@ FORMATS = ["raw", "header", "json", "env", "fish", "powershell"]
     help="How long the token must still last, such as 5m.",
 )
 @click.option("--no-refresh", is_flag=True, help="Use the stored token only.")
+@click.option("--nonce", default=None, help="What the API wants in a proof (--format dpop).")
 @click.option("--login", "sign_in", is_flag=True, help="Sign in first if necessary.")
 @takes_app
 def token(
@@ -63,8 +66,18 @@ def token(
     min_ttl: float,
     no_refresh: bool,
     sign_in: bool,
+    request_line: tuple[str, ...],
+    nonce: str | None,
 ) -> None:
-    """Print an access token, refreshed if necessary. Opens a browser only with --login."""
+    """Print an access token, refreshed if necessary. Opens a browser only with --login.
+
+    With --format dpop METHOD URL, the headers of one request: of a token that is bound to a key, one
+    is a proof, good for that request alone.
+    """
+    if form == "dpop" and len(request_line) == 1 and provider is not None:
+        request_line, provider = (provider, request_line[0]), None
+    if (form == "dpop") != (len(request_line) == 2) or (request_line and form != "dpop"):
+        raise click.UsageError("--format dpop takes METHOD and URL, and no other format does")
     chosen = "json" if app.terminal.json else form
     given = _from_environment(app)
     if given:
@@ -85,7 +98,10 @@ def token(
         with click.Context(login_command, info_name="login", obj=apart) as context:
             context.invoke(login_command, provider=name, account=account)
         found = _valid(app, name, account, min_ttl, refresh=True)
-    _print(app, found, chosen)
+    if form == "dpop":
+        _print_headers(app, found, request_line, nonce)
+    else:
+        _print(app, found, chosen)
     _announce_short_life(app, found, min_ttl)
     if app.tokens_kept_nowhere:  # this access token is good, and the next one needs a sign-in
         sys.exit(TokensNotSaved.exit_code)
@@ -133,6 +149,23 @@ def _from_environment(app: App) -> str | None:
     return given
 
 
+def _print_headers(
+    app: App, login: Login, request_line: tuple[str, ...], nonce: str | None
+) -> None:
+    """Print the headers of one request, as curl reads them from a file (``-H @-``)."""
+    method, url = request_line
+    headers = resource_headers(app.assembly().prover, login, method, url, nonce=nonce)
+    if app.terminal.json:
+        app.terminal.answer_json(
+            "token.headers/1", {"provider": login.provider, "headers": headers}
+        )
+        return
+    app.terminal.answer("\n".join(f"{name}: {value}" for name, value in headers.items()))
+    if sys.stdout.isatty():
+        sys.stderr.write(SCROLLBACK_NOTE)
+        sys.stderr.flush()
+
+
 def _print(app: App, login: Login, form: str) -> None:
     secret, tokens = bearer_token(login), login.tokens
     members = {
@@ -154,6 +187,7 @@ def _print_secret(app: App, secret: str, form: str, members: Mapping[str, object
         {
             "raw": secret,
             "header": f"Authorization: Bearer {secret}",
+            "dpop": f"Authorization: Bearer {secret}",
             "env": f"export ACCESS_TOKEN={shlex.quote(secret)}",
             "fish": f"set -gx ACCESS_TOKEN {quoted_for_fish(secret)}",
             "powershell": f"$env:ACCESS_TOKEN = {quoted_for_powershell(secret)}",
