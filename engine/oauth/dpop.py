@@ -92,8 +92,12 @@ def proof(
 def nonce_in(response: HttpResponse) -> str | None:
     """The nonce that ``response`` wants in the next proof (§8.2), if it can be one (§8.1)."""
     nonce = response.headers.get(_NONCE, "")
-    fine = 0 < len(nonce) <= _LONGEST and printable(nonce) and not set(nonce) & set(' "\\')
-    return nonce if fine else None
+    return nonce if usable_nonce(nonce) else None
+
+
+def usable_nonce(text: str) -> bool:
+    """Whether ``text`` can be a nonce (§8.1): it goes into a statement that we sign."""
+    return 0 < len(text) <= _LONGEST and printable(text) and not set(text) & set(' "\\')
 
 
 def wants_nonce(response: HttpResponse) -> bool:

@@ -18,6 +18,10 @@ is sent once more with it.
   then causes no further refresh until the service hands out another token.
 - Without a refresh token nothing can be done about a 401: it is the program's.
 
+A token that is bound to a key of its login goes with a proof for each request (RFC 9449). Where a
+401 is about the proof, a new one is sent first: with the nonce that the server wants, or for the
+address that a redirect led to. The nonces of each server are remembered.
+
 A token goes only where it belongs. With ``hosts`` it is attached to requests to these hosts, and all
 other requests go out without it. Plain ``http`` to another machine is refused (RFC 6750 §5.3), unless
 ``hosts`` names that origin with its scheme. Both libraries drop the header where a redirect leaves the

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from ...engine.errors import AuthFailed, ConfigInvalid, StayfastError, TokenExpired
 from ...engine.oauth.addresses import loopback_host
+from ...engine.oauth.dpop import usable_nonce
 from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import Failure
 
@@ -18,14 +19,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PROOF: Final = "DPoP"
+"""The header of a proof, and the scheme of a token that needs one."""
+_ABOUT_PROOF: Final = ("use_dpop_nonce", "invalid_dpop_proof")
 _PORTS: Final = {"http": 80, "https": 443}
 
 
 class TokenSource(Protocol):
     """What an auth object needs of :class:`stayfast.OAuthService`."""
 
-    def get_bearer_token(self, service: str, *, account: str = ...) -> Result[str]:
-        """An access token that is good now."""
+    def request_headers(
+        self, service: str, method: str, url: str, *, account: str = ..., nonce: str | None = ...
+    ) -> Result[dict[str, str]]:
+        """The headers by which one request carries an access token that is good now."""
         ...
 
     def refresh_tokens(
@@ -129,6 +135,7 @@ class Bearer:
     account: str = DEFAULT_ACCOUNT
     hosts: tuple[AllowedHost, ...] = ()
     _refused_fresh: dict[Origin, str] = field(default_factory=dict[Origin, str])
+    _nonces: dict[Origin, str] = field(default_factory=dict[Origin, str])
 
     @classmethod
     def for_hosts(
@@ -142,13 +149,14 @@ class Bearer:
         names = hosts.split() if isinstance(hosts, str) else hosts
         return cls(source, provider, account, tuple(AllowedHost.of(name) for name in names))
 
-    def token(self, origin: Origin) -> str | None:
-        """The access token for a request to ``origin``; ``None`` if no token is for that host.
+    def headers(self, method: str, url: str) -> dict[str, str] | None:
+        """The headers of one request to ``url``; ``None`` if no token is for that host.
 
         Raises:
             ConfigInvalid: The request would carry the token over plain ``http`` to another machine.
-            StayfastError: As :meth:`stayfast.OAuthService.get_bearer_token` fails.
+            StayfastError: As :meth:`stayfast.OAuthService.request_headers` fails.
         """
+        origin = Origin.of(url)
         named = [host for host in self.hosts if host.covers(origin)]
         if self.hosts and not named:
             return None
@@ -158,10 +166,42 @@ class Bearer:
                 f"a token is not sent over plain http to {origin.host}",
                 hint=f"use https, or name http://{origin.host} among the hosts of the auth object",
             )
-        return _given(self.source.get_bearer_token(self.provider, account=self.account))
+        return self._headers(method, url, origin)
 
-    def another(self, refused: str, origin: Origin) -> str | None:
-        """A token other than ``refused``, which ``origin`` answered with 401.
+    def _headers(self, method: str, url: str, origin: Origin) -> dict[str, str]:
+        return _given(
+            self.source.request_headers(
+                self.provider, method, url, account=self.account, nonce=self._nonces.get(origin)
+            )
+        )
+
+    def proved_anew(
+        self, method: str, url: str, sent: Mapping[str, str], answer: Mapping[str, str]
+    ) -> dict[str, str] | None:
+        """The headers to send once more, where a 401 was about the proof and not about the token.
+
+        A resource server asks for a nonce in this way (RFC 9449 §9), and so ends a redirect, which
+        takes the proof of another address with it.
+
+        Args:
+            method: The method of the refused request.
+            url: Its address.
+            sent: Its headers.
+            answer: The headers of the 401.
+        """
+        said = answer.get("WWW-Authenticate", "")
+        if PROOF not in sent or not any(error in said for error in _ABOUT_PROOF):
+            return None
+        return self._headers(method, url, Origin.of(url))
+
+    def heard(self, url: str, answer: Mapping[str, str]) -> None:
+        """Remember the nonce that a resource server wants in the next proof (RFC 9449 §8.2)."""
+        nonce = answer.get("DPoP-Nonce")
+        if nonce is not None and usable_nonce(nonce):
+            self._nonces[Origin.of(url)] = nonce
+
+    def another(self, refused: str, method: str, url: str) -> dict[str, str] | None:
+        """The headers with a token other than ``refused``, which was answered with 401.
 
         ``None`` if there is none, or if refreshing is known not to help there.
 
@@ -169,6 +209,7 @@ class Bearer:
             StayfastError: As :meth:`stayfast.OAuthService.refresh_tokens` fails, but for a login
                 without a refresh token.
         """
+        origin = Origin.of(url)
         if self._refused_fresh.get(origin) == refused:
             return None
         try:
@@ -177,22 +218,21 @@ class Bearer:
             )
         except TokenExpired:
             return None
-        return None if tokens.access_token == refused else tokens.access_token
+        if tokens.access_token == refused:
+            return None
+        return self._headers(method, url, origin)
 
-    def refused_again(self, fresh: str, origin: Origin) -> None:
-        """Note that ``origin`` refused ``fresh`` too, the answer of :meth:`another`."""
-        self._refused_fresh[origin] = fresh
-
-
-def header(token: str) -> str:
-    """The value of the ``Authorization`` header (RFC 6750 §2.1)."""
-    return f"Bearer {token}"
+    def refused_again(self, fresh: Mapping[str, str], url: str) -> None:
+        """Note that ``fresh`` was refused too, the answer of :meth:`another`."""
+        token = token_in(fresh.get("Authorization"))
+        if token is not None:
+            self._refused_fresh[Origin.of(url)] = token
 
 
 def token_in(value: str | None) -> str | None:
-    """The token in an ``Authorization`` header that :func:`header` wrote."""
+    """The token in an ``Authorization`` header of ours (RFC 6750 §2.1, RFC 9449 §7.1)."""
     scheme, _, token = (value or "").partition(" ")
-    return token if scheme == "Bearer" and token else None
+    return token if scheme in {"Bearer", PROOF} and token else None
 
 
 def _given(result: Result[T]) -> T:

@@ -11,7 +11,7 @@ import httpx
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
-from .bearer import Origin, header, token_in
+from .bearer import token_in
 
 if TYPE_CHECKING:
     from .bearer import Bearer
@@ -42,11 +42,18 @@ class HttpxAuth(httpx.Auth):
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
         """See :class:`httpx.Auth`."""
-        token = self._bearer.token(_origin(request))
-        response = yield _with(request, token)
-        if token is None or not _refused(response, token):
+        headers = self._bearer.headers(request.method, str(request.url))
+        response = yield _with(request, headers)
+        self._heard(headers, response)
+        if headers is None or not _refused(response, headers):
             return
-        fresh = self._bearer.another(token, _origin(response.request))
+        proved = self._proved_anew(response)
+        if proved is not None and _sendable_again(response.request):
+            headers, response = proved, (yield _with(response.request, proved))
+            self._heard(headers, response)
+            if not _refused(response, headers):
+                return
+        fresh = self._another(headers, response)
         if fresh is not None and _sendable_again(response.request):
             self._judge(fresh, (yield _with(response.request, fresh)))
 
@@ -54,37 +61,53 @@ class HttpxAuth(httpx.Auth):
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """See :class:`httpx.Auth`."""
-        token = await _in_thread(partial(self._bearer.token, _origin(request)))
-        response = yield _with(request, token)
-        if token is None or not _refused(response, token):
+        asked = partial(self._bearer.headers, request.method, str(request.url))
+        headers = await _in_thread(asked)
+        response = yield _with(request, headers)
+        self._heard(headers, response)
+        if headers is None or not _refused(response, headers):
             return
-        origin = _origin(response.request)
-        fresh = await _in_thread(partial(self._bearer.another, token, origin))
+        proved = await _in_thread(partial(self._proved_anew, response))
+        if proved is not None and _sendable_again(response.request):
+            headers, response = proved, (yield _with(response.request, proved))
+            self._heard(headers, response)
+            if not _refused(response, headers):
+                return
+        fresh = await _in_thread(partial(self._another, headers, response))
         if fresh is not None and _sendable_again(response.request):
             self._judge(fresh, (yield _with(response.request, fresh)))
 
-    def _judge(self, fresh: str, answer: httpx.Response) -> None:
+    def _heard(self, headers: dict[str, str] | None, answer: httpx.Response) -> None:
+        if headers is not None:
+            self._bearer.heard(str(answer.request.url), answer.headers)
+
+    def _proved_anew(self, answer: httpx.Response) -> dict[str, str] | None:
+        sent = answer.request
+        return self._bearer.proved_anew(sent.method, str(sent.url), sent.headers, answer.headers)
+
+    def _another(self, headers: dict[str, str], answer: httpx.Response) -> dict[str, str] | None:
+        token = token_in(headers.get("Authorization")) or ""
+        return self._bearer.another(token, answer.request.method, str(answer.request.url))
+
+    def _judge(self, fresh: dict[str, str], answer: httpx.Response) -> None:
         if _refused(answer, fresh):
-            self._bearer.refused_again(fresh, _origin(answer.request))
+            self._bearer.refused_again(fresh, str(answer.request.url))
 
 
-def _origin(request: httpx.Request) -> Origin:
-    return Origin.of(str(request.url))
-
-
-def _with(request: httpx.Request, token: str | None) -> httpx.Request:
-    if token is not None:
-        request.headers["Authorization"] = header(token)
+def _with(request: httpx.Request, headers: dict[str, str] | None) -> httpx.Request:
+    if headers is not None:
+        request.headers.update(headers)
     return request
 
 
-def _refused(response: httpx.Response, token: str) -> bool:
-    """Whether ``response`` refuses ``token``. The last request counts, after all redirects.
+def _refused(response: httpx.Response, headers: dict[str, str]) -> bool:
+    """Whether ``response`` refuses the token in ``headers``. The last request counts, after all redirects.
 
     A redirect to another origin has lost the header, and must not get one here.
     """
     carried = token_in(response.request.headers.get("Authorization"))
-    return response.status_code == 401 and carried == token
+    ours = token_in(headers.get("Authorization"))
+    return response.status_code == 401 and carried is not None and carried == ours
 
 
 def _sendable_again(request: httpx.Request) -> bool:

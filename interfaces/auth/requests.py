@@ -11,7 +11,7 @@ from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 
 from ...engine.errors import StayfastError
-from .bearer import Origin, header, token_in
+from .bearer import token_in
 
 if TYPE_CHECKING:
     from .bearer import Bearer
@@ -38,38 +38,53 @@ class RequestsAuth(AuthBase):
             ConfigInvalid: The token would go over plain ``http`` to another machine.
             StayfastError: There is no token, and none can be had.
         """
-        token = self._bearer.token(Origin.of(r.url or ""))
-        if token is not None:
-            r.headers["Authorization"] = header(token)
+        headers = self._bearer.headers(r.method or "", r.url or "")
+        if headers is not None:
+            r.headers.update(headers)
             untyped: Any = r
             untyped.register_hook("response", self._answered)
         return r
 
     def _answered(self, response: Response, **how: Any) -> Response:
         """``response``, or after a 401 the answer to the same request with another token."""
-        request = response.request
+        request, url = response.request, response.request.url or ""
         # a redirect to another host has lost the header, and must not get one here
         refused = token_in(request.headers.get("Authorization"))
-        if response.status_code != 401 or refused is None:
+        if refused is None:
             return response
-        origin = Origin.of(request.url or "")
+        self._bearer.heard(url, response.headers)
+        if response.status_code != 401:
+            return response
+        method = request.method or ""
         try:
-            fresh = self._bearer.another(refused, origin)
+            proved = self._bearer.proved_anew(method, url, request.headers, response.headers)
+            if proved is not None and _rewound(request):
+                response = self._sent_again(response, proved, how)
+                self._bearer.heard(url, response.headers)
+                if response.status_code != 401:
+                    return response
+            fresh = self._bearer.another(refused, method, url)
         except StayfastError:
             response.close()
             raise
         if fresh is None or not _rewound(request):
             return response
+        answer = self._sent_again(response, fresh, how)
+        if answer.status_code == 401:
+            self._bearer.refused_again(fresh, url)
+        return answer
+
+    @staticmethod
+    def _sent_again(response: Response, headers: dict[str, str], how: dict[str, Any]) -> Response:
+        """The answer to the request of ``response`` with other ``headers``."""
         with suppress(RequestException):  # read to its end, so that the connection serves again
             _ = response.content
         response.close()
-        again = request.copy()
-        again.headers["Authorization"] = header(fresh)
+        again = response.request.copy()
+        again.headers.update(headers)
         answer: Response = response.connection.send(again, **how)
         answer.history.append(response)
         answer.request = again
-        if answer.status_code == 401:
-            self._bearer.refused_again(fresh, origin)
         return answer
 
 
