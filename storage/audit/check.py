@@ -19,6 +19,8 @@ from ...engine.errors import Damaged
 from ..vault.integrity import Head, read_head
 from .forward_keys import present_key
 from .keys import LogKeys
+from .rows import BATCH, BegunAnew, start_of
+from .rows import records as records_after
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 # Openings that are spent on strange records, about a second in all. Without a bound, a log of n
 # exchanged records would cost n² openings.
 _TRIES: Final = 1_000_000
-_BATCH: Final = 2000  # records that are read in one transaction: a few milliseconds
 _ATTEMPTS: Final = 3
 _LIKELY: Final = 256  # strange records whose numbers are tried first: exchanges stay among them
 
@@ -51,16 +52,12 @@ def check_log(
         marks: The numbers of the records whose links the result has as marks.
         forward: The first record whose key was erased, and that key.
     """
-    for batch in (*[_BATCH] * _ATTEMPTS, None):  # in the end, all of it as one snapshot
+    for batch in (*[BATCH] * _ATTEMPTS, None):  # in the end, all of it as one snapshot
         try:
             return _checked(connection, keys, marks, forward, batch)
-        except _BegunAnew:
+        except BegunAnew:
             continue
     raise AssertionError  # one snapshot does not change
-
-
-class _BegunAnew(Exception):
-    """The log was pruned, set aside or sealed anew since its check began."""
 
 
 def _checked(
@@ -75,7 +72,7 @@ def _checked(
     Records that are written meanwhile are checked as well. The logins and the end are those of one moment.
 
     Raises:
-        _BegunAnew: The beginning is not what it was.
+        BegunAnew: The beginning is not what it was.
     """
     begun, aside = _beginning(connection, keys)
     head = begun
@@ -99,9 +96,9 @@ def _checked(
         connection.execute("BEGIN")  # one snapshot of the integrity record, the log and the rows
         try:
             head = _head_or_none(connection, keys)
-            if _start_of(head) != _start_of(begun):
-                raise _BegunAnew
-            rows = _records(connection, after, batch)
+            if start_of(head) != start_of(begun):
+                raise BegunAnew
+            rows = records_after(connection, after, batch)
             if batch is None or len(rows) < batch:
                 found = connection.execute(
                     "SELECT CAST(id AS TEXT), version, CAST(state AS TEXT) FROM login"
@@ -178,20 +175,6 @@ def _head_or_none(connection: Database, keys: Keys) -> Head | None:
         return read_head(connection, keys)
     except Damaged:
         return None
-
-
-def _start_of(head: Head | None) -> object:
-    """What is the same for as long as the log only grows."""
-    return None if head is None else (head.first, head.link, head.forward)
-
-
-def _records(connection: Database, after: int, batch: int | None) -> list[tuple[int, Any, Any]]:
-    limited, most = (" LIMIT ?", (batch,)) if batch is not None else ("", ())
-    rows = connection.execute(
-        f"SELECT seq, body, mac FROM audit WHERE seq > ? ORDER BY seq{limited}",  # noqa: S608
-        (after, *most),
-    )
-    return list(rows)
 
 
 def _say_set_aside(walk: ChainWalk, head: Head, aside: int | None, many: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from struct import pack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.audit.events import (
     FINGERPRINTS,
@@ -71,24 +71,71 @@ def append_text(
     )
 
 
-def check_chain(connection: Database, keys: Keys, head: Head) -> None:
+BATCH: Final = 2000
+"""Records that are read in one transaction: a few milliseconds, so that a process that is stopped
+between two of them holds up nobody."""
+_ATTEMPTS: Final = 3
+
+
+class BegunAnew(Exception):
+    """The log was pruned, set aside or sealed anew since its check began."""
+
+
+def start_of(head: Head | None) -> object:
+    """What is the same for as long as the log only grows."""
+    return None if head is None else (head.first, head.link, head.forward)
+
+
+def records(connection: Database, after: int, batch: int | None) -> list[tuple[int, Any, Any]]:
+    """Up to ``batch`` records, or all, with numbers above ``after``."""
+    limited, most = (" LIMIT ?", (batch,)) if batch is not None else ("", ())
+    rows = connection.execute(
+        f"SELECT seq, body, mac FROM audit WHERE seq > ? ORDER BY seq{limited}",  # noqa: S608
+        (after, *most),
+    )
+    return list(rows)
+
+
+def check_chain(connection: Database, keys: Keys) -> None:
     """Follow the chain from the first event to the last one in the integrity record.
 
+    It is read in pieces. Events that are written meanwhile are checked as well; the end is that of the
+    moment when the last piece was read.
+
     Raises:
-        Damaged: An event was changed, removed, added or moved.
+        Damaged: An event was changed, removed, added or moved; or the integrity record was.
     """
-    link, last = head.link, head.first - 1
-    audit = LogKeys(keys, head.forward)
-    for seq, sealed, mac in connection.execute(
-        "SELECT seq, body, mac FROM audit WHERE seq >= ? ORDER BY seq", (head.first,)
-    ):
-        if not isinstance(sealed, bytes) or seq != last + 1:
-            raise _not_as_written(last + 1)
-        text = audit.open(seq, sealed)
-        expected = audit.link(link, seq, text)
-        if expected not in {None, mac}:
-            raise _not_as_written(seq)
-        link, last = mac, seq
+    for batch in (*[BATCH] * _ATTEMPTS, None):  # in the end, all of it as one snapshot
+        try:
+            return _check_chain(connection, keys, batch)
+        except BegunAnew:
+            continue
+    raise AssertionError  # one snapshot does not change
+
+
+def _check_chain(connection: Database, keys: Keys, batch: int | None) -> None:
+    begun: Head | None = None
+    link, last = b"", 0
+    while True:
+        connection.execute("BEGIN")  # the integrity record and a piece of the log, of one moment
+        try:
+            head = read_head(connection, keys)
+            if begun is None:
+                begun, link, last = head, head.link, head.first - 1
+            elif start_of(head) != start_of(begun):
+                raise BegunAnew
+            rows = records(connection, last, batch)
+        finally:
+            connection.execute("COMMIT")
+        audit = LogKeys(keys, head.forward)
+        for seq, sealed, mac in rows:
+            if not isinstance(sealed, bytes) or seq != last + 1:
+                raise _not_as_written(last + 1)
+            if audit.link(link, seq, audit.open(seq, sealed)) not in {None, mac}:
+                raise _not_as_written(seq)
+            link, last = mac, seq
+        if batch is None or len(rows) < batch:
+            break
     if (last, link) != (head.seq, head.mac):
         raise _not_as_written(last + 1)
 

@@ -306,7 +306,9 @@ class Vault:
     def problems(self) -> list[str]:
         """What in the vault is not as it was saved, one sentence each; empty if all is well."""
         with self._reading() as opened:
-            return [] if opened is None else [*_torn_pages(opened[0]), *problems_of(*opened)]
+            found = [] if opened is None else [*_torn_pages(opened[0]), *problems_of(*opened)]
+        # sealed anew under its eyes: then what it found is of no worth
+        return self.problems() if self._vault_connection.moved() else found
 
     def verify(
         self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None

@@ -23,6 +23,7 @@ from command import World, until
 from instant import InstantTransport
 from postgres_server import PostgresServer
 from stayfast.engine.errors import StayfastError
+from stayfast.engine.record import Login
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
 
@@ -45,6 +46,11 @@ class Caller(NamedTuple):
     courier: str
     threads: bool
     killed: bool
+
+    def __str__(self) -> str:
+        """The caller in a few words."""
+        threads = "-threads" if self.threads else ""
+        return f"{self.courier}{threads}{'-killed' if self.killed else ''}"
 
     @property
     def alone(self) -> bool:
@@ -69,11 +75,14 @@ class Point(NamedTuple):
         call: Its name.
         number: Which of its calls in that thread, from 1.
         home: Whether it tells the caller something.
+        wait: After a sending, the call that waits for the server: libpq looks there why it failed. As
+            strace's ``inject`` names it.
     """
 
     call: str
     number: int
     home: bool
+    wait: str = ""
 
 
 class Campaign:
@@ -94,12 +103,13 @@ class Campaign:
 
     def refreshed(self, caller: Caller, options: list[str]) -> str:
         """What a caller said whose saving process is traced with ``options`` once the answer is due."""
-        before = self.token()
+        before, login_id = self.token(), self.login().id
         self.provider.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=HELD), times=1)
         rotated = self.provider.counts["tokens"]
         pid = self.callers.start(caller.courier, threads=caller.threads)
         until(lambda: self.provider.counts["tokens"], lambda seen: seen > rotated)
-        with attached.attached(attached.saver(self.place / "s", pid), options):
+        saver = attached.saver(self.place / "s", pid, login_id)
+        with attached.attached(saver, options):
             if caller.killed:
                 os.kill(pid, signal.SIGKILL)
             self.provider.release()
@@ -108,10 +118,13 @@ class Campaign:
                 until(self.token, lambda token: token != before)
         return said
 
+    def login(self) -> Login:
+        return self.own.conductor.refresh.find("demo", "default")
+
     def token(self) -> str:
-        login = self.own.conductor.refresh.find("demo", "default")
-        assert login.tokens is not None
-        return login.tokens.access_token
+        tokens = self.login().tokens
+        assert tokens is not None
+        return tokens.access_token
 
     def points(self, caller: Caller) -> list[Point]:
         """The calls of an undisturbed refresh from here on, but those for which the provider counts."""
@@ -120,7 +133,7 @@ class Campaign:
         said = self.refreshed(caller, ["-yy", "-s", "0", "-o", str(trace), "-e", f"trace={names}"])
         assert said == ("" if caller.killed else "done")
         numbers: Counter[tuple[str, str]] = Counter()
-        found: dict[Point, bool] = {}
+        found: list[tuple[str, Point]] = []
         foreign: set[tuple[str, int]] = set()
         for line in trace.read_text().splitlines():
             match = re.match(r"(\d+) +(\w+)\((.*)", line)
@@ -132,16 +145,27 @@ class Campaign:
                 foreign.add((match[2], number))
             # the database is the only one whose calls say MSG_NOSIGNAL
             home = match[2] == "sendto" and "MSG_NOSIGNAL" not in match[3]
-            found.setdefault(Point(match[2], number, home), True)
-        return [point for point in found if point[:2] not in foreign]
+            found.append((match[1], Point(match[2], number, home)))
+        waits = [(thread, one) for thread, one in found if one.call in {"poll", "epoll_wait"}]
+        for at, (thread, point) in enumerate(found):
+            if point.call == "sendto" and not point.home:
+                later = (one for own, one in found[at:] if (own, one) in waits and own == thread)
+                wait = next(later, None)  # none after the last words to the server
+                told = "" if wait is None else f"{wait.call}:{EIO}:when={wait.number}"
+                found[at] = thread, point._replace(wait=told)
+        points = dict.fromkeys(point for _, point in found)
+        return [point for point in points if point[:2] not in foreign]
 
     def lost(self, caller: Caller, point: Point, effect: str) -> str | None:
         """What is lost where ``effect`` meets ``point``; ``None`` if nothing is."""
         case = f"{caller} {point.call} #{point.number} {effect}"
-        inject = f"inject={point.call}:{effect.replace('N', str(point.number))}"
+        injected = [f"{point.call}:{effect.replace('N', str(point.number))}"]
+        if point.wait and effect != f"{KILL}:when=N":
+            injected.append(point.wait + "+" * effect.endswith("+"))
         reused = self.provider.counts["refresh_reuse"]
         try:
-            options = ["-o", "/dev/null", "-e", f"trace={point.call}", "-e", inject]
+            options = ["-o", "/dev/null", "-e", f"trace={','.join(CALLS)}"]
+            options += [word for one in injected for word in ("-e", f"inject={one}")]
             said = self.refreshed(caller, options)
             self.counts[said or "killed"] += 1
             if not caller.killed and said not in SAID:
@@ -180,11 +204,18 @@ def campaign(
         made.callers.close()
 
 
+SOME = [CALLERS[0], CALLERS[3], CALLERS[5]]
+
+
 @pytest.mark.parametrize(
-    "everything", [pytest.param(False, id="some"), pytest.param(True, id="all", marks=pytest.mark.soak)]
-)  # fmt: skip
+    ("callers", "everything"),
+    [
+        pytest.param(SOME, False, id="some"),
+        *(pytest.param([one], True, id=str(one), marks=pytest.mark.soak) for one in CALLERS),
+    ],
+)
 def test_no_failure_on_the_way_to_the_database_loses_a_login(
-    campaign: Campaign, everything: bool
+    campaign: Campaign, callers: list[Caller], everything: bool
 ) -> None:
     """Whatever fails, for caller or courier, living or killed: the next command has the new tokens.
 
@@ -192,20 +223,21 @@ def test_no_failure_on_the_way_to_the_database_loses_a_login(
     then, which SECURITY says.
     """
     tried, gone = 0, []
-    for caller in CALLERS if everything else (CALLERS[0], CALLERS[3], CALLERS[5]):
+    for caller in callers:
         points = campaign.points(caller)
         cases = [(point, effect) for point in points for effect in effects(caller, point)]
         if everything:
             polls = [case for case in cases if case[0].call == "poll"]
-            cases = [case for case in cases if case[0].call != "poll"] + polls[::4]
+            cases = [case for case in cases if case[0].call != "poll"] + polls[::8]
         else:
             cases = [cases[len(cases) // 3], cases[-3]]
-        found = [campaign.lost(caller, *case) for case in cases]
-        tried += len(cases)
-        gone += [one for one in found if one is not None]
-        print(f"\n{caller}: {len(points)} calls, {len(cases)} failures, "
-              f"{len(found) - found.count(None)} lost", end="", flush=True)  # fmt: skip
-    print(f"\n{tried} failures on the way to PostgreSQL while tokens came "
+        for case in cases:
+            tried += 1
+            lost = campaign.lost(caller, *case)
+            if lost is not None:
+                gone.append(lost)
+                print(f"\n{lost}", flush=True)
+    print(f"\n{' '.join(map(str, callers))}: {tried} failures on the way to PostgreSQL while tokens came "
           f"({dict(campaign.counts)}): {len(gone)} logins lost")  # fmt: skip
     assert gone == []
     assert campaign.own.storage.problems() == []  # type: ignore[attr-defined]  # PostgreSQL

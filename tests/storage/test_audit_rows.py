@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stayfast.engine.errors import Damaged
 from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.audit import rows
 from stayfast.storage.keys.sealing import Keys
+from stayfast.storage.vault.tamper_check import problems_of
 from stayfast.testing.storage_contract import finished, further, saved
+from transitions_of import vault_in
 
 
 def vault(place: Path) -> EncryptedFileStorage:
@@ -72,3 +78,48 @@ def test_a_row_opens_only_as_what_it_is() -> None:
         with pytest.raises(Damaged):
             others.open_row("meta", "id", 3, "idle", sealed)
     assert keys.seal_row("meta", "id", 3, "idle", b"plain") != sealed
+
+
+class Interleaved:
+    """The connection of a check; whenever no transaction is open, ``meanwhile`` is done."""
+
+    def __init__(self, connection: sqlite3.Connection, meanwhile: Callable[[], None]) -> None:
+        self._connection = connection
+        self._meanwhile = meanwhile
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> sqlite3.Cursor:
+        if not self._connection.in_transaction:
+            self._meanwhile()
+        return self._connection.execute(sql, parameters)
+
+
+@pytest.mark.parametrize("deed", ["save", "prune"])
+def test_a_check_lets_writers_in_and_is_right_about_what_they_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    """Between two pieces the log grows, or its beginning goes: no writer waits, nothing seems wrong."""
+    monkeypatch.setattr(rows, "BATCH", 3)
+    tmp_path.chmod(0o700)
+    logins = [finished(f"p{number}") for number in range(12)]
+    with closing(vault_in(str(tmp_path))) as writer, closing(vault_in(str(tmp_path))) as reader:
+        saved(writer, logins)
+        written: list[int] = []
+
+        def meanwhile() -> None:
+            if deed == "prune" and len(written) % 4 == 3:
+                writer.prune(time.time() + 60)
+            logins[0] = further(logins[0])
+            saved(writer, [logins[0]])
+            written.append(logins[0].version)
+
+        with reader._vault_connection.reading() as opened:
+            assert opened is not None
+            connection, keys = opened
+            connection.execute("PRAGMA journal_mode = TRUNCATE")  # where a reader stops a writer
+            assert problems_of(Interleaved(connection, meanwhile), keys) == []
+        assert len(written) >= (5 if deed == "save" else 4)
+        connection = sqlite3.connect(tmp_path / "s" / "vault.db")
+        with closing(connection), connection:
+            last = connection.execute("SELECT max(seq) FROM audit").fetchone()
+            connection.execute("UPDATE audit SET mac = x'00' WHERE seq = ?", last)
+        assert any("audit log" in found for found in reader.problems())

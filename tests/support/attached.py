@@ -42,8 +42,8 @@ def attached(pid: int, options: Sequence[str]) -> Iterator[None]:
         tracer.stderr.close()
 
 
-def saver(state: Path, caller: int) -> int:
-    """The process that has the lock of the login, which is the one that will save."""
-    (lock,) = [path for path in (state / "locks").iterdir() if path.suffix == ".lock"]
+def saver(state: Path, caller: int, login: str = "*") -> int:
+    """The process that has the lock of ``login``, or of the only one: it is the one that will save."""
+    (lock,) = (state / "locks").glob(f"{login}.lock")
     found = re.match(r"(\d+) ", lock.read_text())
     return int(found[1]) if found else caller
