@@ -154,7 +154,7 @@ class Campaign:
                 told = "" if wait is None else f"{wait.call}:{EIO}:when={wait.number}"
                 found[at] = thread, point._replace(wait=told)
         points = dict.fromkeys(point for _, point in found)
-        return [point for point in points if point[:2] not in foreign]
+        return [point for point in points if point[:2] not in foreign and not meets_others(point)]
 
     def lost(self, caller: Caller, point: Point, effect: str) -> str | None:
         """What is lost where ``effect`` meets ``point``; ``None`` if nothing is."""
@@ -179,13 +179,25 @@ class Campaign:
         return None
 
 
+def meets_others(point: Point) -> bool:
+    """Whether ``point`` may be a call of another thread, since strace counts in each from one.
+
+    The first polls may be those for the provider's answer, and a worker waits for its next lane by
+    ``epoll_wait``.
+    """
+    waits = [(point.call, point.number), *re.findall(r"^(\w+):.*=(\d+)$", point.wait)]
+    return any(
+        call == "epoll_wait" or (call == "poll" and int(number) <= 2) for call, number in waits
+    )
+
+
 def effects(caller: Caller, point: Point) -> list[str]:
     """What may go wrong at ``point``, in strace's words."""
     found = [f"{EIO}:when=N"]
     if not caller.alone and not caller.killed and not point.home:
         found.append(f"{KILL}:when=N")
     # a living caller would not hear from a courier that cannot send at all
-    if caller.alone or caller.killed or point.call not in {"sendto", "poll"}:
+    if (caller.alone or caller.killed or point.call != "sendto") and not point.home:
         found.append(f"{EIO}:when=N+")
         if point.call in {"sendto", "connect", "socket"}:
             found.append(f"{ENOSPC}:when=N+")
