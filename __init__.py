@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .engine.oauth.pkce import PKCEChallenge
     from .engine.oauth.provider import OAuthConfig, OAuthProvider
     from .engine.oauth.tokens import OAuthTokens
+    from .engine.ports import Answers, Browser, Conversation, Notice, NoticeKind, Storage
     from .engine.record import TokensNotSaved
     from .engine.result import ErrorCode, Failure, Result, Success
     from .engine.table import TABLE, State, Trigger
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .interfaces.sdk import OAuthClient, create_client
     from .interfaces.service import OAuthService
     from .interfaces.signed_in import AuthStatus, SignedIn
+    from .interfaces.transport_maker import TransportName, Via
     from .storage import (
         EncryptedFileStorage,
         FileTokenStorage,
@@ -56,20 +58,26 @@ if TYPE_CHECKING:
         MemoryTokenStorage,
         TokenStorageProtocol,
     )
+    from .storage import PostgresStorage as PostgresStorage
+    from .transports.cancelling import CancelToken
 
     __version__: str
 
 __all__ = [
     "OAUTH_PROVIDERS",
     "TABLE",
+    "Answers",
     "AsyncOAuthService",
     "AuthCancelled",
     "AuthFailed",
     "AuthRequired",
     "AuthStatus",
+    "Browser",
     "CallbackRefused",
+    "CancelToken",
     "ConfigInvalid",
     "ConfigMissing",
+    "Conversation",
     "Damaged",
     "EncryptedFileStorage",
     "ErrorCode",
@@ -87,6 +95,8 @@ __all__ = [
     "NetworkError",
     "NewerFormat",
     "NotFound",
+    "Notice",
+    "NoticeKind",
     "OAuthClient",
     "OAuthConfig",
     "OAuthProvider",
@@ -100,6 +110,7 @@ __all__ = [
     "Started",
     "State",
     "StayfastError",
+    "Storage",
     "StorageConflict",
     "StorageError",
     "StorageFull",
@@ -108,8 +119,10 @@ __all__ = [
     "TokenRefreshFailed",
     "TokenStorageProtocol",
     "TokensNotSaved",
+    "TransportName",
     "TransportUnavailable",
     "Trigger",
+    "Via",
     "__version__",
     "audit_processors",
     "commands",
@@ -120,6 +133,7 @@ __all__ = [
 
 _HOMES = {
     "engine.hints": ("Hint",),
+    "engine.ports": ("Answers", "Browser", "Conversation", "Notice", "NoticeKind", "Storage"),
     "engine.oauth.pkce": ("PKCEChallenge",),
     "engine.oauth.provider": ("OAuthConfig", "OAuthProvider"),
     "engine.record": ("TokensNotSaved",),
@@ -135,20 +149,26 @@ _HOMES = {
     "interfaces.importers": ("import_tokens",),
     "interfaces.sdk": ("OAuthClient", "create_client"),
     "interfaces.service": ("OAuthService",),
+    "interfaces.transport_maker": ("TransportName", "Via"),
+    "transports.cancelling": ("CancelToken",),
     "storage": (
         "EncryptedFileStorage",
         "FileTokenStorage",
         "KeyringStorage",
         "MemoryStorage",
         "MemoryTokenStorage",
+        "PostgresStorage",
         "TokenStorageProtocol",
     ),
 }
 """Where the names live; what is not here is an error."""
 
+_WITH_AN_EXTRA = ("PostgresStorage",)
+"""Public as well; not among those of ``import *``, because loading them needs an extra."""
+
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in __all__ and name not in _WITH_AN_EXTRA:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
     value: object
@@ -166,4 +186,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_WITH_AN_EXTRA})

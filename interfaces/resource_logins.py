@@ -18,7 +18,7 @@ from ..engine.errors import AuthRequired, ConfigMissing, Damaged, ProviderError
 from ..engine.hints import Hint
 from ..engine.oauth.metadata import apply_metadata
 from ..engine.oauth.protected_resource import canonical_resource
-from ..engine.oauth.provider import OAuthConfig
+from ..engine.oauth.provider import DEFAULT_REDIRECT_URI, OAuthConfig
 from ..engine.oauth.resource_discovery import (
     choose_issuer,
     find_resource,
@@ -138,12 +138,11 @@ class ResourceLogins:
         wanted = scopes_for(found, metadata, more) if scopes is None else tuple(scopes)
         config = OAuthConfig(
             service_name=found.address,
+            redirect_uri=redirect_uri or DEFAULT_REDIRECT_URI,
             issuer=metadata.issuer,
             scopes=wanted,
             resources=(found.resource,),
         )
-        if redirect_uri is not None:
-            config = replace(config, redirect_uri=redirect_uri)
         client = self.clients.choose(
             metadata,
             address=found.address,
@@ -204,12 +203,11 @@ class ResourceLogins:
         config = OAuthConfig(
             service_name=address,  # all of it: two realms of one host are two providers
             issuer=address,
+            redirect_uri=redirect_uri or DEFAULT_REDIRECT_URI,
             client_id=client_id,
             client_secret=client_secret,
             scopes=("openid",) if scopes is None else tuple(scopes),
         )
-        if redirect_uri is not None:
-            config = replace(config, redirect_uri=redirect_uri)
         return self._discovered(config, via)
 
 

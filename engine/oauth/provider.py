@@ -34,6 +34,9 @@ Wanted: TypeAlias = Literal["auto", "required", "off"]
 BodyFormat: TypeAlias = Literal["form", "json"]
 
 DEFAULT_REDIRECT_URI: Final = "http://127.0.0.1/callback"
+"""Of a provider in a file, and of an issuer (RFC 8252 §8.3 advises against the name)."""
+PROGRAMS_REDIRECT_URI: Final = "http://localhost/callback"
+"""Of a provider that a program makes: what the API's page tells people to register, letter by letter."""
 ASYMMETRIC: Final = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "Ed448"),
@@ -143,7 +146,7 @@ class OAuthProvider:
     extra_token_params: Mapping[str, str] = field(default_factory=dict[str, str])
     extra_refresh_params: Mapping[str, str] = field(default_factory=dict[str, str])
     extra_revoke_params: Mapping[str, str] = field(default_factory=dict[str, str])
-    redirect_uri: str = DEFAULT_REDIRECT_URI
+    redirect_uri: str = PROGRAMS_REDIRECT_URI
     redirect_per_issuer: bool = False
     ports: Sequence[int] = DEFAULT_PORTS
     iss_required: bool = False
@@ -239,7 +242,7 @@ class OAuthConfig(OAuthProvider):
     client_key: str | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Every field that differs from its default, secrets included, as plain data."""
+        """Every field that differs from the default of a file, secrets included, as plain data."""
         plain: dict[str, Any] = {}
         for f in fields(self):
             value = getattr(self, f.name)
@@ -261,7 +264,8 @@ class OAuthConfig(OAuthProvider):
                 raise ConfigInvalid(msg, hint=Hint("help providers"))
         if "service_name" not in data:
             raise ConfigInvalid("a provider without a name", hint=Hint("help providers"))
-        return cls(**{name: _frozen(value) for name, value in data.items()})
+        known_address = {"redirect_uri": DEFAULT_REDIRECT_URI, **data}
+        return cls(**{name: _frozen(value) for name, value in known_address.items()})
 
 
 def same_client(one: OAuthConfig, other: OAuthConfig) -> bool:
@@ -282,7 +286,8 @@ def same_server(one: OAuthProvider, other: OAuthProvider) -> bool:
 
 
 _DEFAULTS: Final[Mapping[str, object]] = {
-    f.name: f.default for f in fields(OAuthConfig) if f.default is not MISSING
+    **{f.name: f.default for f in fields(OAuthConfig) if f.default is not MISSING},
+    "redirect_uri": DEFAULT_REDIRECT_URI,  # as logins are saved, and files written
 }
 
 _LISTS: Final = frozenset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stayfast import (
@@ -20,6 +21,7 @@ from stayfast import (
     Success,
 )
 from stayfast.storage.program import ProgramEnviron
+from stayfast.transports.loopback.redirect import addresses_to_register
 
 ACME = OAuthConfig(
     service_name="acme",
@@ -252,3 +254,29 @@ def test_the_commands_own_storage_is_advised_about_as_the_command_does(home: Pat
     service = OAuthService(environ={"HOME": str(home), "STAYFAST_STORE": "file"})
 
     assert hint_of(service) == "stayfast login acme --account work"
+
+
+@pytest.mark.parametrize("kind", [OAuthConfig, OAuthProvider])
+def test_a_provider_of_the_page_sends_the_address_that_the_page_has_registered(kind: Any) -> None:
+    """Step 1 names no redirect address; step 3 registers `http://localhost:8080/callback`."""
+    github = kind(
+        service_name="github",
+        auth_url="https://github.com/login/oauth/authorize",
+        token_url="https://github.com/login/oauth/access_token",
+        scopes=("repo", "read:user"),
+        display_name="GitHub",
+        setup_url="https://github.com/settings/developers",
+    )
+    service = OAuthService(storage=MemoryStorage(), providers={"github": github}, environ={})
+
+    started = service.begin("github", client_id="your-client-id")
+
+    assert isinstance(started, Success)
+    assert "redirect_uri=http%3A%2F%2Flocalhost%3A8080%2Fcallback" in started.value.address
+    assert addresses_to_register(github)[1:] == (
+        "http://localhost:8080/callback",
+        "http://localhost:3000/callback",
+        "http://localhost:57548/callback",
+    )
+    config = github.to_config("c")
+    assert OAuthConfig.from_dict(config.to_dict()) == config

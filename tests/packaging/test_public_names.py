@@ -13,7 +13,7 @@ from stayfast.engine import errors, record
 from stayfast.engine.errors import StayfastError
 
 ROOT = Path(__file__).resolve().parents[2]
-CONSTANTS = {"OAUTH_PROVIDERS", "TABLE", "Result", "__version__"}
+CONSTANTS = {"OAUTH_PROVIDERS", "TABLE", "Result", "Via", "__version__"}
 """Public names that are values; what they are is said where they are defined."""
 
 
@@ -53,12 +53,24 @@ def test_type_checkers_see_the_same_names():
         for alias in node.names
     }
 
-    assert {*seen, "__version__"} == set(stayfast.__all__)
+    assert {*seen, "__version__"} == {*stayfast.__all__, *stayfast._WITH_AN_EXTRA}
     for name, module in seen.items():
         home = next(
             (home for home, names in stayfast._HOMES.items() if name in names), "engine.errors"
         )
         assert module == home
+
+
+def test_a_name_that_needs_an_extra_is_said_by_its_own_error_only():
+    """`import *` works without the driver of PostgreSQL; whoever asks for its storage is told."""
+    code = (
+        "import sys; sys.modules['psycopg'] = None\nfrom stayfast import *\nimport stayfast\n"
+        "try: stayfast.PostgresStorage\n"
+        "except ConfigMissing as error: print(error.hint)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "postgres" in done.stdout
 
 
 def test_every_error_is_public():
