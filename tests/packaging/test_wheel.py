@@ -235,7 +235,18 @@ def test_a_program_runs_frozen_by_pyinstaller(installed, tmp_path):
     """The hook that we ship is found by itself, and brings all that a frozen program needs."""
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
     (tmp_path / "home").mkdir(mode=0o700)
-    left_out = ("psycopg", "authlib", "tkinter", "pytest", "hypothesis", "selenium", "PIL", "numpy")
+    left_out = (
+        "psycopg",
+        "authlib",
+        "httpx",
+        "typer",
+        "tkinter",
+        "pytest",
+        "hypothesis",
+        "selenium",
+        "PIL",
+        "numpy",
+    )
     made = run(
         installed,
         *("-m", "PyInstaller", "--noconfirm", "--onedir", "--log-level", "WARN"),
