@@ -149,6 +149,7 @@ class Assembly:
         config_dir: str | None = None,
         store: str | None = None,
         interactive: bool = False,
+        passphrase: Callable[[], str | None] | None = None,
         announce: Callable[[str], None] | None = None,
         observers: Sequence[Observer] = (),
         audit: str | None = None,
@@ -165,6 +166,7 @@ class Assembly:
             config_dir: Instead of the user's configuration directory.
             store: Which storage, instead of what ``STAYFAST_STORE`` says.
             interactive: Whether a person can answer a keyring's prompt.
+            passphrase: Returns the passphrase of the vault, instead of what the environment says.
             announce: Called with one line when a storage is made: which one, and why.
             observers: Get every event, besides the sinks of the audit log.
             audit: Where the audit log goes, instead of what ``STAYFAST_AUDIT`` says
@@ -196,6 +198,7 @@ class Assembly:
                 state_dir=state_dir,
                 config_dir=config_dir,
                 interactive=interactive,
+                passphrase=passphrase,
                 announce=announce,
                 environ=env,
             )

@@ -15,7 +15,7 @@ from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
 from ...engine.hints import Hint
 from ...engine.oauth.protected_resource import other_spelling
 from ...engine.oauth.tokens import printable
-from ...storage.paths import absolute, named_directory
+from ...storage.paths import absolute, named_directory, state_dir
 from ..assembly import Assembly
 from ..audit.file import AuditFile
 from ..audit.outbox import BufferedSender
@@ -44,6 +44,7 @@ class App:
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     tokens_kept_nowhere: bool = False
     never_asks: bool = False
+    _typed: str | None = field(default=None, repr=False)
     _terminal: Terminal | None = None
     _assembly: Assembly | None = None
 
@@ -66,12 +67,35 @@ class App:
             self._assembly = Assembly.open(
                 state_dir=self.options.get("state_dir"),
                 config_dir=self.options.get("config_dir"),
-                interactive=terminal.interactive and not self.never_asks,
+                interactive=self._may_ask(),
+                passphrase=self._passphrase if self._may_ask() else None,
                 announce=terminal.say,
                 observers=[*observers, LogAlarm(terminal)],
                 environ=self.settings(),
             )
         return self._assembly
+
+    def _may_ask(self) -> bool:
+        return self.terminal.interactive and not self.never_asks
+
+    def _passphrase(self) -> str | None:
+        """The passphrase of the vault: the variable, or else asked for at the terminal, once.
+
+        A vault that is not there yet asks for none: whoever wants one sets the variable, or moves
+        the vault to it by `store rekey`.
+        """
+        given = self.environ.get("STAYFAST_PASSPHRASE")
+        names = ("vault.db", "vault.header")
+        there = any(os.path.exists(os.path.join(state_dir(self.settings()), n)) for n in names)
+        if given or not there:
+            return given or None
+        if self._typed is None:
+            try:
+                typed = click.prompt("The vault's passphrase", hide_input=True, err=True)
+            except click.Abort:
+                return None
+            self._typed = str(typed)
+        return self._typed
 
     def report_failed_sinks(self) -> None:
         """Name the sinks that could not get the audit log."""
@@ -138,6 +162,17 @@ class App:
             f"several providers are signed in: {', '.join(sorted(names))}",
             hint=Hint("status"),
         )
+
+
+class HelpfulGroup(click.Group):
+    """A group that prints its help if it is called alone."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Print the help where nothing else was typed; click would call that an error."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
 
 
 def _as_typed(value: object, param: click.Parameter, context: click.Context) -> Any:

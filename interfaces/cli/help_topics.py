@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Final
 
 import click
@@ -21,6 +23,7 @@ STAYFAST_CONFIG_DIR    where providers are configured, and key files are kept
 STAYFAST_STORE         auto, keyring, file or memory; used when the vault is made.
                        postgresql://USER@HOST/DATABASE keeps logins in a database
 STAYFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals a new one
+STAYFAST_NEW_PASSPHRASE  the passphrase that `store rekey --to passphrase` seals the vault under
 STAYFAST_KEY_COMMAND   a command that prints the key of a vault sealed with its output
 STAYFAST_KEYRING       a keyring back end to use, as module:Class
 STAYFAST_COURIER       auto, fork, spawn or inline: which process sends a request whose answer
@@ -240,19 +243,39 @@ TOPICS: Final = {
 
 
 @click.command("help")
-@click.argument("topic", required=False)
+@click.argument("topic", nargs=-1)
 @takes_app
-def help_command(app: App, *, topic: str | None) -> None:
-    """Show a page on storage, transports, exit codes or another subject."""
+def help_command(app: App, *, topic: tuple[str, ...]) -> None:
+    """Show a page on storage, transports, exit codes or another subject, or on a command."""
     root = click.get_current_context().find_root()
-    if topic is None:
+    if not topic:
         app.terminal.answer(root.get_help())
         app.terminal.answer(f"\nPages: stayfast help {' | '.join(TOPICS)}")
-    elif topic in TOPICS:
-        app.terminal.answer(TOPICS[topic]().rstrip("\n"))
-    elif isinstance(root.command, click.Group) and topic in root.command.commands:
-        command = root.command.commands[topic]
-        with click.Context(command, info_name=topic, parent=root) as context:
-            app.terminal.answer(command.get_help(context))
+    elif len(topic) == 1 and topic[0] in TOPICS:
+        app.terminal.answer(TOPICS[topic[0]]().rstrip("\n"))
     else:
-        raise NotFound(f"there is no page {topic[:40]!r}", hint=Hint("help"))
+        app.terminal.answer(_help_of(root, topic))
+
+
+def _help_of(root: click.Context, words: Sequence[str]) -> str:
+    """The help of a command: ``audit show`` is named as it is typed."""
+    context, command = root, root.command
+    for word in words:
+        below = command.get_command(context, word) if isinstance(command, click.Group) else None
+        if below is None:
+            similar = get_close_matches(
+                word, _names(command) | (set(TOPICS) if command is root.command else set()), n=1
+            )
+            shown = " ".join(words)
+            raise NotFound(
+                f"there is no page {shown[:40]!r}"
+                + (f"; did you mean {similar[0]}?" if similar else ""),
+                hint=Hint("help"),
+            )
+        context = click.Context(below, info_name=word, parent=context)
+        command = below
+    return command.get_help(context)
+
+
+def _names(command: click.Command) -> set[str]:
+    return set(command.commands) if isinstance(command, click.Group) else set()

@@ -47,7 +47,7 @@ stayfast help for everything else"""
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(app_version(), "--version", message="stayfast %(version)s")
+@click.version_option(app_version(), "-V", "--version", message="stayfast %(version)s")
 @global_options
 @click.pass_context
 def cli(context: click.Context, /, **given: Any) -> None:

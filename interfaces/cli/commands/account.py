@@ -11,13 +11,13 @@ from ....engine.errors import AuthRequired
 from ....engine.hints import Hint
 from ....engine.record import DEFAULT_ACCOUNT
 from ..accounts import account_to_use, choose_default, chosen_default, known_as, option
-from ..app import App, takes_app
+from ..app import App, HelpfulGroup, takes_app
 
 if TYPE_CHECKING:
     from ....engine.record import Summary
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def account() -> None:
     """The accounts that are signed in, and which one commands mean."""
 

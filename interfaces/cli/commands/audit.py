@@ -6,23 +6,27 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ....engine.audit.events import EventKind
 from ....engine.audit.findings import records
 from ....engine.errors import Damaged, NotFound
 from ....engine.hints import Hint
 from ....engine.login_id import normalise
+from ....engine.table import Trigger
 from ...audit.lines import line_of, render
 from ...audit.mappings import MAPPINGS
 from ...audit.reading import every_event
-from ..app import App, takes_app
-from ..terminal.formatting import Duration, span
+from ..app import App, HelpfulGroup, takes_app
+from ..terminal.formatting import Duration, broken, span
 
 if TYPE_CHECKING:
     from ....engine.audit.events import Recorded
 
+_EVENTS: Final = sorted({*(one.value for one in EventKind), *(one.value for one in Trigger)})
 _DETAILS: Final = ("reason", "transport", "oauth_error", "http_status", "expires_in", "detail")
 
 
@@ -63,7 +67,11 @@ class MarkParam(_Mark):
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            return Mark(ago=Duration().convert(text, param, ctx))
+            try:
+                return Mark(ago=Duration().convert(text, param, ctx))
+            except click.BadParameter:
+                why = f"{text[:40]!r} is no number, age or date; try 118, 7d or 2026-03-04"
+                self.fail(why, param, ctx)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return Mark(time=moment.timestamp())
@@ -137,10 +145,18 @@ def filtering(command: Callable[..., Any]) -> Callable[..., Any]:
 def filter_of(**given: Any) -> Filter:
     """The filter that options ask for."""
     login = given.pop("login") or ""
+    event: str | None = given.get("event")
+    if event is not None and event not in _EVENTS:
+        similar = get_close_matches(str(event), _EVENTS, n=1)
+        raise click.BadParameter(
+            f"there is no event or trigger {event[:40]!r}"
+            + (f"; did you mean {similar[0]}?" if similar else f" (one of {', '.join(_EVENTS)})"),
+            param_hint="'--event'",
+        )
     return Filter(login=normalise(login) if login else "", **given)
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def audit() -> None:
     """The audit log."""
 
@@ -150,13 +166,17 @@ def audit() -> None:
 @click.option(
     "--limit", type=click.IntRange(1), default=None, help="Only that many of the last events."
 )
+@click.option("--wide", is_flag=True, help="One line per event, however narrow the terminal is.")
 @takes_app
-def show(app: App, /, *, limit: int | None, **given: Any) -> None:
+def show(app: App, /, *, limit: int | None, wide: bool, **given: Any) -> None:
     """Show the log, one line per event. For one login, its whole history with durations.
 
-    A record that cannot be read is named, the rest is shown, and the exit code is 8.
+    In a narrow terminal an event takes several lines, and no word is broken. A record that cannot be read is named, the rest is shown, and the exit code is 8.
     """
     wanted = filter_of(**given)
+    width = None if wide else app.terminal.columns
+    if width is not None and width >= _WIDE and not app.terminal.json:
+        app.terminal.answer_line(_HEADER if not wanted.login else _HEADER_TIMED)
     reader = _Reader(app, wanted)
     events: Iterable[Recorded] = reader.events()
     if limit is not None:
@@ -170,7 +190,8 @@ def show(app: App, /, *, limit: int | None, **given: Any) -> None:
             del line["schema"]  # that of the record; the answer names its own
             app.terminal.answer_json("audit/1", line)
         else:
-            app.terminal.answer_line(as_line(recorded, timed=bool(wanted.login)))
+            for shown in as_lines(recorded, width, timed=bool(wanted.login)):
+                app.terminal.answer_line(shown)
     if wanted.login and not found:
         raise NotFound(f"the log knows no login {given['login']!r}", hint=Hint("audit show"))
     if wanted.login and not app.terminal.json:
@@ -236,6 +257,37 @@ class _Reader:
             raise Damaged(
                 f"{count} of the audit log's records cannot be read", hint=Hint("audit verify")
             )
+
+
+_WIDE: Final = 110  # columns that one event takes
+_HEADER: Final = (
+    f"{'seq':>5}  {'time (UTC)':<19}  {'login':<14} {'from':<17} {'trigger':<16} {'to':<17} detail"
+)
+_HEADER_TIMED: Final = _HEADER.replace("  login ", f"  {'after':>9}  login ")
+
+
+def as_lines(recorded: Recorded, width: int | None, *, timed: bool = False) -> list[str]:
+    """An event in lines of at most ``width`` columns; ``None`` for one line of any length."""
+    line = as_line(recorded, timed=timed)
+    if width is None or len(line) <= width:
+        return [line]
+    if width >= _WIDE:
+        return broken(line, width, 9)
+    members = line_of(recorded)
+    when = str(members["time"])[:19].replace("T", " ")
+    took = _lasted(members.get("duration")) if timed else ""
+    who = f"{str(members.get('login', ''))[:4]} {members.get('provider', '')!s}".strip()
+    head = f"{recorded.seq:>5}  {when}  {who}{f'  after {took}' if took else ''}"
+    what = str(members.get("event", ""))
+    if "trigger" in members:
+        path = " ".join(str(members.get(name, "")) for name in ("from", "to"))
+        what = f"{path.replace(' ', ' -> ')}  ({members['trigger']})"
+    details = " ".join(f"{name}={_plainly(members[name])}" for name in _DETAILS if name in members)
+    return [
+        *broken(head.rstrip(), width, 7),
+        *broken(f"       {what}", width, 9),
+        *(broken(f"       {details}", width, 9) if details else []),
+    ]
 
 
 def as_line(recorded: Recorded, *, timed: bool = False) -> str:

@@ -21,7 +21,7 @@ from ....engine.record import TokensNotSaved
 from ....storage.host import app_version
 from ...audit.lines import json_of
 from ..accounts import ACCOUNT_HELP, account_to_use
-from ..app import App, takes_app
+from ..app import App, HelpfulGroup, takes_app
 from ..credential_protocols import (
     DOCKER_NOT_FOUND,
     GIT_CAPABILITY,
@@ -69,7 +69,7 @@ _urls = click.option(
 _username = click.option("--username", default=None, help="The user name beside the token.")
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def credential() -> None:
     """Answer git, kubectl, docker and Bazel with a token. `stayfast setup` tells them to ask."""
 

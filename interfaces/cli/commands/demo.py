@@ -67,7 +67,7 @@ def demo(app: App) -> None:
     """Run a whole login against a local test server. Nothing is kept."""
     if find_spec("authlib") is None:
         raise ConfigMissing(
-            "the demo needs its authorization server",
+            "the demo needs the extra [demo], its authorization server",
             hint="in a clone of Stayfast: pip install '.[demo]'",
         )
     from ....testing.authorization_server import AuthorizationServer  # noqa: PLC0415  an extra

@@ -43,6 +43,9 @@ def diagram(app: App, *, form: str | None, login_id: str | None, checked: str | 
 
 
 def _show(app: App, drawing: str) -> None:
+    if app.terminal.json:
+        app.terminal.answer_json("diagram/1", {"drawing": drawing})
+        return
     shown = drawing.rstrip("\n")
     app.terminal.answer(shown if app.terminal.unicode else shown.translate(ASCII))
 
@@ -60,6 +63,9 @@ def _check(app: App, name: str, form: str | None) -> None:
             f"{name} cannot be read", hint=Hint("diagram", None, "--help")
         ) from error
     differences = check(text, drawn)
+    if app.terminal.json:
+        members = {"file": name, "format": drawn, "differences": differences}
+        app.terminal.answer_json("diagram-check/1", members)
     if not differences:
         app.terminal.say(f"{name} is up to date", mark="good")
         return

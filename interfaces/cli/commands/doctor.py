@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
@@ -35,7 +34,7 @@ def doctor(app: App, *, provider: str | None, offline: bool) -> int:
     app.never_asks = True
     found: list[Check] = []
     if not app.terminal.json:
-        app.terminal.answer_line(_heading())
+        _say(app, _heading(), 0)
         app.terminal.answer_line("")
     for check in Checkup(app, provider, offline=offline).checks():
         found.append(replace(check, detail=_plain(check.detail)))
@@ -53,9 +52,7 @@ def doctor(app: App, *, provider: str | None, offline: bool) -> int:
     else:
         app.terminal.answer_line("")
         many = f"{warned} warning{'' if warned == 1 else 's'}"
-        app.terminal.answer_line(
-            f"{failed} failed, {many}. No secrets above; safe to paste into an issue."
-        )
+        _say(app, f"{failed} failed, {many}. No secrets above; safe to paste into an issue.", 0)
     return 1 if failed else 0
 
 
@@ -72,12 +69,16 @@ def _heading() -> str:
 
 
 def _show(app: App, check: Check) -> None:
-    line = f" {check.result:<5} {check.name:<12} {check.detail}"
-    width = app.terminal.width if sys.stdout.isatty() else len(line)
-    for part in broken(line, width, _HANG):
-        app.terminal.answer_line(part)
+    columns = app.terminal.columns
+    hang = _HANG if columns is None or columns >= 2 * _HANG + 20 else 7
+    _say(app, f" {check.result:<5} {check.name:<12} {check.detail}", hang)
     if check.next is not None:
-        app.terminal.answer_line(f"{' ' * _HANG}{app.terminal.symbol('next')} {check.next}")
+        _say(app, f"{' ' * hang}{app.terminal.symbol('next')} {check.next}", hang + 2)
+
+
+def _say(app: App, line: str, hang: int) -> None:
+    for part in broken(line, app.terminal.columns or len(line), hang):
+        app.terminal.answer_line(part)
 
 
 def _plain(text: str) -> str:

@@ -27,8 +27,8 @@ from ...metadata_settings import (
     endpoints_elsewhere,
     published_settings,
 )
-from ...provider_file import ProviderFile
-from ..app import App, takes_app
+from ...provider_file import ProviderFile, open_regular
+from ..app import App, HelpfulGroup, takes_app
 
 _SETTINGS = (
     click.option(
@@ -137,7 +137,7 @@ def _settings(command: Any) -> Any:
     return command
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def provider() -> None:
     """The providers: shipped ones, and your own."""
 
@@ -166,16 +166,42 @@ def list_providers(app: App) -> None:
 @takes_app
 def show_provider(app: App, *, name: str) -> None:
     """Show the settings of NAME."""
-    one: OAuthProvider = app.assembly().catalogue.provider(name)
-    members = one.to_config("").to_dict()
+    catalogue = app.assembly().catalogue
+    one: OAuthProvider = catalogue.provider(name)
+    secret, problem = False, None
+    try:
+        found = catalogue.lookup(name)
+        client, secret = found.client_id, bool(found.client_secret)
+    except (ConfigInvalid, ConfigMissing) as error:  # of its client: the settings can be shown
+        directory = app.options.get("config_dir") or config_dir(app.environ)
+        client = str(ProviderFile(directory).written(name).get("client_id") or "")
+        problem = error if client else None
+    members = one.to_config(client).to_dict()
     if app.terminal.json:
         app.terminal.answer_json("provider/1", members)
         return
-    for field, value in members.items():
-        shown = (
-            " ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else value
-        )
-        app.terminal.answer_line(f"{field:<18} {shown}")
+    shown = {field: _in_words(value) for field, value in members.items()}
+    shown["client_id"] = client or "none"
+    shown["client_secret"] = "kept, not shown" if secret else "none"
+    width = max(map(len, shown))
+    for field, text in shown.items():
+        app.terminal.answer_line(f"{field:<{width}} {text}".rstrip())
+    if problem is not None:
+        app.terminal.say(problem.message, mark="warn")
+
+
+def _in_words(value: object) -> str:
+    """A setting as its user would write it."""
+    if value is None or value in ("", [], (), {}):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value)
+        return " ".join(f"{name}={_in_words(one)}" for name, one in pairs.items())
+    if isinstance(value, list | tuple):
+        return " ".join(map(_in_words, cast("list[object]", value)))
+    return str(value)
 
 
 @provider.command("add")
@@ -207,6 +233,8 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
     if "scopes" not in members and terminal.interactive:
         members["scopes"] = click.prompt("  scopes", default="openid", err=True).split()
     _file(app).add(name, members)
+    if terminal.json:
+        _answer_saved(app, name)
     redirect = registered_address(app.assembly().catalogue.provider(name))
     shown = redirect.replace(":0/", "/")
     terminal.say(f"Register this redirect address with the provider:  {shown}")
@@ -236,7 +264,16 @@ def edit_provider(app: App, /, *, name: str, **given: Any) -> None:
     file.edit(name, changes)
     table = file.written(name)
     _warn_of_other_hosts(app, _issuer_of(name, table), table if "issuer" in changes else changes)
+    if app.terminal.json:
+        _answer_saved(app, name)
     app.terminal.say(f"provider {name} saved", mark="good")
+
+
+def _answer_saved(app: App, name: str) -> None:
+    """Answer with the settings as they are saved, and the address to register."""
+    saved = app.assembly().catalogue.provider(name)
+    members = {**saved.to_config("").to_dict(), "register": registered_address(saved)}
+    app.terminal.answer_json("provider/1", members)
 
 
 def _with_issuer(app: App, file: ProviderFile, name: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -294,6 +331,8 @@ def _warn_of_other_hosts(app: App, issuer: str | None, settings: Mapping[str, An
 def remove_provider(app: App, *, name: str) -> None:
     """Remove your settings of NAME. Its logins stay."""
     _file(app).remove(name)
+    if app.terminal.json:
+        app.terminal.answer_json("provider-removed/1", {"name": name})
     app.terminal.say(f"provider {name} removed from your file", mark="good")
 
 
@@ -306,6 +345,8 @@ def _file(app: App) -> ProviderFile:
 def _members(given: dict[str, Any]) -> dict[str, Any]:
     """The settings that were given, as the provider file spells them."""
     members = {name: value for name, value in given.items() if value not in (None, ())}
+    if "client_secret_file" in members:
+        _require_readable(members["client_secret_file"])
     if "scopes" in members:
         members["scopes"] = [scope for one in members["scopes"] for scope in one.split()]
     for kind in EXTRA_PARAMETERS:
@@ -321,3 +362,19 @@ def _members(given: dict[str, Any]) -> dict[str, Any]:
             option = f"--{member.replace('_', '-')}"
             raise ConfigInvalid(f"{option} is empty", hint=f"{option} https://…")
     return members
+
+
+def _require_readable(path: str) -> None:
+    """Make sure that the file of a secret can be read now: a login is a bad moment to notice.
+
+    Raises:
+        ConfigInvalid: It cannot, or there is nothing in it.
+    """
+    hint = "--client-secret-file FILE"
+    try:
+        with open_regular(path) as file:
+            if not file.read(1024).strip():
+                raise ConfigInvalid(f"--client-secret-file {path} holds no secret", hint=hint)
+    except OSError as error:
+        why = (error.strerror or "it cannot be read").lower()
+        raise ConfigInvalid(f"--client-secret-file {path}: {why}", hint=hint) from error

@@ -17,7 +17,7 @@ from ....storage.capabilities import capabilities_of
 from ...signed_in import status_of
 from ..accounts import account_to_use, known_as, option
 from ..app import App, takes_app
-from ..terminal.formatting import clock_said, clock_time, span, timestamp
+from ..terminal.formatting import broken, clock_said, clock_time, span, timestamp
 
 if TYPE_CHECKING:
     from ....engine.record import Login, Summary
@@ -244,11 +244,25 @@ def _table(app: App, logins: list[Summary]) -> None:
         return
     rows = [_row(app, one) for one in logins]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    columns = terminal.columns
+    if columns is not None and sum(widths) + 3 * (len(widths) - 1) > columns:
+        _stacked(app, logins, rows, columns)
+        return
     for one, row in zip(logins, rows, strict=True):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         terminal.answer_line("   ".join(cells).rstrip())
         if one.state is not State.AUTHENTICATED:  # on a line of its own: it can be copied whole
             terminal.answer_line(f"{' ' * widths[0]}   {terminal.symbol('next')} {_next(app, one)}")
+
+
+def _stacked(app: App, logins: list[Summary], rows: list[list[str]], columns: int) -> None:
+    """Show each login in lines of its own: the terminal is too narrow for a table."""
+    for one, (provider, *cells) in zip(logins, rows, strict=True):
+        app.terminal.answer_line(provider)
+        for line in broken("   " + "   ".join(cell for cell in cells if cell), columns, 3):
+            app.terminal.answer_line(line)
+        if one.state is not State.AUTHENTICATED:
+            app.terminal.answer_line(f"   {app.terminal.symbol('next')} {_next(app, one)}")
 
 
 def _row(app: App, one: Summary) -> list[str]:

@@ -20,17 +20,21 @@ from ....storage.paths import absolute
 from ....storage.vault.info import DatabaseInfo
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
-from ..app import App, takes_app
+from ..app import App, HelpfulGroup, takes_app
 from ..terminal.formatting import Duration, timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ....engine.ports import Storage
+    from ....engine.record import Summary
     from ....storage.vault.info import VaultInfo
 
+_SHORT: Final = 16  # characters of a passphrase below which it is worth a word
 _WITHOUT_KEY: Final = "stayfast store mend --without-key"
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def store() -> None:
     """Where logins are kept, and under which key."""
 
@@ -62,7 +66,10 @@ def info(app: App) -> int:
         members["sinks"] = [asdict(one) for one in sinks]
         app.terminal.answer_json("store/1", members)
     else:
-        for name, value in _fields(upkeep, info):
+        counted = (
+            _counted(storage.summaries()) if info.key and not problems else f"{info.logins} kept"
+        )
+        for name, value in _fields(upkeep, info, counted):
             app.terminal.answer_line(f"  {name:<10} {value}")
         _answer_sinks(app, sinks)
         for problem in problems:
@@ -306,10 +313,24 @@ def _new_passphrase(app: App) -> str:
         )
     except click.Abort as error:
         raise StayfastError("nothing was changed", hint=Hint("store rekey")) from error
+    if len(entered) < _SHORT:
+        app.terminal.say(
+            "a short passphrase can be guessed by whoever has a copy of the vault; "
+            "four or five random words cannot",
+            mark="warn",
+        )
     return entered
 
 
-def _fields(upkeep: Upkeep, info: VaultInfo | DatabaseInfo) -> list[tuple[str, str]]:
+def _counted(logins: Iterable[Summary]) -> str:
+    """How many logins are signed in, and how many are open; those that have ended are history."""
+    there = list(logins)
+    open_ones = sum(one.pending for one in there)
+    waiting = f", {open_ones} open" if open_ones else ""
+    return f"{sum(one.holds_tokens for one in there)} signed in{waiting}"
+
+
+def _fields(upkeep: Upkeep, info: VaultInfo | DatabaseInfo, counted: str) -> list[tuple[str, str]]:
     if info.key is None:
         place = info.place if isinstance(info, DatabaseInfo) else info.directory
         return [("vault", f"none yet; the first login makes one in {place}")]
@@ -324,7 +345,7 @@ def _fields(upkeep: Upkeep, info: VaultInfo | DatabaseInfo) -> list[tuple[str, s
     else:
         where = [("vault", info.directory)]
         form = ("format", f"{info.format}, {info.journal} journal")
-        logins = f"{info.logins}"
+        logins = counted
     fields = [
         *where,
         ("storage", upkeep.description),

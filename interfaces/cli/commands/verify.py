@@ -111,12 +111,17 @@ def verify(
     heads = [kept_head(file.read()) for file in kept]
     marks = [head.checkpoint.size for head in heads]
     forward = parse_key(forward_key.read()) if forward_key else None
+    if exported is None and kept and log.signer() is None:
+        raise NotFound(
+            "nothing was ever recorded here, so there is no log to compare with the checkpoint",
+            hint=Hint("audit verify", None, "--file", "LOG.jsonl", "--checkpoint", "FILE"),
+        )
     if exported is not None:
         found = log.verify_lines(exported, marks, forward)
     else:
         found = log.verify(marks, forward)
     found = replace(found, findings=[*found.findings, *_compared(log, found, heads, public_key)])
-    show_verification(app, found)
+    show_verification(app, found, exported=exported is not None)
     if found.findings:
         sys.exit(Damaged.exit_code)
 
@@ -149,12 +154,12 @@ def _signer(log: AuditLog, public_key: str | None) -> tuple[str, bytes]:
     return signer.origin, signer.public
 
 
-def show_verification(app: App, found: Verification) -> None:
-    """Print the result of a check."""
+def show_verification(app: App, found: Verification, *, exported: bool = False) -> None:
+    """Print the result of a check: of the vault's own log, or of an exported one."""
     if app.terminal.json:
         app.terminal.answer_json("audit-verify/1", members_of(found))
         return
-    for line in lines_of(app, found):
+    for line in lines_of(app, found, exported=exported):
         app.terminal.answer_line(line)
 
 
@@ -187,7 +192,7 @@ def members_of(found: Verification) -> dict[str, Any]:
     }
 
 
-def lines_of(app: App, found: Verification) -> list[str]:
+def lines_of(app: App, found: Verification, *, exported: bool = False) -> list[str]:
     """The answer for people."""
     terminal = app.terminal
     if not found.findings:
@@ -199,6 +204,9 @@ def lines_of(app: App, found: Verification) -> list[str]:
         lines.append(f"  and {len(found.findings) - _SHOWN} more: stayfast audit verify --json")
     if any(one.code in CHAIN for one in found.findings):
         lines.append(_trust(found))
+        if exported:  # the vault's own log may be sound: what mends that one is not for a copy
+            own = "the vault's own log, which may be sound"
+            return [*lines, f"  {terminal.symbol('next')} stayfast audit verify     {own}"]
         onward = f"{terminal.symbol('next')} stayfast audit set-aside"
         if found.intact >= found.first > 0:
             kept = f"stayfast audit export --until {found.intact} > before.jsonl"
@@ -281,5 +289,7 @@ def checkpoint(app: App) -> None:
         )
         return
     app.terminal.answer(note.rstrip("\n"))
-    app.terminal.say("a person without access to the vault can check it with")
-    app.terminal.suggest(f"stayfast audit verify --public-key {public}")
+    app.terminal.say("keep it elsewhere; without the vault, an export is compared with it by")
+    app.terminal.suggest(
+        f"stayfast audit verify --file LOG.jsonl --checkpoint FILE --public-key {public}"
+    )

@@ -88,6 +88,21 @@ class Terminal:
         return min(self.err.width, _MEASURE)
 
     @property
+    def columns(self) -> int | None:
+        """Columns there are for the answer; ``None`` if it goes to a program or a file.
+
+        The terminal itself is asked, also a plain one, for which rich assumes 80.
+        """
+        if not sys.stdout.isatty():
+            return None
+        given = _sizes_that_can_be(os.environ).get("COLUMNS")
+        try:
+            found = int(given) if given else os.get_terminal_size(sys.stdout.fileno()).columns
+        except OSError:
+            found = 0
+        return found or self.out.width
+
+    @property
     def colors(self) -> bool:
         """Whether colours are shown."""
         return self.err.color_system is not None and not self.err.no_color
