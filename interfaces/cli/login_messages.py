@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
@@ -206,6 +207,16 @@ def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
         terminal.say("  this access token works until it expires; a new sign-in is needed then")
         terminal.suggest(f"stayfast login {error.login.provider}", "sign in again")
     return error.login
+
+
+def exit_if_kept_nowhere(app: App) -> None:
+    """End with the exit status of a storage where tokens came that no place took.
+
+    The access token is good and was handed out, but the next one needs a new sign-in: a script must
+    see that.
+    """
+    if app.tokens_kept_nowhere:
+        sys.exit(TokensNotSaved.exit_code)
 
 
 def _sealed(description: str) -> str:

@@ -489,3 +489,71 @@ def test_values_of_other_types_are_damage(place: Path, column: str, value: str) 
     assert found in (login, "STORAGE_DAMAGED")
     with suppress(StayfastError):
         saved(vault(place), [further(login)])
+
+
+@pytest.fixture(params=["vault.db", "vault.lock"])
+def immutable(request: pytest.FixtureRequest, place: Path) -> Iterator[Path]:
+    """A vault one of whose files cannot be changed by anybody, root included."""
+    saved(vault(place), [finished()])
+    path = place / "s" / request.param
+    made = subprocess.run(["chattr", "+i", str(path)], check=False, capture_output=True)
+    if made.returncode:
+        pytest.skip(f"no file can be made immutable here: {made.stderr.decode().strip()}")
+    try:
+        yield path
+    finally:
+        subprocess.run(["chattr", "-i", str(path)], check=True)
+
+
+def test_the_probe_meets_an_immutable_vault(immutable: Path, place: Path) -> None:
+    """It can be read and not written: that is said before a browser opens, and not when tokens come."""
+    assert immutable.exists()
+    storage = vault(place)
+    assert len(list(storage.summaries())) == 1
+    with pytest.raises(StorageError) as caught:
+        storage.probe()
+    assert caught.value.exit_code == 7
+    assert storage.problems() == []
+
+
+WITHOUT_DESCRIPTORS = """
+import os, resource, sys
+from stayfast.engine.errors import StayfastError
+from stayfast.storage import EncryptedFileStorage
+place, when = sys.argv[1:]
+storage = EncryptedFileStorage(place + "/s", config_dir=place + "/c", environ={})
+if when == "opened":
+    list(storage.summaries())
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+try:
+    while True:
+        taken.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+for spare in range(9):
+    try:
+        storage.probe()
+    except StayfastError as error:
+        print(error.exit_code, end=" ")
+    else:
+        print(0, end=" ")
+    os.close(taken.pop())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits the number of open files")
+@pytest.mark.parametrize("when", ["closed", "opened"])
+def test_the_probe_meets_a_process_without_descriptors(place: Path, when: str) -> None:
+    """With none left or too few for a commit it says so, exit 7; with enough of them it passes."""
+    saved(vault(place), [finished()])
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DESCRIPTORS, str(place), when],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    codes = done.stdout.split()
+    assert (codes[0], codes[-1]) == ("7", "0"), codes
+    assert codes == sorted(codes, reverse=True)
+    assert set(codes) == {"7", "0"}
+    assert vault(place).problems() == []

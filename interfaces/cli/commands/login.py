@@ -36,6 +36,7 @@ from ..app import App, takes_app
 from ..explain import Explainer
 from ..follower import LoginFollower, StreamingConversation
 from ..login_messages import (
+    exit_if_kept_nowhere,
     keep_trying_to_save,
     login_members,
     offer_to_replace,
@@ -376,9 +377,10 @@ def finish(
     show_signed_in(app, done, account)
     if terminal.json:
         if follower.streams:
-            follower.finished(0)
+            follower.finished(TokensNotSaved.exit_code if app.tokens_kept_nowhere else 0)
         else:
             terminal.answer_json("login/1", login_members(done))
+    exit_if_kept_nowhere(app)
 
 
 def _pause(app: App, follower: LoginFollower) -> NoReturn:

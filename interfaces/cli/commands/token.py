@@ -23,7 +23,7 @@ from ...process import core_dumps_as_before
 from ..accounts import ACCOUNT_HELP, account_to_sign_in, account_to_use, whose_login
 from ..app import App, takes_app
 from ..fast import SCROLLBACK_NOTE
-from ..login_messages import keep_trying_to_save
+from ..login_messages import exit_if_kept_nowhere, keep_trying_to_save
 from ..terminal.formatting import (
     Duration,
     quoted_for_fish,
@@ -103,8 +103,7 @@ def token(
     else:
         _print(app, found, chosen)
     _announce_short_life(app, found, min_ttl)
-    if app.tokens_kept_nowhere:  # this access token is good, and the next one needs a sign-in
-        sys.exit(TokensNotSaved.exit_code)
+    exit_if_kept_nowhere(app)
 
 
 def _announce_short_life(app: App, login: Login, min_ttl: float) -> None:
@@ -223,6 +222,7 @@ def refresh(app: App, *, provider: str | None, account: str | None) -> None:
     if refreshed.reason is not None:  # an ID token came with it, and does not hold
         why = refreshed.reason.replace("_", " ")
         app.terminal.say(f"the ID token that came with it is not kept ({why})", mark="warn")
+    exit_if_kept_nowhere(app)
 
 
 @click.command()
