@@ -136,6 +136,7 @@ class Assembly:
                 clock=self.clock,
                 randomness=SystemRandomness(),
                 courier=courier,
+                sign_request=self.prover.request_object,
             )
         )
 

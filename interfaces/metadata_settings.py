@@ -23,6 +23,8 @@ _UNSET: Final[Mapping[str, Any]] = {
     "par_required": False,
     "client_assertion_algorithms": [],
     "dpop_algorithms": [],
+    "request_object_required": False,
+    "request_object_algorithms": [],
     "mtls_endpoint_aliases": {},
     _METHOD: "auto",
     "id_token_issuers": [],
@@ -42,6 +44,9 @@ def published_settings(found: ServerMetadata) -> dict[str, Any]:
     spelt["iss_required"] = found.iss_supported or None
     spelt["par_required"] = found.par_required or None
     spelt["client_assertion_algorithms"] = list(found.assertion_algorithms or ()) or None
+    spelt["request_object_required"] = found.request_object_required or None
+    # "none" is among them at some servers, and is nothing to sign with
+    spelt["request_object_algorithms"] = list(found.request_object_algorithms or ()) or None
     spelt["dpop_algorithms"] = list(found.dpop_algorithms or ()) or None
     spelt["mtls_endpoint_aliases"] = dict(found.mtls_endpoint_aliases) or None
     return {name: value for name, value in spelt.items() if value is not None}

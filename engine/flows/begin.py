@@ -16,7 +16,12 @@ from ..errors import (
 )
 from ..hints import Hint
 from ..login_id import new_login_id
-from ..oauth.authorization_request import authorization_url, require_browser_login, require_client
+from ..oauth.authorization_request import (
+    authorization_parameters,
+    authorization_url,
+    require_browser_login,
+    require_client,
+)
 from ..oauth.client_authentication import require_authentication
 from ..oauth.dpop import binds, thumbprint
 from ..oauth.id_token import require_checkable
@@ -29,6 +34,7 @@ from ..oauth.pushed_request import (
     pushes,
     require_pushable,
 )
+from ..oauth.request_object import signed_url, signs_requests
 from ..oauth.settings_check import require_sendable
 from ..ports import Asking, Verdict, VerdictKind
 from ..reasons import Reason
@@ -183,9 +189,12 @@ class Begin:
         challenge, config = login.challenge, login.config
         if presentation.redirect_uri is None or challenge is None or not pushes(config):
             return presentation
-        request = push_request(
+        asked = authorization_parameters(
             config, challenge, presentation.redirect_uri, dpop_jkt=_thumbprint(login)
         )
+        if signs_requests(config):
+            asked = [("request", self._dependencies.sign_request(config, asked))]
+        request = push_request(config, asked)
         lease.keep()
         answer = judge_push(config, self._dependencies.http.send(request))
         return replace(presentation, pushed=answer)
@@ -247,6 +256,15 @@ class Begin:
             return None
         if presentation.pushed is not None:
             return pushed_url(login.config, presentation.pushed)
+        if signs_requests(login.config):
+            asked = authorization_parameters(
+                login.config,
+                login.challenge,
+                presentation.redirect_uri,
+                dpop_jkt=_thumbprint(login),
+            )
+            signed = self._dependencies.sign_request(login.config, asked)
+            return signed_url(login.config, signed)
         return authorization_url(
             login.config, login.challenge, presentation.redirect_uri, dpop_jkt=_thumbprint(login)
         )

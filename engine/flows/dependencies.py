@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..oauth.dpop import new_proof_key
+from ..oauth.request_object import RequestSigner, no_signer
 
 if TYPE_CHECKING:
     from ..oauth.provider import OAuthConfig
@@ -32,6 +33,7 @@ class Dependencies:
         randomness: Where secrets come from.
         courier: What carries the stretch that must not be broken.
         new_proof_key: Where the keys of proofs come from.
+        sign_request: What signs authorization requests, where that is asked for.
     """
 
     storage: Storage
@@ -41,3 +43,4 @@ class Dependencies:
     randomness: Randomness
     courier: Courier
     new_proof_key: Callable[[OAuthConfig], ProofKey] = new_proof_key
+    sign_request: RequestSigner = no_signer

@@ -83,14 +83,13 @@ def authorization_url(
     _require_secure(config)
     parts = urlsplit(config.auth_url)
     registered = parse_qsl(parts.query, keep_blank_values=True)  # none is ours: OAuthProvider looks
-    query = [*registered, *authorization_parameters(config, challenge, redirect_uri)]
-    if dpop_jkt is not None:
-        query.append(("dpop_jkt", dpop_jkt))
+    asked = authorization_parameters(config, challenge, redirect_uri, dpop_jkt=dpop_jkt)
+    query = [*registered, *asked]
     return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
 
 
 def authorization_parameters(
-    config: OAuthConfig, challenge: Challenge, redirect_uri: str
+    config: OAuthConfig, challenge: Challenge, redirect_uri: str, *, dpop_jkt: str | None = None
 ) -> list[tuple[str, str]]:
     """What an authorization request asks, whichever way it goes (RFC 6749 §4.1.1).
 
@@ -113,6 +112,8 @@ def authorization_parameters(
         parameters[config.scope_parameter] = config.scope_separator.join(config.scopes)
     if "openid" in config.scopes:
         parameters["nonce"] = challenge.nonce.reveal()
+    if dpop_jkt is not None:  # beside a pushed request instead of a proof (RFC 9449 §10.1)
+        parameters["dpop_jkt"] = dpop_jkt
     return [*parameters.items(), *asked_for(config), *config.extra_auth_params.items()]
 
 

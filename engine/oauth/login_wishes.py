@@ -42,6 +42,7 @@ class LoginWishes(TypedDict, total=False):
         client_key_file: The file of its private key.
         client_certificate_file: The file of its TLS certificate.
         dpop: ``auto``, ``required`` or ``off``: whether tokens are bound to a key (RFC 9449).
+        request_object: ``auto``, ``required`` or ``off``: whether the request is signed (RFC 9101).
         par: ``auto``, ``required`` or ``off``: whether the request is pushed (RFC 9126).
     """
 
@@ -58,6 +59,7 @@ class LoginWishes(TypedDict, total=False):
     client_certificate_file: str | None
     par: str | None
     dpop: str | None
+    request_object: str | None
 
 
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -67,6 +69,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "client_certificate_file": "client_certificate_file",
     "par": "par",
     "dpop": "dpop",
+    "request_object": "request_object",
 }
 """The wishes that stand for a setting, and its name."""
 _PARAMETERS: Final = ("prompt", "login_hint", "max_age", "acr_values", "ui_locales")

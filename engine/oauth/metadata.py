@@ -48,6 +48,8 @@ class ServerMetadata:
         auth_methods: ``token_endpoint_auth_methods_supported``; ``None`` if it does not say.
         id_token_algorithms: ``id_token_signing_alg_values_supported``; ``None`` likewise.
         assertion_algorithms: ``token_endpoint_auth_signing_alg_values_supported``; likewise.
+        request_object_required: ``require_signed_request_object`` (RFC 9101 §10.5).
+        request_object_algorithms: ``request_object_signing_alg_values_supported``; ``None`` likewise.
         dpop_algorithms: ``dpop_signing_alg_values_supported`` (RFC 9449 §5.1); likewise.
         mtls_endpoint_aliases: By the names of our settings (RFC 8705 §5).
         pushed_authorization_request_endpoint: RFC 9126 §5.
@@ -73,6 +75,8 @@ class ServerMetadata:
     document_clients: bool = False
     scopes: tuple[str, ...] = ()
     assertion_algorithms: tuple[str, ...] | None = None
+    request_object_required: bool = False
+    request_object_algorithms: tuple[str, ...] | None = None
     dpop_algorithms: tuple[str, ...] | None = None
     mtls_endpoint_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -210,6 +214,8 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
         document_clients=members.get("client_id_metadata_document_supported") is True,
         scopes=known_scopes(members.get("scopes_supported")),
         assertion_algorithms=_texts(members, "token_endpoint_auth_signing_alg_values_supported"),
+        request_object_required=members.get("require_signed_request_object") is True,
+        request_object_algorithms=_texts(members, "request_object_signing_alg_values_supported"),
         dpop_algorithms=_texts(members, "dpop_signing_alg_values_supported"),
         mtls_endpoint_aliases=_aliases(members),
         **named,
@@ -275,6 +281,8 @@ def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
         found["token_endpoint_auth_method"] = metadata.authentication(provider) or "auto"
     if not provider.client_assertion_algorithms:
         found["client_assertion_algorithms"] = metadata.assertion_algorithms or ()
+    if not provider.request_object_algorithms:
+        found["request_object_algorithms"] = metadata.request_object_algorithms or ()
     if not provider.dpop_algorithms:
         found["dpop_algorithms"] = metadata.dpop_algorithms or ()
     if not provider.mtls_endpoint_aliases:
@@ -288,6 +296,8 @@ def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
         issuer=metadata.issuer,
         iss_required=provider.iss_required or metadata.iss_supported,
         par_required=provider.par_required or metadata.par_required,
+        request_object_required=provider.request_object_required
+        or metadata.request_object_required,
         **found,
     )
 

@@ -102,6 +102,12 @@ class OAuthProvider:
             (``require_pushed_authorization_requests``, RFC 9126 §5).
         par: Whether authorization requests are pushed (RFC 9126): ``auto`` where the server takes no
             others, ``required``, or ``off``.
+        request_object: Whether authorization requests are signed (JAR, RFC 9101): ``auto`` where
+            the server takes no others, ``required``, or ``off``.
+        request_object_required: Whether the server takes signed requests only
+            (``require_signed_request_object``, §10.5).
+        request_object_algorithms: The JWS algorithms that the server takes them by; empty where it
+            does not say.
         dpop: Whether tokens are bound to a key (DPoP, RFC 9449): ``auto`` where the client is
             registered so, ``required``, or ``off``. With ``required``, an unbound token is refused.
         dpop_bound_access_tokens: Whether the client is registered for bound tokens only (§5.2).
@@ -160,6 +166,9 @@ class OAuthProvider:
     client_id_in_body: bool = False
     par_required: bool = False
     par: Wanted = "auto"
+    request_object: Wanted = "auto"
+    request_object_required: bool = False
+    request_object_algorithms: Sequence[str] = ()
     dpop: Wanted = "auto"
     dpop_bound_access_tokens: bool = False
     dpop_algorithms: Sequence[str] = ()
@@ -301,11 +310,12 @@ _LISTS: Final = frozenset(
         "id_token_issuers",
         "client_assertion_algorithms",
         "dpop_algorithms",
+        "request_object_algorithms",
     }
 )
 _SWITCHES: Final = frozenset(
     {"iss_required", "shows_code", "client_id_in_body", "par_required", "redirect_per_issuer"}
-    | {"empty_400_refuses", "dpop_bound_access_tokens"}
+    | {"empty_400_refuses", "dpop_bound_access_tokens", "request_object_required"}
 )
 OURS: Final = frozenset(
     {
@@ -344,6 +354,7 @@ _CHOICES: Final = {
     "token_request_format": get_args(BodyFormat),
     "par": get_args(Wanted),
     "dpop": get_args(Wanted),
+    "request_object": get_args(Wanted),
 }
 
 

@@ -6,6 +6,7 @@ client before it shows a page.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -15,14 +16,12 @@ from ..hints import Hint
 from ..reasons import Reason
 from ..record import PushedRequest
 from ..secret import Secret
-from .authorization_request import authorization_parameters
 from .client_authentication import client_request
 from .provider_response import judge
 from .tokens import lifetime, printable
 
 if TYPE_CHECKING:
     from ..ports import HttpRequest, HttpResponse
-    from ..record import Challenge
     from .provider import OAuthConfig
 
 _LIFETIME: Final = 60.0  # seconds; for servers that leave out expires_in, which is required
@@ -55,22 +54,16 @@ def require_pushable(config: OAuthConfig) -> None:
         )
 
 
-def push_request(
-    config: OAuthConfig, challenge: Challenge, redirect_uri: str, *, dpop_jkt: str | None = None
-) -> HttpRequest:
-    """The request that is pushed (RFC 9126 §2.1), authenticated as the client.
+def push_request(config: OAuthConfig, parameters: Sequence[tuple[str, str]]) -> HttpRequest:
+    """The request of ``parameters`` that is pushed (RFC 9126 §2.1), authenticated as the client.
 
     Raises:
         ConfigMissing: The endpoint, the client id, or what the client's method needs, is absent.
-        IllegalTransition: The answer to this challenge has already come.
     """
     require_pushable(config)
     # a form, whatever the token endpoint wants; the client id is one of the request's parameters
     plain = replace(config, token_request_format="form", client_id_in_body=True)  # noqa: S106  a format
-    parameters = authorization_parameters(config, challenge, redirect_uri)
     members = [pair for pair in parameters if pair[0] != "client_id"]
-    if dpop_jkt is not None:  # instead of a proof (RFC 9449 §10.1)
-        members.append(("dpop_jkt", dpop_jkt))
     return client_request(plain, config.par_url or "", members)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -20,6 +20,7 @@ from .client_authentication import ASSERTING, authentication_method
 from .dpop import HEADER, nonce_in, proof
 from .private_keys import PrivateKey, read_private_key, shared_key
 from .provider_response import server_date
+from .request_object import TYPE, Parameters, claims_of_request, signs_requests
 from .token_endpoint import access_token, is_bound
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _SKEW: Final = 2.0  # seconds; a date has no fractions, and takes its time
 _CORRECTABLE: Final = 86400.0
 """Seconds by which this machine's clock may be wrong; the server's is used instead."""
+_SIGNED_REQUEST: Final = 600.0  # seconds; its user may open the address as late as that
 _LASTS: Final = 60.0  # seconds that an assertion is good for
 
 
@@ -114,11 +116,33 @@ class Prover:
             ConfigMissing, ConfigInvalid: A key is absent or cannot be used.
         """
         if authentication_method(config) in ASSERTING:
-            self._signer(config)
+            self._signer(config, config.client_assertion_algorithms)
+        if signs_requests(config):
+            self._signer(config, config.request_object_algorithms)
+
+    def request_object(self, config: OAuthConfig, parameters: Parameters) -> str:
+        """The authorization request of ``parameters``, signed by the client (RFC 9101 §4).
+
+        Raises:
+            ConfigMissing, ConfigInvalid: A key is absent or cannot be used.
+        """
+        key, algorithm = self._signer(config, config.request_object_algorithms)
+        now = self._clock.now() + self._ahead.get(_origin(config.token_url), 0.0)
+        claims = {
+            **claims_of_request(parameters),
+            "iss": config.client_id,
+            "aud": config.issuer or config.auth_url,
+            "jti": self.number(),
+            "iat": int(now),
+            "nbf": int(now),
+            "exp": int(now + _SIGNED_REQUEST),
+        }
+        header = {"typ": TYPE, **({"kid": key.key_id} if key.key_id else {})}
+        return key.sign(algorithm, header, claims)
 
     def _assertion(self, config: OAuthConfig) -> dict[str, str]:
         """The client assertion (RFC 7523 §2.2, §3)."""
-        key, algorithm = self._signer(config)
+        key, algorithm = self._signer(config, config.client_assertion_algorithms)
         now = self._clock.now() + self._ahead.get(_origin(config.token_url), 0.0)
         claims = {
             "iss": config.client_id,
@@ -139,7 +163,7 @@ class Prover:
         """A ``jti`` that was never used (RFC 7519 §4.1.7)."""
         return urlsafe_b64encode(self._randomness.octets(24)).decode("ascii")
 
-    def _signer(self, config: OAuthConfig) -> tuple[PrivateKey, str]:
+    def _signer(self, config: OAuthConfig, offered: Sequence[str]) -> tuple[PrivateKey, str]:
         """The key of the client, and the algorithm that both sides can.
 
         Raises:
@@ -152,9 +176,9 @@ class Prover:
                 "provider edit", config.service_name, "--client-key", "FILE"
             )
             raise
-        algorithm = key.algorithm(config.client_assertion_algorithms)
+        algorithm = key.algorithm(offered)
         if algorithm is None:
-            listed = ", ".join(config.client_assertion_algorithms)[:80]
+            listed = ", ".join(offered)[:80]
             raise ConfigInvalid(
                 f"the client key of {config.title} signs with {', '.join(key.algorithms) or 'nothing'},"
                 f" and the server takes {listed or 'nothing of that'}",

@@ -77,6 +77,12 @@ _OPTIONS: Final = (
         help="Whether to bind the tokens to a key of this login (RFC 9449).",
     ),
     click.option(
+        "--request-object",
+        type=click.Choice(get_args(Wanted)),
+        default=None,
+        help="Whether to sign the authorization request with the client's key (RFC 9101).",
+    ),
+    click.option(
         "--ui-locales",
         default=None,
         metavar="TAGS",
@@ -107,4 +113,5 @@ def wishes_of(given: Mapping[str, Any]) -> LoginWishes:
         client_certificate_file=given["client_certificate_file"],
         par=given["par"],
         dpop=given["dpop"],
+        request_object=given["request_object"],
     )

@@ -19,6 +19,7 @@ from stayfast.engine.errors import (
     ProviderError,
     TransportUnavailable,
 )
+from stayfast.engine.oauth.authorization_request import authorization_parameters
 from stayfast.engine.oauth.pushed_request import judge_push, push_request
 from stayfast.engine.ports import HttpResponse
 from stayfast.engine.record import Login
@@ -194,7 +195,9 @@ def test_the_client_proves_itself_when_it_pushes(world, method):
         token_request_format="json",
     )
 
-    body = push_request(config, CHALLENGE, "http://127.0.0.1/callback").body.decode()
+    body = push_request(
+        config, authorization_parameters(config, CHALLENGE, "http://127.0.0.1/callback")
+    ).body.decode()
     assert parse_qs(body)["client_id"] == ["closed"]
     login = world.sign_in(
         client_id="closed", client_secret=secret, token_endpoint_auth_method=method

@@ -163,3 +163,15 @@ def test_tokens_that_are_bound_to_a_key(world: World, issuer: str, key: str, cli
         assert answer.status_code == 200, answer.headers
     out = world.run("logout", "it", "--json")
     assert (out.code, out.json["logouts"][0]["revoked"]) == (0, True)
+
+
+@pytest.mark.parametrize("par", ["off", "required"])
+def test_a_client_whose_requests_must_be_signed(
+    world: World, issuer: str, key: str, par: str
+) -> None:
+    """RFC 9101: in the address, or pushed; unsigned ones are refused."""
+    add(world, issuer, "wire-jar", "--client-key", key, "--par", par)
+    refused = world.run("login", "it", "--via", "loopback", "--json")
+    assert refused.code != 0
+    done = world.run("login", "it", "--via", "loopback", "--request-object", "required")
+    assert done.code == 0, done.err

@@ -122,6 +122,12 @@ _SETTINGS = (
         default=None,
         help="Whether to bind tokens to a key (RFC 9449); auto: where the client is registered so.",
     ),
+    click.option(
+        "--request-object",
+        type=click.Choice(get_args(Wanted)),
+        default=None,
+        help="Whether to sign authorization requests (RFC 9101); auto: where the provider asks.",
+    ),
     click.option("--par-url", default=None, help="Pushed authorization request endpoint."),
     click.option("--auth-url", default=None, help="Authorization endpoint."),
     click.option("--token-url", default=None, help="Token endpoint."),
