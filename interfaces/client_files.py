@@ -72,12 +72,12 @@ def require_certificate(certificate: str, key: str | None) -> None:
         ConfigMissing: A file is not there.
         ConfigInvalid: A file cannot be used, or others could use it.
     """
-    private = key or certificate
-    secret_of(private, "client key", hint=f"ls -l {private}")
     if not os.path.exists(certificate):
         raise ConfigMissing(
             f"there is no client certificate file {certificate}", hint=f"ls -l {certificate}"
         )
+    private = key or certificate
+    secret_of(private, "client key", hint=f"ls -l {private}")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
             certificate, key, password=_no_passphrase

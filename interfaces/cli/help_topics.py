@@ -146,6 +146,11 @@ stayfast provider edit NAME --redirect-uri http://127.0.0.1:8765/callback   fixe
 
 The client id and secret come from --client-id, from <NAME>_CLIENT_ID and <NAME>_CLIENT_SECRET,
 or from config.toml. Settings are in [providers.NAME]; every field of OAuthProvider is a setting.
+A client proves itself by what it has: --client-cert before --client-key before the secret; or as
+--client-auth says. --par pushes the authorization request, --request-object signs it, --dpop binds
+the tokens to a key of the login: auto does so where the provider, or the registration, asks for it.
+login takes the same options, and --resource, --prompt, --max-age and others, for one login alone.
+
 A redirect address without a port uses port 8080, 3000 or 57548; with :0, any free port.
 """
 _CREDENTIALS = """\
