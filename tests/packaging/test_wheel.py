@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import configparser
 import os
-import shutil
 import subprocess
-import sys
 import tomllib
-import venv
 from email.parser import Parser
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,24 +13,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-NOT_SOURCE = shutil.ignore_patterns(
-    ".*", "node_modules", "build", "dist", "*.egg-info", "__pycache__"
-)
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    """The wheel, built from a copy of the source."""
-    place = tmp_path_factory.mktemp("wheel")
-    source = place / "source"
-    shutil.copytree(ROOT, source, ignore=NOT_SOURCE, symlinks=True)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place)]
-    built = subprocess.run(
-        [*command, str(source)], capture_output=True, text=True, check=False, timeout=240
-    )
-    assert built.returncode == 0, built.stdout + built.stderr
-    (found,) = place.glob("*.whl")
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -41,20 +20,6 @@ def inside(wheel):
     """The names in the wheel."""
     with ZipFile(wheel) as archive:
         return sorted(archive.namelist())
-
-
-@pytest.fixture(scope="session")
-def installed(wheel, tmp_path_factory):
-    """A Python in which the wheel is all there is of us; what it depends on is borrowed."""
-    home = tmp_path_factory.mktemp("clean")
-    venv.create(home, with_pip=False, symlinks=True)
-    (libraries,) = home.glob("lib/python*/site-packages")
-    with ZipFile(wheel) as archive:
-        archive.extractall(libraries)
-    borrowed = [path for path in sys.path if path.endswith("site-packages")]
-    # a path in a .pth file is searched, but its own .pth files (our editable install) are not read
-    (libraries / "borrowed.pth").write_text("\n".join(borrowed), encoding="utf-8")
-    return home / "bin" / "python"
 
 
 def run(
