@@ -47,7 +47,10 @@ class AuthorizationServer:
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, now: Callable[[], float] = time.time
+        self,
+        settings: Settings | None = None,
+        *,
+        now: Callable[[], float] = lambda: time.time(),  # noqa: PLW0108  a test may replace time.time
     ) -> None:
         """Make a server that is not running yet.
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SUITE = """\
 import os
 import requests
+from freezegun import freeze_time
 from stayfast import AuthStatus, Success
 
 def test_nobody_is_signed_in_at_first(stayfast_service):
@@ -26,6 +27,15 @@ def test_a_code_on_another_device(stayfast_service_for, stayfast_server):
     stayfast_server.change(device_interval=1)
     service = stayfast_service_for("acme", client_secret=None)
     assert isinstance(service.authenticate("acme", via="device"), Success)
+
+def test_the_time_is_stopped_and_set(stayfast_service, stayfast_server):
+    with freeze_time("2031-05-01") as clock:
+        assert isinstance(stayfast_service.authenticate("demo"), Success)
+        auth, me = stayfast_service.auth("demo"), f"{stayfast_server.issuer}/me"
+        for refreshes in (0, 1, 2):
+            assert requests.get(me, auth=auth, timeout=30).ok
+            assert stayfast_server.counts["token:refresh_token"] == refreshes
+            clock.tick(3601)
 
 def test_nothing_of_the_person_who_runs_it_was_touched():
     assert os.listdir(os.environ["HOME"]) == []

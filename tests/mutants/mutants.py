@@ -46,6 +46,12 @@ REFUSALS = "engine/flows/refusals.py"
 LOGOUT = "engine/flows/logout.py"
 MESSAGE = "transports/loopback/http_message.py"
 
+BEARER = "interfaces/auth/bearer.py"
+FOR_REQUESTS = "interfaces/auth/requests.py"
+FOR_HTTPX = "interfaces/auth/httpx.py"
+ASYNC_SERVICE = "interfaces/async_service.py"
+IMPORTING = "interfaces/importers/importing.py"
+
 DISK = "tests/storage/test_written_to_disk.py"
 DAMAGE = ("tests/storage/test_tree.py", "tests/storage/test_damage_campaign.py")
 RECORDS = ("tests/storage/test_records.py", "tests/storage/test_format_vectors.py")
@@ -58,6 +64,9 @@ INLINE = "tests/interfaces/test_courier.py"
 CALLBACKS = "tests/protocol/test_callback.py"
 LOGOUTS = "tests/conductor/test_logout.py"
 REFUSED = "tests/conductor/test_refusals.py"
+AUTH_OBJECTS = "tests/auth/test_auth_objects.py"
+AWAITED = "tests/auth/test_async_service.py"
+IMPORTED = "tests/importers/test_importers.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     # --- files ---------------------------------------------------------------------------------
@@ -461,5 +470,62 @@ MUTANTS: tuple[Mutant, ...] = (
         old='"refresh_token": tokens.refresh_token, "access_token": tokens.access_token}',
         new='"access_token": tokens.access_token}',
         tests=(LOGOUTS,),
+    ),
+    # --- auth objects --------------------------------------------------------------------------
+    Mutant(
+        name="a token goes to hosts that it was not made for",
+        file=BEARER,
+        old="        if self.hosts and not named:\n",
+        new="        if False:\n",
+        tests=(AUTH_OBJECTS,),
+    ),
+    Mutant(
+        name="a token goes over plain http to another machine",
+        file=BEARER,
+        old='        plain = origin.scheme != "https" and not loopback_host(origin.host)\n',
+        new="        plain = False\n",
+        tests=(AUTH_OBJECTS,),
+    ),
+    Mutant(
+        name="a resource that refuses every token costs a refresh each time",
+        file=BEARER,
+        old="        if self._refused_fresh.get(origin) == refused:\n",
+        new="        if False:\n",
+        tests=(AUTH_OBJECTS,),
+    ),
+    Mutant(
+        name="with requests, a body that was read to its end is sent again",
+        file=FOR_REQUESTS,
+        old="        if fresh is None or not _rewound(request):\n",
+        new="        if fresh is None:\n",
+        tests=(AUTH_OBJECTS,),
+    ),
+    Mutant(
+        name="with httpx, a body that was read to its end is sent again",
+        file=FOR_HTTPX,
+        old="    return isinstance(request.stream, httpx.ByteStream)\n",
+        new="    return True\n",
+        tests=(AUTH_OBJECTS,),
+    ),
+    Mutant(
+        name="with httpx, a 401 after a redirect brings the token to another host",
+        file=FOR_HTTPX,
+        old="    return response.status_code == 401 and carried == token\n",
+        new="    return response.status_code == 401\n",
+        tests=(AUTH_OBJECTS,),
+    ),
+    Mutant(
+        name="a login waits on after the task that awaits it was cancelled",
+        file=ASYNC_SERVICE,
+        old="            ended.own.set()\n",
+        new="            pass\n",
+        tests=(f"{AWAITED}::test_a_login_ends_with_the_task_that_awaits_it",),
+    ),
+    Mutant(
+        name="a refresh token of another server is imported",
+        file=IMPORTING,
+        old="    fitting = [one for one in found if one.host is None or one.host in hosts]\n",
+        new="    fitting = list(found)\n",
+        tests=(IMPORTED,),
     ),
 )  # fmt: skip
