@@ -11,13 +11,15 @@ from difflib import get_close_matches
 from shlex import quote
 from typing import TYPE_CHECKING
 
+import click
+
 from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
 from ...engine.hints import Hint
 from ...engine.record import DEFAULT_ACCOUNT, account_alias
 from ...storage.locks import locked
 from ...storage.paths import config_dir
 from ...storage.private_file import CONFIG_VARIABLE, ensure_directory, write_private
-from ..provider_file import check_origin, open_regular
+from ..provider_file import ProviderFile, check_origin, open_regular
 from .fast import DEFAULT_ACCOUNTS, account_of
 
 if TYPE_CHECKING:
@@ -119,6 +121,29 @@ def whose_login(app: App, provider: str | None, named: str | None) -> tuple[str,
     """
     name = app.only_provider(provider)
     return name, account_to_use(app, name, named)
+
+
+def offered_provider(app: App) -> str:
+    """The provider that the user chooses at the terminal, of those configured or signed in to.
+
+    Raises:
+        click.UsageError: Nobody is at a terminal, or there is nothing to choose from.
+    """
+    used = {one.provider for one in app.assembly().storage.summaries() if one.holds_tokens}
+    own = ProviderFile(config_dir(app.settings())).names()
+    names = [*own, *sorted(used - set(own))]
+    terminal = app.terminal
+    if not names or terminal.json or not terminal.interactive:
+        raise click.UsageError(
+            "the provider to sign in to is not named; see: stayfast provider list"
+        )
+    for number, name in enumerate(names, 1):
+        terminal.say(f"  {number}  {name}{' (signed in)' if name in used else ''}")
+    numbers = [str(number) for number in range(1, len(names) + 1)]
+    typed: str = click.prompt(
+        "Sign in to which", type=click.Choice([*numbers, *names]), show_choices=False, err=True
+    )
+    return names[int(typed) - 1] if typed in numbers else typed
 
 
 def account_to_sign_in(app: App, provider: str, named: str | None) -> str:

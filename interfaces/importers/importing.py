@@ -22,6 +22,7 @@ from .found import FORMATS, Found, host_of, tokens_from
 
 if TYPE_CHECKING:
     from ...engine.oauth.provider import OAuthConfig
+    from ...engine.record import Login
     from ...engine.result import Result
     from ..assembly import Assembly
     from ..service import OAuthService
@@ -64,14 +65,16 @@ def import_tokens(
     """
     try:
         return Success(
-            _imported(service.assembly, provider, source, account, user, make_room=replace)
+            _signed_in(
+                import_into(service.assembly, provider, source, account, user, make_room=replace)
+            )
         )
     except StayfastError as error:
         service.words.put_into(error)
         return Failure.of(error)
 
 
-def _imported(
+def import_into(
     assembly: Assembly,
     provider: str,
     source: Source,
@@ -79,14 +82,25 @@ def _imported(
     user: str | None,
     *,
     make_room: bool,
-) -> SignedIn:
+) -> Login:
+    """The login that :func:`import_tokens` makes, with its arguments.
+
+    Raises:
+        StayfastError: As :func:`import_tokens` fails.
+    """
     known = assembly.catalogue.provider(provider)
     hosts = {host_of(known.auth_url), host_of(known.token_url), host_of(known.issuer)} - {None}
     found = _chosen(_of_server(read(source), hosts, known.title), user)
     _require_room(assembly, provider, account, make_room=make_room)
     config = _config(assembly, provider, found)
     tokens = with_changes(found.tokens, id_token=None)
-    login = migrating.import_tokens(assembly.storage, config, tokens, account)
+    return migrating.import_tokens(assembly.storage, config, tokens, account)
+
+
+def _signed_in(login: Login) -> SignedIn:
+    tokens = login.tokens
+    if tokens is None:
+        raise AuthRequired(f"not signed in to {login.provider}", hint=Hint.sign_in(login))
     return SignedIn.of(login, tokens)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -21,17 +22,19 @@ from ....engine.flows.logins import DEFAULT_TIMEOUT
 from ....engine.hints import Hint
 from ....engine.oauth.login_wishes import challenged
 from ....engine.oauth.provider import same_client, same_resources
+from ....engine.oauth.tokens import OAuthTokens
 from ....engine.oauth.www_authenticate import challenge_for_token
-from ....engine.record import TokensNotSaved
+from ....engine.record import TokensNotSaved, require_account_name
 from ....engine.table import State
 from ....transports.browser import SystemBrowser
 from ....transports.choice import Choice, Environment, choose
 from ....transports.plugins import ALIASES, BUILT_IN, installed
 from ....transports.terminal.answers import at_terminal, piped_answer
 from ...couriers.signals import signals_as_interrupts
+from ...importers.importing import import_into
 from ...resource_logins import is_address
 from ...transport_maker import RESOLVED, SilentConversation, TransportMaker
-from ..accounts import account_to_sign_in
+from ..accounts import account_to_sign_in, offered_provider, option
 from ..app import App, takes_app
 from ..explain import Explainer
 from ..follower import LoginFollower, StreamingConversation
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from ....engine.record import Login, Summary
     from ...assembly import Assembly
 
+_TOKEN_LIMIT: Final = 1024 * 1024  # characters on standard input
 VIA_NAMES: Final = ("auto", *BUILT_IN, *ALIASES)
 
 
@@ -104,7 +108,7 @@ VIA = Via()
 
 
 @click.command()
-@click.argument("provider")
+@click.argument("provider", required=False)
 @click.option(
     "--via",
     type=VIA,
@@ -147,6 +151,11 @@ VIA = Via()
     help="Like --new; replace the account's login even if another person signs in, or at another "
     "server.",
 )
+@click.option(
+    "--with-token",
+    is_flag=True,
+    help="Keep the token on standard input as the login: a token alone, or a token response in JSON.",
+)
 @click.option("--explain", is_flag=True, help="Show the protocol step by step, without secrets.")
 @click.option(
     "--issuer", default=None, help="Which authorization server, where a resource lists several."
@@ -164,7 +173,7 @@ def login(
     app: App,
     /,
     *,
-    provider: str,
+    provider: str | None,
     via: str | None,
     account: str | None,
     scopes: tuple[str, ...],
@@ -175,6 +184,7 @@ def login(
     start: bool,
     new: bool,
     replace: bool,
+    with_token: bool,
     explain: bool,
     issuer: str | None,
     challenge: str | None,
@@ -183,9 +193,14 @@ def login(
 ) -> None:
     """Sign in to PROVIDER, a name from `stayfast provider list`, or an address.
 
-    An address is that of a resource, such as an MCP server, or of an issuer.
+    An address is that of a resource, such as an MCP server, or of an issuer. Without PROVIDER, a
+    terminal offers those that you configured or are signed in to.
     """
     terminal = app.terminal
+    provider = provider or offered_provider(app)
+    if with_token:
+        _keep_token(app, provider, account, make_room=new or replace)
+        return
     decided: list[Choice] = []
     follower = LoginFollower(
         terminal,
@@ -262,6 +277,39 @@ def login(
         ),
         account=account,
     )
+
+
+def _keep_token(app: App, provider: str, account: str | None, *, make_room: bool) -> None:
+    """Make the token on standard input the login of ``account``. Nothing is sent.
+
+    Raises:
+        ConfigInvalid: It is no token, is of another server, or the account has a login.
+    """
+    chosen = account_to_sign_in(app, provider, account)
+    require_account_name(chosen)
+    text = sys.stdin.read(_TOKEN_LIMIT + 1).strip() if sys.stdin is not None else ""
+    problem = ""
+    source: OAuthTokens | dict[str, Any] = OAuthTokens(
+        access_token=text, issued_at=app.assembly().clock.now()
+    )
+    if not text.startswith("{") and text.split() != [text]:
+        problem = "what is on standard input is not one token"
+    elif text.startswith("{"):
+        try:
+            source = json.loads(text)
+        except (ValueError, RecursionError):
+            problem = "what is on standard input is neither a token nor JSON"
+    if problem or len(text) > _TOKEN_LIMIT:
+        raise ConfigInvalid(
+            problem or "what is on standard input is too large",
+            hint=Hint("login", provider, "--with-token"),
+        )
+    kept = import_into(app.assembly(), provider, source, chosen, None, make_room=make_room)
+    if app.terminal.json:
+        members = {"login": kept.short_id, "provider": kept.provider, "account": kept.account}
+        app.terminal.answer_json("login/1", {**members, "state": kept.state.value})
+    app.terminal.say(f"the token is kept as account {kept.account} of {kept.provider}", mark="good")
+    app.terminal.suggest(f"stayfast token {kept.provider}{option(kept.account)}")
 
 
 @click.command()

@@ -374,7 +374,7 @@ def execute(
         kind = _CommandNotFound if error.errno == errno.ENOENT else _CommandNotRun
         raise kind(
             f"{command[0]} cannot be run: {(error.strerror or type(error).__name__).lower()}",
-            hint=Hint("exec", provider, "--", "COMMAND"),
+            hint=Hint.note(f"command -v {shlex.quote(command[0])}"),
         ) from error
 
 

@@ -1,0 +1,84 @@
+"""A login by a token that the user has, and a provider that is chosen at the terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pexpect
+import pytest
+from command import STAYFAST, World
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the-token",
+        "the-token\n",
+        '{"access_token": "the-token", "token_type": "bearer"}',
+        '  {"access_token": "the-token", "scope": "a b"}\n',
+    ],
+)
+def test_a_token_on_standard_input_becomes_the_login(world: World, text: str) -> None:
+    """It is kept like any other, and the log of it proves itself."""
+    done = world.run("login", "demo", "--with-token", "--account", "work", stdin=text)
+    assert (done.code, done.out) == (0, "")
+    assert "the-token" not in done.err
+    assert world.run("token", "demo", "--account", "work", "--min-ttl", "1s").out == "the-token\n"
+    assert world.run("audit", "verify").code == 0
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a b", "x\ny", "{", '{"a": 1}', "\u2028", "tök"])
+def test_what_is_no_token_is_not_kept(world: World, text: str) -> None:
+    """One error, and nothing of what was piped is shown."""
+    done = world.run("login", "demo", "--with-token", stdin=text)
+    assert (done.code, done.out) == (1, "")
+    assert world.logins() == []
+
+
+def test_an_account_that_is_signed_in_keeps_its_login(world: World) -> None:
+    """Unless the new one is to take its place."""
+    assert world.run("login", "demo", "--with-token", stdin="first").code == 0
+    assert world.run("login", "demo", "--with-token", stdin="second").code == 1
+    assert world.run("token", "demo").out == "first\n"
+    answer = world.run("login", "demo", "--with-token", "--replace", "--json", stdin="third").json
+    assert (answer["schema"], answer["state"]) == ("stayfast.login/1", "authenticated")
+    assert world.run("token", "demo").out == "third\n"
+    assert world.run("login", "nosuch", "--with-token", stdin="x").code == 1
+
+
+def test_without_a_terminal_the_provider_is_named(world: World) -> None:
+    """It is an error of usage, and no login begins."""
+    for words in (["login"], ["login", "--json"], ["login", "--with-token"]):
+        done = world.run(*words, stdin="x")
+        assert done.code == 2
+        assert "Traceback" not in done.err
+    assert world.logins() == []
+
+
+@pytest.mark.parametrize("typed", ["2", "other"])
+def test_a_terminal_offers_the_providers(world: World, typed: str) -> None:
+    """Those that the user configured, by number or name; a wrong answer is asked again."""
+    world.provide("other")
+    command: Any = pexpect.spawn
+    child = command(
+        STAYFAST, ["login", "--via", "loopback"], env=world.environ, encoding="utf-8", timeout=20
+    )
+    child.expect("Sign in to which")
+    child.sendline("7")
+    child.expect("Sign in to which")
+    child.sendline(typed)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    (login,) = world.logins()
+    assert login.provider == "other"
+
+
+def test_advice_is_not_what_was_just_typed(world: World) -> None:
+    """`exec` of a program that is not there."""
+    assert world.run("login", "demo", "--with-token", stdin="first").code == 0
+    done = world.run("exec", "demo", "--", "/nonexistent/x", "--json")
+    assert done.code == 127
+    assert "exec" not in done.err.splitlines()[-1]
+    assert json.loads(world.run("status", "--json").out)["logins"]
