@@ -29,6 +29,7 @@ from .commands.status import list_logins, status
 from .commands.store import store
 from .commands.token import execute, logout, refresh, token
 from .commands.verify import checkpoint, verify
+from .completion import complete_values
 from .help_topics import help_command
 from .terminal.streams import AnswerNotWritten, drop_answers, prepare_streams
 
@@ -119,6 +120,7 @@ def _variable(prefix: str, name: str) -> str:
 
 
 _name_variables(cli, "STAYFAST")
+complete_values(cli)
 
 
 def main() -> None:

@@ -219,7 +219,8 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
     terminal = app.terminal
     members = _members(given)
     if "issuer" in members:
-        found = discover(app.assembly().http, members["issuer"])
+        with terminal.working(f"asking {members['issuer']}"):
+            found = discover(app.assembly().http, members["issuer"])
         terminal.say("Found the provider's metadata.", mark="good")
         chosen = members.get("token_endpoint_auth_method", "auto") != "auto"
         method = None if chosen else found.authentication(client_of(members))
@@ -285,7 +286,8 @@ def _answer_saved(app: App, name: str) -> None:
 def _with_issuer(app: App, file: ProviderFile, name: str, given: dict[str, Any]) -> dict[str, Any]:
     """``given`` with everything else that changes because the issuer does."""
     terminal, http = app.terminal, app.assembly().http
-    found = discover(http, given["issuer"])
+    with terminal.working(f"asking {given['issuer']}"):
+        found = discover(http, given["issuer"])
     terminal.say("Found the provider's metadata.", mark="good")
     table, shipped = file.written(name), OAUTH_PROVIDERS.get(name)
     old = _issuer_of(name, table)

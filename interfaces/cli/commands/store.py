@@ -136,7 +136,8 @@ def rekey(app: App, *, kind: str | None) -> None:
     if present is None or chosen is None:
         raise StorageError("there is no vault yet", hint=Hint("login", None, "PROVIDER"))
     secret = _new_passphrase(app) if chosen == "passphrase" else None
-    upkeep.rekey(chosen, secret)
+    with app.terminal.working("sealing everything anew"):
+        upkeep.rekey(chosen, secret)
     after = upkeep.about()
     if app.terminal.json:
         app.terminal.answer_json("store/1", _members(upkeep, after, []))
@@ -195,7 +196,9 @@ def migrate_command(app: App, *, destination: str) -> None:
     """
     assembly = app.assembly()
     other, variable = _destination(app, destination, assembly.storage)
-    moved, left = migrate(assembly.storage, other)
+    assembly.storage.summaries()  # opens it, which may ask first
+    with app.terminal.working("moving the logins"):
+        moved, left = migrate(assembly.storage, other)
     place = place_of(other)
     if app.terminal.json:
         answer = [{"provider": one.provider, "account": one.account} for one in moved]

@@ -111,15 +111,17 @@ def verify(
     heads = [kept_head(file.read()) for file in kept]
     marks = [head.checkpoint.size for head in heads]
     forward = parse_key(forward_key.read()) if forward_key else None
-    if exported is None and kept and log.signer() is None:
+    signer = log.signer() if exported is None else None  # opens the vault, which may ask first
+    if exported is None and kept and signer is None:
         raise NotFound(
             "nothing was ever recorded here, so there is no log to compare with the checkpoint",
             hint=Hint("audit verify", None, "--file", "LOG.jsonl", "--checkpoint", "FILE"),
         )
-    if exported is not None:
-        found = log.verify_lines(exported, marks, forward)
-    else:
-        found = log.verify(marks, forward)
+    with app.terminal.working("checking every record"):
+        if exported is not None:
+            found = log.verify_lines(exported, marks, forward)
+        else:
+            found = log.verify(marks, forward)
     found = replace(found, findings=[*found.findings, *_compared(log, found, heads, public_key)])
     show_verification(app, found, exported=exported is not None)
     if found.findings:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
@@ -38,6 +40,7 @@ _PLAIN: Final = {
     "next": "->", "dot": "-", "hidden": "...", "cursor": "_",
 }  # fmt: skip
 _DIGITS: Final = 4  # of a size of a terminal
+_SLOW: Final = 1.0  # seconds after which a person wonders
 _MEASURE: Final = 76  # columns a line of words has at most
 _STYLES: Final = {"good": "green", "warn": "yellow", "bad": "red", "wait": "cyan"}
 
@@ -179,6 +182,32 @@ class Terminal:
             self.say(f"{' ' * hang}{why}")
         else:
             self.say(f"{line}     {why}" if why else line, hang=hang)
+
+    @contextmanager
+    def working(self, what: str) -> Generator[None]:
+        """Show ``what`` at a terminal while the block takes longer than a second; it is removed then."""
+        if self.quiet or self.json or not self.err.is_terminal or self.err.is_dumb_terminal:
+            yield
+            return
+        shown = threading.Event()
+
+        def show() -> None:
+            shown.set()
+            line = f"  {self.symbol('wait')} {what}"[: max(self.err.width - 1, 1)]
+            self.err.file.write(line)
+            self.err.file.flush()
+
+        timer = threading.Timer(_SLOW, show)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+            if shown.is_set():
+                self.err.file.write("\r\x1b[K")
+                self.err.file.flush()
 
     def detail(self, line: str) -> None:
         """Say ``line`` if ``--verbose`` was given."""
