@@ -179,9 +179,18 @@ def _listed(there: list[Summary]) -> str:
 
 
 def _require_provider(app: App, provider: str) -> None:
-    """Make sure that ``provider`` is a name or address that can be signed in to."""
-    if not provider.startswith(("https://", "http://")):
+    """Make sure that ``provider`` is a name or address that can be signed in to.
+
+    Raises:
+        AuthRequired: It is not. Whoever asks for a login has none: the exit status is that of a
+            missing login, and the sentence says what is wrong.
+    """
+    if provider.startswith(("https://", "http://")):
+        return
+    try:
         app.assembly().catalogue.require(provider)
+    except NotFound as error:
+        raise AuthRequired(error.message, hint=error.hint) from None
 
 
 def _lines(path: str) -> str:

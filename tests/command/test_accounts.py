@@ -84,7 +84,7 @@ def test_a_provider_that_does_not_exist_is_not_one_without_a_login(
     """The name is what is wrong; a similar one is named."""
     keep(world, "default")
     done = world.run(words[0], "dmeo", *words[2:])
-    assert done.code == 1
+    assert done.code == 4
     assert "there is no provider 'dmeo'" in done.err
     assert "demo" in done.err.splitlines()[-1]
 
