@@ -136,3 +136,4 @@ class Refusal(StrEnum):
     WRONG_HOST = "wrong_host"
     WRONG_PATH = "wrong_path"
     WRONG_METHOD = "wrong_method"
+    NOT_HTTP = "not_http"

@@ -3,7 +3,8 @@
 Anybody on this machine can send requests to the port of a login, and every line of the audit log is
 a durable commit that other logins wait for. So the first refusals of a login are logged in full, and
 the first for each reason; those after them are counted: one line a minute says how many there were,
-and the last one is written when the wait ends.
+and the last one is written when the wait ends. What belongs to no known login is counted apart; its
+line is written when a minute is over, or when any wait ends.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class Refusals:
         seen = self._by_login.setdefault(key, _Refused(login, transport))
         seen.login, seen.transport = login, transport
         now = self._clock.monotonic()
+        if login is not None and (others := self._by_login.get(None)) is not None:
+            self._count_if_due(others, now)
         if seen.said.total() < IN_FULL or refusal not in seen.said:
             seen.said[refusal] += 1
             seen.said_at = now
@@ -71,14 +74,20 @@ class Refusals:
                 self._ledger.refuse(login, refusal, transport=transport)
             return
         seen.unsaid[refusal] += 1
-        if now - seen.said_at >= EVERY:
-            seen.said_at = now
-            self._count(seen)
+        self._count_if_due(seen, now)
 
     def finish(self, login_id: str | None) -> None:
-        """Log what was only counted of a login, whose wait is over."""
+        """Log what was only counted of a login, whose wait is over, and of no login."""
         seen = self._by_login.pop(login_id, None)
         if seen is not None:
+            self._count(seen)
+        others = self._by_login.get(None)  # kept: its first lines in full were written
+        if others is not None:
+            self._count(others)
+
+    def _count_if_due(self, seen: _Refused, now: float) -> None:
+        if now - seen.said_at >= EVERY:
+            seen.said_at = now
             self._count(seen)
 
     def _count(self, seen: _Refused) -> None:

@@ -6,7 +6,7 @@ import re
 import socket
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -122,6 +122,57 @@ def test_a_full_disk_ends_nobodys_login(clock: ManualClock) -> None:
     refusals.finish(None)
 
 
+def test_what_belongs_to_no_login_is_told_when_a_minute_is_over_or_a_wait_ends(
+    storage: MemoryStorage, refusals: Refusals, clock: ManualClock
+) -> None:
+    """Its count does not wait for another refusal of its own kind, and each is counted once."""
+    login = fresh_login()
+    for _ in range(IN_FULL + 3):
+        refusals.note(None, Refusal.NOT_WAITING, None)
+    clock.sleep(EVERY + 1)
+    refusals.note(login, Refusal.WRONG_STATE, "loopback")
+    assert counted(lines(storage)) == {"not_waiting": IN_FULL + 3, "wrong_state": 1}
+    for _ in range(7):
+        refusals.note(None, Refusal.NOT_WAITING, None)
+    refusals.finish(login.id)
+    refusals.finish(login.id)
+    assert counted(lines(storage)) == {"not_waiting": IN_FULL + 10, "wrong_state": 1}
+    assert len(lines(storage)) == IN_FULL + 3
+
+
+NO_HTTP = [
+    "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + "\x00" * 64,  # a TLS hello
+    "SSH-2.0-OpenSSH_9.6\r\n",
+    "GET /" + "a" * 100_000 + " HTTP/1.1\r\n",
+    "\x00\xff\x00\xff\r\n\r\n",
+    "POST /callback HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+]
+
+
+def test_what_is_no_http_is_logged_as_other_refusals_are(
+    server: AuthorizationServer, storage: MemoryStorage
+) -> None:
+    """Noise, another protocol and requests beyond every bound: named, counted, and the login goes on."""
+
+    def walk(url: str) -> None:
+        callback = fetch_only(url)
+        where = urlsplit(callback)
+        for number in range(30):
+            send(where.port or 0, NO_HTTP[number % len(NO_HTTP)])
+        send(
+            where.port or 0,
+            f"GET {where.path}?{where.query} HTTP/1.1\r\nHost: {where.netloc}\r\n\r\n",
+        )
+
+    browser = BackgroundBrowser(walk)
+    transport = LoopbackTransport(Notices(), browser, SystemClock())
+    login = conductor_over(storage).sign_in(server.config(), transport)
+    browser.result()
+    assert login.state is State.AUTHENTICATED
+    assert counted(lines(storage)) == {"not_http": 30}
+    assert len(lines(storage)) == IN_FULL + 1
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[AuthorizationServer]:
     with AuthorizationServer() as running:
@@ -166,6 +217,10 @@ def test_a_flood_at_the_port_leaves_a_few_lines(
 
 
 def send(port: int, request: str) -> None:
-    with closing(socket.create_connection(("127.0.0.1", port), 10)) as client:
-        client.sendall(request.encode())
+    # what is no request may be refused before all of it has been sent
+    with (
+        closing(socket.create_connection(("127.0.0.1", port), 10)) as client,
+        suppress(ConnectionError),
+    ):
+        client.sendall(request.encode("latin-1"))
         client.recv(100)

@@ -141,6 +141,7 @@ class Listener:
         self._open_selector: selectors.BaseSelector | None = None
         self._connections: deque[ClientConnection] = deque()
         self._ready: deque[Caller] = deque()
+        self._unread = 0  # what came and was no request, and was not told yet
         self.port = port
 
     @property
@@ -159,6 +160,8 @@ class Listener:
     def next(self, seconds: float, also: int | None = None) -> Caller | None:
         """The next complete request; ``None`` after ``seconds``, or when ``also`` is readable.
 
+        It is ``None`` as well when something came that is no request: see :meth:`take_unread`.
+
         Args:
             seconds: How long to wait.
             also: A further descriptor; its input ends the wait.
@@ -167,16 +170,23 @@ class Listener:
         if also is not None:
             self._selector.register(also, selectors.EVENT_READ)
         try:
-            while not self._ready:
+            while not self._ready and not self._unread:
                 left = deadline - self._now()
                 if left <= 0:
                     return None
                 if self._pump(min(left, 1.0), also):
                     return None
-            return self._ready.popleft()
+            return self._ready.popleft() if self._ready else None
         finally:
             if also is not None:
                 self._selector.unregister(also)
+
+    def take_unread(self) -> bool:
+        """Whether something came that is no HTTP, or too much of it. It was answered; each is told once."""
+        if not self._unread:
+            return False
+        self._unread -= 1
+        return True
 
     def _pump(self, seconds: float, also: int | None) -> bool:
         """Accept, read and expire connections. True if ``also`` is readable and no request is."""
@@ -251,6 +261,7 @@ class Listener:
             self._ready.append(Caller(outcome, connection.socket))
             return False
         if outcome is not None:
+            self._unread += 1
             with suppress(OSError):
                 connection.socket.send(render_response(outcome))
         if outcome is not None or not octets:

@@ -186,6 +186,8 @@ class LoopbackSession:
             left = deadline - self._clock.monotonic()
             caller = self._listener.next(max(left, 0.0), also) if left > 0 else None
             if caller is None:
+                if self._listener.take_unread():
+                    raise _refused("something that is no HTTP", Refusal.NOT_HTTP)
                 return None
             arrival = self._sort(caller)
             if arrival is not None:
