@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .engine.oauth.provider import OAuthConfig, OAuthProvider
     from .engine.oauth.tokens import OAuthTokens
     from .engine.ports import Answers, Browser, Conversation, Notice, NoticeKind, Storage
-    from .engine.record import TokensNotSaved
+    from .engine.record import Summary, TokensNotSaved
     from .engine.result import ErrorCode, Failure, Result, Success
     from .engine.table import TABLE, State, Trigger
     from .interfaces.async_service import AsyncOAuthService
@@ -115,6 +115,7 @@ __all__ = [
     "StorageError",
     "StorageFull",
     "Success",
+    "Summary",
     "TokenExpired",
     "TokenRefreshFailed",
     "TokenStorageProtocol",
@@ -136,7 +137,7 @@ _HOMES = {
     "engine.ports": ("Answers", "Browser", "Conversation", "Notice", "NoticeKind", "Storage"),
     "engine.oauth.pkce": ("PKCEChallenge",),
     "engine.oauth.provider": ("OAuthConfig", "OAuthProvider"),
-    "engine.record": ("TokensNotSaved",),
+    "engine.record": ("Summary", "TokensNotSaved"),
     "engine.result": ("ErrorCode", "Failure", "Result", "Success"),
     "engine.table": ("TABLE", "State", "Trigger"),
     "engine.oauth.tokens": ("OAuthTokens",),

@@ -136,6 +136,7 @@ def _login_members(login: Login) -> dict[str, Any]:
         and _present(
             kind=exchange.kind, started_at=exchange.started_at, code=_reveal(exchange.code)
         ),
+        callback_digest=login.callback_digest,
         tokens=login.tokens and login.tokens.to_dict(),
         identity=_identity_members(login.identity),
         replaces=login.replaces or None,
@@ -250,6 +251,7 @@ def _login(members: Mapping[str, Any]) -> Login:
         )
         if exchange
         else None,
+        callback_digest=members.get("callback_digest"),
         tokens=OAuthTokens.from_dict(tokens) if tokens else None,
         identity=_identity(members.get("identity")),
         replaces=members.get("replaces", False),

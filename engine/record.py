@@ -197,6 +197,7 @@ class Login:
         challenge: The secrets of a pending login.
         presentation: How the user was asked.
         exchange: What is with the provider.
+        callback_digest: Which callback brought the code (:func:`.oauth.callback.digest_of`).
         tokens: What the login obtained.
         identity: Whose they are, where an ID token said so.
         replaces: Whether it takes the place of the account's older login, even of another person.
@@ -218,6 +219,7 @@ class Login:
     challenge: Challenge | None = None
     presentation: Presentation | None = None
     exchange: Exchange | None = None
+    callback_digest: str | None = None
     tokens: OAuthTokens | None = None
     identity: Identity | None = None
     replaces: bool = False

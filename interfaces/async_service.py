@@ -110,6 +110,8 @@ class AsyncOAuthService:
     complete = _awaited(OAuthService.complete)
     resume = _awaiting_user(OAuthService.resume)
     cancel = _awaited(OAuthService.cancel)
+    logins = _awaited(OAuthService.logins)
+    find_login = _awaited(OAuthService.find_login)
     ensure_valid_token = _awaited(OAuthService.ensure_valid_token)
     get_bearer_token = _awaited(OAuthService.get_bearer_token)
     request_headers = _awaited(OAuthService.request_headers)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..engine.oauth.provider import OAuthConfig, OAuthProvider
     from ..engine.oauth.tokens import OAuthTokens
     from ..engine.ports import Answers, Browser, Conversation, Storage
-    from ..engine.record import Login
+    from ..engine.record import Login, Summary
     from ..engine.result import Result
     from ..storage import TokenStorageProtocol
     from ..transports.cancelling import CancelToken
@@ -408,7 +408,7 @@ class OAuthService:
         """Go on with a login that was begun here or elsewhere, waiting for its user.
 
         Args:
-            login_id: Its id, or any unambiguous beginning of it.
+            login_id: Its full id; :meth:`find_login` finds it by what a person types.
             via: Another transport than before.
             open_browser: Whether to start a browser.
             timeout: Seconds to wait, where the login has to start anew.
@@ -442,6 +442,26 @@ class OAuthService:
         """
         self.assembly.conductor.cancel(self._full_id(login_id))
         return True
+
+    @_answered
+    def logins(self) -> list[Summary]:
+        """All logins, oldest first: those that wait for an answer, are signed in, or are over.
+
+        A login whose ``pending`` is true can be resumed or cancelled by its ``id``.
+
+        Failures: ``STORAGE_…``.
+        """
+        return self.assembly.conductor.summaries()
+
+    @_answered
+    def find_login(self, beginning: str) -> Summary:
+        """The login whose id begins with ``beginning``, as the person types who owns all of them.
+
+        Do not pass on what a stranger sends: four characters are soon guessed.
+
+        Failures: ``NOT_FOUND`` (no such login, or several; the message names them).
+        """
+        return self.assembly.conductor.named(beginning)
 
     # --- staying signed in -----------------------------------------------------------------------
 
@@ -576,4 +596,4 @@ class OAuthService:
         return self._user.way(self.assembly, config, via)
 
     def _full_id(self, login_id: str) -> str:
-        return self.assembly.conductor.named(login_id).id
+        return self.assembly.conductor.exactly(login_id)

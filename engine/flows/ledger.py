@@ -36,6 +36,7 @@ class Amendment(TypedDict, total=False):
     challenge: Challenge | None
     presentation: Presentation | None
     exchange: Exchange | None
+    callback_digest: str | None
     tokens: OAuthTokens | None
     identity: Identity | None
     account: str

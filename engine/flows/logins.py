@@ -84,6 +84,7 @@ from ..errors import (
 )
 from ..hints import Hint
 from ..login_id import choose, is_full, no_login, normalise
+from ..oauth.callback import digest_of
 from ..oauth.pasted import parse_callback
 from ..ports import SearchableStorage, TransportWanted
 from ..reasons import Reason, Refusal
@@ -153,6 +154,9 @@ class Started:
     @property
     def _grant(self) -> DeviceGrant | None:
         return self.login.presentation.device if self.login.presentation else None
+
+
+_UNANSWERED: Final = frozenset({State.IDLE, State.CHALLENGE, State.AWAITING_CALLBACK})
 
 
 class Conductor:
@@ -268,6 +272,20 @@ class Conductor:
             return choose(self.summaries(), typed)
         return choose(self._in_time(storage.beginning(wanted)), typed)
 
+    def exactly(self, login_id: str) -> str:
+        """``login_id`` in the spelling of the storage. A beginning is not enough.
+
+        Programs hand in what a browser sent. A short text there must not find some other login, and
+        an error must not say which logins there are.
+
+        Raises:
+            NotFound: No login has this id.
+        """
+        wanted = normalise(login_id)
+        if not is_full(wanted) or self._dependencies.storage.read(wanted) is None:
+            raise no_login(login_id)
+        return wanted
+
     def end_overdue(self, most: int | None = None) -> int:
         """End logins whose deadline has passed and that no process has in hand; gives how many.
 
@@ -350,6 +368,8 @@ class Conductor:
     ) -> Login:
         """Finish the login that ``parameters`` answer.
 
+        A login that is finished is given for its own callback alone: that one may come twice.
+
         Args:
             parameters: The decoded callback parameters, duplicates kept
                 (:func:`stayfast.engine.oauth.pasted.parse_callback` reads them from an address).
@@ -362,11 +382,15 @@ class Conductor:
         if login_id is None:
             login_id = self._by_state(parameters)
         with self._held(login_id) as (login, lease):
+            if login.state not in _UNANSWERED and login.callback_digest != digest_of(parameters):
+                why = "has had its answer, and this is another one"
+                raise self._not_waiting(login, why, Hint("status", login.provider))
             done = self._recover(login, lease)
             if done is not None:
                 return done
             if login.state is State.CHALLENGE:
-                raise self._not_waiting(login)
+                why = "has not been shown to its user yet"
+                raise self._not_waiting(login, why, Hint("resume", login=login.short_id))
             self._begin.check_deadline(login, lease)
             try:
                 exchanging = self._wait.receive(login, parameters, lease)
@@ -553,13 +577,11 @@ class Conductor:
         self._wait.refuse(None, refused, None)
         raise refused
 
-    def _not_waiting(self, login: Login) -> CallbackRefused:
+    def _not_waiting(self, login: Login, why: str, hint: Hint) -> CallbackRefused:
         refused = CallbackRefused(
-            f"login {login.short_id} has not been shown to its user yet",
-            reason=Refusal.NOT_WAITING.value,
-            hint=Hint("resume", login=login.short_id),
+            f"login {login.short_id} {why}", reason=Refusal.NOT_WAITING.value, hint=hint
         )
-        self._wait.refuse(login, refused, None)
+        self._wait.refuse(login, refused, _transport_of(login))
         return refused
 
 

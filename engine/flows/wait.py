@@ -16,7 +16,7 @@ from ..errors import (
     StorageError,
 )
 from ..hints import Hint
-from ..oauth.callback import Denial, validate_callback
+from ..oauth.callback import Denial, digest_of, validate_callback
 from ..oauth.device import slower
 from ..ports import PollDue, Verdict, VerdictKind
 from ..reasons import Reason, Refusal
@@ -153,6 +153,7 @@ class Wait:
             exchange=Exchange(
                 kind="code", started_at=self._dependencies.clock.now(), code=callback.code
             ),
+            callback_digest=digest_of(parameters),
             circumstances=Circumstances(
                 detail=f"closed={','.join(beaten)}" if beaten else None,
             ),

@@ -7,6 +7,8 @@ port must not end a login.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,6 +102,16 @@ def saved_callback(login: Login) -> ValidatedCallback:
     if login.state is not State.EXCHANGING or exchange is None or exchange.code is None:
         raise IllegalTransition(f"login {login.short_id} has no code to send")
     return ValidatedCallback(_SEAL, exchange.code)
+
+
+def digest_of(parameters: Sequence[tuple[str, str]]) -> str:
+    """A digest of the state and the code in ``parameters``.
+
+    A finished login keeps it: the same callback may come again, when its page is reloaded or when
+    the process that received it has died, and no other callback may be taken for it.
+    """
+    given = [[name, value] for name, value in parameters if name in ("code", "state")]
+    return hashlib.sha256(json.dumps(sorted(given)).encode()).hexdigest()
 
 
 def _check_issuer(issuer: str | None, login: Login) -> None:

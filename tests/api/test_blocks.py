@@ -152,7 +152,9 @@ def test_a_program_owns_the_conversation(world: World) -> None:
     assert isinstance(done, stayfast.Success)
 
     begun = service.begin("atlassian")
-    assert isinstance(service.cancel(begun.value.login.short_id), stayfast.Success)
+    found = service.find_login(begun.value.login.short_id)
+    assert isinstance(found, stayfast.Success)
+    assert isinstance(service.cancel(found.value.id), stayfast.Success)
     assert isinstance(service.resume(begun.value.login.id), stayfast.Failure)
 
 

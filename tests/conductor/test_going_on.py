@@ -32,6 +32,7 @@ from stayfast.engine.errors import (
     TransportUnavailable,
 )
 from stayfast.engine.flows.logins import Conductor
+from stayfast.engine.oauth.callback import digest_of
 from stayfast.engine.ports import Asking, Change, HttpRequest, HttpResponse
 from stayfast.engine.record import Login, Presentation
 from stayfast.engine.table import State
@@ -163,17 +164,27 @@ def test_an_address_that_cannot_be_built_ends_the_login() -> None:
     assert [one.state for one in storage.summaries()] == [State.IDLE]
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_an_answer_comes_late_to_a_finished_login(named: bool) -> None:
-    """An answer that names a finished login gives its tokens again; alone it finds no login."""
+def test_an_answer_comes_late_to_a_finished_login() -> None:
+    """The answer that finished a login gives its tokens again where the login is named; alone it finds none."""
     storage = MemoryStorage()
-    saved(storage, SIGNED_IN)
-    if named:
-        assert over(storage).complete(ANSWER, login_id=SIGNED_IN.id) == SIGNED_IN
-    else:
-        with pytest.raises(CallbackRefused):
-            over(storage).complete(ANSWER)
-        assert refused(storage) == ["wrong_state"]
+    answered = replace(SIGNED_IN, callback_digest=digest_of(ANSWER))
+    saved(storage, answered)
+    assert over(storage).complete(ANSWER, login_id=answered.id) == answered
+    with pytest.raises(CallbackRefused):
+        over(storage).complete(ANSWER)
+    assert refused(storage) == ["wrong_state"]
+
+
+@pytest.mark.parametrize("digest", [None, digest_of([("code", "another"), ("state", "another")])])
+def test_another_answer_to_a_finished_login_is_refused(digest: str | None) -> None:
+    """Who knows the id of a login that is signed in gets nothing by it."""
+    storage = MemoryStorage()
+    login = replace(SIGNED_IN, callback_digest=digest)
+    saved(storage, login)
+    with pytest.raises(CallbackRefused):
+        over(storage).complete(ANSWER, login_id=login.id)
+    assert refused(storage) == ["not_waiting"]
+    assert storage.read(login.id) == login
 
 
 def test_an_answer_to_a_question_that_was_not_asked_is_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -241,21 +241,26 @@ def test_a_cache_of_msal(service: OAuthService, tmp_path: Path, environment: str
 @pytest.mark.parametrize(
     ("times", "left"),
     [
-        ({"expires_at": time.time() + HOUR, "expires_in": 7200}, HOUR),
-        ({"expires_at": str(time.time() + HOUR)}, HOUR),
-        ({"issued_at": time.time() - 600, "expires_in": HOUR}, HOUR - 600),
-        ({"issued_at": time.time() - 7200, "expires_in": HOUR}, None),
-        ({"expires_at": time.time() - 10}, None),
-        ({"expires_in": HOUR}, None),
-        ({"expires_in": "nonsense", "expires_at": True}, None),
-        ({}, None),
+        (lambda now: {"expires_at": now + HOUR, "expires_in": 7200}, HOUR),
+        (lambda now: {"expires_at": str(now + HOUR)}, HOUR),
+        (lambda now: {"issued_at": now - 600, "expires_in": HOUR}, HOUR - 600),
+        (lambda now: {"issued_at": now - 7200, "expires_in": HOUR}, None),
+        (lambda now: {"expires_at": now - 10}, None),
+        (lambda now: {"expires_in": HOUR}, None),
+        (lambda now: {"expires_in": "nonsense", "expires_at": True}, None),
+        (lambda now: {}, None),
     ],
 )
 def test_how_long_a_kept_response_lasts(
-    service: OAuthService, times: Mapping[str, Any], left: float | None
+    service: OAuthService, times: Callable[[float], Mapping[str, Any]], left: float | None
 ) -> None:
     """A token that can be renewed is served only as long as the file can know that it lasts."""
-    members = {"access_token": "old", "refresh_token": "r", "scope": ["a", "b"], **times}
+    members = {
+        "access_token": "old",
+        "refresh_token": "r",
+        "scope": ["a", "b"],
+        **times(time.time()),
+    }
 
     signed_in = imported(import_tokens(service, "acme", members))
 

@@ -23,7 +23,7 @@ from stayfast.storage.vault.vault import Vault
 from stayfast.testing.authorization_server import CLIENT_ID, AuthorizationServer
 from stayfast.testing.server_state import Client
 from stayfast.testing.storage_contract import finished, pending, saved
-from stayfast.testing.user_agent import UserAgent, decide_device, fetch_only
+from stayfast.testing.user_agent import UserAgent, decide_device, fetch_only, tampered
 
 BACKEND = "https://app.example.com/callback"
 
@@ -111,6 +111,62 @@ def test_no_browser_finishes_a_login_of_another_session(service: OAuthService) -
     done = value(service.complete(fetch_only(victims.address), login_id=victims.login_id))
     assert done.account == "victim"
     assert isinstance(service.get_tokens("demo", account="mallory"), Failure)
+
+
+def test_a_finished_login_is_given_for_its_own_callback_alone(service: OAuthService) -> None:
+    """A page that is reloaded gets its tokens again; any other answer gets none, and learns nothing."""
+    begun = value(service.begin("demo", account="victim", redirect_uri=BACKEND))
+    other = value(service.begin("demo", account="mallory", redirect_uri=BACKEND))
+    callback = fetch_only(begun.address)
+    answer_of_another = fetch_only(other.address)
+    done = value(service.complete(callback, login_id=begun.login_id))
+    assert value(service.complete(callback, login_id=begun.login_id)) == done
+    for text in (
+        tampered(callback, state="x"),
+        tampered(callback, code="x"),
+        tampered(callback, state=None),
+        f"{BACKEND}?code=1&state=2",
+        f"{BACKEND}?error=access_denied&state=zzz",
+        answer_of_another,
+    ):
+        refused = service.complete(text, login_id=begun.login_id)
+        assert isinstance(refused, Failure), text
+        assert refused.code == "CALLBACK_REFUSED"
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 12, 25])
+@pytest.mark.parametrize("pending", [False, True])
+def test_a_beginning_of_an_id_opens_no_login(
+    service: OAuthService, length: int, pending: bool
+) -> None:
+    """What a browser sends names one login in full, or none, and the error names no other login."""
+    begun = [
+        value(service.begin("demo", account=f"ada{number}@demo.test", redirect_uri=BACKEND))
+        for number in range(33)  # two of them begin alike
+    ]
+    callback = fetch_only(begun[0].address)
+    if not pending:
+        value(service.complete(callback, login_id=begun[0].login_id))
+    typed = begun[0].login_id[:length]
+    for failed in (
+        service.complete(callback, login_id=typed),
+        service.resume(typed),
+        service.cancel(typed),
+    ):
+        assert isinstance(failed, Failure)
+        assert failed.code == "NOT_FOUND"
+        assert "demo" not in failed.error
+        assert not any(one.login_id[:4] in failed.error for one in begun[1:])
+
+
+def test_a_program_lists_its_logins_and_finds_one_by_what_is_typed(service: OAuthService) -> None:
+    """Its own command to resume or cancel needs no more."""
+    begun = value(service.begin("demo", redirect_uri=BACKEND))
+    listed = value(service.logins())
+    assert [(one.id, one.pending) for one in listed] == [(begun.login_id, True)]
+    found = value(service.find_login(begun.login_id[:4].lower()))
+    assert value(service.cancel(found.id)) is True
+    assert isinstance(service.find_login("~"), Failure)
 
 
 class Unlisted(Vault):
