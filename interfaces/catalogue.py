@@ -15,10 +15,8 @@ from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound
 from ..engine.hints import Hint
 from ..engine.oauth.authorization_request import client_variable, require_client
 from ..engine.oauth.provider import (
-    DEFAULT_REDIRECT_URI,
     OAuthConfig,
     OAuthProvider,
-    same_server,
 )
 from ..engine.oauth.settings_check import require_sendable
 from ..storage.paths import THE_COMMAND, program_of
@@ -217,8 +215,7 @@ class Catalogue:
 
     def _registered(self, name: str) -> OAuthProvider | None:
         """The provider that the program has, or that is shipped."""
-        found = self._own.get(name) or self._providers.get(name)
-        return found if found is None else _registered_like_shipped(name, found)
+        return self._own.get(name) or self._providers.get(name)
 
     @property
     def _prefix(self) -> str:
@@ -272,20 +269,6 @@ class Catalogue:
     def _path(self, named: str) -> str:
         """A path of the user's file: it is relative to the configuration directory."""
         return str((Path(self._directory or ".") / Path(named).expanduser()).absolute())
-
-
-def _registered_like_shipped(name: str, provider: OAuthProvider) -> OAuthProvider:
-    """``provider``, with the redirect address of the shipped one if it says nothing about it.
-
-    Programs make an entry of their own for a server that is shipped, GitHub for instance, with
-    another client. What people register there is ``localhost``: some servers take no other name.
-    """
-    shipped = SHIPPED.get(name)
-    if shipped is None or provider.redirect_uri != DEFAULT_REDIRECT_URI:
-        return provider
-    if not same_server(provider, shipped):
-        return provider
-    return replace(provider, redirect_uri=shipped.redirect_uri)
 
 
 def _clean(value: str | None, what: str) -> str | None:

@@ -109,18 +109,14 @@ GITHUB = {
     [
         ("github", {}, "http://localhost:8080/callback"),
         ("github", {"redirect_uri": "http://127.0.0.1:0/back"}, "http://127.0.0.1:8080/back"),
-        (
-            "github",
-            {"token_url": "https://ghe.acme.example/token"},
-            "http://127.0.0.1:8080/callback",
-        ),
-        ("acme", {}, "http://127.0.0.1:8080/callback"),
+        ("acme", {}, "http://localhost:8080/callback"),
+        ("acme", {"redirect_uri": "http://127.0.0.1/callback"}, "http://127.0.0.1:8080/callback"),
     ],
 )
-def test_an_entry_for_a_shipped_server_sends_what_people_register_there(
+def test_an_entry_of_a_program_sends_what_the_page_has_people_register(
     name: str, members: dict[str, str], redirect: str
 ) -> None:
-    """An entry that says nothing of its redirect address has the one of the shipped entry."""
+    """An entry that says nothing of its redirect address has the page's; one that says it has its own."""
     entry = OAuthConfig(**{**GITHUB, "service_name": name, **members})  # type: ignore[arg-type]
     service = OAuthService(
         app="acme", providers={name: entry}, storage=MemoryStorage(), environ={}, audit="none"

@@ -510,7 +510,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="with httpx, a 401 after a redirect brings the token to another host",
         file=FOR_HTTPX,
-        old="    return response.status_code == 401 and carried == token\n",
+        old="    return response.status_code == 401 and carried is not None and carried == ours\n",
         new="    return response.status_code == 401\n",
         tests=(AUTH_OBJECTS,),
     ),
