@@ -114,8 +114,8 @@ def verify(
     signer = log.signer() if exported is None else None  # opens the vault, which may ask first
     if exported is None and kept and signer is None:
         raise NotFound(
-            "nothing was ever recorded here, so there is no log to compare with the checkpoint",
-            hint=Hint("audit verify", None, "--file", "LOG.jsonl", "--checkpoint", "FILE"),
+            "nothing was ever recorded here; an exported log is compared by --file and --checkpoint",
+            hint=Hint("audit verify", None, "--help"),
         )
     with app.terminal.working("checking every record"):
         if exported is not None:
