@@ -90,6 +90,6 @@ def unread_error(login: Login) -> ProviderError:
     )
     error.why = (
         "the code is spent and is not sent again; "
-        f"a newer version may read the answer: stayfast resume {login.short_id}"
+        f"a newer version may read the answer when login {login.short_id} is resumed"
     )
     return error

@@ -44,6 +44,14 @@ def test_denied(world: World, started: dict[str, str]) -> None:
     assert (world.logins()[0].state, world.logins()[0].reason) == (State.IDLE, "access_denied")
 
 
+def test_json_says_what_to_do_as_data(world: World) -> None:
+    """Beside the sentence a program gets the action, the provider and the account."""
+    document = world.run("token", "demo", "--account", "my work", "--json").json
+
+    assert document["hint"] == "stayfast login demo --account 'my work'"
+    assert document["advice"] == {"action": "login", "provider": "demo", "account": "my work"}
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
