@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Generator, Iterable
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from .errors import NotFound
@@ -92,3 +93,19 @@ def _known(login: Summary) -> str:
     """The provider of ``login`` and whom a person knows it to be."""
     who = login.identity.label if login.identity else login.account
     return login.provider if who == DEFAULT_ACCOUNT else f"{login.provider}, {who}"
+
+
+def interrupted_login(stop: KeyboardInterrupt) -> str | None:
+    """The full id of the login that ``stop`` came in; ``None`` if it came in no login."""
+    login_id: str | None = vars(stop).get("login_id")
+    return login_id
+
+
+@contextmanager
+def naming(login_id: str) -> Generator[None]:
+    """Let a KeyboardInterrupt say in which login it came."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        vars(stop)["login_id"] = login_id
+        raise

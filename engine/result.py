@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
+from .secret import HIDDEN
+
 if TYPE_CHECKING:
     from .errors import StayfastError
     from .hints import Hint
@@ -66,10 +68,16 @@ class Success(Generic[T_co]):
         value: What the call gives.
         warning: What went wrong nevertheless: tokens came and could not be saved yet. They are
             kept, sealed, and the next call saves them.
+        hidden: Whether ``value`` is a token in plain text, which ``repr`` does not show.
     """
 
     value: T_co
     warning: Failure | None = field(default=None, compare=False)
+    hidden: bool = field(default=False, compare=False, kw_only=True)
+
+    def __repr__(self) -> str:
+        value = HIDDEN if self.hidden else repr(self.value)
+        return f"Success(value={value}, warning={self.warning!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,25 +7,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from ..engine.errors import AuthFailed, AuthRequired, StayfastError
+from ..engine.errors import AuthRequired, StayfastError
 from ..engine.flows.logins import DEFAULT_TIMEOUT, Started
-from ..engine.hints import Hint
 from ..engine.oauth.login_wishes import LoginWishes
 from ..engine.oauth.request_proofs import resource_headers
 from ..engine.oauth.token_endpoint import access_token, bearer_token
 from ..engine.oauth.tokens import DEFAULT_BUFFER
-from ..engine.record import DEFAULT_ACCOUNT, TokensNotSaved
-from ..engine.result import Failure, Success
+from ..engine.record import DEFAULT_ACCOUNT
 from ..storage import MemoryStorage
 from ..storage.capabilities import capabilities_of
 from ..storage.paths import THE_COMMAND
 from ..storage.paths import state_dir as default_state_dir
 from ..storage.program import require_name
 from ..transports.loopback.page import Site
+from .answers import answered, handing_out, signed_in, tokens_of
 from .assembly import Assembly
 from .resource_logins import is_address
 from .signed_in import AuthStatus, SignedIn, status_of
@@ -33,81 +30,19 @@ from .user_contact import UserContact, until_cancelled
 from .words import Words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from ..engine.hints import Hint
     from ..engine.oauth.provider import OAuthConfig, OAuthProvider
     from ..engine.oauth.tokens import OAuthTokens
     from ..engine.ports import Answers, Browser, Conversation, Storage
-    from ..engine.record import Login, Summary
-    from ..engine.result import Result
+    from ..engine.record import Summary
     from ..storage import TokenStorageProtocol
     from ..transports.cancelling import CancelToken
     from .auth.httpx import HttpxAuth
     from .auth.requests import RequestsAuth
     from .transport_maker import TransportName, Via
     from .words import Advice
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _tokens(login: Login) -> OAuthTokens:
-    if login.tokens is None:
-        msg = f"login {login.short_id} holds no tokens"
-        raise AuthRequired(msg, hint=Hint.sign_in(login))
-    return login.tokens
-
-
-def _signed_in(login: Login) -> SignedIn:
-    return SignedIn.of(login, _tokens(login))
-
-
-def _handing_out(
-    given: Callable[[Login], T],
-) -> Callable[
-    [Callable[Concatenate[OAuthService, P], T]],
-    Callable[Concatenate[OAuthService, P], Result[T]],
-]:
-    """As :func:`_answered`; of tokens that are kept elsewhere for now, ``given`` comes with a warning."""
-
-    def decorate(
-        method: Callable[Concatenate[OAuthService, P], T],
-    ) -> Callable[Concatenate[OAuthService, P], Result[T]]:
-        answered = _answered(method)
-
-        @wraps(method)
-        def answer(self: OAuthService, /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
-            result = answered(self, *args, **kwargs)
-            cause = None if isinstance(result, Success) else result.cause
-            if not isinstance(cause, TokensNotSaved) or cause.kept is None:
-                return result
-            cause.why = cause.kept_where
-            self.words.put_into(cause)
-            return Success(given(cause.login), Failure.of(cause))
-
-        return answer
-
-    return decorate
-
-
-def _answered(
-    method: Callable[Concatenate[OAuthService, P], T],
-) -> Callable[Concatenate[OAuthService, P], Result[T]]:
-    """``method`` with its errors as :class:`Failure` and its value as :class:`Success`."""
-
-    @wraps(method)
-    def answer(self: OAuthService, /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
-        try:
-            return Success(method(self, *args, **kwargs))
-        except StayfastError as error:
-            self.words.put_into(error)
-            return Failure.of(error)
-        except OSError as error:  # a limit of the process or system, such as open files
-            why = (error.strerror or type(error).__name__).lower()
-            return Failure.of(AuthFailed(f"the system refused what was needed: {why}"))
-
-    return answer
 
 
 class OAuthService:
@@ -226,7 +161,7 @@ class OAuthService:
 
     # --- the state of things ---------------------------------------------------------------------
 
-    @_answered
+    @answered
     def get_status(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> AuthStatus:
         """Whether there are tokens for ``service``, without asking the provider.
 
@@ -242,17 +177,17 @@ class OAuthService:
             return AuthStatus.NOT_AUTHENTICATED
         return status_of(login, usable=refresh.usable(login))
 
-    @_answered
+    @answered
     def get_tokens(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> OAuthTokens:
         """The tokens as they are stored, even expired ones.
 
         Failures: ``AUTH_REQUIRED``, ``STORAGE_…``.
         """
-        return _tokens(self.assembly.conductor.refresh.find(service, account))
+        return tokens_of(self.assembly.conductor.refresh.find(service, account))
 
     # --- signing in ------------------------------------------------------------------------------
 
-    @_handing_out(_signed_in)
+    @handing_out(signed_in)
     def authenticate(
         self,
         service: str,
@@ -297,7 +232,8 @@ class OAuthService:
         ``STORAGE_…``.
 
         Raises:
-            KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
+            KeyboardInterrupt: The user pressed Ctrl-C. Its note names the login, which
+                :meth:`resume` goes on with; its attribute ``login_id`` is the full id.
         """
         assembly = self.assembly
         config = assembly.config(
@@ -310,7 +246,7 @@ class OAuthService:
         )
         way = self._way(config, via)
         transport = self._user.maker(assembly, open_browser=open_browser).make(way)
-        return _signed_in(
+        return signed_in(
             until_cancelled(
                 transport,
                 assembly,
@@ -321,7 +257,7 @@ class OAuthService:
             )
         )
 
-    @_answered
+    @answered
     def begin(
         self,
         service: str,
@@ -378,7 +314,7 @@ class OAuthService:
             config, transport, account=account, timeout=timeout, replaces=replace
         )
 
-    @_handing_out(_signed_in)
+    @handing_out(signed_in)
     def complete(self, callback: str, *, login_id: str | None = None) -> SignedIn:
         """Finish the login that ``callback`` answers; the value says who signed in, too.
 
@@ -393,9 +329,9 @@ class OAuthService:
         ``STORAGE_…``.
         """
         full_id = None if login_id is None else self._full_id(login_id)
-        return _signed_in(self.assembly.conductor.answer(callback, login_id=full_id))
+        return signed_in(self.assembly.conductor.answer(callback, login_id=full_id))
 
-    @_handing_out(_signed_in)
+    @handing_out(signed_in)
     def resume(
         self,
         login_id: str,
@@ -425,7 +361,7 @@ class OAuthService:
         name: str = via or presented
         if before is not None and name == "auto":
             name = self._way(before.config, name)
-        return _signed_in(
+        return signed_in(
             until_cancelled(
                 maker.make(name),
                 self.assembly,
@@ -434,7 +370,7 @@ class OAuthService:
             )
         )
 
-    @_answered
+    @answered
     def cancel(self, login_id: str) -> bool:
         """Forget a login that has not been finished.
 
@@ -443,7 +379,7 @@ class OAuthService:
         self.assembly.conductor.cancel(self._full_id(login_id))
         return True
 
-    @_answered
+    @answered
     def logins(self) -> list[Summary]:
         """All logins, oldest first: those that wait for an answer, are signed in, or are over.
 
@@ -453,7 +389,7 @@ class OAuthService:
         """
         return self.assembly.conductor.summaries()
 
-    @_answered
+    @answered
     def find_login(self, beginning: str) -> Summary:
         """The login whose id begins with ``beginning``, as the person types who owns all of them.
 
@@ -465,7 +401,7 @@ class OAuthService:
 
     # --- staying signed in -----------------------------------------------------------------------
 
-    @_handing_out(_tokens)
+    @handing_out(tokens_of)
     def ensure_valid_token(
         self,
         service: str,
@@ -482,14 +418,14 @@ class OAuthService:
         refresh = self.assembly.conductor.refresh
         login = refresh.valid(service, account, buffer=buffer_seconds)
         access_token(login)
-        return _tokens(login)
+        return tokens_of(login)
 
-    @_handing_out(bearer_token)
+    @handing_out(bearer_token)
     def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> str:
         """The access token alone, refreshed if need be. Failures: as for ensure_valid_token."""
         return bearer_token(self.assembly.conductor.refresh.valid(service, account))
 
-    @_answered
+    @answered
     def request_headers(
         self,
         service: str,
@@ -506,7 +442,7 @@ class OAuthService:
         login = self.assembly.conductor.refresh.valid(service, account)
         return resource_headers(self.assembly.prover, login, method, url, nonce=nonce)
 
-    @_handing_out(_tokens)
+    @handing_out(tokens_of)
     def refresh_tokens(
         self,
         service: str,
@@ -527,7 +463,7 @@ class OAuthService:
         """
         token = rejected if rejected is None or isinstance(rejected, str) else rejected.access_token
         refresh = self.assembly.conductor.refresh
-        return _tokens(refresh.valid(service, account, force=True, rejected=token))
+        return tokens_of(refresh.valid(service, account, force=True, rejected=token))
 
     def auth(
         self, service: str, *, account: str = DEFAULT_ACCOUNT, hosts: str | Sequence[str] = ()
@@ -569,7 +505,7 @@ class OAuthService:
 
     # --- signing out -----------------------------------------------------------------------------
 
-    @_answered
+    @answered
     def logout(self, service: str, *, account: str = DEFAULT_ACCOUNT, revoke: bool = True) -> bool:
         """Revoke the tokens at the provider and erase them here.
 

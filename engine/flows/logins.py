@@ -70,7 +70,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from ..errors import (
@@ -83,7 +83,7 @@ from ..errors import (
     TransportUnavailable,
 )
 from ..hints import Hint
-from ..login_id import choose, is_full, no_login, normalise
+from ..login_id import choose, is_full, naming, no_login, normalise
 from ..oauth.callback import digest_of
 from ..oauth.pasted import parse_callback
 from ..ports import SearchableStorage, TransportWanted
@@ -127,7 +127,7 @@ class Started:
     """
 
     login: Login
-    address: str
+    address: str = field(repr=False)  # it has the secrets of this login: state and nonce
 
     @property
     def login_id(self) -> str:
@@ -206,7 +206,7 @@ class Conductor:
         login = self._begin.new_login(
             config, account=account, timeout=timeout, taken=taken, replaces=replaces
         )
-        with self._dependencies.storage.lease(login.id, wait=0) as lease:
+        with naming(login.id), self._dependencies.storage.lease(login.id, wait=0) as lease:
             login = self._begin.start(login, lease)
             return self._ask_and_wait(login, transport, lease, timeout)
 
@@ -496,7 +496,7 @@ class Conductor:
         found = storage.read(login_id)
         exchanging = found is not None and found.state is State.EXCHANGING
         wait = LEASE_WAIT if exchanging else _PATIENCE
-        with storage.lease(login_id, wait=wait) as lease:
+        with naming(login_id), storage.lease(login_id, wait=wait) as lease:
             login = storage.read(login_id)
             if login is None:
                 msg = f"there is no login {login_id[:4]}"

@@ -28,7 +28,10 @@ __all__ = ["commands", "typer_commands"]
 def commands(
     service: OAuthService, *, provider: str | None = None, name: str = "auth"
 ) -> click.Group:
-    """The commands ``login``, ``logout``, ``status``, ``whoami`` and ``token``, for click.
+    """The commands for click: ``login``, ``logout``, ``status``, ``whoami``, ``token``, and more.
+
+    Ctrl-C pauses a login, with status 130; ``resume`` goes on with it, ``cancel`` forgets it, and
+    ``list`` shows every one.
 
     Args:
         service: Whose logins they are about.

@@ -5,26 +5,37 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import AuthFailed, AuthRequired, StayfastError
 from ...engine.hints import Hint
+from ...engine.login_id import choose, interrupted_login
 from ...engine.oauth.callback import printable
 from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import ErrorCode, Failure, Success
+from ...engine.table import State
 from ..signed_in import status_of
 
 if TYPE_CHECKING:
     from ...engine.record import Summary
     from ...engine.result import Result
     from ..service import OAuthService
+    from ..signed_in import SignedIn
 
-COMMANDS: Final = frozenset({"login", "logout", "status", "token"})
+COMMANDS: Final = frozenset({"login", "logout", "status", "token", "resume", "cancel", "list"})
 """The actions of a hint that a command of this group does."""
+WAITING: Final = frozenset({"login", "resume"})
+"""Those that wait for the user, by a transport that ``--via`` names."""
+INTERRUPTED: Final = 130
+"""The exit status after Ctrl-C, as a shell has it."""
 
 HELP: Final = {
     "group": "Sign in and out.",
     "login": "Sign in.",
+    "resume": "Go on with a saved login; without LOGIN, with the only one that is open.",
+    "cancel": "Forget a saved login that is not finished; without LOGIN, the only one that is open.",
+    "list": "Show every login that is kept: its id, account and state.",
     "logout": "Sign out: revoke the tokens, and erase them here.",
     "status": "Show who is signed in.",
     "whoami": "Print who signed in.",
@@ -72,21 +83,70 @@ class Actions:
             open_browser: Whether to start a browser.
         """
         chosen: dict[str, Any] = {} if via is None else {"via": via}
-        result = self._service.authenticate(
-            provider,
-            account=account,
-            scopes=tuple(scopes) or None,
-            open_browser=open_browser,
-            **chosen,
-        )
+        try:
+            result = self._service.authenticate(
+                provider,
+                account=account,
+                scopes=tuple(scopes) or None,
+                open_browser=open_browser,
+                **chosen,
+            )
+        except KeyboardInterrupt as stop:
+            return self._paused(group, stop)
+        return self._signed_in(group, provider, account, result)
+
+    def resume(self, group: str, typed: str | None, *, via: str | None, open_browser: bool) -> int:
+        """Go on with a login that was begun, and say who signed in.
+
+        Args:
+            group: As for :meth:`login`.
+            typed: The beginning of its id; the only open one if not given.
+            via: Another transport than before.
+            open_browser: As for :meth:`login`.
+        """
+        chosen: dict[str, Any] = {} if via is None else {"via": via}
+        try:
+            login = self._chosen(typed)
+            result = self._service.resume(login.id, open_browser=open_browser, **chosen)
+        except StayfastError as error:
+            return self._failed(group, self._failure(error))
+        except KeyboardInterrupt as stop:
+            return self._paused(group, stop)
+        return self._signed_in(group, login.provider, login.account, result)
+
+    def cancel(self, group: str, typed: str | None) -> int:
+        """Forget a login that is not finished.
+
+        Args:
+            group: As for :meth:`login`.
+            typed: As for :meth:`resume`.
+        """
+        try:
+            login = self._chosen(typed)
+        except StayfastError as error:
+            return self._failed(group, self._failure(error))
+        result = self._service.cancel(login.id)
         if isinstance(result, Failure):
             return self._failed(group, result)
-        signed_in = result.value
-        who = f" as {signed_in.identity.label}" if signed_in.identity else ""
-        _say(f"Signed in to {provider}{who}")
-        if signed_in.account != account:
-            _say(f"Kept as the account {signed_in.account}: {account} is another person's")
-        return self._warned(group, result)
+        _say(f"Login {login.short_id} to {login.provider} is forgotten")
+        return 0
+
+    def list_logins(self, group: str) -> int:
+        """Show the logins that are open or signed in, one line each.
+
+        Args:
+            group: As for :meth:`login`.
+        """
+        result = self._service.logins()
+        if isinstance(result, Failure):
+            return self._failed(group, result)
+        kept = [one for one in result.value if self._ours(one) and one.state is not State.IDLE]
+        for one in kept:
+            who = one.identity.label if one.identity else one.account
+            print(printable(f"{one.short_id}  {one.provider}  {who}  {one.state.value}"))
+        if not kept:
+            _say("No logins are kept here")
+        return 0
 
     def logout(self, group: str, provider: str, account: str, *, revoke: bool) -> int:
         """Sign out; nobody being signed in is no error.
@@ -173,6 +233,47 @@ class Actions:
         print(result.value)
         return self._warned(group, result)
 
+    def _signed_in(self, group: str, provider: str, account: str, result: Result[SignedIn]) -> int:
+        """Say as whom, and which account keeps it if that is not ``account``."""
+        if isinstance(result, Failure):
+            return self._failed(group, result)
+        signed_in = result.value
+        who = f" as {signed_in.identity.label}" if signed_in.identity else ""
+        _say(f"Signed in to {provider}{who}")
+        if signed_in.account != account:
+            _say(f"Kept as the account {signed_in.account}: {account} is another person's")
+        return self._warned(group, result)
+
+    def _paused(self, group: str, stop: KeyboardInterrupt) -> int:
+        """Say what Ctrl-C left, and how to go on with it. The status is that of the signal."""
+        login_id = interrupted_login(stop)
+        login = None
+        with suppress(StayfastError, OSError):
+            login = self._service.assembly.storage.read(login_id) if login_id is not None else None
+        _say("")  # the terminal shows ^C in the line
+        if login is None:
+            _say("Interrupted before the login began")
+        elif login.pending:
+            _say(f"Paused. Login {login.short_id} to {login.provider} is saved.")
+            _say(f"hint: {self._advice(group, Hint('resume', login=login.short_id))}")
+        elif login.tokens is not None:
+            _say(f"Signed in to {login.provider}")
+        return INTERRUPTED
+
+    def _chosen(self, typed: str | None) -> Summary:
+        """The login that the user means.
+
+        Raises:
+            NotFound: None of this group is meant, or several are.
+        """
+        if typed is not None:
+            return self._service.assembly.chosen(typed)
+        logins = self._service.assembly.conductor.summaries()
+        return choose([one for one in logins if self._ours(one)], None)
+
+    def _ours(self, login: Summary) -> bool:
+        return self.provider in {None, login.provider}
+
     def _finished(self, provider: str | None) -> list[Summary]:
         assembly = self._service.assembly
         if provider is not None:
@@ -218,12 +319,15 @@ class Actions:
         """``hint`` as a command of this group, if one of them does it."""
         if not isinstance(hint, Hint) or hint.action not in COMMANDS:
             return hint
-        if hint.options and (hint.action, hint.options[0]) != ("login", "--via"):
+        options = hint.options
+        if options == ("PROVIDER",):  # any one
+            options = () if self.provider is not None else options
+        elif options and (hint.action not in WAITING or options[0] != "--via"):
             return hint
         if self.provider is not None and hint.provider not in {None, self.provider}:
             return hint
         named = hint.provider if self.provider is None else None
-        line = Hint(hint.action, named, *hint.options, account=hint.account)
+        line = Hint(hint.action, named, *options, account=hint.account, login=hint.login)
         return f"{group} {line.removeprefix(_OTHERS)}"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
@@ -13,14 +13,14 @@ from .actions import HELP, Actions
 if TYPE_CHECKING:
     from ..service import OAuthService
 
+Commands: TypeAlias = dict[str, tuple[Callable[..., None], list[click.Parameter]]]
+"""What each command does, and its parameters."""
+
 
 def group(service: OAuthService, provider: str | None, name: str) -> click.Group:
     """The group; see :func:`stayfast.commands`."""
     actions = Actions(service, provider)
     made = click.Group(name, help=HELP["group"])
-
-    def end(context: click.Context, status: int) -> None:
-        context.exit(status)
 
     def login(
         account: str, via: str | None, scopes: Sequence[str], *, no_browser: bool, provider: str
@@ -29,25 +29,26 @@ def group(service: OAuthService, provider: str | None, name: str) -> click.Group
         status = actions.login(
             _path(context), provider, account, via=via, scopes=scopes, open_browser=not no_browser
         )
-        end(context, status)
+        context.exit(status)
 
     def logout(account: str, *, keep: bool, provider: str) -> None:
         context = click.get_current_context()
-        end(context, actions.logout(_path(context), provider, account, revoke=not keep))
+        context.exit(actions.logout(_path(context), provider, account, revoke=not keep))
 
     def status(*, as_json: bool, provider: str | None) -> None:
         context = click.get_current_context()
-        end(context, actions.status(_path(context), provider, as_json=as_json))
+        context.exit(actions.status(_path(context), provider, as_json=as_json))
 
     def whoami(account: str, *, provider: str) -> None:
         context = click.get_current_context()
-        end(context, actions.whoami(_path(context), provider, account))
+        context.exit(actions.whoami(_path(context), provider, account))
 
     def token(account: str, *, provider: str) -> None:
         context = click.get_current_context()
-        end(context, actions.token(_path(context), provider, account))
+        context.exit(actions.token(_path(context), provider, account))
 
     account = click.Option(["--account"], default=DEFAULT_ACCOUNT, help=HELP["account"])
+    via, no_browser = _waiting()
     made.add_command(
         click.Command(
             "login",
@@ -56,26 +57,57 @@ def group(service: OAuthService, provider: str | None, name: str) -> click.Group
             params=[
                 _provider(provider),
                 account,
-                click.Option(["--via"], help=HELP["via"]),
+                via,
                 click.Option(["--scope", "scopes"], multiple=True, help=HELP["scope"]),
-                click.Option(["--no-browser"], is_flag=True, help=HELP["no_browser"]),
+                no_browser,
             ],
         )
     )
     keep = click.Option(["--keep"], is_flag=True, help=HELP["keep"])
     as_json = click.Option(["--json", "as_json"], is_flag=True, help=HELP["json"])
-    for called, params in (
-        (logout, [_provider(provider), account, keep]),
-        (status, [_provider(provider, required=False), as_json]),
-        (whoami, [_provider(provider), account]),
-        (token, [_provider(provider), account]),
-    ):
-        made.add_command(
-            click.Command(
-                called.__name__, callback=called, help=HELP[called.__name__], params=params
-            )
-        )
+    others: Commands = {
+        **_of_logins(actions),
+        "logout": (logout, [_provider(provider), account, keep]),
+        "status": (status, [_provider(provider, required=False), as_json]),
+        "whoami": (whoami, [_provider(provider), account]),
+        "token": (token, [_provider(provider), account]),
+    }
+    for command, (called, params) in others.items():
+        made.add_command(click.Command(command, callback=called, help=HELP[command], params=params))
     return made
+
+
+def _of_logins(actions: Actions) -> Commands:
+    """Commands that are about one login, whichever provider it is with, or about all."""
+
+    def resume(login_id: str | None, via: str | None, *, no_browser: bool) -> None:
+        context = click.get_current_context()
+        context.exit(
+            actions.resume(_path(context), login_id, via=via, open_browser=not no_browser),
+        )
+
+    def cancel(login_id: str | None) -> None:
+        context = click.get_current_context()
+        context.exit(actions.cancel(_path(context), login_id))
+
+    def list_logins() -> None:
+        context = click.get_current_context()
+        context.exit(actions.list_logins(_path(context)))
+
+    login_id = click.Argument(["login_id"], metavar="[LOGIN]", required=False)
+    return {
+        "resume": (resume, [login_id, *_waiting()]),
+        "cancel": (cancel, [login_id]),
+        "list": (list_logins, []),
+    }
+
+
+def _waiting() -> tuple[click.Option, click.Option]:
+    """The options of commands that wait for the user."""
+    return (
+        click.Option(["--via"], help=HELP["via"]),
+        click.Option(["--no-browser"], is_flag=True, help=HELP["no_browser"]),
+    )
 
 
 def _path(context: click.Context) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Provider = Annotated[str, typer.Argument()]
 AnyProvider = Annotated[str | None, typer.Argument()]
+LoginId = Annotated[str | None, typer.Argument(metavar="[LOGIN]")]
 Account = Annotated[str, typer.Option("--account", help=HELP["account"])]
 Via = Annotated[str | None, typer.Option("--via", help=HELP["via"])]
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help=HELP["scope"])]
@@ -30,7 +31,29 @@ def group(service: OAuthService, provider: str | None, name: str) -> typer.Typer
     for called in _alone(actions, provider) if provider is not None else _named(actions):
         command = called.__name__
         made.command(command, help=HELP[command])(called)
+    for command, called in _of_logins(actions).items():
+        made.command(command, help=HELP[command])(called)
     return made
+
+
+def _of_logins(actions: Actions) -> dict[str, Callable[..., None]]:
+    """Commands that are about one login, whichever provider it is with, or about all."""
+
+    def resume(
+        context: typer.Context,
+        login_id: LoginId = None,
+        via: Via = None,
+        no_browser: NoBrowser = False,  # noqa: FBT002  typer makes an option of it
+    ) -> None:
+        _end(actions.resume(_path(context), login_id, via=via, open_browser=not no_browser))
+
+    def cancel(context: typer.Context, login_id: LoginId = None) -> None:
+        _end(actions.cancel(_path(context), login_id))
+
+    def list_logins(context: typer.Context) -> None:
+        _end(actions.list_logins(_path(context)))
+
+    return {"resume": resume, "cancel": cancel, "list": list_logins}
 
 
 def _named(actions: Actions) -> list[Callable[..., None]]:

@@ -14,6 +14,7 @@ import typer
 import typer.testing
 from click.testing import CliRunner
 from stayfast import MemoryStorage, OAuthService, commands, typer_commands
+from stayfast.engine.ports import Notice
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.storage.migrating import import_tokens
@@ -174,3 +175,80 @@ def test_what_a_provider_calls_its_user_is_shown_without_controls(
 
     for line in ("auth whoami", "auth status"):
         assert "\x1b" not in acme(line).stdout
+
+
+class Impatient:
+    """A user who presses Ctrl-C as soon as there is something to do."""
+
+    def show(self, notice: Notice) -> None:
+        del notice
+        raise KeyboardInterrupt
+
+
+@pytest.fixture
+def paused(server: AuthorizationServer, browser: ScriptedBrowser) -> OAuthService:
+    """A service of a program whose user has pressed Ctrl-C during a login."""
+    catalogue = Catalogue(providers={"acme": server.config(service_name="acme")}, environ={})
+    assembly = Assembly(MemoryStorage(), catalogue)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        OAuthService(
+            assembly=assembly, conversation=Impatient(), browser=browser, app="acme"
+        ).authenticate("acme", open_browser=False)
+    (login,) = assembly.conductor.summaries()
+    assert type(stopped.value) is KeyboardInterrupt, "the class by which Python ends by the signal"
+    assert vars(stopped.value)["login_id"] == login.id
+    assert login.id in stopped.value.__notes__[0]
+    return OAuthService(assembly=assembly, conversation=browser, browser=browser, app="acme")
+
+
+@pytest.mark.parametrize("by", [by_click, by_typer])
+@pytest.mark.parametrize("provider", ["acme", None])
+def test_a_user_s_ctrl_c_is_no_loss(
+    server: AuthorizationServer, browser: ScriptedBrowser, by: Any, provider: str | None
+) -> None:
+    """Ctrl-C has status 130 and names the line that goes on; that line, as printed, signs the user in."""
+    catalogue = Catalogue(providers={"acme": server.config(service_name="acme")}, environ={})
+    assembly = Assembly(MemoryStorage(), catalogue)
+    stopped = by(
+        OAuthService(assembly=assembly, conversation=Impatient(), browser=browser), provider
+    )
+    acme = by(OAuthService(assembly=assembly, conversation=browser, browser=browser), provider)
+    named = "" if provider else " acme"
+
+    told = stopped(f"auth login{named} --no-browser")
+    (login,) = assembly.conductor.summaries()
+    assert (told.exit_code, told.stdout) == (130, "")
+    advice = told.stderr.splitlines()[-1].removeprefix("hint: ")
+    assert advice == f"acme auth resume {login.short_id}"
+    assert stopped(advice.removeprefix("acme ") + " --no-browser").exit_code == 130
+    assert login.short_id in acme("auth list").stdout
+    assert acme(advice.removeprefix("acme ")).exit_code == 0
+    assert acme("auth whoami" + named).stdout == "ada@demo.test\n"
+
+
+@pytest.mark.parametrize("by", [by_click, by_typer])
+def test_a_paused_login_is_forgotten(paused: OAuthService, by: Any) -> None:
+    """Cancel ends the only open login; afterwards there is none, and each command says so."""
+    acme = by(paused, "acme")
+
+    assert acme("auth cancel").exit_code == 0
+    assert acme("auth list").stdout == ""
+    for line in ("auth cancel", "auth resume"):
+        told = acme(line)
+        assert told.exit_code == 1
+        assert told.stderr.splitlines()[-1].startswith("hint: acme auth login")
+
+
+@pytest.mark.parametrize("line", ["auth resume ZZZZ", "auth cancel ZZZZ"])
+def test_a_login_that_nobody_knows(acme: Run, line: str) -> None:
+    """An id that is none is an error, whose hint is a command of the group."""
+    told = acme(line)
+
+    assert (told.exit_code, told.stderr.splitlines()[-1]) == (1, "hint: acme auth list")
+    assert acme("auth list").exit_code == 0
+
+
+def test_a_paused_login_is_resumed_by_its_attribute(paused: OAuthService) -> None:
+    """A program goes on with what Ctrl-C left."""
+    (login,) = paused.logins().value
+    assert paused.resume(login.id, open_browser=True).value.account == "default"
