@@ -8,6 +8,7 @@ shows a button instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -53,12 +54,25 @@ _SENTENCES: Final[Mapping[str, Callable[[Hint], str]]] = {
     "provider edit": _settings,
     "provider add": lambda _: "correct the settings of the provider",
     "provider list": lambda _: "use one of the providers that the program knows",
+    "login --help": lambda _: "correct the arguments of this call",
+    "help providers": lambda _: "correct the settings of the provider",
+    "help transports": lambda _: "use one of the transports auto, loopback, manual and device",
+    "help environment": lambda _: "correct the settings in the environment",
+    "help storage": lambda _: "look at the place where the logins are kept",
 }
 """By the action of a hint. An action that stands nowhere else is one of the installed command."""
+_ARGUMENT: Final = re.compile(r"--(via|account|issuer|scope|client-id|redirect-uri)[ =]([^\s,;)]+)")
+"""An option of the command in a note. A program gives the same as an argument of a call."""
+_EXTRA: Final = re.compile(r"in a clone of Stayfast: pip install '\.\[([\w-]+)\]'")
+_NEWER: Final = "in a newer clone of Stayfast: pip install ."
 
 
 class Words:
-    """Hints and messages in the words of one program."""
+    """Hints and messages in the words of one program.
+
+    Attributes:
+        commands: What the program's group of commands says, if it has one; after its own words.
+    """
 
     def __init__(
         self,
@@ -75,18 +89,20 @@ class Words:
             command_can: Whether the command can do what a hint says, in the same storage and with
                 the same providers. Then its line is right.
         """
+        self.commands: Advice | None = None
         self._program = program
         self._advice = advice
         self._command_can = command_can
 
     def hint(self, hint: Hint) -> Hint:
         """``hint`` as this program says it."""
-        own = self._advice(hint) if self._advice is not None else None
-        if own is not None:
-            return hint.worded(own)
+        for advice in (self._advice, self.commands):
+            own = advice(hint) if advice is not None else None
+            if own is not None:
+                return hint.worded(own)
         sentence = _SENTENCES.get(hint.action)
         if not hint.action:
-            return hint.worded(self._variables(hint))
+            return hint.worded(self._note(hint))
         if self._program == THE_COMMAND and self._command_can(hint):
             return hint
         if sentence is None:
@@ -105,6 +121,15 @@ class Words:
             error.args = (message, *error.args[1:])
         if error.why is not None:
             error.why = self._variables(error.why)
+
+    def _note(self, text: str) -> str:
+        """A note, which may name an option of ours or an install line, for a program's user."""
+        if self._program == THE_COMMAND:
+            return text
+        text = _ARGUMENT.sub(lambda found: f'{found[1].replace("-", "_")}="{found[2]}"', text)
+        text = _EXTRA.sub(rf"install {self._program} with the extra \1 of Stayfast", text)
+        text = text.replace(_NEWER, f"install a newer version of {self._program}")
+        return self._variables(text)
 
     def _variables(self, text: str) -> str:
         """``text``, which may name a variable of ours, with the name that the program's has."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 from ..errors import ConfigInvalid
 from ..hints import Hint
 from .provider import OAuthConfig
-from .settings_check import require_sendable
+from .settings_check import fault_of, require_sendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,6 +72,9 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "request_object": "request_object",
 }
 """The wishes that stand for a setting, and its name."""
+_NAMES: Final = {setting: name for name, setting in _SETTINGS.items()}
+_PARAMETERS_IN: Final = ("extra_auth_params", "extra_device_params")
+"""The settings that the wishes go into which are parameters of the request."""
 _PARAMETERS: Final = ("prompt", "login_hint", "max_age", "acr_values", "ui_locales")
 
 
@@ -91,7 +94,7 @@ def wishing(config: P, wishes: LoginWishes) -> P:
     }
     if parameters:
         # a login may change from a browser to a device code: both ask for the same
-        for kind in ("extra_auth_params", "extra_device_params"):
+        for kind in _PARAMETERS_IN:
             changed[kind] = {**getattr(config, kind), **parameters}
     resources, details = wishes.get("resources"), wishes.get("authorization_details")
     if resources is not None:
@@ -101,9 +104,38 @@ def wishing(config: P, wishes: LoginWishes) -> P:
         changed["authorization_details"] = details if isinstance(details, str) else _json(details)
     if not changed:
         return config
-    wished = replace(config, **changed)
-    require_sendable(wished)
+    wished = _changed(config, changed)
+    fault = fault_of(wished)
+    if fault is not None:
+        require_sendable(config)  # what was configured is not the fault of a wish
+        raise _unsendable(*fault, parameters)
     return wished
+
+
+def _changed(config: P, changed: Mapping[str, Any]) -> P:
+    """``config`` with ``changed`` settings, each of which comes from a wish.
+
+    Raises:
+        ConfigInvalid: A value can be none of its setting; the message names the wish.
+    """
+    try:
+        return replace(config, **changed)
+    except ConfigInvalid:
+        for setting, value in changed.items():
+            try:
+                replace(config, **{setting: value})
+            except ConfigInvalid:
+                raise _wrong(_NAMES.get(setting, setting)) from None
+        raise
+
+
+def _unsendable(setting: str, why: str, parameters: Mapping[str, str]) -> ConfigInvalid:
+    """The error that ``setting`` has a fault, in terms of the wish that it comes from."""
+    if setting in _PARAMETERS_IN:
+        meant = [name for name in parameters if name in why.split()]
+        setting = meant[0] if meant else " or ".join(parameters)
+        why = why.replace(f"has a {setting} that ", "")
+    return ConfigInvalid(f"{_NAMES.get(setting, setting)} {why}", hint=Hint("login --help"))
 
 
 def challenged(wishes: LoginWishes, challenge: AuthChallenge | None) -> LoginWishes:

@@ -49,9 +49,17 @@ def require_sendable(provider: OAuthProvider) -> None:
     Raises:
         ConfigInvalid: The message names the setting.
     """
+    fault = fault_of(provider)
+    if fault is not None:
+        setting, why = fault
+        raise ConfigInvalid(f"the provider setting {setting} {why}", hint=Hint("help providers"))
+
+
+def fault_of(provider: OAuthProvider) -> tuple[str, str] | None:
+    """The first setting that no request can be made with, and why; ``None`` if all are fine."""
     for name, text in _texts(provider):
         if any(unicodedata.category(c) in _CONTROLS or c in _TURNING for c in text):
-            raise _wrong(name, "has control characters")
+            return name, "has control characters"
     headers = provider.token_request_headers
     for kind in EXTRA_PARAMETERS:
         parameters: Mapping[str, str] = getattr(provider, kind)
@@ -63,7 +71,7 @@ def require_sendable(provider: OAuthProvider) -> None:
         )  # fmt: skip
         for sound, why in checks:
             if not sound:
-                raise _wrong(kind, why)
+                return kind, why
     details = provider.authorization_details
     for setting, fine, why in (
         ("scopes", all(map(_SCOPE.fullmatch, provider.scopes)), "has an empty scope, or one with characters that no scope may have"),
@@ -77,7 +85,8 @@ def require_sendable(provider: OAuthProvider) -> None:
         ("authorization_details", details is None or _are_details(details), "is not a JSON array of objects that have a type (RFC 9396 §2)"),
     ):  # fmt: skip
         if not fine:
-            raise _wrong(setting, why)
+            return setting, why
+    return None
 
 
 def resource_indicator(text: str) -> bool:
@@ -120,7 +129,3 @@ def _texts(provider: OAuthProvider) -> Iterator[tuple[str, str]]:
             for part in cast("list[object]", value):
                 if isinstance(part, str):
                     yield f.name, part
-
-
-def _wrong(setting: str, why: str) -> ConfigInvalid:
-    return ConfigInvalid(f"the provider setting {setting} {why}", hint=Hint("help providers"))

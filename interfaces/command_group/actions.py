@@ -317,15 +317,19 @@ class Actions:
 
     def _advice(self, group: str, hint: str) -> str:
         """``hint`` as a command of this group, if one of them does it."""
-        if not isinstance(hint, Hint) or hint.action not in COMMANDS:
-            return hint
+        return (self.line(group, hint) if isinstance(hint, Hint) else None) or hint
+
+    def line(self, group: str, hint: Hint) -> str | None:
+        """The command of this group that does what ``hint`` says; ``None`` if none does."""
+        if hint.action not in COMMANDS:
+            return None
         options = hint.options
         if options == ("PROVIDER",):  # any one
             options = () if self.provider is not None else options
         elif options and (hint.action not in WAITING or options[0] != "--via"):
-            return hint
+            return None
         if self.provider is not None and hint.provider not in {None, self.provider}:
-            return hint
+            return None
         named = hint.provider if self.provider is None else None
         line = Hint(hint.action, named, *options, account=hint.account, login=hint.login)
         return f"{group} {line.removeprefix(_OTHERS)}"

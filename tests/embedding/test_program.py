@@ -20,6 +20,7 @@ from stayfast import (
     OAuthService,
     Success,
 )
+from stayfast.interfaces.words import Words
 from stayfast.storage.program import ProgramEnviron
 from stayfast.transports.loopback.redirect import addresses_to_register
 
@@ -280,3 +281,55 @@ def test_a_provider_of_the_page_sends_the_address_that_the_page_has_registered(k
     )
     config = github.to_config("c")
     assert OAuthConfig.from_dict(config.to_dict()) == config
+
+
+OF_THE_COMMAND = ("stayfast", "--", "pip install", "provider setting")
+"""What stands in no sentence for the user of another program."""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda tool: tool.authenticate("acme", via="pigeon"),
+        lambda tool: tool.authenticate("acme", resources=["nonsense"]),
+        lambda tool: tool.authenticate("acme", par="sometimes"),
+        lambda tool: tool.authenticate("acme", client_auth="by-heart"),
+        lambda tool: tool.begin("acme", authorization_details="{"),
+        lambda tool: tool.begin("acme", max_age="soon"),
+        lambda tool: tool.begin("acme", prompt="none login"),
+        lambda tool: tool.begin("acme", login_hint="a\nb"),
+        lambda tool: tool.begin("acme", account=""),
+        lambda tool: tool.begin("acme", account="a" * 5000),
+        lambda tool: tool.begin("acme", via="loopback", redirect_uri="https://acme.test/cb"),
+        lambda tool: tool.begin("acme", via="device"),
+        lambda tool: tool.begin("acme", via="help"),
+        lambda tool: tool.begin("nobody"),
+        lambda tool: tool.resume("0" * 26),
+        lambda tool: tool.complete("https://acme.test/cb?code=x&state=y"),
+    ],
+)
+def test_a_wrong_argument_is_corrected_in_the_words_of_a_program(
+    surroundings: dict[str, str], call: Any
+) -> None:
+    """Neither the error nor the hint names a line, an option or a setting of the command."""
+    refused = call(tool(surroundings, storage=MemoryStorage()))
+
+    assert isinstance(refused, Failure)
+    assert refused.hint
+    for word in OF_THE_COMMAND:
+        assert word not in f"{refused.error}\n{refused.hint}"
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "in a clone of Stayfast: pip install '.[gh]'",
+        "in a newer clone of Stayfast: pip install .",
+        "choose with --via loopback or --via manual",
+        "--issuer https://acme.test/",
+    ],
+)
+def test_a_note_names_no_option_of_the_command(note: str) -> None:
+    """An option becomes an argument, and an install line what is to be installed; the command's stay."""
+    assert not any(word in str(Words("tool").hint(Hint.note(note))) for word in OF_THE_COMMAND)
+    assert Words("stayfast").hint(Hint.note(note)) == note
