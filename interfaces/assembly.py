@@ -22,10 +22,11 @@ from ..engine.hints import Hint
 from ..engine.login_id import choose
 from ..engine.machine import at_work
 from ..engine.oauth.client_authentication import certificate_of, require_authentication
-from ..engine.oauth.login_wishes import LoginWishes, wishing
+from ..engine.oauth.login_wishes import LoginWishes, challenged, wishing
 from ..engine.oauth.metadata import apply_metadata, discover
 from ..engine.oauth.request_proofs import Prover
 from ..engine.oauth.resource_discovery import step_up
+from ..engine.record import DEFAULT_ACCOUNT
 from ..storage import TokenStorageAdapter, open_storage
 from ..storage.capabilities import capabilities_of
 from ..storage.host import CLOCK, SystemClock, SystemRandomness, origin
@@ -41,7 +42,7 @@ from .client_files import key_of, require_certificate
 from .clients import DOCUMENT_VARIABLE, Clients
 from .couriers import EventForwarder, choose_courier
 from .http import RequestsHttp
-from .resource_logins import ResourceLogins, is_address
+from .resource_logins import ResourceLogins, is_address, read_challenge
 
 if TYPE_CHECKING:
     from ..engine.flows.job import Courier
@@ -220,6 +221,8 @@ class Assembly:
         scopes: Sequence[str] | None = None,
         via: str = "auto",
         redirect_uri: str | None = None,
+        challenge: str | None = None,
+        account: str = DEFAULT_ACCOUNT,
         **wishes: Unpack[LoginWishes],
     ) -> OAuthConfig:
         """The provider of that name with its client, endpoints discovered where they are missing.
@@ -232,6 +235,8 @@ class Assembly:
             scopes: Instead of the configured ones; one text is split at its blanks.
             via: The transport to use; it decides which endpoints are needed.
             redirect_uri: Instead of the configured one.
+            challenge: The ``WWW-Authenticate`` header that the login is to answer.
+            account: Whose login goes on by that.
             wishes: What this login asks for (:class:`~.engine.oauth.login_wishes.LoginWishes`).
 
         Raises:
@@ -242,9 +247,15 @@ class Assembly:
         """
         if isinstance(scopes, str):
             scopes = scopes.split()
+        refused = read_challenge(challenge)
+        wishes = challenged(wishes, refused)
+        if refused is not None and scopes is None and not is_address(provider):
+            scopes = self.stepped_up(provider, account, refused)
         if is_address(provider):
             config = self.resource_logins.config(
                 provider,
+                challenge=refused,
+                account=account,
                 client_id=client_id,
                 client_secret=client_secret,
                 scopes=scopes,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ..engine.errors import AuthRequired, ConfigMissing, Damaged, ProviderError
+from ..engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, Damaged, ProviderError
 from ..engine.hints import Hint
 from ..engine.oauth.metadata import apply_metadata
 from ..engine.oauth.protected_resource import canonical_resource
@@ -26,6 +26,7 @@ from ..engine.oauth.resource_discovery import (
     server_of,
     step_up,
 )
+from ..engine.oauth.www_authenticate import challenge_for_token
 from ..engine.record import DEFAULT_ACCOUNT
 from ..transports.loopback.redirect import addresses_to_register
 from .clients import Clients
@@ -42,6 +43,25 @@ _SCHEMES: Final = ("https://", "http://")
 def is_address(name: str) -> bool:
     """Whether ``name`` is an address rather than the name of a provider."""
     return name.lower().startswith(_SCHEMES)
+
+
+def read_challenge(header: str | None) -> AuthChallenge | None:
+    """The challenge in the value of a ``WWW-Authenticate`` header, or in the whole line.
+
+    Raises:
+        ConfigInvalid: It has no Bearer challenge.
+    """
+    if header is None:
+        return None
+    name, colon, value = header.partition(":")
+    whole = colon and name.strip().lower() == "www-authenticate"
+    found = challenge_for_token(value if whole else header)
+    if found is None:
+        raise ConfigInvalid(
+            "that is no header with a Bearer challenge (RFC 6750)",
+            hint=Hint.note("pass the value of WWW-Authenticate as the server sent it"),
+        )
+    return found
 
 
 def _silent(line: str) -> None:

@@ -201,12 +201,14 @@ class OAuthService:
         timeout: float = DEFAULT_TIMEOUT,
         replace: bool = False,
         cancel: CancelToken | None = None,
+        challenge: str | None = None,
         **wishes: Unpack[LoginWishes],
     ) -> SignedIn:
         """A whole login, waiting for the user.
 
         Args:
-            service: The provider's name.
+            service: The provider's name; or the address of a protected resource, such as an MCP
+                server, whose authorization server is found and where a client is registered if need be.
             client_id: The client; else from ``<SERVICE>_CLIENT_ID`` or the configuration.
             client_secret: Likewise, for confidential clients.
             scopes: Instead of the configured ones.
@@ -222,6 +224,9 @@ class OAuthService:
                 kept under an account of its own.
             cancel: Ends the wait, and the login, as soon as another thread sets it: a
                 :class:`threading.Event`. An answer that has come is still exchanged.
+            challenge: The ``WWW-Authenticate`` header with which an API refused the present token:
+                the login asks for the scopes of before and for what the header asks (RFC 6750 §3.1,
+                RFC 9470 §4).
             wishes: What this login asks for besides (:class:`LoginWishes`): ``resources``,
                 ``authorization_details``, ``prompt``, ``login_hint``, ``max_age``, ``acr_values``,
                 ``ui_locales``. They are saved with the login.
@@ -242,6 +247,8 @@ class OAuthService:
             client_secret=client_secret,
             scopes=scopes,
             via=via,
+            challenge=challenge,
+            account=account,
             **wishes,
         )
         way = self._way(config, via)
@@ -270,6 +277,7 @@ class OAuthService:
         redirect_uri: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         replace: bool = False,
+        challenge: str | None = None,
         **wishes: Unpack[LoginWishes],
     ) -> Started:
         """The first half of a login, for a program that shows the address to its user itself.
@@ -294,6 +302,7 @@ class OAuthService:
             redirect_uri: Where the browser is to come back to: a web backend's own address.
             timeout: Seconds until the login ends by itself.
             replace: As for :meth:`authenticate`.
+            challenge: As for :meth:`authenticate`.
             wishes: As for :meth:`authenticate`.
 
         Failures: as for :meth:`authenticate`.
@@ -306,6 +315,8 @@ class OAuthService:
             scopes=scopes,
             via=via,
             redirect_uri=redirect_uri,
+            challenge=challenge,
+            account=account,
             **wishes,
         )
         transport = self._user.silent(assembly).make(via)

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from .authorization_server import AuthorizationServer
+    from .server_state import IssuedToken
 
 PATH: Final = "/team/mcp"
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
@@ -55,6 +56,7 @@ class ResourceServer:
         pages: What it publishes, by path.
         scopes: The scopes that a token needs.
         challenge: The header of a refusal; ``None`` for the usual one.
+        stronger: The header that answers also a token with every scope; ``None`` for none.
         counts: How often each path was asked, and ``accepted``, ``refused`` and ``stepped_up``.
     """
 
@@ -111,12 +113,8 @@ class ResourceServer:
         page = self.pages.get(path)
         if page is not None or path != urlsplit(self.address).path:
             return page or Page(status=404)
-        kind, _, token = authorization.partition(" ")
-        state = self.server.state
-        with state.lock:
-            issued = state.by_access_token(token)
-            valid = kind.lower() == "bearer" and issued is not None and state.valid(issued)
-        if not valid or issued is None:
+        issued = self._issued(authorization)
+        if issued is None:
             self.counts["refused"] += 1
             place = f'resource_metadata="{self.origin}{WELL_KNOWN}{PATH}"'
             usual = f'Bearer {place}, scope="{" ".join(self.scopes)}"'
@@ -128,6 +126,16 @@ class ResourceServer:
             return _refused(403 if self.stronger is None else 401, self.stronger or wanted)
         self.counts["accepted"] += 1
         return Page(members={"jsonrpc": "2.0", "id": 1, "result": {}})
+
+    def _issued(self, authorization: str) -> IssuedToken | None:
+        """The response whose access token is in that header, if the token is valid."""
+        kind, _, token = authorization.partition(" ")
+        if kind.lower() != "bearer":
+            return None
+        state = self.server.state
+        with state.lock:
+            issued = state.by_access_token(token)
+            return issued if issued is not None and state.valid(issued) else None
 
 
 def _refused(status: int, challenge: str) -> Page:

@@ -71,10 +71,13 @@ http.listen(0, "127.0.0.1", () => {
         defaultResource: () => undefined,
         useGrantedResource: () => false,
         getResourceServerInfo: (ctx, resource) => {
-          if (!resource.startsWith("https://api.wire.test/")) throw new errors.InvalidTarget();
+          const here = /^http:\/\/127\.0\.0\.1:\d+\//.test(resource);
+          if (!here && !resource.startsWith("https://api.wire.test/")) throw new errors.InvalidTarget();
           return { scope: "read", accessTokenFormat: "jwt" };
         },
       },
+      registration: { enabled: true },
+      registrationManagement: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       requestObjects: { request: true },
       jwtResponseModes: { enabled: true },

@@ -13,7 +13,6 @@ from click.shell_completion import CompletionItem
 
 from ....engine.errors import (
     AuthRequired,
-    ConfigInvalid,
     Damaged,
     LoginPending,
     StayfastError,
@@ -23,7 +22,6 @@ from ....engine.hints import Hint
 from ....engine.oauth.login_wishes import challenged
 from ....engine.oauth.provider import same_client, same_resources
 from ....engine.oauth.tokens import OAuthTokens
-from ....engine.oauth.www_authenticate import challenge_for_token
 from ....engine.record import TokensNotSaved, require_account_name
 from ....engine.table import State
 from ....transports.browser import SystemBrowser
@@ -32,7 +30,7 @@ from ....transports.plugins import ALIASES, BUILT_IN, installed
 from ....transports.terminal.answers import at_terminal, piped_answer
 from ...couriers.signals import signals_as_interrupts
 from ...importers.importing import import_into
-from ...resource_logins import is_address
+from ...resource_logins import is_address, read_challenge
 from ...transport_maker import RESOLVED, SilentConversation, TransportMaker
 from ..accounts import account_to_sign_in, offered_provider, option
 from ..app import App, takes_app
@@ -480,18 +478,10 @@ def _challenge(header: str | None) -> AuthChallenge | None:
     Raises:
         ConfigInvalid: It has no Bearer challenge.
     """
-    if header is None:
-        return None
     if header == "-":
         text = piped_answer().read(0)
         header = text.reveal() if text is not None else ""
-    found = challenge_for_token(header.partition("WWW-Authenticate:")[2] or header)
-    if found is None:
-        raise ConfigInvalid(
-            "that is no header with a Bearer challenge (RFC 6750)",
-            hint=Hint.note("pass the value of WWW-Authenticate as the server sent it"),
-        )
-    return found
+    return read_challenge(header)
 
 
 def _already(app: App, config: OAuthConfig, account: str) -> bool:

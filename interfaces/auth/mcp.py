@@ -1,0 +1,315 @@
+"""For programs that use the ``mcp`` package: an auth object, and a storage for the package's own.
+
+:class:`McpAuth` is the simpler way: it attaches the token of a login to each request, refreshes it,
+and answers a challenge for more by another sign-in. Agents that share a storage share one refresh.
+
+:class:`McpTokenStorage` is for programs that keep the ``OAuthClientProvider`` of the package. Its
+tokens and its client registration get their place in the sealed storage. The provider is given no
+refresh token: a token is refreshed here, once for all, before it is handed out.
+"""
+
+# The package is optional, and its HTTP library is one of two
+# pyright: basic, reportMissingImports=false
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import anyio.to_thread
+from mcp.client.auth import OAuthClientProvider
+from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
+
+from ...engine.errors import AuthFailed, AuthRequired, StayfastError
+from ...engine.hints import Hint
+from ...engine.oauth.protected_resource import canonical_resource
+from ...engine.oauth.tokens import OAuthTokens
+from ...engine.oauth.www_authenticate import challenge_for_token
+from ...engine.record import DEFAULT_ACCOUNT
+from ...engine.result import Failure
+from ...storage.capabilities import capabilities_of
+from ...storage.migrating import import_tokens
+from .bearer import Bearer, Origin, header, token_in
+
+if TYPE_CHECKING:
+    from ...engine.oauth.www_authenticate import AuthChallenge
+    from ...engine.result import Result
+    from ..assembly import Assembly
+    from .bearer import TokenSource
+
+T = TypeVar("T")
+
+MOST_SIGN_INS: Final = 2
+"""How often in a row one resource can make its user sign in again; then it is refused for good."""
+_STRONGER: Final = frozenset({"insufficient_scope", "insufficient_user_authentication"})
+
+# The package brings its HTTP library, whose auth objects are of that library's own base class
+# (httpx or its successor): the package's own auth object says which.
+_Auth: Any = OAuthClientProvider.__mro__[-2]
+
+
+class SignIn(Protocol):
+    """How a program signs its user in again; the default is a browser."""
+
+    def __call__(self, address: str, challenge: str | None, account: str, /) -> Result[Any]:
+        """Sign in to ``address``, so that it answers ``challenge``."""
+        ...
+
+
+class Keeper(Protocol):
+    """What the token storage needs of :class:`stayfast.OAuthService`."""
+
+    @property
+    def assembly(self) -> Assembly:
+        """Its parts."""
+        ...
+
+    def ensure_valid_token(self, service: str, *, account: str = ...) -> Result[OAuthTokens]:
+        """Tokens that are good now."""
+        ...
+
+
+class McpAuth(_Auth):  # type: ignore[misc]  # the base class is the library's, found at run time
+    """An auth object for the HTTP clients of the ``mcp`` package.
+
+    ::
+
+        auth = McpAuth(OAuthService(), "https://mcp.example.com/mcp")
+        async with streamable_http_client(url, http_client=create_mcp_http_client(auth=auth)): ...
+
+    A request raises a :class:`stayfast.StayfastError` if there is no token for it.
+    """
+
+    def __init__(
+        self,
+        service: TokenSource,
+        address: str,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        sign_in: SignIn | None = None,
+    ) -> None:
+        """Attach the tokens of one login.
+
+        Args:
+            service: Hands out tokens: an :class:`stayfast.OAuthService`.
+            address: The address of the MCP server; no other origin gets the token.
+            account: Which of several accounts.
+            sign_in: Called where nobody is signed in, or where the server asks for more scopes or
+                another way of signing in: with the address, the challenge (``None`` for the first
+                sign-in) and the account. It answers as :meth:`stayfast.OAuthService.authenticate`
+                does, which takes all three. Without it such a request raises ``AuthRequired``.
+
+        Raises:
+            ConfigInvalid: ``address`` is no ``https`` address.
+        """
+        self._address = canonical_resource(address)
+        self._bearer = Bearer.for_hosts(service, self._address, account, ())
+        self._origin = Origin.of(self._address)
+        self._sign_in = sign_in
+        self._signed_in = 0
+
+    def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        """See the base class."""
+        flow = self._flow(request)
+        call = next(flow)
+        while True:
+            try:
+                call = flow.send((yield call) if not callable(call) else call())
+            except StopIteration:
+                return
+
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        """See the base class; what waits does so in a thread, and the event loop is free."""
+        flow = self._flow(request)
+        call = next(flow)
+        while True:
+            try:
+                if callable(call):
+                    call = flow.send(await anyio.to_thread.run_sync(call, abandon_on_cancel=True))
+                else:
+                    call = flow.send((yield call))
+            except StopIteration:
+                return
+
+    def _flow(self, request: Any) -> Generator[Any, Any, None]:
+        """What happens to one request: calls that wait, and requests that are sent, in their order."""
+        if Origin.of(str(request.url)) != self._origin:
+            yield request  # a redirect, or another server: our token is not for it
+            return
+        token: str = yield partial(self._token)
+        response = yield _with(request, token)
+        if _refused(response, token):
+            fresh: str | None = yield partial(self._bearer.another, token, self._origin)
+            if fresh is not None:
+                token = fresh
+                response = yield _with(response.request, fresh)
+                if _refused(response, fresh):
+                    self._bearer.refused_again(fresh, self._origin)
+        while (challenge := _stronger(response)) is not None:
+            token = yield partial(self._step_up, challenge)
+            response = yield _with(response.request, token)
+        if response.status_code < 400:
+            self._signed_in = 0
+
+    def _token(self) -> str:
+        try:
+            return self._bearer.token(self._origin) or ""
+        except AuthRequired:
+            if self._sign_in is None:
+                raise
+        return self._after(None)
+
+    def _step_up(self, challenge: str) -> str:
+        return self._after(challenge)
+
+    def _after(self, challenge: str | None) -> str:
+        """The token after another sign-in.
+
+        Raises:
+            AuthRequired: Nobody may be asked; or the resource asked too often in a row.
+            StayfastError: The sign-in failed.
+        """
+        account = self._bearer.account
+        if self._sign_in is None or self._signed_in >= MOST_SIGN_INS:
+            often = "asks for another sign-in again and again" if self._sign_in else "asks for more"
+            more = () if challenge is None else ("--challenge", challenge)
+            raise AuthRequired(
+                f"{self._address} {often} than the present login has",
+                hint=Hint("mcp auth", self._address, *more, account=account),
+            )
+        self._signed_in += 1
+        done = self._sign_in(self._address, challenge, account)
+        if isinstance(done, Failure):
+            error: StayfastError = done.cause or AuthFailed(done.error, hint=done.hint)
+            raise error
+        return self._bearer.token(self._origin) or ""
+
+
+def _with(request: Any, token: str) -> Any:
+    request.headers["Authorization"] = header(token)
+    return request
+
+
+def _refused(response: Any, token: str) -> bool:
+    """Whether ``response`` refuses ``token`` as such, and does not ask for a stronger one."""
+    carried = token_in(response.request.headers.get("Authorization"))
+    return response.status_code == 401 and carried == token and _stronger(response) is None
+
+
+def _stronger(response: Any) -> str | None:
+    """The challenge with which ``response`` asks for more scopes, or another way of signing in."""
+    if response.status_code not in {400, 401, 403}:
+        return None
+    text = str(response.headers.get("WWW-Authenticate", ""))
+    found: AuthChallenge | None = challenge_for_token(text)
+    return text if found is not None and found.error in _STRONGER else None
+
+
+class McpTokenStorage:
+    """The ``TokenStorage`` of the ``mcp`` package over ours, for one server.
+
+    Attributes:
+        address: The address of the MCP server.
+    """
+
+    def __init__(self, service: Keeper, address: str, account: str = DEFAULT_ACCOUNT) -> None:
+        """Keep what belongs to the server at ``address``.
+
+        Raises:
+            ConfigInvalid: It is no ``https`` address.
+        """
+        self.address = canonical_resource(address)
+        self._service = service
+        self._account = account
+
+    async def get_tokens(self) -> OAuthToken | None:
+        """The token as it is good now, refreshed if need be; ``None`` if nobody is signed in."""
+        return await _in_thread(self._tokens)
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        """Keep tokens that the package has obtained; they become the login of the account.
+
+        Raises:
+            StayfastError: They could not be kept.
+        """
+        await _in_thread(partial(self._keep, tokens))
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        """The client that the package has registered, or that our own login uses."""
+        return await _in_thread(self._client)
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        """Keep the client that the package has registered, sealed.
+
+        Raises:
+            StorageError: It could not be kept.
+        """
+        text = client_info.model_dump_json(exclude_none=True).encode()
+        await _in_thread(partial(self._put_client, text))
+
+    def _tokens(self) -> OAuthToken | None:
+        given = self._service.ensure_valid_token(self.address, account=self._account)
+        if isinstance(given, Failure):
+            if isinstance(given.cause, AuthRequired) or given.code == "AUTH_REQUIRED":
+                return None
+            raise given.cause or AuthFailed(given.error, hint=given.hint)
+        tokens = given.value
+        left = None if tokens.expires_at is None else max(int(tokens.expires_at - time.time()), 0)
+        return OAuthToken(
+            access_token=tokens.access_token,
+            expires_in=left,
+            scope=" ".join(tokens.scopes) or None,
+        )
+
+    def _keep(self, tokens: OAuthToken) -> None:
+        assembly, client = self._service.assembly, self._client()
+        config = assembly.resource_logins.config(
+            self.address,
+            client_id=client.client_id if client else None,
+            client_secret=client.client_secret if client else None,
+            scopes=(tokens.scope or "").split(),
+            resource_only=True,
+        )
+        given = OAuthTokens(
+            access_token=tokens.access_token,
+            token_type=tokens.token_type,
+            refresh_token=tokens.refresh_token,
+            expires_in=tokens.expires_in,
+            scope=tokens.scope,
+        )
+        import_tokens(assembly.storage, config, given, self._account)
+
+    def _client(self) -> OAuthClientInformationFull | None:
+        assembly = self._service.assembly
+        entries = capabilities_of(assembly.storage).entries
+        kept = entries.entry(self._entry) if entries else None
+        if kept is not None:
+            return OAuthClientInformationFull.model_validate(json.loads(kept))
+        login = assembly.resource_logins.login(self.address, self._account)
+        if login is None:
+            return None
+        bound = {"issuer": login.config.issuer}  # from version 2 of the package on
+        known = OAuthClientInformationFull.model_fields
+        members: dict[str, Any] = {
+            **{name: value for name, value in bound.items() if name in known},
+            "client_id": login.config.client_id,
+            "client_secret": login.config.client_secret,
+            "redirect_uris": [login.config.redirect_uri],
+        }
+        return OAuthClientInformationFull.model_validate(members)
+
+    def _put_client(self, text: bytes) -> None:
+        entries = capabilities_of(self._service.assembly.storage).entries
+        if entries is not None:
+            entries.put_entry(self._entry, text)
+
+    @property
+    def _entry(self) -> str:
+        return f"mcp-client {self.address}"
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    return await anyio.to_thread.run_sync(call)
