@@ -23,7 +23,7 @@ from ..engine.login_id import choose
 from ..engine.machine import at_work
 from ..engine.oauth.client_authentication import certificate_of, require_authentication
 from ..engine.oauth.login_wishes import LoginWishes, challenged, wishing
-from ..engine.oauth.metadata import apply_metadata, discover
+from ..engine.oauth.metadata import apply_metadata
 from ..engine.oauth.request_proofs import Prover
 from ..engine.oauth.resource_discovery import step_up
 from ..engine.record import DEFAULT_ACCOUNT
@@ -42,6 +42,7 @@ from .client_files import key_of, require_certificate
 from .clients import DOCUMENT_VARIABLE, Clients
 from .couriers import EventForwarder, choose_courier
 from .http import RequestsHttp
+from .kept_metadata import KeptMetadata
 from .resource_logins import ResourceLogins, is_address, read_challenge
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Assembly:
         catalogue: The providers known here.
         http: Sends requests to them.
         clock: The clock of every part.
+        metadata: What servers publish, kept.
         environ: The environment, as the program sees it.
         conductor: Moves logins through the table.
         sinks: Where the audit log goes.
@@ -120,7 +122,8 @@ class Assembly:
         self.catalogue = catalogue
         self.http: Http = http or RequestsHttp()
         self.clock: Clock = clock or SystemClock()
-        forwarder = EventForwarder(observers)
+        self.metadata = KeptMetadata(capabilities_of(storage).entries, self.http, self.clock)
+        forwarder = EventForwarder([*observers, self.metadata])
         if courier is None:
             courier = choose_courier(
                 storage,
@@ -278,6 +281,7 @@ class Assembly:
         return ResourceLogins(
             Clients(self.storage, self.catalogue, self.http, self.clock),
             self.http,
+            self.metadata,
             find=self.conductor.refresh.find,
             discovered=lambda config, via: self.discovered(config, via=via),
             document=self.environ.get(DOCUMENT_VARIABLE, "").strip() or None,
@@ -318,7 +322,7 @@ class Assembly:
         asked = config.device_url if via == "device" else config.auth_url
         pushed = config.par != "required" or config.par_url or via == "device"
         if config.issuer and not (config.token_url and asked and pushed):
-            config = apply_metadata(config, discover(self.http, config.issuer))
+            config = apply_metadata(config, self.metadata.discover(config.issuer))
         if not config.token_url:
             raise ConfigMissing(
                 f"the token endpoint of {config.title} is not known",

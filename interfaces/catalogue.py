@@ -149,6 +149,20 @@ class Catalogue:
         """
         return self._merged(name, self._tables())
 
+    def origins(self, name: str) -> dict[str, str]:
+        """Where each setting of a provider comes from, but for those that have their default.
+
+        Raises:
+            NotFound: There is no such provider.
+            ConfigInvalid: The user's file cannot be read, or a setting in it is not valid.
+        """
+        table, made = self._tables().get(name, {}), self.provider(name).to_config("").to_dict()
+        return {
+            member: "your file" if member in table else "as shipped"
+            for member in made
+            if member not in {"service_name", "client_id"}
+        }
+
     def lookup(
         self, name: str, *, client_id: str | None = None, client_secret: str | None = None
     ) -> OAuthConfig:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..engine.oauth.www_authenticate import AuthChallenge
     from ..engine.ports import Http
     from ..engine.record import Login
+    from .kept_metadata import KeptMetadata
 
 _SCHEMES: Final = ("https://", "http://")
 
@@ -75,6 +76,7 @@ class ResourceLogins:
         self,
         clients: Clients,
         http: Http,
+        metadata: KeptMetadata,
         *,
         find: Callable[[str, str], Login],
         discovered: Callable[[OAuthConfig, str], OAuthConfig],
@@ -84,13 +86,15 @@ class ResourceLogins:
 
         Args:
             clients: Chooses the client of a login.
-            http: Asks resources and servers.
+            http: Asks resources.
+            metadata: Asks servers.
             find: The finished login of a name and an account.
             discovered: Completes a configuration by what its issuer publishes.
             document: The address of the user's client-ID metadata document.
         """
         self.clients: Final = clients
         self._http = http
+        self._metadata = metadata
         self._find = find
         self._discovered = discovered
         self._document = document
@@ -149,7 +153,9 @@ class ResourceLogins:
         before = self.login(found.address, account)
         chosen = choose_issuer(found, issuer, self._known(found, before))
         _tell(say, warn, found, chosen)
-        metadata = server_of(self._http, found, chosen)
+        metadata = server_of(
+            lambda one: self._metadata.discover(one, inserted_first=True), found, chosen
+        )
         if challenge is not None and before is not None and before.config.issuer == metadata.issuer:
             granted = before.tokens.scopes if before.tokens else ()
             more: Sequence[str] = step_up(before.config.scopes, challenge, granted)

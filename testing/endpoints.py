@@ -101,7 +101,9 @@ class Endpoints:
         request = Request(method, path, members, headers)
         name = path.strip("/")
         if name in {".well-known/openid-configuration", ".well-known/oauth-authorization-server"}:
-            return Reply(200, self._metadata())
+            lifetime = self.server.settings.metadata_lifetime
+            kept = "no-store" if lifetime is None else f"max-age={lifetime}"
+            return Reply(200, self._metadata(), {"Cache-Control": kept})
         if name == "jwks":
             return Reply(200, self.server.published_keys())
         if name == "authorize":

@@ -221,6 +221,8 @@ class Settings:
         documents: ``client_id_metadata_document_supported``. A document is not fetched: its client
             is one of the server's.
         scopes: ``scopes_supported`` of the metadata.
+        metadata_lifetime: Seconds that the metadata may be kept (``Cache-Control``); ``None`` for
+            not at all, so that a test may change them.
         auth_methods: ``token_endpoint_auth_methods_supported`` of the metadata.
         assertion_algorithms: ``token_endpoint_auth_signing_alg_values_supported``.
         dpop: ``off``, ``offered``, or ``required``: whether tokens are bound to a key (RFC 9449).
@@ -238,6 +240,7 @@ class Settings:
     registration: bool = False
     documents: bool = False
     scopes: tuple[str, ...] = ()
+    metadata_lifetime: int | None = None
     auth_methods: tuple[str, ...] = (
         *("none", "client_secret_basic", "client_secret_post"),
         *("client_secret_jwt", "private_key_jwt"),

@@ -7,14 +7,14 @@ POST without a secret; nothing is followed elsewhere, and nothing is kept here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigInvalid, NetworkError, ProviderError
 from ..hints import Hint
 from ..ports import HttpRequest
-from .metadata import ENDPOINTS, discover
+from .metadata import ENDPOINTS
 from .protected_resource import (
     canonical_resource,
     first_request,
@@ -163,8 +163,15 @@ def choose_issuer(
     return next((one for one in known if one in found.issuers), found.issuers[0])
 
 
-def server_of(http: Http, found: FoundResource, issuer: str) -> ServerMetadata:
+def server_of(
+    ask: Callable[[str], ServerMetadata], found: FoundResource, issuer: str
+) -> ServerMetadata:
     """The metadata of ``issuer``, which issues tokens for the resource ``found``.
+
+    Args:
+        ask: Gives the metadata of an issuer, as :func:`.metadata.discover` does.
+        found: The resource.
+        issuer: One of its servers.
 
     Raises:
         ProviderError: It publishes none, or does not promise PKCE with S256, which MCP wants; or
@@ -172,7 +179,7 @@ def server_of(http: Http, found: FoundResource, issuer: str) -> ServerMetadata:
         NetworkError: It cannot be reached.
     """
     try:
-        metadata = discover(http, issuer, inserted_first=True)
+        metadata = ask(issuer)
     except ProviderError as error:
         if found.told_by is not None:
             raise
@@ -183,7 +190,7 @@ def server_of(http: Http, found: FoundResource, issuer: str) -> ServerMetadata:
                 " (RFC 9728) nor those of an authorization server",
                 hint=Hint("provider add", None, "NAME", "--auth-url", "…", "--token-url", "…"),
             ) from error
-        metadata = discover(http, slashed, inserted_first=True)
+        metadata = ask(slashed)
     return require_for_resource(metadata, found.address)
 
 

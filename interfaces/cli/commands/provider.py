@@ -20,6 +20,7 @@ from ....engine.oauth.provider import (
 from ....storage.paths import config_dir
 from ....storage.private_file import CONFIG_VARIABLE, ensure_directory
 from ....transports.loopback.redirect import registered_address
+from ...assembly import Assembly
 from ...catalogue import OAUTH_PROVIDERS
 from ...metadata_settings import (
     change_of_issuer,
@@ -29,6 +30,7 @@ from ...metadata_settings import (
 )
 from ...provider_file import ProviderFile, open_regular
 from ..app import App, HelpfulGroup, takes_app
+from ..terminal.formatting import span
 
 _SETTINGS = (
     click.option(
@@ -171,8 +173,12 @@ def list_providers(app: App) -> None:
 @click.argument("name")
 @takes_app
 def show_provider(app: App, *, name: str) -> None:
-    """Show the settings of NAME."""
-    catalogue = app.assembly().catalogue
+    """Show the settings of NAME, and where each of them comes from.
+
+    What the provider publishes is shown as it was last read; nobody is asked.
+    """
+    assembly = app.assembly()
+    catalogue = assembly.catalogue
     one: OAuthProvider = catalogue.provider(name)
     secret, problem = False, None
     try:
@@ -183,17 +189,35 @@ def show_provider(app: App, *, name: str) -> None:
         client = str(ProviderFile(directory).written(name).get("client_id") or "")
         problem = error if client else None
     members = one.to_config(client).to_dict()
+    origins = catalogue.origins(name)
+    _add_published(assembly, one.issuer, members, origins)
     if app.terminal.json:
-        app.terminal.answer_json("provider/1", members)
+        app.terminal.answer_json("provider/1", {**members, "origins": origins})
         return
     shown = {field: _in_words(value) for field, value in members.items()}
     shown["client_id"] = client or "none"
     shown["client_secret"] = "kept, not shown" if secret else "none"
     width = max(map(len, shown))
     for field, text in shown.items():
-        app.terminal.answer_line(f"{field:<{width}} {text}".rstrip())
+        source = f"  ({origins[field]})" if field in origins else ""
+        app.terminal.answer_line(f"{field:<{width}} {text}{source}".rstrip())
     if problem is not None:
         app.terminal.say(problem.message, mark="warn")
+
+
+def _add_published(
+    assembly: Assembly, issuer: str | None, members: dict[str, Any], origins: dict[str, str]
+) -> None:
+    """Add to ``members`` what ``issuer`` published when it was last asked, with its origin."""
+    copy = assembly.metadata.copy(issuer) if issuer else None
+    published = assembly.metadata.published(issuer) if issuer else None
+    if copy is None or published is None:
+        return
+    ago = span(max(assembly.clock.now() - copy.read_at, 0))
+    for member, value in published_settings(published).items():
+        if not members.get(member):
+            members[member] = value
+            origins[member] = f"published by {issuer}, read {ago} ago"
 
 
 def _in_words(value: object) -> str:
