@@ -220,12 +220,12 @@ def require_for_resource(metadata: ServerMetadata, address: str) -> ServerMetada
 def scopes_for(
     found: FoundResource, metadata: ServerMetadata, more: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """The scopes to request: those of the resource and ``more``, each once.
+    """The scopes to request: ``more``, then those of the resource, each once.
 
     ``offline_access`` comes along where the server lists it.
     """
     offline = [OFFLINE] if OFFLINE in metadata.scopes else []
-    return tuple(dict.fromkeys((*found.scopes, *more, *offline)))
+    return tuple(dict.fromkeys((*more, *found.scopes, *offline)))
 
 
 def step_up(
