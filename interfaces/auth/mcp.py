@@ -32,7 +32,7 @@ from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import Failure
 from ...storage.capabilities import capabilities_of
 from ...storage.migrating import import_tokens
-from .bearer import Bearer, Origin, header, token_in
+from .bearer import Bearer, Origin, token_in
 
 if TYPE_CHECKING:
     from ...engine.oauth.www_authenticate import AuthChallenge
@@ -136,37 +136,43 @@ class McpAuth(_Auth):  # type: ignore[misc]  # the base class is the library's, 
 
     def _flow(self, request: Any) -> Generator[Any, Any, None]:
         """What happens to one request: calls that wait, and requests that are sent, in their order."""
-        if Origin.of(str(request.url)) != self._origin:
+        method, url = str(request.method), str(request.url)
+        if Origin.of(url) != self._origin:
             yield request  # a redirect, or another server: our token is not for it
             return
-        token: str = yield partial(self._token)
-        response = yield _with(request, token)
-        if _refused(response, token):
-            fresh: str | None = yield partial(self._bearer.another, token, self._origin)
+        headers: dict[str, str] = yield partial(self._headers, method, url)
+        response = yield _with(request, headers)
+        self._bearer.heard(url, response.headers)
+        if _refused(response, headers):
+            answered = response.headers
+            proved = yield partial(self._bearer.proved_anew, method, url, headers, answered)
+            if proved is not None:
+                headers = proved
+                response = yield _with(request, headers)
+                self._bearer.heard(url, response.headers)
+        if _refused(response, headers):
+            token = token_in(headers.get("Authorization")) or ""
+            fresh = yield partial(self._bearer.another, token, method, url)
             if fresh is not None:
-                token = fresh
-                response = yield _with(response.request, fresh)
+                response = yield _with(request, fresh)
                 if _refused(response, fresh):
-                    self._bearer.refused_again(fresh, self._origin)
+                    self._bearer.refused_again(fresh, url)
         while (challenge := _stronger(response)) is not None:
-            token = yield partial(self._step_up, challenge)
-            response = yield _with(response.request, token)
+            stronger = yield partial(self._after, challenge, method, url)
+            response = yield _with(request, stronger)
         if response.status_code < 400:
             self._signed_in = 0
 
-    def _token(self) -> str:
+    def _headers(self, method: str, url: str) -> dict[str, str]:
         try:
-            return self._bearer.token(self._origin) or ""
+            return self._bearer.headers(method, url) or {}
         except AuthRequired:
             if self._sign_in is None:
                 raise
-        return self._after(None)
+        return self._after(None, method, url)
 
-    def _step_up(self, challenge: str) -> str:
-        return self._after(challenge)
-
-    def _after(self, challenge: str | None) -> str:
-        """The token after another sign-in.
+    def _after(self, challenge: str | None, method: str, url: str) -> dict[str, str]:
+        """The headers after another sign-in.
 
         Raises:
             AuthRequired: Nobody may be asked; or the resource asked too often in a row.
@@ -185,18 +191,20 @@ class McpAuth(_Auth):  # type: ignore[misc]  # the base class is the library's, 
         if isinstance(done, Failure):
             error: StayfastError = done.cause or AuthFailed(done.error, hint=done.hint)
             raise error
-        return self._bearer.token(self._origin) or ""
+        return self._bearer.headers(method, url) or {}
 
 
-def _with(request: Any, token: str) -> Any:
-    request.headers["Authorization"] = header(token)
+def _with(request: Any, headers: dict[str, str]) -> Any:
+    request.headers.update(headers)
     return request
 
 
-def _refused(response: Any, token: str) -> bool:
-    """Whether ``response`` refuses ``token`` as such, and does not ask for a stronger one."""
+def _refused(response: Any, headers: dict[str, str]) -> bool:
+    """Whether ``response`` refuses the token in ``headers``, and does not ask for a stronger one."""
     carried = token_in(response.request.headers.get("Authorization"))
-    return response.status_code == 401 and carried == token and _stronger(response) is None
+    ours = token_in(headers.get("Authorization"))
+    same = carried is not None and carried == ours
+    return response.status_code == 401 and same and _stronger(response) is None
 
 
 def _stronger(response: Any) -> str | None:

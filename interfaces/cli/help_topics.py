@@ -26,6 +26,7 @@ STAYFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals
 STAYFAST_NEW_PASSPHRASE  the passphrase that `store rekey --to passphrase` seals the vault under
 STAYFAST_KEY_COMMAND   a command that prints the key of a vault sealed with its output
 STAYFAST_KEYRING       a keyring back end to use, as module:Class
+STAYFAST_CLIENT_METADATA  address of your client metadata document, for servers that take one
 STAYFAST_COURIER       auto, fork, spawn or inline: which process sends a request whose answer
                        must not be lost (see storage)
 STAYFAST_RETENTION     how long a login that is over is kept, such as 30d; used by

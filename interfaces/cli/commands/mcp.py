@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from typing import Any
 
 import click
@@ -35,7 +36,7 @@ mcp.add_command(
     click.Command(
         "auth",
         callback=click.pass_context(_auth),
-        params=list(login.params),
+        params=[copy(param) for param in login.params],
         help="Sign in to the MCP server at an address, or to a provider by its name."
         " The options are those of `stayfast login`.",
     )
