@@ -198,13 +198,19 @@ def require_for_resource(metadata: ServerMetadata, address: str) -> ServerMetada
     """``metadata``, once the resource at ``address`` may send its users there.
 
     Raises:
-        ProviderError: PKCE with S256 is not promised, or an endpoint may not be named.
+        ProviderError: PKCE with S256 is not promised, or an endpoint is missing or may not be
+            named.
     """
     if metadata.pkce_methods is None or "S256" not in metadata.pkce_methods:
         raise ProviderError(
             "the authorization server of this resource does not promise PKCE with S256,"
             " which the Model Context Protocol asks for",
             reason="pkce_not_promised",
+        )
+    if not metadata.complete:
+        raise ProviderError(
+            "the authorization server of this resource publishes no endpoints to sign in with",
+            reason="endpoints_missing",
         )
     for name in (*ENDPOINTS.values(), "registration_endpoint"):
         named: str | None = getattr(metadata, name)

@@ -12,6 +12,7 @@ from stayfast.engine.audit.events import EventKind
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.testing.authorization_server import AuthorizationServer, Settings
+from stayfast.testing.misbehaviour import Fault, FaultKind
 from stayfast.testing.resource_server import PATH, WELL_KNOWN, Page, ResourceServer
 from stayfast.testing.server_state import Client
 from stayfast.testing.user_agent import UserAgent
@@ -227,6 +228,18 @@ HOSTILE = {
     "a page of trouble": lambda r: r.pages.update({f"{WELL_KNOWN}{PATH}": Page(status=503)}),
     "an issuer that is not the one that was asked": lambda r: r.publish(
         r.metadata(authorization_servers=[r.server.issuer + "/tenant"])
+    ),
+    "a server that does not speak of PKCE": lambda r: r.server.misbehave(
+        "metadata",
+        Fault(kind=FaultKind.MEMBERS, members={"code_challenge_methods_supported": None}),
+        times=None,
+    ),
+    "a server with a token endpoint by plain http": lambda r: r.server.misbehave(
+        "metadata",
+        Fault(
+            kind=FaultKind.MEMBERS, members={"token_endpoint": "http://127.0.0.1.evil.example/t"}
+        ),
+        times=None,
     ),
     "a server that does not promise PKCE": lambda r: r.server.change(pkce_methods=()),
 }

@@ -45,6 +45,10 @@ CALLBACK = "engine/oauth/callback.py"
 REFUSALS = "engine/flows/refusals.py"
 LOGOUT = "engine/flows/logout.py"
 MESSAGE = "transports/loopback/http_message.py"
+RESOURCE = "engine/oauth/protected_resource.py"
+DISCOVERY = "engine/oauth/resource_discovery.py"
+REGISTRATION = "engine/oauth/registration.py"
+CLIENTS = "interfaces/clients.py"
 
 BEARER = "interfaces/auth/bearer.py"
 FOR_REQUESTS = "interfaces/auth/requests.py"
@@ -67,6 +71,9 @@ REFUSED = "tests/conductor/test_refusals.py"
 AUTH_OBJECTS = "tests/auth/test_auth_objects.py"
 AWAITED = "tests/auth/test_async_service.py"
 IMPORTED = "tests/importers/test_importers.py"
+ADDRESSES = "tests/conductor/test_logins_by_address.py"
+RESOURCES = "tests/protocol/test_protected_resource.py"
+REGISTERED = "tests/protocol/test_registration.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     # --- files ---------------------------------------------------------------------------------
@@ -527,5 +534,55 @@ MUTANTS: tuple[Mutant, ...] = (
         old="    fitting = [one for one in found if one.host is None or one.host in hosts]\n",
         new="    fitting = list(found)\n",
         tests=(IMPORTED,),
+    ),
+    # --- logins by address ---------------------------------------------------------------------
+    Mutant(
+        name="a challenge names metadata on any host",
+        file=RESOURCE,
+        old="if place is None or origin_of(place) != origin_of(resource):",
+        new="if place is None:",
+        tests=(RESOURCES,),
+    ),
+    Mutant(
+        name="one tenant of a host speaks for the host",
+        file=RESOURCE,
+        old="return inside and location == well_known_place(bare)",
+        new="return inside",
+        tests=(RESOURCES,),
+    ),
+    Mutant(
+        name="a stranger names a private host",
+        file=RESOURCE,
+        old='return not private_host(host) or private_host(urlsplit(resource).hostname or "")',
+        new="return True",
+        tests=(RESOURCES,),
+    ),
+    Mutant(
+        name="a server of a resource need not promise PKCE",
+        file=DISCOVERY,
+        old='if metadata.pkce_methods is None or "S256" not in metadata.pkce_methods:',
+        new="if False:",
+        tests=(ADDRESSES,),
+    ),
+    Mutant(
+        name="a registration may have another redirect address",
+        file=REGISTRATION,
+        old='if any(address not in wanted for address in cast("list[object]", addresses)):',
+        new="if False:",
+        tests=(REGISTERED,),
+    ),
+    Mutant(
+        name="everybody registers for themselves",
+        file=CLIENTS,
+        old="        with self._storage.lease(_LEASE, wait=_WAIT):",
+        new="        if True:",
+        tests=(ADDRESSES,),
+    ),
+    Mutant(
+        name="a refused registration serves again",
+        file=CLIENTS,
+        old="            and not self._refused_since(found)\n",
+        new="",
+        tests=(ADDRESSES,),
     ),
 )  # fmt: skip

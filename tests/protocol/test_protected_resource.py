@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from recorded import answer
 from stayfast.engine.errors import ConfigInvalid, NetworkError, ProviderError
+from stayfast.engine.oauth.metadata import ServerMetadata
 from stayfast.engine.oauth.protected_resource import (
     canonical_resource,
     judge_resource_metadata,
     may_be_named,
     metadata_places,
 )
+from stayfast.engine.oauth.resource_discovery import require_for_resource
 from stayfast.engine.oauth.www_authenticate import read_challenges
 
 ASKED = "https://h.example/team/mcp"
@@ -169,6 +173,31 @@ def test_a_stranger_names_no_private_host(host):
     assert not may_be_named(f"https://{host}/x", ASKED)
     if not host[-1].isdigit() or host.count(".") == 3:
         assert may_be_named(f"https://{host}/x", "http://127.0.0.1:8000/mcp")
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "token_endpoint",
+        "authorization_endpoint",
+        "registration_endpoint",
+        "jwks_uri",
+        "revocation_endpoint",
+    ],
+)
+def test_a_server_names_no_endpoint_in_a_private_network(named):
+    """Nor does the server that a public resource names; one that the user typed may."""
+    fine = ServerMetadata(
+        issuer=SERVER,
+        token_endpoint=f"{SERVER}/t",
+        authorization_endpoint=f"{SERVER}/a",
+        pkce_methods=("S256",),
+    )
+    assert require_for_resource(fine, ASKED) == fine
+    private = replace(fine, **{named: "https://169.254.169.254/x"})
+    assert require_for_resource(private, "http://127.0.0.1:8000/mcp") == private
+    with pytest.raises(ProviderError):
+        require_for_resource(private, ASKED)
 
 
 @pytest.mark.parametrize(
