@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from ....engine.errors import (
     AuthRequired,
+    ConfigInvalid,
     Damaged,
     LoginPending,
     StayfastError,
