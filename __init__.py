@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from .interfaces.importers import import_tokens
     from .interfaces.sdk import OAuthClient, create_client
     from .interfaces.service import OAuthService
-    from .interfaces.signed_in import AuthStatus, SignedIn
+    from .interfaces.signed_in import AuthStatus, Health, SignedIn
+    from .interfaces.telemetry import OpenTelemetryObserver
     from .interfaces.transport_maker import TransportName, Via
     from .storage import (
         EncryptedFileStorage,
@@ -84,6 +85,7 @@ __all__ = [
     "Failure",
     "Fenced",
     "FileTokenStorage",
+    "Health",
     "Hint",
     "IllegalTransition",
     "KeyringStorage",
@@ -102,6 +104,7 @@ __all__ = [
     "OAuthProvider",
     "OAuthService",
     "OAuthTokens",
+    "OpenTelemetryObserver",
     "OutcomeUnknown",
     "PKCEChallenge",
     "ProviderError",
@@ -145,13 +148,14 @@ _HOMES = {
     "interfaces.audit.processors": ("audit_processors",),
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
     "engine.flows.logins": ("Started",),
-    "interfaces.signed_in": ("AuthStatus", "SignedIn"),
+    "interfaces.signed_in": ("AuthStatus", "Health", "SignedIn"),
     "interfaces.command_group": ("commands", "typer_commands"),
     "interfaces.importers": ("import_tokens",),
     "interfaces.sdk": ("OAuthClient", "create_client"),
     "interfaces.service": ("OAuthService",),
     "interfaces.transport_maker": ("TransportName", "Via"),
     "transports.cancelling": ("CancelToken",),
+    "interfaces.telemetry": ("OpenTelemetryObserver",),
     "storage": (
         "EncryptedFileStorage",
         "FileTokenStorage",

@@ -103,6 +103,7 @@ class AsyncOAuthService:
         threads: Where they run, but for those that wait for a user.
     """
 
+    check = _awaited(OAuthService.check)
     get_status = _awaited(OAuthService.get_status)
     get_tokens = _awaited(OAuthService.get_tokens)
     authenticate = _awaiting_user(OAuthService.authenticate)

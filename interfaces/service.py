@@ -18,6 +18,7 @@ from ..engine.oauth.tokens import DEFAULT_BUFFER
 from ..engine.record import DEFAULT_ACCOUNT
 from ..storage import MemoryStorage
 from ..storage.capabilities import capabilities_of
+from ..storage.host import CLOCK
 from ..storage.paths import THE_COMMAND
 from ..storage.paths import state_dir as default_state_dir
 from ..storage.program import require_name
@@ -25,7 +26,7 @@ from ..transports.loopback.page import Site
 from .answers import answered, handing_out, signed_in, tokens_of
 from .assembly import Assembly
 from .resource_logins import is_address
-from .signed_in import AuthStatus, SignedIn, status_of
+from .signed_in import AuthStatus, Health, SignedIn, status_of
 from .user_contact import UserContact, until_cancelled
 from .words import Words
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ..engine.hints import Hint
     from ..engine.oauth.provider import OAuthConfig, OAuthProvider
     from ..engine.oauth.tokens import OAuthTokens
-    from ..engine.ports import Answers, Browser, Conversation, Storage
+    from ..engine.ports import Answers, Browser, Conversation, Observer, Storage
     from ..engine.record import Summary
     from ..storage import TokenStorageProtocol
     from ..transports.cancelling import CancelToken
@@ -69,6 +70,7 @@ class OAuthService:
         config_dir: str | os.PathLike[str] | None = None,
         environ: Mapping[str, str] | None = None,
         advice: Advice | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         """Choose where logins are kept; open nothing before the first use.
 
@@ -99,6 +101,8 @@ class OAuthService:
                 directory.
             environ: The environment; by default that of the process, as it is at each use.
             advice: The program's own words for a hint, or ``None`` for the library's.
+            observers: Get every event once it is saved, such as an
+                :class:`~stayfast.interfaces.telemetry.OpenTelemetryObserver`.
 
         Raises:
             ConfigInvalid: ``app`` cannot be the name of directories and variables.
@@ -120,6 +124,7 @@ class OAuthService:
             site=Site("Stayfast" if app == THE_COMMAND else app, command=False),
         )
         self._audit = audit
+        self._observers = tuple(observers)
 
     @property
     def assembly(self) -> Assembly:
@@ -135,6 +140,7 @@ class OAuthService:
                 state_dir=self._state_dir,
                 config_dir=self._config_dir,
                 audit=self._audit,
+                observers=self._observers,
                 environ=self._environ,
                 program=self._app,
                 providers=self._providers,
@@ -158,6 +164,22 @@ class OAuthService:
         if vault is not None:
             return vault.directory == default_state_dir(assembly.environ)
         return self._storage is None and not isinstance(assembly.storage, MemoryStorage)
+
+    # --- health ----------------------------------------------------------------------------------
+
+    @_answered
+    def check(self) -> Health:
+        """Whether logins can be read and written now: for the health check of a service.
+
+        It asks the storage only, by a write that is rolled back. No provider is asked, and no token is
+        touched.
+
+        Failures: ``STORAGE_…``, ``CONFIG_INVALID``.
+        """
+        storage = self.assembly.storage
+        began = CLOCK.monotonic()
+        storage.probe()
+        return Health(storage=storage.description, seconds=CLOCK.monotonic() - began)
 
     # --- the state of things ---------------------------------------------------------------------
 

@@ -74,6 +74,19 @@ def _members(tokens: OAuthTokens) -> dict[str, Any]:
     return {one.name: getattr(tokens, one.name) for one in fields(OAuthTokens)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """A storage that can be read and written.
+
+    Attributes:
+        storage: Its kind and place.
+        seconds: How long a write took that was rolled back.
+    """
+
+    storage: str
+    seconds: float
+
+
 class AuthStatus(StrEnum):
     """Whether there are tokens for a provider, and whether they are of use."""
 

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 from command import STAYFAST, World, events_of
+from stayfast.engine.oauth.tokens import OAuthTokens
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.migrating import import_tokens
 
 
 def signed_in(world: World) -> str:
@@ -234,3 +237,35 @@ def test_logins_that_are_over_are_removed(world: World) -> None:
     assert (done.json["ended"], done.json["removed"]) == (0, 1)
     assert world.run("audit", "verify").code == 0
     assert world.run("store", "info", "--json").json["logins"] == 0
+
+
+def test_a_long_list_comes_in_pages(world: World) -> None:
+    """All pages together are the list: the finished logins, and then those that wait."""
+    for account in ("a", "b", "c"):
+        done = world.run("login", "demo", "--account", account, "--via", "loopback")
+        assert done.code == 0
+    for _ in range(2):
+        assert world.run("login", "demo", "--start", "--via", "manual").code == 3
+    every = world.run("list").out.splitlines()
+    assert len(every) == 5
+    for size in (1, 2, 4, 9):
+        pages = [
+            world.run("list", "--limit", str(size), "--offset", str(start)).out.splitlines()
+            for start in range(0, 6, size)
+        ]
+        assert [line for page in pages for line in page] == every
+        assert all(len(page) <= size for page in pages)
+
+
+@pytest.mark.parametrize("many", [2, 25])
+def test_a_look_at_expired_logins_writes_for_few(world: World, many: int) -> None:
+    """All of them are shown as expired; a large store is not written for each."""
+    storage = EncryptedFileStorage(str(world.state), config_dir=str(world.config), environ={})
+    for number in range(many):
+        tokens = OAuthTokens(access_token="t", refresh_token="r", expires_in=60, issued_at=1.0)
+        import_tokens(storage, world.server.config(), tokens, f"a{number}")
+    before = storage.about().generation
+    shown = world.run("status", "--json").json["logins"]
+    assert {one["state"] for one in shown} == {"expired"}
+    assert len(shown) == many
+    assert storage.about().generation - before == (many if many < 20 else 0)

@@ -31,8 +31,8 @@ from stayfast.engine.record import (
 from stayfast.engine.result import ErrorCode, Failure, Success
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import State
-from stayfast.interfaces.service import AuthStatus, OAuthService
-from stayfast.interfaces.signed_in import SignedIn
+from stayfast.interfaces.service import OAuthService
+from stayfast.interfaces.signed_in import AuthStatus, Health, SignedIn
 from stayfast.testing.storage_contract import finished
 
 CANARY = "canary-4711"
@@ -99,6 +99,7 @@ VALUES: dict[Any, Any] = {
     dict: {"Authorization": "DPoP token", "DPoP": "proof"},
     str: "token",
     AuthStatus: AuthStatus.TOKEN_EXPIRED,
+    Health: Health(storage="memory", seconds=0.1),
     stayfast.OAuthTokens: finished("demo").tokens,
     SignedIn: SignedIn.of(
         finished("demo"), finished("demo").tokens or OAuthTokens(access_token="t")

@@ -225,3 +225,25 @@ def test_who_names_a_login_past_its_deadline_ends_it() -> None:
     clock.time += 11
     assert conductor.named(begun.login_id).state is State.IDLE
     assert storage.read(begun.login_id).state is State.IDLE
+
+
+def test_a_health_check_asks_the_storage(
+    service: OAuthService, server: AuthorizationServer
+) -> None:
+    """It says how long a write takes; no provider is asked, and no login is touched."""
+    asked = len(server.requests)
+    health = value(service.check())
+    assert (health.storage, health.seconds < 5.0) == ("memory", True)
+    assert len(server.requests) == asked
+
+
+def test_a_storage_that_cannot_be_had_is_no_health(tmp_path: Path) -> None:
+    """What would keep a login from being saved is the failure."""
+    tmp_path.chmod(0o700)
+    (tmp_path / "s").write_text("in the place of the directory")
+    storage = open_storage(
+        "file", state_dir=str(tmp_path / "s"), config_dir=str(tmp_path), environ={}
+    )
+    checked = OAuthService(app="acme", storage=storage, environ={}).check()
+    assert isinstance(checked, Failure)
+    assert checked.code == "STORAGE_UNAVAILABLE"

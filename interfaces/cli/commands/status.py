@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,7 @@ from ..terminal.formatting import broken, clock_said, clock_time, span, timestam
 if TYPE_CHECKING:
     from ....engine.record import Login, Summary
 
+_FEW = 20
 _MARKS = {State.AUTHENTICATED: "good", State.EXPIRED: "warn", State.REFRESH_FAILED: "warn"}
 
 
@@ -112,10 +114,16 @@ def _show(
 
 
 @click.command("list")
+@click.option(
+    "--limit", type=click.IntRange(1), default=None, metavar="N", help="Show at most N logins."
+)
+@click.option(
+    "--offset", type=click.IntRange(0), default=0, metavar="N", help="Leave the first N out."
+)
 @takes_app
-def list_logins(app: App) -> None:
-    """Accounts and open logins, one line each."""
-    finished, pending = _collect(app, None)
+def list_logins(app: App, *, limit: int | None, offset: int) -> None:
+    """Accounts and open logins, one line each; with --limit, a page of them."""
+    finished, pending = _page(*_collect(app, None), offset, limit)
     if app.terminal.json:
         app.terminal.answer_json("status/1", _members(app, finished, pending))
         if _damaged(app):
@@ -129,6 +137,16 @@ def list_logins(app: App) -> None:
         app.terminal.say("no logins are kept here")
     if _damaged(app):
         sys.exit(Damaged.exit_code)
+
+
+def _page(
+    finished: list[Summary], pending: list[Summary], offset: int, limit: int | None
+) -> tuple[list[Summary], list[Summary]]:
+    """The logins of one page: the finished ones come first."""
+    end = None if limit is None else offset + limit
+    before = len(finished)
+    later = None if end is None else max(0, end - before)
+    return finished[offset:end], pending[max(0, offset - before) : later]
 
 
 _ASKED = {
@@ -169,16 +187,24 @@ def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summar
         if provider not in {None, one.provider}:
             continue
         if one.holds_tokens:
-            finished.append(_observed(app, one))
+            finished.append(one)
         elif one.pending:
             pending.append(one)
+    expired = [place for place, one in enumerate(finished) if _has_expired(app, one)]
+    for place in expired:
+        # few are noted for good; a look at a large store must not write for each of its logins
+        one = finished[place]
+        few = len(expired) <= _FEW
+        finished[place] = _observed(app, one) if few else replace(one, state=State.EXPIRED)
     return sorted(finished, key=lambda one: (one.provider, one.account)), pending
+
+
+def _has_expired(app: App, one: Summary) -> bool:
+    return one.state is State.AUTHENTICATED and not app.assembly().conductor.refresh.usable(one)
 
 
 def _observed(app: App, one: Summary) -> Summary:
     assembly = app.assembly()
-    if one.state is not State.AUTHENTICATED or assembly.conductor.refresh.usable(one):
-        return one
     try:
         login = assembly.storage.read(one.id)
     except Damaged:
