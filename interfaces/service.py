@@ -101,8 +101,7 @@ class OAuthService:
                 directory.
             environ: The environment; by default that of the process, as it is at each use.
             advice: The program's own words for a hint, or ``None`` for the library's.
-            observers: Get every event once it is saved, such as an
-                :class:`~stayfast.interfaces.telemetry.OpenTelemetryObserver`.
+            observers: Get every event once it is saved, such as an ``OpenTelemetryObserver``.
 
         Raises:
             ConfigInvalid: ``app`` cannot be the name of directories and variables.
@@ -165,14 +164,9 @@ class OAuthService:
             return vault.directory == default_state_dir(assembly.environ)
         return self._storage is None and not isinstance(assembly.storage, MemoryStorage)
 
-    # --- health ----------------------------------------------------------------------------------
-
     @_answered
     def check(self) -> Health:
-        """Whether logins can be read and written now: for the health check of a service.
-
-        It asks the storage only, by a write that is rolled back. No provider is asked, and no token is
-        touched.
+        """Whether logins can be saved now, by a write that is rolled back; no provider is asked.
 
         Failures: ``STORAGE_…``, ``CONFIG_INVALID``.
         """

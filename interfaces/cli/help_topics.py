@@ -12,7 +12,7 @@ from ...engine.errors import NotFound
 from ...engine.hints import Hint
 from ...engine.oauth.callback import printable
 from ...engine.table import TABLE, State
-from ...storage.postgres.driver import GRANTS
+from ...storage.postgres.driver import GRANTS, GRANTS_TO_PURGE
 from ...transports.choice import TABLE as CHOICES
 from ...transports.plugins import installed
 from .app import App, takes_app
@@ -57,7 +57,8 @@ _EXIT_CODES = """\
 127  exec: the command does not exist
 130  interrupted; the login is saved
 """
-_STORAGE = """\
+_STORAGE = (
+    """\
 Logins are sealed in one file, vault.db, in the state directory. Its key is in the system keyring
 if one answered when the vault was made; else in a key file in the configuration directory, or
 under a passphrase if STAYFAST_PASSPHRASE was set. The vault keeps this choice. No storage keeps
@@ -67,6 +68,7 @@ tokens in clear.
   stayfast store rekey --to KIND    another key, kept in: keyring, passphrase, keyfile,
                                     systemd-creds (credential `stayfast`), command
   stayfast store mend               sets aside what does not open; deletes nothing
+  stayfast store purge              removes logins that have been over for long; see STAYFAST_RETENTION
   stayfast store migrate WHERE      moves finished logins to another directory or database
 
 A directory or file that other users could read, write or replace is an error, and the hint is the
@@ -89,9 +91,23 @@ same way: the database sees neither tokens nor names. The first user makes the t
 stayfast or the one that ?schema=NAME in the address names, and the key: a key file, to be copied
 to every other host, or one passphrase for all. Keep a password in PGPASSFILE. The connection to
 another machine is encrypted; sslmode=verify-full in the address also checks the server's name.
+`?patience=SECONDS` says how long to wait for a server that went away, `?pool=N` how many connections
+a process may have. PgBouncer works, in transaction mode, too. Two schemas are two stores, such as one
+for each tenant. `store info`, `store mend`, `store rekey` and `audit prune` work as with a vault; all
+but the first need the rights of the owner of the tables. After `store rekey` the programs at work go
+on; copy a new key file to every other host.
+
 A role that only uses the tables needs:
 
-""" + GRANTS.format(schema="stayfast", role="the_user")
+"""
+    + GRANTS.format(schema="stayfast", role="the_user")
+    + """
+To remove logins that are over (`store purge`, STAYFAST_RETENTION), it also needs:
+
+"""
+    + GRANTS_TO_PURGE.format(schema="stayfast", role="the_user")
+    + "\n"
+)
 _FILES = """\
 ~/.local/state/stayfast/vault.db       logins and their audit log, sealed
 ~/.local/state/stayfast/vault.header   a second copy of the vault's header

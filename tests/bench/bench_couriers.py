@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
 import tempfile
 import threading
 import time
-from multiprocessing.connection import Connection
 
 from caller_kills import approve
 from instant import InstantTransport
 from postgres_server import PostgresServer
+from provider_apart import ProviderApart
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.interfaces.assembly import Assembly
 from stayfast.storage.postgres import PostgresStorage
-from stayfast.testing.authorization_server import AuthorizationServer
 
 SECONDS = 1.0
 SLICES = 6
 CROWDS = (1, 2, 8)
-
-
-def provide(line: Connection) -> None:
-    """A provider in a process of its own: it must not share the lock of the interpreter with us."""
-    with AuthorizationServer() as provider:
-        line.send(provider.config())
-        line.recv()
 
 
 class Program:
@@ -103,20 +94,15 @@ def measure(server: PostgresServer, config: OAuthConfig, place: str) -> None:
 
 
 def main() -> None:
-    spawning = multiprocessing.get_context("spawn")
-    ours, theirs = spawning.Pipe()
-    provider = spawning.Process(target=provide, args=(theirs,))
-    provider.start()
-    config = ours.recv()
+    provider = ProviderApart()
     server = PostgresServer(durable=True)
     try:
         server.start()
         with tempfile.TemporaryDirectory() as place:
-            measure(server, config, place)
+            measure(server, provider.config(), place)
     finally:
         server.remove()
-        ours.send(None)
-        provider.join()
+        provider.end()
 
 
 if __name__ == "__main__":
