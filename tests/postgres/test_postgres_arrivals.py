@@ -153,7 +153,11 @@ class Campaign:
                 wait = next(later, None)  # none after the last words to the server
                 told = "" if wait is None else f"{wait.call}:{EIO}:when={wait.number}"
                 found[at] = thread, point._replace(wait=told)
-        points = dict.fromkeys(point for _, point in found)
+        told = {point[:2] for _, point in found if point.home}
+        points = dict.fromkeys(
+            point._replace(home=point[:2] in told, wait="" if point[:2] in told else point.wait)
+            for _, point in found
+        )
         return [point for point in points if point[:2] not in foreign and not meets_others(point)]
 
     def lost(self, caller: Caller, point: Point, effect: str) -> str | None:
@@ -169,6 +173,7 @@ class Campaign:
             said = self.refreshed(caller, options)
             self.counts[said or "killed"] += 1
             if not caller.killed and said not in SAID:
+                self.sign_in()
                 return f"{case}: the caller said {said!r}"
             patiently(lambda: self.own.conductor.refresh.valid("demo", "default", force=True))
         except (StayfastError, AssertionError) as error:
@@ -182,12 +187,13 @@ class Campaign:
 def meets_others(point: Point) -> bool:
     """Whether ``point`` may be a call of another thread, since strace counts in each from one.
 
-    The first polls may be those for the provider's answer, and a worker waits for its next lane by
-    ``epoll_wait``.
+    The first polls and readings may be those of the provider's answer, and a worker waits for its next
+    lane by ``epoll_wait``.
     """
     waits = [(point.call, point.number), *re.findall(r"^(\w+):.*=(\d+)$", point.wait)]
     return any(
-        call == "epoll_wait" or (call == "poll" and int(number) <= 2) for call, number in waits
+        call == "epoll_wait" or (call in {"poll", "recvfrom"} and int(number) <= 2)
+        for call, number in waits
     )
 
 
