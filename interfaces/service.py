@@ -164,7 +164,7 @@ class OAuthService:
             return vault.directory == default_state_dir(assembly.environ)
         return self._storage is None and not isinstance(assembly.storage, MemoryStorage)
 
-    @_answered
+    @answered
     def check(self) -> Health:
         """Whether logins can be saved now, by a write that is rolled back; no provider is asked.
 
