@@ -28,6 +28,8 @@ def _sign_in(hint: Hint) -> str:
         "device": ", with a code on another device",
         "loopback": ", with a browser on this computer",
     }
+    if "--with-token" in hint.options:
+        return f"sign out of{_where(hint, ' ')}, or import with replace=True"
     via = hint.options[hint.options.index("--via") + 1] if "--via" in hint.options else ""
     return f"sign in{_where(hint, ' to ')}{way.get(via, '')}"
 
@@ -63,7 +65,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Hint], str]]] = {
 """By the action of a hint. An action that stands nowhere else is one of the installed command."""
 _ARGUMENT: Final = re.compile(r"--(via|account|issuer|scope|client-id|redirect-uri)[ =]([^\s,;)]+)")
 """An option of the command in a note. A program gives the same as an argument of a call."""
-_EXTRA: Final = re.compile(r"in a clone of Stayfast: pip install '\.\[([\w-]+)\]'")
+_EXTRA: Final = re.compile(r"in a clone of Stayfast: \S+ \S+ '\.\[([\w-]+)\]'")  # an install line
 _NEWER: Final = "in a newer clone of Stayfast: pip install ."
 
 

@@ -31,6 +31,7 @@ class Found:
         host: The server they are of; ``None`` if the other program does not say.
         client_id: The client they were issued to; ``None`` for the one of this program.
         client_secret: Its secret.
+        undated: Whether there is a lifetime, and not the time that it counts from.
     """
 
     user: str
@@ -38,6 +39,7 @@ class Found:
     host: str | None = None
     client_id: str | None = None
     client_secret: str | None = None
+    undated: bool = False
 
 
 def tokens_from(members: Mapping[str, Any]) -> OAuthTokens:
@@ -68,6 +70,13 @@ def tokens_from(members: Mapping[str, Any]) -> OAuthTokens:
     if plain["access_token"] == _PLACEHOLDER or (expires_at is None and renewable):
         expires_at = 1.0
     return _ending(tokens, expires_at)
+
+
+def undated(members: Mapping[str, Any]) -> bool:
+    """Whether ``members`` have a lifetime for their access token, and not since when."""
+    dated = moment(members.get("expires_at")) or moment(members.get("issued_at"))
+    lives = bool(members.get("access_token")) and members.get("expires_in") is not None
+    return lives and dated is None
 
 
 _KEPT: Final = ("access_token", "token_type", "refresh_token", "scope", "expires_in")

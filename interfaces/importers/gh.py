@@ -11,6 +11,11 @@ from ..extras import require
 from .found import Found, text, tokens_from
 
 
+def is_hosts(octets: bytes) -> bool:
+    """Whether ``octets`` may be such a file; no library is needed to say no."""
+    return any(word in octets for word in (b"oauth_token", b"user:", b"users:"))
+
+
 def parse_hosts(octets: bytes) -> object:
     """What the YAML in ``octets`` says; ``None`` if it is no YAML.
 

@@ -18,7 +18,7 @@ from ...storage import migrating
 from ..provider_file import open_regular
 from ..signed_in import SignedIn
 from . import gh, google, msal
-from .found import FORMATS, Found, host_of, tokens_from
+from .found import FORMATS, Found, host_of, tokens_from, undated
 
 if TYPE_CHECKING:
     from ...engine.oauth.provider import OAuthConfig
@@ -58,20 +58,22 @@ def import_tokens(
         user: Which user's, as ``source`` calls them, where it holds those of several.
         replace: Whether a login that this account has already makes room.
 
+    The value has a warning if ``expires_in`` came without the time that it counts from.
+
     Failures: ``NOT_FOUND`` (no such file, provider or user), ``CONFIG_INVALID`` (no tokens, those of
     another server, of several users, or the account has a login), ``CONFIG_MISSING`` (tokens to
     renew, and no client), ``NETWORK_ERROR`` (the provider's endpoints are not known yet),
     ``STORAGE_…``.
     """
     try:
-        return Success(
-            _signed_in(
-                import_into(service.assembly, provider, source, account, user, make_room=replace)
-            )
+        found, login = _imported(
+            service.assembly, provider, source, account, user, make_room=replace
         )
+        value = _signed_in(login)
     except StayfastError as error:
         service.words.put_into(error)
         return Failure.of(error)
+    return Success(value, Failure.of(_undated(found)) if found.undated else None)
 
 
 def import_into(
@@ -88,13 +90,39 @@ def import_into(
     Raises:
         StayfastError: As :func:`import_tokens` fails.
     """
+    return _imported(assembly, provider, source, account, user, make_room=make_room)[1]
+
+
+def _imported(
+    assembly: Assembly,
+    provider: str,
+    source: Source,
+    account: str,
+    user: str | None,
+    *,
+    make_room: bool,
+) -> tuple[Found, Login]:
+    """What was found, and the login that it has become."""
     known = assembly.catalogue.provider(provider)
     hosts = {host_of(known.auth_url), host_of(known.token_url), host_of(known.issuer)} - {None}
     found = _chosen(_of_server(read(source), hosts, known.title), user)
     _require_room(assembly, provider, account, make_room=make_room)
     config = _config(assembly, provider, found)
     tokens = with_changes(found.tokens, id_token=None)
-    return migrating.import_tokens(assembly.storage, config, tokens, account)
+    return found, migrating.import_tokens(assembly.storage, config, tokens, account)
+
+
+def _undated(found: Found) -> ConfigInvalid:
+    """The warning that nobody knows how long the tokens of ``found`` last."""
+    then = (
+        "it is renewed at its first use"
+        if found.tokens.refresh_token is not None
+        else "it is used until the provider refuses it"
+    )
+    return ConfigInvalid(
+        f"when the token was issued is not known, so expires_in says nothing: {then}",
+        hint=Hint.note("give issued_at or expires_at beside expires_in, in POSIX seconds"),
+    )
 
 
 def _signed_in(login: Login) -> SignedIn:
@@ -125,7 +153,7 @@ def read(source: Source) -> list[Found]:
     try:
         parsed: object = json.loads(octets)
     except (ValueError, RecursionError):
-        parsed = gh.parse_hosts(octets)
+        parsed = gh.parse_hosts(octets) if gh.is_hosts(octets) else None
         if isinstance(parsed, Mapping):
             return gh.read(cast("Mapping[str, Any]", parsed))
     if not isinstance(parsed, Mapping):
@@ -152,7 +180,7 @@ def _of_members(members: Mapping[str, Any]) -> list[Found]:
     if google.is_google(members):
         return [google.read(members)]
     if "access_token" in members or "refresh_token" in members:
-        return [Found(user="", tokens=tokens_from(members))]
+        return [Found(user="", tokens=tokens_from(members), undated=undated(members))]
     return gh.read(members)
 
 
@@ -165,8 +193,8 @@ def _of_server(found: Sequence[Found], hosts: set[str | None], title: str) -> li
     fitting = [one for one in found if one.host is None or one.host in hosts]
     if not fitting:
         others = sorted({one.host or "" for one in found})
-        what = f"tokens of {', '.join(others)[:200]}" if others else "no tokens"
-        raise ConfigInvalid(f"there are {what} here, and none of {title}", hint=FORMATS)
+        only = f", only of {', '.join(others)[:200]}" if others else ""
+        raise ConfigInvalid(f"there are no tokens of {title} in it{only}", hint=FORMATS)
     return fitting
 
 
@@ -201,7 +229,7 @@ def _require_room(assembly: Assembly, provider: str, account: str, *, make_room:
     if not make_room:
         raise ConfigInvalid(
             f"somebody is signed in to {provider} as {account} already",
-            hint=Hint("logout", provider, account=account),
+            hint=Hint("login", provider, "--with-token", "--replace", account=account),
         )
 
 

@@ -55,7 +55,7 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(
         call(service, tmp_path)
 
     assert library in caught.value.message
-    (extra,) = re.findall(r"\[(\w+)\]", str(caught.value.hint))
+    (extra,) = re.findall(r"(?<=extra )\w+|(?<=\.\[)\w+", str(caught.value.hint))
     assert any(library in requirement.lower() for requirement in EXTRAS[extra])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -379,3 +380,51 @@ def test_no_token_is_in_a_failure(service: OAuthService) -> None:
     for source in ({"access_token": "secret\n"}, {"refresh_token": "secret", **ADC}):
         failure = failed(import_tokens(service, "acme", source))
         assert "secret" not in failure.error + str(failure.hint)
+
+
+@pytest.mark.parametrize("content", [b"nonsense", b"{", b"", b"a: b\n", b"\xff\xfe", b"<html>"])
+def test_a_broken_file_needs_no_library(
+    service: OAuthService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """What is no file of `gh` holds no tokens, whether or not its library is installed."""
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    broken = tmp_path / "old.json"
+    broken.write_bytes(content)
+
+    refused = import_tokens(service, "acme", broken)
+
+    assert isinstance(refused, Failure)
+    assert refused.code is ErrorCode.CONFIG_INVALID
+
+
+@pytest.mark.parametrize(
+    ("members", "warned"),
+    [
+        ({"expires_in": 3600}, True),
+        ({"expires_in": 3600, "refresh_token": "r"}, True),
+        ({"expires_in": 3600, "issued_at": "soon"}, True),
+        ({"expires_in": 3600, "issued_at": 1.0}, False),
+        ({"expires_in": 3600, "expires_at": "2040-01-01"}, False),
+        ({"refresh_token": "r"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_a_lifetime_that_counts_from_nowhere_is_warned_of(
+    service: OAuthService, members: dict[str, Any], *, warned: bool
+) -> None:
+    """Nobody takes such a token for one whose end is known."""
+    result = import_tokens(service, "acme", {"access_token": "t", **members})
+
+    assert isinstance(result, Success)
+    assert (result.warning is not None) is warned
+
+
+def test_an_account_that_is_taken_may_make_room(service: OAuthService) -> None:
+    """The hint names the argument by which it does."""
+    import_tokens(service, "acme", {"access_token": "t"})
+    refused = import_tokens(service, "acme", {"access_token": "u"})
+
+    assert isinstance(refused, Failure)
+    assert "replace=True" in (refused.hint or "")
+    assert isinstance(import_tokens(service, "acme", {"access_token": "u"}, replace=True), Success)
