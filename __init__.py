@@ -45,12 +45,13 @@ if TYPE_CHECKING:
     from .interfaces.audit.processors import audit_processors
     from .interfaces.catalogue import OAUTH_PROVIDERS
     from .interfaces.command_group import commands, typer_commands
-    from .interfaces.importers import import_tokens
+    from .interfaces.importers import Source, import_tokens
     from .interfaces.sdk import OAuthClient, create_client
     from .interfaces.service import OAuthService
     from .interfaces.signed_in import AuthStatus, Health, SignedIn
     from .interfaces.telemetry import OpenTelemetryObserver
     from .interfaces.transport_maker import TransportName, Via
+    from .interfaces.words import Advice
     from .storage import (
         EncryptedFileStorage,
         FileTokenStorage,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OAUTH_PROVIDERS",
     "TABLE",
+    "Advice",
     "Answers",
     "AsyncOAuthService",
     "AuthCancelled",
@@ -110,6 +112,7 @@ __all__ = [
     "ProviderError",
     "Result",
     "SignedIn",
+    "Source",
     "Started",
     "State",
     "StayfastError",
@@ -150,10 +153,11 @@ _HOMES = {
     "engine.flows.logins": ("Started",),
     "interfaces.signed_in": ("AuthStatus", "Health", "SignedIn"),
     "interfaces.command_group": ("commands", "typer_commands"),
-    "interfaces.importers": ("import_tokens",),
+    "interfaces.importers": ("Source", "import_tokens"),
     "interfaces.sdk": ("OAuthClient", "create_client"),
     "interfaces.service": ("OAuthService",),
     "interfaces.transport_maker": ("TransportName", "Via"),
+    "interfaces.words": ("Advice",),
     "transports.cancelling": ("CancelToken",),
     "interfaces.telemetry": ("OpenTelemetryObserver",),
     "storage": (

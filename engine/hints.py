@@ -42,7 +42,10 @@ class Hint(str):
     (``df -h``). Of a :class:`~stayfast.engine.result.Failure` it is in the words of the program.
 
     Attributes:
-        action: The command's words, such as ``login`` or ``provider edit``; empty for a note.
+        action: The command's words; empty for a note. A program meets ``login``, ``resume``,
+            ``status``, ``list``, ``logout``, ``refresh``, ``provider edit``, ``provider add`` and
+            ``provider list``; and of operators' work ``store …``, ``audit …`` and ``help …``. New
+            ones may come, so show the text of those that you do not know.
         provider: Which provider.
         account: Which account of it; ``None`` for the usual one.
         login: The id of a login, or the beginning of one.

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound
 from ..engine.hints import Hint
@@ -79,6 +79,20 @@ A program whose libraries must not see each other's gives them to its service in
 
 SHIPPED: Final[Mapping[str, OAuthProvider]] = Providers()
 """The shipped providers, which nobody changes."""
+
+
+def require_providers(providers: Mapping[str, OAuthProvider]) -> None:
+    """Make sure that a program gave providers, and nothing else.
+
+    Raises:
+        ConfigInvalid: One of them is something else.
+    """
+    for name, provider in cast("Mapping[str, object]", providers).items():
+        if not isinstance(provider, OAuthProvider):
+            raise ConfigInvalid(
+                f"the provider {name!r} is no OAuthProvider or OAuthConfig",
+                hint=Hint.note("give OAuthConfig(service_name=…, issuer=…, client_id=…)"),
+            )
 
 
 class _Source(NamedTuple):

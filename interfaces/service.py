@@ -25,6 +25,7 @@ from ..storage.program import require_name
 from ..transports.loopback.page import Site
 from .answers import answered, handing_out, signed_in, tokens_of
 from .assembly import Assembly
+from .catalogue import require_providers
 from .resource_logins import is_address
 from .signed_in import AuthStatus, Health, SignedIn, status_of
 from .user_contact import UserContact, until_cancelled
@@ -104,9 +105,11 @@ class OAuthService:
             observers: Get every event once it is saved, such as an ``OpenTelemetryObserver``.
 
         Raises:
-            ConfigInvalid: ``app`` cannot be the name of directories and variables.
+            ConfigInvalid: ``app`` cannot be the name of directories and variables, or one of
+                ``providers`` is none.
         """
         require_name(app)
+        require_providers(providers or {})
         self._app = app
         self._providers = providers
         self._state_dir = None if state_dir is None else os.fspath(state_dir)
@@ -497,6 +500,9 @@ class OAuthService:
     ) -> RequestsAuth:
         """An auth object for ``requests``: it attaches the access token, and renews it.
 
+        A request for which no token can be had raises the :class:`StayfastError` of
+        :meth:`request_headers`, which is no ``RequestException``.
+
         Args:
             service: The provider's name.
             account: The account's name.
@@ -516,7 +522,8 @@ class OAuthService:
     ) -> HttpxAuth:
         """An auth object for ``httpx``, of its clients with and without ``await``.
 
-        The arguments are those of :meth:`auth`.
+        The arguments are those of :meth:`auth`. A request for which no token can be had raises
+        :class:`StayfastError`, which is no ``httpx.HTTPError``.
 
         Raises:
             ConfigInvalid: One of ``hosts`` is not a host.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..engine.errors import StayfastError
     from ..engine.hints import Hint
 
-Advice: TypeAlias = "Callable[[Hint], str | None]"
+Advice: TypeAlias = Callable[["Hint"], str | None]
 """A program's own words for a hint; ``None`` leaves those of :class:`Words`."""
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, get_args
 
 import requests
 
@@ -36,15 +36,30 @@ class ScriptedBrowser:
     with a code (RFC 8628) is answered, too.
 
     Attributes:
-        user: What the user does from now on.
         addresses: Every address that was opened or shown to be opened, in order.
     """
 
     def __init__(self, user: User = "approves") -> None:
         """A browser in front of ``user``."""
-        self.user: User = user
+        self.user = user
         self.addresses: list[str] = []
         self._visits: list[threading.Thread] = []
+
+    @property
+    def user(self) -> User:
+        """What the user does from now on.
+
+        Raises:
+            ValueError: It is set to something that no user does.
+        """
+        return self._user
+
+    @user.setter
+    def user(self, user: User) -> None:
+        if user not in get_args(User):
+            msg = f"a user {', '.join(get_args(User))}: {user!r} is none of these"
+            raise ValueError(msg)
+        self._user: User = user
 
     def open(self, url: str) -> str | None:
         """Open ``url``; the user answers what is there."""

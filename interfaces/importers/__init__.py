@@ -26,6 +26,6 @@ refreshes signs the other one out; so sign out there, or remove the file, but do
 
 from __future__ import annotations
 
-from .importing import import_tokens
+from .importing import Source, import_tokens
 
-__all__ = ["import_tokens"]
+__all__ = ["Source", "import_tokens"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..assembly import Assembly
     from ..service import OAuthService
 
-Source: TypeAlias = "OAuthTokens | Mapping[str, Any] | str | os.PathLike[str]"
+Source: TypeAlias = OAuthTokens | Mapping[str, Any] | str | os.PathLike[str]
 """Tokens, what JSON says of them, or the path of a file."""
 
 _LIMIT: Final = 8 * 1024 * 1024  # octets: caches of many users are large, and devices are endless

@@ -22,6 +22,7 @@ from stayfast import (
 )
 from stayfast.interfaces.words import Words
 from stayfast.storage.program import ProgramEnviron
+from stayfast.testing.scripted_browser import ScriptedBrowser
 from stayfast.transports.loopback.redirect import addresses_to_register
 
 ACME = OAuthConfig(
@@ -333,3 +334,16 @@ def test_a_note_names_no_option_of_the_command(note: str) -> None:
     """An option becomes an argument, and an install line what is to be installed; the command's stay."""
     assert not any(word in str(Words("tool").hint(Hint.note(note))) for word in OF_THE_COMMAND)
     assert Words("stayfast").hint(Hint.note(note)) == note
+
+
+@pytest.mark.parametrize("provider", ["y", None, {}, OAuthConfig], ids=str)
+def test_what_is_no_provider_is_refused_at_once(provider: Any) -> None:
+    """With an error of ours where it is given, and not where it is used."""
+    with pytest.raises(ConfigInvalid):
+        OAuthService(app="tool", providers={"x": provider})
+
+
+def test_a_user_of_no_known_kind_is_refused() -> None:
+    """A typo in a test would else make a user who declines."""
+    with ScriptedBrowser() as browser, pytest.raises(ValueError, match="approves"):
+        browser.user = "refuses"  # type: ignore[assignment]  # the typo

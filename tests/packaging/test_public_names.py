@@ -13,7 +13,7 @@ from stayfast.engine import errors, record
 from stayfast.engine.errors import StayfastError
 
 ROOT = Path(__file__).resolve().parents[2]
-CONSTANTS = {"OAUTH_PROVIDERS", "TABLE", "Result", "Via", "__version__"}
+CONSTANTS = {"OAUTH_PROVIDERS", "TABLE", "Advice", "Result", "Source", "Via", "__version__"}
 """Public names that are values; what they are is said where they are defined."""
 
 
