@@ -16,6 +16,7 @@ from weakref import WeakSet
 
 from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
 from ...engine.hints import Hint
+from ..host import CLOCK
 from ..locks import locked
 from ..private_file import ensure_directory
 from .file import DATABASE, gone, open_database, read_second_header
@@ -33,6 +34,8 @@ _LOCKS: Final = ("create.lock", "vault.lock")
 WRITE_WAIT: Final = 30.0
 """Seconds a writer waits for the lock. Each writer before it takes about a millisecond, so only a
 stopped or hanging process makes it wait that long."""
+_FORK_WAIT: Final = 2.0
+"""Seconds a fork waits for the threads that are inside SQLite; a read takes about a millisecond."""
 
 
 class VaultConnection:
@@ -41,6 +44,7 @@ class VaultConnection:
     Attributes:
         directory: Where the vault is.
         header: What it says about itself; ``None`` until it has been opened.
+        guard: Held by the thread whose turn it is.
         created: The first record of the log, if the vault was made here and no observer has it yet.
     """
 
@@ -61,7 +65,7 @@ class VaultConnection:
         self._seal: bytes | None = None  # of the header, as it was when the keys were found
         self._copied = 0  # the generation of the header whose copy was seen to be in order
         # reentrant: a writer that must find the keys anew calls the reading half under its own guard
-        self._guard = threading.RLock()
+        self.guard = threading.RLock()
         _open_vaults.add(self)
 
     def __del__(self) -> None:
@@ -77,7 +81,7 @@ class VaultConnection:
     @contextmanager
     def reading(self) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
         """The connection and the keys, for the calling thread alone; ``None`` without a vault."""
-        with self._guard, translated():
+        with self.guard, translated():
             opened = self._open()
             if opened is None and (problem := gone(self.directory)) is not None:
                 raise problem
@@ -96,7 +100,7 @@ class VaultConnection:
             with (  # in the order that every writer uses, or two would wait for each other
                 locked(making, wait=WRITE_WAIT, what="the making of the vault"),
                 locked(line, wait=WRITE_WAIT, what="the vault"),
-                self._guard,
+                self.guard,
             ):
                 yield
         except LoginBusy as error:
@@ -113,7 +117,7 @@ class VaultConnection:
         self._make_sure()
         _, line = (os.path.join(self.directory, name) for name in _LOCKS)
         try:
-            with locked(line, wait=WRITE_WAIT, what="the vault"), self._guard, translated():
+            with locked(line, wait=WRITE_WAIT, what="the vault"), self.guard, translated():
                 connection, keys = self._begin()
                 try:
                     self._allowed_to_write()
@@ -162,7 +166,7 @@ class VaultConnection:
         It costs a fraction of reading a login. A process that waits for a change polls it.
         """
         try:
-            with self._guard:
+            with self.guard:
                 connection = self._connection
                 if connection is None:
                     return object()
@@ -176,18 +180,18 @@ class VaultConnection:
 
     def moved(self) -> bool:
         """Whether the vault got another key since it was opened here."""
-        with self._guard:
+        with self.guard:
             return self._connection is not None and self._header_has_changed(self._connection)
 
     def forget_keys(self) -> None:
         """Find the keys anew when the vault is used next."""
-        with self._guard:
+        with self.guard:
             self.close()
             self._keys = self.header = self._seal = None
 
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
-        with self._guard:
+        with self.guard:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
@@ -241,7 +245,7 @@ class VaultConnection:
 
     def _make_sure(self) -> None:
         """Make the vault if there is none yet."""
-        with self._guard, translated():
+        with self.guard, translated():
             if (self._kept() or self._open()) is not None:
                 return
         if (problem := gone(self.directory)) is not None:
@@ -251,7 +255,7 @@ class VaultConnection:
         try:
             with (
                 locked(making, wait=WRITE_WAIT, what="the making of the vault"),
-                self._guard,
+                self.guard,
                 translated(),
             ):
                 if self._open() is None:
@@ -295,7 +299,7 @@ class VaultConnection:
 
     def leave_to_parent(self) -> None:
         """In a forked child: the lock may be a dead thread's, and the connection is the parent's."""
-        self._guard = threading.RLock()
+        self.guard = threading.RLock()
         if self._connection is not None:
             _parents.append(self._connection)  # to close it would be to act in the parent's name
             self._connection = None
@@ -313,10 +317,45 @@ _open_vaults: WeakSet[VaultConnection] = WeakSet()
 _parents: list[sqlite3.Connection] = []
 
 
-def _after_fork() -> None:
-    for opened in list(_open_vaults):
+_forking: dict[int, list[threading.RLock]] = {}  # by thread: several may fork at once
+
+
+def _before_fork() -> None:
+    """Wait until no other thread is inside SQLite, and keep them out while this one forks.
+
+    SQLite keeps a record of the locks of its process. A child inherits it: with the lock of a thread
+    that reads, and that the child does not have, nobody in the child could ever write. The wait is
+    bounded, since the thread inside may itself be waiting for the one that forks.
+    """
+    guards = _forking[threading.get_ident()] = []
+    end = CLOCK.monotonic() + _FORK_WAIT
+    for opened in _all_open():
+        guard = opened.guard
+        if guard.acquire(timeout=max(0.0, end - CLOCK.monotonic())):
+            guards.append(guard)
+
+
+def _after_fork_in_parent() -> None:
+    for guard in _forking.pop(threading.get_ident(), []):
+        guard.release()
+
+
+def _after_fork_in_child() -> None:
+    _forking.clear()
+    for opened in _all_open():
         opened.leave_to_parent()
 
 
+def _all_open() -> list[VaultConnection]:
+    for _ in range(100):
+        with suppress(RuntimeError):  # another thread opened one meanwhile
+            return list(_open_vaults)
+    return []
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

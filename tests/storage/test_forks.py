@@ -140,6 +140,57 @@ def test_a_fork_in_the_middle_of_anothers_turn(place: Path) -> None:
     assert found.version == 2
 
 
+def test_a_child_can_write_though_a_thread_was_reading(place: Path) -> None:
+    """A fork waits for the thread that is inside SQLite: its lock would bar the child for good."""
+    storage = vault(place)
+    login = finished()
+    saved(storage, [login])
+    inside = threading.Event()
+
+    def read() -> None:
+        with storage._vault_connection.reading() as opened:
+            assert opened is not None
+            rows = opened[0].execute("SELECT 1 FROM header UNION ALL SELECT 2 FROM header")
+            rows.fetchone()  # the lock is held until the last row
+            inside.set()
+            threading.Event().wait(0.3)
+            rows.close()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    inside.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # if it is stuck after all
+        with suppress(StorageError):
+            storage.commit([change(further(login))])
+            os._exit(0)
+        os._exit(1)
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    found = storage.read(login.id)
+    assert found is not None
+    assert found.version == 2
+    storage.commit([change(further(found))])  # and the parent goes on too
+
+
+def test_a_fork_inside_ones_own_turn_waits_for_nobody(place: Path) -> None:
+    """A thread that forks while it reads has its turn afterwards, and gives it back."""
+    storage = vault(place)
+    saved(storage, [finished()])
+    began = time.monotonic()
+    with storage._vault_connection.reading():
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+    assert time.monotonic() - began < 1
+    assert os.waitpid(child, 0)[1] == 0
+    other = threading.Thread(target=storage.summaries, daemon=True)
+    other.start()
+    other.join(10)
+    assert not other.is_alive()
+
+
 def test_who_reads_does_not_wait_for_who_writes(place: Path) -> None:
     """While a writer stands in line for another process, its fellow threads go on reading."""
     storage = vault(place)
