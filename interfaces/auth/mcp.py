@@ -181,10 +181,10 @@ class McpAuth(_Auth):  # type: ignore[misc]  # the base class is the library's, 
         account = self._bearer.account
         if self._sign_in is None or self._signed_in >= MOST_SIGN_INS:
             often = "asks for another sign-in again and again" if self._sign_in else "asks for more"
-            more = () if challenge is None else ("--challenge", challenge)
+            challenged = () if challenge is None else ("--challenge", challenge)
             raise AuthRequired(
                 f"{self._address} {often} than the present login has",
-                hint=Hint("mcp auth", self._address, *more, account=account),
+                hint=Hint("mcp auth", self._address, *challenged, account=account),
             )
         self._signed_in += 1
         done = self._sign_in(self._address, challenge, account)

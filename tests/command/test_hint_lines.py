@@ -23,7 +23,10 @@ SAMPLES = {"--via": "device"}
 OPTIONS = {"option": "--client-secret-file"}
 """What stands for an option that only a run knows, by the name of its variable."""
 
-LISTS = {"more": ["--provider", "acme", "--url", "https://acme.dev"]}
+LISTS = {
+    "more": ["--provider", "acme", "--url", "https://acme.dev"],
+    "challenged": ["--challenge", "Bearer"],
+}
 """What stands for a list of options, by the name of its variable; else a choice of transport."""
 
 
