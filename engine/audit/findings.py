@@ -48,6 +48,8 @@ class FindingCode(StrEnum):
     """The log was rewritten after a checkpoint was made of it."""
     FORWARD_KEY = "forward_key"
     """The present key of the log does not descend from its first key."""
+    ROLLED_BACK = "rolled_back"
+    """An older copy of the storage was put back: it was once further than it is now."""
 
 
 CHAIN: Final = frozenset(

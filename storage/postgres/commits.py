@@ -25,7 +25,7 @@ from ..vault.entries import write_entry
 from ..vault.integrity import keep_head, read_head
 from ..vault.login_rows import put_login, put_record
 from ..vault.rekey import rekey
-from ..vault.repair import mend, record_rollback
+from ..vault.repair import mend, record_rollback, rollback_recorded
 from .connections import Executor
 from .leases import fenced
 from .pg_errors import in_doubt, is_away
@@ -181,6 +181,13 @@ class Commits:
                 return mend(Executor(connection), keys)
 
         return self._connections.run(work)
+
+    def record_rollback(self, keys: Keys) -> list[Mended]:
+        """Commit, if an older copy was put back: the log then says so."""
+        if not self._marker.problems:
+            return []
+        self._written(keys, lambda _connection, _database, head: (head, []))
+        return [rollback_recorded()]
 
     def rekey(self, header: Header, keys: Keys, move: Move) -> None:
         """Seal everything under a new root key: all of it, or nothing.

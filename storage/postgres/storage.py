@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from ..vault.info import DatabaseInfo
     from ..vault.repair import Mended
     from ..vault.tree import Found
+    from .connections import Connection
 
 
 T = TypeVar("T")
@@ -132,7 +133,7 @@ class PostgresStorage:
         place = (
             absolute(config_dir, env, CONFIG_VARIABLE) if config_dir else default_config_dir(env)
         )
-        marker = RollbackMarker(place, announce or _say_nothing)
+        self._marker = marker = RollbackMarker(place, announce or _say_nothing)
         self._commits = Commits(self._connections, marker)
         self._leases = LeaseRows(self._connections, ttl=lease_seconds)
         self._place = place
@@ -147,7 +148,7 @@ class PostgresStorage:
         self._here = here
         self._locks = os.path.join(here, "locks")
         self._arrivals = Arrivals(env, here)
-        self._tamper_check = TamperCheck(marker)
+        self._tamper_check = TamperCheck()
 
     def __repr__(self) -> str:
         return f"PostgresStorage({self._address.place})"
@@ -268,7 +269,7 @@ class PostgresStorage:
 
     def problems(self) -> list[str]:
         """One sentence for each thing that is not as it was saved."""
-        return self._reading(problems_of)
+        return self._reading(problems_of) + self._marker.problems
 
     def verify(
         self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
@@ -279,7 +280,8 @@ class PostgresStorage:
             marks: The numbers of the records whose links the result has as marks.
             forward: The first record whose key was erased, and that key.
         """
-        return self._reading(lambda database, keys: check_log(database, keys, marks, forward))
+        found = self._reading(lambda database, keys: check_log(database, keys, marks, forward))
+        return self._marker.judged(found)
 
     def verify_lines(
         self,
@@ -300,9 +302,14 @@ class PostgresStorage:
         return self._reading(signed_head)
 
     def _reading(self, work: Callable[[Executor, Keys], T]) -> T:
-        return self._keyed(
-            lambda keys: self._connections.run(lambda connection: work(Executor(connection), keys))
-        )
+        """What ``work`` gives. Every reader comes here, so the marker is compared here."""
+
+        def look(connection: Connection, keys: Keys) -> T:
+            database = Executor(connection)
+            self._marker.compare(keys, lambda: read_head(database, keys).generation)
+            return work(database, keys)
+
+        return self._keyed(lambda keys: self._connections.run(lambda one: look(one, keys)))
 
     def _keyed(self, work: Callable[[Keys], T]) -> T:
         """``work`` with the keys; again if another process has changed the root key meanwhile."""
@@ -382,7 +389,8 @@ class PostgresStorage:
             without_key: Has no meaning here: rows in a database are not set aside as a whole.
         """
         del without_key
-        return self._keyed(self._commits.mend)
+        done = self._keyed(self._commits.mend)
+        return [*done, *self._keyed(self._commits.record_rollback)]
 
     def rekey(self, kind: str, passphrase: str | None = None) -> None:
         """Seal everything under a new root key. Processes that are at work go on with it.

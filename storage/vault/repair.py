@@ -170,6 +170,11 @@ def record_rollback(connection: Database, keys: Keys, head: Head) -> tuple[Head,
     return append_event(connection, keys, head, _event("rolled_back"))
 
 
+def rollback_recorded() -> Mended:
+    """What mending says after the log has recorded that an older copy was put back."""
+    return Mended(login=None, message="an older copy was put back: the audit log says so now")
+
+
 def quarantined(connection: Database) -> list[tuple[float, str]]:
     """When each row was set aside, and why."""
     try:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ...engine.errors import StorageError
+from ...engine.audit.findings import Finding, FindingCode
+from ...engine.errors import Damaged, StorageError
 from ..host import CLOCK
 from ..private_file import CONFIG_VARIABLE, ensure_directory, open_private
 from .file import MARKER_OCTETS, marker_path, noted_generation
@@ -18,6 +20,7 @@ from .file import MARKER_OCTETS, marker_path, noted_generation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ...engine.audit.verifier import Verification
     from ..keys.sealing import Keys
 
 _OFTEN_ENOUGH: Final = 60.0  # seconds between two notes of one process: each costs a file write
@@ -26,12 +29,15 @@ ROLLED_BACK: Final = (
     "refused by its provider, which then asks for a new sign-in"
 )
 
+_PROBLEM: Final = "an older copy of the logins was put back, and no commit has recorded that yet"
+
 
 class RollbackMarker:
     """The note of one vault, or of one database on this host.
 
-    Each process compares it once, and writes it after a commit. So it is never ahead of what is
-    durable, and a process that holds the write lock finds it ahead only after a rollback.
+    Each process compares it once: at its first read, whatever it reads, or at its first commit. It
+    writes the note after a commit. So the note is never ahead of what is durable, and a process that
+    holds the write lock finds it ahead only after a rollback.
     """
 
     def __init__(self, config_dir: str, announce: Callable[[str], None]) -> None:
@@ -40,30 +46,46 @@ class RollbackMarker:
         self._announce = announce
         self._noted_at = -_OFTEN_ENOUGH
         self._behind: bool | None = None
-        self._looked = False
-        self._noted: int | None = None
 
-    def look(self, keys: Keys) -> None:
-        """Read the note, once a process.
+    def compare(self, keys: Keys, generation: Callable[[], int]) -> None:
+        """Compare the note with what a reader finds, if this process has not compared it yet.
 
-        A reader does this before it reads the vault. After that, the note of a later commit would
-        make it believe that the vault it read was put back.
+        Args:
+            keys: The keys of the vault.
+            generation: Reads the generation. It is called after the note was read: the note of a
+                commit in between would show an older copy where there is none. If it raises
+                :class:`Damaged`, nothing is compared: the damage itself is reported elsewhere.
         """
-        if not self._looked:
-            self._noted = noted_generation(self._config_dir, keys)
-            self._looked = True
+        if self._behind is None:
+            noted = noted_generation(self._config_dir, keys)
+            with suppress(Damaged):
+                self._judge(noted, generation())
 
     def behind(self, keys: Keys, generation: int) -> bool:
-        """Whether the vault was once beyond ``generation``.
+        """Whether the vault was once beyond ``generation``; for the holder of the write lock.
 
         If so, one line announces it, and the answer stays yes until a commit has recorded it.
         """
         if self._behind is None:
-            self.look(keys)
-            self._behind = self._noted is not None and self._noted > generation
-            if self._behind:
-                self._announce(ROLLED_BACK)
-        return self._behind
+            self._judge(noted_generation(self._config_dir, keys), generation)
+        return bool(self._behind)
+
+    def _judge(self, noted: int | None, generation: int) -> None:
+        self._behind = noted is not None and noted > generation
+        if self._behind:
+            self._announce(ROLLED_BACK)
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence if an older copy was put back and no commit has recorded it."""
+        return [_PROBLEM] if self._behind else []
+
+    def judged(self, found: Verification) -> Verification:
+        """``found``, with one more finding if an older copy was put back."""
+        if not self._behind:
+            return found
+        finding = Finding(code=FindingCode.ROLLED_BACK, message=ROLLED_BACK)
+        return replace(found, findings=[*found.findings, finding])
 
     def note(self, keys: Keys, generation: int) -> None:
         """Note that the vault is at ``generation``. If that fails, the next commit tries again."""

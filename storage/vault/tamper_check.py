@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ..keys.sealing import Keys
     from .database import Database
     from .file import Row
-    from .rollback import RollbackMarker
     from .tree import Found
 
 
@@ -37,13 +36,8 @@ class TamperCheck:
         suspicion: The difference that the last comparison found; ``None`` if it found none.
     """
 
-    def __init__(self, marker: RollbackMarker) -> None:
-        """Compare nothing yet.
-
-        Args:
-            marker: Is compared with the generation of the vault whenever a login is looked up.
-        """
-        self._marker = marker
+    def __init__(self) -> None:
+        """Compare nothing yet."""
         self._checked: object = None  # when the rows were last as the integrity record says
         self.suspicion: Damaged | None = None
 
@@ -69,13 +63,11 @@ class TamperCheck:
             Damaged: Something in the vault is wrong, and this may be it.
         """
         try:
-            self._marker.look(keys)  # before the vault: a commit in between is no rollback
-            row, genuine, generation = look_up()
+            row, genuine, _ = look_up()
         except sqlite3.DatabaseError as error:
             if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF != sqlite3.SQLITE_CORRUPT:
                 raise
         else:
-            self._marker.behind(keys, generation)
             if genuine:
                 return row
         self.look(connection, keys, changes)

@@ -19,7 +19,7 @@ Within the transaction, these steps follow each other::
     header      its seal is compared: has the vault another root key? then begin again with it
     head        read, and its seal checked; the last record of the log must be the one it names,
                 else the damaged part of the log is set aside, and a record says so
-    marker      compared once a process: was the vault further once? then a record says so
+    marker      compared, if no read of this process did: was the vault further once? then a record says so
     login       for each change: the row must have the version before; it is replaced
     audit       for each change: the next number, linked to the record before
     tree        the branches of these rows, up to the root
@@ -51,8 +51,8 @@ That does not show that the row is the latest. The tree does, whose root is in t
 a login is looked up together with its branch, also by ``stayfast token``, and a list compares all
 rows. If something differs, a login is given out only if the audit log shows that its row is the last
 that was saved. A whole older copy of the vault passes both checks; the rollback marker, which is
-kept beside the key, shows that it is old: it is announced, and the next commit records
-it. The index is not sealed with the row, so the alias of a login that was found is compared.
+kept beside the key, shows that it is old. Each process compares it at its first read, whatever it
+reads: it is announced, a check of the log has a finding, and the next commit records it. The index is not sealed with the row, so the alias of a login that was found is compared.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ from .repair import (
     mend,
     record_rollback,
     restore_header,
+    rollback_recorded,
     set_files_aside,
     whole_vault_event,
 )
@@ -173,7 +174,7 @@ class Vault:
         self._reserve = Reserve(directory)
         self._arrivals = Arrivals(environ, directory)
         self._describe = describe
-        self._tamper_check = TamperCheck(self._rollback_marker)
+        self._tamper_check = TamperCheck()
         self._unlock = unlock
         self._vault_connection = VaultConnection(directory, unlock, create)
 
@@ -307,6 +308,7 @@ class Vault:
         """What in the vault is not as it was saved, one sentence each; empty if all is well."""
         with self._reading() as opened:
             found = [] if opened is None else [*_torn_pages(opened[0]), *problems_of(*opened)]
+            found += self._rollback_marker.problems
         # sealed anew under its eyes: then what it found is of no worth
         return self.problems() if self._vault_connection.moved() else found
 
@@ -322,7 +324,9 @@ class Vault:
         with self._reading() as opened:
             found = nothing_to_verify() if opened is None else check_log(*opened, marks, forward)
         # sealed anew under its eyes: then what it found is of no worth
-        return self.verify(marks, forward) if self._vault_connection.moved() else found
+        if self._vault_connection.moved():
+            return self.verify(marks, forward)
+        return self._rollback_marker.judged(found)
 
     def verify_lines(
         self,
@@ -379,8 +383,19 @@ class Vault:
         changes = self._vault_connection.changes()
         return self._tamper_check.checked(connection, keys, look_up, scan, changes)
 
-    def _reading(self) -> AbstractContextManager[tuple[sqlite3.Connection, Keys] | None]:
-        return self._vault_connection.reading()
+    @contextmanager
+    def _reading(self) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
+        """The connection and the keys. Every reader comes here, so the marker is compared here."""
+        with self._vault_connection.reading() as opened:
+            if opened is not None:
+                connection, keys = opened
+
+                def generation() -> int:
+                    with translated():
+                        return read_head(connection, keys).generation
+
+                self._rollback_marker.compare(keys, generation)
+            yield opened
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -502,10 +517,19 @@ class Vault:
                 raise
             else:
                 done = self._replace(problem, present)
+        done.extend(self._record_rollback())
         if set_aside_places(self.directory):
             with self._vault_connection.mending():
                 done.extend(self._take_along_from_aside(replaced))
         return done
+
+    def _record_rollback(self) -> list[Mended]:
+        """Commit, if an older copy was put back: the log then says so, and it is no problem any more."""
+        if not self._rollback_marker.problems:
+            return []
+        with self._changing() as (connection, keys, head, _):
+            keep_head(connection, keys, head)
+        return [rollback_recorded()]
 
     def _mend_rows(self) -> list[Mended]:
         with self._vault_connection.writing() as (connection, keys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 from command import World, events_of
 from stayfast.engine.audit.events import Event, EventKind, Origin
+from stayfast.engine.audit.findings import FindingCode
+from stayfast.engine.errors import Damaged
 from stayfast.engine.table import State
+from stayfast.storage.vault.rollback import ROLLED_BACK
 from transitions_of import vault_in
 from wandering import Wanderer
 
@@ -148,3 +152,31 @@ def test_damage_stops_no_refresh_and_is_said(signed_in: World) -> None:
     last = last_of(signed_in)
     assert signed_in.run("audit", "set-aside", "--json").json["seq"] == last + 1
     assert signed_in.run("token", "demo").code == 0
+
+
+def test_a_vault_that_was_put_back_is_reported_by_every_command_that_reads_it(
+    signed_in: World,
+) -> None:
+    """The check of the log has a finding, and ``doctor`` a failing check; each reader says it once.
+
+    After it was mended, the log has it, and no command says it any more.
+    """
+    shutil.copytree(signed_in.state, signed_in.place / "backup")
+    assert signed_in.run("login", "demo", "--account", "two", "--via", "loopback").code == 0
+    shutil.rmtree(signed_in.state)
+    shutil.copytree(signed_in.place / "backup", signed_in.state)
+    for command in (["status"], ["list"], ["audit", "show"], ["store", "info"]):
+        assert signed_in.run(*command).err.count(ROLLED_BACK) == 1
+    verified = signed_in.run("audit", "verify", "--json")
+    assert (verified.code, verified.json["sound"]) == (Damaged.exit_code, False)
+    assert [one["code"] for one in verified.json["findings"]] == [FindingCode.ROLLED_BACK]
+    failing = [
+        one["name"]
+        for one in signed_in.run("doctor", "--offline", "--json").json["checks"]
+        if one["result"] == "fail"
+    ]
+    assert failing == ["store", "audit"]
+    assert signed_in.run("store", "mend").code == 0
+    after = signed_in.run("audit", "verify", "--json")
+    assert (after.code, after.json["findings"]) == (0, [])
+    assert ROLLED_BACK not in signed_in.run("status").err

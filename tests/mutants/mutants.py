@@ -264,8 +264,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a vault that was put back is taken for the present one",
         file=ROLLBACK,
-        old="self._noted is not None and self._noted > generation",
-        new="self._noted is not None and self._noted < generation",
+        old="noted is not None and noted > generation",
+        new="noted is not None and noted < generation",
         tests=("tests/storage/test_vault.py", "tests/storage/test_upkeep.py"),
     ),
     # --- keys ----------------------------------------------------------------------------------

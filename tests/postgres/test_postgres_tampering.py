@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from postgres_server import Host, PostgresServer
+from stayfast.engine.audit.findings import FindingCode
 from stayfast.engine.errors import Damaged
 from stayfast.engine.record import account_alias
 from stayfast.engine.table import State
@@ -65,10 +66,16 @@ def test_a_whole_database_put_back_is_said(
     put_back(server, database, *TABLES)
     said: list[str] = []
     storage = host("one", announce=said.append)
+    assert storage.events() != []
+    assert len(said) == 1
+    assert FindingCode.ROLLED_BACK in [found.code for found in storage.verify().findings]
+    assert len(storage.problems()) == 1
     assert storage.read(one.id) is not None
     assert len(said) == 1
     saved(storage, [finished("two")])
     saved(host("one", announce=said.append), [finished("three")])
     assert len(said) == 1
+    assert FindingCode.ROLLED_BACK not in [found.code for found in storage.verify().findings]
+    assert storage.problems() == []
     details = [event.members.get("detail") for event in storage.events()]
     assert details.count("rolled_back") == 1

@@ -8,15 +8,15 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from logins import fresh_login
 from stayfast.engine.audit.events import EventKind, Recorded
+from stayfast.engine.audit.findings import FindingCode
 from stayfast.engine.errors import ConfigInvalid, Damaged, StorageError, StorageFull
 from stayfast.engine.ports import Change
 from stayfast.engine.record import Identity, Login, account_alias
@@ -25,9 +25,8 @@ from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.keys.sources import KINDS
 from stayfast.storage.migrating import import_tokens, ledger_over, migrate
+from stayfast.storage.vault.integrity import read_head
 from stayfast.storage.vault.rollback import RollbackMarker
-from stayfast.storage.vault.tamper_check import TamperCheck
-from stayfast.storage.vault.tree import read_by_id
 from stayfast.testing.sample_logins import change, further, pending
 from stayfast.testing.storage_contract import finished, saved
 
@@ -335,6 +334,60 @@ def test_a_whole_vault_put_back_is_said_by_those_that_only_read(place: Path) -> 
     assert cached_token(["one"], environ) == "token"
 
 
+def codes(opened: EncryptedFileStorage) -> list[FindingCode]:
+    return [found.code for found in opened.verify().findings]
+
+
+_READERS: list[Callable[[EncryptedFileStorage], object]] = [
+    lambda opened: list(opened.summaries()),
+    lambda opened: list(opened.beginning("a")),
+    lambda opened: opened.events(),
+    lambda opened: opened.about(),
+    lambda opened: opened.problems(),
+    lambda opened: opened.verify(),
+    lambda opened: opened.checkpoint(),
+    lambda opened: opened.entries(),
+]
+
+
+@pytest.mark.parametrize("part", [".", "vault.db"])
+def test_every_reader_notices_a_vault_that_was_put_back(place: Path, part: str) -> None:
+    """Whatever a process reads first, one line says it; the check and the problems name it.
+
+    Mending records it. After that there is nothing left to say.
+    """
+    one = finished("one")
+    saved(vault(place), [one])
+    shutil.copytree(place / "s", place / "backup")
+    saved(vault(place), [further(one)])
+    for read in _READERS:
+        quiet: list[str] = []
+        read(vault(place, quiet))
+        assert quiet == []
+    if part == "vault.db":
+        shutil.copy(place / "backup" / part, place / "s" / part)
+        for beside in ("-wal", "-shm"):
+            (place / "s" / f"{part}{beside}").unlink(missing_ok=True)
+    else:
+        shutil.rmtree(place / "s")
+        shutil.copytree(place / "backup", place / "s")
+    for read in _READERS:
+        said: list[str] = []
+        opened = vault(place, said)
+        read(opened)
+        assert len(said) == 1
+        assert FindingCode.ROLLED_BACK in codes(opened)
+        assert len(opened.problems()) == 1
+        assert len(said) == 1
+    mended = vault(place)
+    assert len(mended.mend()) == 1
+    assert (mended.mend(), mended.problems()) == ([], [])
+    assert FindingCode.ROLLED_BACK not in codes(mended)
+    assert [event.members.get("detail") for event in mended.events()].count("rolled_back") == 1
+    again: list[str] = []
+    assert (vault(place, again).problems(), again) == ([], [])
+
+
 # --- room ----------------------------------------------------------------------------------------
 
 
@@ -484,19 +537,18 @@ def test_the_log_agrees_with_a_vault_that_was_mended(place: Path) -> None:
 
 
 def test_a_commit_while_a_login_is_read_is_no_rollback(place: Path) -> None:
-    """A reader that is overtaken between the vault and the marker accuses nobody."""
+    """A reader that a commit overtakes between the marker and the vault reports no rollback."""
     login = finished()
     saved(vault(place), [login])
     reader, writer, said = vault(place), vault(place), list[str]()
-    check = TamperCheck(RollbackMarker(str(place / "c"), said.append))
+    marker = RollbackMarker(str(place / "c"), said.append)
     with reader._vault_connection.reading() as opened:
         assert opened is not None
 
-        def overtaken() -> Any:
-            found = read_by_id(*opened, login.id)
+        def overtaken() -> int:
+            found = read_head(*opened).generation
             saved(writer, [further(login)])
             return found
 
-        row = check.checked(*opened, overtaken, lambda: None)
-    assert row is not None
-    assert said == []
+        marker.compare(opened[1], overtaken)
+    assert (said, marker.problems) == ([], [])
