@@ -286,6 +286,8 @@ def _appended(path: str, text: str) -> FileChange:
     if text.encode() in whole:
         return FileChange(path, before, whole, 0o644)
     between = b"" if not whole or whole.endswith(b"\n") else b"\n"
+    if whole.rstrip(b"\r\n").endswith(b"\\"):  # the last line would go on in ours
+        between += b"\n"
     return FileChange(path, before, whole + between + text.encode(), 0o644)
 
 
@@ -383,7 +385,7 @@ def _put_back(path: str, before: bytes | None, after: bytes) -> list[Undone]:
             _replace(path, before, 0o600)
         return [Undone(path, whole=True)]
     ours, theirs = _difference(before or b"", after)
-    if not ours or current.count(ours) != 1:
+    if not ours or current.count(ours) != 1 or not _starts_a_line(current, ours):
         raise ConfigInvalid(
             f"{path} was edited where our part was; take it out by hand",
             hint=Hint.note(f"edit {path}"),
@@ -393,13 +395,33 @@ def _put_back(path: str, before: bytes | None, after: bytes) -> list[Undone]:
 
 
 def _difference(before: bytes, after: bytes) -> tuple[bytes, bytes]:
-    """The lines of ``after`` and those of ``before`` between what both have at both ends."""
-    new, old = after.splitlines(keepends=True), before.splitlines(keepends=True)
+    """The lines of ``after`` and those of ``before`` between what both have at both ends.
+
+    Line ends that were put before our lines belong to the file: lines that were added since would
+    otherwise become a part of its last line.
+    """
+    if after.startswith(before):
+        return after[len(before) :].lstrip(b"\n"), b""
+    new, old = _lines(after), _lines(before)
     most = min(len(new), len(old))
     first = next((at for at in range(most) if new[at] != old[at]), most)
     most -= first
     last = next((at for at in range(most) if new[-1 - at] != old[-1 - at]), most)
     return b"".join(new[first : len(new) - last]), b"".join(old[first : len(old) - last])
+
+
+def _lines(text: bytes) -> list[bytes]:
+    """The lines of ``text``, each with its end; the last one gets an end if it has none."""
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith((b"\n", b"\r")):
+        lines[-1] += b"\n"
+    return lines
+
+
+def _starts_a_line(text: bytes, part: bytes) -> bool:
+    """Whether ``part`` starts at the start of a line of ``text``, and not behind a comment sign."""
+    at = text.find(part)
+    return at == 0 or text[at - 1 : at] in {b"\n", b"\r"}
 
 
 def _read(path: str) -> bytes | None:

@@ -123,6 +123,47 @@ def test_what_the_user_wrote_since_stays(world: World, home: Path, kind: str) ->
     assert path.read_text() in {f"# first\n{before}# last\n", f"# first\n{before}\n# last\n"}
 
 
+@pytest.mark.parametrize("kind", ["git", "bazel"])
+@pytest.mark.parametrize("last", ["[user]\n\tname = X", "\tname = X \\", "\tname = X \\\n"])
+def test_lines_never_join_their_neighbours(world: World, home: Path, kind: str, last: str) -> None:
+    """Neither ours the last line of the file, nor that line those that were added since."""
+    path = existing(home, kind)
+    path.write_text(f"# 1\n{last}")
+    assert run(world, kind, "--write").code == 0
+    ends = "\n\n" if last.rstrip().endswith("\\") else "\n"
+    kept = last.rstrip("\n") + ends
+    written = path.read_text()
+    assert written.startswith(f"# 1\n{kept}")
+    path.write_text(f"{written}[core]\n")
+    assert world.run("setup", kind, "--undo").code == 0
+    assert path.read_text() == f"# 1\n{kept}[core]\n"
+
+
+@pytest.mark.parametrize("kind", ["git", "bazel"])
+def test_one_of_two_providers_is_taken_back_alone(world: World, home: Path, kind: str) -> None:
+    """The one that was written first, in a file whose last line had no end."""
+    world.provide("other")
+    path = existing(home, kind)
+    path.write_text("last")
+    assert run(world, kind, "--write").code == 0
+    first = path.read_text()
+    other = [*KINDS[kind][:-1], "https://other.acme.dev"]
+    assert world.run("setup", *other, "--provider", "other", "--write").code == 0
+    second = path.read_text().removeprefix(first)
+    assert world.run("setup", kind, "--undo", "--provider", "demo").code == 0
+    assert path.read_text() == f"last\n{second}"
+
+
+@pytest.mark.parametrize("kind", ["git", "bazel"])
+def test_a_part_behind_a_comment_sign_is_left_alone(world: World, home: Path, kind: str) -> None:
+    """Without its lines the sign would hide the line that follows."""
+    assert run(world, kind, "--write").code == 0
+    path = home / FILES[kind][0]
+    edited = f"# {path.read_text()}build --jobs=2\n"
+    path.write_text(edited)
+    assert (world.run("setup", kind, "--undo").code, path.read_text()) == (1, edited)
+
+
 def test_a_part_that_was_edited_is_left_alone(world: World, home: Path) -> None:
     """And named, so that a person takes it out."""
     assert run(world, "git", "--write").code == 0
