@@ -15,7 +15,7 @@ from logins import BY_BROWSER, BY_DEVICE, NOW, TOKENS, login_in
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.machine import allows
 from stayfast.engine.ports import Change, Observer, Storage
-from stayfast.engine.record import Challenge, Exchange, Login
+from stayfast.engine.record import Challenge, Exchange, Login, PushedRequest
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import TABLE, State, Trigger
 from stayfast.storage.host import SystemClock, origin
@@ -73,7 +73,8 @@ class Wanderer:
         fresh = Challenge(
             verifier=Secret("v"), state=Secret(f"{login.id}{login.version}"), nonce=Secret("n")
         )
-        shown = self.random.choice([BY_BROWSER, BY_DEVICE])
+        pushed = PushedRequest(request_uri=Secret("urn:pushed"), expires_at=NOW + 60)
+        shown = self.random.choice([replace(BY_BROWSER, pushed=pushed), BY_DEVICE])
         sets: dict[Trigger, dict[str, Any]] = {
             Trigger.BEGIN: {"challenge": fresh, "deadline": NOW + 600},
             Trigger.RECHALLENGE: {"challenge": fresh},
