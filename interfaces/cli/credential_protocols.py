@@ -6,11 +6,11 @@ Every function here takes what the program said and gives what it is to get; non
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 from ...engine.audit.events import rfc3339
 from ...engine.errors import ConfigInvalid, StayfastError
@@ -51,7 +51,11 @@ class NotAsked(StayfastError):
 
 
 def git_question(text: str) -> dict[str, list[str]]:
-    """The attributes that git sent, up to the blank line; a key may come more than once."""
+    """The attributes that git sent, up to the blank line; a key may come more than once.
+
+    Raises:
+        NotAsked: Its address names no host.
+    """
     found: dict[str, list[str]] = {}
     for line in text.replace("\r\n", "\n").split("\n"):
         if not line:
@@ -66,8 +70,8 @@ def git_question(text: str) -> dict[str, list[str]]:
         else:
             found[key] = [value]
     if "url" in found:  # the same, in one line
-        url = urlsplit(found["url"][-1])
-        found["protocol"], found["host"] = [url.scheme], [url.netloc.rpartition("@")[2]]
+        server = server_of(found["url"][-1])
+        found["protocol"], found["host"] = [server.scheme], [server.host]
     return found
 
 
@@ -177,11 +181,11 @@ def docker_stored(text: str) -> None:
 # Bazel: the credential helper of EngFlow's proposal
 
 
-def bazel_address(text: str) -> str:
-    """The address that Bazel is about to ask.
+def bazel_server(text: str) -> Server | None:
+    """The server that Bazel is about to ask; ``None`` if it asks by neither HTTP nor gRPC.
 
     Raises:
-        NotAsked: It is not said.
+        NotAsked: It is not said, or names no host.
     """
     try:
         members: object = json.loads(text)
@@ -190,7 +194,11 @@ def bazel_address(text: str) -> str:
     uri = cast("dict[str, object]", members).get("uri") if isinstance(members, dict) else None
     if not isinstance(uri, str) or not uri:
         raise NotAsked("the request names no uri", hint=Hint("help credentials"))
-    return uri
+    scheme, separator, _ = uri.partition("://")
+    if not separator or scheme.lower() not in {"http", "https", "grpc", "grpcs"}:
+        return None
+    server = server_of(uri)
+    return replace(server, scheme=server.scheme.replace("grpc", "http"))
 
 
 def bazel_answer(token: Token | None) -> dict[str, Any]:
@@ -205,31 +213,84 @@ def bazel_answer(token: Token | None) -> dict[str, Any]:
 
 # where a token may go
 
+_SCHEME: Final = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
+_USER: Final = r"(?:[A-Za-z0-9._~%!$&'()*+,;=:-]*@)?"
+_HOST: Final = r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w-]+(?:\.[\w-]+)*\.?)(?::(?P<port>[0-9]{1,5}))?"
+_ADDRESS: Final = re.compile(rf"(?:{_SCHEME}{_USER})?{_HOST}(?:/[^\\\s\x00-\x1f\x7f]*)?")
+_ALONE: Final = re.compile(_HOST)
 
-def host_of(server: str) -> str:
-    """The host, with the port if one is named, of an address or of a bare name."""
-    split = urlsplit(server if "://" in server else f"//{server}")
-    return split.netloc.rpartition("@")[2].lower()
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The server of a request, of which every program reads the same.
+
+    Attributes:
+        scheme: In lower case.
+        name: The host in lower case, without the port; an IPv6 address in brackets.
+        port: As it was written; ``None`` if it was not.
+    """
+
+    scheme: str
+    name: str
+    port: str | None
+
+    @property
+    def host(self) -> str:
+        """The host, with the port if one is named."""
+        return self.name if self.port is None else f"{self.name}:{self.port}"
 
 
-def may_have_it(scheme: str, host: str, allowed: Sequence[str]) -> bool:
-    """Whether a token may be sent to ``host`` by ``scheme``.
+def server_of(text: str, scheme: str | None = None) -> Server:
+    r"""The server that an address or a bare host names.
+
+    Programs differ in what they take for the host of ``a\@b`` or ``a#@b`` (RFC 3986, section 3.2,
+    and the URL Standard), so a token for the one would reach the other. Such a text is refused.
 
     Args:
-        scheme: ``https``, or ``http`` on this machine: elsewhere everybody on the way reads it.
-        host: The host, with its port if one is named.
-        allowed: The hosts that the user named; empty if any.
+        text: An address, or a host with or without its port; the scheme is https if none is named.
+        scheme: Named apart; then ``text`` is to be a host and nothing else.
+
+    Raises:
+        NotAsked: It is no host, or one that can be read in two ways.
     """
-    name = urlsplit(f"//{host}").hostname or ""
-    if scheme != "https" and not (scheme == "http" and _is_here(name)):
+    found = (_ADDRESS if scheme is None else _ALONE).fullmatch(text)
+    if found is None or not _names_a_host(found["name"], found["port"]):
+        raise NotAsked(f"{text[:60]!r} is not the address of a host", hint=Hint("help credentials"))
+    named = found["scheme"] if scheme is None else scheme
+    return Server((named or "https").lower(), found["name"].lower(), found["port"])
+
+
+def _names_a_host(name: str, port: str | None) -> bool:
+    if port is not None and not 0 < int(port) < 1 << 16:
         return False
-    return not allowed or host.lower() in {host_of(one) for one in allowed}
+    if not name.startswith("["):
+        return True
+    try:
+        return ip_address(name[1:-1]).version == 6
+    except ValueError:
+        return False
+
+
+def may_have_it(server: Server, allowed: Sequence[str]) -> bool:
+    """Whether a token may be sent to ``server``.
+
+    Args:
+        server: By https, or by http on this machine: elsewhere everybody on the way reads it.
+        allowed: The hosts that the user named; empty if any.
+
+    Raises:
+        NotAsked: One that the user named is no host.
+    """
+    hosts = {server_of(one).host for one in allowed}
+    if server.scheme != "https" and not (server.scheme == "http" and _is_here(server.name)):
+        return False
+    return not allowed or server.host in hosts
 
 
 def _is_here(name: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ip_address(name).is_loopback
+        return ip_address(name.strip("[]")).is_loopback
     except ValueError:
         return False

@@ -23,7 +23,7 @@ from typing import Any, Final, cast
 from ...engine.errors import ConfigInvalid, ConfigMissing, StorageError
 from ...engine.hints import Hint
 from ...storage.private_file import ensure_directory, read_private, write_private
-from .credential_protocols import KUBERNETES_VERSIONS, host_of, may_have_it
+from .credential_protocols import KUBERNETES_VERSIONS, NotAsked, Server, may_have_it, server_of
 
 KINDS: Final = ("git", "kubectl", "docker", "bazel")
 _KNOWN_HOSTS: Final = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
@@ -96,30 +96,32 @@ class Wanted:
         named = ["--provider", self.provider, *account, *self.extra]
         return [*_ourselves(), "credential", self.kind, *self.directories, *named]
 
-    def host(self) -> str:
-        """The host that gets the token.
+    def server(self) -> Server:
+        """The server that gets the token.
 
         Raises:
             ConfigMissing: It was not named.
             ConfigInvalid: It cannot be a host, or is one that everybody could read on the way.
         """
-        given = self.url or _KNOWN_HOSTS.get(self.provider)
+        given = _KNOWN_HOSTS.get(self.provider) if self.url is None else self.url
         if given is None:
             raise ConfigMissing(
                 f"which host {self.kind} is to be signed in to is not known", hint=self._hint()
             )
-        host, scheme = host_of(given), given.partition("://")[0] if "://" in given else "https"
-        plain = host.replace(":", "").replace(".", "").replace("-", "").strip("[]")
-        if not plain.isalnum() or not given.isprintable():
-            raise ConfigInvalid(f"{given[:60]!r} is not the address of a host", hint=self._hint())
-        if not may_have_it(scheme.lower(), host, ()):
-            raise ConfigInvalid(f"no token is sent to {host} by {scheme}", hint=self._hint())
-        return host
+        try:
+            server = server_of(given)
+        except NotAsked as error:
+            raise ConfigInvalid(error.message, hint=self._hint()) from None
+        if not may_have_it(server, ()):
+            raise ConfigInvalid(
+                f"no token is sent to {server.host} by {server.scheme}", hint=self._hint()
+            )
+        return server
 
     def address(self) -> str:
         """The host with its scheme."""
-        scheme = "http" if (self.url or "").lower().startswith("http://") else "https"
-        return f"{scheme}://{self.host()}"
+        server = self.server()
+        return f"{server.scheme}://{server.host}"
 
     def _hint(self) -> Hint:
         more = ("--provider", self.provider, "--url", f"https://{self.kind}.acme.dev")
@@ -231,7 +233,7 @@ def _new_kubeconfig(user: str, command: str, arguments: Sequence[str]) -> bytes:
 def _docker(wanted: Wanted, environ: Mapping[str, str], bin_dir: str | None) -> Plan:
     folder = environ.get("DOCKER_CONFIG") or os.path.join(os.path.expanduser("~"), ".docker")
     path = os.path.join(folder, "config.json")
-    host = wanted.host()
+    host = wanted.server().host
     before = _read(path)
     try:
         members: object = json.loads(before or b"{}")
@@ -257,10 +259,10 @@ def _docker(wanted: Wanted, environ: Mapping[str, str], bin_dir: str | None) -> 
 
 
 def _bazel(wanted: Wanted, environ: Mapping[str, str], bin_dir: str | None) -> Plan:
-    host = wanted.host()
+    server = wanted.server()
     name = f"bazel-stayfast-{hashlib.sha256(join(wanted.words()).encode()).hexdigest()[:8]}"
-    script = _script(wanted, host, bin_dir, environ, name)
-    line = f"common --credential_helper={host_of(host).partition(':')[0]}={script.path}\n"
+    script = _script(wanted, server.host, bin_dir, environ, name)
+    line = f"common --credential_helper={server.name}={script.path}\n"
     path = os.path.join(os.path.expanduser("~"), ".bazelrc")
     lines = [f"{line.rstrip()}   in {path}", f"and the program {script.path}"]
     return Plan(lines, [script, _appended(path, line)])

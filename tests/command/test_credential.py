@@ -15,8 +15,16 @@ import pytest
 from certificates import server_context
 from command import STAYFAST, Done, World
 from credential_callers import GitServer, Guarded, require
+from stayfast.engine.errors import ConfigInvalid
 from stayfast.engine.oauth.id_token import claims_of
 from stayfast.engine.record import Login
+from stayfast.interfaces.cli.credential_protocols import (
+    NotAsked,
+    bazel_server,
+    git_question,
+    server_of,
+)
+from stayfast.interfaces.cli.setups import Wanted
 from stayfast.testing.storage_contract import finished, saved
 
 V1 = "client.authentication.k8s.io/v1"
@@ -175,6 +183,69 @@ def test_git_gets_nothing_where_there_is_nothing_to_say(
     done = ask(world, "git", *words, stdin=stdin)
     assert (done.code, done.out) == (0, "")
     assert world.logins()[0].tokens is not None
+
+
+TWO_READINGS = [
+    "evil.com\\@localhost", "127.0.0.1#@evil.com", "localhost/@evil.com", "localhost?@evil.com",
+    "localhost @evil.com", "a@localhost", "[::1", "a]b", "[a]", "localhost:", "localhost:99999",
+    "local%68ost", "",
+]  # fmt: skip
+
+
+ENTRANCES: dict[str, Callable[[str], object]] = {
+    "docker": server_of,
+    "bazel": lambda address: bazel_server(json.dumps({"uri": address})),
+    "git": lambda address: git_question(f"url={address}\n\n"),
+    "setup": lambda address: Wanted(kind="git", provider="demo", url=address).server(),
+}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("host", TWO_READINGS)
+def test_what_can_be_read_as_two_hosts_gets_no_token(host: str, scheme: str) -> None:
+    """Where git names the host apart."""
+    with pytest.raises(NotAsked):
+        server_of(host, scheme)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://evil.com\\@ghcr.io", "https://[::1", "http://127.0.0.1#@evil.com", "https://a b/",
+     "https://ghcr.io?@evil.com", "https://", "https://a@b@c", "https:///a",
+     "https://ghcr.io/\\x"],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ENTRANCES)
+def test_an_address_of_two_hosts_is_refused_wherever_it_enters(kind: str, address: str) -> None:
+    """By every helper, and by setup before it writes."""
+    with pytest.raises((NotAsked, ConfigInvalid)):
+        ENTRANCES[kind](address)
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme", "host"),
+    [("ghcr.io", "https", "ghcr.io"), ("HTTPS://ada:x@GHCR.io:5000/v2/@a/b", "https", "ghcr.io:5000"),
+     ("http://[::1]:80/", "http", "[::1]:80"), ("registry_1:5000", "https", "registry_1:5000"),
+     ("bücher.example", "https", "bücher.example")],
+)  # fmt: skip
+def test_an_address_of_one_host_is_read(text: str, scheme: str, host: str) -> None:
+    """With its port; a bare host is asked by https."""
+    server = server_of(text)
+    assert (server.scheme, server.host) == (scheme, host)
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "code"),
+    [(("git",), "protocol=http\nhost=evil.com\\@localhost\n\n", 2), (("git",), "url=http://[::1\n\n", 2),
+     (("git", "--url", "a]b"), QUESTION, 2), (("docker", "--url=ghcr.io"), "http://ghcr.io", 1)],
+)  # fmt: skip
+def test_a_request_that_is_refused_gets_one_line(
+    world: World, words: tuple[str, ...], stdin: str, code: int
+) -> None:
+    """And no token."""
+    keep(world)
+    done = ask(world, *words, stdin=stdin)
+    assert (done.code, len(done.err.splitlines())) == (code, 1)
+    assert "the-token" not in done.out
 
 
 def test_a_host_that_is_named_is_answered(world: World) -> None:

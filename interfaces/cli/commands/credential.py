@@ -27,17 +27,17 @@ from ..credential_protocols import (
     GIT_CAPABILITY,
     NotAsked,
     Token,
-    bazel_address,
     bazel_answer,
+    bazel_server,
     docker_answer,
     docker_server,
     docker_stored,
     git_answer,
     git_question,
-    host_of,
     kubernetes_answer,
     kubernetes_version,
     may_have_it,
+    server_of,
 )
 
 _GIT_USERS: Final = {"github": "x-access-token", "bitbucket": "x-token-auth"}
@@ -98,14 +98,17 @@ def for_git(
         app.terminal.answer(GIT_CAPABILITY)
     if operation != "get":
         return
-    question = git_question(_question(blank_line_ends=True))
-    scheme = (question.get("protocol") or [""])[-1]
-    host = (question.get("host") or [""])[-1]
-    if not may_have_it(scheme, host, urls):
-        if scheme == "http" and host:
-            _remark(f"no token is sent to {host} by http: everybody on the way could read it")
-        return
     try:
+        question = git_question(_question(blank_line_ends=True))
+        scheme = (question.get("protocol") or [""])[-1]
+        host = (question.get("host") or [""])[-1]
+        if not scheme or not host:
+            return
+        server = server_of(host, scheme)
+        if not may_have_it(server, urls):
+            if server.scheme == "http":
+                _remark(f"no token is sent to {host} by http: everybody on the way could read it")
+            return
         token = _token(app, provider, account)
     except StayfastError as error:
         _remark(_in_one_line(error))
@@ -164,7 +167,7 @@ def for_docker(
         match operation:
             case "get":
                 server = docker_server(_question())
-                if not may_have_it("https", host_of(server), urls):
+                if not may_have_it(server_of(server), urls):
                     raise AuthRequired(f"{server[:200]} is not served here")
                 answer = json_of(docker_answer(server, _token(app, provider, account), user))
             case "store":
@@ -203,9 +206,8 @@ def for_bazel(
     try:
         if operation != "get":
             raise NotAsked(f"there is no operation {operation[:40]!r}", hint=Hint("help"))
-        address = bazel_address(_question())
-        scheme = address.partition("://")[0].lower()
-        here = may_have_it(scheme.replace("grpc", "http"), host_of(address), urls)
+        server = bazel_server(_question())
+        here = server is not None and may_have_it(server, urls)
         token = _token(app, provider, account) if here else None
     except StayfastError as error:
         _remark(_in_one_line(error))
