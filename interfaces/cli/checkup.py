@@ -32,6 +32,7 @@ from ..http import RequestsHttp
 from ..http_settings import proxy_for, trust_of
 from ..provider_file import FILE_NAME, ProviderFile
 from .accounts import chosen_default
+from .commands.verify import verified
 from .terminal.formatting import span
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class Checkup:
         if log is None:
             yield Check("audit", SKIP, "the log of this storage has no links to check")
             return
-        found = log.verify()
+        found = verified(self._app, log)
         if found.findings:
             many = len(found.findings)
             more = f", and {many - 1} more" if many > 1 else ""

@@ -180,3 +180,20 @@ def test_a_vault_that_was_put_back_is_reported_by_every_command_that_reads_it(
     after = signed_in.run("audit", "verify", "--json")
     assert (after.code, after.json["findings"]) == (0, [])
     assert ROLLED_BACK not in signed_in.run("status").err
+
+
+def test_records_that_a_sink_has_and_the_log_lacks_are_a_finding(signed_in: World) -> None:
+    """An older ``vault.db`` came back together with its marker: the audit file still has the rest."""
+    kept = [signed_in.state / "vault.db", *signed_in.config.glob("vault-*.generation")]
+    before = [path.read_bytes() for path in kept]
+    end = last_of(signed_in)
+    assert signed_in.run("login", "demo", "--account", "two", "--via", "loopback").code == 0
+    later = last_of(signed_in)
+    for path, octets in zip(kept, before, strict=True):
+        path.write_bytes(octets)
+    for beside in signed_in.state.glob("vault.db-*"):
+        beside.unlink()
+    done = signed_in.run("audit", "verify", "--json")
+    assert done.code == Damaged.exit_code
+    findings = [(one["code"], one["seq"], one["last"]) for one in done.json["findings"]]
+    assert findings == [(FindingCode.ROLLED_BACK, end + 1, later)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -22,18 +23,21 @@ from ....engine.audit.checkpoint import (
     verifier_key,
 )
 from ....engine.audit.events import moment_of
-from ....engine.audit.findings import CHAIN, records
+from ....engine.audit.findings import CHAIN, Finding, FindingCode, records
 from ....engine.errors import ConfigMissing, Damaged, NotFound, StorageError
 from ....engine.hints import Hint
 from ....storage.audit.forward_keys import parse_key
 from ....storage.audit.signing import signed_by
 from ....storage.capabilities import capabilities_of
+from ...audit.cursor import Cursor, read_cursor
+from ...audit.outbox import Outbox
 from ..app import App, takes_app
 from ..terminal.formatting import timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ....engine.audit.checkpoint import Note
-    from ....engine.audit.findings import Finding
     from ....engine.audit.verifier import Verification
     from ....engine.ports import Storage
     from ....storage.capabilities import AuditLog
@@ -121,11 +125,56 @@ def verify(
         if exported is not None:
             found = log.verify_lines(exported, marks, forward)
         else:
-            found = log.verify(marks, forward)
+            found = verified(app, log, marks, forward)
     found = replace(found, findings=[*found.findings, *_compared(log, found, heads, public_key)])
     show_verification(app, found, exported=exported is not None)
     if found.findings:
         sys.exit(Damaged.exit_code)
+
+
+def verified(
+    app: App,
+    log: AuditLog,
+    marks: Collection[int] = (),
+    forward: tuple[int, bytes] | None = None,
+) -> Verification:
+    """The check of ``log``, with a finding for each sink that has later records than the log.
+
+    Args:
+        app: Has the storage of ``log``, and its sinks.
+        log: The log.
+        marks: As for :meth:`stayfast.storage.capabilities.AuditLog.verify`.
+        forward: Likewise.
+    """
+    # read before the log: a record is sent after its commit, so no sink is ahead of a genuine log
+    sent = _sent(app)
+    found = log.verify(marks, forward)
+    end = max(found.last, *(one.last or 0 for one in found.findings), 0)  # with what was cut off
+    ahead = [
+        Finding(
+            code=FindingCode.ROLLED_BACK,
+            message=f"{sink} has records up to {seq}, and the log ends with record {end}",
+            seq=end + 1,
+            last=seq,
+        )
+        for sink, seq in sent
+        if seq > end
+    ]
+    return replace(found, findings=[*found.findings, *ahead])
+
+
+def _sent(app: App) -> list[tuple[str, int]]:
+    """The name of each sink that outlives a process, and the last record of this log that it has."""
+    outboxes = [one for one in app.assembly().sinks if isinstance(one, Outbox)]
+    found: list[tuple[str, int]] = []
+    with suppress(Damaged):  # a record that does not open has a finding of its own
+        for record in app.assembly().storage.events(limit=1):
+            for one in outboxes:
+                with suppress(StorageError, OSError):  # `store info` says why it cannot be read
+                    cursor = read_cursor(one.cursor) or Cursor()
+                    if record.store in cursor.positions:
+                        found.append((one.sink.name, cursor.positions[record.store].seq))
+    return found
 
 
 def _compared(
