@@ -43,8 +43,10 @@ def new_login_id(randomness: Randomness, taken: Collection[str] = ()) -> str:
             return login_id
 
 
-def normalise(text: str) -> str:
+def normalise(text: object) -> str:
     """``text`` in the spelling of ids: upper case, no hyphens, ``1`` and ``0`` for lookalikes."""
+    if not isinstance(text, str):
+        return "~"  # begins no id
     return text.strip().replace("-", "").upper().translate(_LOOKALIKES)
 
 
@@ -53,9 +55,9 @@ def is_full(normalised: str) -> bool:
     return len(normalised) == _LENGTH and set(normalised) <= set(ALPHABET)
 
 
-def no_login(typed: str) -> NotFound:
+def no_login(typed: object) -> NotFound:
     """The error that no login has the id ``typed``."""
-    return NotFound(f"there is no login {typed[:40]!r}", hint=Hint("list"))
+    return NotFound(f"there is no login {str(typed)[:40]!r}", hint=Hint("list"))
 
 
 def choose(logins: Iterable[Summary], typed: str | None) -> Summary:

@@ -272,7 +272,7 @@ class Conductor:
             return choose(self.summaries(), typed)
         return choose(self._in_time(storage.beginning(wanted)), typed)
 
-    def exactly(self, login_id: str) -> str:
+    def exactly(self, login_id: object) -> str:
         """``login_id`` in the spelling of the storage. A beginning is not enough.
 
         Programs hand in what a browser sent. A short text there must not find some other login, and
@@ -399,7 +399,7 @@ class Conductor:
                 raise
             return self.jobs.send_code(exchanging, lease)
 
-    def answer(self, text: str, *, login_id: str | None = None) -> Login:
+    def answer(self, text: object, *, login_id: str | None = None) -> Login:
         """Finish the login that ``text`` answers: an address, its query, or what a person pasted.
 
         Args:

@@ -29,7 +29,9 @@ _ASKS: Final = frozenset({"response_type", "code_challenge", "request_uri"})
 _TOKENS: Final = frozenset({"access_token", "id_token", "refresh_token"})
 
 
-def parse_callback(text: str, *, redirect_uri: str | None, shows_code: bool = False) -> Parameters:
+def parse_callback(
+    text: object, *, redirect_uri: str | None, shows_code: bool = False
+) -> Parameters:
     """The callback parameters in ``text``.
 
     Accepted: the whole address, the address without its scheme, its query alone, and the
@@ -37,7 +39,7 @@ def parse_callback(text: str, *, redirect_uri: str | None, shows_code: bool = Fa
     ``&amp;`` are tolerated.
 
     Args:
-        text: What was pasted.
+        text: What was pasted. A web framework gives ``None`` where nothing came.
         redirect_uri: The redirect address of the login, whose host, port and path an address must
             have; ``None`` where it is not known. The spellings of this machine (``127.0.0.1``,
             ``[::1]``, ``localhost``) count as one: a browser may show either, and what is pasted
@@ -48,6 +50,8 @@ def parse_callback(text: str, *, redirect_uri: str | None, shows_code: bool = Fa
     Raises:
         CallbackRefused: The text holds no answer; ``reason`` says what it looks like instead.
     """
+    if not isinstance(text, str):
+        raise _refused(Refusal.NOT_A_CALLBACK, "no address came back, and no query")
     cleaned = _AMPERSAND.sub("&", _NOISE.sub("", text[:_LIMIT])).strip(_QUOTES)
     if not cleaned:
         raise _refused(Refusal.NOT_A_CALLBACK, "nothing was pasted")

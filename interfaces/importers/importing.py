@@ -146,6 +146,9 @@ def read(source: Source) -> list[Found]:
         return [Found(user="", tokens=source)]
     if isinstance(source, Mapping):
         return _of_members(source)
+    given = cast("object", source)
+    if not isinstance(given, str | os.PathLike):
+        raise ConfigInvalid(f"no tokens are in a {type(given).__name__}", hint=FORMATS)
     path = os.path.expanduser(str(Path(source)))
     octets = _content(path)
     if octets.startswith(google.DATABASE_MARK):

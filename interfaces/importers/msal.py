@@ -10,6 +10,8 @@ from .found import Found, moment, text, tokens_from
 _HOST: Final = "login.microsoftonline.com"
 _ALIASES: Final = {"login.windows.net", "login.microsoft.com", "sts.windows.net"}
 """Names that the public cloud's server has besides; a cache may hold any of them."""
+_NAMES: Final = ("home_account_id", "client_id")
+"""Members that say whose an entry is: one in which they are no texts is nobody's."""
 
 
 def is_msal(members: Mapping[str, Any]) -> bool:
@@ -67,7 +69,9 @@ def _entries(cache: Mapping[str, Any], part: str) -> Iterator[Mapping[str, Any]]
     if isinstance(entries, Mapping):
         for entry in cast("Mapping[str, object]", entries).values():
             if isinstance(entry, Mapping):
-                yield cast("Mapping[str, Any]", entry)
+                members = cast("Mapping[str, Any]", entry)
+                if all(isinstance(members.get(name), str | None) for name in _NAMES):
+                    yield members
 
 
 def _end(entry: Mapping[str, Any]) -> float:

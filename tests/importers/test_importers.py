@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -189,6 +189,35 @@ def test_the_database_of_gcloud(service: OAuthService, tmp_path: Path) -> None:
     ).refresh_token == ("1//bob")
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "CREATE VIEW credentials AS SELECT * FROM endless",
+        "CREATE VIEW Credentials AS SELECT * FROM endless",
+        "CREATE VIRTUAL TABLE credentials USING fts5(account_id, value, content='endless')",
+        "CREATE TABLE credentials (account_id, value AS (CAST(zeroblob(900000000) AS TEXT)))",
+        "CREATE TABLE others (account_id, value)",
+    ],
+)
+def test_a_database_that_is_a_program_is_not_run(
+    service: OAuthService, tmp_path: Path, statements: str
+) -> None:
+    """A query without an end, and a value without measure, are refused at once."""
+    path = tmp_path / "credentials.db"
+    endless = (
+        "CREATE VIEW endless AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
+        " SELECT x AS rowid, x AS account_id, '{}' AS value FROM n;"
+    )
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executescript(endless + statements)
+        with suppress(sqlite3.Error):
+            database.execute("INSERT INTO credentials (account_id) VALUES ('a')")
+
+    began = time.monotonic()
+    assert failed(import_tokens(service, "google", path)).code is ErrorCode.CONFIG_INVALID
+    assert time.monotonic() - began < 3
+
+
 # --- MSAL --------------------------------------------------------------------------------------------
 
 
@@ -351,6 +380,45 @@ def test_what_holds_no_tokens_is_refused(
     for provider in ("acme", "github"):
         assert failed(import_tokens(service, provider, path)).code is ErrorCode.CONFIG_INVALID
         assert service.get_status(provider) == Success(AuthStatus.NOT_AUTHENTICATED)
+
+
+ANSWERS = {ErrorCode.CONFIG_INVALID, ErrorCode.CONFIG_MISSING, ErrorCode.NOT_FOUND}
+
+
+@pytest.mark.parametrize("odd", [["x"], {}, 5, None, 1.5, True, [[["y"]]]])
+def test_a_member_of_an_odd_type_is_no_exception(service: OAuthService, odd: object) -> None:
+    """Whatever stands in the place of a text, the answer is a login or a failure with a hint."""
+    cache = msal_cache()
+    sources: list[Any] = [
+        *({**ADC, name: odd} for name in (*ADC, "token", "expiry", "scopes", "account")),
+        *({"access_token": "a", name: odd} for name in ("scope", "expires_in", "issued_at")),
+        {"github.com": odd},
+        {"github.com": {"users": odd, "user": odd, "oauth_token": odd}},
+    ]
+    for part, entries in cache.items():
+        for name, members in entries.items():
+            sources += [{**cache, part: {**entries, name: odd}}, {**cache, part: odd}]
+            sources += [
+                {**cache, part: {**entries, name: {**members, member: odd}}} for member in members
+            ]
+    for source in sources:
+        for provider in ("google", "microsoft", "github"):
+            result = import_tokens(service, provider, source, replace=True)
+            assert isinstance(result, Success) or failed(result).code in ANSWERS
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"AccessToken": {"a": {"home_account_id": ["x"], "client_id": {}, "secret": "s"}}},
+        {"AccessToken": {}, "Account": {"x": {"home_account_id": ["q"]}}},
+        {"type": ["authorized_user"]}, 5, None, b"token.json", ["a"],
+    ],
+)  # fmt: skip
+def test_a_source_of_an_odd_type_holds_no_tokens(service: OAuthService, source: Any) -> None:
+    """A program that hands in something else gets a failure, and no exception."""
+    result = failed(import_tokens(service, "microsoft", source))
+    assert result.code is ErrorCode.CONFIG_INVALID
 
 
 def test_a_file_that_is_not_there(service: OAuthService, tmp_path: Path) -> None:

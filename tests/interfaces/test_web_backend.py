@@ -6,6 +6,7 @@ import copy
 import pickle
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conductors import conductor_over
@@ -157,6 +158,23 @@ def test_a_beginning_of_an_id_opens_no_login(
         assert failed.code == "NOT_FOUND"
         assert "demo" not in failed.error
         assert not any(one.login_id[:4] in failed.error for one in begun[1:])
+
+
+@pytest.mark.parametrize("odd", [None, 5, b"code=1&state=2", ["a"], {}, True])
+def test_what_is_no_text_finishes_nothing(service: OAuthService, odd: Any) -> None:
+    """A framework gives ``None`` where a browser sent nothing: a failure, and the login still waits."""
+    begun = value(service.begin("demo", redirect_uri=BACKEND))
+    callback = fetch_only(begun.address)
+    for refused in (service.complete(odd), service.complete(odd, login_id=begun.login_id)):
+        assert isinstance(refused, Failure)
+        assert refused.code == "CALLBACK_REFUSED"
+    named = [service.resume(odd), service.cancel(odd)]
+    if odd is not None:  # who names no login has it found by its state
+        named += [service.complete(callback, login_id=odd), service.find_login(odd)]
+    for failed in named:
+        assert isinstance(failed, Failure)
+        assert failed.code == "NOT_FOUND"
+    assert isinstance(service.complete(callback, login_id=begun.login_id), Success)
 
 
 def test_a_program_lists_its_logins_and_finds_one_by_what_is_typed(service: OAuthService) -> None:
