@@ -11,7 +11,9 @@ import difflib
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -235,19 +237,14 @@ def _docker(wanted: Wanted, environ: Mapping[str, str], bin_dir: str | None) -> 
     path = os.path.join(folder, "config.json")
     host = wanted.server().host
     before = _read(path)
-    try:
-        members: object = json.loads(before or b"{}")
-    except ValueError:
-        members = None
-    if not isinstance(members, dict):
-        raise ConfigInvalid(f"{path} is not JSON", hint=Hint.note(f"edit {path}"))
-    config = cast("dict[str, Any]", members)
+    numbers = _Numbers()
+    config = _docker_config(path, before or b"{}", numbers)
     helpers: object = config.get("credHelpers") or {}
     if not isinstance(helpers, dict):
         raise ConfigInvalid(f"credHelpers in {path} is no object", hint=Hint.note(f"edit {path}"))
     name = f"stayfast-{hashlib.sha256(join(wanted.words()).encode()).hexdigest()[:8]}"
     config["credHelpers"] = {**cast("dict[str, Any]", helpers), host: name}
-    after = f"{json.dumps(config, indent=chr(9), ensure_ascii=False)}\n".encode()
+    after = numbers.written(config)
     same = helpers == config["credHelpers"]
     script = _script(wanted, host, bin_dir, environ, f"docker-credential-{name}")
     files = [
@@ -256,6 +253,57 @@ def _docker(wanted: Wanted, environ: Mapping[str, str], bin_dir: str | None) -> 
     ]
     lines = [f'"credHelpers": {{"{host}": "{name}"}}   in {path}', f"and the program {script.path}"]
     return Plan(lines, files)
+
+
+class _Numbers:
+    """Keeps the numbers of a JSON text as they are written: other programs may read them otherwise."""
+
+    def __init__(self) -> None:
+        self._sign = os.urandom(16).hex()
+
+    def kept(self, number: str) -> str:
+        """What stands for ``number`` until it is written again."""
+        return f"{self._sign}:{number}"
+
+    def written(self, members: Mapping[str, Any]) -> bytes:
+        """The JSON text of ``members``; half a surrogate pair stays an escape."""
+        text = json.dumps(members, indent="\t", ensure_ascii=False)
+        text = re.sub(rf'"{self._sign}:([^"]*)"', r"\1", text)
+        return f"{text}\n".encode("utf-8", "backslashreplace")
+
+
+def _docker_config(path: str, text: bytes, numbers: _Numbers) -> dict[str, Any]:
+    """The members of docker's file.
+
+    Raises:
+        ConfigInvalid: It is no JSON object, or names a member twice: one of them would be lost.
+    """
+    try:
+        members: object = json.loads(
+            text.decode(),
+            parse_float=numbers.kept,
+            parse_int=numbers.kept,
+            parse_constant=_refused,
+            object_pairs_hook=_once,
+        )
+    except (ValueError, RecursionError):
+        members = None
+    if not isinstance(members, dict):
+        raise ConfigInvalid(
+            f"{path} is not a JSON object whose names are unique", hint=Hint.note(f"edit {path}")
+        )
+    return cast("dict[str, Any]", members)
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name comes twice")
+    return members
 
 
 def _bazel(wanted: Wanted, environ: Mapping[str, str], bin_dir: str | None) -> Plan:
@@ -322,7 +370,8 @@ def write(state_dir: str, wanted: Wanted, made: Plan) -> str | None:
     kept = os.path.join(state_dir, "setups")
     ensure_directory(kept)
     named = hashlib.sha256(join(wanted.words()).encode()).hexdigest()[:12]
-    number = len(os.listdir(kept))
+    taken = [one.split("-")[1] for one in os.listdir(kept) if one.startswith(f"{wanted.kind}-")]
+    number = 1 + max((int(one) for one in taken if one.isdecimal()), default=-1)
     path = os.path.join(kept, f"{wanted.kind}-{number:04d}-{named}.json")
     members = {
         "kind": wanted.kind,
@@ -367,16 +416,64 @@ def undo(state_dir: str, kind: str, provider: str | None) -> list[Undone]:
         return []
     for name in names:
         path = os.path.join(kept, name)
-        members = json.loads(read_private(path, 4 * _LIMIT))
-        if provider is not None and members.get("provider") != provider:
+        whose, files = _kept_files(path)
+        if provider is not None and whose != provider:
             continue
-        for file in reversed(members["files"]):
-            done += _put_back(file["path"], _octets(file["before"]), _octets(file["after"]) or b"")
+        for at, before, after in reversed(files):
+            done += _put_back(kind, at, before, after)
         os.unlink(path)
     return done
 
 
-def _put_back(path: str, before: bytes | None, after: bytes) -> list[Undone]:
+def _kept_files(path: str) -> tuple[str | None, list[tuple[str, bytes | None, bytes]]]:
+    """The provider of a kept copy, and its files: the path, what was there, and what was written.
+
+    Raises:
+        ConfigInvalid: The copy is damaged.
+    """
+    try:
+        members = json.loads(read_private(path, 4 * _LIMIT))
+        return members.get("provider"), [
+            (os.fspath(file["path"]), _octets(file["before"]), _octets(file["after"]) or b"")
+            for file in members["files"]
+        ]
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        raise ConfigInvalid(
+            f"the copy {path} is damaged; nothing that it describes was changed",
+            hint=Hint.note(f"mv {quote(path)} {quote(path)}.damaged"),
+        ) from None
+
+
+def _without_our_helpers(path: str, current: bytes, before: bytes, after: bytes) -> bytes:
+    """Docker's file with the helpers that it had before ours; docker itself writes it anew often.
+
+    Raises:
+        ConfigInvalid: The file is no JSON object any more.
+    """
+    numbers = _Numbers()
+    config = _docker_config(path, current, numbers)
+    earlier = _docker_config(path, before or b"{}", numbers).get("credHelpers")
+    ours = _docker_config(path, after, numbers).get("credHelpers")
+    now = config.get("credHelpers")
+    if not (isinstance(ours, dict) and isinstance(now, dict)):
+        return current
+    had = cast("dict[str, Any]", earlier if isinstance(earlier, dict) else {})
+    helpers = cast("dict[str, Any]", now)
+    changed = False
+    for host, name in cast("dict[str, Any]", ours).items():
+        if had.get(host) == name or helpers.get(host) != name:
+            continue
+        changed = True
+        if host in had:
+            helpers[host] = had[host]
+        else:
+            del helpers[host]
+    if not helpers and earlier is None:
+        del config["credHelpers"]
+    return numbers.written(config) if changed else current
+
+
+def _put_back(kind: str, path: str, before: bytes | None, after: bytes) -> list[Undone]:
     current = _read(path)
     if current is None or current == before:
         return []
@@ -386,6 +483,12 @@ def _put_back(path: str, before: bytes | None, after: bytes) -> list[Undone]:
         else:
             _replace(path, before, 0o600)
         return [Undone(path, whole=True)]
+    if kind == "docker" and os.path.basename(path).endswith(".json"):
+        rest = _without_our_helpers(path, current, before or b"", after)
+        if rest == current:
+            return []
+        _replace(path, rest, 0o600)
+        return [Undone(path, whole=False)]
     ours, theirs = _difference(before or b"", after)
     if not ours or current.count(ours) != 1 or not _starts_a_line(current, ours):
         raise ConfigInvalid(
@@ -428,7 +531,9 @@ def _starts_a_line(text: bytes, part: bytes) -> bool:
 
 def _read(path: str) -> bytes | None:
     try:
-        with open(path, "rb") as file:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigInvalid(f"{path} is no regular file", hint=Hint.note(f"ls -l {path}"))
             text = file.read(_LIMIT + 1)
     except FileNotFoundError:
         return None

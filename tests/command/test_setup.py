@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -250,7 +251,10 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
 def test_files_that_are_not_what_they_should_be_stay(world: World, home: Path) -> None:
     """A config.json that is no JSON is not replaced."""
     path = existing(home, "docker")
-    for text in ("{", "[]", '{"credHelpers": 7}'):
+    for text in (
+        *("{", "[]", '{"credHelpers": 7}', '{"a": 1, "a": 2}', '{"a": NaN}'),
+        '{"a":' * 100_000,
+    ):
         path.write_text(text)
         assert run(world, "docker", "--write").code == 1
         assert path.read_text() == text
@@ -272,3 +276,45 @@ def test_programs_learn_the_same(world: World, home: Path, kind: str) -> None:
     undone = world.run("setup", kind, "--undo", "--json").json
     assert undone["schema"] == "stayfast.setup-undone/1"
     assert all(one["whole"] for one in undone["files"])
+
+
+def test_what_docker_has_is_kept_to_the_letter(world: World, home: Path) -> None:
+    """Numbers as they are written, and half a surrogate pair."""
+    path = existing(home, "docker")
+    members = '"a": [1e999, 1.0e2, -0, 12345678901234567890.10],\n\t"b": "\\ud800"'
+    path.write_text(f"{{{members}}}")
+    assert run(world, "docker", "--write").code == 0
+    shown = path.read_text()
+    for one in ("1e999", "1.0e2", "-0", "12345678901234567890.10", '"\\ud800"'):
+        assert f"{one},\n" in shown or f"{one}\n" in shown
+
+
+def test_docker_may_write_its_file_anew(world: World, home: Path) -> None:
+    """In its own layout and with more in it; our helper and its program go."""
+    path = existing(home, "docker")
+    before = everything(home)
+    assert run(world, "docker", "--write").code == 0
+    members = json.loads(path.read_text())
+    path.write_text(json.dumps({**members, "auths": {"x": {}, "y": {}}}, indent=2))
+    assert world.run("setup", "docker", "--undo").code == 0
+    assert json.loads(path.read_text()) == {
+        "auths": {"x": {}, "y": {}},
+        "credHelpers": {"a": "b"},
+    }
+    assert set(everything(home)) == set(before)
+
+
+def test_a_damaged_copy_is_named(world: World, home: Path) -> None:
+    """Nothing is changed, and nothing is lost."""
+    copy = Path(run(world, "git", "--write", "--json").json["copy"])
+    copy.write_bytes(copy.read_bytes()[:-40])
+    before = everything(home)
+    done = world.run("setup", "git", "--undo")
+    assert (done.code, everything(home)) == (1, before)
+    assert str(copy) in done.err
+
+
+def test_a_file_of_another_sort_is_not_read(world: World, home: Path) -> None:
+    """A pipe would never end."""
+    os.mkfifo(home / ".gitconfig")
+    assert run(world, "git").code == 1
