@@ -53,7 +53,8 @@ pytest: setup
 # measured: the campaigns of the command and the couriers show that the same code holds there.
 RUNS_ENGINE := tests/engine tests/conductor tests/protocol tests/misbehaviour tests/api \
   tests/storage/test_audit_lines.py tests/storage/test_audit_tampering.py \
-  tests/storage/test_records.py tests/interfaces/test_courier.py
+  tests/storage/test_records.py tests/storage/test_purge.py tests/interfaces/test_courier.py \
+  tests/interfaces/test_web_backend.py tests/auth
 
 # Two minutes on two cores; not a part of `make test`, which runs these tests without measuring.
 coverage: setup
