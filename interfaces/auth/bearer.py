@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from ...engine.errors import AuthFailed, ConfigInvalid, StayfastError, TokenExpired
 from ...engine.oauth.addresses import loopback_host
@@ -119,6 +120,24 @@ class AllowedHost:
         )
 
 
+@dataclass(slots=True, repr=False)
+class ServerMemory:
+    """What the servers said about the tokens of one account.
+
+    Attributes:
+        refused_fresh: The token that each refused although it had just been renewed.
+        nonces: What each wants in the next proof (RFC 9449 §8.2).
+    """
+
+    refused_fresh: dict[Origin, str] = field(default_factory=dict[Origin, str])
+    nonces: dict[Origin, str] = field(default_factory=dict[Origin, str])
+
+
+# A program may make an auth object for each request: what servers said is kept with the service, or
+# each of these objects would refresh once at a server that refuses every token.
+_memories: WeakKeyDictionary[TokenSource, dict[tuple[str, str], ServerMemory]] = WeakKeyDictionary()
+
+
 @dataclass(repr=False)
 class Bearer:
     """Chooses the token of each request, for any number of threads.
@@ -128,14 +147,14 @@ class Bearer:
         provider: Whose tokens.
         account: Which of several accounts.
         hosts: The hosts that may get a token; empty for every host.
+        memory: What the servers said.
     """
 
     source: TokenSource
     provider: str
     account: str = DEFAULT_ACCOUNT
     hosts: tuple[AllowedHost, ...] = ()
-    _refused_fresh: dict[Origin, str] = field(default_factory=dict[Origin, str])
-    _nonces: dict[Origin, str] = field(default_factory=dict[Origin, str])
+    memory: ServerMemory = field(default_factory=ServerMemory)
 
     @classmethod
     def for_hosts(
@@ -147,7 +166,10 @@ class Bearer:
             ConfigInvalid: One of ``hosts`` is not a host.
         """
         names = hosts.split() if isinstance(hosts, str) else hosts
-        return cls(source, provider, account, tuple(AllowedHost.of(name) for name in names))
+        allowed = tuple(AllowedHost.of(name) for name in names)
+        memories = _memories.setdefault(source, {})
+        memory = memories.setdefault((provider, account), ServerMemory())
+        return cls(source, provider, account, allowed, memory)
 
     def headers(self, method: str, url: str) -> dict[str, str] | None:
         """The headers of one request to ``url``; ``None`` if no token is for that host.
@@ -171,7 +193,11 @@ class Bearer:
     def _headers(self, method: str, url: str, origin: Origin) -> dict[str, str]:
         return _given(
             self.source.request_headers(
-                self.provider, method, url, account=self.account, nonce=self._nonces.get(origin)
+                self.provider,
+                method,
+                url,
+                account=self.account,
+                nonce=self.memory.nonces.get(origin),
             )
         )
 
@@ -198,7 +224,7 @@ class Bearer:
         """Remember the nonce that a resource server wants in the next proof (RFC 9449 §8.2)."""
         nonce = answer.get("DPoP-Nonce")
         if nonce is not None and usable_nonce(nonce):
-            self._nonces[Origin.of(url)] = nonce
+            self.memory.nonces[Origin.of(url)] = nonce
 
     def another(self, refused: str, method: str, url: str) -> dict[str, str] | None:
         """The headers with a token other than ``refused``, which was answered with 401.
@@ -210,7 +236,7 @@ class Bearer:
                 without a refresh token.
         """
         origin = Origin.of(url)
-        if self._refused_fresh.get(origin) == refused:
+        if self.memory.refused_fresh.get(origin) == refused:
             return None
         try:
             tokens = _given(
@@ -226,7 +252,7 @@ class Bearer:
         """Note that ``fresh`` was refused too, the answer of :meth:`another`."""
         token = token_in(fresh.get("Authorization"))
         if token is not None:
-            self._refused_fresh[Origin.of(url)] = token
+            self.memory.refused_fresh[Origin.of(url)] = token
 
 
 def token_in(value: str | None) -> str | None:

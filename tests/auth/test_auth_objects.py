@@ -211,6 +211,18 @@ def test_a_resource_that_refuses_every_token_costs_one_refresh(
     assert server.counts["me"] == 6
 
 
+def test_an_auth_object_for_each_call_costs_one_refresh_too(
+    server: AuthorizationServer, service: OAuthService
+) -> None:
+    """What a server refused is known to every auth object of the service, and not to another's."""
+    server.misbehave("me", Fault(kind=FaultKind.ANSWER, status=401, body=b"no"), times=None)
+    address = f"{server.issuer}/me"
+
+    answers = [requests.get(address, auth=service.auth("acme"), timeout=5) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [401] * 5
+    assert server.counts["token:refresh_token"] == 1
+
+
 @every_library
 def test_without_a_refresh_token_a_401_is_the_program_s(
     server: AuthorizationServer, service: OAuthService, program: Program

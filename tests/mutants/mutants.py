@@ -496,7 +496,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a resource that refuses every token costs a refresh each time",
         file=BEARER,
-        old="        if self._refused_fresh.get(origin) == refused:\n",
+        old="        if self.memory.refused_fresh.get(origin) == refused:\n",
         new="        if False:\n",
         tests=(AUTH_OBJECTS,),
     ),
