@@ -104,7 +104,10 @@ def answered(
             return Failure.of(error)
         except OSError as error:  # a limit of the process or system, such as open files
             why = (error.strerror or type(error).__name__).lower()
-            return Failure.of(AuthFailed(f"the system refused what was needed: {why}"))
+            refused = AuthFailed(
+                f"the system refused what was needed: {why}", hint="try again in a while"
+            )
+            return Failure.of(refused)
         except KeyboardInterrupt as stop:
             _say_how_to_go_on(self, stop)
             raise
