@@ -158,7 +158,9 @@ class PostgresStorage:
         """A linked log; another process can go on with it. The files are the server's."""
         sharing = self if rebuilt_elsewhere(self) else None
         # a forked child leaves the parent's connections alone, so nothing has to be closed before
-        return Capabilities(log=self, close=_nothing, sharing=sharing, entries=self, remote=True)
+        return Capabilities(
+            upkeep=self, log=self, close=_nothing, sharing=sharing, entries=self, remote=True
+        )
 
     @property
     def description(self) -> str:

@@ -110,6 +110,27 @@ def test_the_service_works_on_it(world: World) -> None:
     assert world.run("token", "demo").out.strip() == answer.value.access_token
 
 
+def test_an_operator_looks_after_it_by_the_command(
+    world: World, server: PostgresServer, database: str
+) -> None:
+    """`store info`, `store rekey`, `store mend` and `store purge` do on a database what they do on a vault."""
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    assert world.run("logout", "demo").code == 0
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    before = world.run("store", "info", "--json").json
+    assert (before["key"], before["epoch"], before["problems"]) == ("keyfile", 1, [])
+    assert before["states"] == {"authenticated": 1, "idle": 1}
+    assert before["schema_version"] >= 3
+    assert world.run("store", "rekey", "--json").json["epoch"] == 2
+    assert world.run("token", "demo").code == 0
+    removed = world.run("store", "purge", "--older-than", "0s", "--json").json["removed"]
+    assert removed == 1
+    server.execute(database, "UPDATE login SET secret = meta")
+    assert world.run("store", "info").code == 8
+    assert len(world.run("store", "mend", "--json").json["mended"]) == 1
+    assert world.run("store", "info").code == 0
+
+
 def assembly_of(world: World) -> Assembly:
     return Assembly.open(
         config_dir=str(world.config),
