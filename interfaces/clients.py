@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Final
 
 from ..engine import cbor
 from ..engine.audit.events import Event, EventKind, Outcome
-from ..engine.errors import ConfigInvalid, ConfigMissing, NetworkError, ProviderError, StayfastError
+from ..engine.errors import (
+    ConfigInvalid,
+    ConfigMissing,
+    NetworkError,
+    ProviderError,
+    StayfastError,
+    StorageError,
+)
 from ..engine.hints import Hint
 from ..engine.oauth.client_document import names_document, require_document_address
 from ..engine.oauth.protected_resource import origin_of
@@ -28,6 +35,7 @@ from ..engine.oauth.registration import (
     registration_request,
 )
 from ..engine.ports import HttpRequest
+from ..engine.reasons import Distrust, Reason
 from ..engine.secret import Secret
 from ..storage.capabilities import capabilities_of
 from ..storage.host import origin
@@ -43,6 +51,7 @@ if TYPE_CHECKING:
 DOCUMENT_VARIABLE: Final = "STAYFAST_CLIENT_METADATA"
 """The environment variable with the address of the user's client-ID metadata document."""
 _LEASE: Final = "REGISTRATIONS"
+_ADDRESS: Final = 500  # characters of an address in the log
 _WAIT: Final = 60.0  # seconds; another process registers, which is one request
 _REFUSED: Final = ("invalid_client", "unauthorized_client", "invalid_client_id")
 _FORGOTTEN: Final = frozenset({401, 403, 404, 410})  # RFC 7592 §2.1
@@ -237,10 +246,9 @@ class Clients:
     ) -> ClientRegistration:
         members = client_members(metadata, redirect_uris, scopes)
         request = registration_request(metadata.registration_endpoint or "", members)
-        response = self._http.send(request)
         try:
-            made = judge_registration(metadata.issuer, members, response)
-        except ProviderError as error:
+            made = judge_registration(metadata.issuer, members, self._http.send(request))
+        except (NetworkError, ProviderError) as error:
             self._storage.note(
                 self._event(metadata.issuer, Outcome.FAILURE, error=error, client=None)
             )
@@ -251,18 +259,41 @@ class Clients:
         self._entries.put_entry(_name(metadata.issuer), cbor.encode(made.to_dict()), event)
         return made
 
+    def note_refused(self, address: str, error: NetworkError | ProviderError) -> None:
+        """Put into the log why no login begins at ``address``, whatever becomes of the log."""
+        refused = error if isinstance(error, ProviderError) else None
+        known = refused is not None and refused.reason in set(Distrust)
+        reason = refused.reason if known and refused else None
+        event = Event(
+            time=self._clock.now(),
+            event=EventKind.RESOURCE_REFUSED,
+            origin=origin(),
+            provider=address.partition("?")[0][:_ADDRESS],  # a query may hold a secret
+            outcome=Outcome.FAILURE,
+            http_status=refused.status if refused else None,
+            reason=reason or (Distrust.NETWORK if refused is None else Distrust.UNREADABLE).value,
+        )
+        with suppress(StorageError):  # the error itself says more
+            self._storage.note(event)
+
     def _event(
-        self, issuer: str, outcome: Outcome, *, error: ProviderError | None, client: str | None
+        self,
+        issuer: str,
+        outcome: Outcome,
+        *,
+        error: NetworkError | ProviderError | None,
+        client: str | None,
     ) -> Event:
+        refused = error if isinstance(error, ProviderError) else None
         return Event(
             time=self._clock.now(),
             event=EventKind.CLIENT_REGISTERED,
             origin=origin(),
             issuer=issuer,
             outcome=outcome,
-            http_status=error.status if error else None,
-            oauth_error=error.oauth_error if error else None,
-            detail=error.reason if error else None,
+            http_status=refused.status if refused else None,
+            oauth_error=refused.oauth_error if refused else None,
+            detail=refused.reason if refused else Reason.NETWORK.value if error else None,
             fingerprints={"client": Secret(client)} if client else {},
         )
 

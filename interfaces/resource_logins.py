@@ -14,7 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ..engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, Damaged, ProviderError
+from ..engine.errors import (
+    AuthRequired,
+    ConfigInvalid,
+    ConfigMissing,
+    Damaged,
+    NetworkError,
+    ProviderError,
+)
 from ..engine.hints import Hint
 from ..engine.oauth.metadata import apply_metadata
 from ..engine.oauth.protected_resource import canonical_resource
@@ -32,6 +39,7 @@ from ..transports.loopback.redirect import addresses_to_register
 from .clients import Clients
 
 if TYPE_CHECKING:
+    from ..engine.oauth.metadata import ServerMetadata
     from ..engine.oauth.resource_discovery import FoundResource
     from ..engine.oauth.www_authenticate import AuthChallenge
     from ..engine.ports import Http
@@ -139,8 +147,18 @@ class ResourceLogins:
             NetworkError: Something could not be reached.
             StorageError: A registration could not be kept.
         """
-        found = find_resource(self._http, address, challenge)
-        if found is None:
+        try:
+            found = find_resource(
+                self._http,
+                address,
+                challenge,
+                may_be_issuer=client_id is not None or self._known_issuer(address),
+            )
+            server = self._server(found, issuer, account, say, warn) if found else None
+        except (NetworkError, ProviderError) as error:
+            self.clients.note_refused(address, error)
+            raise
+        if found is None or server is None:
             if resource_only:
                 raise ProviderError(
                     f"what is at {address} asks for no token and publishes no resource metadata"
@@ -150,12 +168,7 @@ class ResourceLogins:
             return self._issuer(
                 address, client_id, client_secret, scopes, via=via, redirect_uri=redirect_uri
             )
-        before = self.login(found.address, account)
-        chosen = choose_issuer(found, issuer, self._known(found, before))
-        _tell(say, warn, found, chosen)
-        metadata = server_of(
-            lambda one: self._metadata.discover(one, inserted_first=True), found, chosen
-        )
+        before, metadata = server
         if challenge is not None and before is not None and before.config.issuer == metadata.issuer:
             granted = before.tokens.scopes if before.tokens else ()
             more: Sequence[str] = step_up(before.config.scopes, challenge, granted)
@@ -188,6 +201,33 @@ class ResourceLogins:
             **changed,
         )
         return apply_metadata(config, metadata)
+
+    def _server(
+        self,
+        found: FoundResource,
+        issuer: str | None,
+        account: str,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+    ) -> tuple[Login | None, ServerMetadata]:
+        """The present login of the resource, and the metadata of the server to sign in at.
+
+        Raises:
+            ConfigInvalid, NetworkError, ProviderError: As for :meth:`config`.
+        """
+        before = self.login(found.address, account)
+        chosen = choose_issuer(found, issuer, self._known(found, before))
+        _tell(say, warn, found, chosen)
+        return before, server_of(
+            lambda one: self._metadata.discover(one, inserted_first=True), found, chosen
+        )
+
+    def _known_issuer(self, address: str) -> bool:
+        """Whether there is a login at the issuer ``address``."""
+        try:
+            return self._find(address, DEFAULT_ACCOUNT).config.issuer == address
+        except (AuthRequired, Damaged):
+            return False
 
     def _known(self, found: FoundResource, before: Login | None) -> list[str]:
         """The servers at which the user has a login or a client already."""

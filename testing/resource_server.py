@@ -55,7 +55,7 @@ class ResourceServer:
         origin: Its scheme, host and port.
         pages: What it publishes, by path.
         scopes: The scopes that a token needs.
-        challenge: The header of a refusal; ``None`` for the usual one.
+        challenge: The header of a refusal; ``None`` for the usual one, and empty for no header.
         stronger: The header that answers also a token with every scope; ``None`` for none.
         counts: How often each path was asked, and ``accepted``, ``refused`` and ``stepped_up``.
     """
@@ -118,7 +118,7 @@ class ResourceServer:
             self.counts["refused"] += 1
             place = f'resource_metadata="{self.origin}{WELL_KNOWN}{PATH}"'
             usual = f'Bearer {place}, scope="{" ".join(self.scopes)}"'
-            return _refused(401, self.challenge or usual)
+            return _refused(401, usual if self.challenge is None else self.challenge)
         missing = set(self.scopes) - set(issued.scope.split())
         if missing or self.stronger is not None:
             self.counts["stepped_up"] += 1
@@ -139,7 +139,7 @@ class ResourceServer:
 
 
 def _refused(status: int, challenge: str) -> Page:
-    return Page(status=status, headers={"WWW-Authenticate": challenge})
+    return Page(status=status, headers={"WWW-Authenticate": challenge} if challenge else {})
 
 
 def _handler(resource: ResourceServer) -> type[BaseHTTPRequestHandler]:

@@ -39,6 +39,8 @@ class EventKind(StrEnum):
     REFUSED = "login.refused"
     CLIENT_REGISTERED = "client.registered"
     """A client was registered at ``issuer`` (RFC 7591), or the server refused to."""
+    RESOURCE_REFUSED = "resource.refused"
+    """A protected resource, or the server that it names, was not believed; no login has begun."""
     STORAGE_CREATED = "storage.created"
     STORAGE_CHANGED = "storage.changed"
     AUDIT_PRUNED = "audit.pruned"

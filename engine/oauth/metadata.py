@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ..errors import ConfigInvalid, NetworkError, ProviderError, StayfastError
 from ..hints import Hint
 from ..ports import HttpRequest
+from ..reasons import Distrust
 from .addresses import secure_address
 from .client_authentication import fitting_method
 from .provider import ASYMMETRIC, OAuthProvider
@@ -195,6 +196,7 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
         raise ProviderError(
             "the metadata found there is another issuer's",
             status=200,
+            reason=Distrust.ISSUER_MISMATCH.value,
             hint=f"--issuer {found}" if slash else None,
         )
     named = {name: _address(members, name) for name in ENDPOINTS.values()}
@@ -245,7 +247,8 @@ def discover(http: Http, issuer: str, *, inserted_first: bool = False) -> Server
             problem = error
             continue
         except ProviderError as error:
-            problem = problem or error
+            told = isinstance(problem, ProviderError) and problem.reason is None and error.reason
+            problem = error if told else problem or error
             continue
         metadata.require_feasible()
         if metadata.complete:
@@ -258,6 +261,8 @@ def discover(http: Http, issuer: str, *, inserted_first: bool = False) -> Server
     raise ProviderError(
         f"no usable metadata was found for {urlsplit(issuer).hostname}: "
         f"{problem.message if problem else 'no answer'}",
+        reason=(isinstance(problem, ProviderError) and problem.reason)
+        or Distrust.SERVER_METADATA_MISSING.value,
         hint=(problem and problem.hint)
         or Hint("provider add", None, "NAME", "--auth-url", "…", "--token-url", "…"),
     ) from problem

@@ -22,6 +22,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from ..errors import ConfigInvalid, NetworkError, ProviderError
 from ..hints import Hint
 from ..ports import HttpRequest
+from ..reasons import Distrust
 from .addresses import private_host, secure_address
 from .provider_response import read_members
 from .www_authenticate import known_scopes
@@ -137,7 +138,7 @@ def metadata_places(resource: str, challenge: AuthChallenge | None) -> list[str]
         if place is None or origin_of(place) != origin_of(resource):
             raise ProviderError(
                 "the resource names metadata that are not on its own host, and they were not read",
-                reason="resource_metadata_elsewhere",
+                reason=Distrust.RESOURCE_METADATA_ELSEWHERE.value,
                 hint="use the address that the resource's operator publishes",
             )
         return [place]
@@ -177,7 +178,7 @@ def judge_resource_metadata(
         raise ProviderError(
             _another(named, resource),
             status=response.status,
-            reason="resource_mismatch",
+            reason=Distrust.RESOURCE_MISMATCH.value,
             hint=Hint("login", named) if _only_a_slash(named, resource) else None,
         )
     listed = members.get("authorization_servers")
@@ -189,7 +190,7 @@ def judge_resource_metadata(
             if texts
             else "the resource names no authorization server",
             status=response.status,
-            reason="no_authorization_server",
+            reason=Distrust.NO_AUTHORIZATION_SERVER.value,
         )
     return ResourceMetadata(
         resource=named,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import ConfigInvalid, NetworkError, ProviderError
 from ..hints import Hint
 from ..ports import HttpRequest
+from ..reasons import Distrust
 from .metadata import ENDPOINTS
 from .protected_resource import (
     canonical_resource,
@@ -62,7 +63,11 @@ class FoundResource:
 
 
 def find_resource(
-    http: Http, address: str, challenge: AuthChallenge | None = None
+    http: Http,
+    address: str,
+    challenge: AuthChallenge | None = None,
+    *,
+    may_be_issuer: bool = True,
 ) -> FoundResource | None:
     """What is at ``address``; ``None`` if it is no protected resource.
 
@@ -70,6 +75,8 @@ def find_resource(
         http: Asks for it.
         address: The address of the resource.
         challenge: What the resource has answered already; without it, it is asked.
+        may_be_issuer: Whether the user may mean a server to sign in at. If not, a 401 without a
+            challenge shows a resource of MCP's revision of 2025-03-26, which asked for none.
 
     Raises:
         ConfigInvalid: ``address`` is no ``https`` address.
@@ -77,8 +84,10 @@ def find_resource(
         NetworkError: It cannot be reached.
     """
     address = canonical_resource(address)
+    refused = challenge is not None
     if challenge is None:
-        challenge = _challenge_of(http, address)
+        challenge, status = _challenge_of(http, address)
+        refused = challenge is not None or (status == 401 and not may_be_issuer)
     found = _published(http, address, challenge)
     if found is not None:
         return FoundResource(
@@ -88,22 +97,29 @@ def find_resource(
             scopes=(challenge.scopes if challenge else ()) or found.scopes,
             told_by=found.location,
         )
-    if challenge is None:
+    if not refused:
         return None
     # servers of MCP's revision of 2025-03-26 publish the metadata of the server on their own origin
     return FoundResource(
         address=address,
         resource=address,
         issuers=(origin_of(address),),
-        scopes=challenge.scopes,
+        scopes=challenge.scopes if challenge else (),
         told_by=None,
     )
 
 
-def _challenge_of(http: Http, address: str) -> AuthChallenge | None:
-    """The Bearer challenge of the resource; some servers challenge a GET, and some only a POST."""
-    answered = bearer_challenge(http.send(first_request(address)))
-    return answered or bearer_challenge(http.send(_get(address)))
+def _challenge_of(http: Http, address: str) -> tuple[AuthChallenge | None, int]:
+    """The Bearer challenge of the resource, and the status of its answer.
+
+    Some servers challenge a GET, and some only a POST.
+    """
+    posted = http.send(first_request(address))
+    challenge = bearer_challenge(posted)
+    if challenge is not None:
+        return challenge, posted.status
+    got = http.send(_get(address))
+    return bearer_challenge(got), 401 if 401 in {posted.status, got.status} else got.status
 
 
 def _published(
@@ -126,7 +142,9 @@ def _published(
             trouble = error
         except ProviderError as error:
             # a place without a document says nothing; what a challenge names must be there
-            if error.reason is not None or (challenge and challenge.resource_metadata):
+            if error.reason is None and challenge and challenge.resource_metadata:
+                error.reason = Distrust.RESOURCE_METADATA_MISSING.value
+            if error.reason is not None:
                 refused = refused or error
     if refused is not None:
         raise refused
@@ -189,6 +207,7 @@ def server_of(
                 f"{found.address} wants a token, and publishes neither resource metadata"
                 " (RFC 9728) nor those of an authorization server",
                 hint=Hint("provider add", None, "NAME", "--auth-url", "…", "--token-url", "…"),
+                reason=error.reason or Distrust.SERVER_METADATA_MISSING.value,
             ) from error
         metadata = ask(slashed)
     return require_for_resource(metadata, found.address)
@@ -205,20 +224,25 @@ def require_for_resource(metadata: ServerMetadata, address: str) -> ServerMetada
         raise ProviderError(
             "the authorization server of this resource does not promise PKCE with S256,"
             " which the Model Context Protocol asks for",
-            reason="pkce_not_promised",
+            reason=Distrust.PKCE_NOT_PROMISED.value,
         )
     if not metadata.complete:
         raise ProviderError(
             "the authorization server of this resource publishes no endpoints to sign in with",
-            reason="endpoints_missing",
+            reason=Distrust.ENDPOINTS_MISSING.value,
         )
-    for name in (*ENDPOINTS.values(), "registration_endpoint"):
-        named: str | None = getattr(metadata, name)
-        if named is not None and not may_be_named(named, address):
+    named: dict[str, str | None] = {
+        name: getattr(metadata, name) for name in (*ENDPOINTS.values(), "registration_endpoint")
+    }
+    aliases = {
+        f"{name} for certificates": one for name, one in metadata.mtls_endpoint_aliases.items()
+    }
+    for name, place in (named | aliases).items():
+        if place is not None and not may_be_named(place, address):
             raise ProviderError(
                 f"the authorization server of this resource names a {name.replace('_', ' ')}"
                 " in a private network, and nothing was sent there",
-                reason="private_address",
+                reason=Distrust.PRIVATE_ADDRESS.value,
             )
     return metadata
 

@@ -26,6 +26,7 @@ _TRANSITION: Final = "login.transition"
 _OPENS: Final = frozenset({"begin"})
 _CLOSES: Final = frozenset({"logout", "supersede", "cancel", "time_out", "deny", "fail"})
 _KIND_OF_CHANGE: Final = {
+    "resource.refused": "access",
     "client.registered": "creation",
     "storage.created": "creation",
     "audit.pruned": "deletion",

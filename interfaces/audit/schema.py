@@ -10,7 +10,7 @@ import json
 from typing import Any, Final
 
 from ...engine.audit.events import AUDIT_SCHEMA, FINGERPRINTS, SECTION, EventKind, Outcome
-from ...engine.reasons import Reason, Refusal
+from ...engine.reasons import Distrust, Reason, Refusal
 from ...engine.table import State, Trigger
 
 _TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
@@ -81,6 +81,13 @@ _OF_A_REGISTRATION: Final[dict[str, dict[str, Any]]] = {
     "reason": _OF_A_TRANSITION["reason"],
     "detail": _ONLY_DETAIL["detail"],
 }
+_OF_A_RESOURCE: Final[dict[str, dict[str, Any]]] = {
+    "provider": _TEXT | {"description": "The address of the resource."},
+    "issuer": _TEXT,
+    "http_status": _OF_A_TRANSITION["http_status"],
+    "outcome": _ONLY_DETAIL["outcome"],
+    "reason": {"enum": [one.value for one in Distrust]},
+}
 BY_EVENT: Final[dict[EventKind, tuple[dict[str, dict[str, Any]], tuple[str, ...]]]] = {
     EventKind.TRANSITION: (
         _OF_A_LOGIN | _OF_A_TRANSITION,
@@ -88,6 +95,7 @@ BY_EVENT: Final[dict[EventKind, tuple[dict[str, dict[str, Any]], tuple[str, ...]
     ),
     EventKind.REFUSED: (_OF_A_LOGIN | _OF_A_REFUSAL, ("reason", "outcome")),
     EventKind.CLIENT_REGISTERED: (_OF_A_REGISTRATION, ("issuer", "outcome")),
+    EventKind.RESOURCE_REFUSED: (_OF_A_RESOURCE, ("provider", "outcome", "reason")),
     EventKind.STORAGE_CREATED: (_ONLY_DETAIL, ()),
     EventKind.STORAGE_CHANGED: (_OF_A_LOGIN, ()),  # what befell the record of a login, too
     EventKind.AUDIT_FORWARD_SECURE: (_ONLY_DETAIL, ()),

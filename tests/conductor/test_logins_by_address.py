@@ -12,8 +12,7 @@ from stayfast.engine.audit.events import EventKind
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.testing.authorization_server import AuthorizationServer, Settings
-from stayfast.testing.misbehaviour import Fault, FaultKind
-from stayfast.testing.resource_server import PATH, WELL_KNOWN, Page, ResourceServer
+from stayfast.testing.resource_server import ResourceServer
 from stayfast.testing.server_state import Client
 from stayfast.testing.user_agent import UserAgent
 
@@ -198,69 +197,3 @@ def test_of_several_servers_the_known_one_is_asked_again(server, resource):
         assert logins.config(resource.address, issuer=other.issuer).issuer == other.issuer
     with pytest.raises(Exception, match="does not list"):
         logins.config(resource.address, issuer="https://third.example")
-
-
-PRIVATE = "https://10.0.0.1/"
-HOSTILE = {
-    "metadata of another host": lambda r: setattr(
-        r, "challenge", 'Bearer resource_metadata="https://evil.example/.well-known/x"'
-    ),
-    "metadata in a file": lambda r: setattr(
-        r, "challenge", 'Bearer resource_metadata="file:///etc/passwd"'
-    ),
-    "metadata on a private host": lambda r: setattr(
-        r, "challenge", 'Bearer resource_metadata="https://169.254.169.254/latest"'
-    ),
-    "another resource": lambda r: r.publish(r.metadata(resource=f"{r.origin}/other")),
-    "the whole host, by one tenant": lambda r: r.publish(r.metadata(resource=r.origin)),
-    "another host's resource": lambda r: r.publish(r.metadata(resource="https://bank.example/mcp")),
-    "no server": lambda r: r.publish(r.metadata(authorization_servers=[])),
-    "a server by plain http": lambda r: r.publish(
-        r.metadata(authorization_servers=["http://login.example"])
-    ),
-    "a redirect without end": lambda r: r.pages.update(
-        {
-            f"{WELL_KNOWN}{PATH}": Page(
-                status=302, headers={"Location": f"{r.origin}{WELL_KNOWN}{PATH}"}
-            )
-        }
-    ),
-    "a page of trouble": lambda r: r.pages.update({f"{WELL_KNOWN}{PATH}": Page(status=503)}),
-    "an issuer that is not the one that was asked": lambda r: r.publish(
-        r.metadata(authorization_servers=[r.server.issuer + "/tenant"])
-    ),
-    "a server that does not speak of PKCE": lambda r: r.server.misbehave(
-        "metadata",
-        Fault(kind=FaultKind.MEMBERS, members={"code_challenge_methods_supported": None}),
-        times=None,
-    ),
-    "a server with a token endpoint by plain http": lambda r: r.server.misbehave(
-        "metadata",
-        Fault(
-            kind=FaultKind.MEMBERS, members={"token_endpoint": "http://127.0.0.1.evil.example/t"}
-        ),
-        times=None,
-    ),
-    "a server that does not promise PKCE": lambda r: r.server.change(pkce_methods=()),
-}
-
-
-@pytest.mark.parametrize("lie", HOSTILE)
-def test_a_hostile_resource_sends_nobody_anywhere(server, resource, lie):
-    """It ends with one of our errors, before a client is registered and before a browser opens."""
-    HOSTILE[lie](resource)
-    program = Signing()
-    failed = program.service.begin(resource.address)
-    assert isinstance(failed, Failure)
-    assert failed.code in {"PROVIDER_ERROR", "NETWORK_ERROR"}
-    assert failed.cause is not None
-    assert server.counts["register"] + server.counts["authorize"] + server.counts["token"] == 0
-    assert list(program.assembly.storage.summaries()) == []
-
-
-def test_a_challenge_of_100_kb_is_not_read(server, resource):
-    """The metadata are then at their well-known place, or the answer is too large altogether."""
-    resource.challenge = 'Bearer scope="' + "a " * 15_000 + '"'
-    assert isinstance(Signing().sign_in(resource.address), Success)
-    resource.challenge = 'Bearer scope="' + "a " * 50_000 + '"'
-    assert Signing().service.begin(resource.address).code == "NETWORK_ERROR"

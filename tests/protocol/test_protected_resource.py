@@ -196,8 +196,10 @@ def test_a_server_names_no_endpoint_in_a_private_network(named):
     assert require_for_resource(fine, ASKED) == fine
     private = replace(fine, **{named: "https://169.254.169.254/x"})
     assert require_for_resource(private, "http://127.0.0.1:8000/mcp") == private
-    with pytest.raises(ProviderError):
-        require_for_resource(private, ASKED)
+    aliased = replace(fine, mtls_endpoint_aliases={"token_url": "https://169.254.169.254/x"})
+    for one in (private, aliased):
+        with pytest.raises(ProviderError):
+            require_for_resource(one, ASKED)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 from logins import CANARY, NOW, ORIGIN
 from stayfast.engine.audit.events import Event, EventKind, Outcome
-from stayfast.engine.reasons import Reason, Refusal
+from stayfast.engine.reasons import Distrust, Reason, Refusal
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import TABLE
 from stayfast.interfaces.audit.lines import line_of
@@ -16,6 +16,13 @@ from stayfast.interfaces.audit.mappings import MAPPINGS
 from stayfast.storage import MemoryStorage
 
 LOGIN = "01J9ZK4Q0V7F3KTWX2A8B5C6DE"
+
+OTHERS: dict[EventKind, dict[str, Any]] = {
+    EventKind.CLIENT_REGISTERED: {"issuer": "https://login.acme.example", "outcome": Outcome.SUCCESS,
+                                  "fingerprints": {"client": Secret(CANARY)}},
+    EventKind.RESOURCE_REFUSED: {"provider": "https://mcp.acme.example/mcp", "outcome": Outcome.FAILURE,
+                                 "reason": Distrust.RESOURCE_MISMATCH.value},
+}  # fmt: skip
 
 
 def sample_lines() -> list[dict[str, Any]]:
@@ -68,9 +75,7 @@ def sample_lines() -> list[dict[str, Any]]:
                     time=NOW,
                     event=kind,
                     origin=ORIGIN,
-                    **({"issuer": "https://login.acme.example", "outcome": Outcome.SUCCESS,
-                        "fingerprints": {"client": Secret(CANARY)}}
-                       if kind is EventKind.CLIENT_REGISTERED else {"detail": "records=1-9"}),
+                    **OTHERS.get(kind, {"detail": "records=1-9"}),
                 )
             )  # fmt: skip
     lines = [line_of(one) for one in storage.events()]
