@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .engine.oauth.pkce import PKCEChallenge
     from .engine.oauth.provider import OAuthConfig, OAuthProvider
     from .engine.oauth.tokens import OAuthTokens
+    from .engine.oauth.userinfo import UserInfo
     from .engine.ports import Answers, Browser, Conversation, Notice, NoticeKind, Storage
     from .engine.record import Summary, TokensNotSaved
     from .engine.result import ErrorCode, Failure, Result, Success
@@ -129,6 +130,7 @@ __all__ = [
     "TransportName",
     "TransportUnavailable",
     "Trigger",
+    "UserInfo",
     "Via",
     "__version__",
     "audit_processors",
@@ -147,6 +149,7 @@ _HOMES = {
     "engine.result": ("ErrorCode", "Failure", "Result", "Success"),
     "engine.table": ("TABLE", "State", "Trigger"),
     "engine.oauth.tokens": ("OAuthTokens",),
+    "engine.oauth.userinfo": ("UserInfo",),
     "interfaces.async_service": ("AsyncOAuthService",),
     "interfaces.audit.processors": ("audit_processors",),
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),

@@ -60,6 +60,7 @@ class HttpRequest:
         client: Whose client assertion must be added when it is sent
             (:mod:`stayfast.engine.oauth.request_proofs`).
         proof_key: What a DPoP proof must be made with when it is sent (RFC 9449 §4.2).
+        access_token: What the proof is to name, where the request goes to a resource server (§7).
         certificate: The file of the client's TLS certificate, and that of its key if it is another
             one (RFC 8705 §2).
     """
@@ -70,6 +71,7 @@ class HttpRequest:
     body: bytes = field(default=b"", repr=False)
     client: OAuthConfig | None = field(default=None, repr=False)
     proof_key: ProofKey | None = field(default=None, repr=False)
+    access_token: Secret | None = field(default=None, repr=False)
     certificate: tuple[str, str | None] | None = field(default=None, repr=False)
 
 

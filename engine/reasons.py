@@ -137,6 +137,22 @@ class Refusal(StrEnum):
     WRONG_PATH = "wrong_path"
     WRONG_METHOD = "wrong_method"
     NOT_HTTP = "not_http"
+    USERINFO_UNREADABLE = "userinfo_unreadable"
+    """The answer of the UserInfo endpoint is no JSON object and no JWT (OpenID Connect Core §5.3.2)."""
+    USERINFO_TOKEN_REFUSED = "userinfo_token_refused"
+    """The UserInfo endpoint did not take the access token (§5.3.3)."""
+    USERINFO_NO_SUBJECT = "userinfo_no_subject"
+    """The answer names no subject."""
+    USERINFO_OTHER_SUBJECT = "userinfo_other_subject"
+    """The answer is about another person than the ID token was."""
+    USERINFO_SIGNATURE = "userinfo_signature"
+    """The answer is signed, and the signature does not hold."""
+    USERINFO_ISSUER = "userinfo_issuer"
+    """The signed answer is from another issuer."""
+    USERINFO_AUDIENCE = "userinfo_audience"
+    """The signed answer is meant for another client."""
+    USERINFO_EXPIRED = "userinfo_expired"
+    """The signed answer has ended."""
 
 
 class Distrust(StrEnum):

@@ -57,6 +57,7 @@ class Trigger(StrEnum):
     SUPERSEDE = "supersede"
     REPLACE = "replace"
     RENAME = "rename"
+    IDENTIFY = "identify"
 
 
 class Guard(StrEnum):
@@ -223,6 +224,11 @@ TABLE: Final[tuple[Row, ...]] = (
         "the user put it in the place of another login, whose account it has from now on",
     ),
     Row(_T.RENAME, _S.AUTHENTICATED, _S.AUTHENTICATED, "the user gave the account another name"),
+    Row(
+        _T.IDENTIFY, _S.AUTHENTICATED, _S.AUTHENTICATED,
+        "the provider said what the user is called, whose subject an ID token has named",
+        "OpenID Connect Core §5.3.2",
+    ),
     # expired: the access token is spent, a refresh token may remain
     Row(
         _T.REFRESH, _S.EXPIRED, _S.EXCHANGING,
@@ -237,6 +243,11 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row(_T.SUPERSEDE, _S.EXPIRED, _S.IDLE, "a newer login of the same account took its place"),
     Row(_T.RENAME, _S.EXPIRED, _S.EXPIRED, "the user gave the account another name"),
+    Row(
+        _T.IDENTIFY, _S.EXPIRED, _S.EXPIRED,
+        "the provider said what the user is called, whose subject an ID token has named",
+        "OpenID Connect Core §5.3.2",
+    ),
     # refresh_failed: the provider said no to the refresh token
     Row(
         _T.REFRESH, _S.REFRESH_FAILED, _S.EXCHANGING,

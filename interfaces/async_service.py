@@ -116,6 +116,7 @@ class AsyncOAuthService:
     ensure_valid_token = _awaited(OAuthService.ensure_valid_token)
     get_bearer_token = _awaited(OAuthService.get_bearer_token)
     request_headers = _awaited(OAuthService.request_headers)
+    identity = _awaited(OAuthService.identity)
     refresh_tokens = _awaited(OAuthService.refresh_tokens)
     logout = _awaited(OAuthService.logout)
 

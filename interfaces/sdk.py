@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..engine.oauth.tokens import OAuthTokens
+    from ..engine.oauth.userinfo import UserInfo
     from ..engine.result import Result
     from .signed_in import AuthStatus
 
@@ -49,6 +50,10 @@ class OAuthClient:
         return self._service.authenticate(
             service, client_id=client_id, scopes=scopes, open_browser=open_browser
         )
+
+    def identity(self, service: str) -> Result[UserInfo]:
+        """Who is signed in, as the provider says now: :meth:`OAuthService.identity`."""
+        return self._service.identity(service)
 
     def logout(self, service: str) -> Result[bool]:
         """Sign out: :meth:`OAuthService.logout`."""

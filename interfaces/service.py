@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ..engine.hints import Hint
     from ..engine.oauth.provider import OAuthConfig, OAuthProvider
     from ..engine.oauth.tokens import OAuthTokens
+    from ..engine.oauth.userinfo import UserInfo
     from ..engine.ports import Answers, Browser, Conversation, Observer, Storage
     from ..engine.record import Summary
     from ..storage import TokenStorageProtocol
@@ -494,6 +495,24 @@ class OAuthService:
         token = rejected if rejected is None or isinstance(rejected, str) else rejected.access_token
         refresh = self.assembly.conductor.refresh
         return tokens_of(refresh.valid(service, account, force=True, rejected=token))
+
+    @answered
+    def identity(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> UserInfo:
+        """Who is signed in, as the provider says now (OpenID Connect Core §5.3).
+
+        The access token is refreshed if need be. The answer must name the subject of the login's ID
+        token; a new name is kept with the login. No answer ends a login. What an ID token said at
+        the login costs no request: ``identity`` of each of :meth:`logins`.
+
+        Failures: ``CONFIG_MISSING`` (the provider has no UserInfo endpoint, or ``openid`` was not
+        asked for), ``PROVIDER_ERROR`` (the answer does not hold, or is about another person),
+        ``NETWORK_ERROR``, and as for :meth:`ensure_valid_token`.
+        """
+        conductor = self.assembly.conductor
+        login = conductor.refresh.valid(service, account)
+        said = conductor.identify.ask(login)
+        conductor.identify.keep(login, said)
+        return said
 
     def auth(
         self, service: str, *, account: str = DEFAULT_ACCOUNT, hosts: str | Sequence[str] = ()

@@ -17,7 +17,7 @@ from .consent_pages import consent_page, device_page, form_post_page, message_pa
 from .dpop_proofs import ALGORITHMS, ProofRefused, checked_proof
 from .grants import Core, Request
 from .misbehaviour.faults import FaultKind, altered, as_octets
-from .misbehaviour.id_tokens import forged, with_impostors
+from .misbehaviour.id_tokens import forged, signed, with_impostors
 from .server_state import EMAIL, USER
 
 if TYPE_CHECKING:
@@ -302,12 +302,20 @@ class Endpoints:
                 {"error": "invalid_token"},
                 {"WWW-Authenticate": 'Bearer error="invalid_token"'},
             )
-        return Reply(200, {"sub": USER, "email": EMAIL})
+        said = {"sub": USER, "email": EMAIL}
+        if path.strip("/") == "userinfo" and self.server.settings.userinfo_signed:
+            claims = {**said, "iss": self.server.issuer, "aud": issued.client_id}
+            return Reply(200, signed(claims, self._key), {"Content-Type": _JWT})
+        return Reply(200, said)
 
     def spoiled(self, reply: Reply, fault: Fault) -> Reply:
         """``reply`` changed by ``fault``. Of a page or a redirect, only the headers change."""
         headers = {**reply.headers, **fault.headers}
         body = reply.body
+        if isinstance(body, str) and reply.headers.get("Content-Type") == _JWT:
+            if fault.kind is FaultKind.ID_TOKEN:
+                body = forged(body, fault, self._key)
+            return Reply(reply.status, body, headers)
         if not isinstance(body, Mapping):
             return Reply(reply.status, body, headers)
         if fault.kind is FaultKind.MEMBERS:
@@ -325,6 +333,7 @@ class Endpoints:
         return Reply(reply.status, body, headers)
 
 
+_JWT = "application/jwt"
 _HTML = {"Content-Type": "text/html; charset=utf-8"}
 _ENDPOINTS = {
     "device_authorization": "device_authorization",

@@ -229,6 +229,7 @@ class Settings:
         dpop_nonce: Whether proofs must have the server's nonce, at the token endpoint and the API.
         par_required: Whether it takes pushed authorization requests only (RFC 9126 §5).
         par_lifetime: Seconds that the name of a pushed request is good.
+        userinfo_signed: Whether the UserInfo endpoint answers with a JWT (OpenID Connect Core §5.3.2).
     """
 
     token_lifetime: float = 3600
@@ -249,6 +250,7 @@ class Settings:
     dpop_nonce: bool = False
     par_required: bool = False
     par_lifetime: int = 60
+    userinfo_signed: bool = False
     assertion_algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA", "HS256")
 
 

@@ -99,6 +99,7 @@ from ..record import (
 from ..secret import Secret
 from ..table import State, Trigger
 from .begin import Begin
+from .identify import Identify
 from .jobs import Jobs
 from .ledger import Circumstances
 from .logout import Logout
@@ -174,6 +175,7 @@ class Conductor:
         self._wait = Wait(dependencies, self._begin, self.jobs)
         self.refresh: Final = Refresh(dependencies, self.jobs)
         self.logout: Final = Logout(dependencies)
+        self.identify: Final = Identify(dependencies)
 
     # --- begin -----------------------------------------------------------------------------------
 
@@ -208,7 +210,7 @@ class Conductor:
         )
         with naming(login.id), self._dependencies.storage.lease(login.id, wait=0) as lease:
             login = self._begin.start(login, lease)
-            return self._ask_and_wait(login, transport, lease, timeout)
+            return self.identify.named(self._ask_and_wait(login, transport, lease, timeout), lease)
 
     def start(
         self,
@@ -344,24 +346,8 @@ class Conductor:
             StayfastError: As :meth:`sign_in` says.
         """
         with self._held(login_id) as (login, lease):
-            done = self._recover(login, lease)
-            if done is not None:
-                return done
-            if login.state is State.CHALLENGE:
-                return self._ask_and_wait(login, transports[0], lease, timeout)
-            self._begin.check_deadline(login, lease)
-            session = self._reopen(login, transports)
-            if session is None:
-                session = self._begin.ready(login, transports[0], timeout=timeout)
-                anew = self._begin.ask_anew(login, session, lease, timeout=timeout)
-                return self._wait_for_answer(anew, session, lease, timeout)
-            try:
-                waiting = self._begin.renewed(login, lease)
-                session.present(self._begin.address(waiting))
-            except BaseException:
-                session.close()
-                raise
-            return self._wait_for_answer(waiting, session, lease, timeout)
+            done = self._go_on(login, transports, lease, timeout)
+            return self.identify.named(done, lease)
 
     def complete(
         self, parameters: Sequence[tuple[str, str]], *, login_id: str | None = None
@@ -397,7 +383,7 @@ class Conductor:
             except CallbackRefused as refused:
                 self._wait.refuse(login, refused, _transport_of(login))
                 raise
-            return self.jobs.send_code(exchanging, lease)
+            return self.identify.named(self.jobs.send_code(exchanging, lease), lease)
 
     def answer(self, text: object, *, login_id: str | None = None) -> Login:
         """Finish the login that ``text`` answers: an address, its query, or what a person pasted.
@@ -502,6 +488,29 @@ class Conductor:
                 msg = f"there is no login {login_id[:4]}"
                 raise NotFound(msg, hint=Hint("list"))
             yield login, lease
+
+    def _go_on(
+        self, login: Login, transports: Sequence[Transport], lease: Lease, timeout: float
+    ) -> Login:
+        """The login of :meth:`resume`, finished."""
+        done = self._recover(login, lease)
+        if done is not None:
+            return done
+        if login.state is State.CHALLENGE:
+            return self._ask_and_wait(login, transports[0], lease, timeout)
+        self._begin.check_deadline(login, lease)
+        session = self._reopen(login, transports)
+        if session is None:
+            session = self._begin.ready(login, transports[0], timeout=timeout)
+            anew = self._begin.ask_anew(login, session, lease, timeout=timeout)
+            return self._wait_for_answer(anew, session, lease, timeout)
+        try:
+            waiting = self._begin.renewed(login, lease)
+            session.present(self._begin.address(waiting))
+        except BaseException:
+            session.close()
+            raise
+        return self._wait_for_answer(waiting, session, lease, timeout)
 
     def _ask_and_wait(
         self, login: Login, transport: Transport, lease: Lease, timeout: float

@@ -215,6 +215,8 @@ class Identification:
             reason = Reason.ID_TOKEN_KEYS_UNAVAILABLE
         else:
             if identity is not None:
+                if login.identity is not None and not identity.name:  # userinfo may have said it
+                    identity = replace(identity, name=login.identity.name)
                 return Identified(tokens=tokens, identity=identity)
             reason = Reason.ID_TOKEN_UNCHECKABLE
         kept = replace(tokens, id_token=before)
@@ -315,9 +317,14 @@ def judge_id_token(
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= 255:
         raise refused(Reason.ID_TOKEN_NO_SUBJECT, "it names no subject")
+    return Identity(subject=subject, name=name_in(claims))
+
+
+def name_in(claims: Mapping[str, Any]) -> str | None:
+    """What people know the user of ``claims`` by, fit to be shown (OpenID Connect Core §5.1)."""
     names = (claims.get(name) for name in ("email", "preferred_username", "name"))
     name = next((text for text in names if isinstance(text, str) and text), None)
-    return Identity(subject=subject, name=presentable(name))
+    return presentable(name)
 
 
 def _check_audience(config: OAuthConfig, claims: Mapping[str, Any]) -> None:

@@ -66,8 +66,10 @@ class Prover:
         key = request.proof_key
         if key is None:
             return request
-        headers = {**request.headers, HEADER: self.proof(key, request.method, request.url)}
-        return replace(request, headers=headers, proof_key=None)
+        token = request.access_token.reveal() if request.access_token else None
+        made = self.proof(key, request.method, request.url, token=token)
+        headers = {**request.headers, HEADER: made}
+        return replace(request, headers=headers, proof_key=None, access_token=None)
 
     def proof(
         self,

@@ -203,7 +203,7 @@ class Actions:
         return AuthRequired.exit_code if lost else 0
 
     def whoami(self, group: str, provider: str, account: str) -> int:
-        """Print who signed in: the name of the ID token, or else the account.
+        """Print who signed in: the name of the ID token, or of UserInfo, or else the account.
 
         Args:
             group: As for :meth:`login`.
@@ -215,7 +215,13 @@ class Actions:
             login = self._service.assembly.conductor.refresh.find(provider, account)
         except StayfastError as error:
             return self._failed(group, self._failure(error))
-        print(printable(login.identity.label if login.identity else login.account))
+        who = login.identity.name if login.identity else None
+        if not who:
+            said = self._service.identity(provider, account=account)
+            asked = said.value if isinstance(said, Success) else None
+            known = login.identity.subject if login.identity else login.account
+            who = (asked.name or asked.subject) if asked else known
+        print(printable(who))
         return 0
 
     def token(self, group: str, provider: str, account: str) -> int:

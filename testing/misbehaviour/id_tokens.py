@@ -49,6 +49,11 @@ def forged(id_token: str, fault: Fault, key: ECKey) -> str:
             return _signed(header, payload, key)
 
 
+def signed(claims: Mapping[str, Any], key: ECKey) -> str:
+    """A JWT of ``claims``, as the server itself signs it."""
+    return _signed({"alg": "ES256", "kid": key.kid or ""}, as_json(claims, "").encode(), key)
+
+
 def with_impostors(keys: Sequence[Mapping[str, Any]], fault: Fault) -> list[dict[str, Any]]:
     """A key set with the changes of ``fault``; the impostor of each key stands before it."""
     published: list[dict[str, Any]] = []

@@ -20,6 +20,7 @@ from logins import fresh_login
 from stayfast.engine.errors import StayfastError
 from stayfast.engine.flows.logins import Started
 from stayfast.engine.oauth.tokens import OAuthTokens
+from stayfast.engine.oauth.userinfo import UserInfo
 from stayfast.engine.record import (
     Challenge,
     DeviceGrant,
@@ -100,6 +101,7 @@ VALUES: dict[Any, Any] = {
     str: "token",
     AuthStatus: AuthStatus.TOKEN_EXPIRED,
     Health: Health(storage="memory", seconds=0.1),
+    UserInfo: UserInfo(subject="s", name="ada", claims={"sub": "s"}, agrees=True),
     stayfast.OAuthTokens: finished("demo").tokens,
     SignedIn: SignedIn.of(
         finished("demo"), finished("demo").tokens or OAuthTokens(access_token="t")

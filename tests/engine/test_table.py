@@ -67,7 +67,7 @@ def test_a_row_says_what_it_means(row: Row):
     assert row.meaning
     assert row.meaning[0].islower()
     assert not row.meaning.endswith(".")
-    assert row.rfc == "" or (row.rfc.startswith("RFC ") and "§" in row.rfc)
+    assert row.rfc == "" or (row.rfc.startswith(("RFC ", "OpenID ")) and "§" in row.rfc)
 
 
 def test_pending_states_are_those_between_begin_and_an_answer():

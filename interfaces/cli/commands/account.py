@@ -1,19 +1,23 @@
-"""``account`` and ``whoami``: the accounts that are signed in, their names, and which is meant."""
+"""``account`` and ``whoami``: the accounts that are signed in, whose they are, and which is meant."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ....engine.errors import AuthRequired
+from ....engine.errors import AuthRequired, StayfastError
 from ....engine.hints import Hint
+from ....engine.oauth.userinfo import UserInfoRefused, offers_userinfo
+from ....engine.reasons import Refusal
 from ....engine.record import DEFAULT_ACCOUNT
 from ..accounts import account_to_use, choose_default, chosen_default, known_as, option
 from ..app import App, HelpfulGroup, takes_app
 
 if TYPE_CHECKING:
+    from ....engine.oauth.userinfo import UserInfo
     from ....engine.record import Summary
 
 
@@ -89,9 +93,11 @@ def rename(app: App, *, provider: str, name: str, new: str) -> None:
 @click.option("--account", "named", default=None, help="Which of your accounts.")
 @takes_app
 def whoami(app: App, *, provider: str | None, named: str | None) -> None:
-    """Print who is signed in, as the provider named them at the login. Asks nobody.
+    """Print who is signed in; the UserInfo endpoint of PROVIDER is asked, if it has one.
 
-    Without PROVIDER, one line for each account that is signed in. Exits with 4 if there is none.
+    Where it gives no answer, what the ID token said at the login is printed, with a warning. Without
+    PROVIDER, one line for each account that is signed in, and only the accounts without a name are
+    asked about. Exits with 4 if there is none.
     """
     found = _signed_in(app, provider)
     if provider is not None:
@@ -99,20 +105,84 @@ def whoami(app: App, *, provider: str | None, named: str | None) -> None:
         found = [one for one in found if one.account == chosen]
     if not found:
         raise AuthRequired("nobody is signed in", hint=Hint("login", None, "PROVIDER"))
+    nameless = (one.identity is None or not one.identity.name for one in found)
+    said = [
+        _ask(app, one) if provider is not None or unknown else _Said(one)
+        for one, unknown in zip(found, nameless, strict=True)
+    ]
     if app.terminal.json:
-        app.terminal.answer_json("whoami/1", {"accounts": [_members(one) for one in found]})
-        return
-    if len(found) == 1:
-        app.terminal.answer_line(known_as(found[0]))
+        app.terminal.answer_json("whoami/1", {"accounts": [one.members() for one in said]})
+    elif len(said) == 1:
+        app.terminal.answer_line(said[0].known_as)
     else:
-        for line in _aligned([[one.provider, known_as(one)] for one in found]):
+        for line in _aligned([[one.login.provider, one.known_as] for one in said]):
             app.terminal.answer_line(line)
-    for one in found:
-        if one.identity is None and sys.stderr.isatty():
-            app.terminal.say(
-                f"{one.provider} has not said who account {one.account} is: the scope openid asks it",
-                mark="warn",
-            )
+    for one in said:
+        _warn_of(app, one)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is known of the user of a login, and what the provider said when it was asked."""
+
+    login: Summary
+    said: UserInfo | None = None
+    problem: StayfastError | None = None
+
+    @property
+    def known_as(self) -> str:
+        known = self.login.identity.name if self.login.identity else None
+        return (self.said and (self.said.name or known or self.said.subject)) or known_as(
+            self.login
+        )
+
+    def members(self) -> dict[str, Any]:
+        identity, problem = self.login.identity, self.problem
+        label = self.known_as if self.said or identity else None
+        subject = self.said.subject if self.said else identity.subject if identity else None
+        return {
+            **_members(self.login),
+            "identity": label,
+            "subject": subject,
+            "source": "userinfo" if self.said else "id_token" if identity else None,
+            "claims": dict(self.said.claims) if self.said else None,
+            "problem": None
+            if problem is None
+            else {"code": problem.code, "reason": getattr(problem, "reason", None)},
+        }
+
+
+def _ask(app: App, one: Summary) -> _Said:
+    """What the provider says of the user of ``one``, or why it did not say.
+
+    Raises:
+        UserInfoRefused: It says that the tokens are another person's.
+    """
+    conductor = app.assembly().conductor
+    if not offers_userinfo(conductor.refresh.find(one.provider, one.account).config):
+        return _Said(one)
+    try:
+        login = conductor.refresh.valid(one.provider, one.account)
+        said = conductor.identify.ask(login)
+        return _Said(conductor.identify.keep(login, said).summary(), said)
+    except UserInfoRefused as refused:
+        if refused.reason == Refusal.USERINFO_OTHER_SUBJECT:
+            raise
+        return _Said(one, problem=refused)
+    except StayfastError as error:
+        return _Said(one, problem=error)
+
+
+def _warn_of(app: App, one: _Said) -> None:
+    """Say what the provider did not."""
+    login = one.login
+    if one.problem is not None:
+        app.terminal.say(f"{one.problem.message}; this is what was known before", mark="warn")
+    elif one.said is None and login.identity is None and sys.stderr.isatty():
+        app.terminal.say(
+            f"{login.provider} has not said who account {login.account} is: the scope openid asks it",
+            mark="warn",
+        )
 
 
 def _signed_in(app: App, provider: str | None) -> list[Summary]:
