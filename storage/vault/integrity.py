@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ...engine import cbor
 from ...engine.errors import Damaged
@@ -11,7 +11,7 @@ from ...engine.hints import Hint
 from .tree import head_members, leaves_of, root_of, tags_of, tree_of, write_leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ..keys.sealing import Keys
     from .database import Database
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 _READ: Final = "SELECT body, mac FROM head"
 _READ_TO_WRITE: Final = "SELECT body, mac FROM head FOR UPDATE"
 _HELP: Final = Hint("store mend")
+
+
+class Moved(NamedTuple):
+    """What one row adds to a leaf of the tree."""
+
+    leaf: int
+    digest: int
+    before: Moved | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,8 @@ class Head:
         link: The link before that record.
         forward: The first record whose key was erased (:mod:`stayfast.storage.audit.forward_keys`); 0 if none.
         forward_key: The key of the next record, sealed.
-        moved: What this commit adds to leaves of the tree; :func:`keep_head` puts it there.
+        moved: What this commit adds to leaves of the tree, as a leaf, a digest, and what was moved
+            before: so a commit of many logins copies nothing. :func:`keep_head` puts it there.
     """
 
     root: bytes = b""
@@ -47,7 +56,7 @@ class Head:
     link: bytes = b""
     forward: int = 0
     forward_key: bytes = b""
-    moved: tuple[tuple[int, int], ...] = ()
+    moved: Moved | None = field(default=None, compare=False, repr=False)
 
     def encode(self, keys: Keys) -> tuple[bytes, bytes]:
         """The head as written, and what shows that it was not edited."""
@@ -68,7 +77,10 @@ class Head:
 
     def with_row(self, leaves: Iterable[int], digest: int) -> Head:
         """The head after a row of that digest came to stand in ``leaves``."""
-        return replace(self, moved=(*self.moved, *((leaf, digest) for leaf in leaves)))
+        moved = self.moved
+        for leaf in leaves:
+            moved = Moved(leaf, digest, moved)
+        return replace(self, moved=moved)
 
     def without_row(self, leaves: Iterable[int], digest: int) -> Head:
         """The head after a row of that digest went from ``leaves``."""
@@ -113,10 +125,18 @@ def read_head(connection: Database, keys: Keys, *, for_update: bool = False) -> 
 
 def keep_head(connection: Database, keys: Keys, head: Head) -> Head:
     """Write ``head`` as that of one more commit, and the tree under it; gives it as it was written."""
-    root = write_leaves(connection, keys, head.root, head.moved) if head.moved else head.root
-    head = replace(head, root=root, generation=head.generation + 1, moved=())
+    root = head.root
+    if head.moved is not None:
+        root = write_leaves(connection, keys, root, _latest_first(head.moved))
+    head = replace(head, root=root, generation=head.generation + 1, moved=None)
     connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
     return head
+
+
+def _latest_first(moved: Moved | None) -> Iterator[tuple[int, int]]:
+    while moved is not None:
+        leaf, digest, moved = moved
+        yield leaf, digest
 
 
 def check_rows(connection: Database, keys: Keys, head: Head) -> None:

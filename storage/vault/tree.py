@@ -47,6 +47,7 @@ _ID_STEPS = 3
 _ID_LEAVES: int = _FAN**_ID_STEPS
 _MIDDLE, _LOWEST = 1, 100  # the first place of either level; the root is place 0
 _BITMAP, _ENTRY = 8, 32  # octets
+_AT_ONCE = 500  # places that one statement asks for: databases allow some thousands of values
 _LOGIN, _NODE = 2, 1  # the first column: what kind of row it is
 
 # One statement, so that all of it is of one moment. The login's columns come first: PostgreSQL takes the
@@ -252,13 +253,15 @@ def write_leaves(
     for leaf, digest in moved:
         sums[leaf] = (sums.get(leaf, 0) + digest) % MODULUS
     places = sorted({place for leaf in sums for place in path(leaf)}, reverse=True)
-    marks = ", ".join("?" * len(places))
     bodies: dict[int, bytes] = dict.fromkeys(places, b"")
-    for place, body in connection.execute(
-        f"SELECT place, body FROM tree WHERE place IN ({marks})",  # noqa: S608  question marks
-        places,
-    ):
-        bodies[place] = body if isinstance(body, bytes) else b"?"
+    for at in range(0, len(places), _AT_ONCE):
+        piece = places[at : at + _AT_ONCE]
+        marks = ", ".join("?" * len(piece))
+        for place, body in connection.execute(
+            f"SELECT place, body FROM tree WHERE place IN ({marks})",  # noqa: S608  question marks
+            piece,
+        ):
+            bodies[place] = body if isinstance(body, bytes) else b"?"
     nodes = {place: _entries(body) for place, body in bodies.items()}
     digests = {place: digest_of(keys, place, body) for place, body in bodies.items()}
     genuine = {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,18 +39,36 @@ READ = "SELECT * FROM login WHERE id = ?"
 PUT = "INSERT OR REPLACE INTO login VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
+SAVED_AT_ONCE = 5_000
+
+
 class Crowd:
     """A vault of many logins, one of which is somebody's aim and one its neighbour."""
 
     def __init__(self, place: Path, size: int) -> None:
         place.chmod(0o700)
-        self.place, self.size = place, size
+        self.size = size
+        self.aim = lasting("aim")
+        self.neighbour = replace(lasting("neighbour"), id=self.aim.id[:3] + "Z" * 23)
+        self._be_at(place)
+        self.save([self.aim, self.neighbour])
+        for at in range(0, size - 1, SAVED_AT_ONCE):
+            these = range(at, min(at + SAVED_AT_ONCE, size - 1))
+            self.save([finished(f"p{number}") for number in these])
+
+    def _be_at(self, place: Path) -> None:
+        self.place = place
         self.environ = {
             "STAYFAST_STATE_DIR": str(place / "s"), "STAYFAST_CONFIG_DIR": str(place / "c"),
         }  # fmt: skip
-        self.aim = lasting("aim")
-        self.neighbour = replace(lasting("neighbour"), id=self.aim.id[:3] + "Z" * 23)
-        self.save([self.aim, self.neighbour, *(finished(f"p{n}") for n in range(size - 1))])
+
+    def copied(self, place: Path) -> Crowd:
+        """The same vault with its key and its marker in another place, for one test."""
+        place.chmod(0o700)
+        shutil.copytree(self.place, place, dirs_exist_ok=True)
+        other = copy(self)
+        other._be_at(place)
+        return other
 
     def save(self, logins: list[Login]) -> None:
         with closing(self.open()) as storage:
@@ -64,19 +84,24 @@ class Crowd:
 
     def answers(self, login: Login) -> list[object]:
         """What every reader gives of ``login``: itself, ``None``, or ``Damaged``."""
+        with closing(self.open()) as storage:
+            listed = attempt(lambda: {one.id: one for one in storage.summaries()}.get(login.id))
+        return [*self.found(login), listed, self.printed(login)]
+
+    def found(self, login: Login) -> list[object]:
+        """As :meth:`answers`, of those who look for this login alone: by its id, and by its name."""
         alias = account_alias(login.provider, login.account)
         with closing(self.open()) as storage:
-            return [
-                attempt(lambda: storage.read(login.id)),
-                attempt(lambda: storage.find(alias)),
-                attempt(lambda: {one.id: one for one in storage.summaries()}.get(login.id)),
-                cached_token([login.provider], self.environ),
-            ]
+            return [attempt(lambda: storage.read(login.id)), attempt(lambda: storage.find(alias))]
+
+    def printed(self, login: Login) -> str | None:
+        """What ``token`` prints without more ado."""
+        return cached_token([login.provider], self.environ)
 
     def is_refused(self) -> bool:
         """Whether no reader gives the attacked login out or calls it absent, and the neighbour is read."""
         by_id, by_alias, listed, printed = self.answers(self.aim)
-        neighbour = self.answers(self.neighbour)[:2]
+        neighbour = self.found(self.neighbour)
         return (by_id, by_alias, listed, printed, *neighbour) == (
             Damaged, Damaged, None, None, self.neighbour, self.neighbour,
         )  # fmt: skip
@@ -95,9 +120,20 @@ def lasting(provider: str) -> Login:
     return replace(login, tokens=replace(login.tokens, issued_at=time.time()))
 
 
-@pytest.fixture(params=SIZES)
-def crowd(request: pytest.FixtureRequest, tmp_path: Path) -> Crowd:
-    return Crowd(tmp_path, request.param)
+@pytest.fixture(params=SIZES, scope="module")
+def saved_crowd(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Crowd]:
+    """Saved once for all tests: a hundred thousand logins take minutes."""
+    place = tmp_path_factory.mktemp("crowd")
+    yield Crowd(place, request.param)
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def crowd(saved_crowd: Crowd, tmp_path: Path) -> Iterator[Crowd]:
+    yield saved_crowd.copied(tmp_path)
+    shutil.rmtree(tmp_path / "s")
 
 
 def test_all_readers_agree_where_nothing_is_wrong(crowd: Crowd) -> None:
@@ -130,8 +166,8 @@ def test_a_branch_put_back_with_its_row_is_noticed(crowd: Crowd) -> None:
     crowd.sql(PUT, *old)
     for node in branch:
         crowd.sql("INSERT OR REPLACE INTO tree VALUES (?, ?)", *node)
-    assert crowd.answers(crowd.aim)[:2] == [Damaged, Damaged]
-    assert crowd.answers(crowd.aim)[3] is None
+    assert crowd.found(crowd.aim) == [Damaged, Damaged]
+    assert crowd.printed(crowd.aim) is None
 
 
 def test_a_row_that_vanished_is_noticed(crowd: Crowd) -> None:
@@ -144,8 +180,7 @@ def test_a_row_that_vanished_is_noticed(crowd: Crowd) -> None:
 def test_a_name_that_vanished_is_noticed(crowd: Crowd, index: bytes | None) -> None:
     """A row under another name is not found by its own, and that is not said to be nothing."""
     crowd.sql("UPDATE login SET idx = ? WHERE id = ?", index, crowd.aim.id)
-    by_alias, printed = crowd.answers(crowd.aim)[1::2]
-    assert (by_alias, printed) == (Damaged, None)
+    assert (crowd.found(crowd.aim)[1], crowd.printed(crowd.aim)) == (Damaged, None)
 
 
 def test_what_was_exchanged_stays_visible_when_its_neighbours_are_saved(crowd: Crowd) -> None:
@@ -159,8 +194,8 @@ def test_what_was_exchanged_stays_visible_when_its_neighbours_are_saved(crowd: C
     for _ in range(2):
         crowd.neighbour = further(crowd.neighbour)
         crowd.save([crowd.neighbour])
-    assert crowd.answers(crowd.aim)[:2] == [Damaged, Damaged]
-    assert crowd.answers(crowd.aim)[3] is None
+    assert crowd.found(crowd.aim) == [Damaged, Damaged]
+    assert crowd.printed(crowd.aim) is None
 
 
 def test_a_torn_tree_costs_no_login_and_can_be_mended(crowd: Crowd) -> None:
@@ -170,11 +205,11 @@ def test_a_torn_tree_costs_no_login_and_can_be_mended(crowd: Crowd) -> None:
         "UPDATE tree SET body = 'text'", "UPDATE tree SET place = place + 1000000",
     ):  # fmt: skip
         crowd.sql(harm)
-        assert crowd.answers(crowd.aim)[:2] == [crowd.aim, crowd.aim]
+        assert crowd.found(crowd.aim) == [crowd.aim, crowd.aim]
         with closing(crowd.open()) as storage:
             assert storage.mend()
             assert not storage.mend()
-        assert crowd.answers(crowd.aim)[3] == "aim-token"
+        assert crowd.printed(crowd.aim) == "aim-token"
 
 
 def test_the_tree_grows_as_it_would_be_grown_anew(tmp_path: Path) -> None:
@@ -227,3 +262,17 @@ def test_nodes_are_read_as_they_were_written() -> None:
     for body in (b"x", bytes(8) + b"x", b"\xff" * 8, packed({1: bytes(32)})[:-1]):
         with pytest.raises(ValueError, match="no node"):
             unpacked(body)
+
+
+def test_a_commit_of_many_logins_asks_for_few_values_at_a_time(tmp_path: Path) -> None:
+    """Databases bound the values of one statement, so a commit of any size reads the tree in pieces."""
+    tmp_path.chmod(0o700)
+    logins = [finished(f"p{number}") for number in range(600)]
+    with closing(vault_in(str(tmp_path))) as storage:
+        saved(storage, [finished()])
+        with storage._vault_connection.reading() as opened:
+            assert opened is not None
+            opened[0].setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+        saved(storage, logins)
+        assert storage.read(logins[-1].id) == logins[-1]
+        assert storage.problems() == []
