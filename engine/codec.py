@@ -32,11 +32,11 @@ from .table import State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """The number of this layout.
 
-Number 2 has pushed requests and keys of proofs. A login without them is written as number 1, which
-older versions read.
+Number 2 has pushed requests and keys of proofs, number 3 grants without a user. A login without
+them is written as number 1, which older versions read.
 
 A reader refuses a higher number: it could drop members that it does not know when it saves the
 login again. Members may be added under the same number only if their loss does no harm.
@@ -134,7 +134,11 @@ def _login_members(login: Login) -> dict[str, Any]:
         ),
         exchange=exchange
         and _present(
-            kind=exchange.kind, started_at=exchange.started_at, code=_reveal(exchange.code)
+            kind=exchange.kind,
+            started_at=exchange.started_at,
+            code=_reveal(exchange.code),
+            subject=_reveal(exchange.subject),
+            actor=_reveal(exchange.actor),
         ),
         callback_digest=login.callback_digest,
         tokens=login.tokens and login.tokens.to_dict(),
@@ -160,6 +164,8 @@ def _login_members(login: Login) -> dict[str, Any]:
 
 def _schema(login: Login) -> int:
     """The lowest number whose readers lose nothing of ``login``."""
+    if login.config.needs_no_user or (login.exchange and login.exchange.kind == "grant"):
+        return 3
     shown = login.presentation
     pushed = shown is not None and shown.pushed is not None
     return 2 if pushed or login.proof_key is not None else 1
@@ -248,6 +254,8 @@ def _login(members: Mapping[str, Any]) -> Login:
             kind=exchange["kind"],
             started_at=exchange["started_at"],
             code=_hide(exchange.get("code")),
+            subject=_hide(exchange.get("subject")),
+            actor=_hide(exchange.get("actor")),
         )
         if exchange
         else None,

@@ -35,8 +35,26 @@ def _sends_code(login: Login) -> bool:
     return login.exchange is not None and login.exchange.kind == "code"
 
 
-def _sends_refresh_token(login: Login) -> bool:
-    return login.exchange is not None and login.exchange.kind == "refresh"
+def _needs_no_user(login: Login) -> bool:
+    return login.config.needs_no_user
+
+
+def _sends_grant(login: Login) -> bool:
+    return login.tokens is None and login.exchange is not None and login.exchange.kind == "grant"
+
+
+def _gets_first_tokens(login: Login) -> bool:
+    return _sends_code(login) or _sends_grant(login)
+
+
+def _renews_tokens(login: Login) -> bool:
+    if login.exchange is None or login.exchange.kind == "code":
+        return False
+    return login.exchange.kind == "refresh" or login.tokens is not None
+
+
+def _can_ask_again(login: Login) -> bool:
+    return login.tokens is not None and login.config.can_ask_again
 
 
 def _has_refresh_token(login: Login) -> bool:
@@ -44,11 +62,15 @@ def _has_refresh_token(login: Login) -> bool:
 
 
 GUARDS: Final[Mapping[Guard, Callable[[Login], bool]]] = {
+    Guard.NEEDS_NO_USER: _needs_no_user,
     Guard.POLLS: _polls,
     Guard.PUSHED: _pushed,
     Guard.SENDS_CODE: _sends_code,
-    Guard.SENDS_REFRESH_TOKEN: _sends_refresh_token,
+    Guard.SENDS_GRANT: _sends_grant,
+    Guard.GETS_FIRST_TOKENS: _gets_first_tokens,
+    Guard.RENEWS_TOKENS: _renews_tokens,
     Guard.HAS_REFRESH_TOKEN: _has_refresh_token,
+    Guard.CAN_ASK_AGAIN: _can_ask_again,
 }
 """The test of each guard of the table. It is defined nowhere else."""
 

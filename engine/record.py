@@ -109,14 +109,18 @@ class Exchange:
     """What is with the provider right now.
 
     Attributes:
-        kind: Whether a code or a refresh token was sent.
+        kind: Whether a code, another grant or a refresh token was sent.
         started_at: When, POSIX seconds.
         code: The authorization code, erased with the exchange.
+        subject: The subject token of a token exchange, or the assertion; likewise.
+        actor: The actor token of a token exchange; likewise.
     """
 
     kind: ExchangeKind
     started_at: float
     code: Secret | None = None
+    subject: Secret | None = None
+    actor: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +162,7 @@ class UnreadAnswer:
     date: str | None = None
 
 
-ExchangeKind: TypeAlias = Literal["code", "refresh"]
+ExchangeKind: TypeAlias = Literal["code", "refresh", "grant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,8 +251,8 @@ class Login:
         if shown is not None:
             members["presentation"] = replace(shown, pushed=None)
         if exchange is not None:
-            members["exchange"] = replace(exchange, code=None)
-        config = replace(self.config, client_secret=None, client_key=None)
+            members["exchange"] = replace(exchange, code=None, subject=None, actor=None)
+        config = self.config.without_secrets()
         return _login_of, (
             {**members, "config": config, "challenge": None, "unread": None, "proof_key": None},
         )
@@ -267,6 +271,12 @@ class Login:
     def pending(self) -> bool:
         """Whether it is on its way to its first tokens."""
         return self.state in PENDING and self.tokens is None
+
+    @property
+    def refreshable(self) -> bool:
+        """Whether new tokens can be had without the user: by a refresh token, or by asking again."""
+        tokens = self.tokens
+        return tokens is not None and bool(tokens.refresh_token or self.config.can_ask_again)
 
     @property
     def alias(self) -> str | None:
@@ -297,7 +307,7 @@ class Login:
             expires_at=tokens.expires_at if tokens else None,
             issued_at=tokens.issued_at if tokens else None,
             scopes=tokens.scopes if tokens else (),
-            refreshable=tokens is not None and tokens.refresh_token is not None,
+            refreshable=self.refreshable,
             identity=self.identity,
         )
 
@@ -317,7 +327,7 @@ class Summary:
         expires_at: When the access token expires, POSIX seconds, if known.
         issued_at: When it was received, POSIX seconds.
         scopes: The granted scopes.
-        refreshable: Whether there is a refresh token.
+        refreshable: Whether there is a refresh token, or a grant that can be asked again.
     """
 
     id: str

@@ -37,6 +37,7 @@ class Trigger(StrEnum):
     """The triggers: what can happen to a login."""
 
     BEGIN = "begin"
+    REQUEST_TOKENS = "request_tokens"
     PRESENT = "present"
     FAIL = "fail"
     RECHALLENGE = "rechallenge"
@@ -44,6 +45,7 @@ class Trigger(StrEnum):
     DENY = "deny"
     ACCEPT_TOKENS = "accept_tokens"
     REJECT_CODE = "reject_code"
+    REJECT_GRANT = "reject_grant"
     PUSH_AGAIN = "push_again"
     SLOW_DOWN = "slow_down"
     KEEP_ANSWER = "keep_answer"
@@ -51,6 +53,7 @@ class Trigger(StrEnum):
     CANCEL = "cancel"
     EXPIRE = "expire"
     REFRESH = "refresh"
+    RENEW = "renew"
     POSTPONE_REFRESH = "postpone_refresh"
     REJECT_REFRESH = "reject_refresh"
     LOGOUT = "logout"
@@ -63,11 +66,15 @@ class Trigger(StrEnum):
 class Guard(StrEnum):
     """A condition on the record; :data:`stayfast.engine.machine.GUARDS` has the tests."""
 
+    NEEDS_NO_USER = "needs_no_user"
     POLLS = "polls"
     PUSHED = "pushed"
     SENDS_CODE = "sends_code"
-    SENDS_REFRESH_TOKEN = "sends_refresh_token"
+    SENDS_GRANT = "sends_grant"
+    GETS_FIRST_TOKENS = "gets_first_tokens"
+    RENEWS_TOKENS = "renews_tokens"
     HAS_REFRESH_TOKEN = "has_refresh_token"
+    CAN_ASK_AGAIN = "can_ask_again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,12 @@ TABLE: Final[tuple[Row, ...]] = (
         _T.BEGIN, _S.IDLE, _S.CHALLENGE,
         "verifier, state, nonce and deadline are minted, before anything leaves the machine",
         "RFC 7636 §4.1",
+    ),
+    Row(
+        _T.REQUEST_TOKENS, _S.IDLE, _S.EXCHANGING,
+        "the client is about to ask for tokens with a grant that needs no user",
+        "RFC 6749 §4.4, RFC 8693 §2.1, RFC 7523 §2.1",
+        Guard.NEEDS_NO_USER,
     ),
     # challenge: the secrets are saved, and the user has seen nothing yet
     Row(
@@ -158,11 +171,23 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row(_T.TIME_OUT, _S.AWAITING_CALLBACK, _S.IDLE, "the deadline passed without an answer"),
     Row(_T.CANCEL, _S.AWAITING_CALLBACK, _S.IDLE, "the user gave up"),
-    # exchanging: a code or a refresh token is with the provider
+    # exchanging: a code, another grant or a refresh token is with the provider
     Row(
         _T.ACCEPT_TOKENS, _S.EXCHANGING, _S.AUTHENTICATED,
         "tokens arrived and are saved before success is reported",
         "RFC 6749 §5.1, §6",
+    ),
+    Row(
+        _T.REJECT_GRANT, _S.EXCHANGING, _S.IDLE,
+        "the provider refused the first request of a grant that needs no user",
+        "RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 7523 §3.1",
+        Guard.SENDS_GRANT,
+    ),
+    Row(
+        _T.FAIL, _S.EXCHANGING, _S.IDLE,
+        "no usable answer to the first request of a grant that needs no user: it can be made anew",
+        "",
+        Guard.SENDS_GRANT,
     ),
     Row(
         _T.REJECT_CODE, _S.EXCHANGING, _S.IDLE,
@@ -179,27 +204,28 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row(
         _T.TIME_OUT, _S.EXCHANGING, _S.IDLE,
-        "the deadline passed while the code could not be exchanged",
+        "the deadline passed while the code, or another grant, could not be exchanged",
         "",
-        Guard.SENDS_CODE,
+        Guard.GETS_FIRST_TOKENS,
     ),
     Row(
         _T.CANCEL, _S.EXCHANGING, _S.IDLE,
-        "the user gave up while the code could not be exchanged",
+        "the user gave up while the code, or another grant, could not be exchanged",
         "",
-        Guard.SENDS_CODE,
+        Guard.GETS_FIRST_TOKENS,
     ),
     Row(
         _T.POSTPONE_REFRESH, _S.EXCHANGING, _S.EXPIRED,
         "no usable answer: the refresh token is kept for a later try, whether the provider acted or not",
         "",
-        Guard.SENDS_REFRESH_TOKEN,
+        Guard.RENEWS_TOKENS,
     ),
     Row(
         _T.REJECT_REFRESH, _S.EXCHANGING, _S.REFRESH_FAILED,
-        "the provider refused the refresh token, and nobody else has stored a newer one",
+        "the provider refused the refresh token, or the grant that is asked again, and nobody else "
+        "has stored newer tokens",
         "RFC 6749 §5.2",
-        Guard.SENDS_REFRESH_TOKEN,
+        Guard.RENEWS_TOKENS,
     ),
     # authenticated: an access token that is good for more than the expiry buffer
     Row(
@@ -212,6 +238,12 @@ TABLE: Final[tuple[Row, ...]] = (
         "the refresh token is about to be sent",
         "RFC 6749 §6",
         Guard.HAS_REFRESH_TOKEN,
+    ),
+    Row(
+        _T.RENEW, _S.AUTHENTICATED, _S.EXCHANGING,
+        "the client is about to ask again with a grant that needs no user",
+        "RFC 6749 §4.4, RFC 8693 §2.1, RFC 7523 §2.1",
+        Guard.CAN_ASK_AGAIN,
     ),
     Row(
         _T.LOGOUT, _S.AUTHENTICATED, _S.IDLE,
@@ -237,6 +269,12 @@ TABLE: Final[tuple[Row, ...]] = (
         Guard.HAS_REFRESH_TOKEN,
     ),
     Row(
+        _T.RENEW, _S.EXPIRED, _S.EXCHANGING,
+        "the client is about to ask again with a grant that needs no user",
+        "RFC 6749 §4.4, RFC 8693 §2.1, RFC 7523 §2.1",
+        Guard.CAN_ASK_AGAIN,
+    ),
+    Row(
         _T.LOGOUT, _S.EXPIRED, _S.IDLE,
         "the user signed out: tokens are revoked and erased",
         "RFC 7009 §2",
@@ -254,6 +292,12 @@ TABLE: Final[tuple[Row, ...]] = (
         "the user asked to try the refresh token once more",
         "RFC 6749 §6",
         Guard.HAS_REFRESH_TOKEN,
+    ),
+    Row(
+        _T.RENEW, _S.REFRESH_FAILED, _S.EXCHANGING,
+        "the user asked to try the grant, which needs no user, once more",
+        "RFC 6749 §4.4, RFC 8693 §2.1, RFC 7523 §2.1",
+        Guard.CAN_ASK_AGAIN,
     ),
     Row(
         _T.LOGOUT, _S.REFRESH_FAILED, _S.IDLE,

@@ -20,20 +20,20 @@ from .findings import Finding, FindingCode
 if TYPE_CHECKING:
     from .events import Transition
 
-_LEGAL: Final = {(row.trigger.value, row.source.value, row.dest.value): row for row in TABLE}
-_FREE: Final = frozenset(
-    arrow
-    for arrow, row in _LEGAL.items()
-    if row.guard not in {Guard.SENDS_CODE, Guard.SENDS_REFRESH_TOKEN}
-)
+_WITH_CODE: Final = frozenset({Trigger.RECEIVE_CALLBACK.value, Trigger.KEEP_ANSWER.value})
+_WITH_GRANT: Final = frozenset({Trigger.REQUEST_TOKENS.value})
 _ENTERED_BY: Final = {
-    Guard.SENDS_CODE: {Trigger.RECEIVE_CALLBACK.value, Trigger.KEEP_ANSWER.value},
-    Guard.SENDS_REFRESH_TOKEN: {Trigger.REFRESH.value},
+    Guard.SENDS_CODE: _WITH_CODE,
+    Guard.SENDS_GRANT: _WITH_GRANT,
+    Guard.GETS_FIRST_TOKENS: _WITH_CODE | _WITH_GRANT,
+    Guard.RENEWS_TOKENS: frozenset({Trigger.REFRESH.value, Trigger.RENEW.value}),
 }
 """The triggers that may have led into ``exchanging``, by guard.
 
 A log has no record of the exchange that the guard looks at. The trigger before says the same.
 """
+_LEGAL: Final = {(row.trigger.value, row.source.value, row.dest.value): row for row in TABLE}
+_FREE: Final = frozenset(arrow for arrow, row in _LEGAL.items() if row.guard not in _ENTERED_BY)
 
 
 class LastTransition(NamedTuple):

@@ -15,6 +15,7 @@ from ..table import State, Trigger
 
 if TYPE_CHECKING:
     from ..audit.events import Origin, Recorded
+    from ..oauth.provider import OAuthConfig
     from ..oauth.tokens import OAuthTokens
     from ..ports import Clock, Lease, Observer, Storage
     from ..reasons import Refusal
@@ -44,6 +45,7 @@ class Amendment(TypedDict, total=False):
     setback: Setback | None
     unread: UnreadAnswer | None
     proof_key: ProofKey | None
+    config: OAuthConfig
 
 
 class Decision(Amendment, total=False):
@@ -75,6 +77,7 @@ _FAILURES = frozenset(
         Trigger.FAIL,
         Trigger.DENY,
         Trigger.REJECT_CODE,
+        Trigger.REJECT_GRANT,
         Trigger.TIME_OUT,
         Trigger.KEEP_ANSWER,
         Trigger.POSTPONE_REFRESH,
@@ -169,6 +172,7 @@ class Ledger:
                 unread=None,
                 proof_key=None,
                 deadline=None,
+                config=after.config.spent(),
             )
         event = self._event(login, after, trigger, now, circumstances)
         return Change(login=after, event=event, fence=lease.fence if lease else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 from urllib.parse import parse_qsl, urlsplit
 
@@ -31,6 +31,10 @@ secret by ``client_secret_basic``. ``auto_post`` and ``auto_jwt``: likewise, the
 
 Wanted: TypeAlias = Literal["auto", "required", "off"]
 """Whether something is done: where the server or the registration asks for it, always, or never."""
+GrantName: TypeAlias = Literal[
+    "authorization-code", "client-credentials", "token-exchange", "jwt-bearer"
+]
+"""How tokens are asked for: with the user, or by one of the grants that need none."""
 BodyFormat: TypeAlias = Literal["form", "json"]
 
 DEFAULT_REDIRECT_URI: Final = "http://127.0.0.1/callback"
@@ -65,7 +69,8 @@ class OAuthProvider:
         par_url: Pushed authorization request endpoint (RFC 9126 §2).
         userinfo_url: UserInfo endpoint (OpenID Connect Core §5.3).
         end_session_url: Where a browser session is ended.
-        audience: Sent as ``audience`` with the authorization request.
+        audience: Sent as ``audience`` with the authorization request, and with a grant that needs
+            no user.
         resources_url: An API address that lists what the token reaches, for callers.
         resources: Resource indicators (RFC 8707 §2): what the tokens are for. They are sent with the
             authorization request, the device request and every token request.
@@ -121,6 +126,20 @@ class OAuthProvider:
         token_response_path: Members to descend into before the tokens are found.
         scope_separator: What joins scopes in a request.
         scope_parameter: The name scopes go by in the authorization request.
+        grant: How tokens are asked for: ``authorization-code`` with the user, by a browser or a
+            device code; or without a user by ``client-credentials`` (RFC 6749 §4.4),
+            ``token-exchange`` (RFC 8693) or ``jwt-bearer`` (RFC 7523 §2.1).
+        subject_login: The login whose token is the subject token of a token exchange, or the
+            assertion of ``jwt-bearer``: ``PROVIDER`` or ``PROVIDER/ACCOUNT``.
+        subject_token_file: The file that holds that token instead; it is read at each request.
+        subject_token_type: Its type: ``access_token``, ``id_token``, ``jwt`` or another word of
+            RFC 8693 §3, or a URN.
+        actor_login: The login whose token is the actor token of a token exchange.
+        actor_token_file: The file that holds it instead.
+        actor_token_type: Its type.
+        requested_token_type: The type of token that the exchange is to bring; likewise.
+        assertion_subject: The ``sub`` of an assertion that the client signs itself; else it is the
+            client id.
         via: The transport to prefer: ``auto``, ``loopback``, ``manual``, ``device``, or an
             installed one by its name.
         shows_code: Whether the provider shows the bare code for the user to copy.
@@ -179,6 +198,15 @@ class OAuthProvider:
     token_response_path: Sequence[str] = ()
     scope_separator: str = " "
     scope_parameter: str = "scope"
+    grant: GrantName = "authorization-code"
+    subject_login: str | None = None
+    subject_token_file: str | None = None
+    subject_token_type: str | None = None
+    actor_login: str | None = None
+    actor_token_file: str | None = None
+    actor_token_type: str | None = None
+    requested_token_type: str | None = None
+    assertion_subject: str | None = None
     via: str = "auto"
     shows_code: bool = False
     id_token_algorithms: Sequence[str] = ASYMMETRIC
@@ -226,6 +254,18 @@ class OAuthProvider:
             raise _ours(self.scope_parameter)
 
     @property
+    def needs_no_user(self) -> bool:
+        """Whether tokens are asked for without a user."""
+        return self.grant != "authorization-code"
+
+    @property
+    def can_ask_again(self) -> bool:
+        """Whether that can be done any number of times, with nothing that is given only once."""
+        if self.grant == "token-exchange":
+            return bool(self.subject_login or self.subject_token_file)
+        return self.grant in {"client-credentials", "jwt-bearer"}
+
+    @property
     def title(self) -> str:
         """What a person reads: the display name, or else the service name."""
         return self.display_name or self.service_name
@@ -244,11 +284,38 @@ class OAuthConfig(OAuthProvider):
         client_id: The client identifier; not a secret.
         client_secret: For confidential clients; ``repr`` does not show it.
         client_key: The private key itself, of a program that keeps it in no file; likewise.
+        subject_token: The subject token, or the assertion, itself; it serves once, and is empty
+            from then on.
+        actor_token: The actor token itself; likewise.
     """
 
     client_id: str = ""
     client_secret: str | None = field(default=None, repr=False)
     client_key: str | None = field(default=None, repr=False)
+    subject_token: str | None = field(default=None, repr=False)
+    actor_token: str | None = field(default=None, repr=False)
+
+    @property
+    def can_ask_again(self) -> bool:
+        """Whether that can be done any number of times, with nothing that is given only once."""
+        given = self.subject_token is not None or self.actor_token is not None
+        return super().can_ask_again and not given
+
+    def spent(self) -> OAuthConfig:
+        """The same, once the tokens that serve once have been sent: they are erased."""
+        if not (self.subject_token or self.actor_token):
+            return self
+        return replace(
+            self,
+            subject_token=None if self.subject_token is None else "",
+            actor_token=None if self.actor_token is None else "",
+        )
+
+    def without_secrets(self) -> OAuthConfig:
+        """The same, with nothing that must not leave the storage."""
+        return replace(
+            self, client_secret=None, client_key=None, subject_token=None, actor_token=None
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Every field that differs from the default of a file, secrets included, as plain data."""
@@ -355,6 +422,7 @@ _CHOICES: Final = {
     "par": get_args(Wanted),
     "dpop": get_args(Wanted),
     "request_object": get_args(Wanted),
+    "grant": get_args(GrantName),
 }
 
 

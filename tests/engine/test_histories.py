@@ -9,7 +9,7 @@ import pytest
 from stayfast.engine.audit.events import Transition
 from stayfast.engine.audit.findings import FindingCode
 from stayfast.engine.audit.histories import Histories
-from stayfast.engine.table import TABLE, State, Trigger
+from stayfast.engine.table import TABLE, Guard, State, Trigger
 
 C = FindingCode
 BEGUN = [("begin", "idle", "challenge"), ("present", "challenge", "awaiting_callback")]
@@ -18,6 +18,17 @@ SIGNED_IN = [
     ("receive_callback", "awaiting_callback", "exchanging"),
     ("accept_tokens", "exchanging", "authenticated"),
 ]
+
+
+BY_ITSELF = [("request_tokens", "idle", "exchanging")]
+IN = ("accept_tokens", "exchanging", "authenticated")
+_LED = {
+    Guard.SENDS_CODE: {"receive_callback"},
+    Guard.SENDS_GRANT: {"request_tokens"},
+    Guard.GETS_FIRST_TOKENS: {"receive_callback", "request_tokens"},
+    Guard.RENEWS_TOKENS: {"refresh", "renew"},
+}
+"""What led into ``exchanging`` where a row with this guard may lead out of it."""
 
 
 def findings_of(path: Sequence[tuple[str, str, str]], *, first: int = 1) -> list[tuple[FindingCode, int | None]]:  # fmt: skip
@@ -58,6 +69,12 @@ def test_a_step_starts_where_the_last_one_ended() -> None:
 @pytest.mark.parametrize(
     ("path", "last"),
     [
+        (SIGNED_IN[:3], ("fail", "exchanging", "idle")),
+        (SIGNED_IN[:3], ("reject_grant", "exchanging", "idle")),
+        (BY_ITSELF, ("reject_code", "exchanging", "idle")),
+        (BY_ITSELF, ("postpone_refresh", "exchanging", "expired")),
+        ([*BY_ITSELF, IN, ("renew", "authenticated", "exchanging")], ("reject_grant", "exchanging", "idle")),
+        ([*BY_ITSELF, IN, ("renew", "authenticated", "exchanging")], ("time_out", "exchanging", "idle")),
         (SIGNED_IN[:3], ("postpone_refresh", "exchanging", "expired")),
         (SIGNED_IN[:3], ("reject_refresh", "exchanging", "refresh_failed")),
         ([*SIGNED_IN, ("refresh", "authenticated", "exchanging")], ("reject_code", "exchanging", "idle")),
@@ -79,8 +96,7 @@ def test_many_stories_are_told_at_once() -> None:
         version, state, led = at[login]
         row = rng.choice([
             r for r in TABLE
-            if r.source == state and not (r.guard == "sends_code" and led != "receive_callback")
-            and not (r.guard == "sends_refresh_token" and led != "refresh")
+            if r.source == state and led in _LED.get(r.guard, {led})
         ])  # fmt: skip
         histories.take(
             seq, Transition(login, version + 1, row.trigger.value, state, row.dest.value)

@@ -40,7 +40,7 @@ def test_every_state_has_a_way_out_whatever_its_record_holds(state, pending):
     """The guards leave no record without a legal trigger."""
     ways = [row.guard for row in TABLE if row.source is state]
     if state is State.EXCHANGING:  # each kind of exchange has its own ways out
-        own = Guard.SENDS_CODE if pending else Guard.SENDS_REFRESH_TOKEN
+        own = Guard.GETS_FIRST_TOKENS if pending else Guard.RENEWS_TOKENS
         ways = [guard for guard in ways if guard in (None, own)]
         assert own in ways
 

@@ -13,6 +13,10 @@ from logins import (
     BY_DEVICE,
     CHALLENGE,
     CODE_EXCHANGE,
+    CONFIG,
+    GIVEN_ONCE,
+    GRANT_EXCHANGE,
+    NO_USER,
     ORIGIN,
     REFRESH_EXCHANGE,
     TOKENS,
@@ -32,7 +36,7 @@ AMENDMENTS = st.fixed_dictionaries(
     optional={
         "challenge": st.sampled_from([None, CHALLENGE]),
         "presentation": st.sampled_from([None, BY_BROWSER, BY_DEVICE]),
-        "exchange": st.sampled_from([None, CODE_EXCHANGE, REFRESH_EXCHANGE]),
+        "exchange": st.sampled_from([None, CODE_EXCHANGE, REFRESH_EXCHANGE, GRANT_EXCHANGE]),
         "tokens": st.sampled_from([None, TOKENS, replace(TOKENS, refresh_token=None)]),
         "deadline": st.sampled_from([None, 1.0]),
     },
@@ -56,7 +60,8 @@ class Walk(RuleBasedStateMachine):
     @rule(target=logins)
     def meet(self):
         """Somebody wants to sign in."""
-        login = replace(fresh_login(self.count), account=f"account-{self.count}")
+        config = (CONFIG, NO_USER, GIVEN_ONCE)[self.count % 3]
+        login = replace(fresh_login(self.count), account=f"account-{self.count}", config=config)
         self.count += 1
         self.model[login.id] = ("idle", 0)
         return login.id, [login]

@@ -65,23 +65,52 @@ PUSHED = replace(
 )
 CODE_EXCHANGE = Exchange(kind="code", started_at=NOW, code=Secret("canary-code"))
 REFRESH_EXCHANGE = Exchange(kind="refresh", started_at=NOW)
+GRANT_EXCHANGE = Exchange(
+    kind="grant", started_at=NOW, subject=Secret("canary-subject"), actor=Secret("canary-actor")
+)
+NO_USER = replace(CONFIG, grant="client-credentials")
+GIVEN_ONCE = replace(NO_USER, grant="jwt-bearer", subject_token="")
 
 FULFILLED: dict[Guard | None, dict[str, Any]] = {
     None: {},
     Guard.POLLS: {"presentation": BY_DEVICE},
     Guard.PUSHED: {"presentation": PUSHED},
     Guard.SENDS_CODE: {"exchange": CODE_EXCHANGE},
-    Guard.SENDS_REFRESH_TOKEN: {"exchange": REFRESH_EXCHANGE, "tokens": TOKENS},
+    Guard.NEEDS_NO_USER: {"config": NO_USER},
+    Guard.SENDS_GRANT: {"config": NO_USER, "exchange": GRANT_EXCHANGE, "tokens": None},
+    Guard.GETS_FIRST_TOKENS: {"exchange": CODE_EXCHANGE},
+    Guard.RENEWS_TOKENS: {"exchange": REFRESH_EXCHANGE, "tokens": TOKENS},
     Guard.HAS_REFRESH_TOKEN: {"tokens": TOKENS},
+    Guard.CAN_ASK_AGAIN: {"config": NO_USER, "tokens": TOKENS},
 }
 """What makes a guard say yes, as fields of a record."""
 
 VIOLATED: dict[Guard, list[dict[str, Any]]] = {
     Guard.POLLS: [{"presentation": None}, {"presentation": BY_BROWSER}],
     Guard.PUSHED: [{"presentation": None}, {"presentation": BY_BROWSER}],
+    Guard.NEEDS_NO_USER: [{"config": CONFIG}],
     Guard.SENDS_CODE: [{"exchange": None}, {"exchange": REFRESH_EXCHANGE, "tokens": TOKENS}],
-    Guard.SENDS_REFRESH_TOKEN: [{"exchange": None}, {"exchange": CODE_EXCHANGE}],
+    Guard.SENDS_GRANT: [
+        {"exchange": None},
+        {"exchange": CODE_EXCHANGE},
+        {"exchange": GRANT_EXCHANGE, "tokens": TOKENS},
+    ],
+    Guard.GETS_FIRST_TOKENS: [
+        {"exchange": None},
+        {"exchange": REFRESH_EXCHANGE, "tokens": TOKENS},
+        {"exchange": GRANT_EXCHANGE, "tokens": TOKENS},
+    ],
+    Guard.RENEWS_TOKENS: [
+        {"exchange": None},
+        {"exchange": CODE_EXCHANGE},
+        {"exchange": GRANT_EXCHANGE, "tokens": None},
+    ],
     Guard.HAS_REFRESH_TOKEN: [{"tokens": None}, {"tokens": replace(TOKENS, refresh_token=None)}],
+    Guard.CAN_ASK_AGAIN: [
+        {"tokens": TOKENS},
+        {"config": NO_USER, "tokens": None},
+        {"config": GIVEN_ONCE, "tokens": TOKENS},
+    ],
 }
 """What makes a guard say no."""
 
@@ -92,11 +121,10 @@ def login_in(state: State, *, version: int = 7, **fields: Any) -> Login:
         id="01J9ZK4Q0V7F3KTWX2A8B5C6DE",
         version=version,
         state=state,
-        config=CONFIG,
         account="default",
         created_at=NOW - 60,
         changed_at=NOW - 5,
-        **fields,
+        **{"config": CONFIG, **fields},
     )
 
 

@@ -14,6 +14,7 @@ from logins import (
     CHALLENGE,
     CODE_EXCHANGE,
     FULFILLED,
+    GRANT_EXCHANGE,
     NOW,
     REFRESH_EXCHANGE,
     TOKENS,
@@ -57,7 +58,9 @@ _SETS: dict[Trigger, dict[str, Any]] = {
     Trigger.ACCEPT_TOKENS: {
         "tokens": _RENEWED, "challenge": None, "presentation": None, "exchange": None,
     },
+    Trigger.REQUEST_TOKENS: {"exchange": GRANT_EXCHANGE, "deadline": NOW + 600},
     Trigger.REFRESH: {"exchange": REFRESH_EXCHANGE},
+    Trigger.RENEW: {"exchange": GRANT_EXCHANGE},
     Trigger.POSTPONE_REFRESH: {"exchange": None},
     Trigger.REJECT_REFRESH: {"exchange": None},
 }  # fmt: skip

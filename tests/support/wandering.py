@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from logins import BY_BROWSER, BY_DEVICE, NOW, TOKENS, login_in
+from logins import (
+    BY_BROWSER,
+    BY_DEVICE,
+    CONFIG,
+    GRANT_EXCHANGE,
+    NO_USER,
+    NOW,
+    TOKENS,
+    login_in,
+)
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.machine import allows
 from stayfast.engine.ports import Change, Observer, Storage
@@ -23,7 +32,8 @@ from transitions_of import vault_in
 
 _OVER = {"challenge": None, "presentation": None, "exchange": None}
 
-_ONWARD = {Trigger.PRESENT, Trigger.RECEIVE_CALLBACK, Trigger.REFRESH, Trigger.REJECT_REFRESH}
+_ONWARD = {Trigger.PRESENT, Trigger.RECEIVE_CALLBACK, Trigger.REQUEST_TOKENS}
+_ONWARD |= {Trigger.REFRESH, Trigger.RENEW, Trigger.REJECT_REFRESH}
 """What is chosen more often than what ends a login, so that the far rows are reached too."""
 
 
@@ -37,7 +47,9 @@ class Wanderer:
 
     def _fresh(self, number: int) -> Login:
         name = f"{self.random.getrandbits(120):026X}"
-        return replace(login_in(State.IDLE, version=0), id=name, account=f"{name}/{number}")
+        config = NO_USER if number % 3 == 2 else CONFIG
+        login = login_in(State.IDLE, version=0)
+        return replace(login, id=name, account=f"{name}/{number}", config=config)
 
     def observed(self, observers: Sequence[Observer], *, seed: int) -> None:
         """Go on differently, and notify ``observers``."""
@@ -80,7 +92,9 @@ class Wanderer:
             Trigger.RECHALLENGE: {"challenge": fresh},
             Trigger.PRESENT: {"presentation": shown},
             Trigger.RECEIVE_CALLBACK: {"exchange": Exchange(kind="code", started_at=NOW)},
+            Trigger.REQUEST_TOKENS: {"exchange": GRANT_EXCHANGE, "deadline": NOW + 600},
             Trigger.REFRESH: {"exchange": Exchange(kind="refresh", started_at=NOW)},
+            Trigger.RENEW: {"exchange": GRANT_EXCHANGE},
             Trigger.ACCEPT_TOKENS: {"tokens": TOKENS, **_OVER},
             Trigger.POSTPONE_REFRESH: {"exchange": None},
             Trigger.REJECT_REFRESH: {"exchange": None},
