@@ -22,7 +22,7 @@ from stayfast.interfaces.audit.lines import line_of, render
 from stayfast.interfaces.audit.mappings import MAPPINGS
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.interfaces.cli.app import App
-from stayfast.interfaces.cli.commands.audit import as_line
+from stayfast.interfaces.cli.commands.audit import event_row
 from stayfast.interfaces.cli.main import cli
 from stayfast.interfaces.cli.terminal import formatting
 from stayfast.storage import MemoryStorage
@@ -135,8 +135,9 @@ def test_every_login_is_shown(login: Login, words: list[str]) -> None:
 
 @given(members=EVENTS, timed=st.booleans())
 def test_every_event_is_shown(members: Mapping[str, Any], timed: bool) -> None:
-    """In a line of words, whatever it has and lacks."""
-    assert as_line(Recorded(1, members), timed=timed)
+    """In a row of words, whatever it has and lacks."""
+    row = event_row(Recorded(1, members), "->", timed=timed)
+    assert all(isinstance(cell, str) for cell in (*row.cells, *row.narrow))
 
 
 @given(members=RECORDED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,10 +15,16 @@ from ....engine.reasons import Refusal
 from ....engine.record import DEFAULT_ACCOUNT
 from ..accounts import account_to_use, choose_default, chosen_default, known_as, option
 from ..app import App, HelpfulGroup, takes_app
+from ..terminal.tables import STATE_STYLES, Column, Row, Table, wide_option
 
 if TYPE_CHECKING:
     from ....engine.oauth.userinfo import UserInfo
     from ....engine.record import Summary
+
+_ACCOUNTS: Final = Table(
+    (Column("  provider"), Column("account"), Column("who"), Column("state")), heads=2
+)
+_PEOPLE: Final = Table((Column("provider"), Column("who")))
 
 
 @click.group(cls=HelpfulGroup)
@@ -28,31 +34,35 @@ def account() -> None:
 
 @account.command("list")
 @click.argument("provider", required=False)
+@wide_option
 @takes_app
-def list_accounts(app: App, *, provider: str | None) -> None:
+def list_accounts(app: App, *, provider: str | None, wide: bool) -> None:
     """List the accounts of PROVIDER, or of all. A star marks what commands without --account mean."""
     found = _signed_in(app, provider)
     if provider is not None and not found:
         account_to_use(app, provider, None)  # raises, and says why there is none
     meant = {one.id for one in found if one.account == _meant(app, one.provider, found)}
     if app.terminal.json:
-        rows = [{**_members(one), "default": one.id in meant} for one in found]
-        app.terminal.answer_json("accounts/1", {"accounts": rows})
+        members = [{**_members(one), "default": one.id in meant} for one in found]
+        app.terminal.answer_json("accounts/1", {"accounts": members})
         return
     if not found:
         app.terminal.say("nobody is signed in")
         app.terminal.suggest("stayfast login PROVIDER")
-    cells = [
-        [
-            f"{'*' if one.id in meant else ' '} {one.provider}",
-            one.account,
-            one.identity.label if one.identity else "",
-            one.state.value,
-        ]
+    rows = [
+        Row(
+            (
+                f"{'*' if one.id in meant else ' '} {one.provider}",
+                one.account,
+                one.identity.label if one.identity else "",
+                one.state.value,
+            ),
+            style=STATE_STYLES.get(one.state, ""),
+            styled=3,
+        )
         for one in found
     ]
-    for line in _aligned(cells):
-        app.terminal.answer_line(line)
+    _ACCOUNTS.show(app.terminal, rows, wide=wide)
 
 
 @account.command("use")
@@ -115,8 +125,8 @@ def whoami(app: App, *, provider: str | None, named: str | None) -> None:
     elif len(said) == 1:
         app.terminal.answer_line(said[0].known_as)
     else:
-        for line in _aligned([[one.login.provider, one.known_as] for one in said]):
-            app.terminal.answer_line(line)
+        rows = (Row((one.login.provider, one.known_as)) for one in said)
+        _PEOPLE.show(app.terminal, rows)
     for one in said:
         _warn_of(app, one)
 
@@ -214,12 +224,3 @@ def _members(one: Summary) -> dict[str, Any]:
         "state": one.state.value,
         "login": one.short_id,
     }
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """``rows`` as lines whose cells stand under one another."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
-    return [
-        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

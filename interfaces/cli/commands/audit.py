@@ -21,7 +21,8 @@ from ...audit.lines import line_of, render
 from ...audit.mappings import MAPPINGS
 from ...audit.reading import every_event
 from ..app import App, HelpfulGroup, takes_app
-from ..terminal.formatting import Duration, broken, span
+from ..terminal.formatting import Duration, span
+from ..terminal.tables import Column, Row, Table, wide_option
 
 if TYPE_CHECKING:
     from ....engine.audit.events import Recorded
@@ -166,32 +167,37 @@ def audit() -> None:
 @click.option(
     "--limit", type=click.IntRange(1), default=None, help="Only that many of the last events."
 )
-@click.option("--wide", is_flag=True, help="One line per event, however narrow the terminal is.")
+@wide_option
 @takes_app
 def show(app: App, /, *, limit: int | None, wide: bool, **given: Any) -> None:
     """Show the log, one line per event. For one login, its whole history with durations.
 
-    In a narrow terminal an event takes several lines, and no word is broken. A record that cannot be read is named, the rest is shown, and the exit code is 8.
+    In a narrow terminal an event takes several lines, and no word is broken. What all events have in
+    common is said once. A record that cannot be read is named, the rest is shown, and the exit code
+    is 8.
     """
     wanted = filter_of(**given)
-    width = None if wide else app.terminal.columns
-    if width is not None and width >= _WIDE and not app.terminal.json:
-        app.terminal.answer_line(_HEADER if not wanted.login else _HEADER_TIMED)
     reader = _Reader(app, wanted)
     events: Iterable[Recorded] = reader.events()
     if limit is not None:
         events = deque(events, maxlen=limit)
-    found: list[Recorded] = []
-    for recorded in events:
-        if not found or wanted.login:
-            found.append(recorded)
-        if app.terminal.json:
+    found: list[Recorded] = []  # the first and the last, for the time between them
+
+    def noted() -> Iterator[Recorded]:
+        for recorded in events:
+            if not found or wanted.login:
+                found.append(recorded)
+            yield recorded
+
+    if app.terminal.json:
+        for recorded in noted():
             line = line_of(recorded)
             del line["schema"]  # that of the record; the answer names its own
             app.terminal.answer_json("audit/1", line)
-        else:
-            for shown in as_lines(recorded, width, timed=bool(wanted.login)):
-                app.terminal.answer_line(shown)
+    else:
+        arrow, timed = app.terminal.symbol("next"), bool(wanted.login)
+        rows = (event_row(recorded, arrow, timed=timed) for recorded in noted())
+        EVENTS.show(app.terminal, rows, wide=wide)
     if wanted.login and not found:
         raise NotFound(f"the log knows no login {given['login']!r}", hint=Hint("audit show"))
     if wanted.login and not app.terminal.json:
@@ -259,50 +265,54 @@ class _Reader:
             )
 
 
-_WIDE: Final = 110  # columns that one event takes
-_HEADER: Final = (
-    f"{'seq':>5}  {'time (UTC)':<19}  {'login':<14} {'from':<17} {'trigger':<16} {'to':<17} detail"
+EVENTS: Final = Table(
+    (
+        Column("seq", right=True),
+        Column("date", once=True),
+        Column("time (UTC)"),
+        Column("after", right=True),
+        Column("login", once=True),
+        Column("provider", once=True),
+        Column("event"),
+        Column("from", spare=True),
+        Column("to"),
+        Column("detail", folds=True),
+    ),
+    heads=6,
 )
-_HEADER_TIMED: Final = _HEADER.replace("  login ", f"  {'after':>9}  login ")
+"""The audit log as people read it; :func:`event_row` makes its rows."""
 
 
-def as_lines(recorded: Recorded, width: int | None, *, timed: bool = False) -> list[str]:
-    """An event in lines of at most ``width`` columns; ``None`` for one line of any length."""
-    line = as_line(recorded, timed=timed)
-    if width is None or len(line) <= width:
-        return [line]
-    if width >= _WIDE:
-        return broken(line, width, 9)
-    members = line_of(recorded)
-    when = str(members["time"])[:19].replace("T", " ")
-    took = _lasted(members.get("duration")) if timed else ""
-    who = f"{str(members.get('login', ''))[:4]} {members.get('provider', '')!s}".strip()
-    head = f"{recorded.seq:>5}  {when}  {who}{f'  after {took}' if took else ''}"
-    what = str(members.get("event", ""))
-    if "trigger" in members:
-        path = " ".join(str(members.get(name, "")) for name in ("from", "to"))
-        what = f"{path.replace(' ', ' -> ')}  ({members['trigger']})"
-    details = " ".join(f"{name}={_plainly(members[name])}" for name in _DETAILS if name in members)
-    return [
-        *broken(head.rstrip(), width, 7),
-        *broken(f"       {what}", width, 9),
-        *(broken(f"       {details}", width, 9) if details else []),
-    ]
+def event_row(recorded: Recorded, arrow: str, *, timed: bool = False) -> Row:
+    """An event as a row of :data:`EVENTS`.
 
-
-def as_line(recorded: Recorded, *, timed: bool = False) -> str:
-    """An event as a person reads it; ``timed``, with how long the login had been in its state."""
+    Args:
+        recorded: The event.
+        arrow: What stands between two states.
+        timed: Whether to say how long the login had been in its state.
+    """
     line = line_of(recorded)
-    when = str(line["time"])[:19].replace("T", " ")
-    if "trigger" in line:
-        path = [str(line.get(name, "")) for name in ("from", "trigger", "to")]
-        what = f"{path[0]:<17} {path[1]:<16} {path[2]:<17}"
-    else:
-        what = f"{line.get('event', '')!s:<52}"
+    date, _, clock = str(line["time"])[:19].partition("T")
+    states = [str(line.get(name) or "") for name in ("from", "to")]
+    event = str(line.get("trigger") or line.get("event") or "")
     details = " ".join(f"{name}={_plainly(line[name])}" for name in _DETAILS if name in line)
-    who = f"{str(line.get('login', ''))[:4]:<4} {line.get('provider', '')!s}"
-    took = f"{_lasted(line.get('duration')):>9}  " if timed else ""
-    return f"{recorded.seq:>5}  {when}  {took}{who:<14} {what} {details}".rstrip()
+    path = f"{f' {arrow} '.join(states)}  ({event})" if "trigger" in line else event
+    return Row(
+        (
+            str(recorded.seq),
+            date,
+            clock,
+            _lasted(line.get("duration")) if timed else "",
+            str(line.get("login") or "")[:4],
+            str(line.get("provider") or ""),
+            event,
+            *states,
+            details,
+        ),
+        style="yellow" if line.get("outcome") == "failure" else "",
+        styled=6,
+        narrow=(path, details),
+    )
 
 
 def _plainly(value: object) -> object:

@@ -18,7 +18,7 @@ from ...catalogue import Catalogue
 from ...transport_maker import SilentConversation
 from ..app import App, takes_app
 from ..terminal.formatting import masked
-from .audit import as_line
+from .audit import EVENTS, event_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +95,7 @@ def demo(app: App) -> None:
         login = assembly.conductor.refresh.valid(login.provider, login.account, force=True)
         assembly.conductor.logout.sign_out(login)
         terminal.answer("\nThe audit log of it, from the vault:\n")
-        for event in every_event(storage):
-            terminal.answer(as_line(event))
+        arrow = terminal.symbol("next")
+        EVENTS.show(terminal, (event_row(event, arrow) for event in every_event(storage)))
         storage.close()
     terminal.answer("\nNothing was kept. Sign in somewhere real:  stayfast login github")

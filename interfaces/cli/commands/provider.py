@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import click
 
@@ -31,6 +31,7 @@ from ...metadata_settings import (
 from ...provider_file import ProviderFile, open_regular
 from ..app import App, HelpfulGroup, takes_app
 from ..terminal.formatting import span
+from ..terminal.tables import Column, Row, Table, wide_option
 
 _SETTINGS = (
     click.option(
@@ -150,9 +151,13 @@ def provider() -> None:
     """The providers: shipped ones, and your own."""
 
 
+_NAMES: Final = Table((Column("provider"), Column("title", folds=True)))
+
+
 @provider.command("list")
+@wide_option
 @takes_app
-def list_providers(app: App) -> None:
+def list_providers(app: App, *, wide: bool) -> None:
     """List the names of all providers."""
     catalogue = app.assembly().catalogue
     known: list[OAuthProvider] = []
@@ -165,8 +170,7 @@ def list_providers(app: App) -> None:
         members = [{"name": one.service_name, "title": one.title} for one in known]
         app.terminal.answer_json("providers/1", {"providers": members})
         return
-    for one in known:
-        app.terminal.answer_line(f"{one.service_name:<12} {one.title}")
+    _NAMES.show(app.terminal, (Row((one.service_name, one.title)) for one in known), wide=wide)
 
 
 @provider.command("show")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,13 +18,27 @@ from ....storage.capabilities import capabilities_of
 from ...signed_in import status_of
 from ..accounts import account_to_use, known_as, option
 from ..app import App, takes_app
-from ..terminal.formatting import broken, clock_said, clock_time, span, timestamp
+from ..terminal.formatting import clock_said, clock_time, span, timestamp
+from ..terminal.tables import STATE_STYLES, Column, Row, Table, wide_option
 
 if TYPE_CHECKING:
     from ....engine.record import Login, Summary
 
 _FEW = 20
 _MARKS = {State.AUTHENTICATED: "good", State.EXPIRED: "warn", State.REFRESH_FAILED: "warn"}
+
+_STATUS: Final = Table(
+    (
+        Column("provider"),
+        Column("state"),
+        Column("who"),
+        Column("valid"),
+        Column("kept", once=True),
+    )
+)
+_LIST: Final = Table(
+    (Column("login"), Column("provider"), Column("who"), Column("state"), Column("valid")), heads=2
+)
 
 
 @click.command()
@@ -36,9 +50,16 @@ _MARKS = {State.AUTHENTICATED: "good", State.EXPIRED: "warn", State.REFRESH_FAIL
     metavar="LOGIN",
     help="Print the unreadable answer of the provider that LOGIN keeps. It may hold tokens.",
 )
+@wide_option
 @takes_app
 def status(
-    app: App, *, provider: str | None, account: str | None, check: bool, show_answer: str | None
+    app: App,
+    *,
+    provider: str | None,
+    account: str | None,
+    check: bool,
+    show_answer: str | None,
+    wide: bool,
 ) -> None:
     """The state of one provider, or of all.
 
@@ -58,7 +79,7 @@ def status(
     if provider is not None and not finished and not pending:
         account_to_use(app, provider, account)  # raises: it says what is signed in instead
     active = {one.id: _check_active(app, one) for one in finished} if check else {}
-    _show(app, finished, pending, active, detailed=provider is not None)
+    _show(app, finished, pending, active, detailed=provider is not None, wide=wide)
     if _damaged(app):
         sys.exit(Damaged.exit_code)
     refused = pending or False in active.values()
@@ -95,6 +116,7 @@ def _show(
     active: Mapping[str, bool | None],
     *,
     detailed: bool,
+    wide: bool,
 ) -> None:
     if app.terminal.json:
         answer = _members(app, finished, pending)
@@ -107,7 +129,7 @@ def _show(
         for one in finished:
             _details(app, one)
     else:
-        _table(app, [*finished, *pending])
+        _table(app, [*finished, *pending], wide=wide)
     for one in finished:
         if one.id in active:
             app.terminal.answer_line(f"{one.provider}: {_ASKED[active[one.id]]}")
@@ -120,8 +142,9 @@ def _show(
 @click.option(
     "--offset", type=click.IntRange(0), default=0, metavar="N", help="Leave the first N out."
 )
+@wide_option
 @takes_app
-def list_logins(app: App, *, limit: int | None, offset: int) -> None:
+def list_logins(app: App, *, limit: int | None, offset: int, wide: bool) -> None:
     """Accounts and open logins, one line each; with --limit, a page of them."""
     finished, pending = _page(*_collect(app, None), offset, limit)
     if app.terminal.json:
@@ -129,10 +152,15 @@ def list_logins(app: App, *, limit: int | None, offset: int) -> None:
         if _damaged(app):
             sys.exit(Damaged.exit_code)
         return
-    for one in [*finished, *pending]:
-        app.terminal.answer_line(
-            f"{one.short_id}  {one.provider}  {known_as(one)}  {one.state.value}"
+    rows = [
+        Row(
+            (one.short_id, one.provider, known_as(one), one.state.value, _when(app, one)),
+            style=STATE_STYLES.get(one.state, ""),
+            styled=3,
         )
+        for one in [*finished, *pending]
+    ]
+    _LIST.show(app.terminal, rows, wide=wide)
     if not finished and not pending:
         app.terminal.say("no logins are kept here")
     if _damaged(app):
@@ -262,48 +290,35 @@ def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[
     }
 
 
-def _table(app: App, logins: list[Summary]) -> None:
-    terminal = app.terminal
+def _table(app: App, logins: list[Summary], *, wide: bool) -> None:
     if not logins:
-        terminal.say("nobody is signed in")
-        terminal.suggest("stayfast login PROVIDER")
+        app.terminal.say("nobody is signed in")
+        app.terminal.suggest("stayfast login PROVIDER")
         return
-    rows = [_row(app, one) for one in logins]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    columns = terminal.columns
-    if columns is not None and sum(widths) + 3 * (len(widths) - 1) > columns:
-        _stacked(app, logins, rows, columns)
-        return
-    for one, row in zip(logins, rows, strict=True):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        terminal.answer_line("   ".join(cells).rstrip())
-        if one.state is not State.AUTHENTICATED:  # on a line of its own: it can be copied whole
-            terminal.answer_line(f"{' ' * widths[0]}   {terminal.symbol('next')} {_next(app, one)}")
+    _STATUS.show(app.terminal, (_row(app, one) for one in logins), wide=wide)
 
 
-def _stacked(app: App, logins: list[Summary], rows: list[list[str]], columns: int) -> None:
-    """Show each login in lines of its own: the terminal is too narrow for a table."""
-    for one, (provider, *cells) in zip(logins, rows, strict=True):
-        app.terminal.answer_line(provider)
-        for line in broken("   " + "   ".join(cell for cell in cells if cell), columns, 3):
-            app.terminal.answer_line(line)
-        if one.state is not State.AUTHENTICATED:
-            app.terminal.answer_line(f"   {app.terminal.symbol('next')} {_next(app, one)}")
+def _row(app: App, one: Summary) -> Row:
+    state = f"{app.terminal.symbol(_MARKS.get(one.state, 'wait'))} {one.state.value}"
+    return Row(
+        (
+            one.provider,
+            state,
+            _whose(one),
+            _when(app, one),
+            "" if one.pending else app.assembly().storage.description.partition(":")[0],
+        ),
+        style=STATE_STYLES.get(one.state, ""),
+        styled=1,
+        next="" if one.state is State.AUTHENTICATED else _next(app, one),
+    )
 
 
-def _row(app: App, one: Summary) -> list[str]:
-    who = known_as(one)
-    if one.pending:
-        who = f"login {one.short_id}"
-        if one.account != DEFAULT_ACCOUNT:
-            who += f" ({one.account})"
-    return [
-        one.provider,
-        f"{app.terminal.symbol(_MARKS.get(one.state, 'wait'))} {one.state.value}",
-        who,
-        _when(app, one),
-        "" if one.pending else app.assembly().storage.description.partition(":")[0],
-    ]
+def _whose(one: Summary) -> str:
+    if not one.pending:
+        return known_as(one)
+    account = "" if one.account == DEFAULT_ACCOUNT else f" ({one.account})"
+    return f"login {one.short_id}{account}"
 
 
 def _when(app: App, one: Summary) -> str:

@@ -229,6 +229,13 @@ class Terminal:
         """
         self.answer(printable(line))
 
+    def answer_text(self, text: Text) -> None:
+        """Print a line of the answer for people, in colour where that is wanted."""
+        if self.out.color_system is None or self.out.no_color:
+            self.answer(text.plain)
+        else:
+            self.out.print(text)
+
     def answer(self, text: str) -> None:
         """Print the answer unchanged, for programs."""
         sys.stdout.write(text + "\n")
