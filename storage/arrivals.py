@@ -2,8 +2,9 @@
 
 A disk is full or failing, a file system is read-only, another program holds the vault, a server is
 away, no descriptor is left: whatever the reason, tokens that were received cannot be had again. They
-are sealed with the key of the storage, together with the events that belong to them, and put into
-the first of these places that takes them:
+are sealed with a key that the storage keeps, together with the events that belong to them, and put into
+the first of these places that takes them. A change of the storage's root key does not cost them: the
+storage keeps the former key of what was kept aside, which opens nothing else.
 
 1. the runtime directory of the session (``XDG_RUNTIME_DIR``, or ``/run/user/UID``). It is in memory,
    and lasts until the machine restarts;
@@ -122,7 +123,7 @@ class Arrivals:
             for login, fence, text in _kept(keys, changes)
         ]
         plain = cbor.encode({"changes": told})
-        sealed = keys.seal_row("spill", last.id, 0, "", plain)
+        sealed = keys.seal_arrival(last.id, plain)
         for place in self._places:
             with suppress(StorageError, OSError), _spare_descriptors():
                 ensure_directory(place)
@@ -273,7 +274,7 @@ def _read(keys: Keys, place: str, login_id: str) -> list[Kept]:
     if not os.path.lexists(path):
         return []
     try:
-        plain = keys.open_row("spill", login_id, 0, "", read_private(path, _LIMIT))
+        plain = keys.open_arrival(login_id, read_private(path, _LIMIT))
         members: dict[str, Any] = dict(cbor.decode_map(plain))
         return [
             (decode_login(one["login"]), one["fence"], one["event"]) for one in members["changes"]

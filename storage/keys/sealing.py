@@ -73,9 +73,22 @@ class Keys:
     Attributes:
         store: The vault's own random name.
         epoch: Which root key this is.
+        former: The keys of the root key before, while some rows are still sealed under it.
+        earlier: The numbers of former root keys, and for each the key of what was kept aside under
+            it, sealed.
     """
 
-    __slots__ = ("_audit", "_fingerprint", "_index", "_integrity", "_root", "epoch", "store")
+    __slots__ = (
+        "_audit",
+        "_fingerprint",
+        "_index",
+        "_integrity",
+        "_root",
+        "earlier",
+        "epoch",
+        "former",
+        "store",
+    )
 
     # the audit log outlives a root key, so its keys are kept in the vault as values of their own
 
@@ -84,6 +97,8 @@ class Keys:
         self._root = root
         self.store = store
         self.epoch = epoch
+        self.former: Keys | None = None
+        self.earlier: Sequence[tuple[int, bytes]] = ()
         self._index = expand(root, "index", store)
         self._integrity = expand(root, "integrity", store)
         self._audit: list[tuple[int, bytes]] = []
@@ -116,13 +131,20 @@ class Keys:
             key, bound = self._row(kind, login), self._bound(kind, login, version, state)
         except Exception as error:  # SQLite keeps any type in any column; naming struct.error costs
             raise Damaged("a sealed record claims to be what none can be", hint=_HELP) from error
-        return unseal(key, sealed, bound)
+        if self.former is None:
+            return unseal(key, sealed, bound)
+        try:
+            return unseal(key, sealed, bound)
+        except Damaged:
+            return self.former.open_row(kind, login, version, state, sealed)
 
     def _row(self, kind: str, login: str) -> bytes:
         return expand(self._root, "record", login.encode(), kind.encode(), pack(">I", self.epoch))
 
-    def _bound(self, kind: str, login: str, version: int, state: str) -> bytes:
-        head = pack(">HQI", RECORD, version, self.epoch)
+    def _bound(
+        self, kind: str, login: str, version: int, state: str, epoch: int | None = None
+    ) -> bytes:
+        head = pack(">HQI", RECORD, version, self.epoch if epoch is None else epoch)
         names = b"\0".join((self.store, login.encode(), kind.encode(), state.encode()))
         return head + names
 
@@ -147,6 +169,59 @@ class Keys:
 
     def _bound_entry(self, index: bytes) -> bytes:
         return pack(">HI", RECORD, self.epoch) + self.store + b"\0" + index
+
+    def seal_arrival(self, login: str, plain: bytes) -> bytes:
+        """``plain`` sealed as what is kept aside of ``login``, outside of the storage."""
+        key = expand(self.arrivals_key, "login", login.encode())
+        return seal(key, plain, self._bound("arrival", login, 0, ""))
+
+    def open_arrival(self, login: str, sealed: bytes) -> bytes:
+        """What :meth:`seal_arrival` was given, under this root key or an earlier one.
+
+        Raises:
+            Damaged: It is not that login's.
+        """
+        tried = [(self.epoch, self.arrivals_key)]
+        for epoch, kept in self.earlier:
+            tried.append((epoch, self.open_earlier(epoch, kept)))
+        for epoch, arrivals_key in tried:
+            key = expand(arrivals_key, "login", login.encode())
+            bound = self._bound("arrival", login, 0, "", epoch)
+            try:
+                return unseal(key, sealed, bound)
+            except Damaged:
+                continue
+        return self.open_row("spill", login, 0, "", sealed)  # an earlier version kept it
+
+    @property
+    def arrivals_key(self) -> bytes:
+        """The key of what is kept aside. It opens nothing in the storage, and outlives the root key."""
+        return expand(self._root, "arrivals", self.store)
+
+    def seal_earlier(self, epoch: int, arrivals_key: bytes) -> bytes:
+        """The key of what was kept aside under root key ``epoch``, sealed under this one."""
+        return seal(expand(self._root, "earlier", self.store), arrivals_key, pack(">I", epoch))
+
+    def open_earlier(self, epoch: int, sealed: bytes) -> bytes:
+        """What :meth:`seal_earlier` was given.
+
+        Raises:
+            Damaged: It is not that one.
+        """
+        return unseal(expand(self._root, "earlier", self.store), sealed, pack(">I", epoch))
+
+    def seal_former(self, former: Keys) -> bytes:
+        """The root key before, sealed under this one, for as long as rows are sealed under it."""
+        return seal(expand(self._root, "former", self.store), former.root, pack(">I", former.epoch))
+
+    def open_former(self, epoch: int, sealed: bytes) -> Keys:
+        """The keys that :meth:`seal_former` was given.
+
+        Raises:
+            Damaged: They are not those.
+        """
+        root = unseal(expand(self._root, "former", self.store), sealed, pack(">I", epoch))
+        return Keys(root, self.store, epoch)
 
     @property
     def root(self) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
@@ -22,13 +22,14 @@ from ..audit.segments import prune, set_aside
 from ..host import CLOCK
 from ..vault.ended import remove_ended
 from ..vault.entries import write_entry
-from ..vault.integrity import keep_head, read_head
+from ..vault.integrity import keep_head, read_head, rows_of
 from ..vault.login_rows import put_login, put_record
-from ..vault.rekey import rekey
+from ..vault.rekey import renewed
 from ..vault.repair import mend, record_rollback, rollback_recorded
 from .connections import Executor
 from .leases import fenced
 from .pg_errors import in_doubt, is_away
+from .resealing import Batch, Digests, begin, check_that_all_open, end
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
@@ -118,9 +119,10 @@ class Commits:
         def put(connection: Connection) -> None:
             with connection.transaction():
                 database = Executor(connection)
-                read_head(
-                    database, keys
-                )  # keys that are no longer those of the database are found out
+                # a change of the root key waits for this, or this for it; then the keys are found
+                # out that are no longer those of the database
+                database.execute("LOCK TABLE entry IN ROW EXCLUSIVE MODE")
+                read_head(database, keys)
                 write_entry(database, keys, name, value)
 
         if event is None:  # it takes no turn among the writers of all hosts
@@ -189,34 +191,87 @@ class Commits:
         self._written(keys, lambda _connection, _database, head: (head, []))
         return [rollback_recorded()]
 
-    def rekey(self, header: Header, keys: Keys, move: Move) -> None:
-        """Seal everything under a new root key: all of it, or nothing.
+    def begin_rekey(self, header: Header, keys: Keys, move: Move) -> bool:
+        """Begin to seal everything under a new root key (:mod:`.resealing`), or change nothing.
+
+        Gives ``False`` if another process has changed the header meanwhile.
 
         Raises:
             Damaged: Something does not open. :meth:`mend` sets it aside.
             OutcomeUnknown: The server went away before it said whether it is done.
         """
-        body = b""
+
+        def look(connection: Connection) -> list[Any]:
+            database = Executor(connection)
+            read_head(database, keys)
+            check_that_all_open(database, keys)
+            return rows_of(database)
+
+        rows = self._connections.run(look)
+        after, fresh = renewed(header, keys, move, in_steps=True)
+        digests = Digests(keys, fresh)
+        digests.add(rows)
+        body = after.encode()
         try:
             with self._connections.one() as connection, connection.pipeline():
                 connection.execute("BEGIN")
                 database = Executor(connection)
                 # the lock: all writers of all hosts wait, and go on with the new key
                 read_head(database, keys, for_update=True)
-                after, fresh = rekey(database, header, keys, move)
-                body = after.encode()
-                connection.execute(
-                    "UPDATE header SET body = %s, mac = %s", (body, fresh.header_mac(body))
-                )
+                if self._stored_header(connection) != header.body:
+                    connection.execute("ROLLBACK")
+                    return False
+                head = begin(database, keys, fresh, after, digests)
+                self._put_header(connection, fresh, body)
                 connection.execute("COMMIT")
         except psycopg.Error as error:
-            if not body or not in_doubt(error):
+            if not in_doubt(error):
                 raise self._connections.explain(error) from error
             if self._header() != body:
                 raise OutcomeUnknown(
                     "the PostgreSQL server went away while the key was changed; nothing is lost",
                     hint=Hint("store info"),
                 ) from error
+        else:
+            self._marker.note(fresh, head.generation)
+        return True
+
+    def reseal(self, keys: Keys, after: str) -> Batch:
+        """Seal some rows after the id ``after`` under the new root key."""
+
+        def work(connection: Connection) -> Batch:
+            database = Executor(connection)
+            batch = Batch(database, keys, after)
+            with connection.pipeline():
+                connection.execute("BEGIN")
+                batch.write(database)
+                connection.execute("COMMIT")
+            return batch
+
+        # if the answer to the COMMIT is lost, it is done again
+        return self._connections.run(work)
+
+    def end_rekey(self, header: Header, keys: Keys) -> bool:
+        """Forget the former root key. Gives ``False`` if there are rows under it."""
+
+        def work(connection: Connection) -> bool:
+            with connection.transaction():
+                connection.execute("SELECT one FROM head FOR UPDATE")
+                if self._stored_header(connection) != header.body:
+                    return True  # another process has done it
+                if end(Executor(connection), keys) is None:
+                    return False
+                self._put_header(connection, keys, header.amended().encode())
+            return True
+
+        return self._connections.run(work)
+
+    def _stored_header(self, connection: Connection) -> bytes:
+        found = connection.execute("SELECT body FROM header").fetchone()
+        return bytes(found[0]) if found else b""
+
+    def _put_header(self, connection: Connection, keys: Keys, body: bytes) -> None:
+        connection.execute("UPDATE header SET body = %s, mac = %s", (body, keys.header_mac(body)))
 
     def _header(self) -> bytes:
         def look(connection: Connection) -> bytes:

@@ -10,6 +10,7 @@ from ...engine.table import PENDING
 from ..vault.info import DatabaseInfo
 from ..vault.integrity import read_head
 from ..vault.repair import quarantined
+from .resealing import left
 
 if TYPE_CHECKING:
     from ...engine.record import Summary
@@ -47,6 +48,7 @@ def database_info_of(
         reason=header.reason,
         created_at=header.created_at,
         epoch=header.epoch,
+        under_former_key=left(database, keys) if header.former else 0,
         generation=generation,
         logins=sum(states.values()),
         states=states,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import Damaged, StorageError
 from ...engine.hints import Hint
 from ..audit.keys import new_audit_keys, read_audit_keys, write_audit_keys
+from ..host import CLOCK
 from ..vault.header import Header, decode_header
 from ..vault.opener import VaultOpener
 from ..vault.schema import begin_log
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ..keys.sources import KeySources
     from ..vault.handover import HandedSources
     from .connections import Connection, Connections
+
+_LOOK_AGAIN: Final = 1.0  # seconds
 
 
 class PostgresOpener:
@@ -56,6 +59,7 @@ class PostgresOpener:
             environ=environ,
         )
         self._makes = True
+        self._looked = 0.0  # when the header was last compared
         self._header: Header | None = None
         self.opened: Keys | None = None
         self.created: list[Recorded] = []
@@ -93,6 +97,7 @@ class PostgresOpener:
         with self._connections.opening:
             if self.opened is not keys:  # another thread has found it out
                 return True
+            self._looked = CLOCK.monotonic()
             if self._header is None or self._connections.run(look) == self._header.body:
                 return False
             self.opened = None
@@ -105,11 +110,20 @@ class PostgresOpener:
             StorageError: The server cannot be reached, or this host can open no slot.
             NewerFormat: A newer version has changed the tables, or the header.
         """
+        opened = self.opened
+        # while rows are sealed anew, both keys are at hand; the former one goes soon after its last row
+        if (
+            opened is not None
+            and opened.former is not None
+            and CLOCK.monotonic() - self._looked > _LOOK_AGAIN
+        ):
+            self.superseded(opened)
         if self.opened is None:
             # one thread opens: a passphrase or a keyring's prompt must not be asked for twice
             with self._connections.opening:
                 if self.opened is None:
                     self.opened = self._connections.run(self._open)
+                return self.opened
         return self.opened
 
     def _open(self, connection: Connection) -> Keys:
@@ -127,6 +141,7 @@ class PostgresOpener:
         if bytes(found[1]) != keys.header_mac(header.body):
             raise Damaged("the header of the database was changed", hint=Hint("help storage"))
         self._header = header
+        self._looked = CLOCK.monotonic()
         return keys
 
     def _create(self, connection: Connection) -> list[tuple[Header, Recorded]]:

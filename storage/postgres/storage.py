@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.audit.verifier import check_lines
 from ...engine.codec import decode_login
-from ...engine.errors import Damaged, LoginBusy, StorageError
+from ...engine.errors import Damaged, LoginBusy
 from ...engine.hints import Hint
 from ...engine.ports import Lease
 from ..arrivals import Arrivals
@@ -30,13 +30,13 @@ from ..paths import config_dir as default_config_dir
 from ..paths import state_dir as default_state_dir
 from ..private_file import CONFIG_VARIABLE
 from ..vault.entries import every_entry, read_entry
-from ..vault.file import open_secret, row_by_alias, row_by_id
+from ..vault.file import open_secret, row_by_id
 from ..vault.handover import HandedSources, Handover
 from ..vault.integrity import read_head
 from ..vault.login_rows import summaries_in
 from ..vault.rollback import RollbackMarker
 from ..vault.tamper_check import TamperCheck, problems_of
-from ..vault.tree import read_by_alias, read_by_id
+from ..vault.tree import read_by_id
 from .address import Address
 from .commits import Commits
 from .connections import MOST, PATIENCE, Connections, Executor
@@ -44,6 +44,7 @@ from .host_lock import hold_host_lock
 from .info import database_info_of
 from .leases import TTL, LeaseRows
 from .opener import PostgresOpener
+from .resealing import found_by_alias, row_filed
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
@@ -53,7 +54,9 @@ if TYPE_CHECKING:
     from ..audit.segments import Pruned
     from ..keys.sealing import Keys
     from ..vault.file import Row
+    from ..vault.header import Header
     from ..vault.info import DatabaseInfo
+    from ..vault.rekey import Move
     from ..vault.repair import Mended
     from ..vault.tree import Found
     from .connections import Connection
@@ -189,8 +192,8 @@ class PostgresStorage:
             lambda database, keys: self._opened(
                 database,
                 keys,
-                lambda: read_by_alias(database, keys, alias),
-                lambda: row_by_alias(database, keys, alias),
+                lambda: found_by_alias(database, keys, alias),
+                lambda: row_filed(database, keys, alias),
             )
         )
         # the index column is not sealed with the row: somebody could have exchanged two of them
@@ -217,7 +220,7 @@ class PostgresStorage:
         def work(database: Executor, keys: Keys) -> list[Summary]:
             self._tamper_check.look(database, keys)
             self._tamper_check.vouch(database, keys, None)  # a list must not be short in silence
-            return list(summaries_in(database, keys))
+            return _whole(database, keys, summaries_in(database, keys))
 
         self._bring_all_in()
         return sorted(self._as_they_will_be(self._reading(work)), key=lambda one: one.created_at)
@@ -227,8 +230,7 @@ class PostgresStorage:
         self._bring_all_in()
 
         def work(database: Executor, keys: Keys) -> list[Summary]:
-            read_head(database, keys)  # or all rows would be left out under a key that has gone
-            return list(summaries_in(database, keys, prefix))
+            return _whole(database, keys, summaries_in(database, keys, prefix))
 
         found = self._reading(work)
         return list(self._as_they_will_be(found))
@@ -264,8 +266,7 @@ class PostgresStorage:
         """See :meth:`stayfast.storage.capabilities.SealedEntries.entries`."""
 
         def work(database: Executor, keys: Keys) -> list[tuple[str, bytes]]:
-            read_head(database, keys)
-            return list(every_entry(database, keys))
+            return _whole(database, keys, every_entry(database, keys))
 
         return self._reading(work)
 
@@ -392,12 +393,15 @@ class PostgresStorage:
         """
         del without_key
         done = self._keyed(self._commits.mend)
+        self._reseal()
         return [*done, *self._keyed(self._commits.record_rollback)]
 
     def rekey(self, kind: str, passphrase: str | None = None) -> None:
         """Seal everything under a new root key. Processes that are at work go on with it.
 
-        Other hosts need what opens it: the key file, the passphrase or the answer of the command.
+        Other hosts need what opens it: the key file, the passphrase or the answer of the command. Rows
+        are sealed some at a time, so no writer waits for long. A change that was interrupted is
+        finished first.
 
         Args:
             kind: One of :data:`stayfast.storage.keys.sources.KINDS`.
@@ -410,18 +414,43 @@ class PostgresStorage:
         """
         self._arrivals.looked = False
         self._bring_all_in()
-        if self._arrivals.waiting(self._opener.keys()):  # sealed under the key that is to go
-            raise StorageError("tokens that have arrived wait to be saved", hint=Hint("status"))
         sources = self._opener.key_sources
-        before = self._opener.header()
-
-        def work(keys: Keys) -> None:
-            self._commits.rekey(self._opener.header(), keys, sources.moving_to(kind, passphrase))
-
-        self._keyed(work)
-        self._opener.superseded(self._opener.keys())
+        move = sources.moving_to(kind, passphrase)
+        while (before := self._begun_to_rekey(move)) is None:
+            pass
         self.probe()  # opened by its new key
         sources.tidy(before, self._opener.header())
+        self._reseal()
+
+    def _begun_to_rekey(self, move: Move) -> Header | None:
+        """The header before the new one; ``None`` if another process has changed it meanwhile."""
+        self._reseal()
+        before = self._opener.header()
+        begun = self._keyed(lambda keys: self._commits.begin_rekey(before, keys, move))
+        self._opener.superseded(self._opener.keys())
+        return before if begun else None
+
+    def _reseal(self) -> None:
+        """Seal what is still under the former root key under the present one, and forget the former.
+
+        Raises:
+            Damaged: Something does not open. Until it is set aside, the former key is kept.
+        """
+        while self._opener.keys().former is not None:
+            last: list[str | None] = [""]
+            torn: list[str] = []
+
+            def some(keys: Keys, last: list[str | None] = last, torn: list[str] = torn) -> None:
+                batch = self._commits.reseal(keys, last[0] or "")
+                last[0] = batch.last
+                torn.extend(batch.torn)
+
+            while last[0] is not None:
+                self._keyed(some)
+            if torn:
+                raise Damaged(f"login {torn[0][:4]} does not open", hint=Hint("store mend"))
+            self._keyed(lambda keys: self._commits.end_rekey(self._opener.header(), keys))
+            self._opener.superseded(self._opener.keys())
 
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
@@ -463,7 +492,7 @@ class PostgresStorage:
 
     def _filed(self, alias: str) -> Login | None:
         def work(database: Executor, keys: Keys) -> Login | None:
-            row = row_by_alias(database, keys, alias)
+            row = row_filed(database, keys, alias)
             return decode_login(open_secret(keys, row)) if row else None
 
         return self._reading(work)
@@ -513,6 +542,17 @@ class PostgresStorage:
     def close(self) -> None:
         """Close the idle connections. New ones are made when they are needed."""
         self._connections.close()
+
+
+def _whole(database: Executor, keys: Keys, found: Iterable[T]) -> list[T]:
+    """All of ``found``. Under a key that has gone meanwhile, a part of it would be left out.
+
+    Raises:
+        Damaged: The keys are no longer those of the database.
+    """
+    every = list(found)
+    read_head(database, keys)
+    return every
 
 
 def _nothing() -> None:

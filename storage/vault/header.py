@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The layout of a vault that is written and read here."""
 _LIMIT = 16  # slots; a hostile header must not make us try a thousand passphrases
+KEPT_SECONDS = 90 * 86400.0
+"""How long the key of what was kept aside outlives its root key."""
 
 
 class Slot:
@@ -66,6 +68,24 @@ class Slot:
         return unseal(key, self.wrapped, _bound(self.kind, self.params, store))
 
 
+class Earlier:
+    """A former root key, of which only the key of what was kept aside is left.
+
+    Attributes:
+        epoch: Its number.
+        since: When it was replaced, POSIX seconds.
+        sealed: That key, sealed under the present root key.
+    """
+
+    __slots__ = ("epoch", "sealed", "since")
+
+    def __init__(self, epoch: int, since: float, sealed: bytes) -> None:
+        """Keep the three parts."""
+        self.epoch = epoch
+        self.since = since
+        self.sealed = sealed
+
+
 class Header:
     """What a vault says about itself before it is opened.
 
@@ -80,12 +100,17 @@ class Header:
         min_writer: The least version that may write the vault; others may read it.
         generation: Counts the times it was written: of two copies the higher is the present one.
         body: What it was read from, with members only a newer version knows; empty if it is new.
+        former: The number of the root key before and that key, sealed under the present one, while
+            rows are still sealed under it.
+        earlier: The former root keys whose keys of what was kept aside are kept.
     """
 
     __slots__ = (
         "body",
         "created_at",
+        "earlier",
         "epoch",
+        "former",
         "generation",
         "kind",
         "layout",
@@ -108,6 +133,8 @@ class Header:
         min_writer: int = FORMAT,
         generation: int = 1,
         body: bytes = b"",
+        former: tuple[int, bytes] | None = None,
+        earlier: Sequence[Earlier] = (),
     ) -> None:
         """Keep the parts."""
         self.store = store
@@ -120,6 +147,8 @@ class Header:
         self.min_writer = min_writer
         self.generation = generation
         self.body = body
+        self.former = former
+        self.earlier = tuple(earlier)
 
     def amended(
         self,
@@ -138,12 +167,22 @@ class Header:
             created_at=self.created_at,
             slots=self.slots if slots is None else slots,
             generation=self.generation + 1,
+            earlier=self.earlier,
         )
 
     def encode(self) -> bytes:
         """The header as it is written."""
+        further: dict[str, cbor.Plain] = {}
+        if self.former is not None:
+            further["former"] = {"epoch": self.former[0], "sealed": self.former[1]}
+        if self.earlier:
+            further["earlier"] = [
+                {"epoch": one.epoch, "since": one.since, "sealed": one.sealed}
+                for one in self.earlier
+            ]
         return cbor.encode(
             {
+                **further,
                 "format": FORMAT,
                 "min_reader": FORMAT,
                 "min_writer": self.min_writer,
@@ -212,6 +251,8 @@ def decode_header(data: bytes) -> Header:
             min_writer=_count(members["min_writer"]),
             generation=_count(members["generation"]),
             body=data,
+            former=_former(members.get("former")),
+            earlier=[_earlier(_mapping(one)) for one in _sequence(members.get("earlier", []))],
         )
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise Damaged("the header of the vault cannot be read", hint=_MEND) from error
@@ -222,7 +263,22 @@ _MEND = Hint("store mend")
 
 def keys_of(header: Header, root: bytes) -> Keys:
     """The keys of the vault of ``header``."""
-    return Keys(root, header.store, header.epoch)
+    keys = Keys(root, header.store, header.epoch)
+    keys.earlier = [(one.epoch, one.sealed) for one in header.earlier]
+    if header.former is not None:
+        keys.former = keys.open_former(*header.former)
+    return keys
+
+
+def _former(members: cbor.Plain) -> tuple[int, bytes] | None:
+    if members is None:
+        return None
+    given = _mapping(members)
+    return _count(given["epoch"]), _octets(given["sealed"])
+
+
+def _earlier(members: Mapping[str, cbor.Plain]) -> Earlier:
+    return Earlier(_count(members["epoch"]), _number(members["since"]), _octets(members["sealed"]))
 
 
 def _slot(members: Mapping[str, cbor.Plain]) -> Slot:

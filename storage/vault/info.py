@@ -63,6 +63,7 @@ class DatabaseInfo:
         reason: Why that kind was chosen.
         created_at: When the tables were made, POSIX seconds.
         epoch: How many root keys it has had.
+        under_former_key: How many logins an unfinished change of the key has not come to yet.
         generation: How many commits it has had.
         logins: How many it holds.
         states: How many logins are in each state.
@@ -83,6 +84,7 @@ class DatabaseInfo:
     reason: str
     created_at: float
     epoch: int
+    under_former_key: int
     generation: int
     logins: int
     states: Mapping[str, int]

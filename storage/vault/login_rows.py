@@ -67,6 +67,8 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
     meta = keys.seal_row("meta", *names, meta)
     secret = keys.seal_row("secret", *names, secret)
     index = keys.index(login.alias) if login.alias is not None else None
+    if keys.former is not None and login.alias is not None:
+        _refuse_another(connection, keys.former.index(login.alias), login)
     try:
         connection.execute(
             "INSERT INTO login (id, version, fence, state, epoch, idx, meta, secret)"
@@ -77,10 +79,7 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
             (*names[:2], fence, names[2], keys.epoch, index, meta, secret),
         )
     except sqlite3.IntegrityError as error:
-        raise StorageConflict(
-            f"another login of {login.provider} was finished at the same time",
-            hint=Hint("status", login.provider),
-        ) from error
+        raise _another_finished(login) from error
     digest = keys.row_digest(*names, tags_of(index, meta, secret))
     head = head.with_row(leaves_of(login.id, index), digest)
     if not found:
@@ -91,3 +90,17 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
         return head.without_row(leaves_of(login.id, index), digest)
     except (TypeError, AttributeError) as error:  # SQLite keeps any type in any column
         raise Damaged("the login that was there is not one of ours", hint=Hint("list")) from error
+
+
+def _refuse_another(connection: Database, index: bytes, login: Login) -> None:
+    """Refuse a second login of one alias where the first still stands under its former index."""
+    found = connection.execute("SELECT id FROM login WHERE idx = ?", (index,)).fetchone()
+    if found is not None and found[0] != login.id:
+        raise _another_finished(login)
+
+
+def _another_finished(login: Login) -> StorageConflict:
+    return StorageConflict(
+        f"another login of {login.provider} was finished at the same time",
+        hint=Hint("status", login.provider),
+    )

@@ -3,6 +3,9 @@
 Everything is sealed under the new key, or everything still under the old one; there is no state in
 between to resume. A process that dies may leave a key file or a keyring item behind that opens
 nothing. The next change of keys removes it.
+
+A database for many hosts uses the parts of this in steps (:mod:`stayfast.storage.postgres.resealing`):
+a transaction over all its rows would keep every writer waiting.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from ..audit.segments import ready
 from ..host import CLOCK, origin
 from ..keys.sealing import KEY_OCTETS, Keys
 from .entries import reseal_entries
+from .header import KEPT_SECONDS, Earlier, keys_of
 from .integrity import Head, check_rows, keep_head
 from .tree import leaves_of, root_of, tags_of, tree_of, write_tree
 
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
     Move = Callable[[Header, bytes], Header]
 
+MOST_EARLIER: Final = 16
+"""How many former root keys leave the key of what was kept aside."""
 _AT_A_TIME: Final = 200
 
 
@@ -49,9 +55,54 @@ def rekey(connection: Database, header: Header, keys: Keys, move: Move) -> tuple
     """
     head, _ = ready(connection, keys)
     check_rows(connection, keys, head)
+    after, fresh = renewed(header, keys, move)
+    move_audit_keys(connection, keys, fresh, head)
+    head = _reseal(connection, keys, fresh, head)
+    reseal_entries(connection, keys, fresh)
+    head, _ = append_event(connection, fresh, head, rekeyed(f"epoch={after.epoch}"))
+    keep_head(connection, fresh, head)
+    return after, fresh
+
+
+def renewed(
+    header: Header, keys: Keys, move: Move, *, in_steps: bool = False
+) -> tuple[Header, Keys]:
+    """The next header with a slot for a new root key, and the keys of that root key.
+
+    The header also has the keys of what was kept aside under earlier root keys, sealed under the new
+    one: on another host tokens may wait there that have not been saved yet.
+
+    Args:
+        header: The present header.
+        keys: Its keys.
+        move: Gives the next header.
+        in_steps: Whether rows stay sealed under the present root key for now.
+
+    Raises:
+        StorageError: The new key cannot be kept where it should be.
+    """
     root = os.urandom(KEY_OCTETS)
     after = move(header, root)
     fresh = Keys(root, header.store, after.epoch)
+    now = CLOCK.now()
+    earlier = [
+        Earlier(
+            one.epoch,
+            one.since,
+            fresh.seal_earlier(one.epoch, keys.open_earlier(one.epoch, one.sealed)),
+        )
+        for one in header.earlier
+        if now - one.since < KEPT_SECONDS
+    ]
+    sealed = fresh.seal_earlier(keys.epoch, keys.arrivals_key)
+    after.earlier = (*earlier, Earlier(keys.epoch, now, sealed))[-MOST_EARLIER:]
+    if in_steps:
+        after.former = (keys.epoch, fresh.seal_former(keys))
+    return after, keys_of(after, root)
+
+
+def move_audit_keys(connection: Database, keys: Keys, fresh: Keys, head: Head) -> None:
+    """Seal the keys of the log under ``fresh``, and add one for the coming records."""
     audit = [  # all of them, or none: a part of the log would be lost with a key left out
         (first, keys.open_audit_key(first, sealed))
         for first, sealed in connection.execute("SELECT first_seq, sealed FROM audit_key")
@@ -59,17 +110,11 @@ def rekey(connection: Database, header: Header, keys: Keys, move: Move) -> tuple
     if all(first <= head.seq for first, _ in audit):
         audit.append((head.seq + 1, os.urandom(KEY_OCTETS)))
     write_audit_keys(connection, fresh, audit)
-    head = _reseal(connection, keys, fresh, head)
-    reseal_entries(connection, keys, fresh)
-    event = Event(
-        time=CLOCK.now(),
-        event=EventKind.STORAGE_CHANGED,
-        origin=origin(),
-        detail=f"epoch={after.epoch}",
-    )
-    head, _ = append_event(connection, fresh, head, event)
-    keep_head(connection, fresh, head)
-    return after, fresh
+
+
+def rekeyed(detail: str) -> Event:
+    """What the log says of a change of the root key."""
+    return Event(time=CLOCK.now(), event=EventKind.STORAGE_CHANGED, origin=origin(), detail=detail)
 
 
 def _reseal(connection: Database, old: Keys, new: Keys, head: Head) -> Head:

@@ -204,6 +204,9 @@ def _kept(
     """Where this row stands in the tree, and whether what stands beside its record was put right."""
     name, version, state, _epoch, idx, meta, secret = row
     index = keys.index(login.alias) if login.alias is not None else None
+    if keys.former is not None and login.alias is not None and idx != index:
+        former = keys.former.index(login.alias)
+        index = former if idx == former else index  # the change of the key has not come to it
     repaired = False
     try:
         keys.open_row("meta", name, version, state, meta)

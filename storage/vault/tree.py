@@ -31,7 +31,7 @@ from ...engine.hints import Hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import TypeAlias
 
     from ..keys.sealing import Keys
@@ -48,6 +48,7 @@ _ID_LEAVES: int = _FAN**_ID_STEPS
 _MIDDLE, _LOWEST = 1, 100  # the first place of either level; the root is place 0
 _BITMAP, _ENTRY = 8, 32  # octets
 _AT_ONCE = 500  # places that one statement asks for: databases allow some thousands of values
+_AT_A_TIME = 100  # nodes that are written with one statement
 _LOGIN, _NODE = 2, 1  # the first column: what kind of row it is
 
 # One statement, so that all of it is of one moment. The login's columns come first: PostgreSQL takes the
@@ -176,7 +177,11 @@ def read_by_id(connection: Database, keys: Keys, login: str) -> Found:
 
 def read_by_alias(connection: Database, keys: Keys, alias: str) -> Found:
     """As :func:`read_by_id`, by its alias."""
-    index = keys.index(alias)
+    return read_by_index(connection, keys, keys.index(alias))
+
+
+def read_by_index(connection: Database, keys: Keys, index: bytes) -> Found:
+    """As :func:`read_by_id`, by its index."""
     leaf = leaf_of_index(index)
     first = 2 * (leaf - _ID_LEAVES)
     bounds = first.to_bytes(2, "big"), (first + 1).to_bytes(2, "big") + b"\xff" * 14
@@ -272,13 +277,10 @@ def write_leaves(
         node, number = nodes[path(leaf)[-1]], number_of(leaf)
         total = (int.from_bytes(node.get(number, b""), "big") + digest) % MODULUS
         _put(node, number, total.to_bytes(32, "big") if total else b"")
+    written: list[tuple[int, bytes]] = []
     for place in places:  # the lowest first: what is above takes their digests
         body = packed(nodes[place])
-        connection.execute(
-            "INSERT INTO tree (place, body) VALUES (?, ?)"
-            " ON CONFLICT (place) DO UPDATE SET body = excluded.body",
-            (place, body),
-        )
+        written.append((place, body))
         if not genuine[place]:
             continue
         if place:
@@ -286,7 +288,20 @@ def write_leaves(
             _put(nodes[above], number, digest_of(keys, place, body))
         else:
             root = digest_of(keys, place, body)
+    _write_nodes(connection, written)
     return root
+
+
+def _write_nodes(connection: Database, nodes: Sequence[tuple[int, bytes]]) -> None:
+    """Write some nodes with each statement: a server answers each statement by itself."""
+    for at in range(0, len(nodes), _AT_A_TIME):
+        some = nodes[at : at + _AT_A_TIME]
+        marks = ", ".join(["(?, ?)"] * len(some))
+        connection.execute(
+            f"INSERT INTO tree (place, body) VALUES {marks}"  # noqa: S608  question marks
+            " ON CONFLICT (place) DO UPDATE SET body = excluded.body",
+            [value for node in some for value in node],
+        )
 
 
 def _entries(body: bytes) -> dict[int, bytes]:
@@ -331,8 +346,7 @@ def root_of(keys: Keys, tree: Mapping[int, bytes]) -> bytes:
 def write_tree(connection: Database, tree: Mapping[int, bytes]) -> None:
     """Put ``tree`` in the place of the one that is there."""
     connection.execute("DELETE FROM tree")
-    for place, body in sorted(tree.items()):
-        connection.execute("INSERT INTO tree (place, body) VALUES (?, ?)", (place, body))
+    _write_nodes(connection, sorted(tree.items()))
 
 
 def read_tree(connection: Database) -> dict[int, bytes]:

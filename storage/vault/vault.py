@@ -633,8 +633,6 @@ class Vault:
         self._arrivals.looked = False
         self._bring_all_in()
         with self._vault_connection.writing() as (connection, keys):
-            if self._arrivals.waiting(keys):  # sealed under the key that is to go
-                raise StorageError("tokens that have arrived wait to be saved", hint=Hint("status"))
             before = self._vault_connection.header
             if before is None:
                 raise StorageError("there is no vault yet", hint=Hint("login", None, "PROVIDER"))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from conductors import conductor_over
 from instant import InstantTransport, ManualClock
 from logins import CONFIG
 from postgres_server import Host, PostgresServer
 from stayfast.engine.audit.findings import CHAIN, Finding
-from stayfast.engine.errors import Damaged, StorageError
-from stayfast.engine.record import account_alias
-from stayfast.engine.table import State
-from stayfast.storage.postgres import PostgresStorage
+from stayfast.engine.errors import Damaged, StorageConflict, StorageError
+from stayfast.engine.ports import Change
+from stayfast.engine.record import Login, account_alias
+from stayfast.engine.table import State, Trigger
+from stayfast.storage.postgres import PostgresStorage, resealing
 from stayfast.storage.postgres.driver import GRANTS_TO_PURGE
-from stayfast.testing.storage_contract import finished, further, pending, saved
+from stayfast.storage.vault.header import decode_header
+from stayfast.testing.storage_contract import change, finished, further, pending, saved
 
 
 def chain_problems(storage: PostgresStorage) -> list[Finding]:
@@ -115,6 +119,153 @@ def test_a_key_is_changed_under_load(host: Host) -> None:
     assert storage.problems() == []
     assert chain_problems(storage) == []
     assert {one.version for one in storage.summaries()} == set(done.values())
+
+
+REFUSE_A_ROW = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN IF NEW.id = '{login}' THEN RAISE EXCEPTION 'refused'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON login FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+REFUSE_THE_HEADER = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN IF (SELECT count(*) FROM login WHERE epoch = 2) {when}
+    THEN RAISE EXCEPTION 'refused'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON header FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+@pytest.fixture
+def interrupted(
+    host: Host, server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> list[Login]:
+    """A database whose change of the key ended after some of its logins, which are in order of their ids."""
+    monkeypatch.setattr(resealing, "BATCH", 2)
+    logins = sorted([finished(f"acme{number}") for number in range(6)], key=lambda one: one.id)
+    saved(host(), logins)
+    server.execute(database, REFUSE_A_ROW.format(login=logins[4].id))
+    with pytest.raises(StorageError):
+        host("operator").rekey("keyfile")
+    server.execute(database, "DROP FUNCTION refuse CASCADE")
+    assert dict(server.execute(database, "SELECT epoch, count(*) FROM login GROUP BY epoch")) == {
+        1: 2, 2: 4,
+    }  # fmt: skip
+    return logins
+
+
+@pytest.mark.parametrize("finish", ["mend", "rekey"])
+def test_an_interrupted_change_of_the_key_goes_on(
+    host: Host, server: PostgresServer, database: str, interrupted: list[Login], finish: str
+) -> None:
+    """Until then every login is read, found and listed; afterwards the former key is forgotten."""
+    program = host("program")
+    for login in interrupted:
+        assert program.read(login.id) == login
+        assert program.find(login.alias or "") == login
+    assert program.find(account_alias("nobody", "default")) is None
+    assert {one.id for one in program.summaries()} == {one.id for one in interrupted}
+    assert program.about().under_former_key == 2
+    assert program.problems() == []
+    operator = host("operator")
+    if finish == "mend":
+        assert operator.mend() == []
+    else:
+        operator.rekey("keyfile")
+    ((body,),) = server.execute(database, "SELECT body FROM header")
+    assert decode_header(body).former is None
+    assert operator.about().under_former_key == 0
+    for storage in (program, operator, host("late")):
+        assert [storage.find(one.alias or "") for one in interrupted] == interrupted
+        assert storage.problems() == []
+    assert chain_problems(operator) == []
+
+
+def test_writers_seal_under_the_new_key_meanwhile(
+    host: Host, server: PostgresServer, database: str, interrupted: list[Login]
+) -> None:
+    """A login that is changed goes over to it; a second login of an account is refused as ever."""
+    program = host("program")
+    old = interrupted[5]
+    with pytest.raises(StorageConflict):
+        saved(program, [finished(old.provider)])
+    saved(program, [further(old)])
+    assert program.find(old.alias or "") == further(old)
+    assert program.about().under_former_key == 1
+    with pytest.raises(StorageConflict):
+        saved(program, [finished(old.provider)])
+    host("operator").mend()
+    assert program.find(old.alias or "") == further(old)
+    assert program.problems() == []
+
+
+def test_a_row_put_back_meanwhile_is_noticed(
+    host: Host, server: PostgresServer, database: str, interrupted: list[Login]
+) -> None:
+    """Whoever has the former key cannot put a row back that was sealed under it."""
+    login = interrupted[0]
+    (before,) = server.execute(
+        database,
+        f"SELECT version, epoch, idx, meta, secret FROM login WHERE id = '{interrupted[5].id}'",
+    )
+    saved(host(), [further(interrupted[5])])
+    with psycopg.connect(server.url(database), autocommit=True) as connection:
+        connection.execute(
+            "UPDATE stayfast.login SET version = %s, epoch = %s, idx = %s, meta = %s, secret = %s"
+            " WHERE id = %s",
+            (*before, interrupted[5].id),
+        )
+    with pytest.raises(Damaged):
+        host("program").read(interrupted[5].id)
+    assert host("program").read(login.id) == login
+
+
+@pytest.mark.parametrize("when", ["= 0", "> 0"], ids=["begin", "end"])
+def test_a_change_of_the_key_that_the_server_refuses(
+    host: Host, server: PostgresServer, database: str, when: str
+) -> None:
+    """At its beginning nothing has changed; at its end everything is under the new key already."""
+    logins = [finished(f"acme{number}") for number in range(3)]
+    saved(host(), logins)
+    server.execute(database, REFUSE_THE_HEADER.format(when=when))
+    with pytest.raises(StorageError):
+        host("operator").rekey("keyfile")
+    server.execute(database, "DROP FUNCTION refuse CASCADE")
+    began = when != "= 0"
+    storage = host("late")
+    assert storage.about().epoch == (2 if began else 1)
+    assert [storage.read(one.id) for one in logins] == logins
+    host("operator").rekey("keyfile")
+    assert host("last").about().epoch == (3 if began else 2)
+    assert [storage.read(one.id) for one in logins] == logins
+
+
+def test_tokens_kept_aside_on_another_host_outlive_the_key(
+    host: Host, server: PostgresServer, tmp_path: Path
+) -> None:
+    """Tokens that came while the server was away are saved after two changes of the key."""
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    (tmp_path / "run").mkdir(mode=0o700)
+    there = host("there", environ=environ, patience=0.0)
+    login, saving = arrival(there)
+    server.stop()
+    with pytest.raises(StorageError) as caught:
+        there.commit([saving])
+    assert caught.value.kept is not None
+    server.start()
+    operator = host("operator", environ={"XDG_RUNTIME_DIR": str(tmp_path / "other")})
+    operator.rekey("keyfile")
+    operator.rekey("keyfile")
+    later = host("there", environ=environ)
+    assert later.read(login.id) == saving.login
+    assert operator.read(login.id) == saving.login
+    assert [*(tmp_path / "run").rglob("*.sealed")] == []
+
+
+def arrival(storage: PostgresStorage) -> tuple[Login, Change]:
+    """A saved login, and a change that brings new tokens."""
+    login = finished()
+    saved(storage, [login])
+    made = change(further(login))
+    return login, replace(made, event=replace(made.event, trigger=Trigger.ACCEPT_TOKENS))
 
 
 def test_what_does_not_open_is_set_aside(host: Host, server: PostgresServer, database: str) -> None:

@@ -467,6 +467,23 @@ def test_tokens_without_room_wait_in_memory_and_are_saved_by_whoever_comes_next(
     assert later.problems() == []
 
 
+def test_kept_tokens_outlive_the_key_of_the_vault(place: Path) -> None:
+    """Those that wait where the change of the key did not look are brought in under the new key."""
+    run = place / "run"
+    run.mkdir(mode=0o700)
+    opened = vault(place, XDG_RUNTIME_DIR=str(run))
+    login, saving = arrival(opened)
+    FullDisk(opened, 2)
+    with pytest.raises(StorageFull):
+        opened.commit([saving])
+    vault(place, XDG_RUNTIME_DIR=str(place / "other")).rekey("keyfile")
+    vault(place, XDG_RUNTIME_DIR=str(place / "other")).rekey("keyfile")
+    later = vault(place, XDG_RUNTIME_DIR=str(run))
+    assert later.read(login.id) == login
+    assert vault(place).read(login.id) == login
+    assert list((run / "stayfast").iterdir()) == []
+
+
 def test_kept_tokens_do_not_write_over_a_newer_login(place: Path) -> None:
     """If the login went on without them they are dropped."""
     run = place / "run"

@@ -360,6 +360,9 @@ def _fields(upkeep: Upkeep, info: VaultInfo | DatabaseInfo, counted: str) -> lis
         ("audit", f"{info.records} records"),
         ("set aside", f"{len(info.quarantined)}"),
     ]
+    if isinstance(info, DatabaseInfo) and info.under_former_key:
+        many = f"{info.under_former_key} logins are still under the key before"
+        fields.append(("rekey", f"{many}: `store mend` finishes it if no process does"))
     oldest = info.oldest_pending if isinstance(info, DatabaseInfo) else None
     if oldest is not None:
         since = timestamp(oldest.created_at)
@@ -399,6 +402,7 @@ def _members(
         "schema_version": info.version,
         "server": info.server,
         "keys": list(info.keys),
+        "under_former_key": info.under_former_key,
         "states": dict(info.states),
         "oldest_pending": waiting,
         "in_hand": info.leased,
