@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
 
-from ..engine.audit.events import EventKind
+from ..engine.audit.events import EventKind, moment_of
 from ..engine.errors import Damaged
 from ..engine.hints import Hint
 from ..engine.table import TABLE, Row, State, Trigger
@@ -63,7 +63,8 @@ class Picture:
 
     Attributes:
         rows: Every row once, ordered by source, destination and trigger.
-        taken: The times at which a row was taken, ``HH:MM:SS``, oldest first; absent if never.
+        taken: The times at which a row was taken, oldest first: ``HH:MM:SS``, with the date before
+            it where the path took more than a day. Absent if never.
         now_in: The state the last step led to; ``None`` where no path is drawn.
     """
 
@@ -76,6 +77,11 @@ class Picture:
         """Every state that has an arrow, in the order of the table's own list."""
         named = {state.value for row in self.rows for state in (row.source, row.dest)}
         return sorted(named, key=_state_order)
+
+    @property
+    def travelled(self) -> Picture:
+        """The same picture with no row but those that were taken."""
+        return Picture([row for row in self.rows if row in self.taken], self.taken, self.now_in)
 
     def leaving(self, state: str) -> list[Row]:
         """The rows that start in ``state``."""
@@ -107,16 +113,29 @@ def journey(steps: Iterable[Step], zone: tzinfo = UTC) -> Picture:
     rows = {(row.trigger.value, row.source.value, row.dest.value): row for row in TABLE}
     taken: dict[Row, list[str]] = {}
     now_in = None
-    for step in steps:
+    steps = list(steps)
+    moments = [moment_of(step.time).astimezone(zone) for step in steps]
+    form = "%H:%M:%S" if len({one.date() for one in moments}) < 2 else "%d %b %H:%M:%S"
+    for step, moment in zip(steps, moments, strict=True):
         row = rows.get((step.trigger, step.source, step.dest))
         if row is None:
             arrow = spelt(step.source, step.dest, step.trigger)
             msg = f"the audit log has a transition that the machine does not have: {arrow}"
             raise Damaged(msg, hint=Hint("diagram"))
-        clock = datetime.fromtimestamp(step.time, zone).strftime("%H:%M:%S")
-        taken.setdefault(row, []).append(clock)
+        taken.setdefault(row, []).append(moment.strftime(form))
         now_in = step.dest
     return Picture(in_order(TABLE), taken, now_in)
+
+
+def tally(taken: Mapping[tuple[str, str, str], int]) -> Picture:
+    """The whole machine, with how often each row was taken in place of the times.
+
+    Args:
+        taken: How often, by trigger, source and destination. What is no row is left out.
+    """
+    rows = {(row.trigger.value, row.source.value, row.dest.value): row for row in TABLE}
+    counts = {rows[one]: (f"{count:,}×",) for one, count in taken.items() if one in rows}
+    return Picture(in_order(TABLE), counts)
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:

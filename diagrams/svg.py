@@ -64,33 +64,38 @@ Point = tuple[float, float]
 _BEND: Final = LANE * 0.45
 _TIP: Final = 8.0
 _TITLE: Final = "The states of a login"
-_ROLE: Final = 'role="img" aria-labelledby="title desc"'
+_ROLE: Final = 'class="machine" role="img" aria-labelledby="title desc"'
+_HEADROOM: Final = 12.0
+"""Above the states of a picture that stands in a page, which has its own title."""
 
-_STYLE: Final = """\
-    svg { --paper: #ffffff; --ink: #1f2328; --soft: #59636e; --line: #818b98; --path: #0a53be;
+STYLE: Final = """\
+    .machine { --paper: #ffffff; --ink: #1f2328; --soft: #59636e; --line: #818b98; --path: #0a53be;
       --quiet: #eff2f5; --pending: #ddf0ff; --good: #d7f5df; --warn: #fff1c2; --bad: #ffe1de; }
-    @media (prefers-color-scheme: dark) {
-      svg { --paper: #0d1117; --ink: #f0f6fc; --soft: #9198a1; --line: #6e7781; --path: #6cb6ff;
+    @media screen and (prefers-color-scheme: dark) {
+      .machine { --paper: #0d1117; --ink: #f0f6fc; --soft: #9198a1; --line: #6e7781; --path: #6cb6ff;
         --quiet: #212830; --pending: #10304f; --good: #12351f; --warn: #3a2d0a; --bad: #471a1b; }
     }
-    text { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono",
+    .machine text { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono",
       monospace; fill: var(--ink); }
-    .paper { fill: var(--paper); }
-    .title { font-size: 17px; font-weight: 700; }
-    .legend { font-size: 12px; fill: var(--soft); }
-    .state rect { stroke: var(--line); stroke-width: 1.25; }
-    .state text { font-size: 15px; font-weight: 600; text-anchor: middle; }
-    .quiet rect { fill: var(--quiet); } .pending rect { fill: var(--pending); }
-    .good rect { fill: var(--good); } .warn rect { fill: var(--warn); } .bad rect { fill: var(--bad); }
-    .arrow path { fill: none; stroke: var(--line); stroke-width: 1.25; }
-    .arrow polygon { fill: var(--line); }
-    .arrow text { font-size: 12px; }
-    .arrow text.note { font-size: 10.5px; font-style: italic; fill: var(--soft); }
-    .arrow text.time { font-size: 10.5px; font-weight: 700; fill: var(--path); }
-    .taken path { stroke: var(--path); stroke-width: 3; }
-    .taken polygon { fill: var(--path); }
-    .taken text { font-weight: 700; }
-    .visited rect { stroke: var(--path); stroke-width: 2.5; }
+    .machine .paper { fill: var(--paper); }
+    .machine .title { font-size: 17px; font-weight: 700; }
+    .machine .legend { font-size: 12px; fill: var(--soft); }
+    .machine .state rect { stroke: var(--line); stroke-width: 1.25; }
+    .machine .state text { font-size: 15px; font-weight: 600; text-anchor: middle; }
+    .machine .quiet rect { fill: var(--quiet); }
+    .machine .pending rect { fill: var(--pending); }
+    .machine .good rect { fill: var(--good); }
+    .machine .warn rect { fill: var(--warn); }
+    .machine .bad rect { fill: var(--bad); }
+    .machine .arrow path { fill: none; stroke: var(--line); stroke-width: 1.25; }
+    .machine .arrow polygon { fill: var(--line); }
+    .machine .arrow text { font-size: 12px; }
+    .machine .arrow text.note { font-size: 10.5px; font-style: italic; fill: var(--soft); }
+    .machine .arrow text.time { font-size: 10.5px; font-weight: 700; fill: var(--path); }
+    .machine .taken path { stroke: var(--path); stroke-width: 3; }
+    .machine .taken polygon { fill: var(--path); }
+    .machine .taken text { font-weight: 700; }
+    .machine .visited rect { stroke: var(--path); stroke-width: 2.5; }
 """
 
 
@@ -106,7 +111,7 @@ def svg(picture: Picture) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" {view} {size} {_ROLE}>',
             f'  <title id="title">{_TITLE}</title>',
             f'  <desc id="desc">{escape(_spoken(picture))}</desc>',
-            f"  <style>\n{_STYLE}  </style>",
+            f"  <style>\n{STYLE}  </style>",
             f'  <rect class="paper" {size} rx="12"/>',
             f'  <text class="title" x="24" y="42">{_TITLE}</text>',
             f'  <text class="legend" x="24" y="64">{count}: every row of the table, once.</text>',
@@ -114,6 +119,32 @@ def svg(picture: Picture) -> str:
             *(_arrow(arrow, picture) for arrow in layout.arrows),
             *(_state(box, visited=picture.visited(box.state)) for box in layout.boxes),
             "</svg>\n",
+        ]
+    )
+
+
+def svg_in_page(picture: Picture, name: str, title: str) -> str:
+    """The picture as an element of an HTML page, which has :data:`STYLE` once for all pictures.
+
+    Args:
+        picture: What is drawn.
+        name: Unique in the page; the beginning of the ids in it.
+        title: What it shows, for screen readers.
+    """
+    layout = lay_out(picture.rows)
+    top = TOP - _HEADROOM
+    height = layout.height - top
+    size = f'width="{_n(layout.width)}" height="{_n(height)}"'
+    view = f'viewBox="0 {_n(top)} {_n(layout.width)} {_n(height)}"'
+    role = f'class="machine" role="img" aria-labelledby="{escape(name)}-t {escape(name)}-d"'
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {view} {size} {role}>',
+            f'<title id="{escape(name)}-t">{escape(title)}</title>',
+            f'<desc id="{escape(name)}-d">{escape(_spoken(picture))}</desc>',
+            *(_arrow(arrow, picture) for arrow in layout.arrows),
+            *(_state(box, visited=picture.visited(box.state)) for box in layout.boxes),
+            "</svg>",
         ]
     )
 

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -78,6 +79,13 @@ class SystemBrowser:
         # provider open any file here, and launchers may take a blank for a further argument.
         if urlsplit(url).scheme not in {"http", "https"} or not url.isprintable() or " " in url:
             return "the address is not one to open"
+        return self._started(url)
+
+    def open_file(self, path: str) -> str | None:
+        """Show a file of our own in a browser; the answer is that of :meth:`open`."""
+        return self._started(Path(path).absolute().as_uri())
+
+    def _started(self, url: str) -> str | None:
         why = "no browser was found"
         for command in self._commands():
             program = os.path.basename(command[0])

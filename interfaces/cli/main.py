@@ -23,6 +23,7 @@ from .commands.doctor import doctor
 from .commands.login import cancel, login, resume
 from .commands.mcp import client_metadata, mcp
 from .commands.provider import provider
+from .commands.report import report
 from .commands.segments import forward_secure, prune, set_aside
 from .commands.setup import setup
 from .commands.status import list_logins, status
@@ -70,6 +71,7 @@ def completion(shell: str) -> None:
 
 audit.add_command(verify)
 audit.add_command(checkpoint)
+audit.add_command(report)
 audit.add_command(prune)
 audit.add_command(set_aside)
 audit.add_command(forward_secure)

@@ -112,6 +112,10 @@ class Chromium:
         media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
 
+    def emulate(self, media: dict[str, Any]) -> None:
+        """Be a medium: paper, or another than the screen that :meth:`look` chose."""
+        self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+
     def photograph(self, name: str) -> Path:
         path = self._pictures / f"{name}.png"
         assert self._driver.save_screenshot(str(path))
