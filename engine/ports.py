@@ -63,6 +63,7 @@ class HttpRequest:
         access_token: What the proof is to name, where the request goes to a resource server (§7).
         certificate: The file of the client's TLS certificate, and that of its key if it is another
             one (RFC 8705 §2).
+        public_only: Whether it may go to the public network only: a stranger named its address.
     """
 
     method: str
@@ -73,6 +74,7 @@ class HttpRequest:
     proof_key: ProofKey | None = field(default=None, repr=False)
     access_token: Secret | None = field(default=None, repr=False)
     certificate: tuple[str, str | None] | None = field(default=None, repr=False)
+    public_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,6 +98,7 @@ class Clients:
         address: str,
         redirect_uris: Sequence[str],
         scopes: Sequence[str],
+        http: Http | None = None,
         client_id: str | None = None,
         client_secret: str | None = None,
         document: str | None = None,
@@ -109,6 +110,7 @@ class Clients:
             address: What the user wants to sign in to, for messages.
             redirect_uris: The redirect addresses of which the login uses one.
             scopes: What the login requests.
+            http: What registers a client, instead of the usual one.
             client_id: The client that the user named; it may be the address of a document.
             client_secret: Its secret.
             document: The address of the user's client-ID metadata document.
@@ -127,7 +129,7 @@ class Clients:
         if document and metadata.document_clients:
             return self._named(metadata, document, None)
         if metadata.registration_endpoint:
-            return _of(self.registered(metadata, redirect_uris, scopes))
+            return _of(self.registered(metadata, redirect_uris, scopes, http))
         raise ConfigMissing(
             f"{metadata.issuer} knows no client of yours, and registers none by itself:"
             f" register a native client with the redirect address {redirect_uris[0]}",
@@ -188,7 +190,11 @@ class Clients:
         self._entries.put_entry(_name(issuer), None)
 
     def registered(
-        self, metadata: ServerMetadata, redirect_uris: Sequence[str], scopes: Sequence[str]
+        self,
+        metadata: ServerMetadata,
+        redirect_uris: Sequence[str],
+        scopes: Sequence[str],
+        http: Http | None = None,
     ) -> ClientRegistration:
         """The registration for a login, made now if none serves it.
 
@@ -204,9 +210,8 @@ class Clients:
             if found is not None and self._serves(found, redirect_uris, scopes):
                 return found
             more = found.scopes if found is not None and found.scopes else ()
-            return self._register(
-                metadata, redirect_uris, tuple(dict.fromkeys((*scopes, *more))) if scopes else ()
-            )
+            wanted = tuple(dict.fromkeys((*scopes, *more))) if scopes else ()
+            return self._register(http or self._http, metadata, redirect_uris, wanted)
 
     def _serves(
         self, found: ClientRegistration, redirect_uris: Sequence[str], scopes: Sequence[str]
@@ -242,12 +247,16 @@ class Clients:
             return False
 
     def _register(
-        self, metadata: ServerMetadata, redirect_uris: Sequence[str], scopes: Sequence[str]
+        self,
+        http: Http,
+        metadata: ServerMetadata,
+        redirect_uris: Sequence[str],
+        scopes: Sequence[str],
     ) -> ClientRegistration:
         members = client_members(metadata, redirect_uris, scopes)
         request = registration_request(metadata.registration_endpoint or "", members)
         try:
-            made = judge_registration(metadata.issuer, members, self._http.send(request))
+            made = judge_registration(metadata.issuer, members, http.send(request))
         except (NetworkError, ProviderError) as error:
             self._storage.note(
                 self._event(metadata.issuer, Outcome.FAILURE, error=error, client=None)

@@ -71,7 +71,7 @@ class RequestsHttp:
         self._limit = limit
         self._certificates = certificates
         self._environ = os.environ if environ is None else environ
-        self._session: Session | None = None
+        self._sessions: dict[bool, Session] = {}
         self._session_of = 0
         self._last_use = 0.0
 
@@ -95,6 +95,8 @@ class RequestsHttp:
             ConfigInvalid: No secret may be sent to that address, or a key of the client cannot be
                 used.
             ConfigMissing: A key of the client is not there.
+            ProviderError: The request may go to the public network only, and its address leads
+                elsewhere; nothing was sent.
         """
         if not secure_address(request.url):
             raise ConfigInvalid(
@@ -128,7 +130,7 @@ class RequestsHttp:
             raise ConfigInvalid(
                 f"{_named(request.url)} is not an address", hint=Hint("provider list")
             ) from None
-        session = self._open_session()
+        session = self._open_session(public=request.public_only)
         # nothing meant for this machine goes through a proxy, which would call itself by that name
         proxy = None if loopback_host(host) else proxy_for(request.url)
         trust = trust_of(self._environ, self._certificates)
@@ -169,17 +171,19 @@ class RequestsHttp:
             received_at=self._clock.now(),
         )
 
-    def _open_session(self) -> Session:
+    def _open_session(self, *, public: bool) -> Session:
         """The session, or a fresh one after a fork or a pause.
 
         Two threads may make one each at the same moment, and one of them is forgotten: that is
         cheaper than a lock which a fork could leave locked for ever.
         """
         now = self._clock.monotonic()
-        session = self._session
-        if session is None or self._session_of != os.getpid() or now - self._last_use > _IDLE:
-            session = self._session = _new_session()
+        if self._session_of != os.getpid() or now - self._last_use > _IDLE:
+            self._sessions = {}
             self._session_of = os.getpid()
+        session = self._sessions.get(public)
+        if session is None:
+            session = self._sessions[public] = _new_session(public=public)
         self._last_use = now
         return session
 
@@ -223,13 +227,18 @@ class _Call:
         return answer
 
 
-def _new_session() -> Session:
+def _new_session(*, public: bool) -> Session:
     from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415  as requests itself
 
     import requests  # noqa: PLC0415  90 ms that a cached token does not need
 
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    if public:
+        from .public_connections import PublicAdapter  # noqa: PLC0415  as requests itself
+
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, PublicAdapter())
     return session
 
 

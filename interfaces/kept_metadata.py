@@ -86,8 +86,15 @@ class KeptMetadata:
         self._http = http
         self._clock = clock
 
-    def discover(self, issuer: str, *, inserted_first: bool = False) -> ServerMetadata:
+    def discover(
+        self, issuer: str, *, inserted_first: bool = False, http: Http | None = None
+    ) -> ServerMetadata:
         """As :func:`stayfast.engine.oauth.metadata.discover`, from a copy that still serves.
+
+        Args:
+            issuer: The issuer identifier.
+            inserted_first: See there.
+            http: What asks, instead of the usual one.
 
         Raises:
             ConfigInvalid, NetworkError, ProviderError: See there.
@@ -95,7 +102,7 @@ class KeptMetadata:
         copy = self.copy(issuer)
         now = self._clock.now()
         fresh = copy if copy is not None and copy.read_at <= now < copy.ends_at else None
-        recorder = _Recorder(self._http, fresh)
+        recorder = _Recorder(http or self._http, fresh)
         found = discover(recorder, issuer, inserted_first=inserted_first)
         if recorder.asked:
             self._keep(issuer, fresh, recorder.asked)

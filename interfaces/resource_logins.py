@@ -27,6 +27,7 @@ from ..engine.oauth.metadata import apply_metadata
 from ..engine.oauth.protected_resource import canonical_resource
 from ..engine.oauth.provider import DEFAULT_REDIRECT_URI, OAuthConfig
 from ..engine.oauth.resource_discovery import (
+    BoundedHttp,
     choose_issuer,
     find_resource,
     scopes_for,
@@ -147,14 +148,15 @@ class ResourceLogins:
             NetworkError: Something could not be reached.
             StorageError: A registration could not be kept.
         """
+        http = BoundedHttp(self._http, address)
         try:
             found = find_resource(
-                self._http,
+                http,
                 address,
                 challenge,
                 may_be_issuer=client_id is not None or self._known_issuer(address),
             )
-            server = self._server(found, issuer, account, say, warn) if found else None
+            server = self._server(http, found, issuer, account, say, warn) if found else None
         except (NetworkError, ProviderError) as error:
             self.clients.note_refused(address, error)
             raise
@@ -184,6 +186,7 @@ class ResourceLogins:
         )
         client = self.clients.choose(
             metadata,
+            http=http,
             address=found.address,
             redirect_uris=addresses_to_register(config),
             scopes=wanted,
@@ -204,6 +207,7 @@ class ResourceLogins:
 
     def _server(
         self,
+        http: Http,
         found: FoundResource,
         issuer: str | None,
         account: str,
@@ -219,7 +223,7 @@ class ResourceLogins:
         chosen = choose_issuer(found, issuer, self._known(found, before))
         _tell(say, warn, found, chosen)
         return before, server_of(
-            lambda one: self._metadata.discover(one, inserted_first=True), found, chosen
+            lambda one: self._metadata.discover(one, inserted_first=True, http=http), found, chosen
         )
 
     def _known_issuer(self, address: str) -> bool:

@@ -8,13 +8,15 @@ POST without a secret; nothing is followed elsewhere, and nothing is kept here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from ..errors import ConfigInvalid, NetworkError, ProviderError
 from ..hints import Hint
 from ..ports import HttpRequest
 from ..reasons import Distrust
+from .addresses import private_host
 from .metadata import ENDPOINTS
 from .protected_resource import (
     canonical_resource,
@@ -60,6 +62,44 @@ class FoundResource:
     issuers: tuple[str, ...]
     scopes: tuple[str, ...]
     told_by: str | None
+
+
+class BoundedHttp:
+    """Asks what a resource has us ask: in a private network only where the resource lies there itself.
+
+    The resource's address comes from the user, and every other one from a stranger. The first answer
+    of the resource decides for good, so that its name cannot lead elsewhere later. Addresses are
+    judged by the connections that are made (:attr:`.ports.HttpRequest.public_only`). What a later
+    request of the login carries, a code or a refresh token, is guarded by TLS: a host of a private
+    network has no certificate for a stranger's name.
+    """
+
+    def __init__(self, http: Http, address: str) -> None:
+        """Ask by ``http`` for the resource at ``address``."""
+        self._http = http
+        self._origin = origin_of(address)
+        host = urlsplit(self._origin).hostname or ""
+        self._public: bool | None = False if private_host(host) else None
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """See :class:`.ports.Http`.
+
+        Raises:
+            NetworkError, ConfigInvalid, ConfigMissing: See there.
+            ProviderError: It would go into a private network.
+        """
+        if self._public is False:
+            return self._http.send(request)
+        try:
+            response = self._http.send(replace(request, public_only=True))
+        except ProviderError:
+            if self._public is not None or origin_of(request.url) != self._origin:
+                raise
+            response = self._http.send(request)
+            self._public = False
+        else:
+            self._public = True
+        return response
 
 
 def find_resource(
