@@ -264,6 +264,7 @@ class Assembly:
                 scopes=scopes,
                 via=via,
                 redirect_uri=redirect_uri,
+                wishes=wishes,
             )
             return self.wished(config, wishes)
         config = self.catalogue.lookup(provider, client_id=client_id, client_secret=client_secret)

@@ -10,10 +10,10 @@ not have the scopes or addresses of a login, or was refused at the server is rep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from ..engine import cbor
 from ..engine.audit.events import Event, EventKind, Outcome
@@ -43,7 +43,7 @@ from ..storage.memory import MemoryStorage
 
 if TYPE_CHECKING:
     from ..engine.oauth.metadata import ServerMetadata
-    from ..engine.oauth.provider import ClientAuthentication
+    from ..engine.oauth.provider import ClientAuthentication, Wanted
     from ..engine.ports import Clock, Http, Storage
     from ..storage.capabilities import SealedEntries
     from .catalogue import Catalogue
@@ -65,15 +65,24 @@ class ChosenClient:
         client_id: The client identifier.
         client_secret: For a confidential client.
         auth_method: How it proves itself; ``auto`` leaves that to the server's metadata.
-        ports: The loopback ports that were registered; ``None`` if any will do.
+        settings: Further settings that belong to the client: its key and certificate, the redirect
+            address and ports that were registered for it, and how its requests are protected.
         how: Where it came from, in a few words.
     """
 
     client_id: str
     client_secret: str | None = None
     auth_method: ClientAuthentication = "auto"
-    ports: tuple[int, ...] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     how: str
+
+
+_OF_THE_CLIENT: Final = (
+    *("client_key", "client_key_file", "client_key_id", "client_certificate_file"),
+    *("client_assertion_audience", "client_id_in_body", "redirect_uri", "redirect_per_issuer"),
+    *("ports", "dpop", "dpop_bound_access_tokens", "par", "request_object"),
+)
+"""The settings of a provider that say something of its client."""
 
 
 class Clients:
@@ -99,6 +108,7 @@ class Clients:
         redirect_uris: Sequence[str],
         scopes: Sequence[str],
         http: Http | None = None,
+        dpop: Wanted = "auto",
         client_id: str | None = None,
         client_secret: str | None = None,
         document: str | None = None,
@@ -111,6 +121,7 @@ class Clients:
             redirect_uris: The redirect addresses of which the login uses one.
             scopes: What the login requests.
             http: What registers a client, instead of the usual one.
+            dpop: Whether its tokens are to be bound to a key.
             client_id: The client that the user named; it may be the address of a document.
             client_secret: Its secret.
             document: The address of the user's client-ID metadata document.
@@ -129,7 +140,7 @@ class Clients:
         if document and metadata.document_clients:
             return self._named(metadata, document, None)
         if metadata.registration_endpoint:
-            return _of(self.registered(metadata, redirect_uris, scopes, http))
+            return _of(self.registered(metadata, redirect_uris, scopes, http=http, dpop=dpop))
         raise ConfigMissing(
             f"{metadata.issuer} knows no client of yours, and registers none by itself:"
             f" register a native client with the redirect address {redirect_uris[0]}",
@@ -163,6 +174,7 @@ class Clients:
                         client_id=config.client_id,
                         client_secret=config.client_secret,
                         auth_method=config.token_endpoint_auth_method,
+                        settings={name: getattr(config, name) for name in _OF_THE_CLIENT},
                         how=f"the client of your provider {name}",
                     )
         return None
@@ -194,7 +206,9 @@ class Clients:
         metadata: ServerMetadata,
         redirect_uris: Sequence[str],
         scopes: Sequence[str],
+        *,
         http: Http | None = None,
+        dpop: Wanted = "auto",
     ) -> ClientRegistration:
         """The registration for a login, made now if none serves it.
 
@@ -207,18 +221,23 @@ class Clients:
         self._storage.probe()  # what is registered must be kept
         with self._storage.lease(_LEASE, wait=_WAIT):
             found = self.kept(metadata.issuer)
-            if found is not None and self._serves(found, redirect_uris, scopes):
+            if found is not None and self._serves(found, redirect_uris, scopes, dpop):
                 return found
             more = found.scopes if found is not None and found.scopes else ()
             wanted = tuple(dict.fromkeys((*scopes, *more))) if scopes else ()
-            return self._register(http or self._http, metadata, redirect_uris, wanted)
+            members = client_members(metadata, redirect_uris, wanted, dpop)
+            return self._register(http or self._http, metadata, members)
 
     def _serves(
-        self, found: ClientRegistration, redirect_uris: Sequence[str], scopes: Sequence[str]
+        self,
+        found: ClientRegistration,
+        redirect_uris: Sequence[str],
+        scopes: Sequence[str],
+        dpop: Wanted,
     ) -> bool:
         now = self._clock.now()
         return (
-            found.serves(now, redirect_uris, scopes)
+            found.serves(now, redirect_uris, scopes, dpop)
             and not self._refused_since(found)
             and not self._forgotten(found)
         )
@@ -247,13 +266,8 @@ class Clients:
             return False
 
     def _register(
-        self,
-        http: Http,
-        metadata: ServerMetadata,
-        redirect_uris: Sequence[str],
-        scopes: Sequence[str],
+        self, http: Http, metadata: ServerMetadata, members: Mapping[str, Any]
     ) -> ClientRegistration:
-        members = client_members(metadata, redirect_uris, scopes)
         request = registration_request(metadata.registration_endpoint or "", members)
         try:
             made = judge_registration(metadata.issuer, members, http.send(request))
@@ -320,6 +334,10 @@ def _of(registration: ClientRegistration) -> ChosenClient:
         client_id=registration.client_id,
         client_secret=secret.reveal() if secret else None,
         auth_method=registration.auth_method,
-        ports=registration.ports,
+        settings={
+            **({} if registration.ports is None else {"ports": registration.ports}),
+            "dpop_bound_access_tokens": registration.dpop_bound,
+            "par_required": registration.par_required,
+        },
         how="a client registered for this computer",
     )

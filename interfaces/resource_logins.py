@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from ..engine.errors import (
     AuthRequired,
@@ -23,6 +23,7 @@ from ..engine.errors import (
     ProviderError,
 )
 from ..engine.hints import Hint
+from ..engine.oauth.login_wishes import wishing
 from ..engine.oauth.metadata import apply_metadata
 from ..engine.oauth.protected_resource import canonical_resource
 from ..engine.oauth.provider import DEFAULT_REDIRECT_URI, OAuthConfig
@@ -40,7 +41,9 @@ from ..transports.loopback.redirect import addresses_to_register
 from .clients import Clients
 
 if TYPE_CHECKING:
+    from ..engine.oauth.login_wishes import LoginWishes
     from ..engine.oauth.metadata import ServerMetadata
+    from ..engine.oauth.provider import Wanted
     from ..engine.oauth.resource_discovery import FoundResource
     from ..engine.oauth.www_authenticate import AuthChallenge
     from ..engine.ports import Http
@@ -121,6 +124,7 @@ class ResourceLogins:
         challenge: AuthChallenge | None = None,
         account: str = DEFAULT_ACCOUNT,
         resource_only: bool = False,
+        wishes: LoginWishes | None = None,
         say: Callable[[str], None] = _silent,
         warn: Callable[[str], None] = _silent,
     ) -> OAuthConfig:
@@ -138,6 +142,7 @@ class ResourceLogins:
                 before, and for this.
             account: Whose login is continued by a challenge.
             resource_only: Whether an address that is no resource is refused.
+            wishes: What this login asks for; what is registered and chosen follows them.
             say: Called with a line for each thing that was found out.
             warn: Called with what the user should know before signing in.
 
@@ -187,6 +192,7 @@ class ResourceLogins:
         client = self.clients.choose(
             metadata,
             http=http,
+            dpop=cast("Wanted", (wishes or {}).get("dpop") or "auto"),
             address=found.address,
             redirect_uris=addresses_to_register(config),
             scopes=wanted,
@@ -195,7 +201,9 @@ class ResourceLogins:
             document=self._document,
         )
         say(f"client: {client.how}")
-        changed: dict[str, Any] = {} if client.ports is None else {"ports": client.ports}
+        changed = dict(client.settings)
+        if redirect_uri is not None:
+            changed |= {"redirect_uri": redirect_uri, "redirect_per_issuer": False}
         config = replace(
             config,
             client_id=client.client_id,
@@ -203,7 +211,8 @@ class ResourceLogins:
             token_endpoint_auth_method=client.auth_method,
             **changed,
         )
-        return apply_metadata(config, metadata)
+        # the wishes first: which of its ways the server has to offer hangs on what the client has
+        return apply_metadata(wishing(config, wishes or {}), metadata)
 
     def _server(
         self,

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..engine.errors import StayfastError, StorageError
+from ..engine.errors import ConfigInvalid, StayfastError, StorageError
 from ..engine.oauth.tokens import OAuthTokens
 from ..engine.record import DEFAULT_ACCOUNT, account_alias
 from ..engine.table import Trigger
@@ -91,7 +91,19 @@ class TokenStorageAdapter:
         return self._memory.lease(login_id, wait=wait, until=until)
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
-        """See :meth:`stayfast.engine.ports.Storage.commit`; the program keeps the tokens first."""
+        """See :meth:`stayfast.engine.ports.Storage.commit`; the program keeps the tokens first.
+
+        Raises:
+            ConfigInvalid: A login begins whose tokens will be bound to a key (RFC 9449). Three
+                methods have no place for it, and without it the tokens end with this process.
+        """
+        for change in changes:
+            if change.login.proof_key is not None and change.event.trigger == Trigger.BEGIN.value:
+                raise ConfigInvalid(
+                    f"{self.description} keeps tokens alone, and the tokens of {change.login.provider}"
+                    " would be bound to a key (DPoP), which it has no place for",
+                    hint="pass storage= with a whole storage, or sign in with dpop='off'",
+                )
         with self._guard:
             return self._memory.commit(changes, first=lambda: self._pass_on(changes))
 

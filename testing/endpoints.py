@@ -128,7 +128,8 @@ class Endpoints:
         if name == "token":
             return self._token(request, members, headers)
         if name == "register" and self.server.settings.registration:
-            return Reply(201, self.server.state.register(members))
+            pushes = self.server.settings.registered_push
+            return Reply(201, self.server.state.register(members, par_required=pushes))
         if name in _ENDPOINTS:
             return _reply(self._core.create_endpoint_response(_ENDPOINTS[name], request))
         return Reply(404, {"error": "not_found"})
@@ -153,8 +154,9 @@ class Endpoints:
         """What a browser asks for; ``None`` if the name it brings is not known, spent or ended."""
         name = members.get("request_uri")
         if name is None:
-            required = self.server.settings.par_required and method == "GET"
-            return None if required else members
+            client = self.server.state.clients.get(members.get("client_id", ""))
+            must = self.server.settings.par_required or (client is not None and client.par_required)
+            return None if must and method == "GET" else members
         asked, ends = self.server.state.pushed.pop(name, ({}, 0.0))
         known = asked.get("client_id") == members.get("client_id")
         return asked if known and self.server.state.now() < ends else None
@@ -252,7 +254,9 @@ class Endpoints:
         key = before.thumbprint if before is not None and settings.dpop != "off" else None
         if key not in {None, thumbprint}:
             return Reply(400, {"error": "invalid_grant"}, self._nonce())
-        if thumbprint is None and settings.dpop == "required":
+        client = state.clients.get(before.client_id) if before is not None else None
+        must = settings.dpop == "required" or (client is not None and client.dpop_bound)
+        if thumbprint is None and must:
             return Reply(400, {"error": "invalid_dpop_proof"}, self._nonce())
         reply = _reply(self._core.create_token_response(request))
         body = reply.body

@@ -33,6 +33,8 @@ class Client:
         auth_method: How it proves itself at the token endpoint; by default a client with a secret
             sends it, and another one sends nothing.
         jwks: Its public keys, for ``private_key_jwt`` (RFC 7517 §5).
+        dpop_bound: Whether it gets tokens that are bound to a key only (RFC 9449 §5.2).
+        par_required: Whether it must push its authorization requests (RFC 9126 §6).
     """
 
     client_id: str
@@ -45,6 +47,8 @@ class Client:
     refreshable: bool = True
     auth_method: str | None = None
     jwks: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    dpop_bound: bool = False
+    par_required: bool = False
 
     def get_client_id(self) -> str:
         return self.client_id
@@ -218,6 +222,7 @@ class Settings:
         pkce_methods: ``code_challenge_methods_supported`` of the metadata.
         send_iss: Whether callbacks carry ``iss``; the metadata announce it.
         registration: Whether clients may register themselves (RFC 7591).
+        registered_push: Whether a client that registers itself must push its requests (RFC 9126 §6).
         documents: ``client_id_metadata_document_supported``. A document is not fetched: its client
             is one of the server's.
         scopes: ``scopes_supported`` of the metadata.
@@ -239,6 +244,7 @@ class Settings:
     pkce_methods: tuple[str, ...] = ("S256",)
     send_iss: bool = True
     registration: bool = False
+    registered_push: bool = False
     documents: bool = False
     scopes: tuple[str, ...] = ()
     metadata_lifetime: int | None = None
@@ -273,13 +279,20 @@ class ServerState:
         self.spent: set[str] = set()
         """The ``jti`` of every signed request: each is taken once."""
 
-    def register(self, members: Mapping[str, str]) -> dict[str, Any]:
-        """A new client with what ``members`` ask for (RFC 7591 §3.2.1); lists are in JSON."""
+    def register(self, members: Mapping[str, str], *, par_required: bool = False) -> dict[str, Any]:
+        """A new client with what ``members`` ask for (RFC 7591 §3.2.1); lists are in JSON.
+
+        Args:
+            members: The registration request.
+            par_required: Whether the client must push its requests, whatever it asks for.
+        """
         method = members.get("token_endpoint_auth_method", "client_secret_basic")
         client = Client(
             f"client-{secrets.token_hex(4)}",
             "" if method == "none" else secrets.token_urlsafe(24),
             tuple(json.loads(members["redirect_uris"])),
+            dpop_bound=members.get("dpop_bound_access_tokens") == "true",
+            par_required=par_required,
         )
         self.clients[client.client_id] = client
         asked = {name: members[name] for name in ("scope", "client_name") if name in members}
@@ -289,6 +302,8 @@ class ServerState:
             "redirect_uris": list(client.redirect_uris),
             "token_endpoint_auth_method": method,
             **asked,
+            **({"dpop_bound_access_tokens": True} if client.dpop_bound else {}),
+            **({"require_pushed_authorization_requests": True} if par_required else {}),
             **(secret if client.client_secret else {}),
         }
 

@@ -23,7 +23,7 @@ from .www_authenticate import known_scopes
 if TYPE_CHECKING:
     from ..ports import HttpResponse
     from .metadata import ServerMetadata
-    from .provider import ClientAuthentication
+    from .provider import ClientAuthentication, Wanted
 
 CLIENT_NAME: Final = "Stayfast"
 SOFTWARE: Final = "stayfast"
@@ -52,6 +52,7 @@ class ClientRegistration:
         scopes: The scopes it may request; ``None`` if the server did not say.
         access_token: Opens the registration (RFC 7592).
         client_uri: Where (RFC 7592 §3).
+        dpop_bound: Whether it gets tokens that are bound to a key only (RFC 9449 §5.2).
         registered_at: When, POSIX seconds.
     """
 
@@ -65,15 +66,26 @@ class ClientRegistration:
     access_token: Secret | None
     client_uri: str | None
     registered_at: float
+    dpop_bound: bool = False
+    par_required: bool = False
 
-    def serves(self, now: float, redirect_uris: Sequence[str], scopes: Sequence[str]) -> bool:
+    def serves(
+        self,
+        now: float,
+        redirect_uris: Sequence[str],
+        scopes: Sequence[str],
+        dpop: Wanted = "auto",
+    ) -> bool:
         """Whether a login may begin with it now.
 
         Args:
             now: POSIX seconds.
             redirect_uris: The addresses of which the login uses one.
             scopes: What the login requests.
+            dpop: Whether its tokens are to be bound to a key.
         """
+        if self.dpop_bound and dpop == "off":
+            return False
         lasts = self.secret_expires_at is None or now + _ENDS_EARLY < self.secret_expires_at
         fits = bool(set(self.redirect_uris) & set(redirect_uris))
         return lasts and fits and (self.scopes is None or set(scopes) <= set(self.scopes))
@@ -102,6 +114,8 @@ class ClientRegistration:
             "access_token": self.access_token.reveal() if self.access_token else None,
             "client_uri": self.client_uri,
             "registered_at": float(self.registered_at),
+            "dpop_bound": self.dpop_bound or None,
+            "par_required": self.par_required or None,
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -124,18 +138,26 @@ class ClientRegistration:
                 access_token=Secret(token) if token else None,
                 client_uri=members.get("client_uri"),
                 registered_at=members["registered_at"],
+                dpop_bound=members.get("dpop_bound") is True,
+                par_required=members.get("par_required") is True,
             )
         except (KeyError, TypeError):
             return None
 
 
 def client_members(
-    metadata: ServerMetadata, redirect_uris: Sequence[str], scopes: Sequence[str]
+    metadata: ServerMetadata,
+    redirect_uris: Sequence[str],
+    scopes: Sequence[str],
+    dpop: Wanted = "auto",
 ) -> dict[str, Any]:
     """What is registered (RFC 7591 §2): a native application with loopback addresses.
 
     Without ``application_type`` a server takes it for a web application, whose addresses may not be
     loopback ones (OpenID Connect Dynamic Client Registration §2).
+
+    A client whose tokens must be bound to a key says so (RFC 9449 §5.2): then no other program can get
+    an unbound one with it.
     """
     grants = ["authorization_code", "refresh_token"]
     if metadata.device_authorization_endpoint:
@@ -151,6 +173,8 @@ def client_members(
     }
     if scopes:
         members["scope"] = " ".join(scopes)
+    if dpop == "required":
+        members["dpop_bound_access_tokens"] = True
     return members
 
 
@@ -219,6 +243,8 @@ def judge_registration(
         access_token=Secret(token) if token else None,
         client_uri=named if named and secure_address(named) else None,
         registered_at=response.received_at,
+        dpop_bound=members.get("dpop_bound_access_tokens") is True,
+        par_required=members.get("require_pushed_authorization_requests") is True,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,6 +129,93 @@ def test_the_client_of_the_user_comes_first(server, resource):
     assert isinstance(program.sign_in(resource.address, replace=True), Success)
     assert program.login(resource.address).config.client_id == "mine"
     assert server.counts["register"] == 0
+
+
+def test_a_client_of_the_user_keeps_all_that_belongs_to_it(server, resource, tmp_path):
+    """Its key, its registered redirect address, its DPoP and PAR: nothing falls back to a public client."""
+    key = Path(__file__).parents[1] / "wire" / "client-key.json"
+    members = json.loads(key.read_text())
+    own = tmp_path / "key.json"
+    own.write_text(key.read_text())
+    own.chmod(0o600)
+    public = {"keys": [{name: value for name, value in members.items() if name != "d"}]}
+    server.change(dpop="offered")
+    server.add_client(
+        Client("keyed", redirect_uris=("http://127.0.0.1/mine",), auth_method="private_key_jwt", jwks=public)
+    )  # fmt: skip
+    program = Signing()
+    mine = server.config(client_id="keyed", client_key_file=str(own), dpop="required", par="required",
+                         redirect_uri="http://127.0.0.1:0/mine")  # fmt: skip
+    program.assembly.catalogue._providers = {"demo": mine}
+    assert isinstance(program.sign_in(resource.address), Success)
+    login = program.login(resource.address)
+    assert login.config.client_key_file == str(own)
+    assert login.config.redirect_uri == "http://127.0.0.1:0/mine"
+    assert (login.tokens.token_type, server.counts["par"]) == ("DPoP", 1)
+    assert "client_assertion" in parameters(server, "token")[0]
+
+
+@pytest.mark.parametrize("method", ["private_key_jwt", "none"])
+def test_a_key_given_with_the_login_is_used(server, resource, method):
+    """Which of the server's ways is taken hangs on what the client has, also by address."""
+    members = (Path(__file__).parents[1] / "wire" / "client-key.json").read_text()
+    public = {"keys": [{n: v for n, v in json.loads(members).items() if n != "d"}]}
+    server.add_client(Client("keyed", auth_method=method, jwks=public))
+    given = {"client_key": members} if method == "private_key_jwt" else {}
+    done = Signing().sign_in(resource.address, client_id="keyed", **given)
+    assert isinstance(done, Success), done
+    assert ("client_assertion" in parameters(server, "token")[0]) == bool(given)
+
+
+def test_a_client_that_wants_bound_tokens_registers_so(server, resource):
+    """RFC 9449 §5.2; later logins follow the registration, and one that must not be bound registers anew."""
+    server.change(dpop="offered")
+    program = Signing()
+    assert isinstance(program.sign_in(resource.address, dpop="required"), Success)
+    login = program.login(resource.address)
+    assert server.state.clients[login.config.client_id].dpop_bound
+    assert isinstance(program.sign_in(resource.address, replace=True), Success)
+    assert program.login(resource.address).tokens.token_type == "DPoP"
+    assert server.counts["register"] == 1
+    assert isinstance(program.sign_in(resource.address, replace=True, dpop="off"), Success)
+    assert not server.state.clients[login.config.client_id].dpop_bound or (
+        program.login(resource.address).config.client_id != login.config.client_id
+    )
+    assert server.counts["register"] == 2
+
+
+def test_a_registered_client_that_must_push_pushes(server, resource):
+    """RFC 9126 §6: the registration says so, where the server's metadata do not."""
+    server.change(registered_push=True)
+    assert isinstance(Signing().sign_in(resource.address), Success)
+    assert server.counts["par"] == 1
+
+
+class Drawer:
+    """A program's own three methods."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def save_tokens(self, service: str, tokens: Any) -> None:
+        self.kept[service] = tokens
+
+    def load_tokens(self, service: str) -> Any:
+        return self.kept.get(service)
+
+    def delete_tokens(self, service: str) -> bool:
+        return self.kept.pop(service, None) is not None
+
+
+def test_three_methods_keep_no_key(server, resource):
+    """A login that would be bound to one is refused before anybody is sent anywhere."""
+    server.change(dpop="offered")
+    service = OAuthService(token_storage=Drawer())
+    failed = service.begin(resource.address, dpop="required")
+    assert failed.code == "CONFIG_INVALID"
+    assert failed.hint is not None
+    assert server.counts["authorize"] + server.counts["token"] == 0
+    assert isinstance(service.begin(resource.address, dpop="off"), Success)
 
 
 def test_a_metadata_document_comes_before_a_registration(server, resource):

@@ -223,6 +223,7 @@ def login(
             challenge=refused,
             account=account,
             resource_only=resource_only,
+            wishes=wishes,
             say=lambda line: terminal.detail(f"  {line}"),
             warn=lambda line: terminal.say(line, mark="warn"),
         )
