@@ -43,7 +43,7 @@ from ..storage.memory import MemoryStorage
 
 if TYPE_CHECKING:
     from ..engine.oauth.metadata import ServerMetadata
-    from ..engine.oauth.provider import ClientAuthentication, Wanted
+    from ..engine.oauth.provider import ClientAuthentication, OAuthConfig, Wanted
     from ..engine.ports import Clock, Http, Storage
     from ..storage.capabilities import SealedEntries
     from .catalogue import Catalogue
@@ -250,6 +250,15 @@ class Clients:
             and one.changed_at >= found.registered_at
             for one in self._storage.summaries()
         )
+
+    def was_refused(self, config: OAuthConfig) -> bool:
+        """Whether ``config`` has a client that was registered here and that its server refused since.
+
+        The next configuration for that server then has a client that is registered anew.
+        """
+        found = self.kept(config.issuer) if config.issuer else None
+        mine = found is not None and found.client_id == config.client_id
+        return mine and found is not None and self._refused_since(found)
 
     def _forgotten(self, found: ClientRegistration) -> bool:
         """Whether the server says that it has forgotten the client (RFC 7592 §2.1)."""

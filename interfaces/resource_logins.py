@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from ..engine.errors import (
+    AuthFailed,
     AuthRequired,
     ConfigInvalid,
     ConfigMissing,
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from ..engine.ports import Http
     from ..engine.record import Login
     from .kept_metadata import KeptMetadata
+
+T = TypeVar("T")
 
 _SCHEMES: Final = ("https://", "http://")
 
@@ -213,6 +216,29 @@ class ResourceLogins:
         )
         # the wishes first: which of its ways the server has to offer hangs on what the client has
         return apply_metadata(wishing(config, wishes or {}), metadata)
+
+    def once_more(
+        self,
+        config: OAuthConfig,
+        configure: Callable[[], OAuthConfig],
+        sign_in: Callable[[OAuthConfig], T],
+    ) -> T:
+        """What ``sign_in`` gives; once more with a new client, if the server has forgotten ours.
+
+        A login that ends because a registered client is not known any more costs its user another
+        look at the server, and no other command. There is no third try.
+
+        Args:
+            config: The configuration of the login.
+            configure: Makes another; it registers a client where none serves.
+            sign_in: Signs in with it.
+        """
+        try:
+            return sign_in(config)
+        except (AuthFailed, ProviderError):
+            if not self.clients.was_refused(config):
+                raise
+        return sign_in(configure())
 
     def _server(
         self,

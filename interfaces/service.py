@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 from ..engine.errors import AuthRequired, StayfastError
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from ..engine.oauth.tokens import OAuthTokens
     from ..engine.oauth.userinfo import UserInfo
     from ..engine.ports import Answers, Browser, Conversation, Observer, Storage
-    from ..engine.record import Summary
+    from ..engine.record import Login, Summary
     from ..storage import TokenStorageProtocol
     from ..transports.cancelling import CancelToken
     from .auth.httpx import HttpxAuth
@@ -261,7 +262,9 @@ class OAuthService:
                 :meth:`resume` goes on with; its attribute ``login_id`` is the full id.
         """
         assembly = self.assembly
-        config = assembly.config(
+
+        configure = partial(
+            assembly.config,
             service,
             client_id=client_id,
             client_secret=client_secret,
@@ -271,10 +274,11 @@ class OAuthService:
             account=account,
             **wishes,
         )
-        way = self._way(config, via)
-        transport = self._user.maker(assembly, open_browser=open_browser).make(way)
-        return signed_in(
-            until_cancelled(
+
+        def sign_in(config: OAuthConfig) -> Login:
+            way = self._way(config, via)
+            transport = self._user.maker(assembly, open_browser=open_browser).make(way)
+            return until_cancelled(
                 transport,
                 assembly,
                 cancel,
@@ -282,7 +286,8 @@ class OAuthService:
                     config, ended, account=account, timeout=timeout, replaces=replace
                 ),
             )
-        )
+
+        return signed_in(assembly.resource_logins.once_more(configure(), configure, sign_in))
 
     @answered
     def begin(
@@ -328,7 +333,8 @@ class OAuthService:
         Failures: as for :meth:`authenticate`.
         """
         assembly = self.assembly
-        config = assembly.config(
+        configure = partial(
+            assembly.config,
             service,
             client_id=client_id,
             client_secret=client_secret,
@@ -339,11 +345,12 @@ class OAuthService:
             account=account,
             **wishes,
         )
+        config = configure()
         transport = self._user.silent(assembly).make(via)
         assembly.tidy()
-        return assembly.conductor.start(
-            config, transport, account=account, timeout=timeout, replaces=replace
-        )
+        how = partial(assembly.conductor.start, transport=transport, timeout=timeout)
+        start = partial(how, account=account, replaces=replace)
+        return assembly.resource_logins.once_more(config, configure, start)
 
     @handing_out(signed_in)
     def complete(self, callback: str, *, login_id: str | None = None) -> SignedIn:

@@ -113,7 +113,7 @@ class AuthorizationServer:
             "client_id": CLIENT_ID,
             "issuer": self.issuer,
             "auth_url": f"{self.issuer}/authorize",
-            "token_url": f"{self.issuer}/token",
+            "token_url": f"{self.issuer}/{self.settings.token_path}",
             "device_url": f"{self.issuer}/device_authorization",
             "revocation_url": f"{self.issuer}/revoke",
             "introspection_url": f"{self.issuer}/introspect",

@@ -125,7 +125,7 @@ class Endpoints:
         """The answer to what only a program asks."""
         if name == "par":
             return self._push(request, members)
-        if name == "token":
+        if name == self.server.settings.token_path:
             return self._token(request, members, headers)
         if name == "register" and self.server.settings.registration:
             pushes = self.server.settings.registered_push
@@ -171,7 +171,7 @@ class Endpoints:
         return offered | {
             "issuer": issuer,
             "authorization_endpoint": f"{issuer}/authorize",
-            "token_endpoint": f"{issuer}/token",
+            "token_endpoint": f"{issuer}/{settings.token_path}",
             "device_authorization_endpoint": f"{issuer}/device_authorization",
             "revocation_endpoint": f"{issuer}/revoke",
             "introspection_endpoint": f"{issuer}/introspect",
@@ -246,7 +246,7 @@ class Endpoints:
         """A token response, bound to the key of the proof that came with the request (RFC 9449 §5)."""
         settings, state = self.server.settings, self.server.state
         try:
-            thumbprint = self._proved("POST", "/token", headers)
+            thumbprint = self._proved("POST", f"/{settings.token_path}", headers)
         except ProofRefused as refused:
             return Reply(400, {"error": refused.error}, self._nonce())
         code = state.codes.get(members.get("code", ""))

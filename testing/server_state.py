@@ -228,6 +228,7 @@ class Settings:
         scopes: ``scopes_supported`` of the metadata.
         metadata_lifetime: Seconds that the metadata may be kept (``Cache-Control``); ``None`` for
             not at all, so that a test may change them.
+        token_path: Where the token endpoint is. It may move while the server runs.
         auth_methods: ``token_endpoint_auth_methods_supported`` of the metadata.
         assertion_algorithms: ``token_endpoint_auth_signing_alg_values_supported``.
         dpop: ``off``, ``offered``, or ``required``: whether tokens are bound to a key (RFC 9449).
@@ -248,6 +249,7 @@ class Settings:
     documents: bool = False
     scopes: tuple[str, ...] = ()
     metadata_lifetime: int | None = None
+    token_path: str = "token"
     auth_methods: tuple[str, ...] = (
         *("none", "client_secret_basic", "client_secret_post"),
         *("client_secret_jwt", "private_key_jwt"),

@@ -58,6 +58,7 @@ class Job:
         arrived: The login with the tokens that came to a courier which was killed before it saved
             them: they are saved, and nothing is sent.
         courier: Whether a courier could be had; where not, the audit log says so.
+        moved: Whether the token endpoint had moved, and the login goes on at its new address.
         progress: Receives how far the job is.
     """
 
@@ -67,6 +68,7 @@ class Job:
     again: bool = False
     arrived: Login | None = None
     courier: bool = True
+    moved: bool = False
     progress: Progress = field(default=Unwatched(), repr=False, compare=False)
 
 

@@ -22,6 +22,7 @@ from ..reasons import Reason
 from ..record import Setback
 from ..table import Trigger
 from .ledger import Circumstances
+from .moved import is_gone, moved
 from .sending import bound, circumstances_of, not_saved, renewed_key, send_twice
 from .unread import as_it_came, reading, show_hint, worth_keeping
 
@@ -68,8 +69,17 @@ class RefreshExchange:
         job = replace(job, again=job.again or lost)
         # fetched first: once the answer is here, nothing but saving may stand in the way
         keys = self._identification.keys_at_hand(login.config) if tokens.id_token else None
+        http = self._dependencies.http
         try:
-            response, again = send_twice(job, self._dependencies.http, bound(login, request))
+            response, again = send_twice(job, http, bound(login, request))
+            config = moved(http, login.config) if is_gone(response) else None
+            if config is not None:
+                # whoever answered like that has no token endpoint, so nothing was spent
+                login = replace(login, config=config)
+                job = replace(job, login=login, moved=True)
+                request = refresh_request(config, tokens.refresh_token)
+                keys = self._identification.keys_at_hand(config) if tokens.id_token else None
+                response, again = send_twice(job, http, bound(login, request))
         except NetworkError as error:
             error.hint = error.hint or "try again in a while"
             self._postpone(

@@ -13,6 +13,7 @@ from ..errors import (
 from ..oauth.dpop import nonce_in, send_with_nonce
 from ..record import TokensNotSaved
 from .ledger import Circumstances
+from .moved import MOVED
 
 if TYPE_CHECKING:
     from ..ports import Http, HttpRequest, HttpResponse, Lease
@@ -84,8 +85,8 @@ def keep_waiting(lease: Lease) -> None:
 
 
 def circumstances_of(job: Job) -> Circumstances:
-    """What the log says of tokens that were saved: whether a courier had the job."""
-    return Circumstances(detail=None if job.courier else NO_COURIER)
+    """What the log says of tokens that were saved: whether a courier had the job, and where it went."""
+    return Circumstances(detail=MOVED if job.moved else None if job.courier else NO_COURIER)
 
 
 def not_saved(what: str, error: StorageError, arrived: Login) -> TokensNotSaved:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from signing import Signing
 from stayfast import Failure, MemoryStorage, OAuthService, Success
 from stayfast.engine.audit.events import EventKind
-from stayfast.interfaces.assembly import Assembly
-from stayfast.interfaces.catalogue import Catalogue
 from stayfast.testing.authorization_server import AuthorizationServer, Settings
 from stayfast.testing.resource_server import ResourceServer
 from stayfast.testing.server_state import Client
@@ -29,32 +28,6 @@ def server() -> Iterator[AuthorizationServer]:
 def resource(server) -> Iterator[ResourceServer]:
     with ResourceServer(server, scopes=("mcp:read",)) as running:
         yield running
-
-
-class Signing:
-    """A program of one user, and what it knows after signing in."""
-
-    def __init__(self, storage: Any = None, **environ: str) -> None:
-        self.assembly = Assembly(
-            storage or MemoryStorage(),
-            Catalogue(environ={}),
-            environ={"STAYFAST_COURIER": "inline", **environ},
-        )
-        self.service = OAuthService(assembly=self.assembly)
-
-    def sign_in(self, address: str, **given: Any) -> Any:
-        """Begin, let the user agent approve, and complete."""
-        begun = self.service.begin(address, **given)
-        if isinstance(begun, Failure):
-            return begun
-        landed = UserAgent().walk(begun.value.address, approve=True)
-        return self.service.complete(landed)
-
-    def login(self, address: str) -> Any:
-        return self.assembly.resource_logins.login(address)
-
-    def kinds(self) -> list[str]:
-        return [str(one.members["event"]) for one in self.assembly.storage.events()]
 
 
 def parameters(server: AuthorizationServer, path: str) -> list[tuple[str, ...]]:

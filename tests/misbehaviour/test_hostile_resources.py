@@ -9,16 +9,14 @@ from typing import Any
 
 import pytest
 from command import World
-from stayfast import Failure, MemoryStorage, OAuthService, Success
+from signing import Signing
+from stayfast import Failure, Success
 from stayfast.engine.audit.events import EventKind
 from stayfast.engine.reasons import Distrust
-from stayfast.interfaces.assembly import Assembly
-from stayfast.interfaces.catalogue import Catalogue
 from stayfast.testing.authorization_server import AuthorizationServer, Settings
 from stayfast.testing.misbehaviour.provider import Expected
 from stayfast.testing.misbehaviour.resources import RESOURCES, ResourceTrial, by_name
 from stayfast.testing.resource_server import ResourceServer
-from stayfast.testing.user_agent import UserAgent
 
 
 @pytest.fixture
@@ -31,75 +29,66 @@ def resource() -> Iterator[ResourceServer]:
 
 
 @pytest.fixture
-def service() -> OAuthService:
-    environ = {"STAYFAST_COURIER": "inline"}
-    assembly = Assembly(MemoryStorage(), Catalogue(environ={}), environ=environ)
-    return OAuthService(assembly=assembly)
+def program() -> Signing:
+    return Signing()
 
 
-def lines(service: OAuthService) -> list[dict[str, Any]]:
-    return [dict(one.members) for one in service.assembly.storage.events()]
+def lines(program: Signing) -> list[dict[str, Any]]:
+    return [dict(one.members) for one in program.assembly.storage.events()]
 
 
-def words(service: OAuthService) -> set[Any]:
+def words(program: Signing) -> set[Any]:
     """The words in the log for what was not believed."""
     return {
         line.get("reason") or line.get("detail")
-        for line in lines(service)
+        for line in lines(program)
         if line["event"] in {EventKind.RESOURCE_REFUSED, EventKind.CLIENT_REGISTERED}
         and line["outcome"] == "failure"
     }
 
 
-def sign_in(service: OAuthService, address: str, **given: Any) -> Any:
-    begun = service.begin(address, **given)
-    if isinstance(begun, Failure):
-        return begun
-    return service.complete(UserAgent().walk(begun.value.address, approve=True))
-
-
 @pytest.mark.parametrize("trial", RESOURCES, ids=str)
 def test_a_hostile_resource_sends_nobody_anywhere(
-    trial: ResourceTrial, resource: ResourceServer, service: OAuthService
+    trial: ResourceTrial, resource: ResourceServer, program: Signing
 ) -> None:
     """One clear error and one word in the log; what is only odd is read, and the sign-in succeeds."""
     trial.set_up(resource)
-    done = sign_in(service, resource.address)
+    done = program.sign_in(resource.address)
     server = resource.server
     if trial.expected is Expected.READ:
         assert isinstance(done, Success), done
-        assert words(service) == set()
+        assert words(program) == set()
         return
     assert isinstance(done, Failure)
     trouble = trial.expected is Expected.TROUBLE
     assert done.code == ("NETWORK_ERROR" if trouble else "PROVIDER_ERROR")
     assert done.error.isprintable()
-    assert words(service) == {trial.reason}
+    assert words(program) == {trial.reason}
     assert server.counts["authorize"] + server.counts["par"] + server.counts["token"] == 0
-    assert service.assembly.resource_logins.clients.kept(server.issuer) is None
-    assert list(service.assembly.storage.summaries()) == []
+    assert program.assembly.resource_logins.clients.kept(server.issuer) is None
+    assert list(program.assembly.storage.summaries()) == []
 
 
 @pytest.mark.parametrize(
     "trial", [one for one in RESOURCES if one.expected is not Expected.READ][::2], ids=str
 )
 def test_a_resource_that_turns_hostile_costs_nothing(
-    trial: ResourceTrial, resource: ResourceServer, service: OAuthService
+    trial: ResourceTrial, resource: ResourceServer, program: Signing
 ) -> None:
     """The login of before goes on, its token is refreshed, and once all is well a new login works."""
-    assert isinstance(sign_in(service, resource.address), Success)
+    assert isinstance(program.sign_in(resource.address), Success)
     pages = dict(resource.pages)
     trial.set_up(resource)
-    again = service.begin(resource.address, client_id=None)
+    again = program.service.begin(resource.address, client_id=None)
     if trial.endpoint != "register":  # the client of before serves, and nobody registers
         assert isinstance(again, Failure)
-    assert service.get_bearer_token(resource.address)
-    assert isinstance(service.refresh_tokens(resource.address), Success)
+    assert program.service.get_bearer_token(resource.address)
+    assert isinstance(program.service.refresh_tokens(resource.address), Success)
     resource.challenge = None
     resource.pages.clear()
     resource.pages.update(pages)
     resource.server.behave()
-    assert isinstance(sign_in(service, resource.address, replace=True), Success)
+    assert isinstance(program.sign_in(resource.address, replace=True), Success)
     assert resource.server.counts["register"] == 1
 
 

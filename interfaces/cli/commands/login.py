@@ -213,8 +213,15 @@ def login(
     account = account_to_sign_in(app, provider, account)
     refused = _challenge(challenge)
     wishes = challenged(wishes_of(given), refused)
-    if is_address(provider):
-        config = assembly.resource_logins.config(
+    if not is_address(provider) and refused is not None and wanted is None:
+        wanted = list(assembly.stepped_up(provider, account, refused) or ()) or None
+
+    def configure() -> OAuthConfig:
+        if not is_address(provider):
+            return assembly.config(
+                provider, client_id=client_id, scopes=wanted, via=via or "auto", **wishes
+            )
+        found = assembly.resource_logins.config(
             provider,
             client_id=client_id,
             scopes=wanted,
@@ -227,14 +234,9 @@ def login(
             say=lambda line: terminal.detail(f"  {line}"),
             warn=lambda line: terminal.say(line, mark="warn"),
         )
-        config = assembly.wished(config, wishes)
-    else:
-        if refused is not None and wanted is None:
-            scopes = assembly.stepped_up(provider, account, refused) or ()
-            wanted = list(scopes) or None
-        config = assembly.config(
-            provider, client_id=client_id, scopes=wanted, via=via or "auto", **wishes
-        )
+        return assembly.wished(found, wishes)
+
+    config = configure()
     if not (new or replace or start or refused) and _already(app, config, account):
         return
     choice = choose(Environment.current(config, via))
@@ -252,13 +254,17 @@ def login(
     if in_two_steps:
         via_name = "manual" if choice.transport == "loopback" else choice.transport
         quiet = TransportMaker(assembly, SilentConversation(), open_browser=False)
-        started = assembly.conductor.start(
+        started = assembly.resource_logins.once_more(
             config,
-            quiet.make(via_name),
-            account=account,
-            timeout=timeout,
-            taken=taken,
-            replaces=replace,
+            configure,
+            lambda config: assembly.conductor.start(
+                config,
+                quiet.make(via_name),
+                account=account,
+                timeout=timeout,
+                taken=taken,
+                replaces=replace,
+            ),
         )
         show_started(app, started, via_name)
         sys.exit(LoginPending.exit_code)
@@ -267,13 +273,17 @@ def login(
         app,
         follower,
         screen,
-        lambda: assembly.conductor.sign_in(
+        lambda: assembly.resource_logins.once_more(
             config,
-            transport,
-            account=account,
-            timeout=timeout,
-            taken=taken,
-            replaces=replace,
+            configure,
+            lambda config: assembly.conductor.sign_in(
+                config,
+                transport,
+                account=account,
+                timeout=timeout,
+                taken=taken,
+                replaces=replace,
+            ),
         ),
         account=account,
     )

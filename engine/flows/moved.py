@@ -1,0 +1,70 @@
+"""A token endpoint that has moved: what the issuer publishes now, for a login that goes on.
+
+A login keeps the addresses that its issuer published when it began. Where its token endpoint is gone,
+the issuer is asked again. The refresh token then goes to another address only if
+
+* the metadata are those of the same issuer, to the letter, read now from the issuer's own host
+  (RFC 8414 §3.3): a server of somebody else's cannot speak for it (RFC 9700 §4.4, mix-up);
+* that address is on a host that the login deals with already: the issuer's, or the one of before;
+* it is not in a private network, unless the one of before was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from ..errors import StayfastError
+from ..oauth.addresses import private_host
+from ..oauth.error_codes import refuses
+from ..oauth.metadata import ENDPOINTS, discover
+from ..oauth.provider_response import error_code, read_members
+
+if TYPE_CHECKING:
+    from ..oauth.provider import OAuthConfig
+    from ..ports import Http, HttpResponse
+
+GONE: Final = frozenset({301, 302, 307, 308, 404, 405, 410, 501})
+"""Statuses of an address that has no token endpoint (any more)."""
+MOVED: Final = "endpoint_moved"
+"""The detail of an ``accept_tokens``: the tokens came from another address than those of before."""
+
+
+def is_gone(response: HttpResponse) -> bool:
+    """Whether there is no token endpoint where ``response`` came from."""
+    members = read_members(response) if response.status in GONE else None
+    code = error_code(members) if members is not None else None
+    return response.status in GONE and (code is None or not refuses(code))
+
+
+def moved(http: Http, config: OAuthConfig) -> OAuthConfig | None:
+    """``config`` with the endpoints as its issuer publishes them now.
+
+    ``None`` if they are the same, or if the token endpoint is not to be believed.
+    """
+    if not config.issuer:
+        return None
+    try:
+        found = discover(http, config.issuer, inserted_first=bool(config.resources))
+    except StayfastError:
+        return None
+    now, before = found.token_endpoint, config.token_url
+    if now is None or now == before or found.issuer != config.issuer:
+        return None
+    host = urlsplit(now).hostname or ""
+    known = {urlsplit(before).hostname or "", urlsplit(config.issuer).hostname or ""}
+    private = private_host(host) and not private_host(urlsplit(before).hostname or "")
+    if host not in known or private:
+        return None
+    endpoints = {
+        field: address
+        for field, name in ENDPOINTS.items()
+        if getattr(config, field) and (address := getattr(found, name))
+    }
+    aliased = bool(config.mtls_endpoint_aliases)
+    return replace(
+        config,
+        **endpoints,
+        mtls_endpoint_aliases=dict(found.mtls_endpoint_aliases) if aliased else {},
+    )
