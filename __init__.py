@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .interfaces.importers import Source, import_tokens
     from .interfaces.sdk import OAuthClient, create_client
     from .interfaces.service import OAuthService
-    from .interfaces.signed_in import AuthStatus, Health, SignedIn
+    from .interfaces.signed_in import AuthStatus, Health, SignedIn, SignedOut
     from .interfaces.telemetry import OpenTelemetryObserver
     from .interfaces.transport_maker import TransportName, Via
     from .interfaces.words import Advice
@@ -113,6 +113,7 @@ __all__ = [
     "ProviderError",
     "Result",
     "SignedIn",
+    "SignedOut",
     "Source",
     "Started",
     "State",
@@ -154,7 +155,7 @@ _HOMES = {
     "interfaces.audit.processors": ("audit_processors",),
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
     "engine.flows.logins": ("Started",),
-    "interfaces.signed_in": ("AuthStatus", "Health", "SignedIn"),
+    "interfaces.signed_in": ("AuthStatus", "Health", "SignedIn", "SignedOut"),
     "interfaces.command_group": ("commands", "typer_commands"),
     "interfaces.importers": ("Source", "import_tokens"),
     "interfaces.sdk": ("OAuthClient", "create_client"),

@@ -119,6 +119,7 @@ class AsyncOAuthService:
     identity = _awaited(OAuthService.identity)
     refresh_tokens = _awaited(OAuthService.refresh_tokens)
     logout = _awaited(OAuthService.logout)
+    sign_out = _awaited(OAuthService.sign_out)
 
     def __init__(self, service: OAuthService | None = None, *, threads: int = THREADS) -> None:
         """Await the calls of ``service``.

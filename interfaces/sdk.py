@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..engine.oauth.tokens import OAuthTokens
     from ..engine.oauth.userinfo import UserInfo
     from ..engine.result import Result
-    from .signed_in import AuthStatus
+    from .signed_in import AuthStatus, SignedOut
 
 
 class OAuthClient:
@@ -58,6 +58,10 @@ class OAuthClient:
     def logout(self, service: str) -> Result[bool]:
         """Sign out: :meth:`OAuthService.logout`."""
         return self._service.logout(service)
+
+    def sign_out(self, service: str) -> Result[SignedOut]:
+        """Sign out, and what the provider answered: :meth:`OAuthService.sign_out`."""
+        return self._service.sign_out(service)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,10 @@ from ..storage.program import require_name
 from ..transports.loopback.page import Site
 from .answers import answered, handing_out, signed_in, tokens_of
 from .assembly import Assembly
+from .browser_logout import RETURN_WAIT, ending_of
 from .catalogue import require_providers
 from .resource_logins import is_address
-from .signed_in import AuthStatus, Health, SignedIn, status_of
+from .signed_in import AuthStatus, Health, SignedIn, SignedOut, status_of
 from .user_contact import UserContact, until_cancelled
 from .words import Words
 
@@ -570,17 +571,66 @@ class OAuthService:
         """Revoke the tokens at the provider and erase them here.
 
         The value is whether anybody was signed in. A provider that cannot be reached does not
-        keep the tokens here.
+        keep the tokens here; :meth:`sign_out` says what it answered.
 
         Failures: ``LOGIN_BUSY``, ``STORAGE_…``.
         """
+        return self._signed_out(service, account, revoke=revoke).signed_in
+
+    @answered
+    def sign_out(
+        self,
+        service: str,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        revoke: bool = True,
+        browser: bool = False,
+        post_logout_redirect_uri: str | None = None,
+        timeout: float = RETURN_WAIT,
+    ) -> SignedOut:
+        """As :meth:`logout`; the value says what the provider answered of each token.
+
+        Args:
+            service: The provider's name.
+            account: The account's name.
+            revoke: Whether the provider is asked to revoke.
+            browser: Whether this machine's browser is sent to the provider, to end its session there,
+                once the tokens are erased.
+            post_logout_redirect_uri: Where a browser that gets the value's ``browser.address``
+                comes back to: a web backend's own address. By default the provider's setting.
+            timeout: Seconds to wait for the return of this machine's browser.
+
+        Failures: ``LOGIN_BUSY``, ``STORAGE_…``.
+        """
+        return self._signed_out(
+            service,
+            account,
+            revoke=revoke,
+            browser=browser,
+            redirect_uri=post_logout_redirect_uri,
+            timeout=timeout,
+        )
+
+    def _signed_out(
+        self,
+        service: str,
+        account: str,
+        *,
+        revoke: bool,
+        browser: bool = False,
+        redirect_uri: str | None = None,
+        timeout: float = RETURN_WAIT,
+    ) -> SignedOut:
         conductor = self.assembly.conductor
         try:
             login = conductor.refresh.find(service, account)
         except AuthRequired:
-            return False
-        conductor.logout.sign_out(login, revoke=revoke)
-        return True
+            return SignedOut()
+        ended = conductor.logout.sign_out(login, revoke=revoke)
+        if ended.problem is not None:
+            self.words.put_into(ended.problem)
+        returned = self._user.end_session(self.assembly, ended, timeout) if browser else None
+        return SignedOut.of(ended, ending_of(ended, redirect_uri), returned=returned)
 
     # --- how -------------------------------------------------------------------------------------
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..engine.oauth.id_token import claims_of
 from ..engine.oauth.tokens import OAuthTokens
+from ..engine.result import Failure
 from ..engine.table import State
 
 if TYPE_CHECKING:
+    from ..engine.flows.logout import LogoutResult
+    from ..engine.oauth.end_session import EndSession
+    from ..engine.oauth.token_status import Revocation
     from ..engine.record import Identity, Login, Summary
 
 
@@ -72,6 +76,67 @@ class SignedIn(OAuthTokens):
 
 def _members(tokens: OAuthTokens) -> dict[str, Any]:
     return {one.name: getattr(tokens, one.name) for one in fields(OAuthTokens)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedOut:
+    """What came of signing out. The tokens are erased here in every case.
+
+    Attributes:
+        signed_in: Whether anybody was signed in.
+        revocations: What the provider answered of each token, the refresh token first
+            (:class:`stayfast.engine.oauth.token_status.Revocation`).
+        revoked: Whether it confirmed all that was asked; ``None`` where nothing was asked.
+        refresh_token_valid: Whether a refresh token may still be good there.
+        access_token_valid: Whether the access token may still be good there.
+        valid_until: When the access token ends by itself, POSIX seconds, if it may be good and that
+            is known.
+        problem: Why the provider did not confirm; its ``hint`` says how to go on.
+        browser: What ends the session of a browser at the provider, by its ``address``: a web
+            backend redirects its user there, and compares the ``state`` that comes back
+            (OpenID Connect RP-Initiated Logout §2, §3). ``None`` where the provider has no such thing.
+        returned: Whether this machine's browser came back from there; ``None`` if it was not sent.
+    """
+
+    signed_in: bool = False
+    revocations: tuple[Revocation, ...] = ()
+    revoked: bool | None = None
+    refresh_token_valid: bool = False
+    access_token_valid: bool = False
+    valid_until: float | None = None
+    problem: Failure | None = None
+    browser: EndSession | None = None
+    returned: bool | None = None
+
+    @classmethod
+    def of(
+        cls, ended: LogoutResult, browser: EndSession | None, *, returned: bool | None
+    ) -> SignedOut:
+        """What ``ended`` says, with what a browser may do and did."""
+        return cls(
+            signed_in=True,
+            revocations=ended.revocations,
+            revoked=ended.revoked,
+            refresh_token_valid=ended.refresh_token and ended.refresh_token_valid,
+            access_token_valid=ended.access_token_valid,
+            valid_until=ended.valid_until,
+            problem=Failure.of(ended.problem) if ended.problem else None,
+            browser=browser,
+            returned=returned,
+        )
+
+
+def revocations_of(ended: LogoutResult) -> dict[str, Any]:
+    """The answers of the provider as plain data, for JSON."""
+    return {
+        "revoked": ended.revoked,
+        "refresh_token_valid": ended.refresh_token_valid if ended.refresh_token else None,
+        "access_token_valid": ended.access_token_valid,
+        "tokens": [
+            {name: value for name, value in asdict(one).items() if value is not None}
+            for one in ended.revocations
+        ],
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..engine.errors import AuthCancelled, StayfastError
+from ..transports.browser import SystemBrowser
 from ..transports.cancelling import CancellableTransport
 from ..transports.choice import Environment, choose_to_wait
+from ..transports.loopback.transport import LoopbackTransport
 from ..transports.terminal.answers import at_terminal, can_answer
+from .browser_logout import end_in_browser
 from .transport_maker import LineConversation, SilentConversation, TransportMaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..engine.flows.logout import LogoutResult
     from ..engine.oauth.provider import OAuthConfig
     from ..engine.ports import Answers, Browser, Conversation, Transport
     from ..engine.record import Login
@@ -49,6 +53,15 @@ class UserContact:
     def silent(self, assembly: Assembly) -> TransportMaker:
         """Transports for a program that shows the address itself."""
         return self._maker(assembly, self._conversation or SilentConversation(), open_browser=False)
+
+    def end_session(self, assembly: Assembly, ended: LogoutResult, seconds: float) -> bool | None:
+        """Whether the browser came back that was sent to end its session (:mod:`.browser_logout`)."""
+        conversation = self._conversation or LineConversation()
+        browser = self._browser or SystemBrowser()
+        transport = LoopbackTransport(conversation, browser, assembly.clock, site=self._site)
+        return end_in_browser(
+            ended, transport, conversation, browser, assembly.clock, seconds=seconds
+        ).returned
 
     def _maker(
         self, assembly: Assembly, conversation: Conversation, *, open_browser: bool

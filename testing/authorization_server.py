@@ -121,6 +121,7 @@ class AuthorizationServer:
             "par_url": f"{self.issuer}/par",
             "par_required": self.settings.par_required,
             "userinfo_url": f"{self.issuer}/userinfo",
+            "end_session_url": f"{self.issuer}/end_session" if self.settings.end_session else None,
             "scopes": ("openid", "offline_access"),
             "redirect_uri": "http://127.0.0.1:0/callback",
             "iss_required": self.settings.send_iss,

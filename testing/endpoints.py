@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from authlib.oauth2 import OAuth2Error
+from joserfc import jwt
+from joserfc.errors import JoseError
 
 from .consent_pages import consent_page, device_page, form_post_page, message_page
 from .dpop_proofs import ALGORITHMS, ProofRefused, checked_proof
@@ -113,6 +115,8 @@ class Endpoints:
             return self._authorize(method, Request(method, path, asked, headers), asked)
         if name == "device":
             return self._device(method, members)
+        if name == "end_session" and self.server.settings.end_session:
+            return self._end_session(members)
         if name in {"userinfo", "me"}:
             return self._protected(method, path, headers)
         if method == "POST":
@@ -177,6 +181,7 @@ class Endpoints:
             "introspection_endpoint": f"{issuer}/introspect",
             "jwks_uri": f"{issuer}/jwks",
             "userinfo_endpoint": f"{issuer}/userinfo",
+            **({"end_session_endpoint": f"{issuer}/end_session"} if settings.end_session else {}),
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],
@@ -228,6 +233,28 @@ class Endpoints:
             return Reply(200, form_post_page(bare, parameters), _HTML)
         query = urlencode(parameters, doseq=True)
         return Reply(302, "", {"Location": urlunsplit(parts._replace(query=query))})
+
+    def _end_session(self, members: Mapping[str, str]) -> Reply:
+        """A logout (OpenID Connect RP-Initiated Logout §2): the hint must be an ID token of ours."""
+        hint, back = members.get("id_token_hint"), members.get("post_logout_redirect_uri")
+        try:
+            claims = jwt.decode(hint, self._key).claims if hint else {}
+        except (JoseError, ValueError):
+            return Reply(400, message_page("That ID token is not ours"), _HTML)
+        client_id = members.get("client_id") or "".join(claims.get("aud", []))
+        client = self.server.state.clients.get(client_id)
+        if client is None or (claims and client_id not in claims["aud"]):
+            return Reply(400, message_page("That client is not known"), _HTML)
+        if back is not None and not client.may_return_to(back):
+            return Reply(400, message_page("That address is not registered"), _HTML)
+        self.server.state.counts["sessions_ended"] += 1
+        if back is None:
+            return Reply(200, message_page("Signed out"), _HTML)
+        parameters = {name: members[name] for name in ("state",) if name in members}
+        fault = self.server.take_fault("logout_return", None)
+        if fault is not None and fault.kind is FaultKind.CALLBACK:
+            parameters = altered(parameters, fault.members)
+        return Reply(302, "", {"Location": f"{back}?{urlencode(parameters, doseq=True)}"})
 
     def _device(self, method: str, members: Mapping[str, str]) -> Reply:
         user_code = members.get("user_code", "").strip().upper()

@@ -32,6 +32,8 @@ class Client:
         refreshable: Whether it gets refresh tokens.
         auth_method: How it proves itself at the token endpoint; by default a client with a secret
             sends it, and another one sends nothing.
+        post_logout_redirect_uris: Registered addresses that a browser may come back to after its
+            session has ended; loopback ones match on any port.
         jwks: Its public keys, for ``private_key_jwt`` (RFC 7517 §5).
         dpop_bound: Whether it gets tokens that are bound to a key only (RFC 9449 §5.2).
         par_required: Whether it must push its authorization requests (RFC 9126 §6).
@@ -49,6 +51,7 @@ class Client:
     jwks: Mapping[str, Any] = field(default_factory=dict[str, Any])
     dpop_bound: bool = False
     par_required: bool = False
+    post_logout_redirect_uris: tuple[str, ...] = ("http://127.0.0.1/signed-out",)
 
     def get_client_id(self) -> str:
         return self.client_id
@@ -65,6 +68,10 @@ class Client:
         if self.exact_ports:
             return redirect_uri in self.redirect_uris
         return _without_port(redirect_uri) in {_without_port(uri) for uri in self.redirect_uris}
+
+    def may_return_to(self, address: str) -> bool:
+        """Whether a browser may be sent to ``address`` when its session has ended."""
+        return _without_port(address) in map(_without_port, self.post_logout_redirect_uris)
 
     def check_client_secret(self, client_secret: str) -> bool:
         """Whether ``client_secret`` is right."""
@@ -235,6 +242,7 @@ class Settings:
         dpop_nonce: Whether proofs must have the server's nonce, at the token endpoint and the API.
         par_required: Whether it takes pushed authorization requests only (RFC 9126 §5).
         par_lifetime: Seconds that the name of a pushed request is good.
+        end_session: Whether it can end the session of a browser (OpenID Connect RP-Initiated Logout).
         userinfo_signed: Whether the UserInfo endpoint answers with a JWT (OpenID Connect Core §5.3.2).
     """
 
@@ -258,6 +266,7 @@ class Settings:
     dpop_nonce: bool = False
     par_required: bool = False
     par_lifetime: int = 60
+    end_session: bool = False
     userinfo_signed: bool = False
     assertion_algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA", "HS256")
 

@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING, Final
 from ..errors import ConfigInvalid, ConfigMissing, NetworkError, ProviderError, StorageConflict
 from ..hints import Hint
 from ..oauth.dpop import send_with_nonce
-from ..oauth.token_status import judge_revocation, revocation_request
+from ..oauth.provider_response import retry_after
+from ..oauth.token_status import (
+    Revocation,
+    RevocationOutcome,
+    require_confirmation,
+    revocation_request,
+)
 from ..reasons import Reason
 from ..record import account_alias
+from ..secret import Secret
 from ..table import State, Trigger
+from .ledger import Circumstances
 from .sending import bound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..errors import StayfastError
     from ..oauth.tokens import OAuthTokens
-    from ..ports import Lease
+    from ..ports import HttpResponse, Lease
     from ..record import Login
     from .dependencies import Dependencies
 
@@ -39,6 +49,9 @@ class LogoutResult:
         refresh_token_valid: Whether a refresh token may still be good at the provider.
         access_token_valid: Whether the access token may still be good there.
         valid_until: When the access token ends if it may still be good, POSIX seconds, if known.
+        revocations: What became of each token that there was, the refresh token first.
+        id_token: The ID token that it had: the hint by which a browser's session at the provider can
+            be ended (OpenID Connect RP-Initiated Logout §2). It is kept nowhere else any more.
     """
 
     login: Login
@@ -48,6 +61,8 @@ class LogoutResult:
     refresh_token_valid: bool = False
     access_token_valid: bool = False
     valid_until: float | None = None
+    revocations: tuple[Revocation, ...] = ()
+    id_token: Secret | None = None
 
 
 class Logout:
@@ -95,55 +110,114 @@ class Logout:
                 reason=Reason.OUTCOME_UNKNOWN,
                 exchange=None,
             )
-        alive = {"refresh_token": bool(tokens.refresh_token), "access_token": True}
-        problems: list[StayfastError] = []
         asked = revoke and bool(login.config.revocation_url)
-        if asked:
-            problems = self._revoke(login, tokens, alive)
+        revocations, problems = (
+            self._revoke(login, tokens) if asked else _unasked(tokens, revoke=revoke)
+        )
+        alive = {one.token for one in revocations if not one.ended}
         gone = self._dependencies.ledger.advance(
-            login, Trigger.LOGOUT, lease=lease, reason=Reason.SIGNED_OUT
+            login,
+            Trigger.LOGOUT,
+            lease=lease,
+            reason=Reason.SIGNED_OUT,
+            circumstances=_circumstances(revocations),
         )
         return LogoutResult(
             login=gone,
             revoked=not problems if asked else None,
             problem=problems[0] if problems else None,
             refresh_token=tokens.refresh_token is not None,
-            refresh_token_valid=alive["refresh_token"],
-            access_token_valid=alive["access_token"],
-            valid_until=tokens.expires_at if alive["access_token"] else None,
+            refresh_token_valid="refresh_token" in alive,
+            access_token_valid="access_token" in alive,
+            valid_until=tokens.expires_at if "access_token" in alive else None,
+            revocations=tuple(revocations),
+            id_token=Secret(tokens.id_token) if tokens.id_token else None,
         )
 
     def _revoke(
-        self, login: Login, tokens: OAuthTokens, alive: dict[str, bool]
-    ) -> list[StayfastError]:
-        """Revoke the refresh token, then the access token, and note in ``alive`` what ended.
+        self, login: Login, tokens: OAuthTokens
+    ) -> tuple[list[Revocation], list[StayfastError]]:
+        """Revoke the refresh token, then the access token; what became of each, and what went wrong.
 
         The first should end the second (RFC 7009 §2.1), and not every provider does that: so each
         is sent, even if the other was refused. ``invalid_token`` says that a token is not good any
         more. Where the refresh token is revoked, a server that takes no access tokens
         (``unsupported_token_type``) leaves nothing to do: the access token ends by itself.
         """
+        found: list[Revocation] = []
         problems: list[StayfastError] = []
-        held = {"refresh_token": tokens.refresh_token, "access_token": tokens.access_token}
-        for hint, token in held.items():
-            request = revocation_request(login.config, token, hint) if token else None
-            if request is None:
+        for kind, token in _held(tokens):
+            if problems and not isinstance(problems[-1], ProviderError):
+                # this one would cost the same time, or miss the same setting
+                found.append(Revocation(token=kind, outcome=RevocationOutcome.NOT_SENT))
                 continue
-            try:
-                judge_revocation(send_with_nonce(self._dependencies.http, bound(login, request)))
-                alive[hint] = False
-            except ProviderError as error:
-                if error.oauth_error == "invalid_token":
-                    alive[hint] = False
-                elif not (
-                    error.oauth_error == "unsupported_token_type"
-                    and hint == "access_token"
-                    and held["refresh_token"]
-                    and not alive["refresh_token"]
-                ):
-                    problems.append(error)
-            except (NetworkError, ConfigInvalid, ConfigMissing) as error:
-                # the next one would cost the same time, or miss the same setting
-                problems.append(error)
-                break
-        return problems
+            one, problem = self._revoked(login, kind, token)
+            found.append(one)
+            spent = one.outcome is RevocationOutcome.UNSUPPORTED_TOKEN_TYPE and found[0].ended
+            if problem is not None and not spent:
+                problems.append(problem)
+        return found, problems
+
+    def _revoked(
+        self, login: Login, kind: str, token: str
+    ) -> tuple[Revocation, StayfastError | None]:
+        """What became of ``token``, and the error where it is not known to have ended."""
+        response: HttpResponse | None = None
+        try:
+            request = revocation_request(login.config, token, kind)
+            if request is None:
+                return Revocation(token=kind, outcome=RevocationOutcome.NOT_SUPPORTED), None
+            response = send_with_nonce(self._dependencies.http, bound(login, request))
+            require_confirmation(response)
+        except ProviderError as error:
+            outcome = _REFUSALS.get(error.oauth_error or "", RevocationOutcome.REFUSED)
+            code = error.oauth_error
+            one = Revocation(
+                token=kind, outcome=outcome, http_status=error.status, oauth_error=code
+            )
+            return one, None if one.ended else error
+        except NetworkError as error:
+            wait = retry_after(response) if response else None
+            if wait is not None:
+                error.hint = Hint.note(f"the provider asks for {wait:.0f} s of patience")
+            status = response.status if response else None
+            return (
+                Revocation(
+                    token=kind,
+                    outcome=RevocationOutcome.NO_ANSWER,
+                    http_status=status,
+                    retry_after=wait,
+                ),
+                error,
+            )
+        except (ConfigInvalid, ConfigMissing) as error:
+            return Revocation(token=kind, outcome=RevocationOutcome.NOT_SENT), error
+        return Revocation(token=kind, outcome=RevocationOutcome.REVOKED, http_status=200), None
+
+
+_REFUSALS: Final = {
+    "invalid_token": RevocationOutcome.ALREADY_INVALID,
+    "unsupported_token_type": RevocationOutcome.UNSUPPORTED_TOKEN_TYPE,
+}
+
+
+def _held(tokens: OAuthTokens) -> list[tuple[str, str]]:
+    """The tokens that there are, by kind, in the order in which they are revoked."""
+    held = {"refresh_token": tokens.refresh_token, "access_token": tokens.access_token}
+    return [(kind, token) for kind, token in held.items() if token]
+
+
+def _unasked(tokens: OAuthTokens, *, revoke: bool) -> tuple[list[Revocation], list[StayfastError]]:
+    """The outcomes where no request is sent: the provider takes none, or nobody wants one."""
+    outcome = RevocationOutcome.NOT_SUPPORTED if revoke else RevocationOutcome.NOT_SENT
+    return [Revocation(token=kind, outcome=outcome) for kind, _ in _held(tokens)], []
+
+
+def _circumstances(revocations: Sequence[Revocation]) -> Circumstances:
+    """What the log says of a logout: each token's outcome, and the first answer that refused."""
+    refused = next((one for one in revocations if one.oauth_error), None)
+    return Circumstances(
+        detail=" ".join(f"{one.token}={one.outcome.value}" for one in revocations) or None,
+        http_status=next((one.http_status for one in revocations if one.http_status), None),
+        oauth_error=refused.oauth_error if refused else None,
+    )

@@ -68,7 +68,10 @@ class OAuthProvider:
         jwks_url: The provider's signing keys, for ID tokens.
         par_url: Pushed authorization request endpoint (RFC 9126 §2).
         userinfo_url: UserInfo endpoint (OpenID Connect Core §5.3).
-        end_session_url: Where a browser session is ended.
+        end_session_url: Where a browser session is ended (OpenID Connect RP-Initiated Logout §2.1).
+        post_logout_redirect_uri: Where the browser comes back to after that, as it was registered at
+            the provider; its port is as free as that of :attr:`redirect_uri`. Without it the
+            browser stays at the provider.
         audience: Sent as ``audience`` with the authorization request, and with a grant that needs
             no user.
         resources_url: An API address that lists what the token reaches, for callers.
@@ -161,6 +164,7 @@ class OAuthProvider:
     jwks_url: str | None = None
     userinfo_url: str | None = None
     end_session_url: str | None = None
+    post_logout_redirect_uri: str | None = None
     par_url: str | None = None
     audience: str | None = None
     resources_url: str | None = None

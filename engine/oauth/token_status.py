@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..errors import NetworkError
 from .callback import presentable
@@ -33,8 +34,55 @@ def revocation_request(config: OAuthConfig, token: str, token_type_hint: str) ->
     return _request(config, config.revocation_url, token, token_type_hint, extra)
 
 
+class RevocationOutcome(StrEnum):
+    """What is known of a token after somebody signed out (RFC 7009 §2.2)."""
+
+    REVOKED = "revoked"
+    """The provider answered 200: it is no good any more."""
+    ALREADY_INVALID = "already_invalid"
+    """The provider answered that the token was no good before (``invalid_token``)."""
+    UNSUPPORTED_TOKEN_TYPE = "unsupported_token_type"
+    """The provider does not revoke tokens of this kind (§2.2.1)."""
+    REFUSED = "refused"
+    """The provider refused; ``oauth_error`` says with which code."""
+    NO_ANSWER = "no_answer"
+    """No answer arrived that says anything; ``retry_after`` is what a busy server asked for."""
+    NOT_SENT = "not_sent"
+    """No request was sent: the one before it had no answer, a setting is missing, or nobody asked."""
+    NOT_SUPPORTED = "not_supported"
+    """The provider has no revocation endpoint."""
+
+
+ENDED: Final = frozenset({RevocationOutcome.REVOKED, RevocationOutcome.ALREADY_INVALID})
+"""The outcomes after which a token is no good by the word of the provider."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """What became of one token.
+
+    Attributes:
+        token: ``refresh_token`` or ``access_token``.
+        outcome: What is known.
+        http_status: The status of the answer, if one came.
+        oauth_error: The provider's error code (RFC 6749 §5.2), if it gave one.
+        retry_after: Seconds after which the provider wants to be asked again (RFC 7009 §2.2.1).
+    """
+
+    token: str
+    outcome: RevocationOutcome
+    http_status: int | None = None
+    oauth_error: str | None = None
+    retry_after: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the token is no good any more, by the word of the provider."""
+        return self.outcome in ENDED
+
+
 def judge_revocation(response: HttpResponse) -> None:
-    """Make sure ``response`` confirms a revocation: any 2xx does, whatever its body.
+    """Make sure ``response`` is no refusal of a revocation: any 2xx is none, whatever its body.
 
     Raises:
         ProviderError: The provider refused.
@@ -42,6 +90,20 @@ def judge_revocation(response: HttpResponse) -> None:
     """
     if not 200 <= response.status < 300:
         judge(response, "revocation")
+
+
+def require_confirmation(response: HttpResponse) -> None:
+    """Make sure ``response`` confirms a revocation: status 200 does, and no other (RFC 7009 §2.2).
+
+    Raises:
+        ProviderError, NetworkError: As :func:`judge_revocation` says.
+        NetworkError: The provider answered something that neither confirms nor refuses.
+    """
+    judge_revocation(response)
+    if response.status != 200:
+        raise NetworkError(
+            f"the provider did not confirm the revocation (HTTP {response.status}, and not 200)"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

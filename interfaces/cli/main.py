@@ -21,6 +21,7 @@ from .commands.demo import demo
 from .commands.diagram import diagram
 from .commands.doctor import doctor
 from .commands.login import cancel, login, resume
+from .commands.logout import logout
 from .commands.mcp import client_metadata, mcp
 from .commands.provider import provider
 from .commands.report import report
@@ -28,7 +29,7 @@ from .commands.segments import forward_secure, prune, set_aside
 from .commands.setup import setup
 from .commands.status import list_logins, status
 from .commands.store import store
-from .commands.token import execute, logout, refresh, token
+from .commands.token import execute, refresh, token
 from .commands.verify import checkpoint, verify
 from .completion import complete_values
 from .help_topics import help_command

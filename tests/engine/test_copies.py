@@ -17,8 +17,10 @@ import pytest
 import stayfast
 from errors_at_hand import make_error
 from logins import fresh_login
-from stayfast.engine.errors import StayfastError
+from stayfast.engine.errors import NetworkError, StayfastError
 from stayfast.engine.flows.logins import Started
+from stayfast.engine.oauth.end_session import EndSession
+from stayfast.engine.oauth.token_status import Revocation, RevocationOutcome
 from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.oauth.userinfo import UserInfo
 from stayfast.engine.record import (
@@ -33,7 +35,7 @@ from stayfast.engine.result import ErrorCode, Failure, Success
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import State
 from stayfast.interfaces.service import OAuthService
-from stayfast.interfaces.signed_in import AuthStatus, Health, SignedIn
+from stayfast.interfaces.signed_in import AuthStatus, Health, SignedIn, SignedOut
 from stayfast.testing.storage_contract import finished
 
 CANARY = "canary-4711"
@@ -101,6 +103,14 @@ VALUES: dict[Any, Any] = {
     str: "token",
     AuthStatus: AuthStatus.TOKEN_EXPIRED,
     Health: Health(storage="memory", seconds=0.1),
+    SignedOut: SignedOut(
+        signed_in=True,
+        revocations=(
+            Revocation(token="access_token", outcome=RevocationOutcome.REFUSED, http_status=400),
+        ),
+        problem=Failure.of(make_error(NetworkError)),
+        browser=EndSession(address="https://login.acme.example/end", state="s"),
+    ),
     UserInfo: UserInfo(subject="s", name="ada", claims={"sub": "s"}, agrees=True),
     stayfast.OAuthTokens: finished("demo").tokens,
     SignedIn: SignedIn.of(

@@ -143,6 +143,11 @@ def signed_in(provider: str, who: str | None) -> Page:
     return Page(f"Signed in to {provider}{name}", (_BACK,), "good")
 
 
+def signed_out(provider: str) -> Page:
+    """The browser has come back from the provider, where its session has ended."""
+    return Page("Signed out", (f"{provider} has ended the session of this browser.",), "good")
+
+
 def denied(provider: str, service: str) -> Page:
     """The page of a login that the user or the provider declined."""
     lines = (f"The request was declined, by you or by {provider}. Nothing was stored.",)

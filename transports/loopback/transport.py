@@ -90,6 +90,17 @@ class LoopbackTransport:
         require_local(redirect)
         return self._session(asking, redirect, _bind(redirect), None)
 
+    def await_return(self, asking: Asking, address: str) -> LoopbackSession:
+        """Bind the port of ``address``, which a browser comes back to that was sent elsewhere.
+
+        Raises:
+            TransportUnavailable: No port is free, or the address is on another machine.
+            ConfigInvalid: The address is malformed.
+        """
+        redirect = parse_redirect(address, tuple(asking.config.ports))
+        require_local(redirect)
+        return self._session(asking, redirect, _bind(redirect), self._browser)
+
     def _session(
         self, asking: Asking, redirect: Redirect, listener: Listener, browser: Browser | None
     ) -> LoopbackSession:
@@ -153,6 +164,11 @@ class LoopbackSession:
         self.presentation = Presentation(
             transport=LoopbackTransport.name, redirect_uri=redirect.address(listener.port)
         )
+
+    @property
+    def title(self) -> str:
+        """What a person calls the provider."""
+        return self._config.title
 
     def present(self, authorization_url: str | None) -> None:
         """Show the address, and open it where that is wanted."""
@@ -257,8 +273,12 @@ class LoopbackSession:
             if self._keeper is not None:
                 self._keeper.show(last)
 
+    def show(self, shown: page.Page, status: HTTPStatus = HTTPStatus.OK) -> None:
+        """Answer the browser that waits with ``shown``."""
+        self._answer(self._site.respond(shown, status))
+
     def _last_page(self, verdict: Verdict) -> page.Page:
-        title, service = self._config.title, self._config.service_name
+        title, service = self.title, self._config.service_name
         if verdict.kind is VerdictKind.SIGNED_IN:
             return page.signed_in(title, verdict.who)
         if verdict.kind is VerdictKind.DENIED:

@@ -1,4 +1,4 @@
-"""``token``, ``refresh``, ``logout``, ``exec``: the commands that use a signed-in account."""
+"""``token``, ``refresh``, ``exec``: the commands that use a signed-in account."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ from ..terminal.formatting import (
 from .login import login as login_command
 
 if TYPE_CHECKING:
-    from ....engine.flows.logout import LogoutResult
     from ....engine.record import Login
 
 FORMATS = ["raw", "header", "json", "env", "fish", "powershell", "dpop"]
@@ -223,87 +222,6 @@ def refresh(app: App, *, provider: str | None, account: str | None) -> None:
         why = refreshed.reason.replace("_", " ")
         app.terminal.say(f"the ID token that came with it is not kept ({why})", mark="warn")
     exit_if_kept_nowhere(app)
-
-
-@click.command()
-@click.argument("provider", required=False)
-@click.option("--account", default=None, help=ACCOUNT_HELP)
-@click.option("--all", "everything", is_flag=True, help="Every account of every provider.")
-@click.option(
-    "--no-revoke", is_flag=True, help="Erase the tokens here without a request to the provider."
-)
-@takes_app
-def logout(
-    app: App, *, provider: str | None, account: str | None, everything: bool, no_revoke: bool
-) -> None:
-    """Revoke the tokens at the provider, then erase them here."""
-    assembly, terminal = app.assembly(), app.terminal
-    if everything:
-        who = [
-            (one.provider, one.account) for one in assembly.storage.summaries() if one.holds_tokens
-        ]
-    else:
-        who = [whose_login(app, provider, account)]
-    results = [_sign_out(app, name, which, revoke=not no_revoke) for name, which in who]
-    if app.environ.get("STAYFAST_TOKEN", "").strip():
-        terminal.say(
-            "STAYFAST_TOKEN is still set in this shell and will keep being used", mark="warn"
-        )
-    if not results:
-        terminal.say("nobody was signed in")
-    if terminal.json:
-        terminal.answer_json("logout/1", {"logouts": results})
-    if any(result["problem"] for result in results):
-        sys.exit(1)
-
-
-def _sign_out(app: App, name: str, account: str, *, revoke: bool) -> dict[str, object]:
-    assembly, terminal = app.assembly(), app.terminal
-    found = assembly.conductor.refresh.find(name, account)
-    ended = assembly.conductor.logout.sign_out(found, revoke=revoke)
-    host = found.config.issuer or found.config.revocation_url or name
-    what = "refresh token" if ended.refresh_token else "access token"
-    if ended.revoked:
-        terminal.say(f"{what} revoked at {host}", mark="good")
-        if ended.access_token_valid:
-            _access_token_lives(app, ended.valid_until)
-    elif ended.problem is not None:
-        if ended.refresh_token and not ended.refresh_token_valid:
-            terminal.say(f"refresh token revoked at {host}", mark="good")
-        terminal.say(f"could not revoke: {ended.problem.message}", mark="warn")
-        _still_valid(app, ended, found)
-    elif revoke and not found.config.revocation_url:
-        terminal.say(f"{name} has no revocation endpoint; nothing was revoked there", mark="warn")
-        _still_valid(app, ended, found)
-    terminal.say("tokens erased here", mark="good")
-    if found.config.end_session_url:
-        terminal.say(f"  Your browser may still be signed in: {found.config.end_session_url}")
-    return {
-        "provider": name,
-        "account": account,
-        "revoked": ended.revoked,
-        "refresh_token_valid": ended.refresh_token_valid if ended.refresh_token else None,
-        "access_token_valid": ended.access_token_valid,
-        "valid_until": timestamp(ended.valid_until),
-        "problem": ended.problem.code if ended.problem else None,
-    }
-
-
-def _access_token_lives(app: App, until: float | None) -> None:
-    left = 0.0 if until is None else until - app.assembly().clock.now()
-    if until is None:
-        app.terminal.say("  The access token may stay valid there.")
-    elif left > 0:
-        app.terminal.say(f"  The access token may stay valid there for {span(left)}.")
-
-
-def _still_valid(app: App, ended: LogoutResult, login: Login) -> None:
-    if ended.refresh_token_valid:
-        app.terminal.say("  The refresh token stays valid there until it is revoked.")
-    if ended.access_token_valid:
-        _access_token_lives(app, ended.valid_until)
-    where = login.config.setup_url or "the provider's account page"
-    app.terminal.say(f"  Revoke it yourself at {where}.")
 
 
 class _Exec(click.Command):
