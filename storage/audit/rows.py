@@ -141,20 +141,29 @@ def _check_chain(connection: Database, keys: Keys, batch: int | None) -> None:
 
 
 def _read_aside(
-    connection: Database, keys: Keys, head: Head, after: int, limit: int
+    connection: Database, keys: Keys, first: int, after: int, limit: int
 ) -> list[Recorded]:
-    """The records of a part that was set aside, as far as they open. Their links are left out."""
+    """The records of a part that was set aside, as far as they open. Their links are left out.
+
+    They are not written any more, so they are read in pieces, and opened outside of a transaction.
+    """
     found: list[Recorded] = []
-    for seq, sealed in connection.execute(
-        "SELECT seq, body FROM audit WHERE seq > ? AND seq < ? ORDER BY seq", (after, head.first)
-    ):
-        with suppress(Damaged, NotAnEvent, TypeError):
-            found.append(
-                Recorded(seq, members_of_text(keys.open_event(seq, sealed)), store=keys.name)
+    while True:
+        rows = list(
+            connection.execute(
+                "SELECT seq, body FROM audit WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
+                (after, first, BATCH),
             )
-        if len(found) == limit:
-            break
-    return found
+        )
+        for seq, sealed in rows:
+            if len(found) == limit:
+                return found
+            with suppress(Damaged, NotAnEvent, TypeError):
+                members = members_of_text(keys.open_event(seq, sealed))
+                found.append(Recorded(seq, members, store=keys.name))
+        if len(rows) < BATCH:
+            return found
+        after = rows[-1][0]
 
 
 def _not_as_written(seq: int) -> Damaged:
@@ -173,14 +182,15 @@ def read_events(connection: Database, keys: Keys, *, after: int, limit: int) -> 
     """
     found: list[Recorded] = []
     after = max(after, 0)
+    first = read_head(connection, keys).first
+    if after < first - 1:
+        aside = _read_aside(connection, keys, first, after, limit)
+        if aside:
+            return aside
+        after = first - 1
     connection.execute("BEGIN")  # the integrity record and the log of one moment
     try:
         head = read_head(connection, keys)
-        if after < head.first - 1:
-            aside = _read_aside(connection, keys, head, after, limit)
-            if aside:
-                return aside
-            after = head.first - 1
         # The first row is the one before the events: its link is needed to check theirs.
         rows = list(
             connection.execute(
@@ -190,6 +200,8 @@ def read_events(connection: Database, keys: Keys, *, after: int, limit: int) -> 
         )
     finally:
         connection.execute("COMMIT")
+    if head.first != first:  # another part was set aside or pruned just now
+        return read_events(connection, keys, after=after, limit=limit)
     link = head.link
     audit = LogKeys(keys, head.forward)
     for seq, sealed, mac in rows:

@@ -102,6 +102,7 @@ from .handover import Handover, lock_path
 from .info import VaultInfo, vault_info_of
 from .integrity import Head, keep_head, read_head
 from .login_rows import put_login, put_record, summaries_in
+from .page_check import torn_pages
 from .rekey import rekey
 from .repair import (
     Mended,
@@ -307,7 +308,7 @@ class Vault:
     def problems(self) -> list[str]:
         """What in the vault is not as it was saved, one sentence each; empty if all is well."""
         with self._reading() as opened:
-            found = [] if opened is None else [*_torn_pages(opened[0]), *problems_of(*opened)]
+            found = [] if opened is None else [*torn_pages(opened[0]), *problems_of(*opened)]
             found += self._rollback_marker.problems
         # sealed anew under its eyes: then what it found is of no worth
         return self.problems() if self._vault_connection.moved() else found
@@ -773,13 +774,3 @@ class Vault:
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
         self._vault_connection.close()
-
-
-def _torn_pages(connection: sqlite3.Connection) -> list[str]:
-    """What SQLite itself finds wrong with its file: pages nobody asks for may be gone unnoticed."""
-    try:
-        with translated():
-            found = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    except StorageError as error:
-        return [error.message]
-    return [] if found == ("ok",) else ["pages of the vault are torn"]
