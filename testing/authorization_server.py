@@ -15,6 +15,8 @@ makes it as bad as the worst. Everything is in memory, and is gone when it stops
 
 from __future__ import annotations
 
+import ssl
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -27,6 +29,7 @@ from typing import Any, Final, Self
 from joserfc.jwk import ECKey, KeySet
 
 from ..engine.oauth.provider import OAuthConfig
+from .client_certificates import Authority, CertificateFiles
 from .endpoints import Endpoints
 from .misbehaviour.faults import Fault
 from .request_handler import make_handler
@@ -44,6 +47,9 @@ class AuthorizationServer:
         issuer: Its issuer identifier.
         state: Its clients, codes, tokens and counts.
         settings: How it behaves. They may be replaced while it runs.
+        secure_address: Where clients with a certificate find it, with the setting ``mtls``.
+        authority: Issues certificates to clients, with that setting. Its own certificate, in the
+            file ``authority.own.certificate``, is what they must trust.
     """
 
     def __init__(
@@ -66,6 +72,11 @@ class AuthorizationServer:
         self._released = threading.Event()
         self._http: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
+        self._secure: ThreadingHTTPServer | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._context: ssl.SSLContext | None = None
+        self.authority: Authority | None = None
+        self.secure_address: str | None = None
         self.issuer = ""
 
     def __enter__(self) -> Self:
@@ -91,9 +102,50 @@ class AuthorizationServer:
             target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
         self._thread.start()
+        if self.settings.mtls:
+            self._start_secure(self._http.RequestHandlerClass)
+
+    def _start_secure(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        """Listen on another port for clients with a certificate (RFC 8705 §5)."""
+        self._folder = tempfile.TemporaryDirectory()
+        self.authority = Authority(self._folder.name)
+        self._context, _ = self.authority.server_context()
+        self._secure = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._secure.daemon_threads = True
+        # the handshake comes with the first octet that a handler reads, in a thread of its own
+        self._secure.socket = self._context.wrap_socket(
+            self._secure.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self.secure_address = f"https://127.0.0.1:{self._secure.server_address[1]}"
+        threading.Thread(
+            target=self._secure.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
+
+    def issue_certificate(self, name: str, *, self_signed: bool = False) -> CertificateFiles:
+        """A certificate for the client ``name``, with the setting ``mtls``.
+
+        Register the client with its ``subject``, or one that is ``self_signed`` with its
+        ``thumbprint``, as its :attr:`~.server_state.Client.certificate`.
+
+        Raises:
+            LookupError: The server does not run, or runs without that setting.
+        """
+        if self.authority is None or self._context is None:
+            raise LookupError(name)
+        made = self.authority.issue(name, self_signed=self_signed)
+        if self_signed:
+            self._context.load_verify_locations(made.certificate)
+        return made
 
     def stop(self) -> None:
-        """Close the port. A second call does nothing."""
+        """Close the ports. A second call does nothing."""
+        if self._secure is not None:
+            self._secure.shutdown()
+            self._secure.server_close()
+            self._secure = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
         if self._http is not None:
             self._http.shutdown()
             self._http.server_close()
@@ -201,8 +253,9 @@ class AuthorizationServer:
         number = int((self._key.kid or "demo-1").rpartition("-")[2]) + 1
         new = ECKey.generate_key("P-256", {"kid": f"demo-{number}", "use": "sig", "alg": "ES256"})
         self._key = new
-        if self._http is not None:
-            self._http.RequestHandlerClass = make_handler(Endpoints(self, new))
+        for listener in (self._http, self._secure):
+            if listener is not None:
+                listener.RequestHandlerClass = make_handler(Endpoints(self, new))
 
     def published_keys(self) -> dict[str, Any]:
         """The published key set (RFC 7517 §5)."""

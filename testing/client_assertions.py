@@ -64,3 +64,26 @@ def client_by_assertion(
         return None
     state.spent.add(number)
     return client
+
+
+def requested(server: Any, members: dict[str, str]) -> dict[str, str] | None:
+    """The authorization request in ``members``, which may be signed (RFC 9101 §6).
+
+    ``None`` where the signature does not hold, or there is none and there must be one.
+    """
+    signed = members.get("request")
+    if signed is None:
+        return None if server.settings.request_object_required else members
+    client: Client | None = server.state.clients.get(members.get("client_id", ""))
+    if client is None or not client.jwks:
+        return None
+    try:
+        algorithms = [name for name in server.settings.assertion_algorithms if name[:2] != "HS"]
+        keys = KeySet.import_key_set(cast("Any", client.jwks))
+        claims = jwt.decode(signed, keys, algorithms=algorithms).claims
+    except (JoseError, ValueError):
+        return None
+    fresh = server.state.now() < claims.get("exp", 0) and claims.get("aud") == server.issuer
+    if not fresh or claims.get("client_id") != client.client_id:
+        return None
+    return {name: str(value) for name, value in claims.items()}  # nothing beside it counts (§6.3)

@@ -15,12 +15,16 @@ from authlib.oauth2 import OAuth2Error
 from joserfc import jwt
 from joserfc.errors import JoseError
 
+from ..engine.oauth.client_authentication import BY_CERTIFICATE
+from .client_assertions import requested
+from .client_certificates import shown_certificate
+from .client_certificates import thumbprint as thumbprint_of
 from .consent_pages import consent_page, device_page, form_post_page, message_page
 from .dpop_proofs import ALGORITHMS, ProofRefused, checked_proof
 from .grants import Core, Request
 from .misbehaviour.faults import FaultKind, altered, as_octets
 from .misbehaviour.id_tokens import forged, signed, with_impostors
-from .server_state import EMAIL, USER
+from .server_state import EMAIL, USER, IssuedToken
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey
@@ -67,11 +71,13 @@ class Server(Protocol):
         issuer: Its issuer identifier.
         state: Its clients, codes, tokens and counts.
         settings: How it behaves now.
+        secure_address: Where clients with a certificate find it; ``None`` if it has no such place.
     """
 
     issuer: str
     state: ServerState
     settings: Settings
+    secure_address: str | None
 
     def published_keys(self) -> dict[str, Any]:
         """The published key set (RFC 7517 §5)."""
@@ -145,7 +151,10 @@ class Endpoints:
             client = self._core.client_of(request)
             if members.get("client_id", client.client_id) != client.client_id:
                 return Reply(400, {"error": "invalid_request"})
-            asked = {name: members[name] for name in _ASKED if name in members}
+            said = requested(self.server, members)
+            if said is None:
+                return Reply(400, {"error": "invalid_request_object"})
+            asked = {name: said[name] for name in _ASKED if name in said}
             asked["client_id"] = client.client_id
             self._core.get_consent_grant(Request("GET", "/authorize", asked, {}), end_user=USER)
         except OAuth2Error as error:
@@ -160,7 +169,9 @@ class Endpoints:
         if name is None:
             client = self.server.state.clients.get(members.get("client_id", ""))
             must = self.server.settings.par_required or (client is not None and client.par_required)
-            return None if must and method == "GET" else members
+            if method != "GET":
+                return members
+            return None if must else requested(self.server, members)
         asked, ends = self.server.state.pushed.pop(name, ({}, 0.0))
         known = asked.get("client_id") == members.get("client_id")
         return asked if known and self.server.state.now() < ends else None
@@ -194,8 +205,33 @@ class Endpoints:
             ),
             "pushed_authorization_request_endpoint": f"{issuer}/par",
             "require_pushed_authorization_requests": settings.par_required,
-            "token_endpoint_auth_methods_supported": list(settings.auth_methods),
+            "token_endpoint_auth_methods_supported": [
+                *settings.auth_methods,
+                *(BY_CERTIFICATE if self.server.secure_address else ()),
+            ],
+            **self._aliases(),
+            "require_signed_request_object": settings.request_object_required,
+            "request_object_signing_alg_values_supported": list(settings.assertion_algorithms),
             "token_endpoint_auth_signing_alg_values_supported": list(settings.assertion_algorithms),
+        }
+
+    def _aliases(self) -> dict[str, Any]:
+        """The endpoints for clients with a certificate (RFC 8705 §5)."""
+        secure, path = self.server.secure_address, self.server.settings.token_path
+        if secure is None:
+            return {}
+        named = {
+            "token_endpoint": path,
+            "revocation_endpoint": "revoke",
+            "introspection_endpoint": "introspect",
+            "device_authorization_endpoint": "device_authorization",
+            "pushed_authorization_request_endpoint": "par",
+            "userinfo_endpoint": "userinfo",
+        }
+        aliases = {name: f"{secure}/{where}" for name, where in named.items()}
+        return {
+            "tls_client_certificate_bound_access_tokens": True,
+            "mtls_endpoint_aliases": aliases,
         }
 
     def _authorize(self, method: str, request: Request, members: dict[str, str]) -> Reply:
@@ -278,6 +314,10 @@ class Endpoints:
             return Reply(400, {"error": refused.error}, self._nonce())
         code = state.codes.get(members.get("code", ""))
         before = code or state.by_refresh_token(members.get("refresh_token", ""))
+        held = before.certificate if isinstance(before, IssuedToken) else None
+        shown = shown_certificate(headers)
+        if held is not None and (shown is None or thumbprint_of(shown) != held):
+            return Reply(400, {"error": "invalid_grant"}, self._nonce())
         key = before.thumbprint if before is not None and settings.dpop != "off" else None
         if key not in {None, thumbprint}:
             return Reply(400, {"error": "invalid_grant"}, self._nonce())
@@ -290,6 +330,8 @@ class Endpoints:
         if thumbprint is not None and reply.status == 200 and isinstance(body, dict):
             state.tokens[-1].thumbprint = thumbprint
             body = {**body, "token_type": "DPoP"}
+        if shown is not None and reply.status == 200:
+            state.tokens[-1].certificate = thumbprint_of(shown)
         return Reply(reply.status, body, {**reply.headers, **self._nonce()})
 
     def _proved(
@@ -327,6 +369,10 @@ class Endpoints:
                 return Reply(401, {"error": refused.error}, {**challenge, **self._nonce()})
             bound = kind.lower() == "dpop" and thumbprint == issued.thumbprint
             kind = "bearer" if bound else "none"
+        if issued is not None and issued.certificate is not None:
+            shown = shown_certificate(headers)
+            if shown is None or thumbprint_of(shown) != issued.certificate:
+                kind = "none"
         if kind.lower() != "bearer" or issued is None or not self.server.state.valid(issued):
             return Reply(
                 401,

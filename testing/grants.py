@@ -23,6 +23,7 @@ from authlib.oidc.core import UserInfo
 from authlib.oidc.core.grants import OpenIDCode
 
 from .client_assertions import client_by_assertion
+from .client_certificates import client_by_certificate
 from .server_state import EMAIL, USER, Client, Code, Device, IssuedToken, ServerState
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ CODE_LIFETIME = 60.0
 AUTH_METHODS = [
     *("none", "client_secret_basic", "client_secret_post"),
     *("client_secret_jwt", "private_key_jwt"),
+    *("tls_client_auth", "self_signed_tls_client_auth"),
 ]
 """How a client may prove itself."""
 
@@ -69,6 +71,8 @@ class Core(AuthorizationServer):
         self.register_token_generator("default", self._new_token)
         for method in ("client_secret_jwt", "private_key_jwt"):
             self.register_client_auth_method(method, partial(client_by_assertion, self, method))
+        for method in ("tls_client_auth", "self_signed_tls_client_auth"):
+            self.register_client_auth_method(method, partial(client_by_certificate, method))
         openid = IdToken(issuer, key, state.now)
         self.register_grant(CodeGrant, [require_challenge, CodeChallenge(), openid])
         self.register_grant(RefreshGrant, [openid])
@@ -97,6 +101,9 @@ class Core(AuthorizationServer):
         source = request.authorization_code or request.refresh_token or request.credential
         resource = request.payload.data.get("resource", "")
         if not {*resource.split()} <= {*source.resource.split()}:
+            raise InvalidTarget
+        known = self.settings.resources
+        if known is not None and not {*resource.split()} <= {*known}:
             raise InvalidTarget
         self.state.tokens.append(
             IssuedToken(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
+from base64 import b64encode
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
+from .client_certificates import HEADER
 from .endpoints import Endpoints, Reply
 from .misbehaviour.faults import INSTEAD, FaultKind
 from .server_state import Seen
@@ -34,7 +37,8 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # tests kill clients, which resets the connection
+        # tests kill clients, which resets the connection; and some refuse the server's certificate
+        with suppress(ConnectionError, ssl.SSLError):
             super().handle()
 
     def do_GET(self) -> None:
@@ -67,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and self._instead(fault):
             return
         with server.state.lock:
-            reply = self.answers.answer(self.command, path, members, dict(self.headers.items()))
+            reply = self.answers.answer(self.command, path, members, self._all_headers())
         if fault is not None:
             if fault.kind is FaultKind.DROP_AFTER:
                 self._drop()
@@ -76,6 +80,15 @@ class _Handler(BaseHTTPRequestHandler):
                 server.hold(fault.seconds)
             reply = self.answers.spoiled(reply, fault)
         self._send(reply)
+
+    def _all_headers(self) -> dict[str, str]:
+        """The headers, and the client's certificate as a gateway would hand it on."""
+        headers = {name: value for name, value in self.headers.items() if name.title() != HEADER}
+        if isinstance(self.connection, ssl.SSLSocket):
+            certificate = self.connection.getpeercert(binary_form=True)
+            if certificate is not None:
+                headers[HEADER] = f":{b64encode(certificate).decode('ascii')}:"
+        return headers
 
     def _instead(self, fault: Fault) -> bool:
         """Answer with ``fault`` alone. False if the request must still be answered."""

@@ -35,6 +35,8 @@ class Client:
         post_logout_redirect_uris: Registered addresses that a browser may come back to after its
             session has ended; loopback ones match on any port.
         jwks: Its public keys, for ``private_key_jwt`` (RFC 7517 §5).
+        certificate: How its certificate is known: the subject for ``tls_client_auth``, the thumbprint
+            for ``self_signed_tls_client_auth`` (RFC 8705 §2).
         dpop_bound: Whether it gets tokens that are bound to a key only (RFC 9449 §5.2).
         par_required: Whether it must push its authorization requests (RFC 9126 §6).
     """
@@ -49,6 +51,7 @@ class Client:
     refreshable: bool = True
     auth_method: str | None = None
     jwks: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    certificate: str = ""
     dpop_bound: bool = False
     par_required: bool = False
     post_logout_redirect_uris: tuple[str, ...] = ("http://127.0.0.1/signed-out",)
@@ -150,6 +153,7 @@ class IssuedToken:
     expires_in: int
     resource: str = ""
     thumbprint: str | None = None
+    certificate: str | None = None
     revoked: bool = False
     refreshed: bool = False
 
@@ -238,6 +242,10 @@ class Settings:
         token_path: Where the token endpoint is. It may move while the server runs.
         auth_methods: ``token_endpoint_auth_methods_supported`` of the metadata.
         assertion_algorithms: ``token_endpoint_auth_signing_alg_values_supported``.
+        mtls: Whether it has endpoints for clients with a certificate (``mtls_endpoint_aliases``), whose
+            tokens are bound to it (RFC 8705 §3, §5). It is looked at when the server starts.
+        resources: The resources that it issues tokens for (RFC 8707); ``None`` for whatever is asked.
+        request_object_required: Whether it takes signed requests only (RFC 9101 §10.5).
         dpop: ``off``, ``offered``, or ``required``: whether tokens are bound to a key (RFC 9449).
         dpop_nonce: Whether proofs must have the server's nonce, at the token endpoint and the API.
         par_required: Whether it takes pushed authorization requests only (RFC 9126 §5).
@@ -262,6 +270,9 @@ class Settings:
         *("none", "client_secret_basic", "client_secret_post"),
         *("client_secret_jwt", "private_key_jwt"),
     )
+    mtls: bool = False
+    resources: tuple[str, ...] | None = None
+    request_object_required: bool = False
     dpop: str = "off"
     dpop_nonce: bool = False
     par_required: bool = False

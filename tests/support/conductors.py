@@ -23,13 +23,16 @@ def conductor_over(
 ) -> Conductor:
     """A conductor as the interfaces build it; what is not given is the real thing."""
     clock = clock or SystemClock()
+    http = http or RequestsHttp()
+    signs = {"sign_request": http.prover.request_object} if isinstance(http, RequestsHttp) else {}
     return Conductor(
         Dependencies(
             storage=storage,
             ledger=Ledger(storage, clock, origin(), observers),
-            http=http or RequestsHttp(),
+            http=http,
             clock=clock,
             randomness=SystemRandomness(),
             courier=InlineCourier(),
+            **signs,
         )
     )

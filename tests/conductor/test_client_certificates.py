@@ -1,0 +1,153 @@
+"""Clients that prove themselves by a TLS certificate, and tokens that are bound to it (RFC 8705)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import World
+from conductors import conductor_over
+from instant import InstantTransport
+from stayfast.engine.errors import ConfigMissing, StayfastError
+from stayfast.engine.flows.logins import Conductor
+from stayfast.engine.oauth.metadata import apply_metadata, discover
+from stayfast.engine.oauth.provider import OAuthConfig
+from stayfast.engine.oauth.token_endpoint import refresh_request
+from stayfast.engine.ports import HttpRequest
+from stayfast.interfaces.http import RequestsHttp
+from stayfast.storage import MemoryStorage
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer, Settings
+from stayfast.testing.client_certificates import CertificateFiles
+from stayfast.testing.server_state import Client
+
+METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
+
+
+@pytest.fixture
+def server() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer(Settings(mtls=True)) as running:
+        yield running
+
+
+def registered(server: AuthorizationServer, method: str, name: str = "certain") -> CertificateFiles:
+    """A client with a certificate."""
+    own = method != "tls_client_auth"
+    files = server.issue_certificate(name, self_signed=own)
+    known = files.thumbprint if own else files.subject
+    server.add_client(Client(name, auth_method=method, certificate=known))
+    return files
+
+
+def http_of(server: AuthorizationServer) -> RequestsHttp:
+    assert server.authority is not None
+    return RequestsHttp(certificates=server.authority.own.certificate)
+
+
+def configured(server: AuthorizationServer, files: CertificateFiles, **more: Any) -> OAuthConfig:
+    """As by discovery."""
+    plain = OAuthConfig(
+        service_name="demo",
+        client_id="certain",
+        issuer=server.issuer,
+        scopes=("openid", "offline_access"),
+        redirect_uri="http://127.0.0.1:0/callback",
+        client_certificate_file=files.certificate,
+        client_key_file=files.key,
+        **more,
+    )
+    return apply_metadata(plain, discover(RequestsHttp(), server.issuer))
+
+
+def approve(address: str) -> list[str]:
+    return [user_agent.fetch_only(address)]
+
+
+def me(server: AuthorizationServer, token: str, files: CertificateFiles | None) -> int:
+    """What the API answers to ``token`` over a connection with that certificate."""
+    certificate = None if files is None else (files.certificate, files.key)
+    headers = {"Authorization": f"Bearer {token}"}
+    address = f"{server.secure_address}/me"
+    request = HttpRequest(method="GET", url=address, headers=headers, certificate=certificate)
+    return http_of(server).send(request).status
+
+
+@pytest.mark.parametrize("par", ["off", "required"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_whole_login_by_certificate(server: AuthorizationServer, method: str, par: str) -> None:
+    """Code, refresh and revocation at the endpoints for certificates; the tokens are bound to it."""
+    files = registered(server, method)
+    conductor: Conductor = conductor_over(MemoryStorage(), http=http_of(server))
+    config = configured(server, files, token_endpoint_auth_method=method, par=par)
+    login = conductor.sign_in(config, InstantTransport(approve))
+    assert login.tokens is not None
+    assert server.state.tokens[-1].certificate == files.thumbprint
+    assert server.counts["par"] == (par == "required")
+    stranger = server.issue_certificate("stranger")
+    token = login.tokens.access_token
+    assert [me(server, token, one) for one in (files, None, stranger)] == [200, 401, 401]
+    again = conductor.refresh.valid("demo", "default", force=True)
+    assert again.tokens != login.tokens
+    assert server.state.tokens[-1].certificate == files.thumbprint
+    assert conductor.logout.sign_out(again).revoked
+
+
+def test_a_public_client_binds_its_tokens_to_its_certificate(server: AuthorizationServer) -> None:
+    """RFC 8705 §4: nothing proves the client, and a stolen refresh token is of no use all the same."""
+    files = server.issue_certificate("any")
+    server.add_client(Client("certain"))
+    conductor = conductor_over(MemoryStorage(), http=http_of(server))
+    config = configured(server, files, token_endpoint_auth_method="none")
+    login = conductor.sign_in(config, InstantTransport(approve))
+    assert login.tokens is not None
+    assert server.state.tokens[-1].certificate == files.thumbprint
+    bare = replace(config, client_certificate_file=None, client_key_file=None)
+    stolen = refresh_request(bare, login.tokens.refresh_token or "")
+    assert http_of(server).send(stolen).status == 400
+    assert conductor.refresh.valid("demo", "default", force=True).tokens != login.tokens
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_certificate_of_another_proves_nothing(
+    server: AuthorizationServer, method: str
+) -> None:
+    """The server refuses the client, and the login ends with its word."""
+    registered(server, method)
+    other = server.issue_certificate("other", self_signed=method != "tls_client_auth")
+    conductor = conductor_over(MemoryStorage(), http=http_of(server))
+    config = configured(server, other, token_endpoint_auth_method=method)
+    with pytest.raises(StayfastError, match="invalid_client"):
+        conductor.sign_in(config, InstantTransport(approve))
+
+
+def test_what_the_server_offers_for_a_certificate_is_chosen(server: AuthorizationServer) -> None:
+    """Without a setting; and without a certificate nothing of it is."""
+    files = registered(server, "tls_client_auth")
+    assert configured(server, files).token_endpoint_auth_method == "tls_client_auth"
+    conductor = conductor_over(MemoryStorage(), http=http_of(server))
+    with pytest.raises(ConfigMissing):
+        conductor.sign_in(
+            server.config(token_endpoint_auth_method="tls_client_auth"), InstantTransport(approve)
+        )
+
+
+def test_by_command(server: AuthorizationServer, tmp_path: Path) -> None:
+    """``--client-cert`` and ``--client-key``; later commands find the files by themselves."""
+    tmp_path.chmod(0o700)
+    files = registered(server, "tls_client_auth")
+    assert server.authority is not None
+    world = World(tmp_path, server, {"REQUESTS_CA_BUNDLE": server.authority.own.certificate})
+    done = world.run(
+        "login", server.issuer, "--client-id", "certain", "--via", "loopback",
+        "--client-cert", files.certificate, "--client-key", files.key,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert server.state.tokens[-1].certificate == files.thumbprint
+    done = world.run("refresh", server.issuer)
+    assert done.code == 0, done.err
+    assert server.state.tokens[-1].certificate == files.thumbprint
+    out = world.run("logout", server.issuer, "--json")
+    assert (out.code, out.json["logouts"][0]["revoked"]) == (0, True), out.err
