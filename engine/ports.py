@@ -347,6 +347,7 @@ class Verdict:
         message: One sentence for a person, without secrets.
         reason: Which check a refused answer failed, or the code of the error that ended the login.
         who: The name of the user who signed in, if known.
+        account: The account under which the tokens are kept, once they are.
         interval: For a device poll: the provider's new interval, seconds.
     """
 
@@ -354,6 +355,7 @@ class Verdict:
     message: str = ""
     reason: Refusal | ErrorCode | None = None
     who: str | None = None
+    account: str | None = None
     interval: float | None = None
 
 

@@ -94,7 +94,8 @@ class Wait:
             session.reply(_bad_news(error))
             raise
         who = finished.identity.label if finished.identity else None
-        session.reply(Verdict(kind=VerdictKind.SIGNED_IN, who=who))
+        account = finished.account
+        session.reply(Verdict(kind=VerdictKind.SIGNED_IN, who=who, account=account))
         return finished
 
     def _not_yet(self, login: Login, verdict: Verdict, session: Session, lease: Lease) -> Login:

@@ -25,6 +25,7 @@ class LoginFollower:
     Attributes:
         login: The login as it was last saved.
         streams: Whether events are printed as they happen.
+        on_step: Called with each trigger of the login once its transition is saved.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class LoginFollower:
         self._heading = heading
         self.streams = stream
         self.login: Login | None = None
+        self.on_step: Callable[[str], None] | None = None
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
         """Report what has just been saved."""
@@ -74,6 +76,8 @@ class LoginFollower:
                     },
                 )
             self._terminal.detail(f"  {members['from']} - {members['trigger']} -> {members['to']}")
+            if self.on_step is not None:
+                self.on_step(str(members["trigger"]))
 
     def _started(self) -> None:
         login = self.login

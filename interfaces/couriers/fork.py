@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ...engine.record import Login
     from .channel import EventForwarder
 
-_HARMLESS: Final = frozenset({"stayfast-page"})
+_HARMLESS: Final = frozenset({"stayfast-page", "stayfast-working"})
 """Threads of ours that hold no lock which the child needs."""
 _TRIED: Final = 65536  # descriptors that are tried one by one, which takes 20 ms
 

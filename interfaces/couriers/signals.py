@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -38,6 +38,8 @@ def deferred_signals() -> Generator[None]:
     def remember(number: int, frame: FrameType | None) -> None:
         del frame
         came.append(number)
+        for said in _acknowledged:
+            said()
 
     before = {number: signal.signal(number, remember) for number in _heeded()}
     try:
@@ -48,6 +50,22 @@ def deferred_signals() -> Generator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         for number in dict.fromkeys(came):
             signal.raise_signal(number)
+
+
+_acknowledged: Final[list[Callable[[], None]]] = []
+
+
+@contextmanager
+def acknowledging(said: Callable[[], None]) -> Generator[None]:
+    """Call ``said`` when a signal is held back, so that its sender sees that it came.
+
+    It is called inside the handler of the signal, so it must not wait for any lock.
+    """
+    _acknowledged.append(said)
+    try:
+        yield
+    finally:
+        _acknowledged.remove(said)
 
 
 @contextmanager

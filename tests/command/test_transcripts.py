@@ -56,17 +56,24 @@ def test_by_paste(seat: Seat) -> None:
 
 
 def test_by_device(seat: Seat) -> None:
-    """The code, where it is entered, the picture, the warning; keys type nothing."""
-    with seat.opens(rows=34) as opened:
+    """The code, where it is entered, the picture, the warning; keys type nothing.
+
+    All of it fits a terminal of the usual size, with the login's id in sight.
+    """
+    with seat.opens() as opened:
         opened.type("stayfast login demo --via device")
-        opened.seen(WAITS)
+        asked = opened.seen(WAITS)
+        assert opened.look("#{history_size}") == "0"
         login = seat.waiting()
-        opened.press("x", "y", "Left", "z", "Enter")
+        opened.press("x", "y", "Left", "z")
+        opened.seen("3 characters")
+        opened.press("Enter")
+        opened.seen(WAITS)
         opened.press("c")
         opened.seen("sent to the clipboard")
         seat.approve_device()
         done = opened.prompted(0)
-    compare("device", login.short_id, done)
+    compare("device", login.short_id, asked, done)
 
 
 def test_interrupted_and_resumed(seat: Seat) -> None:

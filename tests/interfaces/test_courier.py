@@ -25,7 +25,7 @@ from stayfast.engine.ports import (
 from stayfast.engine.record import TokensNotSaved
 from stayfast.engine.table import State
 from stayfast.interfaces.couriers import InlineCourier
-from stayfast.interfaces.couriers.signals import signals_as_interrupts
+from stayfast.interfaces.couriers.signals import acknowledging, signals_as_interrupts
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage
 from stayfast.testing import user_agent
@@ -47,7 +47,7 @@ def approve(address: str) -> list[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_job_is_finished_before_a_signal_is_heeded(number: int) -> None:
-    """A signal that comes during a job takes effect after it."""
+    """A signal that comes during a job takes effect after it, and its sender sees at once that it came."""
     done: list[str] = []
 
     def perform(job: Job) -> Verdict:
@@ -55,9 +55,15 @@ def test_a_job_is_finished_before_a_signal_is_heeded(number: int) -> None:
         done.append(job.kind)
         return NOT_YET
 
-    with pytest.raises(KeyboardInterrupt), signals_as_interrupts():
+    seen: list[str] = []
+    with (
+        pytest.raises(KeyboardInterrupt),
+        signals_as_interrupts(),
+        acknowledging(lambda: seen.append("at once" if not done else "too late")),
+    ):
         InlineCourier().carry(POLL, perform)
     assert done == [JobKind.POLL]
+    assert seen == ["at once"]
 
 
 def test_an_ignored_signal_stays_ignored() -> None:

@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -224,7 +225,19 @@ def test_an_interrupted_exchange_lets_the_browser_go(session: LoopbackSession) -
     browser = Background(lambda: requests.get(where, timeout=5))
     until(lambda: session._keeper and session._keeper._held, bool)
     session.close()
-    assert browser.result().text == page.finishing("X").render()
+    about = f"X, login {asking(CONFIG).login_id[:4]}"
+    assert browser.result().text == replace(page.finishing("X"), login=about).render()
+
+
+def test_the_last_page_says_which_login_it_is_about(session: LoopbackSession) -> None:
+    """Provider, user, account and login, and the command that uses the tokens."""
+    where = sent_on(session)
+    verdict = Verdict(kind=VerdictKind.SIGNED_IN, who="ada", account="work")
+    session.reply(verdict)
+    text = requests.get(where, timeout=5).text
+    named = [CONFIG.title, "ada", "work", asking(CONFIG).login_id[:4]]
+    assert [one for one in named if one not in text] == []
+    assert f"stayfast token {CONFIG.service_name} --account work" in text
 
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e\x1b[2J"

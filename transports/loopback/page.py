@@ -28,6 +28,7 @@ _STYLE: Final = (
     "border:1px solid var(--line);border-top:.3rem solid var(--edge);border-radius:.4rem;"
     "overflow-wrap:anywhere}"
     ".good{border-top-color:var(--good)}.bad{border-top-color:var(--bad)}"
+    ".who{margin:0 0 .5rem;color:var(--dim);font-size:.9375rem}"
     "h1{font-size:1.5rem;line-height:1.3;margin:0 0 1rem}"
     ".good h1{color:var(--good)}.bad h1{color:var(--bad)}"
     '.good h1::before{content:"\u2713\u00a0";content:"\u2713\u00a0"/""}'
@@ -52,8 +53,9 @@ class Page:
         title: What happened, in a few words.
         lines: What it means, and what to do next.
         mood: ``good``, ``bad`` or empty; colour never carries the meaning alone.
-        command: What to run in the terminal to try again, if that is what to do.
+        command: What to run in the terminal next.
         program: Who shows it.
+        login: Which login it is about, and for which account.
     """
 
     title: str
@@ -61,20 +63,25 @@ class Page:
     mood: str = ""
     command: str | None = None
     program: str = "Stayfast"
+    login: str = ""
 
     def render(self) -> str:
         """The page as HTML."""
         text = "".join(f"<p>{escape(line)}</p>" for line in self.lines if line)
         if self.command is not None:
-            text += f"<p>To try again, run <code>{escape(self.command)}</code></p>"
+            what = "Next" if self.mood == "good" else "To try again"
+            text += f"<p>{what}, run <code>{escape(self.command)}</code></p>"
+        foot = f"{self.program}, on this computer"
+        if self.login:
+            foot += f" · {self.login}"
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             '<meta name="robots" content="noindex">'
             f"<title>{escape(self.title)} · {escape(self.program)}</title>"
             f"<style>{_STYLE}</style></head>"
-            f'<body><main class="{self.mood}"><h1>{escape(self.title)}</h1>{text}'
-            f'<p class="dim">{escape(self.program)}, on this computer</p></main></body></html>\n'
+            f'<body><main class="{self.mood}"><p class="who">{escape(self.program)}</p><h1>{escape(self.title)}</h1>{text}'
+            f'<p class="dim">{escape(foot)}</p></main></body></html>\n'
         )
 
 
@@ -137,10 +144,21 @@ def redirect(path: str) -> bytes:
 _BACK: Final = "You can close this tab and go back to your terminal."
 
 
-def signed_in(provider: str, who: str | None) -> Page:
-    """The page of a login whose tokens are saved."""
+def signed_in(
+    provider: str, who: str | None, account: str | None = None, service: str | None = None
+) -> Page:
+    """The page of a login whose tokens are saved.
+
+    Args:
+        provider: The provider's title.
+        who: Who signed in, if known.
+        account: The account under which the tokens are kept.
+        service: The provider's name, for the command that uses them.
+    """
     name = f" as {who}" if who else ""
-    return Page(f"Signed in to {provider}{name}", (_BACK,), "good")
+    kept = f"The tokens are kept as account {account}." if account else ""
+    command = str(Hint("token", service, account=account)) if service else None
+    return Page(f"Signed in to {provider}{name}", (kept, _BACK), "good", command)
 
 
 def signed_out(provider: str) -> Page:
@@ -163,7 +181,7 @@ def failed(provider: str, why: str) -> Page:
 def refused(why: str) -> Page:
     """The page for an answer that does not belong to the login that waits."""
     lines = (f"{why[:1].upper()}{why[1:]}.", "The login is still waiting for its own answer.")
-    return Page("Not the answer this login waits for", lines, "bad")
+    return Page("Not the answer this login waits for", lines)
 
 
 def finishing(provider: str) -> Page:

@@ -8,6 +8,7 @@ a page of another origin) is answered here, and the wait goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
@@ -15,7 +16,7 @@ from weakref import WeakSet
 from ...engine.errors import CallbackRefused, TransportUnavailable
 from ...engine.ports import Notice, NoticeKind, ReceivedCallback, Verdict, VerdictKind
 from ...engine.reasons import Refusal
-from ...engine.record import Presentation
+from ...engine.record import SHORT_ID, Presentation
 from ...engine.result import STORAGE_CODES
 from . import page
 from .http_message import render_response
@@ -152,6 +153,7 @@ class LoopbackSession:
         """Listen for ``asking`` on ``listener``."""
         self._site = site
         self._config = asking.config
+        self._login_id = asking.login_id
         self._expires_at = asking.deadline
         self._path = redirect.path or "/"  # a browser asks for no empty path
         self._listener = listener
@@ -260,6 +262,7 @@ class LoopbackSession:
         over: the page says what happened, never what is hoped.
         """
         if verdict.kind is VerdictKind.REFUSED:
+            # it names no login: anybody here can send such a request
             self._answer(self._site.respond(page.refused(verdict.message), HTTPStatus.BAD_REQUEST))
         elif verdict.kind is VerdictKind.ACCEPTED:
             self._send_on()
@@ -280,10 +283,16 @@ class LoopbackSession:
     def _last_page(self, verdict: Verdict) -> page.Page:
         title, service = self.title, self._config.service_name
         if verdict.kind is VerdictKind.SIGNED_IN:
-            return page.signed_in(title, verdict.who)
-        if verdict.kind is VerdictKind.DENIED:
-            return page.denied(title, service)
-        return page.failed(title, verdict.message)
+            last = page.signed_in(title, verdict.who, verdict.account, service)
+        elif verdict.kind is VerdictKind.DENIED:
+            last = page.denied(title, service)
+        else:
+            last = page.failed(title, verdict.message)
+        return self._about(last)
+
+    def _about(self, shown: page.Page) -> page.Page:
+        """``shown`` with the login that it is about."""
+        return replace(shown, login=f"{self._config.title}, login {self._login_id[:SHORT_ID]}")
 
     def _send_on(self) -> None:
         """Redirect the waiting browser to the address of its last page."""
@@ -294,7 +303,7 @@ class LoopbackSession:
             self._listener,
             asker.request,
             foreign=self._foreign,
-            waiting=page.finishing(self._config.title),
+            waiting=self._about(page.finishing(self._config.title)),
             site=self._site,
         )
         _KEEPERS.add(self._keeper)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -225,8 +226,10 @@ def export(app: App, /, *, form: str, **given: Any) -> None:
     """
     reader = _Reader(app, filter_of(**given))
     mapped = MAPPINGS[form]
-    for recorded in reader.events():
-        app.terminal.answer(render(None, "", mapped(line_of(recorded))).decode())
+    seen = app.terminal.columns is not None  # the records themselves show how far it is
+    with nullcontext() if seen else app.terminal.working("exporting the audit log"):
+        for recorded in reader.events():
+            app.terminal.answer(render(None, "", mapped(line_of(recorded))).decode())
     reader.finish()
 
 

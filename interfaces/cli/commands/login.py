@@ -236,7 +236,8 @@ def login(
         )
         return assembly.wished(found, wishes)
 
-    config = configure()
+    with terminal.working(f"asking {provider} where to sign in"):
+        config = configure()
     if not (new or replace or start or refused) and _already(app, config, account):
         return
     choice = choose(Environment.current(config, via))
@@ -246,6 +247,7 @@ def login(
     follower.streams = terminal.json and not in_two_steps
     terminal.detail(f"  via {choice.transport}: {choice.reason} (row {choice.row})")
     screen = LoginScreen(terminal, qr=qr)
+    follower.on_step = screen.step
     conversation: Conversation = screen
     if terminal.json:
         conversation = StreamingConversation(screen, follower, terminal)
@@ -361,6 +363,7 @@ def resume(
         explainer.start_from(saved)
     before = summary.transport or (saved.config.via if saved else "auto")
     screen = LoginScreen(terminal, resumed_from=before)
+    follower.on_step = screen.step
     if callback_url is not None:
         text = _callback_text(app, callback_url)
         finish(
@@ -375,7 +378,8 @@ def resume(
     dot = terminal.symbol("dot")
     terminal.say(
         f"Resuming login {summary.short_id} {dot} {summary.provider} {dot} {summary.state.value} "
-        f"{dot} started {ago} ago"
+        f"{dot} started {ago} ago",
+        style="bold",
     )
     terminal.say("")
     maker = _maker(app, assembly, screen, follower, screen, open_browser=not no_browser)
@@ -426,7 +430,7 @@ def finish(
         screen.close()
         _pause(app, follower)
     except StayfastError as error:
-        screen.close()
+        screen.close(void=follower.login is not None and follower.login.state is State.IDLE)
         follower.finished(error.exit_code)
         raise
     finally:
@@ -525,7 +529,8 @@ def _announce(app: App, login: Login, choice: Choice) -> None:
     terminal = app.terminal
     host = urlsplit(login.config.auth_url or login.config.token_url).hostname
     dot = terminal.symbol("dot")
-    terminal.say(f"Signing in to {login.provider} ({host}) {dot} login {login.short_id}")
+    heading = f"Signing in to {login.provider} ({host}) {dot} login {login.short_id}"
+    terminal.say(heading, style="bold")
     if choice.transport != "loopback" and choice.row > 1:
         terminal.say(f"{choice.reason[:1].upper()}{choice.reason[1:]}.")
     terminal.say("")

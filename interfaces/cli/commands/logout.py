@@ -85,7 +85,8 @@ def _sign_out(
 ) -> dict[str, object]:
     assembly, terminal = app.assembly(), app.terminal
     found = assembly.conductor.refresh.find(name, account)
-    ended = assembly.conductor.logout.sign_out(found, revoke=revoke)
+    with terminal.working(f"signing out of {name}"):
+        ended = assembly.conductor.logout.sign_out(found, revoke=revoke)
     host = found.config.issuer or found.config.revocation_url or name
     for one in ended.revocations:
         _say_revocation(app, one, host)

@@ -203,7 +203,8 @@ def _check_active(app: App, one: Summary) -> bool | None:
     request = introspection_request(login.config, login.tokens.access_token, "access_token")
     if request is None:
         return None
-    return judge_introspection(app.assembly().http.send(request)).active
+    with app.terminal.working(f"asking {one.provider} about the token"):
+        return judge_introspection(app.assembly().http.send(request)).active
 
 
 def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summary]]:

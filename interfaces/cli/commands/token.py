@@ -121,7 +121,8 @@ def _announce_short_life(app: App, login: Login, min_ttl: float) -> None:
 def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) -> Login:
     finished = app.assembly().conductor.refresh
     if refresh:
-        return _refreshed(app, name, account, min_ttl, force=False)
+        with app.terminal.working(f"asking {name} for a fresh token"):
+            return _refreshed(app, name, account, min_ttl, force=False)
     found = finished.find(name, account)
     if not finished.usable(found.summary(), min_ttl):
         raise TokenExpired(
@@ -204,7 +205,8 @@ def refresh(app: App, *, provider: str | None, account: str | None) -> None:
     """Refresh the token now, even if it is still valid."""
     assembly = app.assembly()
     name, account = whose_login(app, provider, account)
-    refreshed = _refreshed(app, name, account, 0.0, force=True)
+    with app.terminal.working(f"asking {name} for a fresh token"):
+        refreshed = _refreshed(app, name, account, 0.0, force=True)
     end = refreshed.tokens.expires_at if refreshed.tokens else None
     if app.terminal.json:
         app.terminal.answer_json(

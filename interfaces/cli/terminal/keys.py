@@ -54,7 +54,13 @@ class LoginKeys:
             return piped_answer()
         keys: dict[str, Callable[[], None]] = {}
         if self._terminal.interactive:
-            keys = {"c": self._copy, "o": self._open, "p": self._paste, "d": self._device}
+            keys = {
+                "c": self._copy,
+                "o": self._open,
+                "p": self._paste,
+                "d": self._device,
+                "u": self._screen.show_address,
+            }
         return TerminalAnswers(
             keys=keys,
             on_length=self._screen.typed,
@@ -75,7 +81,14 @@ class LoginKeys:
             return ["Ctrl-C pause"]
         if notice.kind is NoticeKind.PASTE:
             return ["c copy the address above", *device, "Ctrl-C pause"]
-        return ["c copy address", "p paste instead", *device, "Ctrl-C pause, nothing is lost"]
+        whole = ["u show the whole address"] if notice.opened and self._screen.abridged else []
+        return [
+            "c copy address",
+            *whole,
+            "p paste instead",
+            *device,
+            "Ctrl-C pause, nothing is lost",
+        ]
 
     def _can(self, endpoint: str) -> bool:
         login = self._follower.login

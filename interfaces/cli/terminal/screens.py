@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from rich.style import Style
 from rich.text import Text
 
 from ....engine.ports import ASKING, Notice, NoticeKind
+from ....engine.table import Trigger
+from ...couriers.signals import acknowledging
 from .formatting import countdown, sentence
 from .waiting import WaitingLine
 
@@ -20,23 +23,31 @@ if TYPE_CHECKING:
     from .tty import Terminal
 
 
-# a smaller terminal would scroll the address and the code out of sight below the picture
-_LEAST_COLUMNS: Final = 40
-_LEAST_ROWS: Final = 24
+_AROUND: Final = 6  # rows of the heading, of the waiting lines and of the blank ones between
+_WARNED: Final = 3  # rows of the warning about foreign codes
+_SLIM: Final = 72  # columns below which the words around a picture take more rows
 _BESIDE: Final = (
-    "",
     "or scan. Check that the page",
     "shows the same code.",
     "",
     "Never enter a code that somebody",
     "sent you: it signs them in as you.",
 )
-_MARGIN: Final = "    "
+_MARGIN: Final = "  "
 QUIET_ZONE: Final = 2
 """The blank border of a QR code, in modules. The standard wants 4; scanners manage with 2."""
 _BLOCKS: Final = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
 """Two modules one above the other, (dark, dark) as blank: drawn light on dark."""
 _LIGHT_ON_DARK: Final = Style(color="#ffffff", bgcolor="#000000")
+
+
+_FETCHING: Final = "fetching the tokens"
+_OPENED: Final = "browser opened"
+_SHOWN: Final = {NoticeKind.CODE: "code shown"}
+
+
+def _no_line(line: str) -> None:
+    """No line to replace."""
 
 
 def _no_hints(notice: Notice) -> list[str]:
@@ -70,6 +81,10 @@ class LoginScreen:
         self._crowded = (
             False  # whether a remark stands right above the next notice: then it needs a blank line
         )
+        self._whole = False
+        self._stepped = False  # whether the last line says that a step is done
+        self._busy = ExitStack()
+        self._instead: Callable[[str], None] = _no_line
         self.asked: Notice | None = None
         self.hints: Callable[[Notice], list[str]] = _no_hints
 
@@ -85,27 +100,68 @@ class LoginScreen:
             NoticeKind.RECEIVED: self._received,
         }
         if notice.kind in ASKING:
-            if (
-                self.asked is not None
-            ):  # the transport has changed: the address shown before is not valid now
-                self._waiting.end()
+            # the transport has changed: the address shown before is not valid now
+            if self.asked is not None and not self._take_back():
                 if self._crowded:
                     self._terminal.say("")
                 self._terminal.say("  The steps above no longer apply. Instead:")
                 self._terminal.say("")
-            self.asked, self._crowded = notice, False
+            self.asked, self._crowded, self._whole = notice, False, False
+            self._terminal.begin_passage()
+            if self._stepped:
+                self._terminal.say("")
         draw[notice.kind](notice)
 
-    def close(self) -> None:
-        """Take the waiting line away."""
+    def step(self, trigger: str) -> None:
+        """Show how far the login is, once the transition of that name is saved."""
+        if trigger == Trigger.BEGIN:
+            self._done("provider found")
+        elif trigger == Trigger.RECEIVE_CALLBACK:
+            self._answered("answer received")
+            self._busy.enter_context(acknowledging(self._interrupted))
+            self._instead = self._busy.enter_context(self._terminal.busy(_FETCHING))
+        elif trigger == Trigger.ACCEPT_TOKENS:
+            if self.asked is not None:  # a device login gets its tokens for its last question
+                self._answered("approved")
+            self._busy.close()
+            self._done("tokens saved")
+
+    def close(self, *, void: bool = False) -> None:
+        """Take the waiting line away; and what was asked, if it is ``void`` now."""
+        self._busy.close()
+        if void:
+            self._take_back()
+        else:
+            self._waiting.end()
+            self._terminal.keep_passage()
+
+    def _answered(self, how: str) -> None:
+        """The user has done their part, so that what they were shown is void."""
+        asked, self.asked = self.asked, None
+        if self._take_back() and asked is not None:
+            self._done(_SHOWN.get(asked.kind, "address shown") if not asked.opened else _OPENED)
+        self._done(how)
+
+    def _take_back(self) -> bool:
         self._waiting.end()
+        return self._terminal.take_back()
+
+    def _done(self, what: str) -> None:
+        if self._terminal.interactive and not self._terminal.json:
+            self._stepped = True
+            self._terminal.say(what, mark="good", indent=2)
+
+    def _interrupted(self) -> None:
+        self._instead("Ctrl-C: stopping as soon as the tokens are saved")
 
     def stop(self) -> None:
         """Prepare for the suspension of the process (Ctrl-Z)."""
+        self._terminal.keep_passage()  # the shell will write below it
         self._waiting.stop()
 
     def go_on(self) -> None:
         """Draw again after the suspension."""
+        self._terminal.keep_passage()
         self._waiting.go_on()
 
     def typed(self, length: int) -> None:
@@ -119,7 +175,7 @@ class LoginScreen:
     # --- what is asked ---------------------------------------------------------------------------
 
     def _open(self, notice: Notice) -> None:
-        say = self._terminal.say
+        say, short = self._terminal.say, False
         if self._resumed_from is not None:
             where = urlsplit(notice.redirect_uri or "").netloc
             say(
@@ -128,6 +184,7 @@ class LoginScreen:
             )
         elif notice.opened:
             say("  Opening your browser. If nothing happens, open this address:")
+            short = self.hints(notice) != []
         elif notice.message:
             say(
                 f"  Could not start a browser ({notice.message}). "
@@ -135,7 +192,8 @@ class LoginScreen:
             )
         else:
             say("  Open this address on this computer:")
-        self._address(notice, "  ")
+        self._address(notice, "  ", short=short)
+        self._whole = not short
         self._begin(
             "waiting for you in the browser", notice, prompts=self._resumed_from is not None
         )
@@ -153,6 +211,21 @@ class LoginScreen:
         self._starts_with(notice, "     ")
         self._begin("address", notice, prompts=True)
 
+    @property
+    def abridged(self) -> bool:
+        """Whether the address on the screen is not all of it."""
+        return self.asked is not None and not self._whole and self.asked.kind is NoticeKind.OPEN
+
+    def show_address(self) -> None:
+        """Show all of the address, where only its beginning stands."""
+        notice = self.asked
+        if notice is None or not self.abridged:
+            return
+        self._whole = True
+        self._waiting.end()
+        self._address(notice, "  ")
+        self._begin("waiting for you in the browser", notice)
+
     def show_paste(self) -> None:
         """Say how an address is pasted while the browser is waited for."""
         notice = self.asked
@@ -167,41 +240,44 @@ class LoginScreen:
         self._begin("address", self.asked, prompts=True)
 
     def _code(self, notice: Notice) -> None:
-        say = self._terminal.say
+        """The code and its address; beside the picture if there is one and room, else above it."""
+        say, terminal = self._terminal.say, self._terminal
         left = (notice.expires_at or 0) - time.time()
-        self._terminal.link(notice.url or "", before="  Open   ")
-        code = f"  Code   {notice.user_code}"
-        valid = f"valid for {countdown(left)}"
-        if len(code) + 12 + len(valid) > self._terminal.width:
-            say(code)
-            say(f"         {valid}")
+        named = [
+            Text("Open   ").append(notice.url or "", Style(link=notice.url)),
+            Text("Code   ").append(notice.user_code or "", "bold"),
+            Text(f"       valid for {countdown(left)}"),
+        ]
+        rows = self._picture(notice.qr or "")
+        beside = [Text(), *named, Text(), *map(Text, _BESIDE)]
+        room = terminal.err.width - len(_MARGIN) * 2 - 1
+        if rows and rows[0].cell_len + max(map(_cells, beside)) <= room:
+            for number, row in enumerate(rows):
+                text = beside[number] if number < len(beside) else Text()
+                terminal.draw(_MARGIN, row, Text(_MARGIN).append_text(text) if text else Text())
+            self._begin("waiting for approval", notice)
+            return
+        for text in named:
+            terminal.draw("  ", text, Text())
+        if self._fits(rows, len(named) + _WARNED):
+            for row in rows:
+                terminal.draw(_MARGIN, row, Text())
+            say("  Or scan. Check that the page shows the same code.")
         else:
-            say(f"{code}            {valid}")
-        say("")
-        self._draw_code(notice)
+            say("")
+            say("  Check that the page shows the same code.")
+        say("  Never enter a code that somebody sent you: it signs them in as you.")
         say("")
         self._begin("waiting for approval", notice)
 
-    def _draw_code(self, notice: Notice) -> None:
-        """The QR code, if it is wanted and fits; the warning about foreign codes in any case."""
-        say = self._terminal.say
-        rows = self._qr_rows(notice.qr or "")
-        warning = "  Never enter a code that somebody sent you: it signs them in as you."
+    def _fits(self, rows: list[Text], more: int) -> bool:
+        """Whether the picture fits with ``more`` rows around it, the heading still in sight."""
         if not rows:
-            say("  Check that the page shows the same code.")
-            say(warning)
-            return
-        wide = rows[0].cell_len
-        beside = len(_MARGIN) * 2 + wide + max(map(len, _BESIDE)) <= self._terminal.width
-        for number, row in enumerate(rows):
-            text = _BESIDE[number] if beside and number < len(_BESIDE) else ""
-            self._terminal.draw(_MARGIN, row, f"{_MARGIN}{text}" if text else "")
-        if not beside:
-            say("")
-            say("  Or scan. Check that the page shows the same code.")
-            say(warning)
+            return False
+        around = _AROUND + more + (self._terminal.err.width < _SLIM) * _WARNED
+        return self._qr != "auto" or len(rows) + around <= self._terminal.err.height
 
-    def _qr_rows(self, address: str) -> list[Text]:
+    def _picture(self, address: str) -> list[Text]:
         """The rows of the QR code; empty if it is not wanted or does not fit."""
         terminal = self._terminal
         if not address or self._qr == "never" or terminal.quiet:
@@ -212,9 +288,7 @@ class LoginScreen:
         rows = draw_qr(address, unicode=unicode, color=terminal.colors)
         fits = rows[0].cell_len + len(_MARGIN) <= terminal.err.width
         if self._qr == "auto":
-            err = terminal.err
-            roomy = err.width >= _LEAST_COLUMNS and err.height >= max(_LEAST_ROWS, len(rows) + 4)
-            return rows if fits and roomy else []
+            return rows if fits and self._fits(rows, 0) else []
         if not fits and terminal.err.is_terminal:
             need = rows[0].cell_len + len(_MARGIN)
             terminal.say(f"  The QR code needs {need} columns; there are {terminal.err.width}.")
@@ -242,6 +316,7 @@ class LoginScreen:
         self._terminal.say(
             f"  address  {notice.message} from {where.netloc}{where.path}      {good}"
         )
+        self._instead(_FETCHING)
 
     def _ask(self, notice: Notice) -> None:
         """A question that a transport puts in words of its own."""
@@ -258,14 +333,18 @@ class LoginScreen:
             prompts=prompts,
         )
 
-    def _address(self, notice: Notice, before: str) -> None:
+    def _address(self, notice: Notice, before: str, *, short: bool = False) -> None:
         if notice.url is not None:
-            self._terminal.link(notice.url, before=before)
+            self._terminal.link(notice.url, before=before, short=short)
             self._terminal.say("")
 
     def _starts_with(self, notice: Notice, before: str) -> None:
         self._terminal.plain(f"{before}{notice.redirect_uri}?")
         self._terminal.say("")
+
+
+def _cells(text: Text) -> int:
+    return text.cell_len
 
 
 def draw_qr(address: str, *, unicode: bool, color: bool) -> list[Text]:

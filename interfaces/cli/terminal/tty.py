@@ -13,13 +13,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType, Segment
+from rich.style import Style
 from rich.text import Text
 
 from ....engine.oauth.callback import printable
@@ -41,6 +43,9 @@ _PLAIN: Final = {
 }  # fmt: skip
 _DIGITS: Final = 4  # of a size of a terminal
 _SLOW: Final = 1.0  # seconds after which a person wonders
+_LINKED: Final = 2000  # characters of an address that terminals take for a link
+WORKING_THREAD: Final = "stayfast-working"
+"""The thread that shows what takes long; it holds no lock."""
 _MEASURE: Final = 76  # columns a line of words has at most
 _STYLES: Final = {"good": "green", "warn": "yellow", "bad": "red", "wait": "cyan"}
 
@@ -77,6 +82,8 @@ class Terminal:
         self.json = as_json
         self.quiet = quiet
         self.verbose = verbose
+        self._passage: list[str] | None = None
+        self._working = False
 
     @property
     def unicode(self) -> bool:
@@ -127,6 +134,7 @@ class Terminal:
         style: str = "",
         indent: int = 0,
         hang: int | None = None,
+        strong: str = "",
     ) -> None:
         """Say ``line`` on standard error; at a terminal, broken between words where it is long.
 
@@ -136,6 +144,7 @@ class Terminal:
             style: How it is shown.
             indent: Columns before the mark.
             hang: Columns before the lines that follow the first; as many as it has by itself.
+            strong: The part of it that stands out.
         """
         if self.quiet:
             return
@@ -148,7 +157,41 @@ class Terminal:
         text.stylize(_STYLES.get(mark or "", ""), 0, len(symbol))
         for more in lines[1:]:
             text.append(f"\n{more}")
+        place = text.plain.find(strong) if strong else -1
+        if place >= 0:
+            text.stylize("bold", place, place + len(strong))
+        self._show(text)
+
+    def _show(self, text: Text) -> None:
+        """Print ``text``, and remember how many rows it takes."""
+        self._clear_working()
+        if self._passage is not None:
+            self._passage += text.plain.split("\n")
         self.err.print(text)
+
+    def begin_passage(self) -> None:
+        """Remember what is said from now on, so that it can be taken back."""
+        self._passage = [] if self.interactive else None
+
+    def keep_passage(self) -> None:
+        """Leave what was said: something else may stand below it."""
+        self._passage = None
+
+    def take_back(self) -> bool:
+        """Remove what was said since :meth:`begin_passage`; whether it could be removed.
+
+        The cursor is on the row below it. What has left the screen at the top stays.
+        """
+        said, self._passage = self._passage, None
+        if said is None or self.err.is_dumb_terminal:
+            return False
+        width = max(self.err.width, 1)
+        rows = sum(max(1, -(-cell_len(line) // width)) for line in said)
+        if rows >= self.err.height:
+            return False
+        if rows:
+            self.send(f"\x1b[{rows}A\r\x1b[J")
+        return True
 
     def _broken(self, line: str, hang: int) -> list[str]:
         """``line`` as the lines it makes at this terminal; a pipe gets it whole."""
@@ -159,12 +202,12 @@ class Terminal:
     def plain(self, line: str) -> None:
         """Say ``line`` whole, however long: an address, to be compared."""
         if not self.quiet:
-            self.err.print(Text(printable(line)))
+            self._show(Text(printable(line)))
 
-    def draw(self, before: str, row: Text, after: str) -> None:
+    def draw(self, before: str, row: Text, after: Text) -> None:
         """Show a row of a picture between two texts."""
         if not self.quiet:
-            self.err.print(Text(before).append_text(row).append(after))
+            self._show(Text(before).append_text(row).append_text(after))
 
     def send(self, sequence: str) -> None:
         """Send a control sequence to the terminal; it shows nothing."""
@@ -178,10 +221,10 @@ class Terminal:
         line = f"  {self.symbol('next')} {command}"
         hang = len(line) - len(command)
         if why and len(line) + len(why) + 5 > self.width and self.err.is_terminal:
-            self.say(line, hang=hang)
+            self.say(line, hang=hang, strong=command)
             self.say(f"{' ' * hang}{why}")
         else:
-            self.say(f"{line}     {why}" if why else line, hang=hang)
+            self.say(f"{line}     {why}" if why else line, hang=hang, strong=command)
 
     @contextmanager
     def working(self, what: str) -> Generator[None]:
@@ -189,15 +232,13 @@ class Terminal:
         if self.quiet or self.json or not self.err.is_terminal or self.err.is_dumb_terminal:
             yield
             return
-        shown = threading.Event()
 
         def show() -> None:
-            shown.set()
-            line = f"  {self.symbol('wait')} {what}"[: max(self.err.width - 1, 1)]
-            self.err.file.write(line)
-            self.err.file.flush()
+            self._working = True
+            self._write_now(self._working_line(what))
 
         timer = threading.Timer(_SLOW, show)
+        timer.name = WORKING_THREAD
         timer.daemon = True
         timer.start()
         try:
@@ -205,22 +246,66 @@ class Terminal:
         finally:
             timer.cancel()
             timer.join()
-            if shown.is_set():
-                self.err.file.write("\r\x1b[K")
-                self.err.file.flush()
+            self._clear_working()
+
+    @contextmanager
+    def busy(self, what: str) -> Generator[Callable[[str], None]]:
+        """Show ``what`` at once; the block gets a function that puts another line in its place.
+
+        That function may be called by the handler of a signal.
+        """
+        if self.quiet or self.json or not self.interactive or self.err.is_dumb_terminal:
+            yield lambda _: None
+            return
+
+        def show(line: str) -> None:
+            self._working = True
+            self._write_now("\r\x1b[K" + self._working_line(line))
+
+        show(what)
+        try:
+            yield show
+        finally:
+            self._clear_working()
+
+    def _clear_working(self) -> None:
+        shown, self._working = self._working, False
+        if shown:
+            self._write_now("\r\x1b[K")
+
+    def _working_line(self, what: str) -> str:
+        line = f"  {self.symbol('wait')} {printable(what)}"
+        return line[: max(self.err.width - 1, 1)]
+
+    def _write_now(self, text: str) -> None:
+        """Write ``text`` past all buffers: a handler of a signal and a thread may, at any moment."""
+        with suppress(OSError, ValueError):
+            self.err.file.flush()
+            os.write(self.err.file.fileno(), text.encode(self.err.encoding, "replace"))
 
     def detail(self, line: str) -> None:
         """Say ``line`` if ``--verbose`` was given."""
         if self.verbose:
             self.say(line, style="dim")
 
-    def link(self, url: str, *, before: str = "") -> None:
-        """Show an address on a line of its own, unwrapped, so that it can be copied whole."""
-        if not self.quiet:
-            url = printable(url)
-            capable = self.err.is_terminal and not self.err.is_dumb_terminal
-            style = f"link {url}" if capable and len(url) < 2000 else ""
-            self.err.print(Text(before).append(url, style=style), soft_wrap=True)
+    def link(self, url: str, *, before: str = "", short: bool = False) -> None:
+        """Show an address on a line of its own, unwrapped, so that it can be copied whole.
+
+        Args:
+            url: The address.
+            before: What stands before it.
+            short: Whether its host and path are enough, where a click on them opens all of it.
+        """
+        if self.quiet:
+            return
+        url = printable(url)
+        capable = self.err.is_terminal and not self.err.is_dumb_terminal and len(url) < _LINKED
+        text = url
+        if short and capable:
+            bare, query, _ = url.partition("?")
+            text = f"{bare}?{'…' if self.unicode else '...'}" if query else bare
+        style = Style(link=url if capable else None, dim=text != url)
+        self._show(Text(before).append(text, style=style))
 
     def answer_line(self, line: str) -> None:
         """Print a line of the answer for people, without control characters.
@@ -257,6 +342,7 @@ class Terminal:
                 self.answer_json("error/1", members)
             except AnswerNotWritten:  # the sentence and the exit status still say it
                 drop_answers()
+        self._clear_working()
         named = [("error: ", error.message), ("why:   ", error.why), ("hint:  ", error.hint)]
         for name, line in named:
             if line:
