@@ -15,7 +15,6 @@ from ..errors import ConfigInvalid
 from ..hints import Hint
 from ..record import ProofKey
 from ..secret import Secret
-from .private_keys import new_private_key, read_private_key
 from .provider_response import error_code, read_members
 from .tokens import printable
 
@@ -42,6 +41,8 @@ def new_proof_key(config: OAuthConfig) -> ProofKey:
     Raises:
         ConfigInvalid: It takes none that is known here.
     """
+    from .private_keys import new_private_key  # noqa: PLC0415  joserfc
+
     key = new_private_key(config.dpop_algorithms)
     algorithm = key.algorithm(config.dpop_algorithms) if key is not None else None
     if key is None or algorithm is None:
@@ -54,6 +55,8 @@ def new_proof_key(config: OAuthConfig) -> ProofKey:
 
 def thumbprint(key: ProofKey) -> str:
     """The thumbprint of the public key: ``dpop_jkt`` of an authorization request (§10)."""
+    from .private_keys import read_private_key  # noqa: PLC0415  joserfc
+
     return read_private_key(key.key.reveal()).thumbprint()
 
 
@@ -78,6 +81,8 @@ def proof(
         nonce: What the server wants to see in it (§8, §9).
         token: The access token that goes with it to a resource server.
     """
+    from .private_keys import read_private_key  # noqa: PLC0415  joserfc
+
     bare = urlunsplit(urlsplit(url)._replace(query="", fragment=""))
     claims: dict[str, Any] = {"jti": number, "htm": method, "htu": bare, "iat": int(now)}
     if nonce is not None:

@@ -31,7 +31,6 @@ from .signing_keys import (
     publishes_keys,
     refused,
     require_algorithm,
-    verified,
 )
 
 if TYPE_CHECKING:
@@ -121,6 +120,8 @@ class Identification:
         """
         if "openid" not in config.scopes or not config.issuer:
             return None
+        from . import signatures  # noqa: PLC0415, F401  loaded while no code is spent yet
+
         if not publishes_keys(config):
             shared = any(name.startswith("HS") for name in config.id_token_algorithms)
             return {} if shared and config.client_secret else None
@@ -305,6 +306,8 @@ def judge_id_token(
         UnknownKey: None of ``keys`` has made its signature.
         IdTokenRefused: A check failed; the message and ``reason`` say which.
     """
+    from .signatures import verified  # noqa: PLC0415  joserfc: most commands need none
+
     algorithm, claims = verified(config, id_token, keys)
     if claims.get("iss") not in [config.issuer, *config.id_token_issuers]:
         raise refused(Reason.ID_TOKEN_ISSUER, "it is from another issuer")

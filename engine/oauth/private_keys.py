@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from ..errors import ConfigInvalid
-from .signing_keys import QuietRegistry
+from .signatures import QuietRegistry
 
 if TYPE_CHECKING:
     from joserfc.jwk import Key

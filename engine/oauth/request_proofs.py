@@ -18,7 +18,6 @@ from ..hints import Hint
 from .addresses import secure_address
 from .client_authentication import ASSERTING, authentication_method
 from .dpop import HEADER, nonce_in, proof
-from .private_keys import PrivateKey, read_private_key, shared_key
 from .provider_response import server_date
 from .request_object import TYPE, Parameters, claims_of_request, signs_requests
 from .token_endpoint import access_token, is_bound
@@ -26,6 +25,7 @@ from .token_endpoint import access_token, is_bound
 if TYPE_CHECKING:
     from ..ports import Clock, HttpRequest, HttpResponse, Randomness
     from ..record import Login, ProofKey
+    from .private_keys import PrivateKey
     from .provider import OAuthConfig
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -194,6 +194,8 @@ class Prover:
         Raises:
             ConfigMissing, ConfigInvalid: There is none, or it cannot be read.
         """
+        from .private_keys import read_private_key, shared_key  # noqa: PLC0415  joserfc
+
         if authentication_method(config) == "client_secret_jwt":
             return shared_key(config.client_secret or "")
         text = config.client_key

@@ -19,7 +19,7 @@ from .addresses import secure_address
 from .client_authentication import certificate_of, endpoint
 from .id_token import LEEWAY, name_in
 from .provider_response import read_members
-from .signing_keys import IdTokenRefused, UnknownKey, verified
+from .signing_keys import IdTokenRefused, UnknownKey
 from .token_endpoint import access_token, is_bound
 
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ def _signed_claims(
     config: OAuthConfig, response: HttpResponse, keys: Keys | None, now: float
 ) -> Mapping[str, Any]:
     """The claims of a signed answer, which must be this issuer's, for this client (§5.3.2)."""
+    from .signatures import verified  # noqa: PLC0415  joserfc: most commands need none
+
     if keys is None:
         why = "it is signed, and the provider publishes no keys"
         raise _refused(Refusal.USERINFO_SIGNATURE, why)

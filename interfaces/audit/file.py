@@ -18,8 +18,6 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from ...storage.locks import locked
 from ...storage.private_file import open_private, write_private
 from .cursor import Position
@@ -85,6 +83,8 @@ class _Lines:
     @contextmanager
     def opened(self) -> Generator[None]:
         """Open the file for lines, and rename it afterwards if it has become too long."""
+        import structlog  # noqa: PLC0415  a third of the whole command, and most write no line
+
         descriptor = open_private(self._path, create=True, append=True)
         with open(descriptor, "r+b", buffering=0) as file:  # unbuffered: one write a line
             self._last = _last_positions(file)

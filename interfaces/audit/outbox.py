@@ -75,7 +75,7 @@ class Outbox:
             self.problem = None
         except LoginBusy:  # another process holds the cursor: it, or the next one, sends these too
             self.behind += len(recorded)
-        except (StayfastError, OSError, ValueError) as error:
+        except (StayfastError, OSError, ValueError, ImportError) as error:
             self.problem = _reason_of(error)
 
     def catch_up(self, recorded: Sequence[Recorded] = (), *, seconds: float | None = None) -> int:
@@ -96,7 +96,7 @@ class Outbox:
             try:
                 with self._open():
                     sent, finished = self._send(file, recorded, began, seconds)
-            except (StayfastError, OSError, ValueError) as error:
+            except (StayfastError, OSError, ValueError, ImportError) as error:
                 file.cursor.troubled(CLOCK.now(), _reason_of(error))
                 file.write()
                 raise

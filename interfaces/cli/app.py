@@ -13,17 +13,13 @@ from click.core import ParameterSource
 
 from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
 from ...engine.hints import Hint
-from ...engine.oauth.protected_resource import other_spelling
 from ...engine.oauth.tokens import printable
 from ...storage.paths import absolute, named_directory, state_dir
-from ..assembly import Assembly
-from ..audit.file import AuditFile
-from ..audit.outbox import BufferedSender
-from .follower import LogAlarm
-from .terminal.tty import Terminal
 
 if TYPE_CHECKING:
     from ...engine.ports import Observer
+    from ..assembly import Assembly
+    from .terminal.tty import Terminal
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +48,8 @@ class App:
     def terminal(self) -> Terminal:
         """Where answers and everything else go."""
         if self._terminal is None:
+            from .terminal.tty import Terminal  # noqa: PLC0415  rich: the version needs none
+
             self._terminal = Terminal(
                 color=self.options.get("color") or "auto",
                 as_json=bool(self.options.get("as_json")),
@@ -63,6 +61,10 @@ class App:
     def assembly(self, observers: Sequence[Observer] = ()) -> Assembly:
         """The assembly, made at first use."""
         if self._assembly is None:
+            # half of the command, and a page of help needs none of it
+            from ..assembly import Assembly  # noqa: PLC0415
+            from .follower import LogAlarm  # noqa: PLC0415
+
             terminal = self.terminal
             self._assembly = Assembly.open(
                 state_dir=self.options.get("state_dir"),
@@ -99,7 +101,12 @@ class App:
 
     def report_failed_sinks(self) -> None:
         """Name the sinks that could not get the audit log."""
-        for sink in self._assembly.sinks if self._assembly is not None else ():
+        if self._assembly is None:
+            return
+        from ..audit.file import AuditFile  # noqa: PLC0415  loaded by the assembly
+        from ..audit.outbox import BufferedSender  # noqa: PLC0415
+
+        for sink in self._assembly.sinks:
             if sink.problem is not None:
                 name = "the audit file" if isinstance(sink, AuditFile) else sink.sink.name
                 self.terminal.say(
@@ -138,6 +145,10 @@ class App:
 
     def known_name(self, typed: str) -> str:
         """``typed``, or the spelling of that address under which a login is kept."""
+        if "://" not in typed:
+            return typed
+        from ...engine.oauth.protected_resource import other_spelling  # noqa: PLC0415  as above
+
         spelt = other_spelling(typed)
         if spelt is None:
             return typed

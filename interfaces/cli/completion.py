@@ -28,8 +28,9 @@ def complete_values(command: click.Command) -> None:
         if completer is not None and isinstance(param.type, click.types.StringParamType):
             # click takes it at the making of a parameter only; all of ours get theirs in one place
             param._custom_shell_complete = completer  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    for below in command.commands.values() if isinstance(command, click.Group) else ():
-        complete_values(below)
+    if isinstance(command, click.Group) and isinstance(command.commands, dict):
+        for below in command.commands.values():  # commands on demand complete as they are loaded
+            complete_values(below)
 
 
 def _summaries(context: click.Context) -> list[Summary]:

@@ -12,27 +12,9 @@ from click.shell_completion import get_completion_class
 
 from ...engine.errors import StayfastError
 from ...engine.hints import Hint
-from ...storage.host import app_version
 from .app import App, global_options
-from .commands.account import account, whoami
-from .commands.audit import audit
-from .commands.credential import credential
-from .commands.demo import demo
-from .commands.diagram import diagram
-from .commands.doctor import doctor
-from .commands.login import cancel, login, resume
-from .commands.logout import logout
-from .commands.mcp import client_metadata, mcp
-from .commands.provider import provider
-from .commands.report import report
-from .commands.segments import forward_secure, prune, set_aside
-from .commands.setup import setup
-from .commands.status import list_logins, status
-from .commands.store import store
-from .commands.token import execute, refresh, token
-from .commands.verify import checkpoint, verify
 from .completion import complete_values
-from .help_topics import help_command
+from .on_demand import CommandsOnDemand, name_variables
 from .terminal.streams import AnswerNotWritten, drop_answers, prepare_streams
 
 _FIRST_CONTACT: Final = """\
@@ -44,13 +26,51 @@ stayfast signs command-line programs in, and remembers exactly how.
   stayfast whoami     who you are          stayfast demo      watch a whole login
 
 stayfast help for everything else"""
+_COMMANDS: Final = {
+    "account": "commands.account:account",
+    "audit": "commands.audit:audit",
+    "cancel": "commands.login:cancel",
+    "client-metadata": "commands.mcp:client_metadata",
+    "credential": "commands.credential:credential",
+    "demo": "commands.demo:demo",
+    "diagram": "commands.diagram:diagram",
+    "doctor": "commands.doctor:doctor",
+    "exec": "commands.token:execute",
+    "help": "help_topics:help_command",
+    "list": "commands.status:list_logins",
+    "login": "commands.login:login",
+    "logout": "commands.logout:logout",
+    "mcp": "commands.mcp:mcp",
+    "provider": "commands.provider:provider",
+    "refresh": "commands.token:refresh",
+    "resume": "commands.login:resume",
+    "setup": "commands.setup:setup",
+    "status": "commands.status:status",
+    "store": "commands.store:store",
+    "token": "commands.token:token",
+    "whoami": "commands.account:whoami",
+}
+
+
+def _show_version(context: click.Context, param: click.Parameter, value: object) -> None:
+    """Print the version; click's own option reads it at every start."""
+    del param
+    if value and not context.resilient_parsing:
+        from ...storage.host import app_version  # noqa: PLC0415  importlib.metadata is slow to load
+
+        click.echo(f"stayfast {app_version()}")
+        context.exit()
 
 
 @click.group(
+    commands=CommandsOnDemand(_COMMANDS, prefix="STAYFAST"),
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(app_version(), "-V", "--version", message="stayfast %(version)s")
+@click.option(
+    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+    help="Show the version and exit.",
+)  # fmt: skip
 @global_options
 @click.pass_context
 def cli(context: click.Context, /, **given: Any) -> None:
@@ -70,59 +90,7 @@ def completion(shell: str) -> None:
         click.echo(made(cli, {}, "stayfast", "_STAYFAST_COMPLETE").source())
 
 
-audit.add_command(verify)
-audit.add_command(checkpoint)
-audit.add_command(report)
-audit.add_command(prune)
-audit.add_command(set_aside)
-audit.add_command(forward_secure)
-for _command in (
-    login,
-    resume,
-    cancel,
-    status,
-    list_logins,
-    account,
-    whoami,
-    token,
-    refresh,
-    logout,
-    execute,
-    credential,
-    setup,
-    doctor,
-    provider,
-    mcp,
-    client_metadata,
-    audit,
-    store,
-    diagram,
-    demo,
-    help_command,
-):
-    cli.add_command(_command)
-
-
-def _name_variables(command: click.Command, prefix: str) -> None:
-    """Give every option of ``command``, and of the commands below it, a variable of its long name.
-
-    click would take the names of our parameters, which nobody knows outside this program.
-    """
-    for option in command.params:
-        if isinstance(option, click.Option) and option.expose_value:
-            own = _variable(prefix, next(name for name in option.opts if name.startswith("--")))
-            shared = option.envvar or ()
-            more = (shared,) if isinstance(shared, str) else tuple(shared)
-            option.envvar = [own, *(name for name in more if name != own)]
-    for name, below in command.commands.items() if isinstance(command, click.Group) else ():
-        _name_variables(below, _variable(prefix, name))
-
-
-def _variable(prefix: str, name: str) -> str:
-    return f"{prefix}_{name.strip('-').replace('-', '_').upper()}"
-
-
-_name_variables(cli, "STAYFAST")
+name_variables(cli, "STAYFAST")
 complete_values(cli)
 
 

@@ -165,3 +165,38 @@ def test_both_ways_print_the_same(environ: dict[str, str]) -> None:
         for options in ([], ["--no-refresh"])  # the fast path does not know the second option
     }
     assert outputs == {b"the-token\n"}
+
+
+WHOLE_COMMAND = {
+    "structlog",
+    "joserfc",
+    "requests",
+    "keyring",
+    "segno",
+    "asyncio",
+    "ssl",
+    "tomlkit",
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "never"),
+    [
+        ("--version", WHOLE_COMMAND | {"rich", "transitions", "cryptography", "sqlite3"}),
+        ("completion bash", WHOLE_COMMAND | {"rich", "transitions", "cryptography", "sqlite3"}),
+        ("help storage", WHOLE_COMMAND),
+        ("status --json", WHOLE_COMMAND | {"rich"}),
+        ("list --json", WHOLE_COMMAND | {"rich"}),
+        ("provider list --json", WHOLE_COMMAND | {"rich"}),
+        ("token demo --json", WHOLE_COMMAND | {"rich"}),
+    ],
+)
+def test_a_command_loads_what_it_needs(environ: dict[str, str], call: str, never: set[str]) -> None:
+    """Whoever asks for the version waits for no table, no key and no connection."""
+    code = (
+        "from stayfast.interfaces.cli.main import run\n"
+        f"code = run({call.split()!r})\n"
+        "assert code == 0, code"
+    )
+    found = {name.partition(".")[0] for name in modules(code, environ)}
+    assert not found & never

@@ -26,7 +26,7 @@ from stayfast.engine.oauth.metadata import judge_metadata
 from stayfast.engine.oauth.private_keys import read_private_key
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.oauth.request_proofs import Prover
-from stayfast.engine.oauth.signing_keys import QuietRegistry
+from stayfast.engine.oauth.signatures import QuietRegistry
 from stayfast.engine.oauth.token_endpoint import refresh_request
 from stayfast.engine.ports import HttpResponse
 from stayfast.interfaces.client_files import key_of

@@ -22,6 +22,7 @@ from ...audit.lines import line_of, render
 from ...audit.mappings import MAPPINGS
 from ...audit.reading import every_event
 from ..app import App, HelpfulGroup, takes_app
+from ..on_demand import CommandsOnDemand
 from ..terminal.formatting import Duration, span
 from ..terminal.tables import Column, Row, Table, wide_option
 
@@ -158,7 +159,17 @@ def filter_of(**given: Any) -> Filter:
     return Filter(login=normalise(login) if login else "", **given)
 
 
-@click.group(cls=HelpfulGroup)
+_BELOW: Final = {
+    "checkpoint": "commands.verify:checkpoint",
+    "forward-secure": "commands.segments:forward_secure",
+    "prune": "commands.segments:prune",
+    "report": "commands.report:report",
+    "set-aside": "commands.segments:set_aside",
+    "verify": "commands.verify:verify",
+}
+
+
+@click.group(cls=HelpfulGroup, commands=CommandsOnDemand(_BELOW, prefix="STAYFAST_AUDIT"))
 def audit() -> None:
     """The audit log."""
 

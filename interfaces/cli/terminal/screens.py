@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import segno
 from rich.style import Style
 from rich.text import Text
 
@@ -355,6 +354,8 @@ def draw_qr(address: str, *, unicode: bool, color: bool) -> list[Text]:
         unicode: Whether half blocks can be shown; else every module is two characters wide.
         color: Whether light and dark can be named, so that a light theme does not invert them.
     """
+    import segno  # noqa: PLC0415  only the device flow draws a code
+
     made = segno.make(address, error="l", micro=False)
     rows = [[bool(one) for one in row] for row in made.matrix_iter(border=QUIET_ZONE)]
     style = _LIGHT_ON_DARK if color else Style.null()
