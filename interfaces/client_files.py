@@ -7,7 +7,6 @@ secret would be theirs as well, or the key would be theirs alone.
 from __future__ import annotations
 
 import os
-import ssl
 from typing import Final
 
 from ..engine.errors import ConfigInvalid, ConfigMissing, StorageError
@@ -78,6 +77,8 @@ def require_certificate(certificate: str, key: str | None) -> None:
         )
     private = key or certificate
     secret_of(private, "client key", hint=f"ls -l {private}")
+    import ssl  # noqa: PLC0415  few clients have a certificate
+
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
             certificate, key, password=_no_passphrase
