@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from hashlib import new as new_hash
 from hashlib import shake_256
 from hmac import compare_digest
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..errors import ConfigInvalid, NetworkError, ProviderError
@@ -120,8 +121,7 @@ class Identification:
         """
         if "openid" not in config.scopes or not config.issuer:
             return None
-        from . import signatures  # noqa: PLC0415, F401  loaded while no code is spent yet
-
+        import_module(".signatures", __package__)  # loaded now, while no code is spent
         if not publishes_keys(config):
             shared = any(name.startswith("HS") for name in config.id_token_algorithms)
             return {} if shared and config.client_secret else None
