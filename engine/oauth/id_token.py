@@ -31,7 +31,6 @@ from .signing_keys import (
     keys_request,
     publishes_keys,
     refused,
-    require_algorithm,
 )
 
 if TYPE_CHECKING:
@@ -97,8 +96,10 @@ def require_checkable(config: OAuthConfig) -> None:
         ConfigInvalid: No accepted algorithm works here, or ``max_age`` or ``claims`` cannot be
             read.
     """
-    require_algorithm(config)
     if "openid" in config.scopes:
+        from .signatures import require_algorithm  # noqa: PLC0415  as for `verified`
+
+        require_algorithm(config)
         _wishes(config, config.extra_auth_params)
         _wishes(config, config.extra_device_params)
 

@@ -10,6 +10,8 @@ from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmErr
 from joserfc.jwk import OctKey, import_key
 from joserfc.jws import JWSRegistry, extract_compact
 
+from ..errors import ConfigInvalid
+from ..hints import Hint
 from ..reasons import Reason
 from .signing_keys import Keys, UnknownKey, refused
 
@@ -37,6 +39,20 @@ def usable_algorithms(config: OAuthConfig) -> set[str]:
 
 def _has_key(config: OAuthConfig, algorithm: str) -> bool:
     return not algorithm.startswith("HS") or bool(config.client_secret)
+
+
+def require_algorithm(config: OAuthConfig) -> None:
+    """Refuse a login whose ID token cannot be checked, before its user is sent away.
+
+    Raises:
+        ConfigInvalid: ``openid`` is asked for, and no accepted algorithm works here.
+    """
+    if "openid" in config.scopes and config.issuer and not usable_algorithms(config):
+        listed = ", ".join(config.id_token_algorithms) or "none that is known here"
+        raise ConfigInvalid(
+            f"the ID tokens of {config.title} cannot be checked: id_token_algorithms is {listed}",
+            hint=Hint("provider edit", config.service_name),
+        )
 
 
 class QuietRegistry(JWSRegistry):

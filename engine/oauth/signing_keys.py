@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..errors import ConfigInvalid, NetworkError, ProviderError
-from ..hints import Hint
+from ..errors import NetworkError, ProviderError
 from ..ports import HttpRequest
 from ..reasons import Reason
 from .addresses import secure_address
@@ -65,19 +64,3 @@ def judge_keys(response: HttpResponse) -> dict[str, Any]:
 def publishes_keys(config: OAuthConfig) -> bool:
     """Whether the keys of ``config`` can be fetched from an address that is safe."""
     return secure_address(config.jwks_url)
-
-
-def require_algorithm(config: OAuthConfig) -> None:
-    """Refuse a login whose ID token cannot be checked, before its user is sent away.
-
-    Raises:
-        ConfigInvalid: ``openid`` is asked for, and no accepted algorithm works here.
-    """
-    from .signatures import usable_algorithms  # noqa: PLC0415  joserfc: as long as all the rest
-
-    if "openid" in config.scopes and config.issuer and not usable_algorithms(config):
-        listed = ", ".join(config.id_token_algorithms) or "none that is known here"
-        raise ConfigInvalid(
-            f"the ID tokens of {config.title} cannot be checked: id_token_algorithms is {listed}",
-            hint=Hint("provider edit", config.service_name),
-        )
