@@ -183,7 +183,7 @@ WHOLE_COMMAND = {
     [
         ("--version", WHOLE_COMMAND | {"rich", "transitions", "cryptography", "sqlite3"}),
         ("completion bash", WHOLE_COMMAND | {"rich", "transitions", "cryptography", "sqlite3"}),
-        ("help storage", WHOLE_COMMAND | {"rich"}),
+        ("help storage", WHOLE_COMMAND),
         ("status --json", WHOLE_COMMAND),
         ("list --json", WHOLE_COMMAND),
         ("provider list --json", WHOLE_COMMAND),
