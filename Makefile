@@ -61,9 +61,9 @@ coverage: setup
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=stayfast.engine --cov-branch \
 	  --cov-report=term-missing:skip-covered --cov-fail-under=98 $(RUNS_ENGINE) $(ARGS)
 
-# The wheel in a clean environment. The packaging tests look at the clone, and run with it.
+# The wheel in a clean environment; WHICH=--others leaves out the Python of .venv. The packaging tests look at the clone, and run with it.
 test-pythons: setup
-	JOBS=$(JOBS) PYTHONS="$(PYTHONS)" .ci/pythons --ignore=tests/packaging $(ARGS)
+	JOBS=$(JOBS) PYTHONS="$(PYTHONS)" .ci/pythons $(WHICH) --ignore=tests/packaging $(ARGS)
 
 # The tests that meet what we depend on; how the rest works does not hang on their versions.
 MEETS_LIBRARIES := tests/engine/test_machine.py tests/protocol tests/interfaces tests/transports \
