@@ -61,7 +61,8 @@ coverage: setup
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=stayfast.engine --cov-branch \
 	  --cov-report=term-missing:skip-covered --cov-fail-under=98 $(RUNS_ENGINE) $(ARGS)
 
-# The wheel in a clean environment; WHICH=--others leaves out the Python of .venv. The packaging tests look at the clone, and run with it.
+# The wheel in a clean environment; WHICH=--others leaves out the Python of .venv. The packaging
+# tests look at the clone, and run with it.
 test-pythons: setup
 	JOBS=$(JOBS) PYTHONS="$(PYTHONS)" .ci/pythons $(WHICH) --ignore=tests/packaging $(ARGS)
 
