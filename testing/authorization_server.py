@@ -26,7 +26,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Final, Self
 
-from joserfc.jwk import ECKey, KeySet
+from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from ..engine.oauth.provider import OAuthConfig
 from .client_certificates import Authority, CertificateFiles
@@ -57,20 +57,24 @@ class AuthorizationServer:
         settings: Settings | None = None,
         *,
         now: Callable[[], float] = lambda: time.time(),  # noqa: PLW0108  a test may replace time.time
+        algorithm: str = "ES256",
     ) -> None:
         """Make a server that is not running yet.
 
         Args:
             settings: How it behaves.
             now: Its clock, POSIX seconds.
+            algorithm: The JWS algorithm of its ID tokens: ``ES256``, ``RS256`` or ``PS256``.
         """
         self.settings = settings or Settings()
         self.state = ServerState(now)
         self.state.clients[CLIENT_ID] = Client(CLIENT_ID)
-        self._key = ECKey.generate_key("P-256", {"kid": "demo-1", "use": "sig", "alg": "ES256"})
+        self._algorithm = algorithm
+        self._key = _new_key(algorithm, 1)
         self._faults: list[tuple[str, Fault, int | None]] = []
         self._released = threading.Event()
         self._http: ThreadingHTTPServer | None = None
+        self._endpoints: Endpoints | None = None
         self._thread: threading.Thread | None = None
         self._secure: ThreadingHTTPServer | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -95,7 +99,8 @@ class AuthorizationServer:
         """Listen on a free loopback port, in a daemon thread."""
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
         self.issuer = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._http.RequestHandlerClass = make_handler(Endpoints(self, self._key))
+        self._endpoints = Endpoints(self, self._key)
+        self._http.RequestHandlerClass = make_handler(self._endpoints)
         # a connection that a test keeps open must not keep the test program alive
         self._http.daemon_threads = True
         self._thread = threading.Thread(
@@ -251,15 +256,22 @@ class AuthorizationServer:
     def rotate_key(self) -> None:
         """Sign with a new key from now on; the old one is no longer published."""
         number = int((self._key.kid or "demo-1").rpartition("-")[2]) + 1
-        new = ECKey.generate_key("P-256", {"kid": f"demo-{number}", "use": "sig", "alg": "ES256"})
+        new = _new_key(self._algorithm, number)
         self._key = new
-        for listener in (self._http, self._secure):
-            if listener is not None:
-                listener.RequestHandlerClass = make_handler(Endpoints(self, new))
+        if self._endpoints is not None:  # also for connections that are open
+            self._endpoints.sign_with(new)
 
     def published_keys(self) -> dict[str, Any]:
         """The published key set (RFC 7517 §5)."""
         return dict(KeySet([self._key]).as_dict(private=False))
+
+
+def _new_key(algorithm: str, number: int) -> ECKey | RSAKey:
+    """The key that the server signs with after ``number`` keys."""
+    kid = f"demo-{number}"
+    if algorithm == "ES256":
+        return ECKey.generate_key("P-256", {"kid": kid, "use": "sig", "alg": algorithm})
+    return RSAKey.generate_key(2048, {"kid": kid, "use": "sig", "alg": algorithm})
 
 
 def _names(endpoint: str) -> set[str]:

@@ -27,7 +27,7 @@ from .misbehaviour.id_tokens import forged, signed, with_impostors
 from .server_state import EMAIL, USER, IssuedToken
 
 if TYPE_CHECKING:
-    from joserfc.jwk import ECKey
+    from joserfc.jwk import ECKey, RSAKey
 
     from .misbehaviour.faults import Fault
     from .server_state import ServerState, Settings
@@ -95,11 +95,15 @@ class Server(Protocol):
 class Endpoints:
     """The server's answers, by path."""
 
-    def __init__(self, server: Server, key: ECKey) -> None:
+    def __init__(self, server: Server, key: ECKey | RSAKey) -> None:
         """Answer for ``server``, signing with ``key``."""
         self.server = server
+        self.sign_with(key)
+
+    def sign_with(self, key: ECKey | RSAKey) -> None:
+        """Sign with ``key`` from now on."""
         self._key = key
-        self._core = Core(server.state, server.issuer, key, server.settings)
+        self._core = Core(self.server.state, self.server.issuer, key, self.server.settings)
 
     def answer(
         self, method: str, path: str, members: dict[str, str], headers: dict[str, str]
@@ -195,7 +199,7 @@ class Endpoints:
             **({"end_session_endpoint": f"{issuer}/end_session"} if settings.end_session else {}),
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["ES256"],
+            "id_token_signing_alg_values_supported": [self._key.get("alg", "ES256")],
             "code_challenge_methods_supported": list(settings.pkce_methods),
             "authorization_response_iss_parameter_supported": settings.send_iss,
             **(
@@ -274,7 +278,11 @@ class Endpoints:
         """A logout (OpenID Connect RP-Initiated Logout §2): the hint must be an ID token of ours."""
         hint, back = members.get("id_token_hint"), members.get("post_logout_redirect_uri")
         try:
-            claims = jwt.decode(hint, self._key).claims if hint else {}
+            claims = (
+                jwt.decode(hint, self._key, algorithms=[str(self._key.get("alg", "ES256"))]).claims
+                if hint
+                else {}
+            )
         except (JoseError, ValueError):
             return Reply(400, message_page("That ID token is not ours"), _HTML)
         client_id = members.get("client_id") or "".join(claims.get("aud", []))

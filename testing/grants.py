@@ -27,7 +27,7 @@ from .client_certificates import client_by_certificate
 from .server_state import EMAIL, USER, Client, Code, Device, IssuedToken, ServerState
 
 if TYPE_CHECKING:
-    from joserfc.jwk import ECKey
+    from joserfc.jwk import ECKey, RSAKey
 
 CODE_LIFETIME = 60.0
 AUTH_METHODS = [
@@ -61,7 +61,7 @@ Answer = tuple[int, Any, list[tuple[str, str]]]
 class Core(AuthorizationServer):
     """Authlib's server over our state. Its answers are (status, members or text, headers)."""
 
-    def __init__(self, state: ServerState, issuer: str, key: ECKey, settings: Any) -> None:
+    def __init__(self, state: ServerState, issuer: str, key: ECKey | RSAKey, settings: Any) -> None:
         """Serve ``state`` as ``issuer``, signing with ``key``."""
         super().__init__()
         self.state = state
@@ -311,9 +311,9 @@ class Introspection(IntrospectionEndpoint):
 
 
 class IdToken(OpenIDCode):
-    """ID tokens, signed with ES256 (OpenID Connect Core §2)."""
+    """ID tokens (OpenID Connect Core §2)."""
 
-    def __init__(self, issuer: str, key: ECKey, now: Callable[[], float]) -> None:
+    def __init__(self, issuer: str, key: ECKey | RSAKey, now: Callable[[], float]) -> None:
         """Sign as ``issuer`` with ``key``, by the clock ``now``."""
         super().__init__(require_nonce=False)
         self._now = now
@@ -324,17 +324,16 @@ class IdToken(OpenIDCode):
         del nonce, request
         return False
 
-    def resolve_client_private_key(self, client: Client) -> ECKey:
+    def resolve_client_private_key(self, client: Client) -> ECKey | RSAKey:
         del client
         return self._key
 
     def get_client_algorithm(self, client: Client) -> str:
         del client
-        return "ES256"
+        return str(self._key.get("alg", "ES256"))
 
     def get_encode_header(self, client: Client) -> dict[str, str]:
-        del client
-        return {"alg": "ES256", "kid": self._key.kid or ""}
+        return {"alg": self.get_client_algorithm(client), "kid": self._key.kid or ""}
 
     def get_compatible_claims(self, request: OAuth2Request) -> dict[str, Any]:
         now = int(self._now())

@@ -332,12 +332,15 @@ def name_in(claims: Mapping[str, Any]) -> str | None:
 
 
 def _check_audience(config: OAuthConfig, claims: Mapping[str, Any]) -> None:
-    """``aud`` and ``azp``; the latter only where it is present (errata set 2)."""
+    """``aud`` and ``azp``; the latter where it is present (errata set 2), or where it must be."""
     audience = claims.get("aud")
     meant = cast("list[object]", audience) if isinstance(audience, list) else [audience]
     if config.client_id not in meant:
         raise refused(Reason.ID_TOKEN_AUDIENCE, "it is meant for another client")
     authorized = claims.get("azp")
+    if authorized is None and config.id_token_azp_required and len({*map(str, meant)}) > 1:
+        why = "it is meant for other clients, too, and does not say whom it was issued to"
+        raise refused(Reason.ID_TOKEN_AUTHORIZED_PARTY, why)
     if authorized is not None and authorized != config.client_id:
         raise refused(Reason.ID_TOKEN_AUTHORIZED_PARTY, "it was issued to another client")
 

@@ -148,6 +148,8 @@ class OAuthProvider:
         shows_code: Whether the provider shows the bare code for the user to copy.
         id_token_algorithms: JWS algorithms accepted for ID tokens. Of the default, those that the
             metadata lists.
+        id_token_azp_required: Whether an ID token for several audiences must say to whom it was issued
+            (``azp``, OpenID Connect Core §3.1.3.7, 3 and 4), as FAPI 2.0 clients want it.
         id_token_issuers: Further spellings of :attr:`issuer` that its ID tokens may carry.
     """
 
@@ -215,6 +217,7 @@ class OAuthProvider:
     shows_code: bool = False
     id_token_algorithms: Sequence[str] = ASYMMETRIC
     id_token_issuers: Sequence[str] = ()
+    id_token_azp_required: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be right, so that whatever is saved can be read again.
@@ -386,6 +389,7 @@ _LISTS: Final = frozenset(
 )
 _SWITCHES: Final = frozenset(
     {"iss_required", "shows_code", "client_id_in_body", "par_required", "redirect_per_issuer"}
+    | {"id_token_azp_required"}
     | {"empty_400_refuses", "dpop_bound_access_tokens", "request_object_required"}
 )
 OURS: Final = frozenset(

@@ -9,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
 
 from .faults import Fault, Signature, altered, as_json
 
 
-def forged(id_token: str, fault: Fault, key: ECKey) -> str:
+def forged(id_token: str, fault: Fault, key: ECKey | RSAKey) -> str:
     """``id_token`` with the changes of ``fault``, signed as it says.
 
     Args:
@@ -49,9 +51,11 @@ def forged(id_token: str, fault: Fault, key: ECKey) -> str:
             return _signed(header, payload, key)
 
 
-def signed(claims: Mapping[str, Any], key: ECKey) -> str:
+def signed(claims: Mapping[str, Any], key: ECKey | RSAKey) -> str:
     """A JWT of ``claims``, as the server itself signs it."""
-    return _signed({"alg": "ES256", "kid": key.kid or ""}, as_json(claims, "").encode(), key)
+    return _signed(
+        {"alg": key.get("alg", "ES256"), "kid": key.kid or ""}, as_json(claims, "").encode(), key
+    )
 
 
 def with_impostors(keys: Sequence[Mapping[str, Any]], fault: Fault) -> list[dict[str, Any]]:
@@ -70,11 +74,18 @@ def _foreign_key(kid: str) -> ECKey:
     return ECKey.generate_key("P-256", {"kid": kid, "use": "sig", "alg": "ES256"})
 
 
-def _signed(header: Mapping[str, Any], payload: bytes, key: ECKey) -> str:
-    """Signed with ES256, whatever ``header`` says: a library would correct it."""
+def _signed(header: Mapping[str, Any], payload: bytes, key: ECKey | RSAKey) -> str:
+    """Signed with the algorithm of ``key``, whatever ``header`` says: a library would correct it."""
     unsigned = _joined(header, payload, b"")
-    private = cast("EllipticCurvePrivateKey", key.private_key)
-    r, s = decode_dss_signature(private.sign(unsigned.rstrip(".").encode(), ECDSA(SHA256())))
+    octets = unsigned.rstrip(".").encode()
+    private = key.private_key
+    if isinstance(private, RSAPrivateKey):
+        pss = padding.PSS(padding.MGF1(SHA256()), padding.PSS.DIGEST_LENGTH)
+        way = pss if key.get("alg") == "PS256" else padding.PKCS1v15()
+        return unsigned + _encoded(private.sign(octets, way, SHA256()))
+    r, s = decode_dss_signature(
+        cast("EllipticCurvePrivateKey", private).sign(octets, ECDSA(SHA256()))
+    )
     return unsigned + _encoded(r.to_bytes(32) + s.to_bytes(32))
 
 
