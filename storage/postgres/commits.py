@@ -51,8 +51,9 @@ _Written = tuple["Head", list["Recorded"]]
 class _Doubt(Exception):
     """The answer to a COMMIT was lost. ``head`` is the head of the log if it was done."""
 
-    def __init__(self, head: Head, recorded: list[Recorded]) -> None:
+    def __init__(self, error: psycopg.Error, head: Head, recorded: list[Recorded]) -> None:
         super().__init__()
+        self.error = error
         self.head = head
         self.recorded = recorded
 
@@ -302,6 +303,8 @@ class Commits:
                 if self._was_committed(doubt, deadline):
                     self._marker.note(keys, doubt.head.generation)
                     return doubt.recorded
+                if CLOCK.monotonic() > deadline:  # every COMMIT may meet the same
+                    raise self._connections.explain(doubt.error) from doubt.error
             except psycopg.Error as error:
                 if not is_away(error) or CLOCK.monotonic() > deadline:
                     raise self._connections.explain(error) from error
@@ -341,7 +344,7 @@ class Commits:
             ) from error
         except psycopg.Error as error:
             if written is not None and in_doubt(error):
-                raise _Doubt(*written) from error
+                raise _Doubt(error, *written) from error
             raise
         self._marker.note(keys, head.generation)
         return recorded
