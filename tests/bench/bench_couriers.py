@@ -1,4 +1,4 @@
-"""Refreshes through a worker, against the same refreshes made by the process itself, on PostgreSQL."""
+"""Refreshes through a worker or a forked child, against the same refreshes made by the process itself, on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from caller_kills import approve
 from instant import InstantTransport
 from postgres_server import PostgresServer
 from provider_apart import ProviderApart
+from ratios import spread
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.interfaces.assembly import Assembly
 from stayfast.storage.postgres import PostgresStorage
@@ -70,9 +71,8 @@ def compare(url: str, place: str, courier: str, threads: int) -> None:
     inline, other = Program(url, place, "inline"), Program(url, place, courier)
     pairs = [(inline.rate(threads), other.rate(threads)) for _ in range(SLICES)]
     base, own = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratio = statistics.median(own / base for base, own in pairs)
     name = f"{threads} threads refresh, courier {courier}, against inline"
-    print(f"{name:<52} {base:9.1f} /s {own:9.1f} /s   x {ratio:.2f}", flush=True)
+    print(f"{name:<52} {base:9.1f} /s {own:9.1f} /s   {spread(pairs)}", flush=True)
     inline.storage.close()
     other.storage.close()
 
@@ -86,8 +86,9 @@ def measure(server: PostgresServer, config: OAuthConfig, place: str) -> None:
         setup.assembly.conductor.sign_in(config, InstantTransport(approve), account=f"a{number}")
     setup.storage.close()
     before = sessions(server, database)
-    for threads in CROWDS:
-        compare(url, place, "spawn", threads)
+    for courier in ("spawn", "fork"):
+        for threads in CROWDS:
+            compare(url, place, courier, threads)
     compare(url, place, "auto", 1)
     time.sleep(1.0)  # the server counts a session when it has ended
     print(f"{'sessions for all of these':<52} {sessions(server, database) - before:9}")

@@ -29,6 +29,8 @@ from stayfast.testing.misbehaviour import Fault, FaultKind
 
 HELD = 30.0  # seconds after which the provider answers even if nobody releases it
 CALLS = ("socket", "connect", "sendto", "recvfrom", "poll", "epoll_wait")
+STEPS = ("socket", "connect", "sendto", "sendmsg", "recvfrom", "recvmsg", "poll", "write", "flock",
+         "clone", "clone3", "vfork", "wait4")  # fmt: skip
 KILL = "signal=SIGKILL"
 EIO, ENOSPC = "error=EIO", "error=ENOSPC"
 SAID = {"done", "STORAGE_TOKENS_NOT_SAVED"}
@@ -160,6 +162,51 @@ class Campaign:
         )
         return [point for point in points if point[:2] not in foreign and not meets_others(point)]
 
+    def killed_at(self, caller: Caller, options: list[str]) -> str:
+        """What a caller said that is traced with ``options`` from its beginning, it alone."""
+        pid = self.callers.start(caller.courier, threads=caller.threads, stopped=True)
+        until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0],
+              lambda state: state == "T")  # fmt: skip
+        with attached.attached(pid, options, follow=False):
+            os.kill(pid, signal.SIGCONT)
+            return self.callers.said()
+
+    def steps(self, caller: Caller) -> list[tuple[str, int]]:
+        """The calls of a caller by which others could notice it, from its beginning to its end."""
+        trace = self.place / "trace"
+        self.killed_at(caller, ["-o", str(trace), "-s", "0", "-e", f"trace={','.join(STEPS)}"])
+        numbers: Counter[str] = Counter()
+        found: list[tuple[str, int]] = []
+        for line in trace.read_text().splitlines():
+            call = line.partition("(")[0]
+            if call in STEPS:
+                numbers[call] += 1
+                found.append((call, numbers[call]))
+        return found
+
+    def lost_with(self, caller: Caller, step: tuple[str, int]) -> str | None:
+        """What is lost where the caller is killed at that step; ``None`` if nothing is."""
+        call, number = step
+        reused = self.provider.counts["refresh_reuse"]
+        options = [
+            "-o",
+            "/dev/null",
+            "-e",
+            f"trace={call}",
+            "-e",
+            f"inject={call}:{KILL}:when={number}",
+        ]
+        said = self.killed_at(caller, options)
+        self.counts[said or "killed"] += 1
+        try:
+            patiently(lambda: self.own.conductor.refresh.valid("demo", "default", force=True))
+        except StayfastError as error:
+            self.sign_in()
+            return f"{caller} killed at {call} #{number}: {error}"
+        if self.provider.counts["refresh_reuse"] != reused:
+            return f"{caller} killed at {call} #{number}: a refresh token was sent twice"
+        return None
+
     def lost(self, caller: Caller, point: Point, effect: str) -> str | None:
         """What is lost where ``effect`` meets ``point``; ``None`` if nothing is."""
         case = f"{caller} {point.call} #{point.number} {effect}"
@@ -258,4 +305,31 @@ def test_no_failure_on_the_way_to_the_database_loses_a_login(
     print(f"\n{' '.join(map(str, callers))}: {tried} failures on the way to PostgreSQL while tokens came "
           f"({dict(campaign.counts)}): {len(gone)} logins lost")  # fmt: skip
     assert gone == []
+    assert campaign.own.storage.problems() == []  # type: ignore[attr-defined]  # PostgreSQL
+
+
+@pytest.mark.parametrize(
+    ("callers", "everything"),
+    [
+        pytest.param(CALLERS[:1], False, id="some"),
+        *(
+            pytest.param([one], True, id=str(one), marks=pytest.mark.soak)
+            for one in CALLERS
+            if not one.alone and not one.killed
+        ),
+    ],
+)
+def test_no_kill_of_a_caller_loses_a_login(
+    campaign: Campaign, callers: list[Caller], everything: bool
+) -> None:
+    """Killed at any of its calls from its first look at the database to its last: the login goes on."""
+    for caller in callers:
+        steps = campaign.steps(caller)
+        chosen = steps if everything else [steps[at * len(steps) // 8] for at in (5, 6, 7)]
+        found = [campaign.lost_with(caller, step) for step in chosen]
+        gone = [one for one in found if one is not None]
+        print(f"\n{caller}: a caller over PostgreSQL killed at {len(chosen)} of its {len(steps)} calls "
+              f"({dict(campaign.counts)}): {len(gone)} logins lost")  # fmt: skip
+        assert gone == []
+        assert campaign.counts["killed"] > 0
     assert campaign.own.storage.problems() == []  # type: ignore[attr-defined]  # PostgreSQL

@@ -25,10 +25,18 @@ def require() -> None:
 
 
 @contextmanager
-def attached(pid: int, options: Sequence[str]) -> Iterator[None]:
-    """In the block, process ``pid`` and all its threads are traced as ``options`` say."""
+def attached(pid: int, options: Sequence[str], *, follow: bool = True) -> Iterator[None]:
+    """In the block, process ``pid`` is traced as ``options`` say.
+
+    Args:
+        pid: The process.
+        options: Options of ``strace``.
+        follow: Whether its threads and children are traced as well.
+    """
     tracer = subprocess.Popen(
-        ["strace", "-f", *options, "-p", str(pid)], stderr=subprocess.PIPE, text=True
+        ["strace", *["-f"][: int(follow)], *options, "-p", str(pid)],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert tracer.stderr is not None
     for line in tracer.stderr:  # it must have hold of the process before anything else happens

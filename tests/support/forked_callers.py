@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -32,8 +33,10 @@ def assembly(place: str, url: str, courier: str = "inline") -> Assembly:
     return Assembly.open(storage=storage, config_dir=f"{place}/c", environ=environ)
 
 
-def refresh(place: str, url: str, courier: str, threads: bool) -> str:
+def refresh(place: str, url: str, courier: str, threads: bool, stopped: bool) -> str:
     """Refresh the login; gives ``done``, or the code of the error of ours that it met."""
+    if stopped:
+        os.kill(os.getpid(), signal.SIGSTOP)
     if threads:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
     try:
@@ -78,11 +81,11 @@ class Callers:
                  "XDG_RUNTIME_DIR": f"{place}/run"},
         )  # fmt: skip
 
-    def start(self, courier: str, *, threads: bool) -> int:
-        """Start a caller; gives its process id."""
+    def start(self, courier: str, *, threads: bool, stopped: bool = False) -> int:
+        """Start a caller; gives its process id. One that is ``stopped`` waits for ``SIGCONT``."""
         assert self._process.stdin is not None
-        print(json.dumps({"courier": courier, "threads": threads}), file=self._process.stdin,
-              flush=True)  # fmt: skip
+        settings = {"courier": courier, "threads": threads, "stopped": stopped}
+        print(json.dumps(settings), file=self._process.stdin, flush=True)
         return int(self._line())
 
     def said(self) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 
 def row(name: str, baseline: Callable[[], object], ours: Callable[[], object], rounds: int) -> None:
-    """Print the medians of both, run in turn, and the median of the ratios of the pairs."""
+    """Print the medians of both, run in turn, and the ratio of the pairs: its median and quartiles."""
     measured(name, lambda: _timed(baseline), lambda: _timed(ours), rounds)
 
 
@@ -24,8 +24,13 @@ def measured(
         pairs.append((first, ours()))
     base = statistics.median(pair[0] for pair in pairs)
     own = statistics.median(pair[1] for pair in pairs)
-    ratio = statistics.median(pair[1] / pair[0] for pair in pairs)
-    print(f"{name:<52} {base * 1e3:9.3f} ms {own * 1e3:9.3f} ms   x {ratio:.2f}", flush=True)
+    print(f"{name:<52} {base * 1e3:9.3f} ms {own * 1e3:9.3f} ms   {spread(pairs)}", flush=True)
+
+
+def spread(pairs: Sequence[tuple[float, float]]) -> str:
+    """The ratio of each pair in words: the median, and the quartiles around it."""
+    low, middle, high = statistics.quantiles([own / base for base, own in pairs], n=4)
+    return f"x {middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _timed(work: Callable[[], object]) -> float:
