@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo setup test coverage test-pythons test-lowest lint format types pytest bench soak mutants wire diagrams wheel clean
+.PHONY: help demo setup test coverage test-pythons test-lowest lint format types pytest bench soak mutants wire diagrams docs-tables wheel clean
 
 help:
 	@echo "make demo      watch a whole login, with nothing to configure"
@@ -25,6 +25,7 @@ help:
 	@echo "make mutants   break the code in small ways, and see that the tests notice (ARGS=...)"
 	@echo "make wire      install the authorization server the wire tests sign in to"
 	@echo "make diagrams  draw the machine  make wheel     build the package"
+	@echo "make docs-tables   write the reference of the command into docs/"
 	@echo "make clean     forget everything that was made"
 
 demo: $(VENV)/.demo
@@ -95,6 +96,10 @@ tests/wire/node_modules/.installed: tests/wire/package.json
 
 diagrams: setup
 	$(BIN)/python -m stayfast.diagrams diagrams
+
+docs-tables: setup
+	@mkdir -p docs
+	$(BIN)/python -m stayfast.interfaces.cli.reference docs
 
 wheel: setup
 	$(BIN)/python -m build --wheel --no-isolation

@@ -251,6 +251,11 @@ def _machine() -> str:
     return "\n".join(lines) + "\n"
 
 
+def exit_codes() -> str:
+    """The exit codes with their meaning, one a line."""
+    return _EXIT_CODES
+
+
 TOPICS: Final = {
     "audit": lambda: _AUDIT,
     "credentials": lambda: _CREDENTIALS,

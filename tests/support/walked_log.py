@@ -31,13 +31,14 @@ _FAILED = {
 _LIKELY = {
     Trigger.PRESENT: 40, Trigger.RECEIVE_CALLBACK: 30, Trigger.ACCEPT_TOKENS: 60, Trigger.EXPIRE: 12,
     Trigger.REFRESH: 12, Trigger.REPLACE: 0, Trigger.RENAME: 0, Trigger.KEEP_ANSWER: 0,
-    Trigger.PUSH_AGAIN: 0, Trigger.FAIL: 0.3, Trigger.LOGOUT: 0.6, Trigger.SUPERSEDE: 0.3,
+    Trigger.REQUEST_TOKENS: 0, Trigger.REJECT_GRANT: 0, Trigger.RENEW: 0, Trigger.IDENTIFY: 0, Trigger.PUSH_AGAIN: 0, Trigger.FAIL: 0.3, Trigger.LOGOUT: 0.6, Trigger.SUPERSEDE: 0.3,
 }  # fmt: skip
 _PACE = {
     Trigger.PRESENT: (0.01, 0.3), Trigger.RECEIVE_CALLBACK: (6, 90), Trigger.ACCEPT_TOKENS: (0.06, 2.5),
     Trigger.EXPIRE: (2400, 3500), Trigger.REFRESH: (0.001, 900), Trigger.POSTPONE_REFRESH: (1, 30),
     Trigger.REJECT_REFRESH: (0.1, 0.6), Trigger.DENY: (5, 60), Trigger.TIME_OUT: (600, 600),
 }  # fmt: skip
+_FIRST = {"sends_code", "sends_grant", "gets_first_tokens"}
 PEOPLE = [("ada", "lathe"), ("grace", "lathe"), ("linus", "build-07.internal"), ("ci", "runner-3")]
 
 
@@ -70,8 +71,8 @@ def _login(storage: MemoryStorage, rng: random.Random, now: float, words: dict[s
             for row in TABLE
             if (
                 row.source is state
-                and not (refreshing and row.guard and row.guard.value == "sends_code")
-                and not (not refreshing and row.guard and row.guard.value == "sends_refresh_token")
+                and not (refreshing and row.guard and row.guard.value in _FIRST)
+                and not (not refreshing and row.guard and row.guard.value == "renews_tokens")
                 and (transport == "device")
                 == (row.guard is not None and row.guard.value == "polls")
             )
@@ -87,7 +88,7 @@ def _login(storage: MemoryStorage, rng: random.Random, now: float, words: dict[s
         reason, code = _ENDS.get(row.trigger, (None, None))
         if row.trigger is Trigger.POSTPONE_REFRESH and rng.random() < 0.4:
             reason = Reason.PROVIDER_BUSY
-        refreshing = row.trigger is Trigger.REFRESH
+        refreshing = row.trigger in {Trigger.REFRESH, Trigger.RENEW}
         named: dict[str, Any] = {
             "provider": provider,
             "account": rng.choice(["default", "default", "work"]),

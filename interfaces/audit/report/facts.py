@@ -45,7 +45,7 @@ class LoginFacts:
         transport: How the answer came back.
         failed: Whether it ended without ever having had tokens, or its refresh token was refused.
         steps: How many transitions it had.
-        refreshing: Whether its refresh token is with the provider.
+        refreshing: Whether its refresh token, or its grant once more, is with the provider.
         had_tokens: Whether it ever had tokens.
     """
 
@@ -170,10 +170,10 @@ class Facts:
             self.transports.setdefault(login.transport or "unknown", Share()),
             self.providers.setdefault(login.provider, Share()),
         ]
-        if trigger == Trigger.BEGIN:
+        if source == State.IDLE != dest:
             login.began = time
-        elif trigger == Trigger.REFRESH:
-            login.refreshing = True
+        elif source in _HAVE_TOKENS and dest == State.EXCHANGING:
+            login.refreshing = True  # or its grant is asked again
         elif trigger == Trigger.ACCEPT_TOKENS and not login.refreshing and login.began is not None:
             login.signed_in = login.signed_in or time
             _add(shares, "signed_in", time)
