@@ -273,15 +273,30 @@ TOPICS: Final = {
 @click.argument("topic", nargs=-1)
 @takes_app
 def help_command(app: App, *, topic: tuple[str, ...]) -> None:
-    """Show a page on storage, transports, exit codes or another subject, or on a command."""
+    """Show a page on storage, transports, exit codes or another subject, or on a command.
+
+    At a terminal, a page that is longer than it is shown in the program that PAGER names.
+    """
     root = click.get_current_context().find_root()
     if not topic:
-        app.terminal.answer(root.get_help())
-        app.terminal.answer(f"\nPages: stayfast help {' | '.join(TOPICS)}")
+        _show(app, f"{root.get_help()}\n\nPages: stayfast help {' | '.join(TOPICS)}")
     elif len(topic) == 1 and topic[0] in TOPICS:
-        app.terminal.answer(TOPICS[topic[0]]().rstrip("\n"))
+        _show(app, TOPICS[topic[0]]().rstrip("\n"))
     else:
-        app.terminal.answer(_help_of(root, topic))
+        _show(app, _help_of(root, topic))
+
+
+def _show(app: App, page: str) -> None:
+    """Print a page; in a pager, if it is longer than the terminal that it goes to."""
+    rows = get_terminal_size().lines
+    if (
+        app.terminal.columns is not None
+        and app.terminal.interactive
+        and page.count("\n") >= rows - 1
+    ):
+        click.echo_via_pager(f"{page}\n")
+    else:
+        app.terminal.answer(page)
 
 
 def _help_of(root: click.Context, words: Sequence[str]) -> str:

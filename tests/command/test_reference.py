@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 import jsonschema
+import pexpect
 import pytest
-from command import World
+from command import STAYFAST, World
 from stayfast.interfaces.cli.main import cli
 from stayfast.interfaces.cli.reference.__main__ import files
 from stayfast.interfaces.cli.reference.contract import ANSWERS, CODES, SHAPES, WITHOUT, schema_of
@@ -92,11 +93,18 @@ def samples(option: click.Option) -> list[tuple[list[str], str]]:
     if isinstance(option.type, click.Choice):
         one = [str(choice) for choice in option.type.choices][-1]
         return [([long, one], one)]
-    kinds = {"mark": "7d", "duration": "90s", "integer range": "7", "integer": "7", "float": "1.5"}
+    kinds = {
+        "mark": "7d",
+        "duration": "90s",
+        "integer range": "7",
+        "integer": "7",
+        "float": "1.5",
+        "path": "/x",
+    }
     if isinstance(option.type, click.File):
         return [([long, "-"], "-")]
-    value = kinds.get(option.type.name, "")
-    for value in [value] if value else ["x", "k=v", "device", "https://x.test/", "/x"]:
+    known = kinds.get(option.type.name)
+    for value in [known] if known else ["x", "k=v", "device", "https://x.test/"]:
         try:
             option.type_cast_value(click.Context(cli), (value,) if option.multiple else value)
         except click.BadParameter:
@@ -115,14 +123,38 @@ def arguments(command: click.Command) -> list[str]:
     return found
 
 
+def required(one: Entry, but: click.Option) -> list[str]:
+    """The other options that a command must have."""
+    given: list[str] = []
+    for option in one.command.params:
+        if isinstance(option, click.Option) and option.required and option is not but:
+            given += samples(option)[0][0]
+    return given
+
+
+def comparable(value: Any) -> Any:
+    """A file that was opened twice is two objects."""
+    if isinstance(value, tuple):
+        return tuple(map(comparable, value))
+    return type(value) if hasattr(value, "read") else value
+
+
 def parsed(
-    one: Entry, option: click.Option, words: list[str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str | None
+    one: Entry,
+    option: click.Option,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str | None,
 ) -> Any:
     with monkeypatch.context() as patch:
         if value is not None:
             patch.setenv(variable, value)
-        context = one.command.make_context(one.name, [*words, *arguments(one.command)], parent=click.Context(cli, obj=None))
-        return context.params[str(option.name)]
+        words = [*words, *required(one, option)]
+        context = one.command.make_context(
+            one.name, [*words, *arguments(one.command)], parent=click.Context(cli, obj=None)
+        )
+        return comparable(context.params[str(option.name)])
 
 
 @pytest.mark.parametrize("one", COMMANDS, ids=named)
@@ -166,12 +198,12 @@ def test_every_answer_is_as_its_schema_says(tour: list[Any]) -> None:
 
 @pytest.mark.parametrize("name", [name for name in files() if name.startswith("man/")])
 def test_a_manual_page_is_sound_roff(name: str) -> None:
-    """groff has no warning about it, and no character of ours was taken for a request."""
+    """Groff has no warning about it, and no character of ours was taken for a request."""
     groff = shutil.which("groff")
     if groff is None:
         pytest.skip("groff is not installed")
     done = subprocess.run(
-        [groff, "-man", "-ww", "-Tutf8", "-P-c", str(DOCS / name)],
+        [groff, "-man", "-ww", "-Tutf8", "-P-cbou", str(DOCS / name)],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0
@@ -184,3 +216,25 @@ def test_every_schema_file_is_json() -> None:
     """A tool that knows nothing of us reads each file and finds a schema in it."""
     for path in DOCS.glob("schemas/*.json"):
         jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text("utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("topic", "rows", "paged"),
+    [("storage", 24, True), ("exit-codes", 24, False), ("exit-codes", 8, True)],
+)
+def test_a_long_page_is_shown_in_a_pager(world: World, topic: str, rows: int, paged: bool) -> None:
+    """At a terminal that is too low for it; a short page, and a pipe, get the text itself."""
+    pager = world.place / "pager"
+    pager.write_text(f"#!/bin/sh\ncat > {world.place}/seen\n")
+    pager.chmod(0o700)
+    child = pexpect.spawn(
+        STAYFAST, ["help", topic], dimensions=(rows, 80), timeout=60,
+        env={**world.environ, "PAGER": str(pager), "TERM": "xterm"},
+    )  # fmt: skip
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert (world.place / "seen").exists() is paged
+    assert ("STAYFAST_STORE" if topic == "storage" else "wrong usage") in (
+        (world.place / "seen").read_text() if paged else child.before.decode()
+    )

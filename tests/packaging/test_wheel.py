@@ -39,10 +39,20 @@ def run(
 
 
 def test_the_wheel_holds_one_package_and_its_description(inside):
-    """One name lands in site-packages."""
+    """One name lands in site-packages; beside it are manual pages alone."""
     roots = {name.split("/")[0] for name in inside}
+    whole = f"stayfast-{PROJECT['project']['version']}"
 
-    assert roots == {"stayfast", f"stayfast-{PROJECT['project']['version']}.dist-info"}
+    assert roots == {"stayfast", f"{whole}.dist-info", f"{whole}.data"}
+
+
+def test_the_wheel_holds_the_manual_pages(inside):
+    """Each lands where `man` looks for it beside the program."""
+    place = f"stayfast-{PROJECT['project']['version']}.data/data/"
+    pages = {name.removeprefix(place) for name in inside if name.startswith(place)}
+
+    assert pages == {f"share/man/man1/{path.name}" for path in ROOT.glob("docs/man/*.1")}
+    assert "share/man/man1/stayfast.1" in pages
 
 
 def test_the_wheel_holds_every_module_and_datum(inside):

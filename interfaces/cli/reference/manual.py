@@ -9,7 +9,7 @@ from typing import Final
 from ....storage.host import app_version
 from ..help_topics import TOPICS
 from .contract import file_of
-from .tree import PROGRAM, Entry, codes, entries
+from .tree import PROGRAM, Entry, Option, codes, entries
 
 _TOPICS: Final = (
     "transports",
@@ -21,6 +21,9 @@ _TOPICS: Final = (
     "files",
 )
 """The pages of ``stayfast help`` that the program's own manual page has as sections."""
+
+
+_TAG: Final = 40  # columns
 
 
 def manual() -> dict[str, str]:
@@ -49,7 +52,7 @@ def _page(one: Entry, every: Sequence[Entry]) -> str:
     if one.options:
         lines.append(".SH OPTIONS")
         for option in one.options:
-            lines += [".TP", f".B {text(option.spelt)}", text(option.help)]
+            lines += [".TP", *_tag(option)]
             if option.variable:
                 lines += [".br", f"Variable: {text(option.variable)}"]
     if not one.path:
@@ -57,6 +60,15 @@ def _page(one: Entry, every: Sequence[Entry]) -> str:
             lines += [f".SH {name.upper()}", *_verbatim(TOPICS[name]())]
     lines += _ends(one)
     return "\n".join(lines) + "\n"
+
+
+def _tag(option: Option) -> list[str]:
+    """An option and what it does; a list of choices that is too long for a tag stands below it."""
+    names, bracket, choices = option.spelt.partition(" [")
+    if len(option.spelt) <= _TAG or not bracket:
+        return [f".B {text(option.spelt)}", text(option.help)]
+    listed = choices.rstrip("]").replace("|", ", ")
+    return [f".B {text(names)} CHOICE", text(f"{option.help} One of: {listed}.")]
 
 
 def _ends(one: Entry) -> list[str]:
@@ -92,5 +104,6 @@ def _verbatim(words: str) -> list[str]:
 
 def text(words: str) -> str:
     """``words`` as roff that is read to the letter: no escape, no request at the beginning of a line."""
-    escaped = words.replace("\\", "\\e").replace("-", "\\-").replace("|", "|\\:")
+    escaped = words.replace("\\", "\\e").replace("-", "\\-")
+    escaped = "".join(one if one.isascii() else f"\\[u{ord(one):04X}]" for one in escaped)
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped

@@ -113,6 +113,14 @@ class Terminal:
         return found or self.out.width
 
     @property
+    def rows(self) -> int | None:
+        """Rows that the terminal has which the answer goes to; ``None`` if it goes elsewhere."""
+        try:
+            return os.get_terminal_size(sys.stdout.fileno()).lines or None
+        except (OSError, ValueError):
+            return None
+
+    @property
     def colors(self) -> bool:
         """Whether colours are shown."""
         return self.err.color_system is not None and not self.err.no_color
