@@ -288,12 +288,7 @@ def help_command(app: App, *, topic: tuple[str, ...]) -> None:
 
 def _show(app: App, page: str) -> None:
     """Print a page; in a pager, if it is longer than the terminal that it goes to."""
-    rows = get_terminal_size().lines
-    if (
-        app.terminal.columns is not None
-        and app.terminal.interactive
-        and page.count("\n") >= rows - 1
-    ):
+    if app.terminal.interactive and page.count("\n") >= (app.terminal.rows or math.inf) - 1:
         click.echo_via_pager(f"{page}\n")
     else:
         app.terminal.answer(page)
