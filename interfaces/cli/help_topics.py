@@ -251,6 +251,9 @@ def _machine() -> str:
     return "\n".join(lines) + "\n"
 
 
+_TALL: Final = 10**6  # rows of what says no height: all of it fits
+
+
 def exit_codes() -> str:
     """The exit codes with their meaning, one a line."""
     return _EXIT_CODES
@@ -288,7 +291,7 @@ def help_command(app: App, *, topic: tuple[str, ...]) -> None:
 
 def _show(app: App, page: str) -> None:
     """Print a page; in a pager, if it is longer than the terminal that it goes to."""
-    if app.terminal.interactive and page.count("\n") >= (app.terminal.rows or math.inf) - 1:
+    if app.terminal.interactive and page.count("\n") + 1 >= (app.terminal.rows or _TALL):
         click.echo_via_pager(f"{page}\n")
     else:
         app.terminal.answer(page)
