@@ -71,7 +71,9 @@ def entries(command: click.Command = cli, path: tuple[str, ...] = ()) -> Iterato
     """The program, and every command and group of it, as they stand in its help."""
     context = click.Context(command, info_name=" ".join((PROGRAM, *path)))
     words = " ".join(path)
-    below = command.commands if isinstance(command, click.Group) else {}
+    below: dict[str, click.Command] = {}
+    if isinstance(command, click.Group):
+        below = dict(command.commands)
     text = inspect.cleandoc(command.help or "").replace("\b\n", "")
     yield Entry(
         path=path,
