@@ -4,6 +4,7 @@
 
     StayfastError
     ├── AuthRequired           AUTH_REQUIRED           nobody is signed in
+    │   └── StepUpRequired     AUTH_REQUIRED           an API asks for a stronger login
     ├── AuthFailed             AUTH_FAILED             the login ended without tokens
     ├── AuthCancelled          AUTH_CANCELLED          the user or the provider declined
     ├── LoginTimedOut          TIMEOUT                 the deadline of the login passed
@@ -103,6 +104,39 @@ class AuthRequired(StayfastError):
 
     code = "AUTH_REQUIRED"
     exit_code = 4
+
+
+class StepUpRequired(AuthRequired):
+    """An API refuses the present login, and says what another one must have.
+
+    It wants more scopes (``insufficient_scope``, RFC 6750 §3.1), or a newer or stronger sign-in
+    (``insufficient_user_authentication``, RFC 9470 §3). The login that it wants::
+
+        service.authenticate("acme", challenge=error.challenge)
+
+    Attributes:
+        challenge: The ``WWW-Authenticate`` header, reduced to what a login reads.
+        scopes: The scopes that the request needs, if the API names them.
+        acr_values: The ways of signing in that it accepts, the best first.
+        max_age: Seconds since the user signed in, at most; ``None`` for any time.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        challenge: str,
+        scopes: tuple[str, ...] = (),
+        acr_values: tuple[str, ...] = (),
+        max_age: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """Keep what the API asks for."""
+        super().__init__(message, hint=hint)
+        self.challenge = challenge
+        self.scopes = scopes
+        self.acr_values = acr_values
+        self.max_age = max_age
 
 
 class AuthFailed(StayfastError):

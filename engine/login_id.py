@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from .errors import NotFound
@@ -41,6 +42,14 @@ def new_login_id(randomness: Randomness, taken: Collection[str] = ()) -> str:
         )
         if login_id[:SHORT_ID] not in short:
             return login_id
+
+
+def lease_name(what: str) -> str:
+    """The name of a lease that is of no login: something else that one process does at a time.
+
+    No id begins with its first letter.
+    """
+    return "X" + sha256(what.encode("utf-8", "surrogatepass")).hexdigest()[: _LENGTH - 1].upper()
 
 
 def normalise(text: object) -> str:

@@ -59,6 +59,8 @@ class HttpRequest:
         body: What is posted; not shown by ``repr``.
         client: Whose client assertion must be added when it is sent
             (:mod:`stayfast.engine.oauth.request_proofs`).
+        assertion: Whose key must sign the ``assertion`` of a JWT bearer grant when it is sent
+            (RFC 7523 §2.1).
         proof_key: What a DPoP proof must be made with when it is sent (RFC 9449 §4.2).
         access_token: What the proof is to name, where the request goes to a resource server (§7).
         certificate: The file of the client's TLS certificate, and that of its key if it is another
@@ -71,6 +73,7 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     body: bytes = field(default=b"", repr=False)
     client: OAuthConfig | None = field(default=None, repr=False)
+    assertion: OAuthConfig | None = field(default=None, repr=False)
     proof_key: ProofKey | None = field(default=None, repr=False)
     access_token: Secret | None = field(default=None, repr=False)
     certificate: tuple[str, str | None] | None = field(default=None, repr=False)

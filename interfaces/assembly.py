@@ -38,7 +38,7 @@ from ..storage.token_storage import StorageView
 from .audit.choice import AuditObserver, audit_sinks
 from .audit.file import AuditFile
 from .catalogue import SHIPPED, Catalogue
-from .client_files import key_of, require_certificate
+from .client_files import key_of, require_certificate, token_of
 from .clients import DOCUMENT_VARIABLE, Clients
 from .couriers import EventForwarder, choose_courier
 from .http import RequestsHttp
@@ -141,6 +141,7 @@ class Assembly:
                 randomness=SystemRandomness(),
                 courier=courier,
                 sign_request=self.prover.request_object,
+                read_token=token_of,
             )
         )
 
@@ -321,6 +322,8 @@ class Assembly:
             NetworkError, ProviderError: The issuer's metadata cannot be read.
         """
         asked = config.device_url if via == "device" else config.auth_url
+        if config.needs_no_user:  # the token endpoint alone
+            asked, via = "nobody", "device"
         pushed = config.par != "required" or config.par_url or via == "device"
         if config.issuer and not (config.token_url and asked and pushed):
             config = apply_metadata(config, self.metadata.discover(config.issuer))

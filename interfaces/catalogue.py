@@ -31,7 +31,10 @@ from .provider_file import (
 )
 
 _FIELDS: Final = tuple(f.name for f in fields(OAuthProvider))
-_PATHS: Final = ("client_key_file", "client_certificate_file")
+_PATHS: Final = (
+    *("client_key_file", "client_certificate_file"),
+    *("subject_token_file", "actor_token_file"),
+)
 
 
 class Providers(MutableMapping[str, OAuthProvider]):

@@ -15,6 +15,7 @@ from .provider_file import check_origin, open_regular, text_of
 
 # octets. A wrong path may name a large file or a device: read a bounded piece, and refuse more.
 _LIMIT: Final = 16 * 1024
+_TOKEN_LIMIT: Final = 64 * 1024
 
 
 def secret_of(path: str, what: str, *, hint: str | None = None) -> str:
@@ -50,6 +51,32 @@ def secret_of(path: str, what: str, *, hint: str | None = None) -> str:
         raise ConfigInvalid(error.message, hint=error.hint) from error
     if not text:
         raise ConfigInvalid(f"the {what} file {path} holds no {what.rpartition(' ')[2]}", hint=hint)
+    return text
+
+
+def token_of(path: str) -> str:
+    """The text of the file ``path`` that holds a subject token, an actor token or an assertion.
+
+    Platforms put such files where programs of other users may read them, so that is no error; that
+    others could write it is one.
+
+    Raises:
+        ConfigMissing: It is not there.
+        ConfigInvalid: It cannot be read, is too large or empty, or others could write it.
+    """
+    hint = f"ls -l {path}"
+    try:
+        with open_regular(path) as file:
+            check_origin(path, os.fstat(file.fileno()))
+            octets = file.read(_TOKEN_LIMIT + 1)
+        text = text_of(octets).strip()
+    except FileNotFoundError:
+        raise ConfigMissing(f"there is no token file {path}", hint=hint) from None
+    except (OSError, ValueError) as error:
+        raise ConfigInvalid(f"the token file {path} cannot be read", hint=hint) from error
+    if not text or len(octets) > _TOKEN_LIMIT:
+        what = "holds no token" if not text else "is too large for a token"
+        raise ConfigInvalid(f"the token file {path} {what}", hint=hint)
     return text
 
 

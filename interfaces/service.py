@@ -30,6 +30,7 @@ from .browser_logout import RETURN_WAIT, ending_of
 from .catalogue import require_providers
 from .resource_logins import is_address
 from .signed_in import AuthStatus, Health, SignedIn, SignedOut, status_of
+from .unattended import valid_login
 from .user_contact import UserContact, until_cancelled
 from .words import Words
 
@@ -277,6 +278,10 @@ class OAuthService:
         )
 
         def sign_in(config: OAuthConfig) -> Login:
+            if config.needs_no_user:
+                return assembly.conductor.ask(
+                    config, account=account, timeout=timeout, replaces=replace
+                )
             way = self._way(config, via)
             transport = self._user.maker(assembly, open_browser=open_browser).make(way)
             return until_cancelled(
@@ -454,15 +459,14 @@ class OAuthService:
         ``TOKEN_REFRESH_FAILED`` (the provider refused it), ``NETWORK_ERROR`` (it is kept),
         ``LOGIN_BUSY``, ``STORAGE_…``.
         """
-        refresh = self.assembly.conductor.refresh
-        login = refresh.valid(service, account, buffer=buffer_seconds)
+        login = valid_login(self.assembly, service, account, buffer=buffer_seconds)
         access_token(login)
         return tokens_of(login)
 
     @handing_out(bearer_token)
     def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> str:
         """The access token alone, refreshed if need be. Failures: as for ensure_valid_token."""
-        return bearer_token(self.assembly.conductor.refresh.valid(service, account))
+        return bearer_token(valid_login(self.assembly, service, account))
 
     @answered
     def request_headers(
@@ -478,7 +482,7 @@ class OAuthService:
 
         ``nonce`` is what the API wanted in it (RFC 9449 §9). Failures: as for ensure_valid_token.
         """
-        login = self.assembly.conductor.refresh.valid(service, account)
+        login = valid_login(self.assembly, service, account)
         return resource_headers(self.assembly.prover, login, method, url, nonce=nonce)
 
     @handing_out(tokens_of)
@@ -501,8 +505,8 @@ class OAuthService:
         Failures: as for :meth:`ensure_valid_token`.
         """
         token = rejected if rejected is None or isinstance(rejected, str) else rejected.access_token
-        refresh = self.assembly.conductor.refresh
-        return tokens_of(refresh.valid(service, account, force=True, rejected=token))
+        login = valid_login(self.assembly, service, account, force=True, rejected=token)
+        return tokens_of(login)
 
     @answered
     def identity(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> UserInfo:

@@ -195,6 +195,10 @@ class AuthorizationServer:
         """Change some settings while it runs."""
         self.settings = replace(self.settings, **settings)
 
+    def trust(self, other: AuthorizationServer) -> None:
+        """Take the tokens and assertions that ``other`` has signed (RFC 8693, RFC 7523 §2.1)."""
+        self.state.trusted[other.issuer] = other.published_keys()
+
     # --- for assertions --------------------------------------------------------------------------
 
     @property

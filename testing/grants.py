@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request, grants
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
@@ -25,6 +24,7 @@ from authlib.oidc.core.grants import OpenIDCode
 from .client_assertions import client_by_assertion
 from .client_certificates import client_by_certificate
 from .server_state import EMAIL, USER, Client, Code, Device, IssuedToken, ServerState
+from .userless_grants import ClientCredentials, InvalidTarget, JwtBearer, TokenExchange
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey, RSAKey
@@ -66,6 +66,7 @@ class Core(AuthorizationServer):
         super().__init__()
         self.state = state
         self.issuer = issuer
+        self.key = key
         self.settings = settings
         self.asked_resource = ""
         self.register_token_generator("default", self._new_token)
@@ -77,6 +78,8 @@ class Core(AuthorizationServer):
         self.register_grant(CodeGrant, [require_challenge, CodeChallenge(), openid])
         self.register_grant(RefreshGrant, [openid])
         self.register_grant(DeviceGrant, [openid])
+        for grant in (ClientCredentials, TokenExchange, JwtBearer):
+            self.register_grant(grant)
         self.register_endpoint(DeviceEndpoint(self))
         self.register_endpoint(Revocation(self))
         self.register_endpoint(Introspection(self))
@@ -139,12 +142,6 @@ class Core(AuthorizationServer):
 
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
         return status, body, headers
-
-
-class InvalidTarget(OAuth2Error):
-    """A resource that was not consented to (RFC 8707 §2)."""
-
-    error = "invalid_target"
 
 
 class CodeGrant(grants.AuthorizationCodeGrant):

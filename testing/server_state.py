@@ -251,6 +251,7 @@ class Settings:
         par_required: Whether it takes pushed authorization requests only (RFC 9126 §5).
         par_lifetime: Seconds that the name of a pushed request is good.
         end_session: Whether it can end the session of a browser (OpenID Connect RP-Initiated Logout).
+        unknown_audiences: For whom a token exchange brings nothing (RFC 8693 §2.2.2).
         userinfo_signed: Whether the UserInfo endpoint answers with a JWT (OpenID Connect Core §5.3.2).
     """
 
@@ -278,6 +279,7 @@ class Settings:
     par_required: bool = False
     par_lifetime: int = 60
     end_session: bool = False
+    unknown_audiences: tuple[str, ...] = ()
     userinfo_signed: bool = False
     assertion_algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA", "HS256")
 
@@ -300,6 +302,8 @@ class ServerState:
         """The nonce that proofs must have now, where they must have one (RFC 9449 §8)."""
         self.spent: set[str] = set()
         """The ``jti`` of every signed request: each is taken once."""
+        self.trusted: dict[str, dict[str, Any]] = {}
+        """The key sets of other issuers whose tokens and assertions are taken, by issuer."""
 
     def register(self, members: Mapping[str, str], *, par_required: bool = False) -> dict[str, Any]:
         """A new client with what ``members`` ask for (RFC 7591 §3.2.1); lists are in JSON.

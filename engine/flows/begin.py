@@ -24,6 +24,7 @@ from ..oauth.authorization_request import (
 )
 from ..oauth.client_authentication import require_authentication
 from ..oauth.dpop import binds, thumbprint
+from ..oauth.grant_request import require_grant
 from ..oauth.id_token import require_checkable
 from ..oauth.pkce import new_nonce, new_state, new_verifier
 from ..oauth.pushed_request import (
@@ -46,7 +47,7 @@ from .ledger import Circumstances
 if TYPE_CHECKING:
     from ..oauth.provider import OAuthConfig
     from ..ports import Lease, Session, Transport
-    from ..record import Presentation
+    from ..record import Exchange, Presentation
     from .dependencies import Dependencies
 
 
@@ -77,7 +78,10 @@ class Begin:
         require_client(config)
         require_authentication(config)
         require_sendable(config)
-        require_checkable(config)
+        if config.needs_no_user:
+            require_grant(config)
+        else:
+            require_checkable(config)
         now = self._dependencies.clock.now()
         return Login(
             id=new_login_id(self._dependencies.randomness, taken),
@@ -96,6 +100,12 @@ class Begin:
         """Mint the secrets of ``login`` and save them."""
         return self._dependencies.ledger.advance(
             login, Trigger.BEGIN, lease=lease, challenge=self._mint(), deadline=login.deadline
+        )
+
+    def request(self, login: Login, lease: Lease, sending: Exchange) -> Login:
+        """Save what a ``login`` without a user is about to send."""
+        return self._dependencies.ledger.advance(
+            login, Trigger.REQUEST_TOKENS, lease=lease, exchange=sending, deadline=login.deadline
         )
 
     def ready(self, login: Login, transport: Transport, *, timeout: float) -> Session:

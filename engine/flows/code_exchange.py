@@ -334,6 +334,7 @@ class CodeExchange:
                 exchange=None,
                 deadline=None,
                 unread=None,
+                config=login.config.spent(),
             )
             older = self._filed(login, account)
             # no lease is needed: a process that is refreshing the older login right now finds

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from ..errors import ConfigInvalid
 from ..oauth.dpop import new_proof_key
 from ..oauth.request_object import RequestSigner, no_signer
 
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
     from ..record import ProofKey
     from .job import Courier
     from .ledger import Ledger
+
+TokenReader: TypeAlias = Callable[[str], str]
+"""Reads the file of a subject or actor token; raises ``ConfigMissing`` or ``ConfigInvalid``."""
+
+
+def no_files(path: str) -> str:
+    """Read no file: what a conductor does that was handed no reader.
+
+    Raises:
+        ConfigInvalid: Always.
+    """
+    raise ConfigInvalid(f"the token file {path} cannot be read here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +47,7 @@ class Dependencies:
         courier: What carries the stretch that must not be broken.
         new_proof_key: Where the keys of proofs come from.
         sign_request: What signs authorization requests, where that is asked for.
+        read_token: What reads the files of subject and actor tokens.
     """
 
     storage: Storage
@@ -44,3 +58,4 @@ class Dependencies:
     courier: Courier
     new_proof_key: Callable[[OAuthConfig], ProofKey] = new_proof_key
     sign_request: RequestSigner = no_signer
+    read_token: TokenReader = no_files

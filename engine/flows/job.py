@@ -20,6 +20,8 @@ class JobKind(StrEnum):
     """The authorization code (RFC 6749 §4.1.3)."""
     POLL = "poll"
     """The device code: once approved, the answer is as precious (RFC 8628 §3.4)."""
+    GRANT = "grant"
+    """A grant that needs no user (RFC 6749 §4.4, RFC 8693, RFC 7523)."""
     REFRESH = "refresh"
     """The refresh token (RFC 6749 §6)."""
 

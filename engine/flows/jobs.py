@@ -10,6 +10,7 @@ from ..ports import Verdict
 from ..record import TokensNotSaved
 from ..table import State
 from .code_exchange import CodeExchange
+from .grant_exchange import GrantExchange
 from .job import Job, JobKind
 from .refresh_exchange import RefreshExchange
 
@@ -27,11 +28,16 @@ class Jobs:
         """Hand the jobs to their courier."""
         self._dependencies = dependencies
         self._code_exchange = CodeExchange(dependencies)
+        self._grant_exchange = GrantExchange(dependencies, self._code_exchange)
         self._refresh_exchange = RefreshExchange(dependencies)
 
     def send_code(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
         """Have the saved code of ``login`` exchanged; see :meth:`CodeExchange.send_code`."""
         return self._login(Job(kind=JobKind.CODE, login=login, lease=lease, again=again))
+
+    def send_grant(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
+        """Have tokens asked for by the grant of ``login``, for the first time or anew."""
+        return self._login(Job(kind=JobKind.GRANT, login=login, lease=lease, again=again))
 
     def refresh(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
         """Have the tokens of ``login`` refreshed; see :meth:`RefreshExchange.send`."""
@@ -65,8 +71,10 @@ class Jobs:
             return exchange.keep(job, job.arrived)
         return exchange.perform(job)
 
-    def _exchange(self, job: Job) -> CodeExchange | RefreshExchange:
-        return self._refresh_exchange if job.kind is JobKind.REFRESH else self._code_exchange
+    def _exchange(self, job: Job) -> CodeExchange | GrantExchange | RefreshExchange:
+        if job.kind is JobKind.REFRESH or job.login.tokens is not None:
+            return self._refresh_exchange
+        return self._grant_exchange if job.kind is JobKind.GRANT else self._code_exchange
 
     def _login(self, job: Job) -> Login:
         outcome = self._carried(job)

@@ -20,6 +20,7 @@ its audit event. This is the way from the first call to saved tokens::
                           save "authenticated", tokens ->   version 4
     Login <------------ return
 
+    ask (no user) ----> save "exchanging" --> send the grant --> save "authenticated", tokens
     later: refresh      save "exchanging" --> send the refresh token --> save the new tokens
     later: logout       revoke --> save "idle" without tokens
 
@@ -75,15 +76,17 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import (
     AuthFailed,
+    AuthRequired,
     CallbackRefused,
     ConfigInvalid,
+    LoginBusy,
     LoginTimedOut,
     NotFound,
     StayfastError,
     TransportUnavailable,
 )
 from ..hints import Hint
-from ..login_id import choose, is_full, naming, no_login, normalise
+from ..login_id import choose, is_full, lease_name, naming, no_login, normalise
 from ..oauth.callback import digest_of
 from ..oauth.pasted import parse_callback
 from ..ports import SearchableStorage, TransportWanted
@@ -321,6 +324,65 @@ class Conductor:
         now = self._dependencies.clock.now()
         return one.pending and one.deadline is not None and one.deadline <= now
 
+    def ask(
+        self,
+        config: OAuthConfig,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        timeout: float = DEFAULT_TIMEOUT,
+        taken: Collection[str] = (),
+        replaces: bool = False,
+    ) -> Login:
+        """A whole login without a user: asked, answered, saved.
+
+        The arguments are those of :meth:`sign_in`.
+
+        Raises:
+            AuthFailed: The provider refused the grant.
+            NetworkError: No usable answer; the login is over, and another can begin.
+            ConfigMissing, ConfigInvalid: The grant lacks what it needs.
+            StayfastError: Another login, whose token is the subject, cannot be used.
+        """
+        self._dependencies.storage.probe()
+        login = self._begin.new_login(
+            config, account=account, timeout=timeout, taken=taken, replaces=replaces
+        )
+        sending = self.refresh.sources.exchange(config, account)
+        with naming(login.id), self._dependencies.storage.lease(login.id, wait=0) as lease:
+            login = self._begin.request(login, lease, sending)
+            return self.jobs.send_grant(login, lease)
+
+    def obtain(self, config: OAuthConfig, *, account: str = DEFAULT_ACCOUNT) -> Login:
+        """The login of ``account`` that needs no user, begun if there is none that serves.
+
+        Any number of processes may ask at once; one of them begins it.
+
+        Raises:
+            StayfastError: As :meth:`ask` says.
+            LoginBusy: Another process asks, and did not finish in time.
+        """
+
+        def serving() -> Login | None:
+            try:
+                found = self.refresh.find(config.service_name, account)
+            except AuthRequired:
+                return None
+            return found if self.refresh.usable(found.summary()) else None
+
+        seen = serving()
+        if seen is not None:
+            return seen
+        storage = self._dependencies.storage
+        name = lease_name(account_alias(config.service_name, account))
+        try:
+            with storage.lease(name, wait=LEASE_WAIT, until=lambda: serving() is not None):
+                return serving() or self.ask(config, account=account)
+        except LoginBusy:
+            found = serving()
+            if found is None:
+                raise
+            return found
+
     # --- go on -----------------------------------------------------------------------------------
 
     def resume(
@@ -554,6 +616,8 @@ class Conductor:
             return login
         if login.state is State.EXCHANGING:
             self._begin.check_deadline(login, lease)
+            if login.exchange is not None and login.exchange.kind == "grant":
+                return self.jobs.send_grant(login, lease, again=True)
             return self.jobs.send_code(login, lease, again=True)
         if login.unread is not None:  # a device code was answered, and is not sent again
             self._begin.check_deadline(login, lease)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import (
     AuthRequired,
+    ConfigInvalid,
+    ConfigMissing,
     LoginBusy,
     NetworkError,
     ProviderError,
@@ -22,6 +24,7 @@ from ..oauth.tokens import DEFAULT_BUFFER
 from ..reasons import Reason
 from ..record import Exchange, TokensNotSaved, account_alias
 from ..table import State, Trigger
+from .grants import GrantSources
 from .unread import show_hint
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ class Refresh:
         """Read and save by ``dependencies``; ``jobs`` send the refresh tokens."""
         self._dependencies = dependencies
         self._jobs = jobs
+        self.sources = GrantSources(dependencies, self)
 
     def find(self, provider: str, account: str) -> Login:
         """The finished login of ``account`` at ``provider``.
@@ -85,7 +89,7 @@ class Refresh:
         One try is made: after a network error the present token is used up first.
         """
         tokens = login.tokens
-        if login.state is not State.AUTHENTICATED or tokens is None or not tokens.refresh_token:
+        if login.state is not State.AUTHENTICATED or tokens is None or not login.refreshable:
             return False
         if tokens.expires_in is None:
             return False
@@ -173,7 +177,8 @@ class Refresh:
         except TokensNotSaved:
             raise
         except (
-            LoginBusy, NetworkError, ProviderError, TokenRefreshFailed, StorageError
+            LoginBusy, NetworkError, ProviderError, TokenRefreshFailed, StorageError,
+            AuthRequired, TokenExpired, ConfigMissing, ConfigInvalid,  # of another login, or a file
         ):  # fmt: skip
             return login  # its token serves all the same
 
@@ -237,16 +242,25 @@ class Refresh:
         if login.state is State.REFRESH_FAILED and not force:
             raise _failed_before(login)
         tokens = login.tokens
-        if tokens is None or tokens.refresh_token is None:
+        if tokens is None or not login.refreshable:
             self.observe(login)
             msg = f"the access token for {login.provider} has expired and cannot be refreshed"
             raise TokenExpired(msg, hint=hint)
-        if not again:
+        if not again and login.config.can_ask_again:
+            sending = self.sources.exchange(login.config, login.account)
+            lease.keep()  # another login may have been refreshed for it meanwhile
+            login = self._dependencies.ledger.advance(
+                login, Trigger.RENEW, lease=lease, exchange=sending
+            )
+        elif not again:
             sending = Exchange(kind="refresh", started_at=self._dependencies.clock.now())
             login = self._dependencies.ledger.advance(
                 login, Trigger.REFRESH, lease=lease, exchange=sending
             )
-        done = self._jobs.refresh(login, lease, again=again)
+        if login.exchange is not None and login.exchange.kind == "grant":
+            done = self._jobs.send_grant(login, lease, again=again)
+        else:
+            done = self._jobs.refresh(login, lease, again=again)
         # tokens of an answer that was kept for long may have ended, and still hold what renews them
         if login.unread is not None and not self.usable(done.summary(), 0.0):
             return self._refresh(done, lease, force=force)
@@ -256,9 +270,8 @@ class Refresh:
 def _failed_before(login: Login) -> TokenRefreshFailed:
     """The error of a refresh that the provider has refused already."""
     because = login.oauth_error or login.reason
-    msg = (
-        f"{login.provider} needs a new sign-in: the provider rejected the refresh token ({because})"
-    )
+    what = "grant" if login.reason == Reason.GRANT_REFUSED else "refresh token"
+    msg = f"{login.provider} needs a new sign-in: the provider rejected the {what} ({because})"
     return TokenRefreshFailed(msg, hint=Hint.sign_in(login))
 
 

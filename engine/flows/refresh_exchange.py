@@ -15,7 +15,8 @@ from ..errors import (
 )
 from ..hints import Hint
 from ..oauth.error_codes import ABOUT_CLIENT, ABOUT_REQUEST, canonical
-from ..oauth.id_token import Identification
+from ..oauth.grant_request import grant_request, judge_grant_response
+from ..oauth.id_token import Identification, Identified
 from ..oauth.provider_response import error_code, read_members, retry_after
 from ..oauth.token_endpoint import judge_token_response, refresh_request
 from ..reasons import Reason
@@ -27,7 +28,7 @@ from .sending import bound, circumstances_of, not_saved, renewed_key, send_twice
 from .unread import as_it_came, reading, show_hint, worth_keeping
 
 if TYPE_CHECKING:
-    from ..oauth.id_token import Identified
+    from ..oauth.signing_keys import Keys
     from ..oauth.tokens import OAuthTokens
     from ..ports import HttpResponse, Lease
     from ..record import Login, UnreadAnswer
@@ -57,14 +58,18 @@ class RefreshExchange:
             TokensNotSaved: New tokens arrived and could not be saved; they are in the error.
         """
         login, lease, tokens = job.login, job.lease, job.login.tokens
-        if tokens is None or tokens.refresh_token is None:
+        asked = login.exchange if login.exchange and login.exchange.kind == "grant" else None
+        if tokens is None or (tokens.refresh_token is None and asked is None):
             msg = f"login {login.short_id} has no refresh token"
             raise TokenExpired(msg, hint=Hint.sign_in(login))
         if login.unread is not None:
             read = self._read_again(job, login.unread, tokens)
             if read is not None:
                 return read
-        request = refresh_request(login.config, tokens.refresh_token)
+        if asked is not None:
+            request = grant_request(login.config, asked)
+        else:
+            request = refresh_request(login.config, tokens.refresh_token or "")
         lost = login.setback is not None and login.setback.lost
         job = replace(job, again=job.again or lost)
         # fetched first: once the answer is here, nothing but saving may stand in the way
@@ -88,13 +93,7 @@ class RefreshExchange:
             raise
         try:
             with reading():
-                fresh = judge_token_response(
-                    login.config,
-                    response,
-                    previous=tokens,
-                    bound=login.proof_key is not None,
-                )
-                identified = self._identification.identify_refreshed(login, fresh, keys)
+                identified = self._judged(login, response, tokens, keys)
         except NetworkError as error:
             said = Circumstances(http_status=response.status)
             unread = worth_keeping(response)
@@ -115,16 +114,26 @@ class RefreshExchange:
         keys = self._identification.keys_at_hand(login.config) if previous.id_token else None
         try:
             with reading():
-                fresh = judge_token_response(
-                    login.config,
-                    as_it_came(answer),
-                    previous=previous,
-                    bound=login.proof_key is not None,
-                )
-                identified = self._identification.identify_refreshed(login, fresh, keys)
+                identified = self._judged(login, as_it_came(answer), previous, keys)
         except (NetworkError, ProviderError):
             return None
         return self._arrived(job, identified)
+
+    def _judged(
+        self, login: Login, response: HttpResponse, previous: OAuthTokens, keys: Keys | None
+    ) -> Identified:
+        """The tokens in ``response``, and whose they are.
+
+        Raises:
+            ProviderError: A definite no, or tokens that must not be used.
+            NetworkError: The matter is not settled.
+        """
+        bound = login.proof_key is not None
+        if login.exchange is not None and login.exchange.kind == "grant":
+            granted = judge_grant_response(login.config, response, bound=bound)
+            return Identified(tokens=granted.tokens, identity=login.identity, reason=granted.reason)
+        fresh = judge_token_response(login.config, response, previous=previous, bound=bound)
+        return self._identification.identify_refreshed(login, fresh, keys)
 
     def _arrived(
         self, job: Job, identified: Identified, response: HttpResponse | None = None
@@ -269,6 +278,8 @@ class RefreshExchange:
             reason = Reason(error.reason)
         else:
             reason = Reason.OUTCOME_UNKNOWN if again else Reason.REFRESH_REFUSED
+            if login.exchange is not None and login.exchange.kind == "grant":
+                reason = Reason.GRANT_REFUSED
         self._dependencies.ledger.advance(
             login,
             Trigger.REJECT_REFRESH,
@@ -286,7 +297,7 @@ class RefreshExchange:
         because = error.oauth_error or f"HTTP {error.status}"
         return TokenRefreshFailed(
             f"{login.provider} needs a new sign-in: "
-            f"the provider rejected the refresh token ({because})",
+            f"the provider rejected the {'grant' if reason is Reason.GRANT_REFUSED else 'refresh token'} ({because})",
             why=self._before(login, again=again),
             hint=Hint.sign_in(login),
         )

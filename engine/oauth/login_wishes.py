@@ -44,6 +44,21 @@ class LoginWishes(TypedDict, total=False):
         dpop: ``auto``, ``required`` or ``off``: whether tokens are bound to a key (RFC 9449).
         request_object: ``auto``, ``required`` or ``off``: whether the request is signed (RFC 9101).
         par: ``auto``, ``required`` or ``off``: whether the request is pushed (RFC 9126).
+        grant: How tokens are asked for (``OAuthProvider.grant``); all but ``authorization-code``
+            need no user.
+        subject: The login whose token is exchanged, or is the assertion: ``PROVIDER/ACCOUNT``.
+        subject_token: That token itself: a secret, which serves once.
+        subject_token_file: The file that holds it, read at each request.
+        subject_token_type: Its type (RFC 8693 §3).
+        assertion: The assertion itself of ``jwt-bearer`` (RFC 7523 §2.1); as ``subject_token``.
+        assertion_file: The file that holds it; as ``subject_token_file``.
+        actor: The login whose token says who acts (RFC 8693 §2.1).
+        actor_token: That token itself; it serves once.
+        actor_token_file: The file that holds it.
+        actor_token_type: Its type.
+        requested_token_type: The type of token that the exchange is to bring.
+        assertion_subject: Whom an assertion speaks of that the client signs itself.
+        audience: The API or server that the tokens are for.
     """
 
     resources: Sequence[str] | str | None
@@ -60,6 +75,20 @@ class LoginWishes(TypedDict, total=False):
     par: str | None
     dpop: str | None
     request_object: str | None
+    grant: str | None
+    subject: str | None
+    subject_token: str | None
+    subject_token_file: str | None
+    subject_token_type: str | None
+    assertion: str | None
+    assertion_file: str | None
+    actor: str | None
+    actor_token: str | None
+    actor_token_file: str | None
+    actor_token_type: str | None
+    requested_token_type: str | None
+    assertion_subject: str | None
+    audience: str | None
 
 
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -70,9 +99,28 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "par": "par",
     "dpop": "dpop",
     "request_object": "request_object",
+    "grant": "grant",
+    "subject": "subject_login",
+    "subject_token": "subject_token",
+    "subject_token_file": "subject_token_file",
+    "subject_token_type": "subject_token_type",
+    "assertion": "subject_token",
+    "assertion_file": "subject_token_file",
+    "actor": "actor_login",
+    "actor_token": "actor_token",
+    "actor_token_file": "actor_token_file",
+    "actor_token_type": "actor_token_type",
+    "requested_token_type": "requested_token_type",
+    "assertion_subject": "assertion_subject",
+    "audience": "audience",
 }
 """The wishes that stand for a setting, and its name."""
-_NAMES: Final = {setting: name for name, setting in _SETTINGS.items()}
+_NAMES: Final = {setting: name for name, setting in reversed(list(_SETTINGS.items()))}
+_ONE_OF: Final = (
+    ("subject_login", "subject_token", "subject_token_file"),
+    ("actor_login", "actor_token", "actor_token_file"),
+)
+"""Settings of which one takes the place of the others."""
 _PARAMETERS_IN: Final = ("extra_auth_params", "extra_device_params")
 """The settings that the wishes go into which are parameters of the request."""
 _PARAMETERS: Final = ("prompt", "login_hint", "max_age", "acr_values", "ui_locales")
@@ -92,14 +140,19 @@ def wishing(config: P, wishes: LoginWishes) -> P:
         for name, setting in _SETTINGS.items()
         if (value := wishes.get(name)) is not None
     }
+    if "grant" in changed:  # as RFC 6749 spells it
+        changed["grant"] = str(changed["grant"]).replace("_", "-")
+    for each in _ONE_OF:
+        if named := [setting for setting in each if setting in changed]:
+            changed.update({setting: None for setting in each if setting not in named})
     if parameters:
         # a login may change from a browser to a device code: both ask for the same
         for kind in _PARAMETERS_IN:
             changed[kind] = {**getattr(config, kind), **parameters}
     resources, details = wishes.get("resources"), wishes.get("authorization_details")
     if resources is not None:
-        each: Iterable[str] = [resources] if isinstance(resources, str) else resources
-        changed["resources"] = tuple(dict.fromkeys(each))
+        listed: Iterable[str] = [resources] if isinstance(resources, str) else resources
+        changed["resources"] = tuple(dict.fromkeys(listed))
     if details is not None:
         changed["authorization_details"] = details if isinstance(details, str) else _json(details)
     if not changed:

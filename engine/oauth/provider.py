@@ -35,6 +35,11 @@ GrantName: TypeAlias = Literal[
     "authorization-code", "client-credentials", "token-exchange", "jwt-bearer"
 ]
 """How tokens are asked for: with the user, or by one of the grants that need none."""
+TOKEN_TYPES: Final = (
+    *("access_token", "refresh_token", "id_token", "saml1", "saml2", "jwt"),  # RFC 8693 §3
+    "id-jag",  # draft-ietf-oauth-identity-assertion-authz-grant §3
+)
+"""The words for types of tokens; another type is given as the URN that it is."""
 BodyFormat: TypeAlias = Literal["form", "json"]
 
 DEFAULT_REDIRECT_URI: Final = "http://127.0.0.1/callback"

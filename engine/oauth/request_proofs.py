@@ -18,6 +18,7 @@ from ..hints import Hint
 from .addresses import secure_address
 from .client_authentication import ASSERTING, authentication_method
 from .dpop import HEADER, nonce_in, proof
+from .grant_request import signs_assertion
 from .provider_response import server_date
 from .request_object import TYPE, Parameters, claims_of_request, signs_requests
 from .token_endpoint import access_token, is_bound
@@ -61,8 +62,13 @@ class Prover:
         Raises:
             ConfigMissing, ConfigInvalid: A key is absent or cannot be used.
         """
+        members: dict[str, str] = {}
         if request.client is not None:
-            request = _with_members(request, self._assertion(request.client))
+            members |= self._assertion(request.client)
+        if request.assertion is not None:
+            members["assertion"] = self._grant(request.assertion)
+        if members:
+            request = _with_members(request, members)
         key = request.proof_key
         if key is None:
             return request
@@ -121,6 +127,8 @@ class Prover:
             self._signer(config, config.client_assertion_algorithms)
         if signs_requests(config):
             self._signer(config, config.request_object_algorithms)
+        if signs_assertion(config):
+            self._signer(config, config.client_assertion_algorithms)
 
     def request_object(self, config: OAuthConfig, parameters: Parameters) -> str:
         """The authorization request of ``parameters``, signed by the client (RFC 9101 §4).
@@ -160,6 +168,23 @@ class Prover:
             "client_assertion_type": ASSERTION_TYPE,
             "client_assertion": key.sign(algorithm, header, claims),
         }
+
+    def _grant(self, config: OAuthConfig) -> str:
+        """The assertion by which the client asks for tokens (RFC 7523 §3)."""
+        key, algorithm = self._signer(config, config.client_assertion_algorithms)
+        now = self._clock.now() + self._ahead.get(_origin(config.token_url), 0.0)
+        claims = {
+            "iss": config.client_id,
+            "sub": config.assertion_subject or config.client_id,
+            "aud": config.client_assertion_audience or config.issuer or config.token_url,
+            "jti": self.number(),
+            "iat": int(now),
+            "exp": int(now + _LASTS),
+        }
+        if config.scopes:  # Google reads it here
+            claims["scope"] = " ".join(config.scopes)
+        header = {"typ": "JWT", **({"kid": key.key_id} if key.key_id else {})}
+        return key.sign(algorithm, header, claims)
 
     def number(self) -> str:
         """A ``jti`` that was never used (RFC 7519 §4.1.7)."""
@@ -218,9 +243,9 @@ def _with_members(request: HttpRequest, members: Mapping[str, str]) -> HttpReque
     """``request`` with ``members`` in its body, a form or a JSON object."""
     if request.headers.get("Content-Type") == "application/json":
         body: dict[str, Any] = {**json.loads(request.body), **members}
-        return replace(request, client=None, body=json.dumps(body).encode())
+        return replace(request, client=None, assertion=None, body=json.dumps(body).encode())
     joined = b"&".join(part for part in (request.body, urlencode(members).encode()) if part)
-    return replace(request, client=None, body=joined)
+    return replace(request, client=None, assertion=None, body=joined)
 
 
 def resource_headers(

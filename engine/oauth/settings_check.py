@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from ..errors import ConfigInvalid
 from ..hints import Hint
 from .addresses import secure_address
-from .provider import EXTRA_PARAMETERS
+from .provider import EXTRA_PARAMETERS, TOKEN_TYPES
 
 if TYPE_CHECKING:
     from .provider import OAuthProvider
@@ -36,6 +36,11 @@ _URI: Final = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*:[\x21\x24-\x3B\x3D\x3F-\x5B\x5D\x5F\x61-\x7A\x7E%]+"
 )
 """A scheme and what may follow it but ``#`` (RFC 3986 §4.3)."""
+_OF_GRANTS: Final = frozenset(
+    {"assertion", "subject_token", "subject_token_type", "actor_token", "actor_token_type"}
+    | {"requested_token_type", "scope", "audience", "resource"}
+)
+"""The parameters of grants that need no user, which have settings of their own."""
 _DIGITS: Final = 10  # of a number of seconds: more than a human life
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING: Final = frozenset(
@@ -82,11 +87,22 @@ def fault_of(provider: OAuthProvider) -> tuple[str, str] | None:
         ("token_request_headers", all(map(_HEADER_VALUE.fullmatch, headers.values())), "has a value that no header may have"),
         ("resources", all(map(resource_indicator, provider.resources)), "has a resource that is not an absolute address without a fragment (RFC 8707 §2)"),
         ("mtls_endpoint_aliases", all(map(secure_address, provider.mtls_endpoint_aliases.values())), "has an address that is not https"),
+        ("subject_token_type", _is_type(provider.subject_token_type), "is no type of token (RFC 8693 §3)"),
+        ("actor_token_type", _is_type(provider.actor_token_type), "is no type of token (RFC 8693 §3)"),
+        ("requested_token_type", _is_type(provider.requested_token_type), "is no type of token (RFC 8693 §3)"),
+        ("subject_login", not (provider.subject_login and provider.subject_token_file), "stands beside a file: one of them is the subject"),
+        ("actor_login", not (provider.actor_login and provider.actor_token_file), "stands beside a file: one of them is the actor"),
+        ("extra_token_params", not (provider.needs_no_user and _OF_GRANTS & set(provider.extra_token_params)), "has a parameter of the grant itself"),
         ("authorization_details", details is None or _are_details(details), "is not a JSON array of objects that have a type (RFC 9396 §2)"),
     ):  # fmt: skip
         if not fine:
             return setting, why
     return None
+
+
+def _is_type(word: str | None) -> bool:
+    """Whether ``word`` names a type of token: a word of the list, or a URI."""
+    return word is None or word in TOKEN_TYPES or bool(_URI.fullmatch(word))
 
 
 def resource_indicator(text: str) -> bool:
@@ -118,7 +134,13 @@ def _texts(provider: OAuthProvider) -> Iterator[tuple[str, str]]:
     """Every text in the settings, with the name of its setting."""
     for f in fields(provider):
         value: object = getattr(provider, f.name)
-        if f.name in {"client_id", "client_secret", "client_key"}:  # judged with their source
+        if f.name in {
+            "client_id",
+            "client_secret",
+            "client_key",
+            "subject_token",
+            "actor_token",
+        }:  # judged with their source
             continue
         if isinstance(value, str):
             yield f.name, value

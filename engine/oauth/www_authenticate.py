@@ -29,6 +29,7 @@ _TOKEN68: Final = re.compile(r"[ \t]+([A-Za-z0-9\-._~+/]+=*)[ \t]*(?=,|$)")
 _PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # NQCHAR (RFC 6749 §3.3)
 _SCOPES: Final = 100  # of one challenge
+_PLAIN: Final = re.compile(r"[\x20\x21\x23-\x5B\x5D-\x7E]+")  # what quotes hold as it is
 _AGE: Final = re.compile(r"[0-9]{1,9}")
 
 INSUFFICIENT_SCOPE: Final = "insufficient_scope"
@@ -76,6 +77,24 @@ class AuthChallenge:
         """Seconds since the user has signed in, at most (RFC 9470 §3)."""
         given = self.parameters.get("max_age", "")
         return int(given) if _AGE.fullmatch(given) else None
+
+    def header(self) -> str:
+        """A header that says the same, of those parameters alone that a login reads.
+
+        What a server wrote besides stays out of command lines and terminals.
+        """
+        age = self.max_age
+        read = {
+            "error": self.error or "",
+            "scope": " ".join(self.scopes),
+            "acr_values": " ".join(self.acr_values),
+            "max_age": "" if age is None else str(age),
+            "resource_metadata": self.resource_metadata or "",
+        }
+        fine = [
+            f'{name}="{value}"' for name, value in read.items() if value and _PLAIN.fullmatch(value)
+        ]
+        return f"{self.scheme.capitalize() if self.scheme != 'dpop' else 'DPoP'} {', '.join(fine)}"
 
 
 def known_scopes(given: object) -> tuple[str, ...]:

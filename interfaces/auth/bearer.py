@@ -8,26 +8,44 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from ...engine.errors import AuthFailed, ConfigInvalid, StayfastError, TokenExpired
+from ...engine.errors import (
+    AuthFailed,
+    ConfigInvalid,
+    StayfastError,
+    StepUpRequired,
+    TokenExpired,
+)
+from ...engine.hints import Hint
 from ...engine.oauth.addresses import loopback_host
 from ...engine.oauth.dpop import usable_nonce
+from ...engine.oauth.www_authenticate import (
+    INSUFFICIENT_AUTHENTICATION,
+    INSUFFICIENT_SCOPE,
+    challenge_for_token,
+)
 from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import Failure
 
 if TYPE_CHECKING:
     from ...engine.oauth.tokens import OAuthTokens
+    from ...engine.oauth.www_authenticate import AuthChallenge
     from ...engine.result import Result
+    from ..words import Words
 
 T = TypeVar("T")
 
 PROOF: Final = "DPoP"
 """The header of a proof, and the scheme of a token that needs one."""
+UNAUTHORIZED: Final = 401
 _ABOUT_PROOF: Final = ("use_dpop_nonce", "invalid_dpop_proof")
+_STRONGER: Final = frozenset({INSUFFICIENT_SCOPE, INSUFFICIENT_AUTHENTICATION})
 _PORTS: Final = {"http": 80, "https": 443}
 
 
 class TokenSource(Protocol):
     """What an auth object needs of :class:`stayfast.OAuthService`."""
+
+    words: Words
 
     def request_headers(
         self, service: str, method: str, url: str, *, account: str = ..., nonce: str | None = ...
@@ -188,9 +206,6 @@ class Bearer:
                 f"a token is not sent over plain http to {origin.host}",
                 hint=f"use https, or name http://{origin.host} among the hosts of the auth object",
             )
-        return self._headers(method, url, origin)
-
-    def _headers(self, method: str, url: str, origin: Origin) -> dict[str, str]:
         return _given(
             self.source.request_headers(
                 self.provider,
@@ -216,15 +231,49 @@ class Bearer:
             answer: The headers of the 401.
         """
         said = answer.get("WWW-Authenticate", "")
-        if PROOF not in sent or not any(error in said for error in _ABOUT_PROOF):
+        proved = PROOF in sent or sent.get("Authorization", "").startswith(f"{PROOF} ")
+        if not proved or not any(error in said for error in _ABOUT_PROOF):
             return None
-        return self._headers(method, url, Origin.of(url))
+        return self.headers(method, url)
 
     def heard(self, url: str, answer: Mapping[str, str]) -> None:
         """Remember the nonce that a resource server wants in the next proof (RFC 9449 §8.2)."""
         nonce = answer.get("DPoP-Nonce")
         if nonce is not None and usable_nonce(nonce):
             self.memory.nonces[Origin.of(url)] = nonce
+
+    def require_enough(self, status: int, answer: Mapping[str, str]) -> None:
+        """Make sure that an answer does not ask for a stronger login than the present one.
+
+        Refreshing would not help, and signing in is the program's to decide. So this ends the
+        request, and nothing loops.
+
+        Args:
+            status: The HTTP status of the answer.
+            answer: Its headers.
+
+        Raises:
+            StepUpRequired: It asks for more scopes (RFC 6750 §3.1), or for a newer or stronger
+                sign-in (RFC 9470 §3).
+        """
+        wanted = stronger(status, answer.get("WWW-Authenticate", ""))
+        if wanted is not None:
+            raise self.step_up(wanted)
+
+    def step_up(self, wanted: AuthChallenge, hint: Hint | None = None) -> StepUpRequired:
+        """The error that says what the API wants, in the words of the program."""
+        challenge = wanted.header()
+        error = StepUpRequired(
+            f"the API asks for more than the present login to {self.provider} has",
+            challenge=challenge,
+            scopes=wanted.scopes,
+            acr_values=wanted.acr_values,
+            max_age=wanted.max_age,
+            hint=hint
+            or Hint("login", self.provider, "--challenge", challenge, account=self.account),
+        )
+        self.source.words.put_into(error)
+        return error
 
     def another(self, refused: str, method: str, url: str) -> dict[str, str] | None:
         """The headers with a token other than ``refused``, which was answered with 401.
@@ -246,13 +295,21 @@ class Bearer:
             return None
         if tokens.access_token == refused:
             return None
-        return self._headers(method, url, origin)
+        return self.headers(method, url)
 
     def refused_again(self, fresh: Mapping[str, str], url: str) -> None:
         """Note that ``fresh`` was refused too, the answer of :meth:`another`."""
         token = token_in(fresh.get("Authorization"))
         if token is not None:
             self.memory.refused_fresh[Origin.of(url)] = token
+
+
+def stronger(status: int, header: str) -> AuthChallenge | None:
+    """The challenge of an answer that asks for more scopes, or another way of signing in."""
+    if status not in {400, 401, 403} or not header:
+        return None
+    found = challenge_for_token(header)
+    return found if found is not None and found.error in _STRONGER else None
 
 
 def token_in(value: str | None) -> str | None:

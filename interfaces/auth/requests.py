@@ -8,13 +8,30 @@ from typing import TYPE_CHECKING, Any
 from requests import PreparedRequest, RequestException, Response
 from requests.auth import AuthBase
 from requests.exceptions import UnrewindableBodyError
+from requests.structures import CaseInsensitiveDict
 from requests.utils import rewind_body
 
 from ...engine.errors import StayfastError
-from .bearer import token_in
+from .bearer import PROOF, UNAUTHORIZED, token_in
 
 if TYPE_CHECKING:
     from .bearer import Bearer
+
+
+class _Headers(CaseInsensitiveDict[str]):
+    """Headers whose proof goes with the token: a redirect to another origin takes neither there.
+
+    ``requests`` deletes ``Authorization`` from the copy that it sends to the other origin.
+    """
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        if key.lower() == "authorization" and PROOF in self:
+            super().__delitem__(PROOF)
+
+    def copy(self) -> CaseInsensitiveDict[str]:
+        """A copy that does the same."""
+        return _Headers(self)
 
 
 class RequestsAuth(AuthBase):
@@ -24,7 +41,8 @@ class RequestsAuth(AuthBase):
 
         requests.get("https://api.acme.example/me", auth=service.auth("acme"))
 
-    A request raises a :class:`stayfast.StayfastError` if there is no token for it.
+    A request raises a :class:`stayfast.StayfastError` if there is no token for it, and
+    :class:`stayfast.StepUpRequired` if the API asks for a stronger login.
     """
 
     def __init__(self, bearer: Bearer) -> None:
@@ -40,6 +58,7 @@ class RequestsAuth(AuthBase):
         """
         headers = self._bearer.headers(r.method or "", r.url or "")
         if headers is not None:
+            r.headers = _Headers(r.headers)
             r.headers.update(headers)
             untyped: Any = r
             untyped.register_hook("response", self._answered)
@@ -47,35 +66,48 @@ class RequestsAuth(AuthBase):
 
     def _answered(self, response: Response, **how: Any) -> Response:
         """``response``, or after a 401 the answer to the same request with another token."""
-        request, url = response.request, response.request.url or ""
         # a redirect to another host has lost the header, and must not get one here
-        refused = token_in(request.headers.get("Authorization"))
+        refused = token_in(response.request.headers.get("Authorization"))
         if refused is None:
             return response
-        self._bearer.heard(url, response.headers)
-        if response.status_code != 401:
-            return response
-        method = request.method or ""
         try:
-            proved = self._bearer.proved_anew(method, url, request.headers, response.headers)
-            if proved is not None and _rewound(request):
-                response = self._sent_again(response, proved, how)
-                self._bearer.heard(url, response.headers)
-                if response.status_code != 401:
-                    return response
-            fresh = self._bearer.another(refused, method, url)
+            return self._settled(response, refused, how)
         except StayfastError:
             response.close()
             raise
+
+    def _settled(self, response: Response, refused: str, how: dict[str, Any]) -> Response:
+        request = response.request
+        method, url = request.method or "", request.url or ""
+        self._heard(response)
+        if response.status_code != UNAUTHORIZED:
+            return response
+        sent, said = request.headers, response.headers
+        proved = self._bearer.proved_anew(method, url, sent, said)
+        if proved is not None and _rewound(request):
+            response = self._sent_again(response, proved, how)
+            if response.status_code != UNAUTHORIZED:
+                return response
+        fresh = self._bearer.another(refused, method, url)
         if fresh is None or not _rewound(request):
             return response
         answer = self._sent_again(response, fresh, how)
-        if answer.status_code == 401:
+        if answer.status_code == UNAUTHORIZED:
             self._bearer.refused_again(fresh, url)
         return answer
 
-    @staticmethod
-    def _sent_again(response: Response, headers: dict[str, str], how: dict[str, Any]) -> Response:
+    def _heard(self, response: Response) -> None:
+        """Remember what the server says.
+
+        Raises:
+            StepUpRequired: It asks for a stronger login.
+        """
+        self._bearer.heard(response.request.url or "", response.headers)
+        self._bearer.require_enough(response.status_code, response.headers)
+
+    def _sent_again(
+        self, response: Response, headers: dict[str, str], how: dict[str, Any]
+    ) -> Response:
         """The answer to the request of ``response`` with other ``headers``."""
         with suppress(RequestException):  # read to its end, so that the connection serves again
             _ = response.content
@@ -85,6 +117,11 @@ class RequestsAuth(AuthBase):
         answer: Response = response.connection.send(again, **how)
         answer.history.append(response)
         answer.request = again
+        try:
+            self._heard(answer)
+        except StayfastError:
+            answer.close()
+            raise
         return answer
 
 

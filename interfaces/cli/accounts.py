@@ -20,6 +20,7 @@ from ...storage.locks import locked
 from ...storage.paths import config_dir
 from ...storage.private_file import CONFIG_VARIABLE, ensure_directory, write_private
 from ..provider_file import ProviderFile, check_origin, open_regular
+from ..unattended import needs_no_user
 from .fast import DEFAULT_ACCOUNTS, account_of
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def account_to_use(app: App, provider: str, named: str | None) -> str:
             return owned[0].account
     if not there:
         _require_provider(app, provider)
+        if needs_no_user(app.assembly(), provider):
+            return first
         raise AuthRequired(
             f"not signed in to {provider}", hint=Hint("login", provider, account=first)
         )

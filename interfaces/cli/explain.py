@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from ...engine.oauth.grant_request import GRANT_TYPES
 from ...engine.table import TABLE, State, Trigger
 
 if TYPE_CHECKING:
@@ -157,6 +158,8 @@ def _tokens(members: Mapping[str, Scalar], before: Login | None, after: Login) -
         grant = "device_code"
     elif before is not None and before.exchange is not None and before.exchange.kind == "refresh":
         grant = "refresh_token"
+    elif before is not None and before.exchange is not None and before.exchange.kind == "grant":
+        grant = GRANT_TYPES.get(after.config.grant, after.config.grant)
     facts = [("POST", _bare(after.config.token_url)), ("with", f"grant_type={grant}")]
     tokens = after.tokens
     if tokens is None:
@@ -192,6 +195,7 @@ _FACTS: Final[Mapping[str, Callable[[Mapping[str, Scalar], Login | None, Login],
     Trigger.RECEIVE_CALLBACK.value: _receive,
     Trigger.ACCEPT_TOKENS.value: _tokens,
     Trigger.REJECT_CODE.value: _sent,
+    Trigger.REJECT_GRANT.value: _sent,
 }
 
 

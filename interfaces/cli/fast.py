@@ -32,6 +32,7 @@ DEFAULT_ACCOUNTS = "accounts"
 SCROLLBACK_NOTE = "note: this is a secret; it is now in your scrollback\n"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DIGITS = 12  # Python refuses to read thousands of them
+_NO_USER = 3  # the schema of logins by a grant that needs no user (engine/codec.py)
 _SERVING = ("authenticated", "expired", "exchanging", "refresh_failed")
 _VALUES = {"--account": "account", "--format": "format", "--min-ttl": "min_ttl"}
 _STEERING = ("STAYFAST_TOKEN", "STAYFAST_JSON", "STAYFAST_QUIET")
@@ -151,7 +152,11 @@ def _is(login: Mapping[str, cbor.Plain], provider: str, account: str) -> bool:
 
 def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | None:
     tokens, schema = login.get("tokens"), login.get("schema")
-    if schema != 1 or login.get("state") not in _SERVING or not isinstance(tokens, dict):
+    if (
+        schema not in (1, _NO_USER)
+        or login.get("state") not in _SERVING
+        or not isinstance(tokens, dict)
+    ):
         return None
     token = tokens.get("access_token")
     lasts, issued = tokens.get("expires_in"), tokens.get("issued_at")
@@ -161,7 +166,8 @@ def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | 
         return None
     if isinstance(lasts, int | float) and isinstance(issued, int | float):
         early = 0.0
-        if login.get("state") == "authenticated" and tokens.get("refresh_token"):
+        renews = tokens.get("refresh_token") or schema == _NO_USER
+        if login.get("state") == "authenticated" and renews:
             early = eagerness(str(login.get("id")), lasts)
         now = time.time()
         # no token of this provider may last so long as was asked: the whole command says it

@@ -14,6 +14,8 @@ from logins import (
     BY_DEVICE,
     CHALLENGE,
     CODE_EXCHANGE,
+    GRANT_EXCHANGE,
+    NO_USER,
     NOW,
     REFRESH_EXCHANGE,
     TOKENS,
@@ -52,7 +54,11 @@ POLLING = login_in(
     State.AWAITING_CALLBACK, version=1, presentation=BY_DEVICE, challenge=CHALLENGE,
     deadline=NOW + 600,
 )  # fmt: skip
-STATES = {JobKind.CODE: CODE_SENT, JobKind.REFRESH: REFRESHING, JobKind.POLL: POLLING}
+ASKING = login_in(State.EXCHANGING, version=1, exchange=GRANT_EXCHANGE, config=NO_USER)
+STATES = {
+    JobKind.CODE: CODE_SENT, JobKind.REFRESH: REFRESHING, JobKind.POLL: POLLING,
+    JobKind.GRANT: ASKING,
+}  # fmt: skip
 LEASE = Lease(CODE_SENT.id)
 
 
@@ -136,7 +142,7 @@ def test_tokens_that_a_killed_courier_had_are_saved_without_a_request(kind: JobK
     assert (storage.read(login.id), http.asked) == (done, 0)
 
 
-@pytest.mark.parametrize("kind", [JobKind.CODE, JobKind.REFRESH])
+@pytest.mark.parametrize("kind", [JobKind.CODE, JobKind.GRANT, JobKind.REFRESH])
 def test_a_job_that_was_done_before_is_not_done_again(kind: JobKind) -> None:
     """Where a process saved the answer and was killed before it said so, the answer is read."""
     storage, http = MemoryStorage(), Provider()
@@ -147,7 +153,7 @@ def test_a_job_that_was_done_before_is_not_done_again(kind: JobKind) -> None:
     assert http.asked == 1
 
 
-@pytest.mark.parametrize("kind", [JobKind.CODE, JobKind.REFRESH])
+@pytest.mark.parametrize("kind", [JobKind.CODE, JobKind.GRANT, JobKind.REFRESH])
 def test_a_job_whose_login_ended_meanwhile_is_not_done(kind: JobKind) -> None:
     """A code or refresh token is not sent a second time for a login that has gone elsewhere."""
     storage, http = MemoryStorage(), Provider({"error": "invalid_grant"}, 400)
@@ -169,7 +175,7 @@ def test_a_job_for_a_login_that_is_not_changed_is_done_again() -> None:
     assert (done.state, http.asked) == (State.AUTHENTICATED, 1)
 
 
-@pytest.mark.parametrize("kind", [JobKind.CODE, JobKind.REFRESH])
+@pytest.mark.parametrize("kind", [JobKind.CODE, JobKind.GRANT, JobKind.REFRESH])
 @pytest.mark.parametrize("kept", [None, "/a/sealed/place"])
 def test_what_another_process_could_not_save_is_saved_here(kind: JobKind, kept: str | None) -> None:
     """Tokens that exist nowhere else are saved by the caller; those that are kept, by the next."""

@@ -32,7 +32,6 @@ SHORTER = {
     "diagrams/__main__.py": "what `python -m stayfast.diagrams` runs; nothing imports it",
     "__main__.py": "what `python -m stayfast` runs; nothing imports it",
     "interfaces/cli/reference/__main__.py": "what `make docs-tables` runs; only its test imports it",
-    "engine/flows/dependencies.py": "every flow imports it, so it imports no flow",
     "storage/vault/reserve.py": "disk space in reserve for a vault; arrivals, which use it, are of any storage",
     "engine/lifetime.py": "on the fast path, which loads nothing it does not need",
     "engine/oauth/pkce.py": "one specification, and it is short",

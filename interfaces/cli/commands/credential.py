@@ -20,6 +20,7 @@ from ....engine.oauth.tokens import DEFAULT_BUFFER, printable
 from ....engine.record import TokensNotSaved
 from ....storage.host import app_version
 from ...audit.lines import json_of
+from ...unattended import valid_login
 from ..accounts import ACCOUNT_HELP, account_to_use
 from ..app import App, HelpfulGroup, takes_app
 from ..credential_protocols import (
@@ -225,9 +226,8 @@ def _token(app: App, provider: str, account: str | None) -> Token:
     if given is not None:
         _remark("STAYFAST_TOKEN is set and used instead of a stored login")
         return Token(given, None)
-    refresh = app.assembly().conductor.refresh
     try:
-        login = refresh.valid(provider, account_to_use(app, provider, account))
+        login = valid_login(app.assembly(), provider, account_to_use(app, provider, account))
     except TokensNotSaved as error:  # the token is good, and what is wrong is for a terminal
         _remark(_in_one_line(error))
         login = error.login

@@ -37,6 +37,7 @@ from ..accounts import account_to_sign_in, offered_provider, option
 from ..app import App, takes_app
 from ..explain import Explainer
 from ..follower import LoginFollower, StreamingConversation
+from ..grant_options import grant_wishes, login_grant_options
 from ..login_messages import (
     exit_if_kept_nowhere,
     keep_trying_to_save,
@@ -167,6 +168,7 @@ VIA = Via()
     "standard input.",
 )
 @wish_options
+@login_grant_options
 @takes_app
 def login(
     app: App,
@@ -204,7 +206,7 @@ def login(
     follower = LoginFollower(
         terminal,
         stream=False,
-        heading=lambda begun: _announce(app, begun, decided[0]),
+        heading=lambda begun: _announce(app, begun, decided[0] if decided else None),
     )
     assembly = app.assembly([follower, *_explaining(app, explain)])
     if app.environ.get("STAYFAST_TOKEN", "").strip():
@@ -212,7 +214,7 @@ def login(
     wanted = [scope for given in scopes for scope in given.split()] or None
     account = account_to_sign_in(app, provider, account)
     refused = _challenge(challenge)
-    wishes = challenged(wishes_of(given), refused)
+    wishes = challenged({**wishes_of(given), **grant_wishes(given)}, refused)
     if not is_address(provider) and refused is not None and wanted is None:
         wanted = list(assembly.stepped_up(provider, account, refused) or ()) or None
 
@@ -239,6 +241,9 @@ def login(
     with terminal.working(f"asking {provider} where to sign in"):
         config = configure()
     if not (new or replace or start or refused) and _already(app, config, account):
+        return
+    if config.needs_no_user:
+        _ask_without_user(app, follower, config, account=account, start=start, replace=replace)
         return
     choice = choose(Environment.current(config, via))
     decided.append(choice)
@@ -287,6 +292,37 @@ def login(
                 replaces=replace,
             ),
         ),
+        account=account,
+    )
+
+
+def _ask_without_user(
+    app: App,
+    follower: LoginFollower,
+    config: OAuthConfig,
+    *,
+    account: str,
+    start: bool,
+    replace: bool,
+) -> None:
+    """Ask for the tokens of ``account`` by a grant that needs no user.
+
+    Raises:
+        ConfigInvalid: It was to be begun only, and nobody would finish it.
+    """
+    if start:
+        raise ConfigInvalid(
+            f"the grant {config.grant} needs no user: there is nothing to finish later",
+            hint=Hint("login", config.service_name),
+        )
+    assembly = app.assembly()
+    follower.streams = app.terminal.json
+    taken = [one.id for one in assembly.open_logins()]
+    finish(
+        app,
+        follower,
+        LoginScreen(app.terminal),
+        lambda: assembly.conductor.ask(config, account=account, taken=taken, replaces=replace),
         account=account,
     )
 
@@ -524,14 +560,14 @@ def _already(app: App, config: OAuthConfig, account: str) -> bool:
     return True
 
 
-def _announce(app: App, login: Login, choice: Choice) -> None:
+def _announce(app: App, login: Login, choice: Choice | None) -> None:
     """Say which login has begun; and why this transport, unless it is the usual one."""
     terminal = app.terminal
     host = urlsplit(login.config.auth_url or login.config.token_url).hostname
     dot = terminal.symbol("dot")
     heading = f"Signing in to {login.provider} ({host}) {dot} login {login.short_id}"
     terminal.say(heading, style="bold")
-    if choice.transport != "loopback" and choice.row > 1:
+    if choice is not None and choice.transport != "loopback" and choice.row > 1:
         terminal.say(f"{choice.reason[:1].upper()}{choice.reason[1:]}.")
     terminal.say("")
 

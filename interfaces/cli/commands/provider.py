@@ -30,6 +30,7 @@ from ...metadata_settings import (
 )
 from ...provider_file import ProviderFile, open_regular
 from ..app import App, HelpfulGroup, takes_app
+from ..grant_options import grant_options
 from ..terminal.formatting import span
 from ..terminal.tables import Column, Row, Table, wide_option
 
@@ -131,6 +132,7 @@ _SETTINGS = (
         default=None,
         help="Whether to sign authorization requests (RFC 9101); auto: where the provider asks.",
     ),
+    *grant_options(dash=False),
     click.option("--par-url", default=None, help="Pushed authorization request endpoint."),
     click.option("--auth-url", default=None, help="Authorization endpoint."),
     click.option("--token-url", default=None, help="Token endpoint."),

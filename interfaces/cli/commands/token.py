@@ -20,6 +20,7 @@ from ....engine.oauth.token_endpoint import bearer_token
 from ....engine.oauth.tokens import DEFAULT_BUFFER
 from ....engine.record import TokensNotSaved
 from ...process import core_dumps_as_before
+from ...unattended import valid_login
 from ..accounts import ACCOUNT_HELP, account_to_sign_in, account_to_use, whose_login
 from ..app import App, takes_app
 from ..fast import SCROLLBACK_NOTE
@@ -135,7 +136,7 @@ def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) 
 def _refreshed(app: App, name: str, account: str, min_ttl: float, *, force: bool) -> Login:
     """A login whose token lasts ``min_ttl``; if it cannot be saved, the user gets a chance to help."""
     try:
-        return app.assembly().conductor.refresh.valid(name, account, buffer=min_ttl, force=force)
+        return valid_login(app.assembly(), name, account, buffer=min_ttl, force=force)
     except TokensNotSaved as error:
         return keep_trying_to_save(app, error)
 
