@@ -30,7 +30,7 @@ from .unread import as_it_came, reading, show_hint, worth_keeping
 if TYPE_CHECKING:
     from ..oauth.signing_keys import Keys
     from ..oauth.tokens import OAuthTokens
-    from ..ports import HttpResponse, Lease
+    from ..ports import HttpRequest, HttpResponse, Lease
     from ..record import Login, UnreadAnswer
     from .dependencies import Dependencies
     from .job import Job
@@ -66,10 +66,7 @@ class RefreshExchange:
             read = self._read_again(job, login.unread, tokens)
             if read is not None:
                 return read
-        if asked is not None:
-            request = grant_request(login.config, asked)
-        else:
-            request = refresh_request(login.config, tokens.refresh_token or "")
+        request = _request(login, tokens)
         lost = login.setback is not None and login.setback.lost
         job = replace(job, again=job.again or lost)
         # fetched first: once the answer is here, nothing but saving may stand in the way
@@ -82,7 +79,7 @@ class RefreshExchange:
                 # whoever answered like that has no token endpoint, so nothing was spent
                 login = replace(login, config=config)
                 job = replace(job, login=login, moved=True)
-                request = refresh_request(config, tokens.refresh_token)
+                request = _request(login, tokens)
                 keys = self._identification.keys_at_hand(config) if tokens.id_token else None
                 response, again = send_twice(job, http, bound(login, request))
         except NetworkError as error:
@@ -310,3 +307,10 @@ class RefreshExchange:
         return (
             "an earlier refresh was interrupted before its answer could be saved" if again else None
         )
+
+
+def _request(login: Login, tokens: OAuthTokens) -> HttpRequest:
+    """The request for the next tokens: by the grant that is asked again, or the refresh token."""
+    if login.exchange is not None and login.exchange.kind == "grant":
+        return grant_request(login.config, login.exchange)
+    return refresh_request(login.config, tokens.refresh_token or "")

@@ -366,6 +366,20 @@ def same_resources(one: OAuthProvider, other: OAuthProvider) -> bool:
     return set(one.resources) == set(other.resources)
 
 
+def same_grant(one: OAuthConfig, other: OAuthConfig) -> bool:
+    """Whether both ask in the same way, and about the same; a token that was given serves once."""
+    if one.subject_token is not None or other.subject_token is not None:
+        return False
+    if not (one.needs_no_user or other.needs_no_user):
+        return True
+    names = (
+        *("grant", "audience", "requested_token_type", "assertion_subject", "scopes"),
+        *("subject_login", "subject_token_file", "subject_token_type"),
+        *("actor_login", "actor_token_file", "actor_token_type"),
+    )
+    return all(getattr(one, name) == getattr(other, name) for name in names)
+
+
 def same_server(one: OAuthProvider, other: OAuthProvider) -> bool:
     """Whether both are one authorization server: one issuer, or else one host of token endpoints."""
     if one.issuer and other.issuer:

@@ -21,7 +21,7 @@ from ....engine.errors import (
 from ....engine.flows.logins import DEFAULT_TIMEOUT
 from ....engine.hints import Hint
 from ....engine.oauth.login_wishes import challenged
-from ....engine.oauth.provider import same_client, same_resources
+from ....engine.oauth.provider import same_client, same_grant, same_resources
 from ....engine.oauth.tokens import OAuthTokens
 from ....engine.record import TokensNotSaved, require_account_name
 from ....engine.table import State
@@ -546,6 +546,8 @@ def _already(app: App, config: OAuthConfig, account: str) -> bool:
     if config.issuer and found.config.issuer and found.config.issuer != config.issuer:
         return False  # the user gave the name to another server meanwhile
     if not (same_client(found.config, config) and same_resources(found.config, config)):
+        return False
+    if not same_grant(found.config, config):
         return False
     summary = found.summary()
     if not assembly.conductor.refresh.usable(summary):
