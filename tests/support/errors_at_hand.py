@@ -9,6 +9,7 @@ from stayfast.engine.errors import StayfastError
 
 EXTRA = {
     "reason": "wrong_state",
+    "challenge": 'Bearer error="insufficient_scope"',
     "login": fresh_login(),
 }
 """What some errors ask for besides their sentence."""
