@@ -6,8 +6,9 @@ import sys
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
-from ...engine.errors import StayfastError, StorageError
+from ...engine.errors import AuthRequired, Damaged, StayfastError, StorageError
 from ...engine.oauth.callback import printable
+from ...engine.oauth.provider import same_client, same_grant, same_resources
 from ...engine.reasons import Reason
 from ...engine.record import DEFAULT_ACCOUNT, TokensNotSaved, account_alias
 from ...engine.table import State
@@ -15,6 +16,7 @@ from .terminal.formatting import clock_said, more, span, timestamp
 
 if TYPE_CHECKING:
     from ...engine.flows.logins import Started
+    from ...engine.oauth.provider import OAuthConfig
     from ...engine.record import Login
     from .app import App
 
@@ -69,6 +71,32 @@ def show_signed_in(app: App, login: Login, account: str | None = None) -> None:
         terminal.say(f"the clock of this machine is {off}", mark="warn")
     terminal.say("")
     terminal.suggest(f"stayfast token {login.provider}{_account(login)}")
+
+
+def already_signed_in(app: App, config: OAuthConfig, account: str) -> bool:
+    """Whether the account is signed in already; if so, a message says it."""
+    assembly, terminal, provider = app.assembly(), app.terminal, config.service_name
+    try:
+        found = assembly.conductor.refresh.find(provider, account)
+    except (AuthRequired, Damaged):  # a damaged one is set aside when the new one begins
+        return False
+    if config.issuer and found.config.issuer and found.config.issuer != config.issuer:
+        return False  # the user gave the name to another server meanwhile
+    if not (same_client(found.config, config) and same_resources(found.config, config)):
+        return False
+    if not same_grant(found.config, config):
+        return False
+    summary = found.summary()
+    if not assembly.conductor.refresh.usable(summary):
+        return False
+    who = f" as {found.identity.label}" if found.identity else ""
+    end = summary.expires_at
+    left = f" ({span(end - assembly.clock.now())} left)" if end is not None else ""
+    terminal.say(f"{provider} is already signed in{who}{left}.")
+    terminal.suggest(f"stayfast login {provider} --new", "to sign in anew")
+    if terminal.json:
+        terminal.answer_json("login/1", login_members(found))
+    return True
 
 
 _UNNAMED: Final = {

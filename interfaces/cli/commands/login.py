@@ -12,16 +12,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from ....engine.errors import (
-    AuthRequired,
     ConfigInvalid,
-    Damaged,
     LoginPending,
     StayfastError,
 )
 from ....engine.flows.logins import DEFAULT_TIMEOUT
 from ....engine.hints import Hint
 from ....engine.oauth.login_wishes import challenged
-from ....engine.oauth.provider import same_client, same_grant, same_resources
 from ....engine.oauth.tokens import OAuthTokens
 from ....engine.record import TokensNotSaved, require_account_name
 from ....engine.table import State
@@ -39,6 +36,7 @@ from ..explain import Explainer
 from ..follower import LoginFollower, StreamingConversation
 from ..grant_options import grant_wishes, login_grant_options
 from ..login_messages import (
+    already_signed_in,
     exit_if_kept_nowhere,
     keep_trying_to_save,
     login_members,
@@ -240,7 +238,7 @@ def login(
 
     with terminal.working(f"asking {provider} where to sign in"):
         config = configure()
-    if not (new or replace or start or refused) and _already(app, config, account):
+    if not (new or replace or start or refused) and already_signed_in(app, config, account):
         return
     if config.needs_no_user:
         _ask_without_user(app, follower, config, account=account, start=start, replace=replace)
@@ -534,32 +532,6 @@ def _challenge(header: str | None) -> AuthChallenge | None:
         text = piped_answer().read(0)
         header = text.reveal() if text is not None else ""
     return read_challenge(header)
-
-
-def _already(app: App, config: OAuthConfig, account: str) -> bool:
-    """Whether the account is signed in already; if so, a message says it."""
-    assembly, terminal, provider = app.assembly(), app.terminal, config.service_name
-    try:
-        found = assembly.conductor.refresh.find(provider, account)
-    except (AuthRequired, Damaged):  # a damaged one is set aside when the new one begins
-        return False
-    if config.issuer and found.config.issuer and found.config.issuer != config.issuer:
-        return False  # the user gave the name to another server meanwhile
-    if not (same_client(found.config, config) and same_resources(found.config, config)):
-        return False
-    if not same_grant(found.config, config):
-        return False
-    summary = found.summary()
-    if not assembly.conductor.refresh.usable(summary):
-        return False
-    who = f" as {found.identity.label}" if found.identity else ""
-    end = summary.expires_at
-    left = f" ({span(end - assembly.clock.now())} left)" if end is not None else ""
-    terminal.say(f"{provider} is already signed in{who}{left}.")
-    terminal.suggest(f"stayfast login {provider} --new", "to sign in anew")
-    if terminal.json:
-        terminal.answer_json("login/1", login_members(found))
-    return True
 
 
 def _announce(app: App, login: Login, choice: Choice | None) -> None:
