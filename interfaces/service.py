@@ -532,7 +532,10 @@ class OAuthService:
         """An auth object for ``requests``: it attaches the access token, and renews it.
 
         A request for which no token can be had raises the :class:`StayfastError` of
-        :meth:`request_headers`, which is no ``RequestException``.
+        :meth:`request_headers`, which is no ``RequestException``. Where the API asks for more scopes
+        or a stronger sign-in, it raises :class:`StepUpRequired`; :meth:`authenticate` with its
+        ``challenge`` is the login that the API wants. After a 401 a request is sent once more, unless
+        its body can be read only once.
 
         Args:
             service: The provider's name.
@@ -554,7 +557,7 @@ class OAuthService:
         """An auth object for ``httpx``, of its clients with and without ``await``.
 
         The arguments are those of :meth:`auth`. A request for which no token can be had raises
-        :class:`StayfastError`, which is no ``httpx.HTTPError``.
+        :class:`StayfastError`, which is no ``httpx.HTTPError``; :class:`StepUpRequired` as there.
 
         Raises:
             ConfigInvalid: One of ``hosts`` is not a host.

@@ -11,7 +11,8 @@ import httpx
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
-from .bearer import token_in
+from .bearer import UNAUTHORIZED, token_in
+from .one_request import attach, sendable_again
 
 if TYPE_CHECKING:
     from .bearer import Bearer
@@ -31,7 +32,8 @@ class HttpxAuth(httpx.Auth):
 
         httpx.get("https://api.acme.example/me", auth=service.httpx_auth("acme"))
 
-    A request raises a :class:`stayfast.StayfastError` if there is no token for it.
+    A request raises a :class:`stayfast.StayfastError` if there is no token for it, and
+    :class:`stayfast.StepUpRequired` if the API asks for a stronger login.
     """
 
     def __init__(self, bearer: Bearer) -> None:
@@ -78,8 +80,14 @@ class HttpxAuth(httpx.Auth):
             self._judge(fresh, (yield _with(response.request, fresh)))
 
     def _heard(self, headers: dict[str, str] | None, answer: httpx.Response) -> None:
-        if headers is not None:
+        """Remember what the server says, if it is one that got our token.
+
+        Raises:
+            StepUpRequired: It asks for a stronger login.
+        """
+        if headers is not None and _carries(answer, headers):
             self._bearer.heard(str(answer.request.url), answer.headers)
+            self._bearer.require_enough(answer.status_code, answer.headers)
 
     def _proved_anew(self, answer: httpx.Response) -> dict[str, str] | None:
         sent = answer.request
@@ -90,29 +98,33 @@ class HttpxAuth(httpx.Auth):
         return self._bearer.another(token, answer.request.method, str(answer.request.url))
 
     def _judge(self, fresh: dict[str, str], answer: httpx.Response) -> None:
+        self._heard(fresh, answer)
         if _refused(answer, fresh):
             self._bearer.refused_again(fresh, str(answer.request.url))
 
 
 def _with(request: httpx.Request, headers: dict[str, str] | None) -> httpx.Request:
     if headers is not None:
-        request.headers.update(headers)
+        attach(request, headers)
     return request
 
 
-def _refused(response: httpx.Response, headers: dict[str, str]) -> bool:
-    """Whether ``response`` refuses the token in ``headers``. The last request counts, after all redirects.
+def _carries(response: httpx.Response, headers: dict[str, str]) -> bool:
+    """Whether the token in ``headers`` went to the server of ``response``, the last one after all redirects.
 
     A redirect to another origin has lost the header, and must not get one here.
     """
     carried = token_in(response.request.headers.get("Authorization"))
-    ours = token_in(headers.get("Authorization"))
-    return response.status_code == 401 and carried is not None and carried == ours
+    return carried is not None and carried == token_in(headers.get("Authorization"))
+
+
+def _refused(response: httpx.Response, headers: dict[str, str]) -> bool:
+    """Whether ``response`` refuses the token in ``headers``."""
+    return response.status_code == UNAUTHORIZED and _carries(response, headers)
 
 
 def _sendable_again(request: httpx.Request) -> bool:
-    """Whether the body of ``request`` is in memory: any other may have been read to its end."""
-    return isinstance(request.stream, httpx.ByteStream)
+    return sendable_again(request, httpx.ByteStream)
 
 
 async def _in_thread(call: Callable[[], T]) -> T:

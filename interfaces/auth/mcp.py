@@ -17,6 +17,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import anyio.to_thread
@@ -27,12 +28,12 @@ from ...engine.errors import AuthFailed, AuthRequired, StayfastError
 from ...engine.hints import Hint
 from ...engine.oauth.protected_resource import canonical_resource
 from ...engine.oauth.tokens import OAuthTokens
-from ...engine.oauth.www_authenticate import challenge_for_token
 from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import Failure
 from ...storage.capabilities import capabilities_of
 from ...storage.migrating import import_tokens
-from .bearer import Bearer, Origin, token_in
+from .bearer import UNAUTHORIZED, Bearer, Origin, stronger, token_in
+from .one_request import attach, sendable_again
 
 if TYPE_CHECKING:
     from ...engine.oauth.www_authenticate import AuthChallenge
@@ -44,11 +45,11 @@ T = TypeVar("T")
 
 MOST_SIGN_INS: Final = 2
 """How often in a row one resource can make its user sign in again; then it is refused for good."""
-_STRONGER: Final = frozenset({"insufficient_scope", "insufficient_user_authentication"})
 
 # The package brings its HTTP library, whose auth objects are of that library's own base class
 # (httpx or its successor): the package's own auth object says which.
 _Auth: Any = OAuthClientProvider.__mro__[-2]
+_library: Any = import_module(_Auth.__module__.partition(".")[0])
 
 
 class SignIn(Protocol):
@@ -100,7 +101,8 @@ class McpAuth(_Auth):  # type: ignore[misc]  # the base class is the library's, 
             sign_in: Called where nobody is signed in, or where the server asks for more scopes or
                 another way of signing in: with the address, the challenge (``None`` for the first
                 sign-in) and the account. It answers as :meth:`stayfast.OAuthService.authenticate`
-                does, which takes all three. Without it such a request raises ``AuthRequired``.
+                does, which takes all three. Without it such a request raises ``AuthRequired``, or
+                ``StepUpRequired``, which is one.
 
         Raises:
             ConfigInvalid: ``address`` is no ``https`` address.
@@ -142,26 +144,32 @@ class McpAuth(_Auth):  # type: ignore[misc]  # the base class is the library's, 
             return
         headers: dict[str, str] = yield partial(self._headers, method, url)
         response = yield _with(request, headers)
-        self._bearer.heard(url, response.headers)
+        self._heard(url, response)
         if _refused(response, headers):
             answered = response.headers
             proved = yield partial(self._bearer.proved_anew, method, url, headers, answered)
-            if proved is not None:
+            if proved is not None and _sendable_again(request):
                 headers = proved
                 response = yield _with(request, headers)
-                self._bearer.heard(url, response.headers)
+                self._heard(url, response)
         if _refused(response, headers):
             token = token_in(headers.get("Authorization")) or ""
             fresh = yield partial(self._bearer.another, token, method, url)
-            if fresh is not None:
+            if fresh is not None and _sendable_again(request):
                 response = yield _with(request, fresh)
                 if _refused(response, fresh):
                     self._bearer.refused_again(fresh, url)
         while (challenge := _stronger(response)) is not None:
-            stronger = yield partial(self._after, challenge, method, url)
-            response = yield _with(request, stronger)
+            after = yield partial(self._after, challenge, method, url)
+            if not _sendable_again(request):
+                return  # the next request has the new login
+            response = yield _with(request, after)
         if response.status_code < 400:
             self._signed_in = 0
+
+    def _heard(self, url: str, response: Any) -> None:
+        if _carried(response) is not None:
+            self._bearer.heard(url, response.headers)
 
     def _headers(self, method: str, url: str) -> dict[str, str]:
         try:
@@ -171,23 +179,28 @@ class McpAuth(_Auth):  # type: ignore[misc]  # the base class is the library's, 
                 raise
         return self._after(None, method, url)
 
-    def _after(self, challenge: str | None, method: str, url: str) -> dict[str, str]:
+    def _after(self, challenge: AuthChallenge | None, method: str, url: str) -> dict[str, str]:
         """The headers after another sign-in.
 
         Raises:
-            AuthRequired: Nobody may be asked; or the resource asked too often in a row.
+            StepUpRequired: Nobody may be asked; or the resource asked too often in a row.
+            AuthRequired: The sign-in left no login, again and again.
             StayfastError: The sign-in failed.
         """
         account = self._bearer.account
         if self._sign_in is None or self._signed_in >= MOST_SIGN_INS:
-            often = "asks for another sign-in again and again" if self._sign_in else "asks for more"
-            challenged = () if challenge is None else ("--challenge", challenge)
+            if challenge is not None:
+                again = Hint(
+                    "mcp auth", self._address, "--challenge", challenge.header(), account=account
+                )
+                raise self._bearer.step_up(challenge, again)
             raise AuthRequired(
-                f"{self._address} {often} than the present login has",
-                hint=Hint("mcp auth", self._address, *challenged, account=account),
+                f"nobody is signed in to {self._address} after {self._signed_in} sign-ins",
+                hint=Hint("mcp auth", self._address, account=account),
             )
         self._signed_in += 1
-        done = self._sign_in(self._address, challenge, account)
+        said = None if challenge is None else challenge.header()
+        done = self._sign_in(self._address, said, account)
         if isinstance(done, Failure):
             error: StayfastError = done.cause or AuthFailed(done.error, hint=done.hint)
             raise error
@@ -195,25 +208,31 @@ class McpAuth(_Auth):  # type: ignore[misc]  # the base class is the library's, 
 
 
 def _with(request: Any, headers: dict[str, str]) -> Any:
-    request.headers.update(headers)
-    return request
+    return attach(request, headers)
 
 
 def _refused(response: Any, headers: dict[str, str]) -> bool:
     """Whether ``response`` refuses the token in ``headers``, and does not ask for a stronger one."""
-    carried = token_in(response.request.headers.get("Authorization"))
+    carried = _carried(response)
     ours = token_in(headers.get("Authorization"))
     same = carried is not None and carried == ours
-    return response.status_code == 401 and same and _stronger(response) is None
+    return response.status_code == UNAUTHORIZED and same and _stronger(response) is None
 
 
-def _stronger(response: Any) -> str | None:
+def _stronger(response: Any) -> AuthChallenge | None:
     """The challenge with which ``response`` asks for more scopes, or another way of signing in."""
-    if response.status_code not in {400, 401, 403}:
+    if _carried(response) is None:  # a redirect led to a server that our token is not for
         return None
-    text = str(response.headers.get("WWW-Authenticate", ""))
-    found: AuthChallenge | None = challenge_for_token(text)
-    return text if found is not None and found.error in _STRONGER else None
+    return stronger(response.status_code, response.headers.get("WWW-Authenticate", ""))
+
+
+def _carried(response: Any) -> str | None:
+    """The token that the server of ``response`` got, the last one after all redirects."""
+    return token_in(response.request.headers.get("Authorization"))
+
+
+def _sendable_again(request: Any) -> bool:
+    return sendable_again(request, _library.ByteStream)
 
 
 class McpTokenStorage:

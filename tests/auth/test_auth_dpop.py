@@ -9,12 +9,14 @@ import anyio
 import httpx
 import pytest
 import requests
+from plain_resource import Resource
 from stayfast import MemoryStorage, OAuthService, Success
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer, Settings
+from stayfast.testing.misbehaviour import Fault, FaultKind
 
 
 @pytest.fixture
@@ -42,14 +44,14 @@ def by_requests(service: OAuthService) -> Callable[[str], int]:
 
 def by_httpx(service: OAuthService) -> Callable[[str], int]:
     auth = service.httpx_auth("acme")
-    return lambda url: httpx.get(url, auth=auth).status_code
+    return lambda url: httpx.get(url, auth=auth, follow_redirects=True).status_code
 
 
 def by_async_httpx(service: OAuthService) -> Callable[[str], int]:
     auth = service.httpx_auth("acme")
 
     async def get(url: str) -> int:
-        async with httpx.AsyncClient(auth=auth) as client:
+        async with httpx.AsyncClient(auth=auth, follow_redirects=True) as client:
             return (await client.get(url)).status_code
 
     return lambda url: anyio.run(partial(get, url))
@@ -90,6 +92,50 @@ def test_a_revoked_token_is_renewed_and_proved(
         token.expires_in = 0
     assert get(f"{server.issuer}/me") == 200
     assert server.counts["token:refresh_token"] >= 1
+
+
+@pytest.fixture
+def resources() -> Iterator[tuple[Resource, Resource]]:
+    both = Resource(), Resource()
+    yield both
+    for one in both:
+        one.stop()
+
+
+def test_a_redirect_to_another_origin_carries_neither_token_nor_proof(
+    resources: tuple[Resource, Resource], get: Callable[[str], int]
+) -> None:
+    """A proof names an address that the other server is not to learn."""
+    here, other = resources
+    here.handler.elsewhere["/"] = f"{other.address}/stolen"
+
+    assert get(f"{here.address}/") == 200
+    assert len(here.handler.proofs) == 1
+    assert here.handler.proofs[0]
+    assert (other.tokens, other.handler.proofs) == ([None], [None])
+
+
+def test_the_nonce_of_another_origin_is_not_taken(
+    resources: tuple[Resource, Resource], get: Callable[[str], int]
+) -> None:
+    """A server that a redirect led to cannot choose what stands in later proofs for the first one."""
+    here, other = resources
+    here.handler.elsewhere["/"] = f"{other.address}/stolen"
+    other.handler.challenges["/stolen"] = (401, 'DPoP error="use_dpop_nonce"')
+
+    assert get(f"{here.address}/") == 401
+    assert len(other.tokens) == 1
+
+
+def test_a_redirect_within_the_origin_is_proved_for_its_own_address(
+    server: AuthorizationServer, get: Callable[[str], int]
+) -> None:
+    """A proof holds for one address, so the request at the end of a redirect gets one of its own."""
+    server.misbehave(
+        "me", Fault(kind=FaultKind.ANSWER, status=307, headers={"Location": "/me?again"})
+    )
+
+    assert get(f"{server.issuer}/me") == 200
 
 
 def test_headers_for_any_other_library(server: AuthorizationServer, service: OAuthService) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
 import requests
 from anyio.from_thread import start_blocking_portal
+from plain_resource import Resource
 from stayfast import (
     AuthRequired,
     ConfigInvalid,
@@ -85,8 +86,9 @@ class WithRequests:
         self._session.trust_env = False
         self._session.auth = service.auth("acme", **how)
 
-    def __call__(self, url: str, body: Any = None) -> tuple[int, str]:
-        answer = self._session.request("POST" if body else "GET", url, data=body, timeout=60)
+    def __call__(self, url: str, body: Any = None, **how: Any) -> tuple[int, str]:
+        method = "POST" if body or how else "GET"
+        answer = self._session.request(method, url, data=body, timeout=60, **how)
         return answer.status_code, answer.text
 
     def close(self) -> None:
@@ -104,8 +106,9 @@ class WithHttpx:
             timeout=60,
         )
 
-    def __call__(self, url: str, body: Any = None) -> tuple[int, str]:
-        answer = self._client.request("POST" if body else "GET", url, content=body)
+    def __call__(self, url: str, body: Any = None, **how: Any) -> tuple[int, str]:
+        method = "POST" if body or how else "GET"
+        answer = self._client.request(method, url, content=body, **how)
         return answer.status_code, answer.text
 
     def close(self) -> None:
@@ -128,11 +131,12 @@ class WithAsyncHttpx:
 
     loop = "asyncio"
 
-    def __call__(self, url: str, body: Any = None) -> tuple[int, str]:
-        return self._portal.call(self._call, url, body)
+    def __call__(self, url: str, body: Any = None, **how: Any) -> tuple[int, str]:
+        return self._portal.call(partial(self._call, url, body, **how))
 
-    async def _call(self, url: str, body: Any) -> tuple[int, str]:
-        answer = await self._client.request("POST" if body else "GET", url, content=body)
+    async def _call(self, url: str, body: Any, **how: Any) -> tuple[int, str]:
+        method = "POST" if body or how else "GET"
+        answer = await self._client.request(method, url, content=body, **how)
         return answer.status_code, answer.text
 
     def close(self) -> None:
@@ -274,64 +278,6 @@ def test_nobody_is_signed_in(
 # --- bodies ------------------------------------------------------------------------------------------
 
 
-class _Resource(BaseHTTPRequestHandler):
-    """Keeps what arrives; refuses tokens, or sends elsewhere."""
-
-    seen: ClassVar[list[tuple[str, str | None, bytes]]]
-    refused: ClassVar[set[str]]
-    elsewhere: ClassVar[dict[str, str]]
-
-    def do_GET(self) -> None:
-        token = self.headers.get("Authorization")
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        while self.headers.get("Transfer-Encoding") and (
-            size := int(self.rfile.readline() or b"0", 16)
-        ):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.close_connection = True
-        self.seen.append((self.path, token, body))
-        target = self.elsewhere.get(self.path)
-        self.send_response(302 if target else 401 if token in self.refused else 200)
-        if target:
-            self.send_header("Location", target)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_POST = do_GET  # noqa: N815  the names of http.server
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class says so
-        """Say nothing."""
-
-
-class Resource:
-    """A resource server of the tests."""
-
-    def __init__(self) -> None:
-        self.handler: Any = type(
-            "Handler", (_Resource,), {"seen": [], "refused": set(), "elsewhere": {}}
-        )
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self.handler)
-        self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = threading.Thread(
-            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(60)
-
-    @property
-    def bodies(self) -> list[bytes]:
-        return [body for _, _, body in self.handler.seen]
-
-    @property
-    def tokens(self) -> list[str | None]:
-        return [token for _, token, _ in self.handler.seen]
-
-
 @pytest.fixture
 def resources() -> Iterator[tuple[Resource, Resource]]:
     both = Resource(), Resource()
@@ -390,6 +336,36 @@ def test_a_body_that_can_be_read_once_is_sent_once(
     assert resource.bodies == [b"order"] * (2 if twice else 1)
     assert call(resource.address, body())[0] == 200, "the next request has the new token"
     assert resource.tokens[-1] == present_header(service) != old
+
+
+class OnePass(io.BytesIO):
+    """A file that can be read once, such as a pipe."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        raise io.UnsupportedOperation
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
+
+
+@every_library
+@pytest.mark.parametrize("kind", [io.BytesIO, OnePass, bytes])
+def test_a_form_with_files_is_sent_again_whole_or_not_at_all(
+    service: OAuthService, resources: tuple[Resource, Resource], program: Program, kind: Any
+) -> None:
+    """After a 401 the fields and files of a form arrive once more; a pipe's form is not sent again."""
+    resource, _ = resources
+    resource.handler.refused.add(present_header(service))
+
+    status, _ = program(service)(resource.address, files={"cargo": ("a.txt", kind(b"order"))})
+
+    assert status == 200 or kind is OnePass
+    assert len(resource.bodies) == (2 if status == 200 else 1)
+    assert len(set(resource.bodies)) == 1
+    assert b"order" in resource.bodies[0]
 
 
 # --- hosts -------------------------------------------------------------------------------------------

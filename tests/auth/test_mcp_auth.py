@@ -112,7 +112,7 @@ def test_a_resource_that_never_has_enough_ends_with_an_error(server, resource):
     auth = of_package.McpAuth(service, resource.address, sign_in=approving(service, seen))
     resource.stronger = 'Bearer error="insufficient_scope", scope="always-more"'
     for _ in range(2):
-        with pytest.raises(AuthRequired, match="again and again"):
+        with pytest.raises(AuthRequired, match="asks for more"):
             post(auth, resource.address)
     assert len(seen) == of_package.MOST_SIGN_INS
 
