@@ -7,6 +7,9 @@ beside the list of headers that they copy for a redirect. The transport that sen
 like everybody else, and the copy is without it.
 """
 
+# The classes are those of one of two libraries, found at run time
+# pyright: basic
+
 from __future__ import annotations
 
 from functools import cache
