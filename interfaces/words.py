@@ -30,6 +30,8 @@ def _sign_in(hint: Hint) -> str:
     }
     if "--with-token" in hint.options:
         return f"sign out of{_where(hint, ' ')}, or import with replace=True"
+    if "--challenge" in hint.options:
+        return f"sign in{_where(hint, ' to ')} again, as the API asks"
     via = hint.options[hint.options.index("--via") + 1] if "--via" in hint.options else ""
     return f"sign in{_where(hint, ' to ')}{way.get(via, '')}"
 
@@ -45,24 +47,51 @@ def _where(hint: Hint, before: str) -> str:
     return f"{before}{hint.provider}{account}" if hint.provider else ""
 
 
-_SENTENCES: Final[Mapping[str, Callable[[Hint], str]]] = {
+_OPERATOR: Final = "ask whoever operates this program to"
+_HELP: Final = f"{_OPERATOR} look into this"
+_REPAIR: Final = f"{_OPERATOR} repair the place where its logins are kept"
+_CHECK: Final = f"{_OPERATOR} check its audit log"
+
+_SENTENCES: Final[Mapping[str, Callable[[Hint], str] | str]] = {
     "login": _sign_in,
+    "mcp auth": _sign_in,
     "refresh": lambda hint: f"refresh the tokens of{_where(hint, ' ')}",
     "logout": lambda hint: f"sign out of{_where(hint, ' ')}",
     "resume": lambda hint: f"go on with login {hint.login}" if hint.login else "try again",
     "status": lambda hint: f"look at the logins{_where(hint, ' at ')}",
     "status --show-answer": lambda hint: f"look at the answer that is kept with login {hint.login}",
-    "list": lambda _: "look at the logins",
+    "list": "look at the logins",
+    "account list": lambda hint: f"look at the accounts{_where(hint, ' at ')}",
+    "account use": "name the account in the call",
+    "token": "use request_headers() or an auth object, which sign each request",
+    "exec": "hand the token to the other program in its environment",
     "provider edit": _settings,
-    "provider add": lambda _: "correct the settings of the provider",
-    "provider list": lambda _: "use one of the providers that the program knows",
-    "login --help": lambda _: "correct the arguments of this call",
-    "help providers": lambda _: "correct the settings of the provider",
-    "help transports": lambda _: "use one of the transports auto, loopback, manual and device",
-    "help environment": lambda _: "correct the settings in the environment",
-    "help storage": lambda _: "look at the place where the logins are kept",
+    "provider show": _settings,
+    "provider add": "correct the settings of the provider",
+    "provider list": "use one of the providers that the program knows",
+    "client-metadata": "publish the document that describes the program as a client",
+    "login --help": "correct the arguments of this call",
+    "help providers": "correct the settings of the provider",
+    "help transports": "use one of the transports auto, loopback, manual and device",
+    "help environment": "correct the settings in the environment",
+    "help storage": "look at the place where the logins are kept",
+    "help credentials": "correct what the other program asks for",
+    "help": "look into the documentation of this program",
+    "--help": "look into the documentation of this program",
+    "store info": "look at the place where the logins are kept",
+    "store mend": _REPAIR,
+    "store purge": f"{_OPERATOR} remove the logins that are over",
+    "store rekey": f"{_OPERATOR} seal its logins with another key",
+    "audit checkpoint": _CHECK,
+    "audit forward-secure": _CHECK,
+    "audit report": _CHECK,
+    "audit set-aside": _CHECK,
+    "audit show": _CHECK,
+    "audit verify": _CHECK,
+    "diagram": "draw the machine with stayfast.diagrams",
+    "setup": "set the other program up to ask this one",
 }
-"""By the action of a hint. An action that stands nowhere else is one of the installed command."""
+"""By the action of a hint, or the beginning of one. The command's lines are in none of them."""
 _ARGUMENT: Final = re.compile(r"--(via|account|issuer|scope|client-id|redirect-uri)[ =]([^\s,;)]+)")
 """An option of the command in a note. A program gives the same as an argument of a call."""
 _EXTRA: Final = re.compile(r"in a clone of Stayfast: \S+ \S+ '\.\[([\w-]+)\]'")  # an install line
@@ -102,16 +131,12 @@ class Words:
             own = advice(hint) if advice is not None else None
             if own is not None:
                 return hint.worded(own)
-        sentence = _SENTENCES.get(hint.action)
         if not hint.action:
             return hint.worded(self._note(hint))
         if self._program == THE_COMMAND and self._command_can(hint):
             return hint
-        if sentence is None:
-            # help pages are everywhere the same; for the rest, the library's own command is needed
-            line = str(hint).removeprefix(THE_COMMAND).strip()
-            return hint.worded(f"python -m {THE_COMMAND} {line}")
-        return hint.worded(sentence(hint))
+        sentence = _SENTENCES.get(hint.action) or _SENTENCES.get(hint.action.split()[0], _HELP)
+        return hint.worded(sentence if isinstance(sentence, str) else sentence(hint))
 
     def put_into(self, error: StayfastError) -> None:
         """Let ``error`` speak in the words of this program."""

@@ -9,9 +9,9 @@ import click
 
 from ...engine.record import DEFAULT_ACCOUNT
 from .actions import HELP, Actions
+from .elsewhere import line_elsewhere
 
 if TYPE_CHECKING:
-    from ...engine.hints import Hint
     from ..service import OAuthService
 
 Commands: TypeAlias = dict[str, tuple[Callable[..., None], list[click.Parameter]]]
@@ -75,18 +75,10 @@ def group(service: OAuthService, provider: str | None, name: str) -> click.Group
     }
     for command, (called, params) in others.items():
         made.add_command(click.Command(command, callback=called, help=HELP[command], params=params))
-    service.words.commands = lambda hint: _elsewhere(actions, made, hint)
+    service.words.commands = lambda hint: line_elsewhere(
+        actions, hint, click.get_current_context(silent=True), lambda one: one is made
+    )
     return made
-
-
-def _elsewhere(actions: Actions, made: click.Group, hint: Hint) -> str | None:
-    """What ``hint`` says while another command of the program runs: the line of the group ``made``."""
-    context = click.get_current_context(silent=True)
-    root = context.find_root() if context is not None else None
-    if root is None or not isinstance(root.command, click.Group):
-        return None
-    names = [name for name, command in root.command.commands.items() if command is made]
-    return actions.line(f"{root.command_path} {names[0]}", hint) if names else None
 
 
 def _of_logins(actions: Actions) -> Commands:

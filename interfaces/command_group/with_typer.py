@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...engine.record import DEFAULT_ACCOUNT
 from .actions import HELP, Actions
+from .elsewhere import line_elsewhere
 
 if TYPE_CHECKING:
     from ..service import OAuthService
+
+click_context: type = typer.Context.__mro__[1]
 
 Provider = Annotated[str, typer.Argument()]
 AnyProvider = Annotated[str | None, typer.Argument()]
@@ -28,12 +32,29 @@ def group(service: OAuthService, provider: str | None, name: str) -> typer.Typer
     """The group; see :func:`stayfast.typer_commands`."""
     made = typer.Typer(name=name, help=HELP["group"], no_args_is_help=True)
     actions = Actions(service, provider)
-    for called in _alone(actions, provider) if provider is not None else _named(actions):
+    own = _alone(actions, provider) if provider is not None else _named(actions)
+    for called in own:
         command = called.__name__
         made.command(command, help=HELP[command])(called)
     for command, called in _of_logins(actions).items():
         made.command(command, help=HELP[command])(called)
+    service.words.commands = lambda hint: line_elsewhere(
+        actions, hint, _current_context(), lambda group: _has(group, own[0])
+    )
     return made
+
+
+def _current_context() -> Any:
+    """The context of the running command, of click or of the copy of it that is part of typer."""
+    package = click_context.__module__.rpartition(".")[0]
+    return import_module(package).globals.get_current_context(silent=True)
+
+
+def _has(group: Any, login: Callable[..., None]) -> bool:
+    """Whether the command ``login`` of ``group`` is ours; typer makes its groups anew at each run."""
+    inner: dict[str, Any] = getattr(group, "commands", {})
+    called = getattr(inner.get("login"), "callback", None)
+    return getattr(called, "__wrapped__", None) is login
 
 
 def _of_logins(actions: Actions) -> dict[str, Callable[..., None]]:

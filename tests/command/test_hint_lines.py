@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import shlex
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import stayfast
 from stayfast.engine.hints import Hint
 from stayfast.interfaces.cli.main import cli
+from stayfast.interfaces.words import _SENTENCES, Words
 from stayfast.testing.storage_contract import finished
 
 ROOT = Path(stayfast.__file__).parent
@@ -114,6 +116,22 @@ def test_a_hint_is_a_line_of_the_command(where, tmp_path, monkeypatch):
             parsed(words[1:])
     else:
         parsed(words[1:])
+
+
+@pytest.mark.parametrize("where", HINTS)
+def test_a_hint_in_a_program_names_no_command_of_ours(where):
+    """A program's user has neither the command nor its options: each hint has a sentence of its own."""
+    hint = HINTS[where]
+    said = Words("acme").hint(hint)
+
+    assert hint.action in _SENTENCES or hint.action.split()[0] in _SENTENCES
+    assert "--" not in said
+    assert "stayfast" not in said.replace("stayfast.diagrams", "")
+    assert not {" ".join(one) for one in pairwise(said.split())} & OURS
+    assert said.members() == hint.members()
+
+
+OURS = {hint.action for hint in HINTS.values() if " " in hint.action}
 
 
 def test_no_hint_is_a_line_in_plain_text():

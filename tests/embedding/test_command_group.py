@@ -117,6 +117,49 @@ def test_advice_is_a_command_of_the_program(many: Run, line: str, advice: str) -
     assert many(advice.removeprefix("acme ").replace("PROVIDER", "acme")).exit_code == 0
 
 
+def outside_click(service: OAuthService, *, nested: bool) -> Run:
+    cli = click.Group("acme")
+    outer = click.Group("tools") if nested else cli
+    outer.add_command(commands(service, provider="acme"))
+    if nested:
+        cli.add_command(outer)
+
+    @cli.command()
+    def deploy() -> None:
+        print(service.get_bearer_token("acme").hint)
+
+    return lambda line: CliRunner().invoke(cli, shlex.split(line), prog_name="acme")
+
+
+def outside_typer(service: OAuthService, *, nested: bool) -> Run:
+    app = typer.Typer()
+    outer = typer.Typer(name="tools") if nested else app
+    outer.add_typer(typer_commands(service, provider="acme"))
+    if nested:
+        app.add_typer(outer)
+
+    @app.command()
+    def deploy() -> None:
+        print(service.get_bearer_token("acme").hint)
+
+    runner = typer.testing.CliRunner()
+    return lambda line: runner.invoke(app, shlex.split(line), prog_name="acme")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("program", [outside_click, outside_typer])
+def test_another_command_of_the_program_names_the_group_s_line(
+    service: OAuthService, program: Any, *, nested: bool
+) -> None:
+    """Nobody is signed in, says a command of the program's own: the hint is the group's, in its place."""
+    ran = program(service, nested=nested)
+
+    told = ran("deploy").stdout.strip()
+    assert told == f"acme {'tools ' if nested else ''}auth login"
+    assert ran(told.removeprefix("acme ")).exit_code == 0
+    assert service.refresh_tokens("other").hint == "sign in to other", "no command runs now"
+
+
 def test_advice_with_one_provider_does_not_name_it(acme: Run) -> None:
     """The one provider is no argument, so it is none in a hint."""
     told = acme("auth token --account work")

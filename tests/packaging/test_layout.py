@@ -30,6 +30,7 @@ LONGER: dict[str, str] = {
 SHORT = 60
 SHORTER = {
     "diagrams/__main__.py": "what `python -m stayfast.diagrams` runs; nothing imports it",
+    "interfaces/command_group/elsewhere.py": "what the groups of both libraries share about others' commands",
     "__main__.py": "what `python -m stayfast` runs; nothing imports it",
     "interfaces/cli/reference/__main__.py": "what `make docs-tables` runs; only its test imports it",
     "storage/vault/reserve.py": "disk space in reserve for a vault; arrivals, which use it, are of any storage",
