@@ -28,10 +28,10 @@ def line_elsewhere(
         is_ours: Whether a group of the program is the one with our commands.
     """
     root = context.find_root() if context is not None else None
-    path = _path(root.command, is_ours, _DEEPEST) if root is not None else None
-    if path is None:
+    if root is None:
         return None
-    return actions.line(" ".join([root.command_path, *path]), hint)
+    path = _path(root.command, is_ours, _DEEPEST)
+    return None if path is None else actions.line(" ".join([root.command_path, *path]), hint)
 
 
 def _path(group: Any, is_ours: Callable[[Any], bool], deep: int) -> list[str] | None:
