@@ -117,6 +117,7 @@ class Site:
         self.own.conductor.sign_in(self.provider.config(), InstantTransport(approve))
 
     def close(self) -> None:
+        """End the sessions; a storage that is used again opens new ones."""
         self._assemblies.close()
 
     def refreshed(self, courier: str, failure: Failure) -> Login:
@@ -316,7 +317,10 @@ def test_no_failure_of_the_server_loses_a_login(
 ) -> None:
     """The caller has the access token, and the next command has the login, whatever the server does."""
     counts: Counter[str] = Counter()
-    found = [lost(site, courier, failure, counts) for failure in failures]
+    found = []
+    for failure in failures:
+        found.append(lost(site, courier, failure, counts))
+        site.close()
     gone = [one for one in found if one is not None]
     print(f"\n{courier}: {len(failures)} failures of the database server while tokens came "
           f"({dict(counts)}): {len(gone)} logins lost")  # fmt: skip
