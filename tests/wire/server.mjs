@@ -23,7 +23,7 @@ http.listen(0, "127.0.0.1", () => {
   const issuer = `http://127.0.0.1:${http.address().port}`;
   const provider = new Provider(issuer, {
     clients: [
-      client("wire"),
+      client("wire", { authorization_details_types: ["files"] }),
       client("wire-secret", {
         client_secret: "known only here",
         token_endpoint_auth_method: "client_secret_basic",
@@ -35,6 +35,7 @@ http.listen(0, "127.0.0.1", () => {
         token_endpoint_auth_method: "client_secret_jwt",
       }),
       client("wire-par", { require_pushed_authorization_requests: true }),
+      client("wire-par-brief"),
       client("wire-dpop", { dpop_bound_access_tokens: true }),
       client("wire-fapi", {
         ...byKey,
@@ -80,6 +81,21 @@ http.listen(0, "127.0.0.1", () => {
       registrationManagement: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       requestObjects: { request: true },
+      richAuthorizationRequests: {
+        enabled: true,
+        ack: "experimental-01",
+        types: {
+          files: {
+            validate: (ctx, detail) => {
+              if (!Array.isArray(detail.actions)) throw new errors.InvalidAuthorizationDetails("no actions");
+            },
+          },
+        },
+        rarForAuthorizationCode: (ctx) => JSON.parse(ctx.oidc.params.authorization_details ?? "null") ?? undefined,
+        rarForCodeResponse: (ctx) => ctx.oidc.authorizationCode.rar,
+        rarForRefreshTokenResponse: (ctx) => ctx.oidc.refreshToken.rar,
+        rarForIntrospectionResponse: (ctx, token) => token.rar,
+      },
       jwtResponseModes: { enabled: true },
       dPoP: {
         enabled: true,
@@ -89,6 +105,8 @@ http.listen(0, "127.0.0.1", () => {
     },
     ttl: { AccessToken: 3600,
            DeviceCode: (ctx, token, client) => (client.clientId === "wire-brief" ? 2 : 600),
+           PushedAuthorizationRequest: (ctx, token, client) =>
+             client.clientId === "wire-par-brief" ? 3 : 60,
            RefreshToken: 86400, IdToken: 3600,
            Interaction: 600, Session: 3600, Grant: 86400, AuthorizationCode: 60 },
     cookies: { keys: ["only for tests"] },

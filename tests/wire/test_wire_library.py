@@ -12,9 +12,15 @@ import pytest
 import requests
 from conductors import conductor_over
 from stayfast.engine.audit.events import EventKind
-from stayfast.engine.errors import AuthCancelled, LoginTimedOut, TokenRefreshFailed
+from stayfast.engine.errors import (
+    AuthCancelled,
+    LoginTimedOut,
+    StayfastError,
+    TokenRefreshFailed,
+)
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.oauth.device import device_request
+from stayfast.engine.oauth.login_wishes import LoginWishes, wishing
 from stayfast.engine.oauth.metadata import apply_metadata, discover
 from stayfast.engine.oauth.provider import OAuthConfig, OAuthProvider
 from stayfast.engine.oauth.token_endpoint import refresh_request
@@ -190,6 +196,73 @@ def test_begun_here_and_finished_by_another_process(issuer: str, tmp_path: Path)
         later = conductor_over(vault(tmp_path))
         login = later.resume(started.login.id, [ManualTransport(notices, lambda: answers)])
     assert is_ada(login)
+
+
+def test_a_pushed_request_that_has_expired_is_pushed_again(issuer: str, tmp_path: Path) -> None:
+    """RFC 9126 §2.2: the server forgets it within seconds; whoever resumes gets an address that works."""
+    config = replace(config_of(issuer), client_id="wire-par-brief", par="required")
+    notices = Notices({})
+    with typing() as (_, answers):
+        started = conductor_over(vault(tmp_path)).start(
+            config, ManualTransport(notices, lambda: answers)
+        )
+    before = started.address or ""
+    assert "request_uri=" in before
+    while requests.get(before, timeout=10).status_code < 400:  # by the server's own clock
+        pass
+    with typing() as (keys, answers):
+
+        def paste(notice: Any) -> None:
+            assert notice.url != before
+            keys.paste(fetch_only(notice.url))
+
+        notices = Notices({NoticeKind.PASTE: paste})
+        later = conductor_over(vault(tmp_path))
+        login = later.resume(started.login.id, [ManualTransport(notices, lambda: answers)])
+    assert is_ada(login)
+
+
+API = "https://api.wire.test/files"
+DETAILS = [{"type": "files", "actions": ["read"]}]
+
+
+def asking(issuer: str, **wishes: Any) -> OAuthConfig:
+    """The configuration of a login that asks for ``wishes`` of the API."""
+    return wishing(config_of(issuer), LoginWishes(**{"resources": API, **wishes}))  # type: ignore[typeddict-item]  # the names are a test's
+
+
+def test_what_exactly_is_asked_for_comes_back(issuer: str, conductor: Conductor) -> None:
+    """RFC 9396: the details go with the request, and come with the first token and a refreshed one."""
+    login = sign_in(conductor, asking(issuer, authorization_details=DETAILS))
+    again = conductor.refresh.valid("wire", DEFAULT_ACCOUNT, force=True)
+    for one in (login, again):
+        assert tokens_of(one).extra["authorization_details"] == DETAILS
+
+
+def test_several_resources_stand_in_one_request(issuer: str, conductor: Conductor) -> None:
+    """RFC 8707 §2: repeated, in the authorization request, the token request and the refresh."""
+    both = (API, f"{API}/more")
+    login = sign_in(conductor, asking(issuer, resources=both))
+    assert login.config.resources == both
+    assert conductor.refresh.valid("wire", DEFAULT_ACCOUNT, force=True).tokens != login.tokens
+
+
+@pytest.mark.parametrize(
+    ("wishes", "code"),
+    [
+        # RFC 9396 §5
+        ({"authorization_details": [{"type": "files"}]}, "invalid_authorization_details"),
+        ({"authorization_details": [{"type": "unknown"}]}, "invalid_authorization_details"),
+        ({"resources": (API, "https://other.test/")}, "invalid_target"),  # RFC 8707 §2
+    ],
+)
+def test_a_wish_that_the_server_refuses(
+    issuer: str, conductor: Conductor, storage: EncryptedFileStorage, wishes: Any, code: str
+) -> None:
+    """Its own error code ends the login, and is in the log."""
+    with pytest.raises(StayfastError):
+        sign_in(conductor, asking(issuer, **wishes))
+    assert list(storage.events())[-1].members["oauth_error"] == code
 
 
 def test_device_code(issuer: str, conductor: Conductor) -> None:
