@@ -172,14 +172,22 @@ class OAuthService:
         return self._storage is None and not isinstance(assembly.storage, MemoryStorage)
 
     @answered
-    def check(self) -> Health:
+    def check(self, *, within: float = 10.0) -> Health:
         """Whether logins can be saved now, by a write that is rolled back; no provider is asked.
+
+        Args:
+            within: Seconds after which a database that is exhausted, locked or frozen counts as one
+                that does not answer.
 
         Failures: ``STORAGE_…``, ``CONFIG_INVALID``.
         """
         storage = self.assembly.storage
+        probe_within = capabilities_of(storage).probe_within
         began = CLOCK.monotonic()
-        storage.probe()
+        if probe_within is None:
+            storage.probe()
+        else:
+            probe_within(within)
         return Health(storage=storage.description, seconds=CLOCK.monotonic() - began)
 
     # --- the state of things ---------------------------------------------------------------------

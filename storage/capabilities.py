@@ -186,6 +186,7 @@ class Capabilities:
         sharing: Hands it over to a process that was not forked.
         entries: Keeps what belongs to a provider.
         remote: Whether every process needs a session of its own at a server, which costs both.
+        probe_within: Probes it with an answer within so many seconds.
     """
 
     log: AuditLog | None = None
@@ -195,6 +196,7 @@ class Capabilities:
     sharing: Sharing | None = None
     entries: SealedEntries | None = None
     remote: bool = False
+    probe_within: Callable[[float], None] | None = None
 
 
 @runtime_checkable

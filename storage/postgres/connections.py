@@ -29,7 +29,7 @@ from psycopg.sql import SQL, Literal
 from ...engine.errors import StorageError
 from ..host import CLOCK
 from .address import STATEMENT_TIMEOUT, Address
-from .pg_errors import CannotConnect, is_away, translate
+from .pg_errors import CannotConnect, Overdue, is_away, translate
 
 if TYPE_CHECKING:
     from ..vault.database import Rows
@@ -60,7 +60,14 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection on which every wait has a bound, whatever the server does."""
+    """A connection on which every wait has a bound, whatever the server does.
+
+    Attributes:
+        until: When the wait for an answer must end, by the monotonic clock; ``None`` if only the usual
+            bound holds.
+    """
+
+    until: float | None = None
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Run ``gen`` as psycopg does, but for :data:`_FROZEN` at most.
@@ -68,14 +75,20 @@ class BoundedConnection(psycopg.Connection[Any]):
         A connection that met the bound is closed: a late answer would be taken for the answer to
         the next statement. The same holds where the system refuses to wait.
         """
+        bound = timeout or _FROZEN
+        if self.until is not None:
+            bound = max(0.001, min(bound, self.until - CLOCK.monotonic()))
+        began = CLOCK.monotonic()
         try:
-            return super().wait(gen, interval, timeout or _FROZEN)
+            return super().wait(gen, interval, bound)
         except psycopg.OperationalError as error:
             if (
                 error.sqlstate is None
                 and self.pgconn.transaction_status == TransactionStatus.ACTIVE
             ):
                 self.pgconn.finish()
+                if CLOCK.monotonic() - began >= bound:
+                    raise Overdue("the server did not answer in time") from error
             raise
         except OSError as error:
             # the system refused to wait: no more descriptors or memory, a failing device
@@ -167,7 +180,8 @@ class Connections:
         self.opening = threading.Lock()
         self._guard = threading.Lock()
         self._permits = threading.BoundedSemaphore(self._most)
-        self._idle: list[Connection] = []
+        self._idle: list[BoundedConnection] = []
+        self._hurried = threading.local()
 
     def __del__(self) -> None:
         """End the sessions now: a connection may be part of a cycle that is collected much later."""
@@ -186,7 +200,9 @@ class Connections:
         Raises:
             StorageError: The server did not come back in time, or refused the work.
         """
-        deadline = CLOCK.monotonic() + (self.patience if patience is None else patience)
+        deadline = CLOCK.monotonic() + min(
+            self.patience if patience is None else patience, self._time_left()
+        )
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -197,6 +213,19 @@ class Connections:
                     raise self.explain(error) from error
             CLOCK.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  no secret
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    @contextmanager
+    def within(self, seconds: float) -> Generator[None]:
+        """Let all work of the calling thread in the block end within ``seconds``, done or not."""
+        self._hurried.until = CLOCK.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._hurried.until = None
+
+    def _time_left(self) -> float:
+        until: float | None = getattr(self._hurried, "until", None)
+        return float("inf") if until is None else max(0.0, until - CLOCK.monotonic())
 
     def explain(self, error: psycopg.Error) -> StorageError:
         """``error`` as one of our own errors."""
@@ -210,7 +239,7 @@ class Connections:
             psycopg.Error: No connection can be made, or it broke.
             StorageError: All connections are in use.
         """
-        if not self._permits.acquire(timeout=_FROZEN):
+        if not self._permits.acquire(timeout=min(_FROZEN, self._time_left())):
             raise StorageError(
                 f"all {self._most} connections to {self._address.place} are in use",
                 hint="try again in a while",
@@ -218,6 +247,7 @@ class Connections:
         permits = self._permits
         try:
             connection = self._take() or self._connect()
+            connection.until = getattr(self._hurried, "until", None)
             try:
                 yield connection
             except BaseException:
@@ -229,7 +259,7 @@ class Connections:
             if permits is self._permits:
                 permits.release()
 
-    def _take(self) -> Connection | None:
+    def _take(self) -> BoundedConnection | None:
         """An idle connection that the server has not closed."""
         while True:
             with self._guard:
@@ -240,7 +270,7 @@ class Connections:
                 return connection
             connection.close()
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> BoundedConnection:
         while True:
             connection = self._connected()
             try:
@@ -261,10 +291,12 @@ class Connections:
             connection.close()  # a pooler has dropped what a session begins with
             self._pooled = True
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> BoundedConnection:
         kind = PooledConnection if self._pooled else BoundedConnection
         try:
             settings = self._address.settings(pooled=self._pooled)
+            usual = int(settings["connect_timeout"])
+            settings["connect_timeout"] = max(1, round(min(usual, self._time_left())))
             connection = kind.connect(autocommit=True, **settings)
         except psycopg.Error as error:
             if not self._pooled and _REFUSED_BY_POOLER in str(error):
@@ -287,14 +319,15 @@ class Connections:
         )
         return SQL("SELECT {}, {}").format(settings, durable).as_bytes(None)
 
-    def _put_back(self, connection: Connection) -> None:
+    def _put_back(self, connection: BoundedConnection) -> None:
+        connection.until = None
         if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
             connection.close()
             return
         with self._guard:
             self._idle.append(connection)
 
-    def _undo(self, connection: Connection) -> None:
+    def _undo(self, connection: BoundedConnection) -> None:
         """Roll back after an error, and keep the connection if it is still sound."""
         with suppress(psycopg.Error):
             if connection.info.transaction_status in _BEGUN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -13,10 +14,21 @@ if TYPE_CHECKING:
     from .address import Address
 
 _HELP: Final = Hint("help storage")
+_FEWER: Final = "STAYFAST_STORE=postgresql://USER@HOST/DATABASE?pool=2"
+_PRIMARY: Final = (
+    "STAYFAST_STORE=postgresql://USER@HOST,HOST/DATABASE?target_session_attrs=read-write"
+)
 # SQLSTATE codes or their beginnings (PostgreSQL manual, appendix A)
 _AWAY: Final = ("57P01", "57P02", "57P03", "08", "53300")  # shut down, starting, cut off, crowded
 _AGAIN: Final = ("40001", "40P01", "25P03")  # rolled back by the server: it may be done again
 _SLOW: Final = ("57014", "55P03", "25P03")  # timed out: statement, lock, pause in a transaction
+_NO_TABLES: Final = "this user sees no tables of Stayfast in schema {schema} of {place}"
+_RIGHTS: Final = {
+    "25006": ("the database {place} is read-only: a standby server, or set so", _PRIMARY),
+    "42501": ("this user lacks a right in the database {place}", _HELP),
+    "42P01": (_NO_TABLES, _HELP),
+    "3F000": (_NO_TABLES, _HELP),
+}
 # A failed connection has no SQLSTATE. These words of libpq say that the server will be back.
 _COMING_BACK: Final = (
     "starting up",
@@ -24,9 +36,13 @@ _COMING_BACK: Final = (
     "recovery mode",
     "not yet accepting",
     "too many",
+    "connection slots are reserved",
     "temporarily unavailable",  # its queue of connections is full
     "timeout expired",
 )
+
+_REFUSED: Final = ("password", "role", "pg_hba")
+_MISSING: Final = re.compile('database ".*" does not exist')
 
 
 class CannotConnect(psycopg.OperationalError):
@@ -34,6 +50,8 @@ class CannotConnect(psycopg.OperationalError):
 
     Attributes:
         refused: Whether the server refused the user or the password.
+        missing: Whether the server has no such database.
+        crowded: Whether it takes no more connections.
         coming_back: Whether a later try may succeed: the server says so, or has answered before.
     """
 
@@ -41,8 +59,15 @@ class CannotConnect(psycopg.OperationalError):
         """Judge ``error`` of libpq or of the system; ``known`` is whether the server has answered us before."""
         super().__init__("no connection")
         text = str(error)
-        self.refused = "password" in text or "role" in text or "pg_hba" in text
-        self.coming_back = known or any(words in text for words in _COMING_BACK)
+        later = any(words in text for words in _COMING_BACK)  # "too many connections for role …"
+        self.refused = not later and any(words in text for words in _REFUSED)
+        self.missing = not later and not self.refused and _MISSING.search(text) is not None
+        self.crowded = "too many" in text or "connection slots are reserved" in text
+        self.coming_back = later or (known and not self.missing)
+
+
+class Overdue(psycopg.OperationalError):
+    """The server did not answer in the time that there was."""
 
 
 def is_away(error: psycopg.Error) -> bool:
@@ -67,18 +92,19 @@ def _lost(error: psycopg.Error) -> bool:
 
 def translate(error: psycopg.Error, address: Address) -> StorageError:
     """``error`` as one of our own errors."""
+    if isinstance(error, CannotConnect) and (refusal := _refusal(error, address)) is not None:
+        return refusal
     state = error.sqlstate or ""
     place, later = address.place, "try again in a while"
-    if isinstance(error, CannotConnect) and error.refused:
-        msg = f"the PostgreSQL server of {place} refused the user or password"
-        ours = StorageError(msg, hint="export PGPASSFILE=…")
-    elif state == "53100":
+    ours: StorageError
+    if state == "53100":
         ours = StorageFull("there is no space left at the PostgreSQL server", hint="df -h")
-    elif state in {"42501", "25006"}:
-        ours = StorageError(f"the database {place} may not be written by this user", hint=_HELP)
+    elif state in _RIGHTS:
+        msg, hint = _RIGHTS[state]
+        ours = StorageError(msg.format(place=place, schema=address.schema), hint=hint)
     elif state.startswith("XX"):
         ours = Damaged(f"the database {place} cannot be read", hint=_HELP)
-    elif state in _SLOW:
+    elif state in _SLOW or isinstance(error, Overdue):
         ours = StorageError(f"the database {place} did not answer in time", hint=later)
     elif not state or state.startswith(_AWAY):
         ours = StorageError(f"the PostgreSQL server of {place} cannot be reached", hint=later)
@@ -86,3 +112,17 @@ def translate(error: psycopg.Error, address: Address) -> StorageError:
         msg = f"the database {place} cannot be used (SQLSTATE {state})"
         ours = StorageError(msg, hint=_HELP)
     return ours
+
+
+def _refusal(error: CannotConnect, address: Address) -> StorageError | None:
+    """Why the server made no connection, if it said so."""
+    place = address.place
+    if error.refused:
+        msg = f"the PostgreSQL server of {place} refused the user or password"
+        return StorageError(msg, hint="export PGPASSFILE=…")
+    if error.crowded:
+        msg = f"the PostgreSQL server of {place} takes no more connections"
+        return StorageError(msg, hint=_FEWER)
+    if error.missing:
+        return StorageError(f"the PostgreSQL server has no database {place}", hint=_HELP)
+    return None

@@ -84,7 +84,8 @@ def prepare(connection: Connection, schema: str, finish: Callable[[], None]) -> 
         NewerFormat: A newer version has changed the tables.
         StorageError: The tables are missing, and this user may not make them.
     """
-    if _version(connection, schema) == len(STEPS):
+    found = _version(connection, schema)
+    if found == len(STEPS):
         return
     try:
         with connection.transaction():
@@ -104,10 +105,13 @@ def prepare(connection: Connection, schema: str, finish: Callable[[], None]) -> 
                 connection.execute("INSERT INTO migration (version) VALUES (%s)", (number + 1,))
             finish()
     except psycopg.errors.InsufficientPrivilege as error:
-        raise StorageError(
-            f"the tables of Stayfast are not in schema {schema}, and this user may not make them",
-            hint=Hint("help storage"),
-        ) from error
+        what = (
+            f"the tables of Stayfast are not in schema {schema}, and this user may not make them"
+            if found is None
+            else f"the tables in schema {schema} are those of an older version of Stayfast, and this"
+            " user may not change them: their owner has to use this version first"
+        )
+        raise StorageError(what, hint=Hint("help storage")) from error
 
 
 def _version(connection: Connection, schema: str) -> int | None:

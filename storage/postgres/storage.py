@@ -162,7 +162,13 @@ class PostgresStorage:
         sharing = self if rebuilt_elsewhere(self) else None
         # a forked child leaves the parent's connections alone, so nothing has to be closed before
         return Capabilities(
-            upkeep=self, log=self, close=_nothing, sharing=sharing, entries=self, remote=True
+            upkeep=self,
+            log=self,
+            close=_nothing,
+            sharing=sharing,
+            entries=self,
+            remote=True,
+            probe_within=self.probe_within,
         )
 
     @property
@@ -330,6 +336,11 @@ class PostgresStorage:
         """See :meth:`stayfast.engine.ports.Storage.probe`: a write that is rolled back."""
         self._keyed(self._commits.probe)
         sweep(self._locks)
+
+    def probe_within(self, seconds: float) -> None:
+        """As :meth:`probe`, with an answer within ``seconds``: a pool or a server may be exhausted."""
+        with self._connections.within(seconds):
+            self.probe()
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.commit`."""

@@ -193,6 +193,40 @@ def test_schemas_are_stores_apart(host: Host, server: PostgresServer, database: 
     assert len(list(host(schema="second").summaries())) == 2
 
 
+def test_tenants_of_one_database_see_nothing_of_each_other(
+    server: PostgresServer, database: str, tmp_path: Path
+) -> None:
+    """Each role has a schema, a key and a rollback marker of its own, and no right in the other's schema."""
+
+    def tenant(name: str, schema: str) -> PostgresStorage:
+        url = server.url(database, user=f"{name}_{database}", more=f"&schema={schema}")
+        settings = {"config_dir": str(tmp_path / "config"), "state_dir": str(tmp_path / "s")}
+        return PostgresStorage(url, environ={}, **settings)
+
+    for name in ("ann", "bob"):
+        server.execute(database, f"CREATE ROLE {name}_{database} LOGIN")
+        server.execute(database, f"CREATE SCHEMA {name} AUTHORIZATION {name}_{database}")
+    ann, bob = tenant("ann", "ann"), tenant("bob", "bob")
+    login = finished()
+    saved(ann, [login, pending()])
+    saved(bob, [finished()])
+    ann.put_entry("client", b"of ann")
+    assert bob.read(login.id) is None
+    found = bob.find(login.alias or "")
+    assert found is not None
+    assert found.id != login.id
+    assert (len(list(bob.summaries())), bob.entry("client")) == (1, None)
+    assert len({path.name for path in (tmp_path / "config").glob("*.key")}) == 2
+    assert len({path.name for path in (tmp_path / "config").glob("*.generation")}) == 2
+    ann.rekey("keyfile")
+    assert bob.about().epoch == 1
+    with pytest.raises(StorageError):
+        tenant("bob", "ann").summaries()
+    for storage in (ann, bob):
+        assert storage.problems() == []
+        storage.close()
+
+
 def test_an_older_row_put_back_is_refused(
     host: Host, server: PostgresServer, database: str
 ) -> None:
