@@ -188,18 +188,6 @@ def test_help_and_first_contact_need_nothing(world: World) -> None:
     assert not world.state.exists()
 
 
-def test_the_demo_runs_a_whole_login(world: World) -> None:
-    """Demo passes through the states in order, shows no whole token, and keeps nothing."""
-    done = world.run("demo")
-    assert done.code == 0
-    order = [word for line in done.out.splitlines() for word in line.split()[-1:] if "→" in line]
-    assert order == [
-        "begin", "present", "receive_callback", "accept_tokens",
-        "refresh", "accept_tokens", "logout",
-    ]  # fmt: skip
-    assert not world.state.exists()
-
-
 def test_a_login_is_visible_while_it_waits(world: World) -> None:
     """Status and list show a login under way with the command that goes on."""
     started = world.run("login", "demo", "--start", "--json", "--via", "manual").json
