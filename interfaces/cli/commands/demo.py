@@ -274,7 +274,7 @@ def _stopped(session: _Session, server: AuthorizationServer) -> str:
 
 
 def _stampede(session: _Session, server: AuthorizationServer) -> None:
-    why = "The access token has expired: all want a new one, and the provider is asked once."
+    why = "The access token has expired. All want a new one; the provider is asked once."
     session.head(f"2  {_CROWD} processes, one refresh", why)
     time.sleep(1.0)  # the token's whole life
     server.change(token_lifetime=3600)
