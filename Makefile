@@ -100,6 +100,7 @@ diagrams: setup
 docs-tables: setup
 	@mkdir -p docs
 	$(BIN)/python -m stayfast.interfaces.cli.reference docs
+	PYTHONPATH=tests/support $(BIN)/python tests/support/specifications.py > docs/specifications.md
 
 wheel: setup
 	$(BIN)/python -m build --wheel --no-isolation

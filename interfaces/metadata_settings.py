@@ -26,6 +26,7 @@ _UNSET: Final[Mapping[str, Any]] = {
     "request_object_required": False,
     "request_object_algorithms": [],
     "mtls_endpoint_aliases": {},
+    "response_mode": "auto",
     _METHOD: "auto",
     "id_token_issuers": [],
 }
@@ -48,6 +49,7 @@ def published_settings(found: ServerMetadata) -> dict[str, Any]:
     # "none" is among them at some servers, and is nothing to sign with
     spelt["request_object_algorithms"] = list(found.request_object_algorithms or ()) or None
     spelt["dpop_algorithms"] = list(found.dpop_algorithms or ()) or None
+    spelt["response_mode"] = found.signed_mode
     spelt["mtls_endpoint_aliases"] = dict(found.mtls_endpoint_aliases) or None
     return {name: value for name, value in spelt.items() if value is not None}
 

@@ -198,6 +198,11 @@ class Endpoints:
             "userinfo_endpoint": f"{issuer}/userinfo",
             **({"end_session_endpoint": f"{issuer}/end_session"} if settings.end_session else {}),
             "response_types_supported": ["code"],
+            **(
+                {"response_modes_supported": list(settings.response_modes)}
+                if settings.response_modes
+                else {}
+            ),
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [self._key.get("alg", "ES256")],
             "code_challenge_methods_supported": list(settings.pkce_methods),
@@ -268,11 +273,28 @@ class Endpoints:
         fault = self.server.take_fault("callback", None)
         if fault is not None and fault.kind is FaultKind.CALLBACK:
             parameters = altered(parameters, fault.members)
+        if members.get("response_mode") in {"jwt", "query.jwt"}:
+            parameters = {"response": self._signed_response(members, parameters, fault)}
         if members.get("response_mode") == "form_post":
             bare = urlunsplit(parts._replace(query=""))
             return Reply(200, form_post_page(bare, parameters), _HTML)
         query = urlencode(parameters, doseq=True)
         return Reply(302, "", {"Location": urlunsplit(parts._replace(query=query))})
+
+    def _signed_response(
+        self, members: Mapping[str, str], parameters: Mapping[str, Any], fault: Fault | None
+    ) -> str:
+        """An authorization response as a JWT (JARM §2.1), changed by ``fault``."""
+        claims = {
+            **parameters,
+            "iss": self.server.issuer,
+            "aud": members.get("client_id", ""),
+            "exp": int(self.server.state.now()) + 600,
+        }
+        response = signed(claims, self._key)
+        if fault is not None and fault.kind is FaultKind.ID_TOKEN:
+            return forged(response, fault, self._key)
+        return response
 
     def _end_session(self, members: Mapping[str, str]) -> Reply:
         """A logout (OpenID Connect RP-Initiated Logout §2): the hint must be an ID token of ours."""

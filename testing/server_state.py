@@ -250,6 +250,8 @@ class Settings:
         dpop_nonce: Whether proofs must have the server's nonce, at the token endpoint and the API.
         par_required: Whether it takes pushed authorization requests only (RFC 9126 §5).
         par_lifetime: Seconds that the name of a pushed request is good.
+        response_modes: ``response_modes_supported`` of the metadata; empty where it does not say. An
+            answer is signed for whoever asks (JARM).
         end_session: Whether it can end the session of a browser (OpenID Connect RP-Initiated Logout).
         unknown_audiences: For whom a token exchange brings nothing (RFC 8693 §2.2.2).
         userinfo_signed: Whether the UserInfo endpoint answers with a JWT (OpenID Connect Core §5.3.2).
@@ -278,6 +280,7 @@ class Settings:
     dpop_nonce: bool = False
     par_required: bool = False
     par_lifetime: int = 60
+    response_modes: tuple[str, ...] = ()
     end_session: bool = False
     unknown_audiences: tuple[str, ...] = ()
     userinfo_signed: bool = False

@@ -89,6 +89,7 @@ from ..hints import Hint
 from ..login_id import choose, is_full, lease_name, naming, no_login, normalise
 from ..oauth.callback import digest_of
 from ..oauth.pasted import parse_callback
+from ..oauth.signed_response import peeked
 from ..ports import SearchableStorage, TransportWanted
 from ..reasons import Reason, Refusal
 from ..record import (
@@ -430,7 +431,9 @@ class Conductor:
         if login_id is None:
             login_id = self._by_state(parameters)
         with self._held(login_id) as (login, lease):
-            if login.state not in _UNANSWERED and login.callback_digest != digest_of(parameters):
+            if login.state not in _UNANSWERED and login.callback_digest != digest_of(
+                peeked(parameters)
+            ):
                 why = "has had its answer, and this is another one"
                 raise self._not_waiting(login, why, Hint("status", login.provider))
             done = self._recover(login, lease)
@@ -637,7 +640,7 @@ class Conductor:
         return None
 
     def _by_state(self, parameters: Sequence[tuple[str, str]]) -> str:
-        for name, value in parameters:
+        for name, value in peeked(parameters):
             if name == "state":
                 login = self._dependencies.storage.find(state_alias(Secret(value)))
                 if login is not None:

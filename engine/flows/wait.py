@@ -18,6 +18,7 @@ from ..errors import (
 from ..hints import Hint
 from ..oauth.callback import Denial, digest_of, validate_callback
 from ..oauth.device import slower
+from ..oauth.signed_response import SignedResponses
 from ..ports import PollDue, Verdict, VerdictKind
 from ..reasons import Reason, Refusal
 from ..record import Exchange
@@ -46,6 +47,7 @@ class Wait:
         self._begin = begin
         self._jobs = jobs
         self._refusals = Refusals(dependencies.ledger, dependencies.clock)
+        self._responses = SignedResponses(dependencies.http, dependencies.clock)
 
     def for_answer(self, login: Login, session: Session, lease: Lease) -> Login:
         """Wait for the answer to ``login`` until its deadline, and see it through.
@@ -141,6 +143,7 @@ class Wait:
             CallbackRefused: They are not the answer ``login`` waits for; nothing has changed.
             AuthCancelled, AuthFailed: They are, and say no; the login is idle.
         """
+        parameters = self._responses.unpacked(login, parameters)
         callback = validate_callback(parameters, login)
         if isinstance(callback, Denial):
             raise self._deny(login, callback, lease)

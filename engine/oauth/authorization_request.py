@@ -114,6 +114,8 @@ def authorization_parameters(
         parameters["nonce"] = challenge.nonce.reveal()
     if dpop_jkt is not None:  # beside a pushed request instead of a proof (RFC 9449 §10.1)
         parameters["dpop_jkt"] = dpop_jkt
+    if config.response_mode != "auto" and "response_mode" not in config.extra_auth_params:
+        parameters["response_mode"] = config.response_mode
     return [*parameters.items(), *asked_for(config), *config.extra_auth_params.items()]
 
 

@@ -122,6 +122,14 @@ class Identification:
         """
         if "openid" not in config.scopes or not config.issuer:
             return None
+        return self.published(config, anew=anew)
+
+    def published(self, config: OAuthConfig, *, anew: bool = False) -> Keys | None:
+        """The keys that the provider of ``config`` signs with; ``None`` where it publishes none.
+
+        Raises:
+            NetworkError, ProviderError: As for :meth:`keys`.
+        """
         import_module(".signatures", __package__)  # loaded now, while no code is spent
         if not publishes_keys(config):
             shared = any(name.startswith("HS") for name in config.id_token_algorithms)

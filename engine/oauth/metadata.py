@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import ConfigInvalid, NetworkError, ProviderError, StayfastError
@@ -54,6 +54,7 @@ class ServerMetadata:
         dpop_algorithms: ``dpop_signing_alg_values_supported`` (RFC 9449 §5.1); likewise.
         mtls_endpoint_aliases: By the names of our settings (RFC 8705 §5).
         pushed_authorization_request_endpoint: RFC 9126 §5.
+        response_modes: ``response_modes_supported`` (RFC 8414 §2); ``None`` if it does not say.
     """
 
     issuer: str
@@ -80,6 +81,15 @@ class ServerMetadata:
     request_object_algorithms: tuple[str, ...] | None = None
     dpop_algorithms: tuple[str, ...] | None = None
     mtls_endpoint_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    response_modes: tuple[str, ...] | None = None
+
+    @property
+    def signed_mode(self) -> Literal["jwt", "query.jwt"] | None:
+        """The mode to ask for where the server signs every answer (JARM §2.3), else ``None``."""
+        offered = self.response_modes or ()
+        if not offered or {"query", "form_post"} & {*offered}:
+            return None
+        return "query.jwt" if "query.jwt" in offered else "jwt" if "jwt" in offered else None
 
     @property
     def complete(self) -> bool:
@@ -220,6 +230,7 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
         request_object_algorithms=_texts(members, "request_object_signing_alg_values_supported"),
         dpop_algorithms=_texts(members, "dpop_signing_alg_values_supported"),
         mtls_endpoint_aliases=_aliases(members),
+        response_modes=_texts(members, "response_modes_supported"),
         **named,
     )
 
@@ -292,6 +303,8 @@ def apply_metadata(provider: P, metadata: ServerMetadata) -> P:
         found["dpop_algorithms"] = metadata.dpop_algorithms or ()
     if not provider.mtls_endpoint_aliases:
         found["mtls_endpoint_aliases"] = metadata.mtls_endpoint_aliases
+    if provider.response_mode == "auto" and metadata.signed_mode is not None:
+        found["response_mode"] = metadata.signed_mode
     listed = metadata.id_token_algorithms
     if listed and tuple(provider.id_token_algorithms) == ASYMMETRIC:
         # none left: such a login is refused before the browser opens, unless it needs no ID token

@@ -75,6 +75,8 @@ def parse_callback(
         )
     if names & {"code", "error"} and ("state" in names or shows_code):
         return parameters
+    if "response" in names:  # signed, with all others in it (JARM §2.1)
+        return parameters
     raise _refused(*_mistake(cleaned, parts, names))
 
 

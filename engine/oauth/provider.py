@@ -29,6 +29,8 @@ secret by ``client_secret_basic``. ``auto_post`` and ``auto_jwt``: likewise, the
 ``client_secret_post`` and ``client_secret_jwt``.
 """
 
+ResponseMode: TypeAlias = Literal["auto", "jwt", "query.jwt"]
+"""How an authorization response comes back (JARM §2.3)."""
 Wanted: TypeAlias = Literal["auto", "required", "off"]
 """Whether something is done: where the server or the registration asks for it, always, or never."""
 GrantName: TypeAlias = Literal[
@@ -121,6 +123,8 @@ class OAuthProvider:
             (``require_signed_request_object``, §10.5).
         request_object_algorithms: The JWS algorithms that the server takes them by; empty where it
             does not say.
+        response_mode: How the answer comes back: ``jwt`` or ``query.jwt`` is signed (JARM §2.3) and
+            checked; ``auto`` is signed where the server offers nothing else, and else plain.
         dpop: Whether tokens are bound to a key (DPoP, RFC 9449): ``auto`` where the client is
             registered so, ``required``, or ``off``. With ``required``, an unbound token is refused.
         dpop_bound_access_tokens: Whether the client is registered for bound tokens only (§5.2).
@@ -199,6 +203,7 @@ class OAuthProvider:
     request_object: Wanted = "auto"
     request_object_required: bool = False
     request_object_algorithms: Sequence[str] = ()
+    response_mode: ResponseMode = "auto"
     dpop: Wanted = "auto"
     dpop_bound_access_tokens: bool = False
     dpop_algorithms: Sequence[str] = ()
@@ -450,6 +455,7 @@ _CHOICES: Final = {
     "dpop": get_args(Wanted),
     "request_object": get_args(Wanted),
     "grant": get_args(GrantName),
+    "response_mode": get_args(ResponseMode),
 }
 
 

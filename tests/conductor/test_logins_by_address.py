@@ -81,7 +81,7 @@ def test_many_that_need_a_client_at_once_register_one(server, resource):
 
 
 def test_a_client_that_the_server_has_forgotten_is_registered_anew_once(server, resource):
-    """The refused login says so; the next one registers, and one after that does not."""
+    """The refused login says so; the next one registers, and one after that does not (RFC 7592 §2.1)."""
     program = Signing()
     assert isinstance(program.sign_in(resource.address), Success)
     begun = program.service.begin(resource.address).value

@@ -166,6 +166,17 @@ def callback(**members: Any) -> Act:
     return act
 
 
+def signed_response(fault: tuple[str, Fault]) -> Act:
+    """A signed answer that does not hold is refused, and the login goes on waiting (JARM §2.4)."""
+
+    def act(world: World) -> None:
+        world.server.misbehave("callback", fault[1])
+        world.answered()
+        assert world.server.counts["token"] == 0
+
+    return act
+
+
 def refreshed(**members: Any) -> Act:
     """An ID token of a refresh that does not hold: of another person it is refused, else dropped."""
 
@@ -453,7 +464,6 @@ OIDC: Mapping[str, Row] = {
     "-3rd-party-init-login": Row(None, f"{NO_SERVER}: only its user begins a login"),
 }
 NO_WEB_PROFILE = "it belongs to a national profile, or to grant management, which are not offered"
-JARM = "signed authorization responses are not asked for"
 PROFILE: Mapping[str, Row] = {
     "happy-path": Row(fapi_login, settings={"dpop": "required", "dpop_nonce": True}),
     "happy-path-no-dpop-nonce": Row(fapi_login),
@@ -500,11 +510,16 @@ PROFILE: Mapping[str, Row] = {
         fapi_login, settings={"dpop": "required", "dpop_nonce": True}
     ),
     **{
-        f"ensure-jarm-{name}": Row(None, JARM)
-        for name in (
-            *("without-iss-fails", "with-invalid-iss-fails", "without-aud-fails"),
-            *("with-invalid-aud-fails", "without-exp-fails", "with-expired-exp-fails"),
-            *("with-invalid-sig-fails", "signature-is-not-none"),
+        f"ensure-jarm-{name}": Row(signed_response(fault), reason, config={"response_mode": "jwt"})
+        for name, fault, reason in (
+            ("without-iss-fails", claims(iss=None), F.MISSING_ISSUER),
+            ("with-invalid-iss-fails", claims(iss="https://other.example"), F.WRONG_ISSUER),
+            ("without-aud-fails", claims(aud=None), F.RESPONSE_AUDIENCE),
+            ("with-invalid-aud-fails", claims(aud="another"), F.RESPONSE_AUDIENCE),
+            ("without-exp-fails", claims(exp=None), F.RESPONSE_EXPIRED),
+            ("with-expired-exp-fails", claims(exp=1), F.RESPONSE_EXPIRED),
+            ("with-invalid-sig-fails", signature(Signature.SPOILED), F.RESPONSE_SIGNATURE),
+            ("signature-is-not-none", signature(Signature.NONE), F.RESPONSE_SIGNATURE),
         )
     },
     "grant-management-happy-path": Row(None, NO_WEB_PROFILE),
