@@ -1,7 +1,23 @@
 """OAuth sign-in for command-line programs that survives Ctrl-C, SSH, crashes and crowds.
 
-The public names, and nothing else. Each is loaded when it is first asked for, so that
-``import stayfast`` costs no more than this file.
+Sign in, and call an API with a token that is always good::
+
+    service = stayfast.OAuthService(app="acme", providers={"acme": stayfast.OAuthConfig(...)})
+    result = service.authenticate("acme")     # Success or Failure; .value, .error, .hint
+    requests.get("https://api.acme.example/me", auth=service.auth("acme"))
+
+Start with :class:`OAuthService`; ``help(stayfast.OAuthService)`` explains each call. The same for
+
+- asyncio: :class:`AsyncOAuthService`; commands of click or typer: :func:`commands`, :func:`typer_commands`
+- providers: :class:`OAuthProvider`, :class:`OAuthConfig`, :data:`OAUTH_PROVIDERS`
+- results: :class:`Success`, :class:`Failure`, :class:`SignedIn`, :class:`OAuthTokens`, :class:`Hint`
+- errors: :class:`StayfastError` and those below it; each has a message, a hint and a code
+- storages: :class:`FileTokenStorage`, :class:`EncryptedFileStorage`, :class:`KeyringStorage`,
+  :class:`MemoryStorage`, ``PostgresStorage``; tokens of other programs: :func:`import_tokens`
+- meeting the user: :class:`Conversation`, :class:`Browser`, :class:`Answers`, :class:`CancelToken`
+- tests: ``python -m stayfast.testing`` runs a server; the extra ``testing`` has fixtures of pytest
+
+A public name is loaded when it is first asked for: ``import stayfast`` costs no more than this file.
 """
 
 TYPE_CHECKING = False
@@ -201,4 +217,13 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
+    import sys  # noqa: PLC0415  only where somebody looks
+
+    # help(stayfast) would print every class with all that it inherits, 8,000 lines; this file's text,
+    # and the names, say where to look
+    depth = 1
+    while sys._getframe(depth).f_globals.get("__name__") == "inspect":  # noqa: SLF001  documented
+        depth += 1
+    if sys._getframe(depth).f_globals.get("__name__") == "pydoc":  # noqa: SLF001  as above
+        return ["__all__"]
     return sorted({*globals(), *__all__, *_WITH_AN_EXTRA})

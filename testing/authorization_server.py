@@ -58,6 +58,7 @@ class AuthorizationServer:
         *,
         now: Callable[[], float] = lambda: time.time(),  # noqa: PLW0108  a test may replace time.time
         algorithm: str = "ES256",
+        port: int = 0,
     ) -> None:
         """Make a server that is not running yet.
 
@@ -65,7 +66,9 @@ class AuthorizationServer:
             settings: How it behaves.
             now: Its clock, POSIX seconds.
             algorithm: The JWS algorithm of its ID tokens: ``ES256``, ``RS256`` or ``PS256``.
+            port: Where it listens; a free port if it is 0.
         """
+        self._port = port
         self.settings = settings or Settings()
         self.state = ServerState(now)
         self.state.clients[CLIENT_ID] = Client(CLIENT_ID)
@@ -96,8 +99,12 @@ class AuthorizationServer:
         self.stop()
 
     def start(self) -> None:
-        """Listen on a free loopback port, in a daemon thread."""
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+        """Listen on a loopback port, in a daemon thread.
+
+        Raises:
+            OSError: The port is taken, or may not be used.
+        """
+        self._http = ThreadingHTTPServer(("127.0.0.1", self._port), BaseHTTPRequestHandler)
         self.issuer = f"http://127.0.0.1:{self._http.server_address[1]}"
         self._endpoints = Endpoints(self, self._key)
         self._http.RequestHandlerClass = make_handler(self._endpoints)
@@ -194,10 +201,6 @@ class AuthorizationServer:
     def change(self, **settings: Any) -> None:
         """Change some settings while it runs."""
         self.settings = replace(self.settings, **settings)
-
-    def trust(self, other: AuthorizationServer) -> None:
-        """Take the tokens and assertions that ``other`` has signed (RFC 8693, RFC 7523 §2.1)."""
-        self.state.trusted[other.issuer] = other.published_keys()
 
     # --- for assertions --------------------------------------------------------------------------
 
