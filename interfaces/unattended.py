@@ -42,12 +42,23 @@ def valid_login(
         StayfastError: As that method says; or the grant was refused.
     """
     refresh = assembly.conductor.refresh
+    unlike = rejected or (_token(assembly, provider, account) if force else None)
     try:
         return refresh.valid(provider, account, buffer=buffer, force=force, rejected=rejected)
     except (AuthRequired, TokenExpired, TokenRefreshFailed, ProviderError):
         if not needs_no_user(assembly, provider):
             raise
-    return assembly.conductor.obtain(assembly.config(provider), account=account)
+    config = assembly.config(provider)
+    return assembly.conductor.obtain(config, account=account, unlike=unlike)
+
+
+def _token(assembly: Assembly, provider: str, account: str) -> str | None:
+    """The access token that is stored now, if there is one."""
+    try:
+        tokens = assembly.conductor.refresh.find(provider, account).tokens
+    except AuthRequired:
+        return None
+    return tokens.access_token if tokens else None
 
 
 def needs_no_user(assembly: Assembly, provider: str) -> bool:

@@ -353,10 +353,21 @@ class Conductor:
             login = self._begin.request(login, lease, sending)
             return self.jobs.send_grant(login, lease)
 
-    def obtain(self, config: OAuthConfig, *, account: str = DEFAULT_ACCOUNT) -> Login:
+    def obtain(
+        self,
+        config: OAuthConfig,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        unlike: str | None = None,
+    ) -> Login:
         """The login of ``account`` that needs no user, begun if there is none that serves.
 
         Any number of processes may ask at once; one of them begins it.
+
+        Args:
+            config: The provider and client.
+            account: The name to keep it under.
+            unlike: An access token that does not serve, however long it lasts.
 
         Raises:
             StayfastError: As :meth:`ask` says.
@@ -368,7 +379,8 @@ class Conductor:
                 found = self.refresh.find(config.service_name, account)
             except AuthRequired:
                 return None
-            return found if self.refresh.usable(found.summary()) else None
+            spent = found.tokens is not None and found.tokens.access_token == unlike
+            return found if not spent and self.refresh.usable(found.summary()) else None
 
         seen = serving()
         if seen is not None:

@@ -294,6 +294,14 @@ def edit_provider(app: App, /, *, name: str, **given: Any) -> None:
         raise ConfigMissing(
             "nothing to change was named", hint=Hint("provider edit", None, "--help")
         )
+    for one, other in (
+        ("subject_login", "subject_token_file"),
+        ("subject_token_file", "subject_login"),
+        ("actor_login", "actor_token_file"),
+        ("actor_token_file", "actor_login"),
+    ):
+        if one in changes:  # it takes the other's place
+            changes.setdefault(other, None)
     app.assembly().catalogue.require(name)  # a misspelt name must not become a new provider
     file = _file(app)
     if "issuer" in changes:
