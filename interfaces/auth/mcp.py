@@ -5,7 +5,9 @@ and answers a challenge for more by another sign-in. Agents that share a storage
 
 :class:`McpTokenStorage` is for programs that keep the ``OAuthClientProvider`` of the package. Its
 tokens and its client registration get their place in the sealed storage. The provider is given no
-refresh token: a token is refreshed here, once for all, before it is handed out.
+refresh token: a token is refreshed here, once for all, before it is handed out. The package asks its
+storage once, when a provider is first used. One that lives longer than a token is a
+:class:`McpProvider`, which asks at each request.
 """
 
 # The package is optional, and its HTTP library is one of two
@@ -235,8 +237,42 @@ def _sendable_again(request: Any) -> bool:
     return sendable_again(request, _library.ByteStream)
 
 
+class McpProvider(OAuthClientProvider):
+    """The provider of the package, with the token that its storage has at each request.
+
+    ::
+
+        storage = McpTokenStorage(OAuthService(), url)
+        auth = McpProvider(url, metadata, storage, redirect_handler, callback_handler)
+
+    So it never uses a refresh token itself, and any number of agents share one refresh.
+    """
+
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        """See the base class."""
+        kept = await self.context.storage.get_tokens()
+        if kept is not None:
+            self.context.current_tokens = kept
+            self.context.update_token_expiry(kept)
+        flow = super().async_auth_flow(request)
+        try:
+            outgoing = await flow.__anext__()
+            while True:
+                response = yield outgoing
+                outgoing = await flow.asend(response)
+        except StopAsyncIteration:
+            return
+        finally:
+            await flow.aclose()
+
+
 class McpTokenStorage:
     """The ``TokenStorage`` of the ``mcp`` package over ours, for one server.
+
+    The package keeps a refresh token in the memory of each provider, and uses it without asking
+    anybody. Two providers would use one that rotates twice, and a server that sees this ends the
+    login for both (RFC 9700 §4.14.2). So it is kept here, and the tokens that are handed out have
+    none: a token that has ended is refreshed before it is handed out, by one process for all.
 
     Attributes:
         address: The address of the MCP server.

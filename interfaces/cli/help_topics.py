@@ -170,6 +170,33 @@ login takes the same options, and --resource, --prompt, --max-age and others, fo
 
 A redirect address without a port uses port 8080, 3000 or 57548; with :0, any free port.
 """
+_MCP = """\
+stayfast login https://mcp.acme.dev/mcp      signs in to the MCP server at that address
+stayfast mcp auth ADDRESS|NAME               the same, and refuses an address that asks for no token
+stayfast token https://mcp.acme.dev/mcp      prints a token for it, refreshed if need be
+
+The server is asked without a token, and its answer says where its users sign in (RFC 9728). There
+Stayfast takes the first client of these that exists:
+
+1  --client-id, or the client of your provider with that very issuer (stayfast provider list)
+2  your client metadata document, where the server takes one: STAYFAST_CLIENT_METADATA has its
+   address, and stayfast client-metadata ADDRESS prints what to host there
+3  a client that is registered by itself, once, and kept sealed; a forgotten one is registered anew
+4  else login says which redirect address to register by hand
+
+--issuer chooses among several servers. --scope replaces what the MCP server asks for; tokens are for
+its address alone (--resource). After a 403 that asks for more, login ADDRESS --challenge 'HEADER'
+asks for what you had and that.
+
+What a server says is believed only so far: its metadata lie on its own host and are about its own
+address; the authorization server promises PKCE with S256; and a public server names nothing in a
+private network, neither by its form nor by where its name leads when we connect. Behind a proxy, the
+proxy looks names up. A server on this machine, or in your network, may name others there. Nothing is
+followed elsewhere. If something is wrong, no browser opens, and the audit log says why:
+stayfast audit show --event resource.refused
+
+Programs use stayfast.interfaces.auth.mcp: McpAuth for the HTTP client of the mcp package.
+"""
 _CREDENTIALS = """\
 git, kubectl, docker and Bazel ask for a token each time they need one. stayfast setup shows the
 configuration that tells them whom to ask; --write writes it, --undo takes it back to the letter.
@@ -266,6 +293,7 @@ TOPICS: Final = {
     "exit-codes": lambda: _EXIT_CODES,
     "files": lambda: _FILES,
     "machine": _machine,
+    "mcp": lambda: _MCP,
     "providers": lambda: _PROVIDERS,
     "storage": lambda: _STORAGE,
     "transports": _transports,

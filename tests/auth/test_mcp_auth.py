@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
 from stayfast import AuthRequired, MemoryStorage, OAuthService, StayfastError, Success
+from stayfast.engine.flows.ledger import Ledger
+from stayfast.engine.table import Trigger
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
+from stayfast.storage.host import SystemClock, origin
 from stayfast.testing.authorization_server import AuthorizationServer, Settings
 from stayfast.testing.resource_server import ResourceServer
 from stayfast.testing.user_agent import UserAgent
@@ -18,7 +22,7 @@ from stayfast.testing.user_agent import UserAgent
 pytest.importorskip("mcp.client.auth")
 
 from mcp.client.auth import OAuthClientProvider
-from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
+from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from stayfast.interfaces.auth import mcp as of_package
 
 library: Any = __import__(OAuthClientProvider.__mro__[-2].__module__.partition(".")[0])
@@ -155,6 +159,55 @@ def test_the_packages_own_provider_gets_a_good_token_and_no_refresh_token(server
         client.client_id
         == service.assembly.resource_logins.login(resource.address).config.client_id
     )
+
+
+def expire(storage: MemoryStorage, address: str, server: AuthorizationServer) -> None:
+    """Let the token of the login end, here and at the server."""
+    login = service_over(storage).assembly.resource_logins.login(address)
+    assert login is not None
+    assert login.tokens is not None
+    older = replace(login.tokens, issued_at=login.tokens.issued_at - 7200)
+    Ledger(storage, SystemClock(), origin()).advance(login, Trigger.EXPIRE, tokens=older)
+    for issued in server.state.tokens:
+        issued.expires_in = -1
+
+
+@pytest.mark.parametrize("lives_on", [True, False])
+def test_agents_with_the_packages_own_client_share_one_refresh(server, resource, lives_on):
+    """Whether each is made anew for the request, or has had a token that has ended since."""
+    storage, address = MemoryStorage(), resource.address
+    first = service_over(storage)
+    post(of_package.McpAuth(first, address, sign_in=approving(first, [])), address)
+    kind = of_package.McpProvider if lives_on else OAuthClientProvider
+    about = OAuthClientMetadata.model_validate({"redirect_uris": ["http://127.0.0.1/callback"]})
+
+    def agent() -> Any:
+        return kind(address, about, of_package.McpTokenStorage(service_over(storage), address))
+
+    async def ask(agents: list[Any]) -> list[int]:
+        statuses: list[int] = []
+
+        async def one(auth: Any) -> None:
+            async with library.AsyncClient(auth=auth, trust_env=False, timeout=30) as client:
+                answer = await client.post(
+                    address, json={"jsonrpc": "2.0", "id": 1, "method": "ping"}
+                )
+                statuses.append(answer.status_code)
+
+        async with anyio.create_task_group() as group:
+            for auth in agents:
+                group.start_soon(one, auth)
+        return statuses
+
+    async def story() -> list[int]:
+        agents = [agent() for _ in range(4)]
+        before = await ask(agents)
+        expire(storage, address, server)
+        return before + await ask(agents if lives_on else [agent() for _ in range(4)])
+
+    assert anyio.run(story) == [200] * 8
+    assert server.counts["token:refresh_token"] == 1
+    assert server.counts["authorize"] == 2  # the page of the one sign-in, and its button
 
 
 def test_what_the_package_obtains_is_kept_sealed(server, resource):
