@@ -23,14 +23,18 @@ Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]
 def complete_values(command: click.Command) -> None:
     """Let the arguments and options of ``command``, and of those below it, complete their values."""
     for param in command.params:
-        named = "account" if param.metavar == "ACCOUNT" else param.name or ""
-        completer = _COMPLETERS.get(named)
+        completer = COMPLETERS.get(value_name(param))
         if completer is not None and isinstance(param.type, click.types.StringParamType):
             # click takes it at the making of a parameter only; all of ours get theirs in one place
             param._custom_shell_complete = completer  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     if isinstance(command, click.Group) and isinstance(command.commands, dict):
         for below in command.commands.values():  # commands on demand complete as they are loaded
             complete_values(below)
+
+
+def value_name(param: click.Parameter) -> str:
+    """The name by which the values of ``param`` are known."""
+    return "account" if param.metavar == "ACCOUNT" else param.name or ""
 
 
 def _summaries(context: click.Context) -> list[Summary]:
@@ -91,19 +95,20 @@ def _open_logins(context: click.Context) -> dict[str, str]:
     return {one.short_id: one.provider for one in _summaries(context) if one.pending}
 
 
-def _pages(context: click.Context) -> dict[str, str]:
+def pages(root: click.Command) -> dict[str, str]:
+    """What ``help`` explains: every command of ``root``, and the pages."""
     from .help_topics import TOPICS  # noqa: PLC0415  it imports the commands, which complete by us
 
-    root = context.find_root().command
     commands: Mapping[str, click.Command] = root.commands if isinstance(root, click.Group) else {}
     return {**{name: one.get_short_help_str() for name, one in commands.items()},
             **dict.fromkeys(TOPICS, "a page")}  # fmt: skip
 
 
-_COMPLETERS: Final = {
+COMPLETERS: Final = {
     "provider": _quietly(_providers),
     "account": _quietly(_accounts),
     "named": _quietly(_accounts),
     "login_id": _quietly(_open_logins),
-    "topic": _quietly(_pages),
+    "topic": _quietly(lambda context: pages(context.find_root().command)),
 }
+"""By the name of what is completed."""

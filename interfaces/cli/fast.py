@@ -23,6 +23,7 @@ from ...storage.vault.tree import read_by_alias
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from sqlite3 import Connection
 
     from ...storage.keys.sealing import Keys
     from ...storage.vault.header import Header
@@ -110,11 +111,8 @@ def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
     if connection is None:
         return None
     try:
-        header, seal = next(headers(connection, directory))
-        if store not in {"auto", header.kind}:
-            return None
-        keys = _keys(header, environ)
-        if seal != keys.header_mac(header.body):
+        keys = unlocked(connection, directory, store, environ)
+        if keys is None:
             return None
         noted = noted_generation(config_dir(environ), keys)  # first: a commit may come in between
         row, genuine, generation = read_by_alias(connection, keys, alias)
@@ -123,6 +121,21 @@ def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
         return open_secret(keys, row)
     finally:
         connection.close()
+
+
+def unlocked(
+    connection: Connection, directory: str, store: str, environ: Mapping[str, str]
+) -> Keys | None:
+    """The keys of the vault that ``connection`` reads; ``None`` if it is not of the kind ``store``.
+
+    Raises:
+        StayfastError: What opens it is not there.
+    """
+    header, seal = next(headers(connection, directory))
+    if store not in {"auto", header.kind}:
+        return None
+    keys = _keys(header, environ)
+    return keys if seal == keys.header_mac(header.body) else None
 
 
 def _keys(header: Header, environ: Mapping[str, str]) -> Keys:

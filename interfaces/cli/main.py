@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import traceback
 from typing import Any, Final
@@ -85,6 +86,7 @@ def cli(context: click.Context, /, **given: Any) -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of SHELL. Add it to your shell's start-up file."""
+    _note_words()
     made = get_completion_class(shell)
     if made is not None:
         click.echo(made(cli, {}, "stayfast", "_STAYFAST_COMPLETE").source())
@@ -94,8 +96,17 @@ name_variables(cli, "STAYFAST")
 complete_values(cli)
 
 
+def _note_words() -> None:
+    """Note all commands and options, so that a shell need not wait for them at every Tab."""
+    from .completion_note import note_words  # noqa: PLC0415  it loads every command
+
+    note_words(cli, os.environ)
+
+
 def main() -> None:
     """Run the command and leave with its exit code."""
+    if "_STAYFAST_COMPLETE" in os.environ:
+        _note_words()
     try:
         code: object = run(sys.argv[1:])
     except SystemExit as left:  # of click, where the reader of a pipe is gone, and of our commands

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
+import click
 import pytest
-from command import World
+from click.shell_completion import get_completion_class
+from command import STAYFAST, World
+from stayfast.interfaces.cli.completion_note import note_words
+from stayfast.interfaces.cli.main import cli
+from stayfast.interfaces.cli.quick_completion import completed as completed_quickly
 from stayfast.testing.storage_contract import finished, saved
+from tmux import window
 
 
 def completed(world: World, line: str) -> set[str]:
@@ -49,6 +59,113 @@ def known(world: World) -> World:
 def test_values_are_offered_where_they_fit(known: World, line: str, offered: set[str]) -> None:
     """Those of the provider that stands in the line, and only those that begin so."""
     assert completed(known, line) == offered
+
+
+def every_line() -> list[tuple[list[str], str]]:
+    """What somebody may have typed: each command, each option, and where each value begins."""
+    lines: list[tuple[list[str], str]] = []
+
+    def below(command: click.Command, path: list[str]) -> None:
+        lines.extend([(path, ""), (path, "-"), (path, "--s"), ([*path, "word"], "")])
+        for param in command.params:
+            if isinstance(param, click.Option):
+                lines.extend(([*path, name], "") for name in param.opts)
+        for name, one in command.commands.items() if isinstance(command, click.Group) else ():
+            below(one, [*path, name])
+
+    below(cli, [])
+    return lines
+
+
+def test_the_quick_way_offers_what_the_whole_command_does(
+    known: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind every command and option; where it is not sure, it says nothing, and that is rare."""
+    for name, value in known.environ.items():
+        monkeypatch.setenv(name, value)
+    note_words(cli, known.environ)
+    made = get_completion_class("bash")
+    assert made is not None
+    whole = made(cli, {}, "stayfast", "_STAYFAST_COMPLETE")
+    unsure = 0
+    for before, typed in every_line():
+        asked = {
+            "_STAYFAST_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(["stayfast", *before, typed]),
+            "COMP_CWORD": str(len(before) + 1),
+        }
+        quick = completed_quickly({**known.environ, **asked})
+        if quick is None:
+            unsure += 1
+            continue
+        found = whole.get_completions(list(before), typed)
+        assert sorted(quick.splitlines()) == sorted(f"{one.type},{one.value}" for one in found), (
+            before,
+            typed,
+        )
+    assert unsure < len(every_line()) / 10
+
+
+def test_a_note_of_other_words_is_not_used(known: World) -> None:
+    """Another version, another Python, a file that others can write or that is torn: the whole command answers."""
+    line = {
+        "_STAYFAST_COMPLETE": "bash_complete",
+        "COMP_WORDS": "stayfast st",
+        "COMP_CWORD": "1",
+        **known.environ,
+    }
+    note_words(cli, known.environ)
+    assert completed_quickly(line) == "plain,status\nplain,store\n"
+    note = known.state / "completion"
+    good = note.read_bytes()
+    note.chmod(0o666)
+    assert completed_quickly(line) is None
+    note.chmod(0o600)
+    for bad in (b"", good[:99], b"[]", b"{}", good.replace(b'"version": "', b'"version": "x')):
+        note.write_bytes(bad)
+        assert completed_quickly(line) is None
+    assert completed(known, "stayfast st") == {"status", "store"}
+    assert completed_quickly(line) is not None  # whoever has loaded the whole command notes it
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_itself_completes(known: World, shell: str) -> None:
+    """Tab in a real shell gives the value that is meant: provider, account and login."""
+    if shutil.which(shell) is None:
+        if os.environ.get("STAYFAST_REQUIRE_ALL"):
+            pytest.fail(f"{shell} is not installed")
+        pytest.skip(f"{shell} is not installed")
+    (waiting,) = [login for login in known.logins() if login.pending]
+    lines = {
+        "stayfast token de": "stayfast token demo",
+        "stayfast token demo --account w": "stayfast token demo --account work",
+        "stayfast resume ": f"stayfast resume {waiting.short_id}",
+    }
+    script = known.run("completion", shell).out
+    (known.place / "script").write_text(script)
+    if shell == "fish":
+        for line, whole in lines.items():
+            asked = f"source {known.place}/script; complete -C '{line}'"
+            path = f"{Path(STAYFAST).parent}:{os.environ['PATH']}"
+            environ = {**known.environ, "PATH": path, "HOME": str(known.place)}
+            done = subprocess.run(
+                ["fish", "--no-config", "-c", asked], env=environ, capture_output=True, text=True,
+                timeout=60, check=True,
+            )  # fmt: skip
+            assert done.stdout.split()[0] == whole.split()[-1]
+        return
+    with window(known.place, known.environ) as opened:
+        if shell == "zsh":
+            opened.type("PS1='%% ' zsh -f")
+            opened.type("autoload -Uz compinit; compinit -u -D; echo r''eady")
+            opened.seen("ready")
+        opened.type("source $HOME/script; echo sour''ced")
+        opened.seen("sourced")
+        for line, whole in lines.items():
+            opened.command("send-keys", "-l", line)
+            opened.press("Tab")
+            opened.seen(f"(?m){whole}$")
+            opened.press("C-u")
 
 
 @pytest.mark.parametrize("command", ["resume", "cancel"])

@@ -1,0 +1,83 @@
+"""The note by which a shell completes without the whole command: all its commands and options as data."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import click
+
+from ...engine.errors import StayfastError
+from ...storage.paths import state_dir
+from ...storage.private_file import STATE_VARIABLE, ensure_directory, write_private
+from ..catalogue import OAUTH_PROVIDERS
+from .app import HelpfulGroup
+from .commands.login import VIA_NAMES, Via
+from .completion import COMPLETERS, pages, value_name
+from .quick_completion import NOTE, version_of_words
+
+
+def note_words(command: click.Command, environ: Mapping[str, str]) -> None:
+    """Note the commands and options for :mod:`.quick_completion`, if that can be done."""
+    with suppress(StayfastError, OSError):
+        directory = state_dir(environ)
+        ensure_directory(directory, STATE_VARIABLE)
+        note = {"version": version_of_words(), "root": _noted_words(command, pages(command))}
+        write_private(os.path.join(directory, NOTE), json.dumps(note).encode())
+
+
+def _noted_words(command: click.Command, topics: Mapping[str, str]) -> dict[str, Any]:
+    """A command with its options, arguments and the commands below it, as plain data."""
+    with click.Context(command, resilient_parsing=True) as context:
+        params = command.get_params(context)
+    options: dict[str, Any] = {}
+    arguments: list[dict[str, Any]] = []
+    for param in params:
+        noted = {**_noted_values(param, topics), "many": param.multiple or param.nargs == -1}
+        if isinstance(param, click.Option):
+            noted |= {"takes": not (param.is_flag or param.count), "help": param.help or ""}
+            names = [*param.opts, *param.secondary_opts]
+            options |= {} if param.hidden else dict.fromkeys(names, noted)
+        else:
+            arguments.append(noted)
+    below = dict(command.commands) if isinstance(command, click.Group) else {}
+    return {
+        "help": command.get_short_help_str(),
+        "options": options,
+        "arguments": arguments,
+        "commands": {
+            name: _noted_words(one, topics) for name, one in below.items() if not one.hidden
+        },
+        "odd": type(command).parse_args not in _PLAIN_PARSERS
+        or any(param.nargs not in {1, -1} for param in params),
+    }
+
+
+def _noted_values(param: click.Parameter, topics: Mapping[str, str]) -> dict[str, Any]:
+    """What kind of values ``param`` has, and those that are always the same."""
+    kind, words = "nothing", list[list[str]]()
+    completes = type(param.type).shell_complete is not click.ParamType.shell_complete
+    named = value_name(param)
+    if named in COMPLETERS and isinstance(param.type, click.types.StringParamType):
+        kind = named
+    elif isinstance(param.type, click.Choice):
+        kind, words = "words", [[str(one), ""] for one in param.type.choices]
+    elif isinstance(param.type, click.Path):
+        kind = "dir" if param.type.dir_okay and not param.type.file_okay else "file"
+    elif completes:
+        kind = "unknown"
+    if isinstance(param.type, Via):
+        kind, words = "via", [[name, ""] for name in VIA_NAMES]
+    if kind == "topic":
+        kind, words = "words", [[value, about] for value, about in sorted(topics.items())]
+    if kind == "provider":
+        words = [[name, ""] for name in OAUTH_PROVIDERS]
+    return {"name": param.name or "", "kind": kind, "words": words}
+
+
+_PLAIN_PARSERS: Final = frozenset(
+    {click.Command.parse_args, click.Group.parse_args, HelpfulGroup.parse_args}
+)
