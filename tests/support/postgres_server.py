@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,7 +30,7 @@ _SETTINGS = {
 }
 SESSIONS = "pg_stat_activity WHERE application_name = 'stayfast' AND datname = current_database()"
 """Our sessions of one test's database. Tests before it may have left some in theirs."""
-_ACCESS = "local all keeper scram-sha-256\nlocal all all trust\n"
+_ACCESS = "local all keeper scram-sha-256\nlocal all all trust\nhost all all samenet trust\n"
 
 
 def binaries() -> Path | None:
@@ -58,9 +58,13 @@ def require() -> Path:
 class PostgresServer:
     """One cluster; every test gets a database of its own in it."""
 
-    def __init__(self, *, durable: bool = False) -> None:
-        """A cluster; one that is not ``durable`` survives its own crash, but no power cut."""
+    def __init__(self, *, durable: bool = False, listen: Sequence[str] = ()) -> None:
+        """A cluster; one that is not ``durable`` survives its own crash, but no power cut.
+
+        It also listens at the addresses ``listen``, for everybody of their networks.
+        """
         self._settings = {**_SETTINGS, "fsync": "on" if durable else "off"}
+        self._settings["listen_addresses"] = ",".join(listen)
         self.directory = Path(tempfile.mkdtemp(prefix="hfpg"))
         self._binaries = require()
         self._names = itertools.count(1)
