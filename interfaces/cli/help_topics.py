@@ -127,6 +127,7 @@ the vault links each record to all before it.
 stayfast audit show             what happened, a line each
 stayfast audit verify           no record was changed, moved, added or cut; the machine allows every
                                 transition; every login is in the state of its last record
+stayfast audit report           one page for a browser: logins over time, failures, who, every path
 stayfast audit checkpoint       prints a signed note of the last record, to be kept elsewhere.
                                 verify --checkpoint then shows whether a person with the vault's
                                 key cut or rewrote the log
