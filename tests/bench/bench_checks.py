@@ -19,8 +19,7 @@ from stayfast.engine.ports import Storage
 from stayfast.engine.record import account_alias
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.cli import fast
-from stayfast.storage.postgres import PostgresStorage
-from stayfast.storage.postgres import storage as postgres
+from stayfast.storage.postgres import PostgresStorage, resealing
 from stayfast.storage.vault import vault
 from stayfast.storage.vault.file import row_by_alias
 from stayfast.testing.storage_contract import finished, saved
@@ -96,7 +95,7 @@ def of_a_database(server: PostgresServer, sizes: Sequence[int]) -> None:
             )  # fmt: skip
             fill(storage, size - 1)
             name = f"PostgreSQL, {size}: find, against one without the tree"
-            compare(name, postgres, lambda storage=storage: storage.find(ALIAS))
+            compare(name, resealing, lambda storage=storage: storage.find(ALIAS))
             login = storage.find(ALIAS)
             assert login is not None
             OAUTH_PROVIDERS["demo"] = login.config
