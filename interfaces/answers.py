@@ -13,6 +13,7 @@ from ..engine.hints import Hint
 from ..engine.login_id import interrupted_login
 from ..engine.record import TokensNotSaved
 from ..engine.result import Failure, Success
+from .arguments import OF_CALLS, optional_of, require
 from .signed_in import SignedIn
 
 if TYPE_CHECKING:
@@ -94,10 +95,13 @@ def answered(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[Concatenate[S, P], Result[T]]:
     """``method`` with its errors as :class:`Failure` and its value as :class:`Success`."""
+    shown = inspect.signature(method)
+    names, optional = tuple(shown.parameters)[1:], optional_of(shown)
 
     @wraps(method)
     def answer(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
         try:
+            require(OF_CALLS, [*zip(names, args, strict=False), *kwargs.items()], optional)
             value = method(self, *args, **kwargs)
         except StayfastError as error:
             self.words.put_into(error)
@@ -114,7 +118,6 @@ def answered(
         return Success(value, hidden=_secret(value))
 
     # help() and signature() would show what the method gives, and not what the caller gets
-    shown = inspect.signature(method)
     returned = f"Result[{shown.return_annotation}]"
     answer.__dict__["__signature__"] = shown.replace(return_annotation=returned)
     answer.__annotations__ = {**method.__annotations__, "return": returned}

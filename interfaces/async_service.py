@@ -24,7 +24,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
-from .service import OAuthService
+from ..engine.errors import ConfigInvalid
+from .service import OAuthService, require_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,8 +128,14 @@ class AsyncOAuthService:
         Args:
             service: Whose calls; one with every default if not given.
             threads: How many calls may be under way at once, besides those that wait for a user.
+
+        Raises:
+            ConfigInvalid: ``service`` is no :class:`OAuthService`, or ``threads`` no number above 0.
         """
-        self.service = service or OAuthService()
+        many: object = threads
+        if not isinstance(many, int) or isinstance(many, bool) or many < 1:
+            raise ConfigInvalid("threads is no number above 0", hint="give a number, such as 16")
+        self.service = OAuthService() if service is None else require_service(service)
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="stayfast")
 
     def httpx_auth(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .service import OAuthService
+from .service import OAuthService, require_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,5 +76,9 @@ class Client:
 
 
 def create_client(service: OAuthService | None = None) -> Client:
-    """A client over ``service``, or over one with every default."""
-    return Client(OAuthClient(service or OAuthService()))
+    """A client over ``service``, or over one with every default.
+
+    Raises:
+        ConfigInvalid: ``service`` is no :class:`OAuthService`.
+    """
+    return Client(OAuthClient(OAuthService() if service is None else require_service(service)))

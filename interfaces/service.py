@@ -10,7 +10,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
-from ..engine.errors import AuthRequired, StayfastError
+from ..engine.errors import AuthRequired, ConfigInvalid, StayfastError
 from ..engine.flows.logins import DEFAULT_TIMEOUT, Started
 from ..engine.oauth.login_wishes import LoginWishes
 from ..engine.oauth.request_proofs import resource_headers
@@ -25,6 +25,7 @@ from ..storage.paths import state_dir as default_state_dir
 from ..storage.program import require_name
 from ..transports.loopback.page import Site
 from .answers import answered, handing_out, signed_in, tokens_of
+from .arguments import OF_CALLS, OF_SERVICE, require
 from .assembly import Assembly
 from .browser_logout import RETURN_WAIT, ending_of
 from .catalogue import require_providers
@@ -109,9 +110,12 @@ class OAuthService:
             observers: Get every event once it is saved, such as an ``OpenTelemetryObserver``.
 
         Raises:
-            ConfigInvalid: ``app`` cannot be the name of directories and variables, or one of
-                ``providers`` is none.
+            ConfigInvalid: ``app`` cannot be the name of directories and variables, one of
+                ``providers`` is none, or an argument is of another type.
         """
+        given = dict(locals())
+        optional = given.keys() - {"app", "observers"}
+        require(OF_SERVICE, ((name, given[name]) for name in OF_SERVICE), optional)
         require_name(app)
         require_providers(providers or {})
         self._app = app
@@ -554,6 +558,7 @@ class OAuthService:
         Raises:
             ConfigInvalid: One of ``hosts`` is not a host.
         """
+        _require_named(service, account, hosts)
         from .auth.bearer import Bearer  # noqa: PLC0415  few programs need it
         from .auth.requests import RequestsAuth  # noqa: PLC0415  90 ms
 
@@ -571,6 +576,7 @@ class OAuthService:
             ConfigInvalid: One of ``hosts`` is not a host.
             ConfigMissing: ``httpx`` is not installed.
         """
+        _require_named(service, account, hosts)
         from .auth.bearer import Bearer  # noqa: PLC0415  few programs need it
         from .extras import require  # noqa: PLC0415  few programs need it
 
@@ -658,3 +664,21 @@ class OAuthService:
 
     def _full_id(self, login_id: str) -> str:
         return self.assembly.conductor.exactly(login_id)
+
+
+def require_service(value: object) -> OAuthService:
+    """``value``, which is a service.
+
+    Raises:
+        ConfigInvalid: It is something else.
+    """
+    if isinstance(value, OAuthService):
+        return value
+    raise ConfigInvalid(
+        f"the service is of type {type(value).__name__}", hint="give an OAuthService"
+    )
+
+
+def _require_named(service: str, account: str, hosts: str | Sequence[str]) -> None:
+    given = {"service": service, "account": account, "hosts": hosts}
+    require(OF_CALLS, given.items(), ())

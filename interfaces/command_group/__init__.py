@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..extras import require
+from ..arguments import TEXT, require
+from ..extras import require as require_extra
 
 if TYPE_CHECKING:
     import click
@@ -37,7 +38,11 @@ def commands(
         service: Whose logins they are about.
         provider: The one provider they are about; if not given, its name is their argument.
         name: The name of the group.
+
+    Raises:
+        ConfigInvalid: An argument is of another type.
     """
+    _require(service, provider, name)
     from .with_click import group  # noqa: PLC0415  click is loaded by programs that use it
 
     return group(service, provider, name)
@@ -54,9 +59,20 @@ def typer_commands(
         name: As for :func:`commands`.
 
     Raises:
+        ConfigInvalid: An argument is of another type.
         ConfigMissing: ``typer`` is not installed.
     """
-    require("typer", "typer")
+    _require(service, provider, name)
+    require_extra("typer", "typer")
     from .with_typer import group  # noqa: PLC0415  optional
 
     return group(service, provider, name)
+
+
+def _require(service: OAuthService, provider: str | None, name: str) -> None:
+    from ..service import require_service  # noqa: PLC0415  a program that asks has loaded it
+
+    require_service(service)
+    require(
+        {"provider": TEXT, "name": TEXT}, {"provider": provider, "name": name}.items(), {"provider"}
+    )

@@ -15,7 +15,9 @@ from ...engine.oauth.tokens import OAuthTokens, printable
 from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import Failure, Success
 from ...storage import migrating
+from ..arguments import OF_CALLS, require
 from ..provider_file import open_regular
+from ..service import require_service
 from ..signed_in import SignedIn
 from . import gh, google, msal
 from .found import FORMATS, Found, host_of, tokens_from, undated
@@ -66,6 +68,12 @@ def import_tokens(
     ``STORAGE_…``.
     """
     try:
+        service = require_service(service)
+    except StayfastError as error:
+        return Failure.of(error)
+    try:
+        given = {"provider": provider, "account": account, "user": user, "replace": replace}
+        require(OF_CALLS, given.items(), {"user"})
         found, login = _imported(
             service.assembly, provider, source, account, user, make_room=replace
         )
