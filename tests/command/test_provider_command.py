@@ -83,3 +83,29 @@ def test_no_setting_moves_the_cursor_of_a_terminal(world: World) -> None:
         done = world.run("provider", *arguments)
         assert (done.out + done.err).replace("\n", "").isprintable()
     assert "plain" in world.run("provider", "list").out
+
+
+def test_each_setting_says_where_it_comes_from(world: World) -> None:
+    """The user's file, the shipped catalogue, or what the issuer published, and when that was read."""
+    world.server.change(metadata_lifetime=3600, response_modes=("jwt",))
+    other = f"{world.server.issuer}/me"
+    world.provide("asked", auth_url=None, token_url=None, device_url=None, userinfo_url=other)
+    assert world.run("login", "asked", "--via", "loopback").code == 0  # it asks for signed answers
+    shown = world.run("provider", "show", "asked", "--json").json
+    origins = shown["origins"]
+    assert shown["response_mode"] == "jwt"
+    assert origins["response_mode"].startswith("published by")
+    assert origins["token_url"].startswith("published by")
+    assert origins["jwks_url"].startswith("your file; the same is published by")
+    assert origins["userinfo_url"].startswith("your file; another value is published by")
+    assert origins["scopes"] == "your file"
+    assert "as shipped" in world.run("provider", "show", "github").out
+
+
+def test_what_a_signed_answer_and_a_logout_need_can_be_set(world: World) -> None:
+    """By options, into the user's file."""
+    given = ["--response-mode", "query.jwt", "--post-logout-redirect-uri", "http://127.0.0.1/bye"]
+    assert world.run("provider", "edit", "demo", *given).code == 0
+    kept = table(world, "demo")
+    assert (kept["response_mode"], kept["post_logout_redirect_uri"]) == (given[1], given[3])
+    assert world.run("provider", "edit", "demo", "--response-mode", "fragment").code == 2

@@ -82,6 +82,17 @@ _SETTINGS = (
         default=None,
         help="Whether the redirect address ends with a part for this issuer alone.",
     ),
+    click.option(
+        "--post-logout-redirect-uri",
+        default=None,
+        help="The registered address for a browser whose session has ended (logout --browser).",
+    ),
+    click.option(
+        "--response-mode",
+        type=click.Choice(["auto", "jwt", "query.jwt"]),
+        default=None,
+        help="Whether the answer in the browser is signed (JARM).",
+    ),
     click.option("--audience", default=None, help="The API the tokens are for."),
     click.option(
         "--resource",
@@ -138,6 +149,8 @@ _SETTINGS = (
     click.option("--token-url", default=None, help="Token endpoint."),
     click.option("--device-url", default=None, help="Device authorization endpoint."),
     click.option("--revocation-url", default=None, help="Revocation endpoint."),
+    click.option("--userinfo-url", default=None, help="UserInfo endpoint."),
+    click.option("--end-session-url", default=None, help="Where a browser session is ended."),
     click.option("--display-name", default=None, help="The name that messages show."),
 )
 
@@ -219,11 +232,18 @@ def _add_published(
     published = assembly.metadata.published(issuer) if issuer else None
     if copy is None or published is None:
         return
-    ago = span(max(assembly.clock.now() - copy.read_at, 0))
+    now = assembly.clock.now()
+    read = f"read {span(max(now - copy.read_at, 0))} ago"
+    if not copy.read_at <= now < copy.ends_at:
+        read += ", and asked for again at the next login"
     for member, value in published_settings(published).items():
         if not members.get(member):
             members[member] = value
-            origins[member] = f"published by {issuer}, read {ago} ago"
+            origins[member] = f"published by {issuer}, {read}"
+        elif members[member] == value:
+            origins[member] += f"; the same is published by {issuer}, {read}"
+        else:
+            origins[member] += f"; another value is published by {issuer}, {read}"
 
 
 def _in_words(value: object) -> str:
