@@ -8,6 +8,9 @@ import Provider, { errors } from "oidc-provider";
 const { d, ...publicKey } = JSON.parse(readFileSync(new URL("client-key.json", import.meta.url)));
 const byKey = { token_endpoint_auth_method: "private_key_jwt", jwks: { keys: [publicKey] } };
 
+const ACCESS = "urn:ietf:params:oauth:token-type:access_token";
+const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+
 const client = (id, extra) => ({
   client_id: id,
   application_type: "native",
@@ -43,6 +46,20 @@ http.listen(0, "127.0.0.1", () => {
         dpop_bound_access_tokens: true,
       }),
       client("wire-jar", { ...byKey, require_signed_request_object: true }),
+      client("wire-robot", {
+        client_secret: "a secret/with+odd=characters&",
+        token_endpoint_auth_method: "client_secret_basic",
+        grant_types: ["client_credentials", EXCHANGE],
+        response_types: [],
+        redirect_uris: [],
+      }),
+      client("wire-robot-key", {
+        ...byKey,
+        dpop_bound_access_tokens: true,
+        grant_types: ["client_credentials"],
+        response_types: [],
+        redirect_uris: [],
+      }),
       client("wire-web", {
         application_type: "web",
         client_secret: "a secret/with+odd=characters&",
@@ -64,6 +81,7 @@ http.listen(0, "127.0.0.1", () => {
     }),
     features: {
       devInteractions: { enabled: true },
+      clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
       revocation: { enabled: true, allowedPolicy: () => true },
       introspection: { enabled: true, allowedPolicy: () => true },
@@ -111,6 +129,21 @@ http.listen(0, "127.0.0.1", () => {
            Interaction: 600, Session: 3600, Grant: 86400, AuthorizationCode: 60 },
     cookies: { keys: ["only for tests"] },
   });
+  // RFC 8693, by the server's own extension point: the subject is an access token of this server
+  provider.registerGrantType(EXCHANGE, async (ctx) => {
+    const { client, params } = ctx.oidc;
+    const subject = await provider.AccessToken.find(params.subject_token);
+    if (params.subject_token_type !== ACCESS || !subject) throw new errors.InvalidRequest("subject_token");
+    const token = new provider.ClientCredentials({ client, scope: params.scope });
+    ctx.body = {
+      access_token: await token.save(),
+      issued_token_type: ACCESS,
+      token_type: "Bearer",
+      expires_in: token.expiration,
+      scope: params.scope,
+    };
+  }, ["subject_token", "subject_token_type", "actor_token", "actor_token_type",
+      "requested_token_type", "audience", "scope", "resource"], ["audience", "resource"]);
   http.on("request", provider.callback());
   console.log(JSON.stringify({ issuer }));
 });
