@@ -108,6 +108,8 @@ class Reason(StrEnum):
     """A new login is of another client than the account's, and is kept beside it."""
     OTHER_RESOURCE = "other_resource"
     """A new login is for other resources than the account's (RFC 8707), and is kept beside it."""
+    OTHER_GRANT = "other_grant"
+    """A new login has no user and the account's has one, or the other way, and is kept beside it."""
     SUBJECT_UNKNOWN = "subject_unknown"
     """A new login whose person is not known took the place of one whose person was known."""
     TRANSPORT_CHANGED = "transport_changed"

@@ -42,23 +42,25 @@ def valid_login(
         StayfastError: As that method says; or the grant was refused.
     """
     refresh = assembly.conductor.refresh
-    unlike = rejected or (_token(assembly, provider, account) if force else None)
+    before = _login(assembly, provider, account)
+    tokens = before.tokens if before is not None else None
+    unlike = rejected or (tokens.access_token if tokens and force else None)
     try:
         return refresh.valid(provider, account, buffer=buffer, force=force, rejected=rejected)
     except (AuthRequired, TokenExpired, TokenRefreshFailed, ProviderError):
-        if not needs_no_user(assembly, provider):
+        persons = before is not None and not before.config.needs_no_user
+        if persons or not needs_no_user(assembly, provider):
             raise
     config = assembly.config(provider)
     return assembly.conductor.obtain(config, account=account, unlike=unlike)
 
 
-def _token(assembly: Assembly, provider: str, account: str) -> str | None:
-    """The access token that is stored now, if there is one."""
+def _login(assembly: Assembly, provider: str, account: str) -> Login | None:
+    """The login that is stored now, if there is one."""
     try:
-        tokens = assembly.conductor.refresh.find(provider, account).tokens
+        return assembly.conductor.refresh.find(provider, account)
     except AuthRequired:
         return None
-    return tokens.access_token if tokens else None
 
 
 def needs_no_user(assembly: Assembly, provider: str) -> bool:

@@ -260,6 +260,10 @@ class AuthorizationServer:
                     return fault
         return None
 
+    def trust(self, other: AuthorizationServer) -> None:
+        """Take the tokens and assertions that ``other`` has signed (RFC 8693, RFC 7523 §2.1)."""
+        self.state.trusted[other.issuer] = other.published_keys()
+
     def rotate_key(self) -> None:
         """Sign with a new key from now on; the old one is no longer published."""
         number = int((self._key.kid or "demo-1").rpartition("-")[2]) + 1

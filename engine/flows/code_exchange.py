@@ -390,7 +390,10 @@ def _foreign(older: Login, arrived: Login) -> Reason | None:
         return Reason.OTHER_ISSUER
     if not same_client(older.config, arrived.config):
         return Reason.OTHER_CLIENT
-    if not same_resources(older.config, arrived.config):
+    if older.config.needs_no_user != arrived.config.needs_no_user:
+        return Reason.OTHER_GRANT
+    another = arrived.config.needs_no_user and older.config.audience != arrived.config.audience
+    if another or not same_resources(older.config, arrived.config):
         return Reason.OTHER_RESOURCE
     before, now = older.identity, arrived.identity
     if before is not None and now is not None and before.subject != now.subject:

@@ -389,7 +389,7 @@ class Conductor:
         name = lease_name(account_alias(config.service_name, account))
         try:
             with storage.lease(name, wait=LEASE_WAIT, until=lambda: serving() is not None):
-                return serving() or self.ask(config, account=account)
+                return serving() or self.ask(config, account=account, replaces=True)
         except LoginBusy:
             found = serving()
             if found is None:

@@ -143,6 +143,8 @@ def _whose(app: App, login: Login, account: str) -> str:
         return f"{who} at {older.config.issuer or older.config.token_url}"
     if login.reason == Reason.OTHER_CLIENT:
         return f"the login of client {printable(older.config.client_id)}"
+    if login.reason == Reason.OTHER_GRANT:
+        return "a login of another kind: one of the two has no user"
     if login.reason == Reason.OTHER_RESOURCE:
         named = printable(" ".join(older.config.resources))
         return f"the login for {named}" if named else "the login for no resource in particular"

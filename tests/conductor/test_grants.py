@@ -218,6 +218,20 @@ def test_a_newer_login_of_the_account_takes_the_place(world):
     assert world.valid() == second
 
 
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [({"audience": "other"}, "other_resource"), ({"grant": "authorization-code"}, "other_grant")],
+)
+def test_a_login_of_another_kind_is_kept_beside(world, other, reason):
+    """The tokens of a person, or for another audience, do not make room for those of a program."""
+    first = world.person("demo") if "grant" in other else world.ask(**other)
+    second = world.ask()
+    assert world.storage.read(first.id) == first
+    assert second.account != first.account
+    assert (second.reason, world.steps()[-1][2]) == (reason, reason)
+    assert world.conductor.ask(world.config(), replaces=True).account == "default"
+
+
 def test_a_process_that_obtains_finds_what_another_has_obtained(world):
     """Whoever has no token begins the login, and the next one uses it."""
     config = world.config()

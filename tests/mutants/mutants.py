@@ -48,6 +48,12 @@ MESSAGE = "transports/loopback/http_message.py"
 RESOURCE = "engine/oauth/protected_resource.py"
 DISCOVERY = "engine/oauth/resource_discovery.py"
 REGISTRATION = "engine/oauth/registration.py"
+GRANT = "engine/oauth/grant_request.py"
+GRANTS = "engine/flows/grants.py"
+CODE_EXCHANGE = "engine/flows/code_exchange.py"
+LOGINS = "engine/flows/logins.py"
+ASKED = "tests/conductor/test_grants.py"
+ASKED_BY_COMMAND = "tests/command/test_grant_logins.py"
 CLIENTS = "interfaces/clients.py"
 
 BEARER = "interfaces/auth/bearer.py"
@@ -584,5 +590,96 @@ MUTANTS: tuple[Mutant, ...] = (
         old="            and not self._refused_since(found)\n",
         new="",
         tests=(ADDRESSES,),
+    ),
+    Mutant(
+        name="an exchange may bring any type of token",
+        file=GRANT,
+        old="    if not same:",
+        new="    if False:",
+        tests=(ASKED,),
+    ),
+    Mutant(
+        name="what is no access token serves as one",
+        file=GRANT,
+        old="    if wanted == _ACCESS and not usable:",
+        new="    if False:",
+        tests=(ASKED,),
+    ),
+    Mutant(
+        name="a token may be for any resource",
+        file=GRANT,
+        old="    if named is None or not config.resources:",
+        new="    if True:",
+        tests=(ASKED,),
+    ),
+    Mutant(
+        name="an identity assertion may be for any server",
+        file=GRANT,
+        old="    if config.audience and [*audiences] != [config.audience]:",
+        new="    if False:",
+        tests=(ASKED,),
+    ),
+    Mutant(
+        name="a refresh token that is of no use is kept",
+        file=GRANT,
+        old="    if tokens.refresh_token and config.can_ask_again:",
+        new="    if False:",
+        tests=(ASKED,),
+    ),
+    Mutant(
+        name="a wider scope is not said",
+        file=GRANT,
+        old="    if config.scopes and not {*tokens.scopes} <= {*config.scopes}:",
+        new="    if False:",
+        tests=(ASKED,),
+    ),
+    Mutant(
+        name="a client without credentials asks for itself",
+        file=GRANT,
+        old='    if config.grant == "client-credentials" and authentication_method(config) == "none":',
+        new="    if False:",
+        tests=(ASKED,),
+    ),
+    Mutant(
+        name="logins may ask each other in a circle",
+        file=GRANTS,
+        old="            if one == asker:",
+        new="            if False:",
+        tests=(ASKED,),
+    ),
+    Mutant(
+        name="an ID token that has ended is exchanged",
+        file=GRANTS,
+        old="            if token is None or self._is_over(token):  # an access token may outlive it",
+        new="            if False:",
+        tests=(ASKED,),
+    ),
+    Mutant(
+        name="a token that was given is kept when it was used",
+        file=CODE_EXCHANGE,
+        old="                config=login.config.spent(),",
+        new="                config=login.config,",
+        tests=(ASKED,),
+    ),
+    Mutant(
+        name="a login of a program takes the place of a person's",
+        file=CODE_EXCHANGE,
+        old="    if older.config.needs_no_user != arrived.config.needs_no_user:",
+        new="    if False:",
+        tests=(ASKED,),
+    ),
+    Mutant(
+        name="everybody asks for the first tokens",
+        file=LOGINS,
+        old="                return serving() or self.ask(",
+        new="                return self.ask(",
+        tests=(ASKED_BY_COMMAND,),
+    ),
+    Mutant(
+        name="a token that was refused is found again",
+        file=LOGINS,
+        old="            spent = found.tokens is not None and found.tokens.access_token == unlike",
+        new="            spent = False",
+        tests=(ASKED_BY_COMMAND,),
     ),
 )  # fmt: skip
