@@ -139,8 +139,8 @@ def _figures(facts: Facts) -> ET.Element:
     figures = [
         (_signed_in(facts), "signed in"),
         (sum(one.failed for one in facts.providers.values()), "not signed in"),
-        (refreshed, "refreshes"),
-        (refused, "refreshes that failed"),
+        (refreshed, "refresh" if refreshed == 1 else "refreshes"),
+        (refused, "refresh that failed" if refused == 1 else "refreshes that failed"),
         (len(facts.people), "user on one host" if len(facts.people) == 1 else "users and hosts"),
     ]
     shown = [(f"{number:,}", name) for number, name in figures]

@@ -196,10 +196,14 @@ def _members(facts: Facts, found: Verification | None) -> dict[str, Any]:
             for (user, host), one in sorted(facts.people.items())
         ],
         "transports": [
-            {"transport": name, **_share(one)} for name, one in sorted(facts.transports.items())
+            {"transport": name, **_share(one)}
+            for name, one in sorted(facts.transports.items())
+            if one.total
         ],
         "providers": [
-            {"provider": name, **_share(one)} for name, one in sorted(facts.providers.items())
+            {"provider": name, **_share(one)}
+            for name, one in sorted(facts.providers.items())
+            if one.total
         ],
     }
 
