@@ -20,11 +20,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
 from ..engine.errors import ConfigInvalid
+from ..transports.cancelling import in_own_thread
 from .service import OAuthService, require_service
 
 if TYPE_CHECKING:
@@ -163,19 +164,3 @@ class AsyncOAuthService:
         Calls that wait for a user are not waited for.
         """
         await asyncio.wrap_future(in_own_thread(self.threads.shutdown))
-
-
-def in_own_thread(work: Callable[[], T]) -> Future[T]:
-    """The future of ``work``, which gets a thread that does not keep the program alive."""
-    future: Future[T] = Future()
-
-    def run() -> None:
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001  whoever awaits it gets it
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="stayfast-login", daemon=True).start()
-    return future

@@ -23,6 +23,7 @@ from ..storage.host import CLOCK
 from ..storage.paths import THE_COMMAND
 from ..storage.paths import state_dir as default_state_dir
 from ..storage.program import require_name
+from ..transports.cancelling import unless_set
 from ..transports.loopback.page import Site
 from .answers import answered, handing_out, signed_in, tokens_of
 from .arguments import OF_CALLS, OF_SERVICE, require
@@ -258,7 +259,8 @@ class OAuthService:
                 provider's name means another server by now. Without it the new login is then
                 kept under an account of its own.
             cancel: Ends the wait, and the login, as soon as another thread sets it: a
-                :class:`threading.Event`. An answer that has come is still exchanged.
+                :class:`threading.Event`. It ends a wait for a server that describes itself, too, and
+                one for ``input()``. An answer that has come is still exchanged.
             challenge: The ``WWW-Authenticate`` header with which an API refused the present token:
                 the login asks for the scopes of before and for what the header asks (RFC 6750 §3.1,
                 RFC 9470 §4).
@@ -289,13 +291,20 @@ class OAuthService:
             **wishes,
         )
 
+        def configured() -> OAuthConfig:
+            # it may wait for a server that describes itself
+            return configure() if cancel is None else unless_set(configure, cancel)
+
         def sign_in(config: OAuthConfig) -> Login:
             if config.needs_no_user:
                 return assembly.conductor.ask(
                     config, account=account, timeout=timeout, replaces=replace
                 )
             way = self._way(config, via)
-            transport = self._user.maker(assembly, open_browser=open_browser).make(way)
+            maker = self._user.maker(
+                assembly, open_browser=open_browser, interruptible=cancel is not None
+            )
+            transport = maker.make(way)
             return until_cancelled(
                 transport,
                 assembly,
@@ -305,7 +314,7 @@ class OAuthService:
                 ),
             )
 
-        return signed_in(assembly.resource_logins.once_more(configure(), configure, sign_in))
+        return signed_in(assembly.resource_logins.once_more(configured(), configured, sign_in))
 
     @answered
     def begin(
@@ -411,7 +420,9 @@ class OAuthService:
         """
         conductor = self.assembly.conductor
         full_id = self._full_id(login_id)
-        maker = self._user.maker(self.assembly, open_browser=open_browser)
+        maker = self._user.maker(
+            self.assembly, open_browser=open_browser, interruptible=cancel is not None
+        )
         before = self.assembly.storage.read(full_id)
         presented = before.presentation.transport if before and before.presentation else "loopback"
         name: str = via or presented

@@ -111,6 +111,8 @@ class TransportMaker:
         )
 
     def _racing(self) -> RacingTransport:
+        if isinstance(self._conversation, LineConversation):
+            self._conversation.takes_pastes = True
         return RacingTransport(self._loopback(), self._manual())
 
 
@@ -135,7 +137,12 @@ class LineConversation:
 
     If standard error cannot be written (absent, closed, full, a broken pipe), the login goes on
     without it.
+
+    Attributes:
+        takes_pastes: Whether the terminal takes the address, too, while a port listens for it.
     """
+
+    takes_pastes = False
 
     def __init__(self, out: TextIO | None = None) -> None:
         """Write to ``out``, or to whatever standard error is at the time."""
@@ -145,7 +152,8 @@ class LineConversation:
         """Show ``notice``."""
         lines = _LINES.get(notice.kind)
         if lines is not None:
-            _write(self._out or sys.stderr, lines(notice))
+            paste = notice.kind is NoticeKind.OPEN and self.takes_pastes
+            _write(self._out or sys.stderr, lines(notice) + (_OR_PASTE if paste else ""))
 
 
 def _write(out: TextIO | None, text: str) -> None:
@@ -155,6 +163,9 @@ def _write(out: TextIO | None, text: str) -> None:
     with suppress(OSError, ValueError):  # it is closed or full, or its reader has ended
         encoding = getattr(out, "encoding", None) or "utf-8"
         print(text.encode(encoding, "replace").decode(encoding), file=out, flush=True)
+
+
+_OR_PASTE: Final = "\nIf the browser cannot come back to this machine, paste the address it ends on, and press Enter."
 
 
 def _open(notice: Notice) -> str:

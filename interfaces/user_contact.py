@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from ..engine.errors import AuthCancelled, StayfastError
 from ..transports.browser import SystemBrowser
-from ..transports.cancelling import CancellableTransport
+from ..transports.cancelling import CancellableTransport, InterruptibleAnswers
 from ..transports.choice import Environment, choose_to_wait
 from ..transports.loopback.transport import LoopbackTransport
-from ..transports.terminal.answers import at_terminal, can_answer
+from ..transports.terminal.answers import at_terminal, can_answer, standard_answers
 from .browser_logout import end_in_browser
 from .transport_maker import LineConversation, SilentConversation, TransportMaker
 
@@ -44,10 +44,15 @@ class UserContact:
         self._browser = browser
         self._site = site
 
-    def maker(self, assembly: Assembly, *, open_browser: bool) -> TransportMaker:
-        """Transports that talk to the user here."""
+    def maker(
+        self, assembly: Assembly, *, open_browser: bool, interruptible: bool = False
+    ) -> TransportMaker:
+        """Transports that talk to the user here; if need be, each wait of theirs can be left."""
         return self._maker(
-            assembly, self._conversation or LineConversation(), open_browser=open_browser
+            assembly,
+            self._conversation or LineConversation(),
+            open_browser=open_browser,
+            interruptible=interruptible,
         )
 
     def silent(self, assembly: Assembly) -> TransportMaker:
@@ -64,12 +69,18 @@ class UserContact:
         ).returned
 
     def _maker(
-        self, assembly: Assembly, conversation: Conversation, *, open_browser: bool
+        self,
+        assembly: Assembly,
+        conversation: Conversation,
+        *,
+        open_browser: bool,
+        interruptible: bool = False,
     ) -> TransportMaker:
+        answers = self._answers or standard_answers
         return TransportMaker(
             assembly,
             conversation,
-            answers=self._answers,
+            answers=(lambda: InterruptibleAnswers(answers())) if interruptible else answers,
             browser=self._browser,
             open_browser=open_browser,
             site=self._site,

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from ..engine.errors import AuthCancelled
 from ..engine.hints import Hint
 
 if TYPE_CHECKING:
-    from ..engine.ports import Arrival, Asking, Clock, Session, Transport, Verdict
+    from ..engine.ports import Answers, Arrival, Asking, Clock, Session, Transport, Verdict
     from ..engine.record import Presentation
+    from ..engine.secret import Secret
+
+T = TypeVar("T")
 
 _LOOK: Final = 0.05  # seconds between looks at the token: what a person takes for "at once"
 
@@ -45,12 +52,26 @@ class CancellableTransport:
     def prepare(self, asking: Asking) -> Session:
         """As the transport."""
         self.login_id = asking.login_id
-        return _CancellableSession(self, self._transport.prepare(asking))
+        prepared = self._unless_set(lambda: self._transport.prepare(asking))
+        return _CancellableSession(self, prepared)
 
     def reopen(self, asking: Asking, presentation: Presentation) -> Session:
         """As the transport."""
         self.login_id = asking.login_id
-        return _CancellableSession(self, self._transport.reopen(asking, presentation))
+        prepared = self._unless_set(lambda: self._transport.reopen(asking, presentation))
+        return _CancellableSession(self, prepared)
+
+    def _unless_set(self, prepare: Callable[[], Session]) -> Session:
+        """The session that ``prepare`` makes, which may ask a server; one that is late is closed.
+
+        Raises:
+            AuthCancelled: The token was set first.
+        """
+        try:
+            return unless_set(prepare, self._token, late=lambda session: session.close())
+        except AuthCancelled:
+            self.cancelled = True
+            raise
 
     def check(self) -> None:
         """Make sure that the token is not set.
@@ -60,7 +81,7 @@ class CancellableTransport:
         """
         if self._token.is_set():
             self.cancelled = True
-            raise AuthCancelled("the program ended the login", hint=Hint("list"))
+            raise _ended()
 
     def receive(self, session: Session, seconds: float) -> Arrival | None:
         """The next arrival of ``session`` within ``seconds``.
@@ -99,3 +120,86 @@ class _CancellableSession:
 
     def close(self) -> None:
         self._session.close()
+
+
+class InterruptibleAnswers:
+    """Answers of a place that blocks, such as ``input()`` of a notebook: a wait for it can be left.
+
+    They are read in a thread. A read that is left goes on there until its user enters something,
+    and the next read gets that.
+    """
+
+    def __init__(self, answers: Answers) -> None:
+        """Read ``answers``."""
+        self._answers = answers
+        self._reading: Future[Secret | None] | None = None
+
+    def fileno(self) -> int | None:
+        """As of the answers."""
+        return self._answers.fileno()
+
+    def read(self, seconds: float) -> Secret | None:
+        """The next line, or ``None`` if none comes within ``seconds``.
+
+        Raises:
+            TransportUnavailable: The input has ended.
+        """
+        if self._reading is None and self._answers.fileno() is not None:
+            return self._answers.read(seconds)
+        if self._reading is None:
+            self._reading = in_own_thread(lambda: self._answers.read(seconds))
+        if not wait([self._reading], seconds).done:
+            return None
+        done, self._reading = self._reading, None
+        return done.result()
+
+    def close(self) -> None:
+        """As of the answers."""
+        self._answers.close()
+
+
+def unless_set(
+    work: Callable[[], T], token: CancelToken, *, late: Callable[[T], None] | None = None
+) -> T:
+    """What ``work`` gives, unless ``token`` is set first: then nobody waits for it any longer.
+
+    Args:
+        work: May wait for a server, and saves nothing that its caller must know of.
+        token: Ends the wait.
+        late: What is done with a value that comes after that.
+
+    Raises:
+        AuthCancelled: The token was set first.
+    """
+    future = in_own_thread(work)
+    while not wait([future], _LOOK).done:
+        if token.is_set():
+            if late is not None:
+                future.add_done_callback(partial(_give, late))
+            raise _ended()
+    return future.result()
+
+
+def in_own_thread(work: Callable[[], T]) -> Future[T]:
+    """The future of ``work``, which gets a thread that does not keep the program alive."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  whoever awaits it gets it
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="stayfast-login", daemon=True).start()
+    return future
+
+
+def _give(late: Callable[[T], None], future: Future[T]) -> None:
+    if future.exception() is None:
+        late(future.result())
+
+
+def _ended() -> AuthCancelled:
+    return AuthCancelled("the program ended the login", hint=Hint("list"))

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import builtins
 import io
+import os
+import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from stayfast import ErrorCode, Failure, MemoryStorage, OAuthConfig, OAuthService, Success
+from stayfast import (
+    ErrorCode,
+    Failure,
+    MemoryStorage,
+    OAuthConfig,
+    OAuthService,
+    Success,
+    TransportUnavailable,
+)
 from stayfast.engine.ports import Notice, NoticeKind
 from stayfast.engine.table import State
+from stayfast.interfaces.assembly import Assembly
+from stayfast.interfaces.catalogue import Catalogue
+from stayfast.interfaces.transport_maker import LineConversation, TransportMaker
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.transports.choice import Environment, choose_to_wait
 from stayfast.transports.loopback.page import Site, denied
+from stayfast.transports.terminal.answers import StreamAnswers
 
 QUICK = 2.0  # seconds; far below the slices in which a login is waited for
 
@@ -231,3 +245,103 @@ def test_the_pages_are_the_programs() -> None:
     assert b"tool &amp; die" in octets
     assert b"tayfast" not in octets
     assert b"stayfast login acme" in Site().respond(denied("Acme", "acme"))
+
+
+class Blocked:
+    """A place that pasted addresses come from, where nobody enters anything."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.over = threading.Event()
+
+    def fileno(self) -> None:
+        """Nothing can be waited on."""
+
+    def read(self, seconds: float) -> None:
+        """Wait for the end of the test, however long."""
+        del seconds
+        self.asked.set()
+        self.over.wait(60)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def ended_at_once(call: Callable[[Any], Any], ready: threading.Event) -> None:
+    """Set the token of ``call`` once it is ``ready``, and see that it is over soon."""
+    stop = threading.Event()
+    answers: list[Any] = []
+    waiting = threading.Thread(target=lambda: answers.append(call(stop)))
+    waiting.start()
+    assert ready.wait(10)
+    began = time.monotonic()
+    stop.set()
+    waiting.join(20)
+
+    assert time.monotonic() - began < QUICK
+    assert isinstance(answers[0], Failure)
+    assert answers[0].code is ErrorCode.AUTH_CANCELLED
+
+
+def test_a_wait_for_input_ends_at_once(config: OAuthConfig) -> None:
+    """The program's own place of answers blocks; the token ends the call nevertheless."""
+    blocked = Blocked()
+    tool = service(config, conversation=Screen(), answers=lambda: blocked)
+    try:
+        ended_at_once(
+            lambda stop: tool.authenticate("acme", via="manual", open_browser=False, cancel=stop),
+            blocked.asked,
+        )
+        assert not tool.assembly.open_logins()
+    finally:
+        blocked.over.set()
+
+
+def test_a_wait_for_a_server_that_describes_itself_ends_at_once() -> None:
+    """It accepts the connection and says nothing: the token ends the call before its time-out."""
+    accepted = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        def accept() -> None:
+            kept.append(silent.accept())
+            accepted.set()
+
+        kept: list[Any] = []
+        threading.Thread(target=accept, daemon=True).start()
+        issuer = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        tool = service(
+            OAuthConfig(service_name="acme", issuer=issuer, client_id="x"), conversation=Screen()
+        )
+        ended_at_once(lambda stop: tool.authenticate("acme", cancel=stop), accepted)
+        for connection, _ in kept:
+            connection.close()
+
+
+def test_a_pipe_that_does_not_end_is_waited_for_by_the_deadline() -> None:
+    """What came is kept for the next look, and the end of the pipe is the end of the answer."""
+    reading, writing = os.pipe()
+    with open(reading, "rb") as stream, open(writing, "wb", buffering=0) as pipe:
+        answers = StreamAnswers(stream)
+        assert answers.read(0) is None
+        pipe.write(b"http://127.0.0.1/?co")
+        assert answers.read(0.05) is None
+        pipe.write(b"de=x")
+        pipe.close()
+        text = answers.read(1)
+        assert text is not None
+        assert text.reveal() == "http://127.0.0.1/?code=x"
+        with pytest.raises(TransportUnavailable):
+            answers.read(0)
+
+
+def test_lines_say_that_a_paste_is_possible_where_it_is() -> None:
+    """Only a login that reads the terminal beside its port says so."""
+    out = io.StringIO()
+    conversation = LineConversation(out)
+    shown = Notice(kind=NoticeKind.OPEN, url="https://acme.test/authorize")
+    conversation.show(shown)
+    assert "paste" not in out.getvalue()
+    maker = TransportMaker(Assembly(MemoryStorage(), Catalogue(environ={})), conversation)
+    maker.make("racing")
+    conversation.show(shown)
+    assert "paste" in out.getvalue()

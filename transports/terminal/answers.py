@@ -8,6 +8,7 @@ octet. It is read without echo, because a pasted address holds a code.
 from __future__ import annotations
 
 import builtins
+import io
 import os
 import select
 import sys
@@ -161,30 +162,42 @@ class TerminalAnswers:
 class StreamAnswers:
     """One answer from a script: the whole stream."""
 
+    _now = staticmethod(time.monotonic)  # kept by the class, as above
+
     def __init__(self, stream: IO[bytes] | IO[str] | None = None) -> None:
         """Read from ``stream``; ``None`` means that there is no answer."""
         self._stream = stream
+        self._octets = b""
 
     def fileno(self) -> None:
         """``None``: a pipe is read to its end, and nothing else is waited for meanwhile."""
         return
 
     def read(self, seconds: float) -> Secret | None:
-        """The whole stream, at most 64 KiB. The second call has nothing left to read.
+        """The whole stream, at most 64 KiB; ``None`` if a pipe has not ended within ``seconds``.
+
+        After that there is nothing left to read.
 
         Raises:
             TransportUnavailable: The stream is empty, absent, closed, or was read before.
         """
-        del seconds
-        stream, self._stream = self._stream, None
+        stream = self._stream
         try:
-            text = stream.read(LIMIT) if stream is not None else ""
+            text: bytes | str = ""
+            if isinstance(stream, io.BufferedReader) and os.name == "posix":
+                if not self._ended(stream, seconds):
+                    return None
+                text = self._octets
+            elif stream is not None:
+                text = stream.read(LIMIT)
         # a closed stream raises ValueError; a console of another program, errors of its own
         except (OSError, ValueError, RuntimeError) as error:
+            self._stream = None
             raise TransportUnavailable(
                 "standard input cannot be read",
                 hint=Hint("resume", None, "LOGIN", "--callback-url", "-"),
             ) from error
+        self._stream = None
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")
         if not text.strip():
@@ -193,6 +206,18 @@ class StreamAnswers:
                 hint=Hint("resume", None, "LOGIN", "--callback-url", "-"),
             )
         return Secret(text)
+
+    def _ended(self, stream: io.BufferedReader, seconds: float) -> bool:
+        """Whether the stream has ended, or is long enough, within ``seconds``; keep what came."""
+        deadline = self._now() + seconds
+        while len(self._octets) < LIMIT:
+            if not select.select([stream], [], [], max(0.0, deadline - self._now()))[0]:
+                return False
+            octets = stream.read1(LIMIT - len(self._octets))
+            if not octets:
+                break
+            self._octets += octets
+        return True
 
     def close(self) -> None:
         """Leave the stream open: it belongs to the caller."""
