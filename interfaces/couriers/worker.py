@@ -95,6 +95,8 @@ class _Desk:
         self._http = RequestsHttp(**terms["http"])
         self._guard = threading.Lock()
         self._lanes: dict[Lane, threading.Thread] = {}
+        # one of a server keeps its keys from then on, and each look at it is a wait for an answer
+        self._keeps_keys = False
         self._busy = 0
         self._used = CLOCK.monotonic()
 
@@ -147,7 +149,9 @@ class _Desk:
             job = unpack_job(message)
             # opened before anything is sent: tokens that came can only be kept with the keys at hand,
             # and a storage that opens now may not when they come
-            self._storage.read(job.login.id)
+            if not self._keeps_keys:
+                self._storage.read(job.login.id)
+                self._keeps_keys = self._storage.capabilities.remote
             home.send(_YES)
             run(home, replace(job, lease=self._storage.adopted(job.lease)), jobs.perform)
         except (OSError, StorageError):  # the sender died before it knew that we had its job;
