@@ -33,7 +33,7 @@ _SUFFIXES: Final[Mapping[str, Format]] = {
     "md": "markdown",
 }
 
-ASCII: Final = str.maketrans({"├": "|", "└": "`", "─": "-", "▶": ">", "●": "*"})
+ASCII: Final = str.maketrans({"├": "|", "└": "`", "─": "-", "▶": ">", "●": "*", "│": "|"})
 """For ``str.translate``: the same tree where the terminal is not UTF-8."""
 
 

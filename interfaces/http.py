@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -25,10 +26,13 @@ from .http_settings import proxy_for, trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import TypeAlias
 
     from requests import Response, Session
 
     from ..engine.ports import Clock, HttpRequest
+
+    Heard: TypeAlias = Callable[[HttpRequest, HttpResponse | NetworkError, float], None]
 
 BODY_LIMIT: Final = 1024 * 1024
 """Octets of an answer that are read at most; token responses are a few thousand."""
@@ -39,7 +43,12 @@ _IDLE: Final = (
 
 
 class RequestsHttp:
-    """Speaks to providers with requests; may be shared by threads, and used after a fork."""
+    """Speaks to providers with requests; may be shared by threads, and used after a fork.
+
+    Attributes:
+        prover: Proves who sends a request.
+        heard: Called with each request, its answer or failure, and the seconds it took.
+    """
 
     def __init__(
         self,
@@ -74,6 +83,7 @@ class RequestsHttp:
         self._sessions: dict[bool, Session] = {}
         self._session_of = 0
         self._last_use = 0.0
+        self.heard: Heard | None = None
 
     def settings(self) -> dict[str, Any]:
         """What another process needs for a client that behaves like this one, by argument."""
@@ -107,9 +117,21 @@ class RequestsHttp:
             require_certificate(*request.certificate)
         ready = self.prover.proved(request)
         call = _Call(lambda gone: self._exchange(ready, gone), self._total)
-        response = call.result(urlsplit(request.url).hostname or "")
+        began = time.monotonic()
+        try:
+            response = call.result(urlsplit(request.url).hostname or "")
+        except NetworkError as error:
+            self._tell(ready, error, began)
+            raise
+        self._tell(ready, response, began)
         self.prover.heard(request.url, response)
         return response
+
+    def _tell(
+        self, request: HttpRequest, answer: HttpResponse | NetworkError, since: float
+    ) -> None:
+        if self.heard is not None:
+            self.heard(request, answer, time.monotonic() - since)
 
     def _exchange(self, request: HttpRequest, gone: Callable[[], bool]) -> HttpResponse:
         import requests  # noqa: PLC0415  90 ms that a cached token does not need

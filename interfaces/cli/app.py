@@ -32,6 +32,7 @@ class App:
     Attributes:
         options: The global options that were given, wherever they stood.
         environ: The environment.
+        announced: What the storage has to say, until :meth:`pass_on` says it.
         never_asks: Whether another program runs the command, so that nobody may be asked anything.
         tokens_kept_nowhere: Whether tokens came that could be saved in no place at all.
     """
@@ -40,6 +41,7 @@ class App:
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     tokens_kept_nowhere: bool = False
     never_asks: bool = False
+    announced: list[str] = field(default_factory=list[str])
     _typed: str | None = field(default=None, repr=False)
     _terminal: Terminal | None = None
     _assembly: Assembly | None = None
@@ -71,11 +73,24 @@ class App:
                 config_dir=self.options.get("config_dir"),
                 interactive=self._may_ask(),
                 passphrase=self._passphrase if self._may_ask() else None,
-                announce=terminal.say,
+                announce=self.announced.append,
                 observers=[*observers, LogAlarm(terminal)],
                 environ=self.settings(),
             )
+            if terminal.verbose > 1:
+                _show_http(self._assembly, terminal)
         return self._assembly
+
+    def pass_on(self) -> None:
+        """Say what the storage announced, such as where the key of a new vault is.
+
+        It comes after the answer of the command, which is what its user waits for.
+        """
+        for line in self.announced:
+            self.terminal.say(line)
+            if "key file" in line:
+                self.terminal.suggest("stayfast store rekey --to passphrase", "seal them otherwise")
+        self.announced.clear()
 
     def _may_ask(self) -> bool:
         return self.terminal.interactive and not self.never_asks
@@ -173,6 +188,14 @@ class App:
             f"several providers are signed in: {', '.join(sorted(names))}",
             hint=Hint("status"),
         )
+
+
+def _show_http(assembly: Assembly, terminal: Terminal) -> None:
+    from ..http import RequestsHttp  # noqa: PLC0415  with -vv only
+    from .terminal.http_lines import HttpLines  # noqa: PLC0415
+
+    if isinstance(assembly.http, RequestsHttp):
+        assembly.http.heard = HttpLines(terminal).show
 
 
 class HelpfulGroup(click.Group):

@@ -12,18 +12,58 @@ from ...engine.oauth.provider import ClientAuthentication, Wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_KEY: Final = click.Path(dir_okay=False, resolve_path=True)
+_WANTED: Final = click.Choice(get_args(Wanted))
+SETTINGS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "--resource": (
+        "A resource the tokens are for (RFC 8707); repeatable",
+        {"name": "resources", "multiple": True},
+    ),
+    "--authorization-details": ("What exactly to ask for, as JSON (RFC 9396)", {}),
+    "--client-auth": (
+        "How the client proves itself",
+        {"type": click.Choice(get_args(ClientAuthentication))},
+    ),
+    "--client-key": (
+        "A file that holds the client's private key, PEM or JWK; or its certificate's",
+        {"name": "client_key_file", "type": _KEY},
+    ),
+    "--client-cert": (
+        "A file that holds the client's TLS certificate, PEM (RFC 8705)",
+        {"name": "client_certificate_file", "type": _KEY},
+    ),
+    "--par": ("Whether to push the authorization request (RFC 9126)", {"type": _WANTED}),
+    "--dpop": ("Whether to bind the tokens to a key of the login (RFC 9449)", {"type": _WANTED}),
+    "--request-object": (
+        "Whether to sign the authorization request with the client's key (RFC 9101)",
+        {"type": _WANTED},
+    ),
+}
+"""What can be set for a provider and for one login of it: the help, and what click is told."""
+
+
+def setting(
+    option: str, more: str = "", *also: str, name: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option of one of the :data:`SETTINGS`.
+
+    Args:
+        option: Its name.
+        more: What its help says besides.
+        also: Other names for it.
+        name: The name of its parameter, if it is another one here.
+    """
+    about, told = SETTINGS[option]
+    known = {member: value for member, value in told.items() if member != "name"}
+    param = name or told.get("name") or option.strip("-").replace("-", "_")
+    known.setdefault("default", () if known.get("multiple") else None)
+    return click.option(*also, option, param, help=f"{about}{more}.", **known)
+
+
+_INSTEAD: Final = ", instead of the configured one"
 _OPTIONS: Final = (
-    click.option(
-        "--resource",
-        "resources",
-        multiple=True,
-        help="A resource the tokens are for, instead of the configured ones (RFC 8707); repeatable.",
-    ),
-    click.option(
-        "--authorization-details",
-        default=None,
-        help="What exactly to ask for, as JSON (RFC 9396).",
-    ),
+    setting("--resource", _INSTEAD),
+    setting("--authorization-details", _INSTEAD),
     click.option(
         "--prompt",
         default=None,
@@ -44,44 +84,12 @@ _OPTIONS: Final = (
         metavar="WORDS",
         help="Ways of signing in that will do, the best first (RFC 9470).",
     ),
-    click.option(
-        "--client-auth",
-        type=click.Choice(get_args(ClientAuthentication)),
-        default=None,
-        help="How the client proves itself, instead of the configured way.",
-    ),
-    click.option(
-        "--client-key",
-        "client_key_file",
-        type=click.Path(dir_okay=False, resolve_path=True),
-        default=None,
-        help="A file that holds the client's private key, PEM or JWK.",
-    ),
-    click.option(
-        "--client-cert",
-        "client_certificate_file",
-        type=click.Path(dir_okay=False, resolve_path=True),
-        default=None,
-        help="A file that holds the client's TLS certificate, PEM (RFC 8705).",
-    ),
-    click.option(
-        "--par",
-        type=click.Choice(get_args(Wanted)),
-        default=None,
-        help="Whether to push the authorization request (RFC 9126).",
-    ),
-    click.option(
-        "--dpop",
-        type=click.Choice(get_args(Wanted)),
-        default=None,
-        help="Whether to bind the tokens to a key of this login (RFC 9449).",
-    ),
-    click.option(
-        "--request-object",
-        type=click.Choice(get_args(Wanted)),
-        default=None,
-        help="Whether to sign the authorization request with the client's key (RFC 9101).",
-    ),
+    setting("--client-auth", _INSTEAD),
+    setting("--client-key", _INSTEAD),
+    setting("--client-cert", _INSTEAD),
+    setting("--par"),
+    setting("--dpop"),
+    setting("--request-object"),
     click.option(
         "--ui-locales",
         default=None,

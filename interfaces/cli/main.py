@@ -156,6 +156,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
         app.terminal.error(bug)
         return 1
     finally:
+        app.pass_on()
         app.report_failed_sinks()
     if not was_open:  # the caller closed it: `>&-`
         app.terminal.error(_Unexpected("standard output is closed", hint=Hint("--help")))

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from shlex import join, quote
 from typing import Any, Final, cast
@@ -420,9 +421,35 @@ def undo(state_dir: str, kind: str, provider: str | None) -> list[Undone]:
         if provider is not None and whose != provider:
             continue
         for at, before, after in reversed(files):
+            stood = _read(at)
             done += _put_back(kind, at, before, after)
+            for later in names[: names.index(name)]:
+                _forget_earlier(os.path.join(kept, later), at, stood, (before, after))
         os.unlink(path)
     return done
+
+
+def _forget_earlier(
+    path: str, at: str, stood: bytes | None, earlier: tuple[bytes | None, bytes]
+) -> None:
+    """Let the kept copy ``path`` restore the file ``at`` as it was before an earlier setup.
+
+    That one has just been taken back. So what was there before it is what the later one must leave,
+    if nobody has edited the file since.
+
+    Args:
+        path: The copy; it may have been taken back already.
+        at: The file.
+        stood: The file before the earlier setup was taken back.
+        earlier: The file before and after the earlier setup was written.
+    """
+    with suppress(FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
+        members = json.loads(read_private(path, 4 * _LIMIT))
+        for file in members["files"]:
+            versions = (_octets(file["before"]), _octets(file["after"]))
+            if file["path"] == at and versions == (earlier[1], stood):
+                file |= {"before": _text(earlier[0]), "after": _text(_read(at))}
+                write_private(path, json.dumps(members).encode())
 
 
 def _kept_files(path: str) -> tuple[str | None, list[tuple[str, bytes | None, bytes]]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pexpect
 import pytest
-from command import STAYFAST, World
+from command import STAYFAST, World, until
 from stayfast.storage import EncryptedFileStorage
 from stayfast.testing.storage_contract import finished, saved
 
@@ -228,3 +228,41 @@ def test_without_a_terminal_nobody_is_asked_for_a_passphrase(guarded: World) -> 
     child.close()
     assert child.exitstatus == 7
     assert guarded.run("token", "demo", env={"STAYFAST_PASSPHRASE": "correct horse"}).code == 0
+
+
+def test_a_provider_in_the_place_of_a_shipped_one_is_announced(world: World) -> None:
+    """Whoever takes the name of a shipped provider learns it, and how to go back."""
+    words = [
+        "--auth-url",
+        "https://x.test/a",
+        "--token-url",
+        "https://x.test/t",
+        "--client-id",
+        "x",
+    ]
+    assert "shipped" in world.run("provider", "add", "github", *words).err
+    assert "shipped" not in world.run("provider", "add", "nowhere", *words).err
+
+
+def test_a_new_vault_is_announced_after_the_login(world: World) -> None:
+    """Where its key is comes last, on a line of its own, with the command that changes it."""
+    done = world.run("login", "demo", "--via", "loopback")
+    lines = [line.strip() for line in done.err.splitlines() if line.strip()]
+    (notice,) = [number for number, line in enumerate(lines) if "key file in" in line]
+    assert notice > lines.index(
+        "-> stayfast token demo" if done.err.isascii() else "→ stayfast token demo"
+    )
+    assert "stayfast store rekey --to passphrase" in lines[notice + 1]
+
+
+def test_a_drawing_is_opened_in_a_browser(world: World) -> None:
+    """As a file that the browser of the user gets; no other format can be shown so."""
+    recorded = world.place / "opened"
+    browser = {"BROWSER": f"/bin/sh -c 'echo $0 > {recorded}' %s"}
+    done = world.run("diagram", "--open", "--json", env=browser)
+    assert (done.code, done.json["opened"]) == (0, True)
+    assert Path(done.json["file"]).read_text().startswith("<svg")
+    assert until(lambda: recorded.exists() and recorded.read_text(), bool).strip() == (
+        Path(done.json["file"]).as_uri()
+    )
+    assert world.run("diagram", "--open", "--format", "dot").code == 2

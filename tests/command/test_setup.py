@@ -153,6 +153,29 @@ def test_one_of_two_providers_is_taken_back_alone(world: World, home: Path, kind
     second = path.read_text().removeprefix(first)
     assert world.run("setup", kind, "--undo", "--provider", "demo").code == 0
     assert path.read_text() == f"last\n{second}"
+    assert world.run("setup", kind, "--undo").code == 0
+    assert path.read_text() == "last"  # to the letter, whichever of the two went first
+
+
+def test_git_reads_its_own_settings_as_before(world: World, home: Path) -> None:
+    """`git config --list` has what it had, and ours; after the undo, what it had."""
+    path = existing(home, "git")
+    path.write_text('[user]\n\tname = "A; B" # c\n[alias]\n\tst = !git \\\n\t  status')
+
+    def listed() -> list[str]:
+        environ = {**world.environ, "HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1"}
+        done = subprocess.run(
+            ["git", "config", "--global", "--list"], env=environ, capture_output=True, text=True,
+            check=True, cwd=home,
+        )  # fmt: skip
+        return done.stdout.splitlines()
+
+    before = listed()
+    assert run(world, "git", "--write").code == 0
+    assert listed()[: len(before)] == before
+    assert len(listed()) > len(before)
+    assert world.run("setup", "git", "--undo").code == 0
+    assert listed() == before
 
 
 @pytest.mark.parametrize("kind", ["git", "bazel"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+import tempfile
 from pathlib import Path
 
 import click
@@ -11,6 +14,7 @@ from ....diagrams import FORMATS, check, draw, format_of, path, steps_of
 from ....diagrams.drawing import ASCII
 from ....engine.errors import ConfigInvalid
 from ....engine.hints import Hint
+from ....transports.browser import SystemBrowser
 from ...audit.reading import every_event
 from ..app import App, takes_app
 
@@ -27,19 +31,54 @@ from ..app import App, takes_app
     default=None,
     help="Compare a drawing made earlier with the machine.",
 )
+@click.option("--open", "opens", is_flag=True, help="Show the drawing (SVG) in a browser.")
 @takes_app
-def diagram(app: App, *, form: str | None, login_id: str | None, checked: str | None) -> None:
+def diagram(
+    app: App, *, form: str | None, login_id: str | None, checked: str | None, opens: bool
+) -> None:
     """Draw the machine of a login. Every arrow is a row of its table."""
     if checked is not None:
         _check(app, checked, form)
         return
+    if opens and form not in {None, "svg"}:
+        raise click.UsageError("--open shows an SVG, and no other format")
+    form = form or ("svg" if opens else "text")
     if login_id is None:
-        _show(app, draw(form or "text"))
-        return
-    storage = app.assembly().storage
-    chosen = app.assembly().conductor.named(login_id)
-    steps = steps_of(every_event(storage), chosen.id)
-    _show(app, path(steps, form or "text"))
+        drawing = draw(form)
+    else:
+        storage = app.assembly().storage
+        chosen = app.assembly().conductor.named(login_id)
+        drawing = path(steps_of(every_event(storage), chosen.id), form)
+    if opens:
+        _open(app, drawing)
+    else:
+        _show(app, drawing if form != "text" else _narrowed(drawing, app.terminal.columns))
+
+
+def _open(app: App, drawing: str) -> None:
+    """Show ``drawing`` in a browser, by a file of this user alone that outlives the command."""
+    place = os.path.join(tempfile.mkdtemp(prefix="stayfast-"), "login.svg")
+    Path(place).write_text(drawing, encoding="utf-8")
+    why_not = SystemBrowser(app.environ).open_file(place)
+    if app.terminal.json:
+        app.terminal.answer_json("diagram/1", {"file": place, "opened": why_not is None})
+    if why_not is not None:
+        app.terminal.say(f"could not start a browser ({why_not})", mark="warn")
+    app.terminal.say(f"the drawing is in {place}", mark="good")
+
+
+def _narrowed(drawing: str, columns: int | None) -> str:
+    """A tree whose arrows take two lines where the terminal is narrow."""
+    lines: list[str] = []
+    for line in drawing.splitlines():
+        branch = re.match(r"( +(?:├|└))─ (.+?) ─+▶ (.+)", line)
+        if columns is None or len(line) <= columns or branch is None:
+            lines.append(line)
+            continue
+        before, words, rest = branch.groups()
+        follows = before.replace("└", " ").replace("├", "│")
+        lines += [f"{before}─ {words}", f"{follows}    ─▶ {rest}"]
+    return "\n".join(lines)
 
 
 def _show(app: App, drawing: str) -> None:

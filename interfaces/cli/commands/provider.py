@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, cast, get_args
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
 
 import click
 
@@ -13,9 +13,7 @@ from ....engine.oauth.metadata import ENDPOINTS, ServerMetadata, discover
 from ....engine.oauth.provider import (
     DEFAULT_REDIRECT_URI,
     EXTRA_PARAMETERS,
-    ClientAuthentication,
     OAuthProvider,
-    Wanted,
 )
 from ....storage.paths import config_dir
 from ....storage.private_file import CONFIG_VARIABLE, ensure_directory
@@ -31,10 +29,11 @@ from ...metadata_settings import (
 from ...provider_file import ProviderFile, open_regular
 from ..app import App, HelpfulGroup, takes_app
 from ..grant_options import grant_options
+from ..login_options import setting
 from ..terminal.formatting import span
 from ..terminal.tables import Column, Row, Table, wide_option
 
-_SETTINGS = (
+_SETTINGS: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option(
         "--issuer", default=None, help="The provider's issuer; its endpoints are looked up."
     ),
@@ -45,31 +44,17 @@ _SETTINGS = (
         default=None,
         help="A file that holds the client secret.",
     ),
-    click.option(
-        "--auth-method",
+    setting(
         "--client-auth",
-        "token_endpoint_auth_method",
-        type=click.Choice(get_args(ClientAuthentication)),
-        default=None,
-        help="How the client authenticates; by default as the provider publishes.",
+        "; by default as the provider publishes",
+        "--auth-method",
+        name="token_endpoint_auth_method",
     ),
-    click.option(
-        "--client-key",
-        "client_key_file",
-        type=click.Path(dir_okay=False, resolve_path=True),
-        default=None,
-        help="A file that holds the client's private key, PEM or JWK; or its certificate's.",
-    ),
+    setting("--client-key"),
     click.option(
         "--client-key-id", default=None, help="The kid of that key, if its file does not say it."
     ),
-    click.option(
-        "--client-cert",
-        "client_certificate_file",
-        type=click.Path(dir_okay=False, resolve_path=True),
-        default=None,
-        help="A file that holds the client's TLS certificate, PEM (RFC 8705).",
-    ),
+    setting("--client-cert"),
     click.option(
         "--client-id-in-body/--client-id-in-header",
         default=None,
@@ -94,17 +79,8 @@ _SETTINGS = (
         help="Whether the answer in the browser is signed (JARM).",
     ),
     click.option("--audience", default=None, help="The API the tokens are for."),
-    click.option(
-        "--resource",
-        "resources",
-        multiple=True,
-        help="A resource the tokens are for (RFC 8707); repeatable.",
-    ),
-    click.option(
-        "--authorization-details",
-        default=None,
-        help="What exactly is asked for, as JSON (RFC 9396).",
-    ),
+    setting("--resource"),
+    setting("--authorization-details"),
     click.option(
         "--param",
         "extra_auth_params",
@@ -125,24 +101,9 @@ _SETTINGS = (
             ("revoke", "a revocation"),
         )
     ),
-    click.option(
-        "--par",
-        type=click.Choice(get_args(Wanted)),
-        default=None,
-        help="Whether to push authorization requests (RFC 9126); auto: where the provider asks.",
-    ),
-    click.option(
-        "--dpop",
-        type=click.Choice(get_args(Wanted)),
-        default=None,
-        help="Whether to bind tokens to a key (RFC 9449); auto: where the client is registered so.",
-    ),
-    click.option(
-        "--request-object",
-        type=click.Choice(get_args(Wanted)),
-        default=None,
-        help="Whether to sign authorization requests (RFC 9101); auto: where the provider asks.",
-    ),
+    setting("--par", "; auto: where the provider asks"),
+    setting("--dpop", "; auto: where the client is registered so"),
+    setting("--request-object", "; auto: where the provider asks"),
     *grant_options(dash=False),
     click.option("--par-url", default=None, help="Pushed authorization request endpoint."),
     click.option("--auth-url", default=None, help="Authorization endpoint."),
@@ -300,6 +261,9 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
     elif shown != redirect:
         terminal.say("  with any port")
     terminal.say(f"provider {name} saved", mark="good")
+    if name in OAUTH_PROVIDERS:
+        terminal.say(f"it takes the place of the provider {name} that is shipped", mark="warn")
+        terminal.suggest(f"stayfast provider remove {name}", "use the shipped one again")
     terminal.suggest(f"stayfast login {name}")
 
 

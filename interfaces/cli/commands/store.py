@@ -209,10 +209,11 @@ def migrate_command(app: App, *, destination: str) -> None:
         return
     for one in moved:
         app.terminal.say(f"{one.provider} {one.account}", mark="good")
-    app.terminal.say(f"{len(moved)} logins were moved to {place}")
+    many = "1 login was" if len(moved) == 1 else f"{len(moved)} logins were"
+    app.terminal.say(f"{many} moved to {place}; commands look there once this is set:")
     for waiting in left:
         app.terminal.say(f"login {waiting.short_id} is not finished, and stays here", mark="warn")
-    app.terminal.suggest(f"export {variable}", "to use them from now on")
+    app.terminal.suggest(f"export {variable}", "in this shell, and in its start-up file")
 
 
 @dataclass(frozen=True, slots=True)
