@@ -435,13 +435,8 @@ def _forget_earlier(
     """Let the kept copy ``path`` restore the file ``at`` as it was before an earlier setup.
 
     That one has just been taken back. So what was there before it is what the later one must leave,
-    if nobody has edited the file since.
-
-    Args:
-        path: The copy; it may have been taken back already.
-        at: The file.
-        stood: The file before the earlier setup was taken back.
-        earlier: The file before and after the earlier setup was written.
+    if nobody has edited the file since: ``stood`` is what it held then, ``earlier`` the file before
+    and after the earlier setup was written.
     """
     with suppress(FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
         members = json.loads(read_private(path, 4 * _LIMIT))

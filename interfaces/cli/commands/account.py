@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ....engine.record import Summary
 
 _ACCOUNTS: Final = Table(
-    (Column("  provider"), Column("account"), Column("who"), Column("state")), heads=2
+    (Column("  provider"), Column("account"), Column("who", folds=True), Column("state")), heads=2
 )
 _PEOPLE: Final = Table((Column("provider"), Column("who")))
 

@@ -31,13 +31,20 @@ _STATUS: Final = Table(
     (
         Column("provider"),
         Column("state"),
-        Column("who"),
-        Column("valid"),
-        Column("kept", once=True),
+        Column("who", folds=True),
+        Column("valid", folds=True),
+        Column("kept", once=True, spare=True),
     )
 )
 _LIST: Final = Table(
-    (Column("login"), Column("provider"), Column("who"), Column("state"), Column("valid")), heads=2
+    (
+        Column("login"),
+        Column("provider"),
+        Column("who", folds=True),
+        Column("state"),
+        Column("valid", folds=True),
+    ),
+    heads=2,
 )
 
 

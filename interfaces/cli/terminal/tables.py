@@ -34,7 +34,6 @@ STATE_STYLES: Final = {
 """How a state is shown where there is colour; its word is always there."""
 _GAP: Final = "  "
 _INDENT: Final = "   "
-_WORD: Final = 24  # columns that a column of words keeps for its longest word
 _AT_ONCE: Final = 200  # rows that are laid out together, so that a long table begins at once
 
 
@@ -267,7 +266,7 @@ def _layout(
 
 
 def _longest_word(text: str) -> int:
-    return min(max(map(cell_len, text.split()), default=0), _WORD)
+    return max(map(cell_len, text.split()), default=0)
 
 
 def _together(widths: dict[int, int]) -> int:
