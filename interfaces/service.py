@@ -296,7 +296,7 @@ class OAuthService:
             return configure() if cancel is None else unless_set(configure, cancel)
 
         def sign_in(config: OAuthConfig) -> Login:
-            if config.needs_no_user:
+            if config.needs_no_user:  # and so no transport
                 return assembly.conductor.ask(
                     config, account=account, timeout=timeout, replaces=replace
                 )
@@ -477,6 +477,9 @@ class OAuthService:
         buffer_seconds: float = DEFAULT_BUFFER,
     ) -> OAuthTokens:
         """Tokens good for more than ``buffer_seconds``, refreshed if need be.
+
+        A provider whose ``grant`` needs no user has a login from the first time that its tokens are
+        wanted; one that cannot be renewed is asked for anew, by the settings as they are by now.
 
         Failures: ``AUTH_REQUIRED``, ``TOKEN_EXPIRED`` (and there is no refresh token),
         ``TOKEN_REFRESH_FAILED`` (the provider refused it), ``NETWORK_ERROR`` (it is kept),

@@ -208,6 +208,10 @@ class Conductor:
             StayfastError: As :meth:`Begin.ask` and :meth:`Wait.for_answer` say.
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
         """
+        if config.needs_no_user:
+            return self.ask(
+                config, account=account, timeout=timeout, taken=taken, replaces=replaces
+            )
         self._dependencies.storage.probe()
         login = self._begin.new_login(
             config, account=account, timeout=timeout, taken=taken, replaces=replaces
@@ -231,8 +235,14 @@ class Conductor:
         The second half is :meth:`complete`, or :meth:`resume`, in this process or another.
 
         Raises:
+            ConfigInvalid: Its grant needs no user.
             StayfastError: As :meth:`Begin.ask` says.
         """
+        if config.needs_no_user:
+            raise ConfigInvalid(
+                f"the grant {config.grant} needs no user: there is nothing to finish later",
+                hint=Hint("login", config.service_name),
+            )
         self._dependencies.storage.probe()
         login = self._begin.new_login(
             config, account=account, timeout=timeout, taken=taken, replaces=replaces

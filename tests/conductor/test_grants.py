@@ -171,6 +171,16 @@ def test_a_client_without_credentials_is_refused_before_anything_is_sent(world):
     assert world.steps() == []
 
 
+def test_nobody_is_asked_where_no_user_is_needed(world):
+    """A whole login has no transport; a login in two halves has no second one, and is refused."""
+    transport = InstantTransport(lambda address: [])
+    assert world.conductor.sign_in(world.config(), transport).presentation is None
+    with pytest.raises(ConfigInvalid) as refusal:
+        world.conductor.start(world.config(), transport, account="other")
+    assert refusal.value.hint is not None
+    assert len(world.storage.summaries()) == 1
+
+
 def test_a_refused_grant_ends_the_login(world):
     """The provider's word is in the log, and the next login begins anew."""
     world.server.misbehave("token", refused("invalid_scope"))

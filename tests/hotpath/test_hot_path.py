@@ -14,6 +14,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from stayfast.engine.lifetime import USUAL_BUFFER, eagerness
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.interfaces.cli.fast import cached_token, read_arguments, seconds
@@ -129,6 +130,21 @@ def test_states_that_serve(environ: dict[str, str], state: State) -> None:
     saved(vault, [replace(_lasting("other"), state=state)])
     serves = state in {State.AUTHENTICATED, State.EXPIRED, State.EXCHANGING, State.REFRESH_FAILED}
     assert (cached_token(["other"], environ) is not None) is serves
+
+
+def test_a_login_without_a_user_is_as_quick(environ: dict[str, str]) -> None:
+    """Its token is printed at once, until it is time to ask for the next one."""
+    vault = EncryptedFileStorage(environ=environ)
+    for name in ("fresh", "due"):
+        login = _lasting(name)
+        assert login.tokens is not None
+        lasts = login.tokens.expires_in or 0.0
+        age = 60 if name == "fresh" else lasts - USUAL_BUFFER - eagerness(login.id, lasts) / 2
+        tokens = replace(login.tokens, issued_at=time.time() - age, refresh_token=None)
+        config = replace(login.config, grant="client-credentials")
+        saved(vault, [replace(login, tokens=tokens, config=config)])
+    assert cached_token(["fresh"], environ) == "the-token"
+    assert cached_token(["due"], environ) is None
 
 
 def test_durations() -> None:
