@@ -78,6 +78,9 @@ AUTH_OBJECTS = "tests/auth/test_auth_objects.py"
 AWAITED = "tests/auth/test_async_service.py"
 IMPORTED = "tests/importers/test_importers.py"
 ADDRESSES = "tests/conductor/test_logins_by_address.py"
+HOSTILE_RESOURCES = "tests/misbehaviour/test_hostile_resources.py"
+CONNECTIONS = "tests/protocol/test_public_connections.py"
+MOVING = "tests/conductor/test_moved_endpoints.py"
 RESOURCES = "tests/protocol/test_protected_resource.py"
 REGISTERED = "tests/protocol/test_registration.py"
 
@@ -568,7 +571,7 @@ MUTANTS: tuple[Mutant, ...] = (
         file=DISCOVERY,
         old='if metadata.pkce_methods is None or "S256" not in metadata.pkce_methods:',
         new="if False:",
-        tests=(ADDRESSES,),
+        tests=(HOSTILE_RESOURCES,),
     ),
     Mutant(
         name="a registration may have another redirect address",
@@ -681,5 +684,33 @@ MUTANTS: tuple[Mutant, ...] = (
         old="            spent = found.tokens is not None and found.tokens.access_token == unlike",
         new="            spent = False",
         tests=(ASKED_BY_COMMAND,),
+    ),
+    Mutant(
+        name="a refresh token follows its server to any host",
+        file="engine/flows/moved.py",
+        old="    if host not in known or private:",
+        new="    if private:",
+        tests=(MOVING,),
+    ),
+    Mutant(
+        name="a name that leads into a private network is connected to",
+        file="interfaces/public_connections.py",
+        old="    if private_host(str(connected.getpeername()[0])):",
+        new="    if False:",
+        tests=(CONNECTIONS,),
+    ),
+    Mutant(
+        name="a resource whose name moves inside is private all at once",
+        file=DISCOVERY,
+        old="            if self._public is not None or origin_of(request.url) != self._origin:",
+        new="            if origin_of(request.url) != self._origin:",
+        tests=(CONNECTIONS,),
+    ),
+    Mutant(
+        name="a client that is refused again and again is registered each time",
+        file="interfaces/resource_logins.py",
+        old="            if not self.clients.was_refused(config):\n                raise\n        return sign_in(configure())",
+        new="            if not self.clients.was_refused(config):\n                raise\n        return self.once_more(configure(), configure, sign_in)",
+        tests=(MOVING,),
     ),
 )  # fmt: skip
