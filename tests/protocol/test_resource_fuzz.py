@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ from stayfast.engine.oauth.addresses import private_host, secure_address
 from stayfast.engine.oauth.client_document import client_document, differences
 from stayfast.engine.oauth.dpop import nonce_in, usable_nonce, wants_nonce
 from stayfast.engine.oauth.end_session import EndSession, validate_return
+from stayfast.engine.oauth.grant_request import judge_grant_response
 from stayfast.engine.oauth.metadata import ServerMetadata
 from stayfast.engine.oauth.private_keys import read_private_key
 from stayfast.engine.oauth.protected_resource import (
@@ -139,6 +140,19 @@ headed = st.builds(
 )  # fmt: skip
 
 
+granted = st.builds(
+    lambda status, body: HttpResponse(
+        status=status, headers={}, body=json.dumps(body).encode(), received_at=NOW
+    ),
+    st.sampled_from([200, 400, 401, 500]),
+    st.dictionaries(
+        st.sampled_from(["access_token", "issued_token_type", "token_type", "scope", "resource", "expires_in",
+                         "refresh_token", "aud", "error"]),
+        values | st.sampled_from(["t", "N_A", "Bearer", "urn:ietf:params:oauth:token-type:access_token"]),
+    ),
+)  # fmt: skip
+
+
 def encodable(value: Any) -> dict[str, Any]:
     """``value`` without what our encoding has no place for."""
     return json.loads(
@@ -239,6 +253,14 @@ def a_userinfo(response: HttpResponse) -> None:
         assert not is_signed(response)
 
 
+def a_grant(response: HttpResponse) -> None:
+    """Tokens without a user, of each kind of grant, or one of our errors."""
+    for grant in ("client-credentials", "token-exchange", "jwt-bearer"):
+        with contextlib.suppress(ProviderError, NetworkError):
+            found = judge_grant_response(replace(CONFIG, grant=grant), response)
+            assert found.tokens.access_token
+
+
 def a_return(query: list[tuple[str, str]]) -> None:
     """Only the state that was sent is the answer to a logout."""
     ending = EndSession(address="https://s.example/out", state="right")
@@ -283,6 +305,7 @@ READERS = {
     "pushed request": Reader(a_push, answers),
     "key": Reader(a_key, keys),
     "answer": Reader(an_answer, headed),
+    "grant": Reader(a_grant, granted),
     "userinfo": Reader(a_userinfo, headed),
     "return": Reader(a_return, st.lists(st.tuples(st.sampled_from(["state", "x"]), text | st.just("right")))),
     "copy": Reader(a_copy, st.binary(max_size=80) | members.map(encodable).map(cbor.encode)),
