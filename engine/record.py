@@ -321,6 +321,17 @@ class Summary:
     """The part of a login that a list shows: fields of :class:`Login`, and facts about the tokens.
 
     Attributes:
+        id: The whole id.
+        version: How often it was saved.
+        state: Where it stands.
+        provider: The provider's name.
+        account: The account's name.
+        created_at: When it was begun, POSIX seconds.
+        changed_at: When it was last saved, POSIX seconds.
+        deadline: When a pending one ends by itself, POSIX seconds.
+        reason: Why it is in this state, as a word of :class:`~.reasons.Reason`, where there is one.
+        oauth_error: The provider's ``error`` code (RFC 6749 §5.2), if one ended it.
+        identity: Who signed in, as a validated ID token says (OpenID Connect Core §2), if there was one.
         transport: The transport, if one is known.
         issuer: The provider's issuer identifier.
         holds_tokens: Whether the login is finished.

@@ -476,7 +476,13 @@ class OAuthService:
         account: str = DEFAULT_ACCOUNT,
         buffer_seconds: float = DEFAULT_BUFFER,
     ) -> OAuthTokens:
-        """Tokens good for more than ``buffer_seconds``, refreshed if need be.
+        """Tokens that are good for a while, refreshed if need be (RFC 6749 §6).
+
+        Args:
+            service: The provider's name, or the address of a protected resource.
+            account: The account's name.
+            buffer_seconds: Seconds that the access token must still be good for; at most half of
+                its lifetime counts.
 
         A provider whose ``grant`` needs no user has a login from the first time that its tokens are
         wanted; one that cannot be renewed is asked for anew, by the settings as they are by now.
@@ -506,7 +512,14 @@ class OAuthService:
     ) -> dict[str, str]:
         """The headers of one request to an API, with a proof if the token is bound to a key (DPoP).
 
-        ``nonce`` is what the API wanted in it (RFC 9449 §9). Failures: as for ensure_valid_token.
+        Args:
+            service: The provider's name, or the address of a protected resource.
+            method: The HTTP method of the request.
+            url: Its whole address; the proof holds for this one (RFC 9449 §4.2).
+            account: The account's name.
+            nonce: What the API wanted in the proof (RFC 9449 §9), from its ``DPoP-Nonce`` header.
+
+        Failures: as for :meth:`ensure_valid_token`.
         """
         login = valid_login(self.assembly, service, account)
         return resource_headers(self.assembly.prover, login, method, url, nonce=nonce)
@@ -603,7 +616,12 @@ class OAuthService:
 
     @answered
     def logout(self, service: str, *, account: str = DEFAULT_ACCOUNT, revoke: bool = True) -> bool:
-        """Revoke the tokens at the provider and erase them here.
+        """Revoke the tokens at the provider (RFC 7009) and erase them here.
+
+        Args:
+            service: The provider's name, or the address of a protected resource.
+            account: The account's name.
+            revoke: Whether the provider is asked to revoke.
 
         The value is whether anybody was signed in. A provider that cannot be reached does not
         keep the tokens here; :meth:`sign_out` says what it answered.

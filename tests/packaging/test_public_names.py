@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import subprocess
 import sys
@@ -40,6 +41,35 @@ def test_a_class_says_all_of_its_methods(name):
             and not inspect.getdoc(member)
         ]
         assert silent == []
+
+
+@pytest.mark.parametrize("name", sorted(set(stayfast.__all__) - CONSTANTS))
+def test_a_class_says_what_each_of_its_fields_means(name):
+    """`help()` of a value explains whatever can be read from it."""
+    value = getattr(stayfast, name)
+    if dataclasses.is_dataclass(value):
+        said = "\n".join(inspect.getdoc(kind) or "" for kind in value.__mro__)
+        fields = [one.name for one in dataclasses.fields(value) if not one.name.startswith("_")]
+        assert [one for one in fields if f"{one}:" not in said] == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        name
+        for name, method in vars(stayfast.OAuthService).items()
+        if inspect.isfunction(method) and not name.startswith("_")
+    ],
+)
+def test_a_call_says_what_its_arguments_mean(call):
+    """Each argument of a call of the service, or the call that has the same ones, and its failures."""
+    method = getattr(stayfast.OAuthService, call)
+    said = inspect.getdoc(method) or ""
+    named = list(inspect.signature(method).parameters)[1:]
+
+    if len(named) > 2:
+        assert [one for one in named if f"{one}:" not in said] == [] or ":meth:`auth`" in said
+    assert "ailures:" in said or "Raises:" in said
 
 
 def test_type_checkers_see_the_same_names():
