@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..words import Words
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StayfastError)
 
 PROOF: Final = "DPoP"
 """The header of a proof, and the scheme of a token that needs one."""
@@ -273,7 +274,7 @@ class Bearer:
             or Hint("login", self.provider, "--challenge", challenge, account=self.account),
         )
         self.source.words.put_into(error)
-        return error
+        return _advising(error)
 
     def another(self, refused: str, method: str, url: str) -> dict[str, str] | None:
         """The headers with a token other than ``refused``, which was answered with 401.
@@ -320,6 +321,12 @@ def token_in(value: str | None) -> str | None:
 
 def _given(result: Result[T]) -> T:
     if isinstance(result, Failure):
-        error: StayfastError = result.cause or AuthFailed(result.error, hint=result.hint)
-        raise error
+        raise _advising(result.cause or AuthFailed(result.error, hint=result.hint))
     return result.value
+
+
+def _advising(error: E) -> E:
+    """``error``, whose traceback shows the hint: a script that catches nothing is helped, too."""
+    if error.hint is not None:
+        error.add_note(f"hint: {error.hint}")
+    return error

@@ -270,9 +270,10 @@ def test_nobody_is_signed_in(
     """Without a login nothing is sent."""
     service.logout("acme")
 
-    with pytest.raises(AuthRequired):
+    with pytest.raises(AuthRequired) as refused:
         program(service)(f"{server.issuer}/me")
     assert server.counts["me"] == 0
+    assert refused.value.__notes__ == [f"hint: {refused.value.hint}"], "a traceback shows it"
 
 
 # --- bodies ------------------------------------------------------------------------------------------
