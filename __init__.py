@@ -222,8 +222,8 @@ def __dir__() -> list[str]:
     # help(stayfast) would print every class with all that it inherits, 8,000 lines; this file's text,
     # and the names, say where to look
     depth = 1
-    while sys._getframe(depth).f_globals.get("__name__") == "inspect":  # noqa: SLF001  documented
+    while sys._getframe(depth).f_globals.get("__name__") == "inspect":  # noqa: SLF001  documented  # pyright: ignore[reportPrivateUsage]
         depth += 1
-    if sys._getframe(depth).f_globals.get("__name__") == "pydoc":  # noqa: SLF001  as above
+    if sys._getframe(depth).f_globals.get("__name__") == "pydoc":  # noqa: SLF001  as above  # pyright: ignore[reportPrivateUsage]
         return ["__all__"]
     return sorted({*globals(), *__all__, *_WITH_AN_EXTRA})

@@ -57,12 +57,34 @@ def _has(*names: str) -> Callable[[object], bool]:
     return lambda value: all(callable(getattr(value, name, None)) for name in names)
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | os.PathLike)
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _are_tokens(value: object) -> bool:
+    return isinstance(value, str | OAuthTokens)
+
+
+def _are_observers(value: object) -> bool:
+    each = cast("Iterable[object]", value)
+    return isinstance(value, Iterable) and all(map(_has("observe"), each))
+
+
 TEXT: Final = Kind(_is_text, "a text")
 TEXTS: Final = Kind(_are_texts, "a text or a list of texts")
 SECONDS: Final = Kind(_is_seconds, "a number of seconds that is not negative")
 FLAG: Final = Kind(_is_flag, "True or False")
-PATH: Final = Kind(lambda value: isinstance(value, str | os.PathLike), "a path")
-MAPPING: Final = Kind(lambda value: isinstance(value, Mapping), "a mapping")
+COUNT: Final = Kind(_is_count, "a number above 0")
+PATH: Final = Kind(_is_path, "a path")
+MAPPING: Final = Kind(_is_mapping, "a mapping")
 CALLED: Final = Kind(callable, "a function")
 
 OF_CALLS: Final[Kinds] = {
@@ -74,7 +96,7 @@ OF_CALLS: Final[Kinds] = {
     **dict.fromkeys(("timeout", "buffer_seconds"), SECONDS),
     **dict.fromkeys(("open_browser", "replace", "revoke", "browser"), FLAG),
     "cancel": Kind(_has("is_set"), "a threading.Event, or what has its is_set()"),
-    "rejected": Kind(lambda value: isinstance(value, str | OAuthTokens), "a token, or tokens"),
+    "rejected": Kind(_are_tokens, "a token, or tokens"),
 }
 """Of calls about logins, by the name of the parameter."""
 
@@ -94,13 +116,7 @@ OF_SERVICE: Final[Kinds] = {
     "browser": Kind(_has("open"), "a Browser, which has open()"),
     "answers": CALLED,
     "advice": CALLED,
-    "observers": Kind(
-        lambda value: (
-            isinstance(value, Iterable)
-            and all(map(_has("observe"), cast("Iterable[object]", value)))
-        ),
-        "a list of observers, which have observe()",
-    ),
+    "observers": Kind(_are_observers, "a list of observers, which have observe()"),
 }
 """Of the service itself."""
 

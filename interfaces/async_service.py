@@ -24,8 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
-from ..engine.errors import ConfigInvalid
 from ..transports.cancelling import in_own_thread
+from .arguments import COUNT, require
 from .service import OAuthService, require_service
 
 if TYPE_CHECKING:
@@ -133,9 +133,7 @@ class AsyncOAuthService:
         Raises:
             ConfigInvalid: ``service`` is no :class:`OAuthService`, or ``threads`` no number above 0.
         """
-        many: object = threads
-        if not isinstance(many, int) or isinstance(many, bool) or many < 1:
-            raise ConfigInvalid("threads is no number above 0", hint="give a number, such as 16")
+        require({"threads": COUNT}, [("threads", threads)], ())
         self.service = OAuthService() if service is None else require_service(service)
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="stayfast")
 

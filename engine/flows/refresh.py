@@ -46,7 +46,11 @@ class Refresh:
         """Read and save by ``dependencies``; ``jobs`` send the refresh tokens."""
         self._dependencies = dependencies
         self._jobs = jobs
-        self.sources = GrantSources(dependencies, self)
+
+    @property
+    def sources(self) -> GrantSources:
+        """What grants without a user ask with. Not kept: a circle of the two would outlive its service."""
+        return GrantSources(self._dependencies, self)
 
     def find(self, provider: str, account: str) -> Login:
         """The finished login of ``account`` at ``provider``.

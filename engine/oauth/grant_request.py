@@ -191,7 +191,8 @@ def _check_exchanged(config: OAuthConfig, tokens: OAuthTokens, wanted: str, stat
     Raises:
         ProviderError: It is not, or what should be an access token says that it is none.
     """
-    issued = tokens.extra.get("issued_token_type")
+    said = tokens.extra.get("issued_token_type")
+    issued = said if isinstance(said, str) or said is None else ""  # no type has this name
     jwt = {_ACCESS, _TYPE + "jwt"}  # either word is used of an access token that is a JWT
     same = issued == wanted or (issued in jwt and wanted in jwt)
     if issued is None and config.requested_token_type in {None, "access_token", _ACCESS}:

@@ -59,7 +59,9 @@ def _noted_words(command: click.Command, topics: Mapping[str, str]) -> dict[str,
 def _noted_values(param: click.Parameter, topics: Mapping[str, str]) -> dict[str, Any]:
     """What kind of values ``param`` has, and those that are always the same."""
     kind, words = "nothing", list[list[str]]()
-    completes = type(param.type).shell_complete is not click.ParamType.shell_complete
+    kind_of: Any = type(param.type)
+    plain: Any = click.ParamType
+    completes = kind_of.shell_complete is not plain.shell_complete
     named = value_name(param)
     if named in COMPLETERS and isinstance(param.type, click.types.StringParamType):
         kind = named

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, TypeVar, cast, get_args
 
 import click
 
@@ -101,9 +101,10 @@ _OPTIONS: Final = (
 
 def wish_options(command: F) -> F:
     """``command`` with an option for each wish."""
+    wished: Any = command
     for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+        wished = option(wished)
+    return cast("F", wished)
 
 
 def wishes_of(given: Mapping[str, Any]) -> LoginWishes:

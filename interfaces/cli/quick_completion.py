@@ -168,7 +168,7 @@ def _accounts(
 
 
 def _who(one: Mapping[str, Any]) -> str:
-    identity = one.get("identity") or {}
+    identity: Mapping[str, Any] = one.get("identity") or {}
     return str(identity.get("name") or identity.get("subject") or one["provider"])
 
 

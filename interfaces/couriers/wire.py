@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from ...engine.audit.events import Scalar
     from ...engine.flows.job import JobOutcome
 
-_BESIDES: Final = ("oauth_error", "status", "reason", "kept")
+_BESIDES: Final = (
+    "oauth_error", "status", "reason", "kept", "challenge", "scopes", "acr_values", "max_age",
+)  # fmt: skip
 """Attributes that some errors have besides their message."""
 
 _KINDS: Final[Mapping[str, type[Any]]] = {
@@ -185,9 +187,14 @@ def _error_members(error: StayfastError) -> dict[str, Any]:
     return members
 
 
+def _as_sent(value: Any) -> Any:
+    """``value``, a tuple again where CBOR knows lists only."""
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
+
+
 def _error(members: Mapping[str, Any]) -> StayfastError:
     kind = _KINDS[members["class"]]
-    besides = {name: members[name] for name in _BESIDES if name in members}
+    besides = {name: _as_sent(members[name]) for name in _BESIDES if name in members}
     if "hint" in members:
         besides["hint"] = Hint.of_members(members["hint"], members["advice"])
     if "login" in members:

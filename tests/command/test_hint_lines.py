@@ -19,7 +19,7 @@ from stayfast.testing.storage_contract import finished
 
 ROOT = Path(stayfast.__file__).parent
 FOLDERS = ("engine", "transports", "storage", "interfaces", "diagrams")
-SAMPLES = {"--via": "device"}
+SAMPLES = {"--via": "device", "--grant": "client-credentials"}
 """What stands for a value that only a run knows, behind these options; elsewhere a name."""
 
 OPTIONS = {"option": "--client-secret-file"}

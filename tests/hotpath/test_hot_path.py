@@ -198,7 +198,6 @@ WHOLE_COMMAND = {
     ("call", "never"),
     [
         ("--version", WHOLE_COMMAND | {"rich", "transitions", "cryptography", "sqlite3"}),
-        ("completion bash", WHOLE_COMMAND | {"rich", "transitions", "cryptography", "sqlite3"}),
         ("help storage", WHOLE_COMMAND),
         ("status --json", WHOLE_COMMAND),
         ("list --json", WHOLE_COMMAND),

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import BuiltinFunctionType
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from ...engine.errors import TransportUnavailable
 from ...engine.hints import Hint
@@ -185,7 +185,7 @@ class StreamAnswers:
         try:
             text: bytes | str = ""
             if isinstance(stream, io.BufferedReader) and os.name == "posix":
-                if not self._ended(stream, seconds):
+                if not self._ended(cast("io.BufferedReader", stream), seconds):
                     return None
                 text = self._octets
             elif stream is not None:
