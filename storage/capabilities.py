@@ -75,6 +75,11 @@ class Upkeep(Protocol):
         """Kind and place in a few words."""
         ...
 
+    @property
+    def damage(self) -> Damaged | None:
+        """The damage that the last look found."""
+        ...
+
     def about(self) -> VaultInfo | DatabaseInfo:
         """The storage as a whole: its place, its key, its counts."""
         ...
@@ -112,11 +117,6 @@ class VaultUpkeep(Upkeep, Protocol):
     @property
     def directory(self) -> str:
         """The state directory."""
-        ...
-
-    @property
-    def damage(self) -> Damaged | None:
-        """The damage that the last look at the vault found."""
         ...
 
     def about(self) -> VaultInfo:

@@ -276,6 +276,11 @@ class PostgresStorage:
 
         return self._reading(work)
 
+    @property
+    def damage(self) -> Damaged | None:
+        """That an older copy of the logins was put back, if this process found it."""
+        return self._marker.damage
+
     def problems(self) -> list[str]:
         """One sentence for each thing that is not as it was saved."""
         return self._reading(problems_of) + self._marker.problems
@@ -405,7 +410,9 @@ class PostgresStorage:
         del without_key
         done = self._keyed(self._commits.mend)
         self._reseal()
-        return [*done, *self._keyed(self._commits.record_rollback)]
+        done += self._keyed(self._commits.record_rollback)
+        self._marker.forget()
+        return done
 
     def rekey(self, kind: str, passphrase: str | None = None) -> None:
         """Seal everything under a new root key. Processes that are at work go on with it.

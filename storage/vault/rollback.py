@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...engine.audit.findings import Finding, FindingCode
 from ...engine.errors import Damaged, StorageError
+from ...engine.hints import Hint
 from ..host import CLOCK
 from ..private_file import CONFIG_VARIABLE, ensure_directory, open_private
 from .file import MARKER_OCTETS, marker_path, noted_generation
@@ -29,7 +30,8 @@ ROLLED_BACK: Final = (
     "refused by its provider, which then asks for a new sign-in"
 )
 
-_PROBLEM: Final = "an older copy of the logins was put back, and no commit has recorded that yet"
+_FOUND: Final = "an older copy of the logins was put back"
+_PROBLEM: Final = f"{_FOUND}, and no commit has recorded that yet"
 
 
 class RollbackMarker:
@@ -46,6 +48,12 @@ class RollbackMarker:
         self._announce = announce
         self._noted_at = -_OFTEN_ENOUGH
         self._behind: bool | None = None
+        self._found = False
+
+    @property
+    def damage(self) -> Damaged | None:
+        """That an older copy was put back, if this process found it; its own commits keep it."""
+        return Damaged(_FOUND, hint=Hint("store mend")) if self._found else None
 
     def compare(self, keys: Keys, generation: Callable[[], int]) -> None:
         """Compare the note with what a reader finds, if this process has not compared it yet.
@@ -73,12 +81,17 @@ class RollbackMarker:
     def _judge(self, noted: int | None, generation: int) -> None:
         self._behind = noted is not None and noted > generation
         if self._behind:
+            self._found = True
             self._announce(ROLLED_BACK)
 
     @property
     def problems(self) -> list[str]:
         """One sentence if an older copy was put back and no commit has recorded it."""
         return [_PROBLEM] if self._behind else []
+
+    def forget(self) -> None:
+        """Report it no more: its user knows, and the log has it."""
+        self._found = False
 
     def judged(self, found: Verification) -> Verification:
         """``found``, with one more finding if an older copy was put back."""

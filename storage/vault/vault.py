@@ -303,7 +303,7 @@ class Vault:
     @property
     def damage(self) -> Damaged | None:
         """What was seen to be wrong when the vault was last looked at; :meth:`mend` mends it."""
-        return self._tamper_check.suspicion
+        return self._tamper_check.suspicion or self._rollback_marker.damage
 
     def problems(self) -> list[str]:
         """What in the vault is not as it was saved, one sentence each; empty if all is well."""
@@ -519,6 +519,7 @@ class Vault:
             else:
                 done = self._replace(problem, present)
         done.extend(self._record_rollback())
+        self._rollback_marker.forget()
         if set_aside_places(self.directory):
             with self._vault_connection.mending():
                 done.extend(self._take_along_from_aside(replaced))

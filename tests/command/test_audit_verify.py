@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from command import World, events_of
+from command import World, events_of, until
 from stayfast.engine.audit.events import Event, EventKind, Origin
 from stayfast.engine.audit.findings import FindingCode
 from stayfast.engine.errors import Damaged
@@ -165,8 +165,11 @@ def test_a_vault_that_was_put_back_is_reported_by_every_command_that_reads_it(
     assert signed_in.run("login", "demo", "--account", "two", "--via", "loopback").code == 0
     shutil.rmtree(signed_in.state)
     shutil.copytree(signed_in.place / "backup", signed_in.state)
-    for command in (["status"], ["list"], ["audit", "show"], ["store", "info"]):
-        assert signed_in.run(*command).err.count(ROLLED_BACK) == 1
+    for command in (["status"], ["list"], ["store", "info"]):
+        for more in ([], ["--json"]):
+            done = signed_in.run(*command, *more)
+            assert (done.code, done.err.count(ROLLED_BACK)) == (Damaged.exit_code, 1)
+    assert signed_in.run("audit", "show").err.count(ROLLED_BACK) == 1
     verified = signed_in.run("audit", "verify", "--json")
     assert (verified.code, verified.json["sound"]) == (Damaged.exit_code, False)
     assert [one["code"] for one in verified.json["findings"]] == [FindingCode.ROLLED_BACK]
@@ -179,7 +182,22 @@ def test_a_vault_that_was_put_back_is_reported_by_every_command_that_reads_it(
     assert signed_in.run("store", "mend").code == 0
     after = signed_in.run("audit", "verify", "--json")
     assert (after.code, after.json["findings"]) == (0, [])
-    assert ROLLED_BACK not in signed_in.run("status").err
+    after_all = signed_in.run("status")
+    assert (after_all.code, after_all.err) == (0, "")
+
+
+def test_a_look_that_commits_reports_the_older_vault_too(world: World) -> None:
+    """Noting that a token has expired is a commit, which records the older copy; this look says so."""
+    world.server.change(token_lifetime=2)
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    shutil.copytree(world.state, world.place / "backup")
+    assert world.run("login", "demo", "--account", "two", "--via", "loopback").code == 0
+    until(lambda: world.run("status").out, lambda shown: shown.count("expired") == 2)
+    shutil.rmtree(world.state)
+    shutil.copytree(world.place / "backup", world.state)
+    looked = world.run("status", "demo")
+    assert (looked.code, looked.err.count(ROLLED_BACK)) == (Damaged.exit_code, 1)
+    assert "expired" in looked.out
 
 
 def test_records_that_a_sink_has_and_the_log_lacks_are_a_finding(signed_in: World) -> None:

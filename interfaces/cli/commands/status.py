@@ -72,7 +72,7 @@ def status(
 
     Exits with 4 if you have to act before there is a token: nobody is signed in, a login still waits
     for you, or the provider refused a refresh. An expired token that can be refreshed is fine. Exits
-    with 8 if the vault is not as it was saved.
+    with 8 if the vault is not as it was saved: damaged, or an older copy that was put back.
     """
     if show_answer is not None:
         _show_answer(app, show_answer)
@@ -152,7 +152,10 @@ def _show(
 @wide_option
 @takes_app
 def list_logins(app: App, *, limit: int | None, offset: int, wide: bool) -> None:
-    """Accounts and open logins, one line each; with --limit, a page of them."""
+    """Accounts and open logins, one line each; with --limit, a page of them.
+
+    Exits with 8 if the vault is not as it was saved: damaged, or an older copy that was put back.
+    """
     finished, pending = _page(*_collect(app, None), offset, limit)
     if app.terminal.json:
         app.terminal.answer_json("status/1", _members(app, finished, pending))
@@ -192,9 +195,9 @@ _ASKED = {
 
 
 def _damaged(app: App) -> bool:
-    """Whether the vault is damaged; if so, a message says where."""
-    vault = capabilities_of(app.assembly().storage).vault
-    damage = vault.damage if vault else None
+    """Whether the storage is damaged, or older than it was; if so, a message says what is wrong."""
+    upkeep = capabilities_of(app.assembly().storage).upkeep
+    damage = upkeep.damage if upkeep else None
     if damage is None:
         return False
     app.terminal.say(f"the vault is not as it was saved: {damage.message}", mark="warn")
