@@ -82,6 +82,11 @@ class Hint(str):
         return _made(cls, text, "", None, None, None, ())
 
     @classmethod
+    def meant(cls, provider: str) -> Self:
+        """That ``provider`` was probably meant by a name that nobody has."""
+        return _made(cls, f"did you mean {provider}?", "", provider, None, None, ())
+
+    @classmethod
     def sign_in(cls, login: Whose, *options: str) -> Self:
         """To sign in anew where ``login`` stands: the same provider and account."""
         return cls("login", login.provider, *options, account=login.account)

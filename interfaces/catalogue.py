@@ -320,7 +320,7 @@ def _unknown(name: str, known: Collection[str]) -> NotFound:
     similar = get_close_matches(name.lower(), known, n=1)
     return NotFound(
         f"there is no provider {name[:40]!r}",
-        hint=f"did you mean {similar[0]}?" if similar else Hint("provider list"),
+        hint=Hint.meant(similar[0]) if similar else Hint("provider list"),
     )
 
 

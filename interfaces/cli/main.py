@@ -130,11 +130,10 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
     try:
         outcome = cli.main(args=arguments, prog_name="stayfast", standalone_mode=False, obj=app)
     except StayfastError as error:
-        app.terminal.error(error)
+        app.terminal.error(_corrected(error, arguments))
         return error.exit_code
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "stayfast"
-        app.terminal.error(_Usage(error.format_message().rstrip("."), hint=f"{path} --help"))
+        app.terminal.error(_corrected(error, arguments))
         return 2
     except (click.Abort, KeyboardInterrupt):
         app.terminal.say("interrupted", mark="warn")
@@ -164,6 +163,15 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
     return outcome if isinstance(outcome, int) else 0
 
 
+def _corrected(error: StayfastError | click.UsageError, arguments: list[str]) -> StayfastError:
+    """``error`` in our words, with the line that was probably meant where a word is misspelt."""
+    from .wrong_words import right_name, wrong_usage  # noqa: PLC0415  most calls have no error
+
+    if isinstance(error, click.UsageError):
+        return wrong_usage(error, arguments)
+    return right_name(error, arguments)
+
+
 def _unwritten(error: AnswerNotWritten) -> StayfastError:
     """The answer that was lost on its way to the reader, with the system's reason."""
     why = (error.strerror or "it takes nothing").lower()
@@ -178,10 +186,3 @@ class _Unexpected(StayfastError):
     """A failure that no other error class describes."""
 
     code = "UNEXPECTED"
-
-
-class _Usage(StayfastError):
-    """The command was called wrongly."""
-
-    code = "USAGE"
-    exit_code = 2

@@ -1,0 +1,183 @@
+"""What was typed wrongly, in one voice, and the line that was probably meant.
+
+click says ``No such command 'statsu'. Did you mean 'status'?`` and names a page of help. Here the hint
+is the whole line, ready to be run, with the words in it that other tools have for the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+import click
+
+from ...engine.errors import StayfastError
+from ...engine.hints import Hint
+
+_COMMANDS: Final = {
+    "access-token": "token",
+    "accounts": "account",
+    "auth": "login",
+    "authenticate": "login",
+    "config": "provider",
+    "get-token": "token",
+    "info": "status",
+    "log-in": "login",
+    "log-out": "logout",
+    "ls": "list",
+    "me": "whoami",
+    "print-access-token": "token",
+    "providers": "provider",
+    "renew": "refresh",
+    "revoke": "logout",
+    "run": "exec",
+    "setup-git": "setup git",
+    "sign-in": "login",
+    "sign-out": "logout",
+    "signin": "login",
+    "signout": "logout",
+    "switch": "account use",
+    "verify": "audit verify",
+    "version": "--version",
+}
+"""Commands by the words that other tools have for them."""
+_OPTIONS: Final = {
+    "--browser": "--via loopback",
+    "--code": "--callback-url",
+    "--device": "--via device",
+    "--device-auth": "--via device",
+    "--device-code": "--via device",
+    "--force": "--new",
+    "--headless": "--no-browser",
+    "--manual": "--via manual",
+    "--no-launch-browser": "--no-browser",
+    "--paste": "--via paste",
+    "--use-device-code": "--via device",
+    "--user": "--account",
+    "--username": "--account",
+    "--web": "--via loopback",
+}
+"""Options by the words that other tools have for them; each stands where the command has the new one."""
+_PREFIXES: Final = frozenset({"auth", "oauth"})
+"""Groups of other tools: what stands in them is a command of its own here."""
+_UNSAID: Final = frozenset({"--callback-url", "--challenge", "--param", "--set"})
+"""Options whose value may be a secret: a line with one of them is not said again."""
+_PLAIN: Final = re.compile(r"[\w@.,:+/-]{1,60}")
+_LONGEST: Final = 100  # characters of a line that is said again
+_COMMAND: Final = re.compile(r"No such command '(.+)'")
+
+
+class WrongUsage(StayfastError):
+    """The command was called wrongly."""
+
+    code = "USAGE"
+    exit_code = 2
+
+
+def wrong_usage(error: click.UsageError, arguments: Sequence[str]) -> WrongUsage:
+    """``error`` of click in our words, with the line that was probably meant, else the page of help.
+
+    Args:
+        error: What click found.
+        arguments: What was typed after the name of the program.
+    """
+    context = error.ctx
+    path = context.command_path if context else "stayfast"
+    page = f"{path} --help"
+    meant: str | None = None
+    message = " ".join(error.format_message().split()).rstrip(".")
+    unknown = _COMMAND.match(message)
+    if unknown and context and isinstance(context.command, click.Group):
+        word = str(getattr(error, "command_name", unknown[1]))
+        message = f"there is no command {word[:40]!r}"
+        meant = _with_command(word, arguments, context)
+    elif isinstance(error, click.NoSuchOption):
+        message = f"there is no option {error.option_name[:40]!r} of {path}"
+        meant = _with_option(error.option_name, arguments, context)
+    elif isinstance(error, click.MissingParameter) and error.param is not None:
+        choice = error.param.type
+        names = ", ".join(map(str, choice.choices)) if isinstance(choice, click.Choice) else ""
+        named = error.param.metavar or (error.param.human_readable_name if not names else "")
+        message = f"{_argument(error.param, named)} is missing" + (
+            f": one of {names}" if names else ""
+        )
+    else:
+        message = message[:1].lower() + message[1:]
+    return WrongUsage(message, hint=meant or page)
+
+
+def _argument(param: click.Parameter, named: str) -> str:
+    if isinstance(param, click.Option):
+        return f"the option {param.opts[-1]}"
+    return f"the argument {named.strip('[]{}').removesuffix('...') or param.name}"
+
+
+def right_name(error: StayfastError, arguments: Sequence[str]) -> StayfastError:
+    """``error``, whose hint is the whole line where it names a provider that was probably meant."""
+    hint = error.hint
+    if not isinstance(hint, Hint) or hint.action or not hint.provider:
+        return error
+    for word in arguments:
+        if not word.startswith("-") and get_close_matches(word.lower(), [hint.provider], n=1):
+            line = _said_again(arguments, word, hint.provider)
+            if line is not None:
+                error.hint = hint.worded(line)
+            break
+    return error
+
+
+def _with_command(word: str, arguments: Sequence[str], context: click.Context) -> str | None:
+    """The line with the command that was meant by ``word``."""
+    group = context.command
+    known = list(group.commands) if isinstance(group, click.Group) else []
+    at_root = context.parent is None
+    if at_root and word in _PREFIXES:
+        place = arguments.index(word) if word in arguments else len(arguments)
+        after = arguments[place + 1 : place + 2]
+        if after and (after[0] in known or after[0] in _COMMANDS):
+            return _said_again(arguments, f"{word} {after[0]}", _COMMANDS.get(after[0], after[0]))
+    other = _COMMANDS.get(word.lower()) if at_root else None
+    if other is None:
+        other = next(iter(get_close_matches(word.lower(), known, n=1)), None)
+    if other is None:
+        return None
+    later = arguments[arguments.index(word) + 1 :] if word in arguments else []
+    if other == "login" and all(one.startswith("-") for one in later):
+        other = "login PROVIDER"  # for the reader to fill in: where nobody is signed in, none is offered
+    path = context.command_path
+    return _said_again(arguments, word, other) or f"{path} {other} --help".replace(
+        " --version --help", " --version"
+    )
+
+
+def _with_option(word: str, arguments: Sequence[str], context: click.Context | None) -> str | None:
+    """The line with the option that was meant by ``word``."""
+    if context is None:
+        return None
+    known = [name for param in context.command.params for name in param.opts]
+    other = _OPTIONS.get(word)
+    if other is not None and other.split()[0] in known:
+        return _said_again(arguments, word, other)
+    if other is not None and context.parent is None:  # the option of a login, without the word
+        return f"stayfast login PROVIDER {other}"
+    similar = get_close_matches(word, [one for one in known if one.startswith("--")], n=1)
+    return _said_again(arguments, word, similar[0]) if similar else None
+
+
+def _said_again(arguments: Sequence[str], wrong: str, right: str) -> str | None:
+    """``arguments`` as a line, ``right`` in place of ``wrong``; ``None`` where it must not be said."""
+    words = _replaced(list(arguments), wrong.split(), right.split())
+    plain = all(_PLAIN.fullmatch(word) for word in words)
+    secret = any(word.partition("=")[0] in _UNSAID for word in words)
+    line = " ".join(["stayfast", *words])
+    return line if plain and not secret and len(line) <= _LONGEST else None
+
+
+def _replaced(words: list[str], wrong: list[str], right: Iterable[str]) -> list[str]:
+    """``words`` with ``right`` where ``wrong`` stands first; a value after ``=`` stays."""
+    for place in range(len(words) - len(wrong) + 1):
+        if words[place : place + len(wrong)] == wrong:
+            return [*words[:place], *right, *words[place + len(wrong) :]]
+    return [*words]
