@@ -271,6 +271,22 @@ class SearchableStorage(Protocol):
         ...
 
 
+@runtime_checkable
+class PagedStorage(Protocol):
+    """A storage that gives a page of its logins without opening the others."""
+
+    def page(self, offset: int, limit: int | None) -> Sequence[Summary]:
+        """At most ``limit`` logins that are not over, after the first ``offset`` of them.
+
+        The order is always the same, and finished logins come before those that wait. All logins are
+        given if ``limit`` is ``None``.
+
+        Raises:
+            Damaged: A login is missing, or is not the one that was last saved.
+        """
+        ...
+
+
 class Observer(Protocol):
     """Receives events once they are durable. It must not raise, and must not be slow."""
 

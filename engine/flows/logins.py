@@ -90,7 +90,7 @@ from ..login_id import choose, is_full, lease_name, naming, no_login, normalise
 from ..oauth.callback import digest_of
 from ..oauth.pasted import parse_callback
 from ..oauth.signed_response import peeked
-from ..ports import SearchableStorage, TransportWanted
+from ..ports import PagedStorage, SearchableStorage, TransportWanted
 from ..reasons import Reason, Refusal
 from ..record import (
     DEFAULT_ACCOUNT,
@@ -269,6 +269,23 @@ class Conductor:
     def summaries(self) -> list[Summary]:
         """Every login, oldest first. This ends every login whose deadline has passed."""
         return self._in_time(self._dependencies.storage.summaries())
+
+    def page(self, offset: int, limit: int | None) -> list[Summary] | None:
+        """A page of the logins that are not over, as the storage pages them. This writes nothing.
+
+        Of the logins of the page, those whose deadline has passed are left out.
+
+        Args:
+            offset: How many logins are left out before.
+            limit: How many are given at most; all of them if ``None``.
+
+        Returns:
+            The logins; ``None`` if the storage has no pages (:class:`~stayfast.engine.ports.PagedStorage`).
+        """
+        storage = self._dependencies.storage
+        if not isinstance(storage, PagedStorage):
+            return None
+        return [one for one in storage.page(offset, limit) if not self._overdue(one)]
 
     def named(self, typed: str) -> Summary:
         """The login whose id is, or begins with, ``typed``; it is ended if its deadline has passed.

@@ -33,7 +33,7 @@ from ..vault.entries import every_entry, read_entry
 from ..vault.file import open_secret, row_by_id
 from ..vault.handover import HandedSources, Handover
 from ..vault.integrity import read_head
-from ..vault.login_rows import summaries_in
+from ..vault.login_rows import opened_summaries, summaries_in
 from ..vault.rollback import RollbackMarker
 from ..vault.tamper_check import TamperCheck, problems_of
 from ..vault.tree import read_by_id
@@ -224,12 +224,23 @@ class PostgresStorage:
         """
 
         def work(database: Executor, keys: Keys) -> list[Summary]:
-            self._tamper_check.look(database, keys)
+            rows = self._tamper_check.listed(database, keys)
             self._tamper_check.vouch(database, keys, None)  # a list must not be short in silence
-            return _whole(database, keys, summaries_in(database, keys))
+            return list(opened_summaries(keys, rows))
 
         self._bring_all_in()
         return sorted(self._as_they_will_be(self._reading(work)), key=lambda one: one.created_at)
+
+    def page(self, offset: int, limit: int | None) -> Sequence[Summary]:
+        """See :meth:`stayfast.engine.ports.PagedStorage.page`."""
+
+        def work(database: Executor, keys: Keys) -> list[Summary]:
+            rows = self._tamper_check.page(database, keys, offset, limit)
+            self._tamper_check.vouch(database, keys, None)
+            return list(opened_summaries(keys, rows))
+
+        self._bring_all_in()
+        return list(self._as_they_will_be(self._reading(work)))
 
     def beginning(self, prefix: str) -> Iterable[Summary]:
         """See :meth:`stayfast.engine.ports.SearchableStorage.beginning`."""

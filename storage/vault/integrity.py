@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 _READ: Final = "SELECT body, mac FROM head"
 _READ_TO_WRITE: Final = "SELECT body, mac FROM head FOR UPDATE"
+_ROWS: Final = (
+    "SELECT id, version, state, idx, substr(meta, length(meta) - 15),"
+    " substr(secret, length(secret) - 15) FROM login"
+)
+_PIECE: Final = f"{_ROWS} WHERE id > ? ORDER BY id LIMIT ?"
+_AT_A_TIME: Final = 1000
 _HELP: Final = Hint("store mend")
 
 
@@ -150,27 +156,36 @@ def check_rows(connection: Database, keys: Keys, head: Head) -> None:
 
 def rows_of(connection: Database) -> list[Any]:
     """What :func:`compare_rows` compares. It is read at once, so that writers are soon let in."""
-    return list(
-        connection.execute(
-            "SELECT id, version, state, idx, substr(meta, length(meta) - 15),"
-            " substr(secret, length(secret) - 15) FROM login"
-        )
-    )
+    return list(connection.execute(_ROWS))
+
+
+def rows_in_pieces(connection: Database) -> Iterator[Any]:
+    """As :func:`rows_of`, some rows at a time. Only a transaction that is open makes them of one moment."""
+    after = ""
+    while rows := list(connection.execute(_PIECE, (after, _AT_A_TIME))):
+        yield from rows
+        after = rows[-1][0]
 
 
 def compare_rows(keys: Keys, head: Head, found: Iterable[Any]) -> None:
     """As :func:`check_rows`, of rows that were read together with ``head``."""
-    rows: list[tuple[tuple[int, ...], int]] = []
-    for login, version, state, index, meta, secret in found:
-        try:
-            digest = keys.row_digest(login, version, state, tags_of(index, meta, secret))
-            rows.append((leaves_of(login, index), digest))
-        except (TypeError, AttributeError, ValueError) as error:  # SQLite keeps any type anywhere
-            raise Damaged("a login in the vault is not one of ours", hint=_HELP) from error
-    if len(rows) != head.count:
+    count = 0
+
+    def placed() -> Iterator[tuple[tuple[int, ...], int]]:
+        nonlocal count
+        for login, version, state, index, meta, secret in found:
+            count += 1
+            try:
+                digest = keys.row_digest(login, version, state, tags_of(index, meta, secret))
+                yield leaves_of(login, index), digest
+            except (TypeError, AttributeError, ValueError) as error:  # SQLite keeps any type
+                raise Damaged("a login in the vault is not one of ours", hint=_HELP) from error
+
+    root = root_of(keys, tree_of(keys, placed()))  # only the sums of the leaves are kept
+    if count != head.count:
         raise Damaged(
-            f"the vault holds {len(rows)} logins and should hold {head.count}",
+            f"the vault holds {count} logins and should hold {head.count}",
             hint=_HELP,
         )
-    if root_of(keys, tree_of(keys, rows)) != head.root:
+    if root != head.root:
         raise Damaged("a login in the vault is not the one that was last saved", hint=_HELP)

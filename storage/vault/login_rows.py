@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.codec import decode_summary, encode_login
 from ...engine.errors import Damaged, NewerFormat, StorageConflict
@@ -12,7 +12,7 @@ from ...engine.hints import Hint
 from .tree import leaves_of, tags_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ...engine.ports import Change
     from ...engine.record import Login, Summary
@@ -33,7 +33,12 @@ def summaries_in(connection: Database, keys: Keys, prefix: str = "") -> Iterator
         (prefix, prefix + _AFTER_ALL_IDS),
     )
     # read at once: a caller that stops between two rows must not hold up a writer
-    for login, version, state, meta in list(found):
+    yield from opened_summaries(keys, list(found))
+
+
+def opened_summaries(keys: Keys, rows: Iterable[Any]) -> Iterator[Summary]:
+    """The summaries in ``rows``, each an id, version, state and sealed summary, that open."""
+    for login, version, state, meta in rows:
         try:
             yield decode_summary(keys.open_row("meta", login, version, state, meta))
         except (Damaged, NewerFormat):

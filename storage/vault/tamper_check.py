@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.audit.events import GONE, PURGED, SET_ASIDE, NotAnEvent, members_of_text
 from ...engine.errors import Damaged
-from ...engine.table import State
+from ...engine.table import PENDING, State
 from ..audit.rows import BATCH, check_chain, records
-from .integrity import compare_rows, read_head, rows_of
+from .integrity import compare_rows, read_head, rows_in_pieces, rows_of
 from .sqlite_errors import translated
 
 if TYPE_CHECKING:
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from ..keys.sealing import Keys
     from .database import Database
     from .file import Row
+    from .integrity import Head
     from .tree import Found
+
+
+_LISTED: Final = (
+    "SELECT id, version, state, idx, meta, substr(secret, length(secret) - 15) FROM login"
+)
+_WAITING: Final = ", ".join(f"'{state}'" for state in sorted(state.value for state in PENDING))
+_PAGE: Final = (
+    f"SELECT id, version, state, meta FROM login WHERE state <> '{State.IDLE.value}'"  # noqa: S608  our own words
+    f" ORDER BY state IN ({_WAITING}), id LIMIT ? OFFSET ?"
+)
 
 
 class TamperCheck:
@@ -102,6 +113,64 @@ class TamperCheck:
         finally:
             connection.execute("COMMIT")
         # no transaction is open here: a process that is stopped now is in no writer's way
+        self._compare(keys, head, seen, rows)
+
+    def listed(self, connection: Database, keys: Keys, changes: object = None) -> list[Any]:
+        """The id, version, state and sealed summary of every row; :meth:`look` on the way.
+
+        What is compared is what is given: the rows are read once, with the integrity record of the
+        same moment.
+
+        Args:
+            connection: The database.
+            keys: Its keys.
+            changes: As for :meth:`checked`.
+
+        Raises:
+            Damaged: The integrity record itself was changed.
+        """
+        connection.execute("BEGIN")
+        try:
+            head = read_head(connection, keys)
+            try:
+                with translated():
+                    rows = list(connection.execute(_LISTED))
+            except Damaged as error:
+                self._checked, self.suspicion = None, error
+                return list(connection.execute("SELECT id, version, state, meta FROM login"))
+        finally:
+            connection.execute("COMMIT")
+        self._compare(keys, head, (head.generation, changes), (_with_seal(row) for row in rows))
+        return [(login, version, state, meta) for login, version, state, _, meta, _ in rows]
+
+    def page(self, connection: Database, keys: Keys, offset: int, limit: int | None) -> list[Any]:
+        """As :meth:`listed`, of one page of the logins that are not over: the finished ones first.
+
+        Memory holds the page, and not the other rows that are compared. They are compared in the
+        transaction, so this is for a database that lets others write meanwhile.
+
+        Args:
+            connection: The database.
+            keys: Its keys.
+            offset: How many logins are left out.
+            limit: How many are given at most; all of them if ``None``.
+
+        Raises:
+            Damaged: The integrity record itself was changed.
+        """
+        connection.execute("BEGIN")
+        try:
+            head = read_head(connection, keys)
+            self._compare(keys, head, (head.generation, None), rows_in_pieces(connection))
+            return list(connection.execute(_PAGE, (limit, offset)))
+        finally:
+            connection.execute("COMMIT")
+
+    def _compare(self, keys: Keys, head: Head, seen: object, rows: Iterable[Any]) -> None:
+        """Compare ``rows`` with ``head``, if that was not done when ``seen`` was the same."""
+        if seen == self._checked:
+            self.suspicion = None
+            return
         try:
             compare_rows(keys, head, rows)
         except Damaged as error:
@@ -130,6 +199,12 @@ class TamperCheck:
             return lambda _login, _version: True
         last = last_saved(connection, keys, read_head(connection, keys).first)
         return lambda login, version: last is None or last.get(login) == version
+
+
+def _with_seal(row: Any) -> tuple[Any, ...]:
+    """A row as :func:`~.integrity.compare_rows` takes it: of the summary, its seal is enough."""
+    login, version, state, index, meta, secret = row
+    return login, version, state, index, meta[-16:] if isinstance(meta, bytes) else None, secret
 
 
 def problems_of(connection: Database, keys: Keys) -> list[str]:

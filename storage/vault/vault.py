@@ -247,11 +247,9 @@ class Vault:
             if opened is None:
                 return
             connection, keys = opened
-            self._tamper_check.look(connection, keys, self._vault_connection.changes())
+            rows = self._tamper_check.listed(connection, keys, self._vault_connection.changes())
             believable = self._tamper_check.believable(connection, keys)
             waiting = self._arrivals.waiting(keys)
-            # read at once: a caller that stops between two rows must not hold up a writer
-            rows = connection.execute("SELECT id, version, state, meta FROM login").fetchall()
             for login, version, state, meta in rows:
                 if not believable(login, version):
                     continue

@@ -156,7 +156,9 @@ def list_logins(app: App, *, limit: int | None, offset: int, wide: bool) -> None
 
     Exits with 8 if the vault is not as it was saved: damaged, or an older copy that was put back.
     """
-    finished, pending = _page(*_collect(app, None), offset, limit)
+    listed = _listed(app, offset, limit)
+    finished = [one for one in listed if not one.pending]
+    pending = [one for one in listed if one.pending]
     if app.terminal.json:
         app.terminal.answer_json("status/1", _members(app, finished, pending))
         if _damaged(app):
@@ -168,23 +170,27 @@ def list_logins(app: App, *, limit: int | None, offset: int, wide: bool) -> None
             style=STATE_STYLES.get(one.state, ""),
             styled=3,
         )
-        for one in [*finished, *pending]
+        for one in listed
     ]
     _LIST.show(app.terminal, rows, wide=wide)
-    if not finished and not pending:
+    if not listed:
         app.terminal.say("no logins are kept here")
     if _damaged(app):
         sys.exit(Damaged.exit_code)
 
 
-def _page(
-    finished: list[Summary], pending: list[Summary], offset: int, limit: int | None
-) -> tuple[list[Summary], list[Summary]]:
-    """The logins of one page: the finished ones come first."""
-    end = None if limit is None else offset + limit
-    before = len(finished)
-    later = None if end is None else max(0, end - before)
-    return finished[offset:end], pending[max(0, offset - before) : later]
+def _listed(app: App, offset: int, limit: int | None) -> list[Summary]:
+    """The logins of one page: the finished ones come first.
+
+    A database for many users pages them itself, in its own order, because names are sealed in it.
+    """
+    paged = app.assembly().conductor.page(offset, limit)
+    if paged is not None:
+        return [
+            replace(one, state=State.EXPIRED) if _has_expired(app, one) else one for one in paged
+        ]
+    finished, pending = _collect(app, None)
+    return [*finished, *pending][offset : None if limit is None else offset + limit]
 
 
 _ASKED = {
