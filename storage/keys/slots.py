@@ -182,15 +182,29 @@ def _outside(slot: Slot, header: Header, environ: Mapping[str, str]) -> bytes:
     return key
 
 
-def outside_key(kind: str, environ: Mapping[str, str]) -> bytes:
+def passphrase_key(given: str, slot: Slot) -> bytes:
+    """The key that the passphrase ``given`` makes for ``slot``.
+
+    Raises:
+        Damaged: The slot was changed.
+    """
+    return _stretch(given, slot.params)
+
+
+def outside_key(kind: str, environ: Mapping[str, str], *, known_by: bytes = b"") -> bytes:
     """The key that a service manager or a command of the user keeps.
+
+    Args:
+        kind: Which of the two.
+        environ: Leads to it.
+        known_by: As for :func:`.outside.command_key`.
 
     Raises:
         StorageError: The other program does not give it.
     """
     from .outside import command_key, credential_key  # noqa: PLC0415  only those who have one
 
-    return command_key(environ) if kind == COMMAND else credential_key(environ)
+    return command_key(environ, known_by=known_by) if kind == COMMAND else credential_key(environ)
 
 
 def _read_key_file(path: str, environ: Mapping[str, str]) -> bytes:

@@ -25,6 +25,7 @@ from .slots import (
     new_keyfile_slot,
     new_passphrase_slot,
     outside_key,
+    passphrase_key,
     unlock,
 )
 
@@ -34,6 +35,14 @@ if TYPE_CHECKING:
 KINDS: Final = (KEYRING, PASSPHRASE, KEYFILE, CREDENTIALS, COMMAND)
 """The kinds of slots, as ``store rekey --to`` names them."""
 
+_OUTSIDE: Final = (CREDENTIALS, COMMAND)
+_SECRETS: Final = {
+    PASSPHRASE: "passphrase",
+    CREDENTIALS: "systemd credential",
+    COMMAND: f"output of {KEY_COMMAND}",
+}
+_SAME_SECRET: Final = "the {} is the secret that opened the former key, so whoever has that secret opens the new key, too"
+
 
 class KeySources:
     """Where this user can keep a key: the keyring, a key file, a passphrase, a command.
@@ -41,6 +50,7 @@ class KeySources:
     Attributes:
         config_dir: Where key files are.
         keyring: The system keyring.
+        notice: What the user should know of the last move to another key; empty if nothing.
     """
 
     def __init__(
@@ -53,6 +63,7 @@ class KeySources:
         """Nothing is read before it is needed."""
         self.config_dir = config_dir
         self.keyring = keyring
+        self.notice = ""
         self._passphrase = passphrase
         self._environ = environ
 
@@ -118,9 +129,23 @@ class KeySources:
                 raise StorageError(
                     f"the new key did not come back from the {kind}", hint=Hint("store info")
                 )
+            same = any(self._opens(kind, slot, one, header.store) for one in header.slots)
+            self.notice = _SAME_SECRET.format(_SECRETS[kind]) if same else ""
             return after
 
         return move
+
+    def _opens(self, kind: str, fresh: Slot, slot: Slot, store: bytes) -> bool:
+        """Whether the secret that opens ``fresh``, of that kind, opens the former ``slot`` as well."""
+        if kind == PASSPHRASE and slot.kind == PASSPHRASE:
+            key = passphrase_key(self._passphrase() or "", slot)
+        elif kind in _OUTSIDE and slot.kind in _OUTSIDE:
+            # a command ran when the new slot was tried; its answer is kept
+            secret = outside_key(kind, self._environ, known_by=fresh.commitment)
+            key = expand(secret, slot.kind, store)
+        else:
+            return False
+        return slot.unwrap(key, store) is not None
 
     def reason_for(self, kind: str, why: str = "") -> str:
         """One line for the user: where the key of the vault is, and why."""

@@ -136,7 +136,8 @@ class PostgresStorage:
         place = (
             absolute(config_dir, env, CONFIG_VARIABLE) if config_dir else default_config_dir(env)
         )
-        self._marker = marker = RollbackMarker(place, announce or _say_nothing)
+        self._announce = announce or _say_nothing
+        self._marker = marker = RollbackMarker(place, self._announce)
         self._commits = Commits(self._connections, marker)
         self._leases = LeaseRows(self._connections, ttl=lease_seconds)
         self._place = place
@@ -430,7 +431,8 @@ class PostgresStorage:
 
         Other hosts need what opens it: the key file, the passphrase or the answer of the command. Rows
         are sealed some at a time, so no writer waits for long. A change that was interrupted is
-        finished first.
+        finished first. If the secret that opens the new key is the one that opened the former key,
+        one line announces it.
 
         Args:
             kind: One of :data:`stayfast.storage.keys.sources.KINDS`.
@@ -449,6 +451,8 @@ class PostgresStorage:
             pass
         self.probe()  # opened by its new key
         sources.tidy(before, self._opener.header())
+        if sources.notice:
+            self._announce(sources.notice)
         self._reseal()
 
     def _begun_to_rekey(self, move: Move) -> Header | None:

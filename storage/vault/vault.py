@@ -621,6 +621,8 @@ class Vault:
     def rekey(self, kind: str, passphrase: str | None = None) -> None:
         """Seal everything under a new root key, whose own key is kept in another place.
 
+        If the secret that opens it is the one that opened the former key, one line announces it.
+
         Args:
             kind: One of :data:`stayfast.storage.keys.sources.KINDS`.
             passphrase: The new one, for ``passphrase``.
@@ -646,6 +648,8 @@ class Vault:
         ):  # or the key another is about to seal with would go as well
             if self._vault_connection.header is not None:
                 self._key_sources.tidy(before, self._vault_connection.header)
+        if self._key_sources.notice:
+            self._announce(self._key_sources.notice)
 
     def set_aside(self, beyond: int | None = None) -> Recorded | None:
         """Leave a damaged log behind and begin a new segment; gives the record of that.

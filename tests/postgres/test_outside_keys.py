@@ -95,3 +95,16 @@ def test_a_new_database_begins_with_the_key_of_the_command(
     assert world.run("login", "demo", "--via", "loopback", env=right).code == 0
     assert world.run("store", "info", "--json", env=right).json["key"] == "command"
     assert list(world.config.glob("*.key")) == []
+
+
+@pytest.mark.parametrize("kind", ["command", "systemd-creds"])
+def test_a_new_key_that_the_same_secret_opens_is_said(world: World, kind: str) -> None:
+    """The command warns in one line, and does what it was asked for."""
+    one = keeper(world.place, kind, KEY)
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    first = world.run("store", "rekey", "--to", kind, env=one)
+    again = world.run("store", "rekey", env=one)
+    assert (first.code, again.code) == (0, 0)
+    assert len(again.err.splitlines()) == len(first.err.splitlines()) + 1
+    assert KEY not in again.err
+    assert world.run("token", "demo", env=one).code == 0

@@ -128,7 +128,8 @@ def rekey(app: App, *, kind: str | None) -> None:
     """Seal everything under a new key. The old key no longer opens anything.
 
     Programs that are at work go on with the new key. Other hosts of a database need what opens it: the
-    key file, the passphrase, or the same answer of the command.
+    key file, the passphrase, or the same answer of the command. Where a command, a credential or a
+    passphrase opens the key, change its secret before: the same one would open the new key, too.
     """
     upkeep = _upkeep(app)
     present = upkeep.about().key
