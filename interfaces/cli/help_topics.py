@@ -95,7 +95,7 @@ another machine is encrypted; sslmode=verify-full in the address also checks the
 a process may have. PgBouncer works, in transaction mode, too. Two schemas are two stores, such as one
 for each tenant. `store info`, `store mend`, `store rekey` and `audit prune` work as with a vault; all
 but the first need the rights of the owner of the tables. After `store rekey` the programs at work go
-on; copy a new key file to every other host.
+on; copy a new key file to every other host. `stayfast help postgresql` is for who operates it.
 
 A role that only uses the tables needs:
 
@@ -107,6 +107,52 @@ To remove logins that are over (`store purge`, STAYFAST_RETENTION), it also need
 """
     + GRANTS_TO_PURGE.format(schema="stayfast", role="the_user")
     + "\n"
+)
+_POSTGRESQL = (
+    """\
+For a service whose users sign in through several workers or hosts. STAYFAST_STORE=postgresql://
+USER@HOST/DATABASE keeps all logins in one database, which sees neither tokens nor names.
+
+SET UP. The owner of the schema makes the tables with a first command, such as `stayfast store
+info`, and uses a new version first. Programs use a role that cannot rewrite the log:
+
+"""
+    + GRANTS.format(schema="stayfast", role="the_user")
+    + GRANTS_TO_PURGE.format(schema="stayfast", role="the_user")
+    + """
+
+The last is only for `store purge` and STAYFAST_RETENTION. `store rekey`, `store mend` and `audit
+prune` need the owner.
+
+ADDRESS. ?schema=NAME: one for each tenant, with its own role, key and log. ?pool=N: connections of
+one process (8), and as many for its courier. ?patience=SECONDS: the wait for a server that went
+away (10). sslmode=verify-full also checks the server's name. With standbys: USER@A,B/DATABASE
+?target_session_attrs=read-write. The password goes into PGPASSFILE. PgBouncer needs no setting.
+
+KEY. Each host needs what opens the root key: the key file (vault-*.key in the configuration
+directory), one passphrase, the systemd credential `stayfast`, or the output of
+STAYFAST_KEY_COMMAND. A host without it gets one error, and writes nothing. To change the key:
+
+  1. Where a command, a credential or a passphrase keeps it, put the new value there first.
+  2. stayfast store rekey [--to KIND]   as the owner; programs go on with their work
+  3. Copy a new key file to every other host at once. Tokens that arrive there meanwhile wait
+     sealed, and are saved later.
+  4. stayfast store info   says how many logins are still under the former key, if any are
+
+If it was killed, `stayfast store mend` finishes it. The former key still opens older backups.
+
+BACKUP. Back up the database, and the key apart from it. After a restore, commands say that an
+older copy was put back, `audit verify` reports it, and the next commit records it. Users whose
+refresh token was replaced since the backup sign in again. Keep the rollback markers
+(vault-*.generation in the configuration directory) of each host.
+
+RETENTION. STAYFAST_RETENTION=30d, or `stayfast store purge --older-than 30d` from a timer, removes
+logins that are over; `stayfast audit prune` removes old records of the log.
+
+HEALTH. service.check(within=3.0) tries a write, rolls it back, and answers in time.
+`stayfast store info --json` has the logins by state, the oldest that waits, the key and the size.
+Watch for exit codes 7 and 8 of it, and in the log for reason=interrupted.
+"""
 )
 _FILES = """\
 ~/.local/state/stayfast/vault.db       logins and their audit log, sealed
@@ -295,6 +341,7 @@ TOPICS: Final = {
     "files": lambda: _FILES,
     "machine": _machine,
     "mcp": lambda: _MCP,
+    "postgresql": lambda: _POSTGRESQL,
     "providers": lambda: _PROVIDERS,
     "storage": lambda: _STORAGE,
     "transports": _transports,

@@ -11,7 +11,7 @@ import stayfast
 from stayfast.interfaces.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/postgresql.md"]
 
 
 def text_of(page: str) -> str:
