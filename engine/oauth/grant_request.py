@@ -175,14 +175,19 @@ def judge_grant_response(
         _check_exchanged(config, tokens, wanted, response.status)
     _check_resources(config, tokens, response.status)
     reason = None
-    if config.scopes and not {*tokens.scopes} <= {*config.scopes}:
-        reason = Reason.SCOPE_WIDER
     if tokens.refresh_token and config.can_ask_again:
         reason = Reason.REFRESH_TOKEN_UNASKED
         tokens = replace(tokens, refresh_token=None)
+    if scopes_unasked(config, tokens):  # of two reasons the one that is still true of the tokens
+        reason = Reason.SCOPE_WIDER
     if tokens.scope is None and config.scopes:  # RFC 6749 §5.1: left out when it is what was asked
         tokens = replace(tokens, scope=" ".join(config.scopes))
     return Granted(tokens=replace(tokens, id_token=None), reason=reason)
+
+
+def scopes_unasked(config: OAuthConfig, tokens: OAuthTokens) -> list[str]:
+    """The scopes of ``tokens`` that ``config`` did not ask for; none where it asked for no scope."""
+    return sorted({*tokens.scopes} - {*config.scopes}) if config.scopes else []
 
 
 def _check_exchanged(config: OAuthConfig, tokens: OAuthTokens, wanted: str, status: int) -> None:

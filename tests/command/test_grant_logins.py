@@ -13,6 +13,7 @@ from stayfast import OAuthService, Success
 from stayfast.engine.oauth.private_keys import new_private_key
 from stayfast.engine.table import State, Trigger
 from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.misbehaviour import Fault, FaultKind
 from stayfast.testing.server_state import Client
 
 SECRET = "canary-client-secret"
@@ -227,3 +228,23 @@ def test_a_login_that_exists_is_not_asked_again_unless_it_differs(service: World
     assert service.run("login", "api", "--audience", "other").code == 0
     assert since(server) != before
     assert json.loads(service.run("status", "api", "--json").out)["logins"]
+
+
+def test_a_wider_scope_is_said_with_its_names(service: World, server: AuthorizationServer) -> None:
+    """`status` names what was granted and not asked for, until tokens come without it."""
+    asked = service.run("login", "api")
+    assert asked.code == 0
+    before = service.run("status", "api")
+    more = {"scope": "read write admin", "refresh_token": "canary"}
+    server.misbehave("token", Fault(kind=FaultKind.MEMBERS, members=more))
+    assert service.run("refresh", "api").code == 0
+    shown = service.run("status", "api")
+    assert shown.out == before.out
+    assert len(shown.err.splitlines()) == len(before.err.splitlines()) + 1
+    assert "admin write" in shown.err
+    for words in (("status", "api"), ("list",)):
+        (one,) = service.run(*words, "--json").json["logins"]
+        assert one["scopes_unasked"] == ["admin", "write"]
+    assert service.run("refresh", "api").code == 0
+    (one,) = service.run("status", "--json").json["logins"]
+    assert (one["scopes_unasked"], one["reason"]) == ([], None)

@@ -11,7 +11,9 @@ import click
 
 from ....engine.errors import AuthRequired, Damaged, NotFound
 from ....engine.hints import Hint
+from ....engine.oauth.grant_request import scopes_unasked
 from ....engine.oauth.token_status import introspection_request, judge_introspection
+from ....engine.reasons import Reason
 from ....engine.record import DEFAULT_ACCOUNT
 from ....engine.table import State
 from ....storage.capabilities import capabilities_of
@@ -140,6 +142,12 @@ def _show(
     for one in finished:
         if one.id in active:
             app.terminal.answer_line(f"{one.provider}: {_ASKED[active[one.id]]}")
+        if more := _unasked(app, one):
+            app.terminal.say(
+                f"{one.provider}{option(one.account)} was granted more than you asked for:"
+                f" {' '.join(more)}",
+                mark="warn",
+            )
 
 
 @click.command("list")
@@ -244,6 +252,17 @@ def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summar
     return sorted(finished, key=lambda one: (one.provider, one.account)), pending
 
 
+def _unasked(app: App, one: Summary) -> list[str]:
+    """The scopes that were granted and not asked for, as the reason of the login says."""
+    if one.reason != Reason.SCOPE_WIDER.value:
+        return []
+    try:
+        login = app.assembly().storage.read(one.id)
+    except Damaged:
+        return []
+    return scopes_unasked(login.config, login.tokens) if login and login.tokens else []
+
+
 def _has_expired(app: App, one: Summary) -> bool:
     return one.state is State.AUTHENTICATED and not app.assembly().conductor.refresh.usable(one)
 
@@ -288,6 +307,7 @@ def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[
                 "storage": app.assembly().storage.description,
                 "login": one.short_id,
                 "reason": one.reason,
+                "scopes_unasked": _unasked(app, one),
                 "next": _next(app, one),
             }
             for one in finished

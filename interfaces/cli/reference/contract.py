@@ -270,6 +270,7 @@ SHAPES: Final[Mapping[str, Mapping[str, object]]] = {
                 "storage": "str",
                 "login": "str",
                 "reason": "str?",
+                "scopes_unasked": ["str"],
                 "next": "str?",
                 "~active": "bool?",
             }
