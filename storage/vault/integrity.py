@@ -167,8 +167,8 @@ def rows_in_pieces(connection: Database) -> Iterator[Any]:
         after = rows[-1][0]
 
 
-def compare_rows(keys: Keys, head: Head, found: Iterable[Any]) -> None:
-    """As :func:`check_rows`, of rows that were read together with ``head``."""
+def compare_rows(keys: Keys, head: Head, found: Iterable[Any]) -> dict[int, bytes]:
+    """As :func:`check_rows`, of rows that were read together with ``head``; gives their tree."""
     count = 0
 
     def placed() -> Iterator[tuple[tuple[int, ...], int]]:
@@ -181,11 +181,12 @@ def compare_rows(keys: Keys, head: Head, found: Iterable[Any]) -> None:
             except (TypeError, AttributeError, ValueError) as error:  # SQLite keeps any type
                 raise Damaged("a login in the vault is not one of ours", hint=_HELP) from error
 
-    root = root_of(keys, tree_of(keys, placed()))  # only the sums of the leaves are kept
+    tree = tree_of(keys, placed())  # only the sums of the leaves are kept
     if count != head.count:
         raise Damaged(
             f"the vault holds {count} logins and should hold {head.count}",
             hint=_HELP,
         )
-    if root != head.root:
+    if root_of(keys, tree) != head.root:
         raise Damaged("a login in the vault is not the one that was last saved", hint=_HELP)
+    return tree

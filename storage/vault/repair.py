@@ -165,6 +165,11 @@ def whole_vault_event() -> Event:
     return _event("vault_set_aside")
 
 
+def definitions_event() -> Event:
+    """What the log of a vault says if the definitions of its tables were written again."""
+    return _event("definitions")
+
+
 def record_rollback(connection: Database, keys: Keys, head: Head) -> tuple[Head, Recorded]:
     """Record in the log that an older copy of the vault was put back."""
     return append_event(connection, keys, head, _event("rolled_back"))

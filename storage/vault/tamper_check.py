@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.audit.events import GONE, PURGED, SET_ASIDE, NotAnEvent, members_of_text
@@ -11,6 +10,7 @@ from ...engine.table import PENDING, State
 from ..audit.rows import BATCH, check_chain, records
 from .integrity import compare_rows, read_head, rows_in_pieces, rows_of
 from .sqlite_errors import translated
+from .tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -74,13 +74,12 @@ class TamperCheck:
             Damaged: Something in the vault is wrong, and this may be it.
         """
         try:
-            row, genuine, _ = look_up()
-        except sqlite3.DatabaseError as error:
-            if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF != sqlite3.SQLITE_CORRUPT:
-                raise
-        else:
-            if genuine:
-                return row
+            with translated():
+                row, genuine, _ = look_up()
+        except Damaged:  # of the tree or an index, if what follows does without
+            genuine = False
+        if genuine:
+            return row
         self.look(connection, keys, changes)
         row = scan()
         self.vouch(connection, keys, row)
@@ -219,9 +218,11 @@ def problems_of(connection: Database, keys: Keys) -> list[str]:
             connection.execute("BEGIN")  # the integrity record and the rows of one moment
             try:
                 head, rows = read_head(connection, keys), rows_of(connection)
+                tree = read_tree(connection)
             finally:
                 connection.execute("COMMIT")
-            compare_rows(keys, head, rows)
+            if compare_rows(keys, head, rows) != tree:
+                found.append("the tree under the integrity record is not as it was written")
     except Damaged as error:
         found.append(error.message)
         rows = None  # torn ids cannot be asked for

@@ -93,6 +93,7 @@ from ..keys.slots import KeyMissing
 from ..locks import ChangePolling, held, locked, sweep
 from ..private_file import ensure_directory
 from .connection import VaultConnection
+from .definitions import differences, need_restoring, restore_definitions
 from .ended import remove_ended
 from .entries import TABLE as ENTRY_TABLE
 from .entries import every_entry, has_entries, read_entry, write_entry
@@ -106,6 +107,7 @@ from .page_check import torn_pages
 from .rekey import rekey
 from .repair import (
     Mended,
+    definitions_event,
     mend,
     record_rollback,
     restore_header,
@@ -306,10 +308,17 @@ class Vault:
     def problems(self) -> list[str]:
         """What in the vault is not as it was saved, one sentence each; empty if all is well."""
         with self._reading() as opened:
-            found = [] if opened is None else [*torn_pages(opened[0]), *problems_of(*opened)]
+            found = [] if opened is None else self._problems(*opened)
             found += self._rollback_marker.problems
         # sealed anew under its eyes: then what it found is of no worth
         return self.problems() if self._vault_connection.moved() else found
+
+    @staticmethod
+    def _problems(connection: sqlite3.Connection, keys: Keys) -> list[str]:
+        found = torn_pages(connection)
+        with translated():
+            found += differences(connection).problems()
+        return [*found, *problems_of(connection, keys)]
 
     def verify(
         self, marks: Collection[int] = (), forward: tuple[int, bytes] | None = None
@@ -408,9 +417,10 @@ class Vault:
                 if opened is not None and read_head(*opened).count <= _CHECKED_AT_ONCE:
                     self._tamper_check.look(*opened, self._vault_connection.changes())
                 damaged = self._tamper_check.suspicion is not None
+                damaged = damaged or (opened is not None and any(differences(opened[0])))
             except Damaged:  # the integrity record itself, which can be made again
                 damaged = True
-        for mended in self._mend_rows() if damaged else ():
+        for mended in self._mend_in_place() if damaged else ():
             self._announce(f"{mended.message}; it was set aside or put right")
         with self._vault_connection.writing() as (connection, keys):
             # committed, and changes nothing: what only a commit meets, such as a program that reads
@@ -506,8 +516,7 @@ class Vault:
         replaced: str | None = None
         present = self._file()
         try:
-            if self.exists():
-                done = self._mend_rows()
+            done = self._mend_in_place()
         except Damaged as problem:
             aside = sound_vault_aside(self.directory, self._unlock)
             if aside is not None:
@@ -530,6 +539,20 @@ class Vault:
         with self._changing() as (connection, keys, head, _):
             keep_head(connection, keys, head)
         return [rollback_recorded()]
+
+    def _mend_in_place(self) -> list[Mended]:
+        """Put right what can be without another vault: the definitions of the tables, then the rows."""
+        restored: list[str] = []
+        if need_restoring(self.directory):
+            with self._vault_connection.replacing():
+                self._vault_connection.forget_keys()
+                restored = restore_definitions(self.directory)
+        done = [Mended(login=None, message=message) for message in restored]
+        if not self.exists():
+            return done
+        if restored:
+            self.note(definitions_event())
+        return [*done, *self._mend_rows()]
 
     def _mend_rows(self) -> list[Mended]:
         with self._vault_connection.writing() as (connection, keys):
