@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import re
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
@@ -198,7 +200,70 @@ def _show_http(assembly: Assembly, terminal: Terminal) -> None:
         assembly.http.heard = HttpLines(terminal).show
 
 
-class HelpfulGroup(click.Group):
+_READABLE = 50
+"""Columns below which click would print its help wider than the terminal."""
+
+
+class _Help(click.HelpFormatter):
+    """Help as wide as the terminal, however narrow: names take a third of it at most."""
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        """A list of names, each with a sentence about it."""
+        room = self.width - self.current_indent - 2
+        fitting = [(_at_bars(name, room), about) for name, about in rows]
+        super().write_dl(fitting, min(col_max, max(self.width // 3, 8)), col_spacing)
+
+
+def _at_bars(name: str, room: int) -> str:
+    """``name`` in lines of ``room`` columns, broken where one of its values ends."""
+    if len(name) <= room:
+        return name
+    lines = [""]
+    for part in re.findall(r"[^|\s]+\|?|\s+", name):
+        if len(lines[-1]) + len(part) > room and lines[-1].strip():
+            lines.append("      ")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
+
+
+class HelpContext(click.Context):
+    """The context of a command whose help fits the terminal."""
+
+    formatter_class = _Help
+
+    def make_formatter(self) -> click.HelpFormatter:
+        """The formatter of the help; click's own is never narrower than 50 columns."""
+        columns = shutil.get_terminal_size().columns
+        if columns < _READABLE + 2:
+            return _Help(width=max(columns - 1, 16))
+        return super().make_formatter()
+
+
+class Group(click.Group):
+    """A group whose help has the first sentence of each command whole, never cut with dots."""
+
+    context_class = HelpContext
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, in the order of their names."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [
+            (name, one.get_short_help_str(_SENTENCE))
+            for name, one in found
+            if one is not None and not one.hidden
+        ]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+_SENTENCE = 400
+"""Characters of a sentence, more than any has."""
+
+
+class HelpfulGroup(Group):
     """A group that prints its help if it is called alone."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

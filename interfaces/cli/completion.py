@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from click.shell_completion import CompletionItem
 
-from .app import App
+from .app import App, HelpContext
 
 if TYPE_CHECKING:
     from ...engine.record import Summary
@@ -22,6 +22,7 @@ Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]
 
 def complete_values(command: click.Command) -> None:
     """Let the arguments and options of ``command``, and of those below it, complete their values."""
+    command.context_class = HelpContext
     for param in command.params:
         completer = COMPLETERS.get(value_name(param))
         if completer is not None and isinstance(param.type, click.types.StringParamType):

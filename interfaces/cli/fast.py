@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ACCOUNTS = "accounts"
 """The file of the accounts that are meant where none is named, in the configuration directory."""
-SCROLLBACK_NOTE = "note: this is a secret; it is now in your scrollback\n"
+SCROLLBACK_NOTE = "note: a secret, now in your scrollback\n"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DIGITS = 12  # Python refuses to read thousands of them
 _NO_USER = 3  # the schema of logins by a grant that needs no user (engine/codec.py)

@@ -13,20 +13,21 @@ from click.shell_completion import get_completion_class
 
 from ...engine.errors import StayfastError
 from ...engine.hints import Hint
-from .app import App, global_options
+from .app import App, Group, global_options
 from .completion import complete_values
 from .on_demand import CommandsOnDemand, name_variables
 from .terminal.streams import AnswerNotWritten, drop_answers, prepare_streams
 
-_FIRST_CONTACT: Final = """\
-stayfast signs command-line programs in, and remembers exactly how.
-
-  stayfast login      sign in              stayfast token     print a token
-  stayfast status     where things are     stayfast doctor    why it does not work
-  stayfast resume     continue a login     stayfast logout    sign out
-  stayfast whoami     who you are          stayfast demo      watch a whole login
-
-stayfast help for everything else"""
+_FIRST_WORDS: Final = (
+    ("login", "sign in"),
+    ("status", "where things are"),
+    ("resume", "continue a login"),
+    ("token", "print a token"),
+    ("whoami", "who you are"),
+    ("logout", "sign out"),
+    ("doctor", "why it does not work"),
+    ("demo", "watch a whole login"),
+)
 _COMMANDS: Final = {
     "account": "commands.account:account",
     "audit": "commands.audit:audit",
@@ -64,6 +65,7 @@ def _show_version(context: click.Context, param: click.Parameter, value: object)
 
 
 @click.group(
+    cls=Group,
     commands=CommandsOnDemand(_COMMANDS, prefix="STAYFAST"),
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -79,7 +81,15 @@ def cli(context: click.Context, /, **given: Any) -> None:
     app = context.ensure_object(App)
     app.options.update({name: value for name, value in given.items() if value})
     if context.invoked_subcommand is None:
-        app.terminal.answer(_FIRST_CONTACT)
+        terminal = app.terminal
+        terminal.answer_words(
+            "stayfast signs command-line programs in, and remembers exactly how.", 0
+        )
+        terminal.answer("")
+        for word, about in _FIRST_WORDS:
+            terminal.answer_words(f"  stayfast {word:<8} {about}")
+        terminal.answer("")
+        terminal.answer_words("stayfast help     everything else")
 
 
 @cli.command()

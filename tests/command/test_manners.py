@@ -267,3 +267,35 @@ def test_a_drawing_is_opened_in_a_browser(world: World) -> None:
         Path(done.json["file"]).as_uri()
     )
     assert world.run("diagram", "--open", "--format", "dot").code == 2
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--help",),
+        ("provider",),
+        ("credential",),
+        ("account",),
+        ("login", "--help"),
+        ("provider", "add", "--help"),
+        ("store", "info"),
+        ("audit", "verify"),
+        ("status", "demo", "-v"),
+        ("provider", "show", "demo"),
+    ],
+)
+def test_help_and_answers_fit_the_terminal(
+    world: World, columns: int, words: tuple[str, ...]
+) -> None:
+    """No line is wider but for one word that is, and no sentence about a command ends in dots."""
+    keep(world)
+    child = at_terminal(world, columns, *words)
+    shown = re.sub(r"\x1b\[[\d;]*m", "", child.read())
+    child.close()
+    assert shown.strip()
+    for line in shown.splitlines():
+        assert len(line) <= columns or max(map(len, line.split())) > columns - 22, line
+    listed = shown.partition("Commands:")[2]
+    assert "..." not in listed

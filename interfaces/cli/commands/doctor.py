@@ -12,7 +12,6 @@ import click
 from ....storage.host import app_version
 from ..app import App, takes_app
 from ..checkup import FAIL, WARN, Checkup
-from ..terminal.formatting import broken
 
 if TYPE_CHECKING:
     from ..checkup import Check
@@ -77,8 +76,7 @@ def _show(app: App, check: Check) -> None:
 
 
 def _say(app: App, line: str, hang: int) -> None:
-    for part in broken(line, app.terminal.columns or len(line), hang):
-        app.terminal.answer_line(part)
+    app.terminal.answer_words(line, hang)
 
 
 def _plain(text: str) -> str:

@@ -180,7 +180,7 @@ def show_provider(app: App, *, name: str) -> None:
     width = max(map(len, shown))
     for field, text in shown.items():
         source = f"  ({origins[field]})" if field in origins else ""
-        app.terminal.answer_line(f"{field:<{width}} {text}{source}".rstrip())
+        app.terminal.answer_words(f"{field:<{width}} {text}{source}".rstrip(), width + 1)
     if problem is not None:
         app.terminal.say(problem.message, mark="warn")
 

@@ -141,7 +141,7 @@ def _show(
         _table(app, [*finished, *pending], wide=wide)
     for one in finished:
         if one.id in active:
-            app.terminal.answer_line(f"{one.provider}: {_ASKED[active[one.id]]}")
+            app.terminal.answer_words(f"{one.provider}: {_ASKED[active[one.id]]}")
         if more := _unasked(app, one):
             app.terminal.say(
                 f"{one.provider}{option(one.account)} was granted more than you asked for:"
@@ -374,7 +374,7 @@ def _details(app: App, one: Summary) -> None:
     if login is None:
         return
     for name, value in _fields(app, login, one):
-        terminal.answer_line(f"  {name:<10} {value}")
+        terminal.answer_words(f"  {name:<10} {value}", 13)
 
 
 def _fields(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
@@ -394,7 +394,12 @@ def _fields(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
         else f", sub {who.label}"
     )
     return [
-        ("provider", f"{one.provider} ({login.config.title})"),
+        (
+            "provider",
+            one.provider
+            if login.config.title in {None, "", one.provider}
+            else f"{one.provider} ({login.config.title})",
+        ),
         ("state", f"{one.state.value} since {clock_time(one.changed_at)} (version {one.version})"),
         ("reason", one.reason or "none"),
         ("account", account),

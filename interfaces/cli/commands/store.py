@@ -56,7 +56,7 @@ def info(app: App) -> int:
             answer = {"storage": storage.description, "sinks": [asdict(one) for one in sinks]}
             app.terminal.answer_json("store/1", answer)
         else:
-            app.terminal.answer_line(f"  {'storage':<10} {storage.description}")
+            app.terminal.answer_words(f"  {'storage':<10} {storage.description}", 13)
             _answer_sinks(app, sinks)
         return 0
     info = upkeep.about()
@@ -70,7 +70,7 @@ def info(app: App) -> int:
             _counted(storage.summaries()) if info.key and not problems else f"{info.logins} kept"
         )
         for name, value in _fields(upkeep, info, counted):
-            app.terminal.answer_line(f"  {name:<10} {value}")
+            app.terminal.answer_words(f"  {name:<10} {value}", 13)
         _answer_sinks(app, sinks)
         for problem in problems:
             app.terminal.say(problem, mark="bad")
@@ -251,7 +251,7 @@ def _answer_sinks(app: App, sinks: list[_SinkState]) -> None:
     for one in sinks:
         why = f": {one.problem}" if one.problem else ""
         if one.behind_since is None and not one.problem:
-            app.terminal.answer_line(f"  {'sink':<10} {one.sink}")
+            app.terminal.answer_words(f"  {'sink':<10} {one.sink}, which has every record", 13)
         elif one.behind_since is None:
             app.terminal.say(
                 f"the audit log may not have been sent to {one.sink}{why}", mark="warn"

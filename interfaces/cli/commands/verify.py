@@ -211,7 +211,7 @@ def show_verification(app: App, found: Verification, *, exported: bool = False) 
         app.terminal.answer_json("audit-verify/1", members_of(found))
         return
     for line in lines_of(app, found, exported=exported):
-        app.terminal.answer_line(line)
+        app.terminal.answer_words(line, len(line) - len(line.lstrip()) + 2)
 
 
 def members_of(found: Verification) -> dict[str, Any]:

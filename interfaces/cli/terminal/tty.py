@@ -322,6 +322,18 @@ class Terminal:
         """
         self.answer(printable(line))
 
+    def answer_words(self, line: str, hang: int = 4) -> None:
+        """Print a line of words; at a terminal, broken between them where it is long.
+
+        Args:
+            line: What is printed, without control characters.
+            hang: Columns before the lines that follow the first; a narrow terminal has fewer.
+        """
+        line = printable(line)
+        columns = self.columns or max(len(line), 1)
+        for part in broken(line, columns, hang if columns >= 2 * hang + 20 else 4):
+            self.answer(part)
+
     def answer_text(self, text: Text) -> None:
         """Print a line of the answer for people, in colour where that is wanted."""
         if self.out.color_system is None or self.out.no_color:
