@@ -26,6 +26,8 @@ class Reason(StrEnum):
     """``stayfast cancel``, or the program's equivalent."""
     CODE_REFUSED = "code_refused"
     """The provider refused the authorization code."""
+    CLIENT_UNPROVEN = "client_unproven"
+    """The file of the client's key or certificate cannot be used any more; nothing was sent."""
     GRANT_REFUSED = "grant_refused"
     """The provider refused a grant that needs no user."""
     ISSUED_TOKEN_TYPE = "issued_token_type"

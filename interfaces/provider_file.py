@@ -41,7 +41,9 @@ CLIENT_MEMBERS: Final = frozenset({"client_id", "client_secret", "client_secret_
 """What a table may hold besides the fields of a provider."""
 _ADDRESSES: Final = (*ENDPOINTS, "issuer")
 """The members that must be https addresses."""
-_KNOWN: Final = frozenset(f.name for f in fields(OAuthConfig)) | CLIENT_MEMBERS
+_SERVES_ONCE: Final = frozenset({"subject_token", "actor_token"})
+"""Tokens that a login is given as it begins; a file of settings names their file instead."""
+_KNOWN: Final = (frozenset(f.name for f in fields(OAuthConfig)) - _SERVES_ONCE) | CLIENT_MEMBERS
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _SIZE_LIMIT: Final = 1024 * 1024
 _LOCK_SECONDS: Final = 10.0

@@ -37,6 +37,7 @@ from ..oauth.pushed_request import (
 )
 from ..oauth.request_object import signed_url, signs_requests
 from ..oauth.settings_check import require_sendable
+from ..oauth.signed_response import require_signed_response
 from ..ports import Asking, Verdict, VerdictKind
 from ..reasons import Reason
 from ..record import Challenge, Login, require_account_name
@@ -312,6 +313,7 @@ def _require_way(config: OAuthConfig, transport: Transport) -> None:
     if transport.name != "device":
         require_browser_login(config)
         require_pushable(config)
+        require_signed_response(config)
 
 
 def _deadline(login: Login, session: Session) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import AuthFailed, NetworkError, ProviderError
+from ..errors import AuthFailed, ConfigInvalid, ConfigMissing, NetworkError, ProviderError
 from ..hints import Hint
 from ..oauth.error_codes import ABOUT_CLIENT, ABOUT_REQUEST, canonical
 from ..oauth.grant_request import grant_request, judge_grant_response
@@ -45,6 +45,7 @@ class GrantExchange:
         Raises:
             AuthFailed: The provider refused it; the login is idle.
             NetworkError: No usable answer; the login is idle.
+            ConfigMissing, ConfigInvalid: The client cannot prove itself; nothing was sent, likewise.
             TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
         """
         login = job.login
@@ -64,6 +65,11 @@ class GrantExchange:
             raise self._refused(job, error) from error
         except NetworkError as error:
             self._unanswered(job, response, error)
+            raise
+        except (ConfigMissing, ConfigInvalid):  # a file that the client proves itself with is gone
+            self._dependencies.ledger.advance(
+                login, Trigger.FAIL, lease=job.lease, reason=Reason.CLIENT_UNPROVEN
+            )
             raise
         arrived = replace(
             login,

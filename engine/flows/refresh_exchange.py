@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import (
+    ConfigInvalid,
+    ConfigMissing,
     NetworkError,
     ProviderError,
     StorageConflict,
@@ -87,6 +89,10 @@ class RefreshExchange:
             self._postpone(
                 login, lease, Reason.NETWORK, self._setback(login, error.message, lost=error.sent)
             )
+            raise
+        except (ConfigMissing, ConfigInvalid) as error:  # a file that the client proves itself with
+            trouble = self._setback(login, error.message)
+            self._postpone(login, lease, Reason.CLIENT_UNPROVEN, trouble)
             raise
         try:
             with reading():

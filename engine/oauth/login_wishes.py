@@ -124,6 +124,19 @@ _ONE_OF: Final = (
 _PARAMETERS_IN: Final = ("extra_auth_params", "extra_device_params")
 """The settings that the wishes go into which are parameters of the request."""
 _PARAMETERS: Final = ("prompt", "login_hint", "max_age", "acr_values", "ui_locales")
+_OF_GRANTS: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(
+        ("subject_login", "subject_token", "subject_token_file", "subject_token_type"),
+        frozenset({"token-exchange", "jwt-bearer"}),
+    ),
+    **dict.fromkeys(
+        ("actor_login", "actor_token", "actor_token_file", "actor_token_type"),
+        frozenset({"token-exchange"}),
+    ),
+    "requested_token_type": frozenset({"token-exchange"}),
+    "assertion_subject": frozenset({"jwt-bearer"}),
+}
+"""The settings that only some grants send, and those grants."""
 
 
 def wishing(config: P, wishes: LoginWishes) -> P:
@@ -158,11 +171,35 @@ def wishing(config: P, wishes: LoginWishes) -> P:
     if not changed:
         return config
     wished = _changed(config, changed)
+    _require_effect(wished, wishes, parameters)
     fault = fault_of(wished)
     if fault is not None:
         require_sendable(config)  # what was configured is not the fault of a wish
         raise _unsendable(*fault, parameters)
     return wished
+
+
+def _require_effect(
+    wished: OAuthConfig, wishes: LoginWishes, parameters: Mapping[str, str]
+) -> None:
+    """Refuse a wish that the grant of ``wished`` has no place for: it would be dropped unseen.
+
+    Raises:
+        ConfigInvalid: There is one.
+    """
+    for name, setting in _SETTINGS.items():
+        grants = _OF_GRANTS.get(setting)
+        if grants is not None and wishes.get(name) is not None and wished.grant not in grants:
+            raise ConfigInvalid(
+                f"{name} belongs to the grant {' or '.join(sorted(grants, reverse=True))}, and"
+                f" {wished.grant} has no place for it",
+                hint=Hint("login", wished.service_name, "--grant", max(grants)),
+            )
+    if parameters and wished.needs_no_user:
+        raise ConfigInvalid(
+            f"the grant {wished.grant} has no user of whom {min(parameters)} could be asked",
+            hint=Hint("login --help"),
+        )
 
 
 def _changed(config: P, changed: Mapping[str, Any]) -> P:

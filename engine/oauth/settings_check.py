@@ -92,12 +92,36 @@ def fault_of(provider: OAuthProvider) -> tuple[str, str] | None:
         ("requested_token_type", _is_type(provider.requested_token_type), "is no type of token (RFC 8693 §3)"),
         ("subject_login", not (provider.subject_login and provider.subject_token_file), "stands beside a file: one of them is the subject"),
         ("actor_login", not (provider.actor_login and provider.actor_token_file), "stands beside a file: one of them is the actor"),
+        ("subject_login", _names_login(provider.subject_login), "names no provider whose login could be asked"),
+        ("actor_login", _names_login(provider.actor_login), "names no provider whose login could be asked"),
+        ("post_logout_redirect_uri", _comes_back(provider.post_logout_redirect_uri), "is no address that a browser can come back to"),
         ("extra_token_params", not (provider.needs_no_user and _OF_GRANTS & set(provider.extra_token_params)), "has a parameter of the grant itself"),
         ("authorization_details", details is None or _are_details(details), "is not a JSON array of objects that have a type (RFC 9396 §2)"),
     ):  # fmt: skip
         if not fine:
             return setting, why
     return None
+
+
+def _names_login(named: str | None) -> bool:
+    """Whether ``named`` is ``PROVIDER`` or ``PROVIDER/ACCOUNT``, or nothing at all."""
+    return not named or bool(named.partition("/")[0].strip())
+
+
+def _comes_back(address: str | None) -> bool:
+    """Whether ``address`` may be that of a web page, or of an app by its own scheme (RFC 8252 §7.1).
+
+    The scheme of an app has a dot. Without one it is of a page, or of what a browser would run or open
+    itself: ``javascript:``, ``data:``, ``file:``.
+    """
+    if not address:
+        return True
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    page = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    return bool(_URI.fullmatch(address)) and (page or "." in parts.scheme)
 
 
 def _is_type(word: str | None) -> bool:

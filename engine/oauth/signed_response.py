@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ..errors import CallbackRefused, NetworkError, ProviderError
+from ..errors import CallbackRefused, ConfigMissing, NetworkError, ProviderError
+from ..hints import Hint
 from ..reasons import Refusal
 from .id_token import LEEWAY, Identification, claims_of
-from .signing_keys import IdTokenRefused, UnknownKey
+from .signing_keys import IdTokenRefused, UnknownKey, publishes_keys
 
 if TYPE_CHECKING:
     from ..ports import Clock, Http
@@ -38,6 +39,23 @@ def response_mode(config: OAuthConfig) -> str | None:
 def wants_signed_response(config: OAuthConfig) -> bool:
     """Whether only a signed answer is an answer to a login of ``config``."""
     return response_mode(config) in _SIGNED_MODES
+
+
+def require_signed_response(config: OAuthConfig) -> None:
+    """Refuse a login whose signed answer could not be checked, before its user is sent away.
+
+    Raises:
+        ConfigMissing: Its issuer, or where the issuer's keys are, is not known.
+    """
+    if not wants_signed_response(config):
+        return
+    shared = config.client_secret and any(n.startswith("HS") for n in config.id_token_algorithms)
+    if not config.issuer or not (shared or publishes_keys(config)):
+        raise ConfigMissing(
+            f"the signed answer of {config.title} could not be checked: its issuer, or where its keys"
+            " are, is not known (JARM)",
+            hint=Hint("provider edit", config.service_name, "--issuer", "https://…"),
+        )
 
 
 def peeked(parameters: Sequence[tuple[str, str]]) -> Parameters:

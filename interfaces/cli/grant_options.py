@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar, get_args
 
 import click
 
-from ...engine.errors import ConfigInvalid
+from ...engine.errors import ConfigInvalid, TransportUnavailable
 from ...engine.hints import Hint
 from ...engine.oauth.login_wishes import LoginWishes
 from ...engine.oauth.provider import TOKEN_TYPES, GrantName
@@ -93,6 +93,15 @@ def login_grant_options(command: F) -> F:
     return command
 
 
+def _piped() -> str:
+    """The text on standard input; empty where there is none, or where it cannot be read."""
+    try:
+        answer = piped_answer().read(0)
+    except TransportUnavailable:  # its hint is for a login that waits, and none does
+        return ""
+    return answer.reveal().strip() if answer is not None else ""
+
+
 def grant_wishes(given: Mapping[str, Any]) -> LoginWishes:
     """The wishes among the options of ``login`` that were given.
 
@@ -101,8 +110,7 @@ def grant_wishes(given: Mapping[str, Any]) -> LoginWishes:
     """
     file, token = given["subject_token_file"], None
     if file == "-":
-        answer = piped_answer().read(0)
-        token, file = (answer.reveal().strip() if answer is not None else ""), None
+        token, file = _piped(), None
         if not token:
             raise ConfigInvalid(
                 "there is no token on standard input",

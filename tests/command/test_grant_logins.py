@@ -162,6 +162,13 @@ def test_an_assertion_is_signed_by_the_client(service: World) -> None:
         ["--grant", "client-credentials", "--client-auth", "none"],
         ["--grant", "client-credentials", "--requested-token-type", "jwt"],
         ["--start"],
+        ["--assertion-subject", "x"],
+        ["--subject", "demo"],
+        ["--grant", "token-exchange", "--subject", "/x"],
+        ["--grant", "authorization-code", "--subject", "demo"],
+        ["--max-age", "5"],
+        ["--prompt", "login"],
+        ["--challenge", 'Bearer error="insufficient_user_authentication", acr_values="x"'],
     ],
 )
 def test_a_mistake_has_one_error_and_one_hint(service: World, words: list[str]) -> None:
@@ -171,6 +178,7 @@ def test_a_mistake_has_one_error_and_one_hint(service: World, words: list[str]) 
     lines = [line.partition(":")[0] for line in done.err.splitlines()]
     assert (lines.count("error"), lines.count("hint")) == (1, 1), done.err
     assert "Traceback" not in done.err
+    assert "resume" not in done.err  # no login has begun that could be resumed
     assert service.logins() == []
 
 
@@ -248,3 +256,13 @@ def test_a_wider_scope_is_said_with_its_names(service: World, server: Authorizat
     assert service.run("refresh", "api").code == 0
     (one,) = service.run("status", "--json").json["logins"]
     assert (one["scopes_unasked"], one["reason"]) == ([], None)
+
+
+@pytest.mark.parametrize("setting", ["subject_token", "actor_token"])
+def test_a_file_of_settings_holds_no_token(service: World, setting: str) -> None:
+    """A token there would be read by nobody, and its owner would never know."""
+    service.provide("odd", client_id="robot", grant="token-exchange", **{setting: "canary-token"})
+    done = service.run("login", "odd")
+    assert done.code == 1
+    assert setting in done.err
+    assert "canary-token" not in done.err

@@ -642,3 +642,32 @@ def test_signing_out_revokes_and_erases(world):
     assert world.storage.read(login.id).tokens is None
     with pytest.raises(AuthRequired):
         world.valid()
+
+
+def test_a_key_file_that_is_gone_costs_nothing(world, tmp_path):
+    """Nothing is sent, the login waits as after any postponed refresh, and the file brings it back."""
+    file = tmp_path / "key.json"
+    file.write_text(KEY.private())
+    file.chmod(0o600)
+    login = world.ask(
+        client_id="signer", client_secret=None,
+        token_endpoint_auth_method="private_key_jwt", client_key_file=str(file),
+    )  # fmt: skip
+    file.rename(tmp_path / "away")
+    with pytest.raises(ConfigMissing):
+        world.valid(force=True)
+    assert world.server.counts["token:client_credentials"] == 1
+    assert world.steps()[-1] == ("postpone_refresh", "expired", "client_unproven")
+    assert world.storage.read(login.id).tokens == login.tokens
+    (tmp_path / "away").rename(file)
+    assert world.valid(force=True).state is State.AUTHENTICATED
+
+
+def test_a_key_file_that_goes_as_a_login_begins_ends_it(world, tmp_path):
+    """The first request of a grant has nobody to wait for: the login ends, and the log says why."""
+    with pytest.raises(ConfigMissing):
+        world.ask(
+            client_id="signer", client_secret=None,
+            token_endpoint_auth_method="private_key_jwt", client_key_file=str(tmp_path / "key"),
+        )  # fmt: skip
+    assert world.steps()[-1] == ("fail", "idle", "client_unproven")

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from embedded import Embedded, embedded
 from instant import InstantTransport
-from stayfast.engine.errors import AuthCancelled, CallbackRefused
+from stayfast.engine.errors import AuthCancelled, CallbackRefused, ConfigMissing
 from stayfast.engine.oauth.metadata import apply_metadata, discover
 from stayfast.engine.oauth.signed_response import peeked, wants_signed_response
 from stayfast.engine.reasons import Refusal
@@ -159,3 +159,13 @@ def test_a_signed_answer_to_another_question_is_no_answer(world: Embedded) -> No
     landed = parse_qsl(urlsplit(user_agent.fetch_only(other)).query)
     with pytest.raises(CallbackRefused):
         world.conductor.complete(landed, login_id=login.id)
+
+
+@pytest.mark.parametrize("unknown", [{"issuer": None}, {"jwks_url": None}])
+def test_nobody_is_sent_for_an_answer_that_could_not_be_checked(world: Embedded, unknown) -> None:
+    """Where the issuer or its keys are not known, that is said before the browser opens."""
+    waits = InstantTransport(lambda _: [])
+    with pytest.raises(ConfigMissing) as refusal:
+        world.conductor.start(world.server.config(response_mode="jwt", **unknown), waits)
+    assert refusal.value.hint is not None
+    assert waits.addresses == []

@@ -13,6 +13,13 @@ from stayfast.transports.loopback.redirect import redirect_of
 
 REDIRECT = "http://127.0.0.1/cb"
 WRONG: list[tuple[str, Any]] = [
+    ("subject_login", "/account"),
+    ("actor_login", " /account"),
+    ("post_logout_redirect_uri", "javascript:alert(1)"),
+    ("post_logout_redirect_uri", "data:text/html,x"),
+    ("post_logout_redirect_uri", "file:///etc/passwd"),
+    ("post_logout_redirect_uri", "https://"),
+    ("post_logout_redirect_uri", "/signed-out"),
     *(
         ("token_request_headers", headers)
         for headers in (
@@ -103,6 +110,10 @@ def test_what_cannot_work_is_refused_by_its_name(setting: str, value: object, pl
         ("redirect_uri", "http://[::1]/cb"),
         ("redirect_uri", "HTTP://LocalHost:8770/CB"),
         ("scope_parameter", "user_scope"),
+        ("subject_login", "people/j doe"),
+        ("subject_login", "https://mcp.example.com/mcp"),
+        ("post_logout_redirect_uri", "http://127.0.0.1:0/bye?a=b"),
+        ("post_logout_redirect_uri", "com.example.app:/bye"),
         ("scopes", ["https://graph.example/User.Read", "repo:status", "a+b", "!"]),
         ("scope_separator", ","),
         ("extra_auth_params", {"max_age": "0", "login_hint": "J. Doe"}),
