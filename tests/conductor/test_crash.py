@@ -17,6 +17,7 @@ from stayfast.storage import MemoryStorage
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer, Settings
 from stayfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.testing.server_state import EMAIL
 
 
 class Stopped(BaseException):
@@ -116,6 +117,37 @@ def test_a_refresh_stopped_at_any_save_ends_legally(
     else:
         assert login.state in {State.AUTHENTICATED, State.EXCHANGING}
         assert login.tokens is not None
+    assert_story(storage, login.id)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_login_stopped_while_its_user_is_named_is_finished(
+    server: AuthorizationServer, after: bool
+) -> None:
+    """Its tokens serve at once, and the name comes with the next question, once."""
+    storage = MemoryStorage()
+    named = 5  # its save comes after those of the four steps of a login
+    stopping = StoppingStorage(storage, named, after=after)
+    server.misbehave("token", Fault(kind=FaultKind.ID_TOKEN, members={"email": None}))
+    with suppress(Stopped):
+        conductor_over(stopping).sign_in(server.config(), InstantTransport(approve))
+    assert stopping.stopped
+    login = the_login(storage)
+    assert login is not None
+    assert login.identity is not None
+    assert (login.state, login.identity.name) == (State.AUTHENTICATED, EMAIL if after else None)
+    assert_story(storage, login.id)
+
+    conductor = conductor_over(storage)
+    sent = server.counts["token:authorization_code"]
+    same = conductor.refresh.valid(login.provider, login.account)
+    assert same.tokens == login.tokens
+    kept = conductor.identify.keep(same, conductor.identify.ask(same))
+    assert kept.identity is not None
+    assert (kept.state, kept.identity.name) == (State.AUTHENTICATED, EMAIL)
+    assert server.counts["token:authorization_code"] == sent
+    triggers = [one.members.get("trigger") for one in storage.events()]
+    assert triggers.count("identify") == 1
     assert_story(storage, login.id)
 
 
