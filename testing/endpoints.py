@@ -376,11 +376,12 @@ class Endpoints:
         proof = headers.get("DPoP")
         if settings.dpop == "off" or proof is None:
             return None
+        secure = self.server.secure_address if shown_certificate(headers) else None
         return checked_proof(
             state,
             proof,
             method=method,
-            url=f"{self.server.issuer}{path}",
+            url=f"{secure or self.server.issuer}{path}",  # where the request came to (§4.3)
             nonce=state.nonce if settings.dpop_nonce else None,
             token=token,
         )

@@ -23,19 +23,22 @@ from authlib.oidc.core.grants import OpenIDCode
 
 from .client_assertions import client_by_assertion
 from .client_certificates import client_by_certificate
-from .server_state import EMAIL, USER, Client, Code, Device, IssuedToken, ServerState
+from .server_state import (
+    AUTH_METHODS,
+    EMAIL,
+    USER,
+    Client,
+    Code,
+    Device,
+    IssuedToken,
+    ServerState,
+)
 from .userless_grants import ClientCredentials, InvalidTarget, JwtBearer, TokenExchange
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey, RSAKey
 
 CODE_LIFETIME = 60.0
-AUTH_METHODS = [
-    *("none", "client_secret_basic", "client_secret_post"),
-    *("client_secret_jwt", "private_key_jwt"),
-    *("tls_client_auth", "self_signed_tls_client_auth"),
-]
-"""How a client may prove itself."""
 
 
 class Request(OAuth2Request):

@@ -17,6 +17,12 @@ from urllib.parse import urlsplit
 USER = "ada"
 """The only user."""
 EMAIL = "ada@demo.test"
+AUTH_METHODS = [
+    *("none", "client_secret_basic", "client_secret_post"),
+    *("client_secret_jwt", "private_key_jwt"),
+    *("tls_client_auth", "self_signed_tls_client_auth"),
+]
+"""How a client may prove itself."""
 
 
 @dataclass

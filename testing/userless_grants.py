@@ -25,17 +25,13 @@ from joserfc.jwk import KeySet
 
 from ..engine.oauth.id_token import claims_of
 from .misbehaviour.id_tokens import signed
-from .server_state import USER
+from .server_state import AUTH_METHODS, USER
 
 if TYPE_CHECKING:
     from .server_state import Client, ServerState
 
 _TYPE: Final = "urn:ietf:params:oauth:token-type:"
 ID_JAG: Final = f"{_TYPE}id-jag"
-_METHODS: Final = (
-    *("none", "client_secret_basic", "client_secret_post"),
-    *("client_secret_jwt", "private_key_jwt"),
-)
 
 
 class InvalidTarget(OAuth2Error):
@@ -55,7 +51,7 @@ class Asked:
 class _Userless(grants.BaseGrant, grants.TokenEndpointMixin):
     """What the three have in common."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = list(_METHODS)  # noqa: RUF012  Authlib reads it
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
     def validate_token_request(self) -> None:
         client: Client = self.authenticate_token_endpoint_client()

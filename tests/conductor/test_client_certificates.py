@@ -151,3 +151,70 @@ def test_by_command(server: AuthorizationServer, tmp_path: Path) -> None:
     assert server.state.tokens[-1].certificate == files.thumbprint
     out = world.run("logout", server.issuer, "--json")
     assert (out.code, out.json["logouts"][0]["revoked"]) == (0, True), out.err
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dpop", [False, True], ids=["certificate", "certificate-and-dpop"])
+def test_a_grant_without_a_user_by_certificate(
+    server: AuthorizationServer, method: str, dpop: bool
+) -> None:
+    """A client asks for itself at the endpoint for certificates, again and again; its tokens are bound to it."""
+    files = registered(server, method)
+    if dpop:
+        server.change(dpop="required")
+    storage = MemoryStorage()
+    conductor = conductor_over(storage, http=http_of(server))
+    config = replace(
+        configured(server, files, token_endpoint_auth_method=method),
+        grant="client-credentials",
+        scopes=("read",),
+        dpop="required" if dpop else "off",
+    )
+    first = conductor.obtain(config)
+    again = conductor_over(storage, http=http_of(server)).refresh.valid(
+        "demo", "default", force=True
+    )
+    assert server.counts["token:client_credentials"] == 2
+    for login, issued in zip((first, again), server.state.tokens[-2:], strict=True):
+        assert login.tokens is not None
+        assert login.tokens.refresh_token is None
+        assert login.tokens.access_token == issued.access_token
+        assert issued.certificate == files.thumbprint
+        assert (issued.thumbprint is not None) == dpop
+    assert first.tokens != again.tokens
+    if not dpop:
+        stranger = server.issue_certificate("stranger")
+        token = issued.access_token
+        assert [me(server, token, one) for one in (files, None, stranger)] == [200, 401, 401]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_token_is_exchanged_by_certificate(server: AuthorizationServer, method: str) -> None:
+    """The new token is bound to the certificate of the client that exchanges (RFC 8705 §3)."""
+    files = registered(server, method)
+    conductor = conductor_over(MemoryStorage(), http=http_of(server))
+    config = configured(server, files, token_endpoint_auth_method=method)
+    person = conductor.sign_in(config, InstantTransport(approve))
+    exchanging = replace(
+        config, service_name="exchanged", grant="token-exchange", subject_login="demo",
+        scopes=("read",),
+    )  # fmt: skip
+    login = conductor.ask(exchanging)
+    assert login.tokens is not None
+    assert person.tokens is not None
+    assert login.tokens.access_token != person.tokens.access_token
+    assert server.state.tokens[-1].certificate == files.thumbprint
+
+
+def test_a_grant_with_the_certificate_of_another_is_refused(server: AuthorizationServer) -> None:
+    """The login ends with the server's word, and no token was issued."""
+    registered(server, "tls_client_auth")
+    other = server.issue_certificate("other")
+    config = replace(
+        configured(server, other, token_endpoint_auth_method="tls_client_auth"),
+        grant="client-credentials",
+    )  # fmt: skip
+    storage = MemoryStorage()
+    with pytest.raises(StayfastError, match="invalid_client"):
+        conductor_over(storage, http=http_of(server)).ask(config)
+    assert server.state.tokens == []
