@@ -62,6 +62,7 @@ class VaultConnection:
         self._unlock = unlock
         self._create = create
         self._connection: sqlite3.Connection | None = None
+        self._openings = 0  # how many connections there were
         self._seal: bytes | None = None  # of the header, as it was when the keys were found
         self._copied = 0  # the generation of the header whose copy was seen to be in order
         # reentrant: a writer that must find the keys anew calls the reading half under its own guard
@@ -165,14 +166,18 @@ class VaultConnection:
 
         It costs a fraction of reading a login. A process that waits for a change polls it.
         """
+        with self.guard:
+            own = self._connection.total_changes if self._connection is not None else 0
+            return self.changes_of_others(), own
+
+    def changes_of_others(self) -> object:
+        """As :meth:`changes`, where what is saved through this connection does not count."""
         try:
             with self.guard:
-                connection = self._connection
-                if connection is None:
+                if self._connection is None:
                     return object()
-                # data_version counts the commits of other connections only; total_changes, our own
-                (others,) = connection.execute("PRAGMA data_version").fetchone()
-                return id(connection), others, connection.total_changes
+                (others,) = self._connection.execute("PRAGMA data_version").fetchone()
+                return self._openings, others  # SQLite counts for each connection anew
         except sqlite3.Error:
             return (
                 object()
@@ -285,6 +290,7 @@ class VaultConnection:
                 connection.close()
                 raise
             self._connection = connection
+            self._openings += 1
             self._seal = seal
         return self._kept()
 

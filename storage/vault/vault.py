@@ -89,6 +89,7 @@ from ..audit.rows import append_event, append_text, read_events
 from ..audit.segments import Pruned, go_forward_secure, prune, ready, set_aside
 from ..audit.signing import Signer, signed_head
 from ..capabilities import Capabilities, rebuilt_elsewhere
+from ..host import CLOCK
 from ..keys.slots import KeyMissing
 from ..locks import ChangePolling, held, locked, sweep
 from ..private_file import ensure_directory
@@ -138,6 +139,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _HELP: Final = Hint("store mend")
+_PROBED_ANEW: Final = 1.0  # seconds
 _CHECKED_AT_ONCE: Final = 512  # rows up to which a new login waits for all of them to be compared
 
 
@@ -178,6 +180,7 @@ class Vault:
         self._arrivals = Arrivals(environ, directory)
         self._describe = describe
         self._tamper_check = TamperCheck()
+        self._probed: tuple[object, float] = (None, 0.0)  # for whose changes, and when
         self._unlock = unlock
         self._vault_connection = VaultConnection(directory, unlock, create)
 
@@ -413,13 +416,7 @@ class Vault:
         Room is set aside for what will come; and what does not open is, so that it stops nobody.
         """
         with self._reading() as opened:
-            try:
-                if opened is not None and read_head(*opened).count <= _CHECKED_AT_ONCE:
-                    self._tamper_check.look(*opened, self._vault_connection.changes())
-                damaged = self._tamper_check.suspicion is not None
-                damaged = damaged or (opened is not None and any(differences(opened[0])))
-            except Damaged:  # the integrity record itself, which can be made again
-                damaged = True
+            damaged = opened is not None and self._looks_damaged(*opened)
         for mended in self._mend_in_place() if damaged else ():
             self._announce(f"{mended.message}; it was set aside or put right")
         with self._vault_connection.writing() as (connection, keys):
@@ -428,6 +425,26 @@ class Vault:
             keep_head(connection, keys, read_head(connection, keys))
         self._reserve.ensure()
         sweep(os.path.dirname(lock_path(self.directory, "")))
+
+    def _looks_damaged(self, connection: sqlite3.Connection, keys: Keys) -> bool:
+        """Whether :meth:`mend` has something to do, as far as a new login waits for the answer.
+
+        A process that begins many logins compares the rows again only if another one has saved
+        something. What did not come through SQLite does not show in that, so a second is the most.
+        """
+        now, others = CLOCK.monotonic(), self._vault_connection.changes_of_others()
+        try:
+            if read_head(connection, keys).count <= _CHECKED_AT_ONCE and (
+                others != self._probed[0] or now - self._probed[1] >= _PROBED_ANEW
+            ):
+                self._tamper_check.look(connection, keys, self._vault_connection.changes())
+                self._probed = others, now
+            if self._tamper_check.suspicion is None:
+                return any(differences(connection))
+        except Damaged:  # the integrity record itself, which can be made again
+            pass
+        self._probed = (None, 0.0)  # what is mended now is compared again
+        return True
 
     def commit(self, changes: Sequence[Change]) -> list[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.commit`."""

@@ -148,6 +148,53 @@ def test_a_torn_integrity_record_does_not_stop_a_new_login(place: Path) -> None:
     assert vault(place).problems() == []
 
 
+def statements(opened: EncryptedFileStorage, work: Callable[[], None]) -> list[str]:
+    """The statements by which ``opened`` does ``work``."""
+    found: list[str] = []
+    with opened._vault_connection.reading() as inside:
+        assert inside is not None
+        inside[0].set_trace_callback(found.append)
+    work()
+    inside[0].set_trace_callback(None)
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 400])
+def test_a_process_that_begins_many_logins_compares_the_others_seldom(
+    place: Path, size: int
+) -> None:
+    """Whatever the size of the vault, it reads all rows once a second at most while nobody else writes."""
+    opened = vault(place)
+    saved(opened, [finished(f"p{number}") for number in range(size)])
+
+    def begin_some() -> None:
+        for number in range(12):
+            opened.probe()
+            saved(opened, [finished(f"new{number}")])
+
+    start = time.monotonic()
+    found = statements(opened, begin_some)
+    of_all = [one for one in found if "FROM login" in one and "WHERE" not in one]
+    assert 1 <= len(of_all) <= 1 + (time.monotonic() - start)
+
+
+def test_a_process_that_begins_many_logins_sees_what_another_does_to_the_rows(place: Path) -> None:
+    """A row that is torn between two probes is set aside at once, and then it is quiet again."""
+    lines: list[str] = []
+    names = ["one", "two", "three"]
+    saved(vault(place), [finished(name) for name in names])
+    opened = vault(place, lines)
+    for mended, name in enumerate(names):
+        opened.probe()
+        assert len(lines) == mended
+        sql(place, "UPDATE login SET secret = zeroblob(9) WHERE id ="
+            " (SELECT id FROM login WHERE length(secret) > 9 LIMIT 1)")  # fmt: skip
+        opened.probe()
+        opened.probe()
+        assert len(lines) == mended + 1, name
+        saved(opened, [finished(f"new{name}")])
+
+
 def test_a_vanished_row_is_told_of(place: Path) -> None:
     """Nothing is there to set aside, but the log says that the integrity record was put right."""
     one = finished("one")
