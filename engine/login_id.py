@@ -83,7 +83,7 @@ def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
     if typed is None:
         chosen = [login for login in candidates if login.pending]
         if not chosen:
-            msg = "no login is waiting to be resumed"
+            msg = "no login is waiting for you"
             raise NotFound(msg, hint=Hint("login", None, "PROVIDER"))
     else:
         beginning = normalise(typed)

@@ -19,6 +19,12 @@ An authorization server runs at {issuer} until Ctrl-C. Its users sign in as they
   client id      {client} (public; any address on 127.0.0.1 may be its redirect address)
   an API         GET {issuer}/me takes the tokens
 
+The command signs in there, too:
+
+  stayfast provider add demo --issuer {issuer} --client-id {client} \\
+      --redirect-uri http://127.0.0.1:0/callback --scope 'openid offline_access'
+  stayfast login demo
+
 A service that signs in there:
 
   from stayfast import OAuthConfig, OAuthService

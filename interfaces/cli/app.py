@@ -91,7 +91,9 @@ class App:
         for line in self.announced:
             self.terminal.say(line)
             if "key file" in line:
-                self.terminal.suggest("stayfast store rekey --to passphrase", "seal them otherwise")
+                self.terminal.suggest(
+                    "stayfast store rekey --to passphrase", "use a passphrase instead"
+                )
         self.announced.clear()
 
     def _may_ask(self) -> bool:

@@ -344,7 +344,7 @@ class Checkup:
             yield Check("ports", FAIL, detail, "export STAYFAST_VIA=manual")
         else:
             more = "" if "::1" in works else "; ::1 is not there"
-            yield Check("ports", OK, f"a browser can call back on {' and '.join(works)}{more}")
+            yield Check("ports", OK, f"a login can listen on {' and '.join(works)}{more}")
 
 
 def _published(name: str, found: ServerMetadata) -> Iterator[Check]:

@@ -205,10 +205,7 @@ class VaultOpener:
         if self._environ.get(KEY_COMMAND):
             kind = COMMAND
         slot = self.key_sources.new_slot(kind, store, root)
-        reason = self.key_sources.reason_for(kind, why)
-        if kind == KEYFILE:
-            reason += "; for a passphrase instead: stayfast store rekey --to passphrase"
-        return "file", slot, reason
+        return "file", slot, self.key_sources.reason_for(kind, why)
 
     def describe(self, header: Header | None) -> str:
         """Kind and place of the key, such as ``keyring:SecretService``."""

@@ -52,6 +52,8 @@ def held(shown: str, home: Path) -> None:
         found = re.compile(part).search(shown, at)
         assert found, part
         at = found.end()
+    cut = [line for line in shown.splitlines() if line.rstrip().endswith(("authorize", "o…"))]
+    assert all("://" in line for line in cut)  # an address is cut, not broken
     wide = [line for line in shown.splitlines() if len(line) > 80]
     assert [
         line for line in wide if "report.html" not in line

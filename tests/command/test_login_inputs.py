@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 import pexpect
 import pytest
 from command import STAYFAST, World
+from stayfast.testing.__main__ import READY
+from stayfast.testing.authorization_server import CLIENT_ID
 
 
 @pytest.mark.parametrize(
@@ -82,3 +85,56 @@ def test_advice_is_not_what_was_just_typed(world: World) -> None:
     assert done.code == 127
     assert "exec" not in done.err.splitlines()[-1]
     assert json.loads(world.run("status", "--json").out)["logins"]
+
+
+def test_a_token_is_asked_for_at_a_terminal(world: World) -> None:
+    """Once, with a word about it, and what is typed is not shown."""
+    spawn: Any = pexpect.spawn
+    words = ["login", "demo", "--with-token"]
+    child = spawn(STAYFAST, words, env=world.environ, encoding="utf-8", timeout=20)
+    child.expect(":")
+    child.sendline("the-token")
+    shown = child.read()
+    child.close()
+    assert (child.exitstatus, "the-token" in shown) == (0, False)
+    assert world.run("token", "demo").out == "the-token\n"
+
+
+def test_a_token_that_a_terminal_has_cut_off_is_refused(world: World) -> None:
+    """The system passes on the beginning of a long line only; no half of a token is kept."""
+    spawn: Any = pexpect.spawn
+    words = ["login", "demo", "--with-token"]
+    child = spawn(STAYFAST, words, env=world.environ, encoding="utf-8", timeout=20)
+    child.expect(":")
+    child.sendline("x" * 6000)
+    child.read()
+    child.close()
+    assert child.exitstatus == 1
+    assert world.logins() == []
+
+
+def test_the_new_vault_names_the_way_to_a_passphrase_once(world: World) -> None:
+    """As a line of its own, after the answer."""
+    said = world.run("login", "demo", "--via", "loopback").err.splitlines()
+    assert [line.split()[1:5] for line in said if "rekey" in line] == [
+        ["stayfast", "store", "rekey", "--to"]
+    ]
+
+
+def test_an_empty_log_is_said_to_be_empty(world: World) -> None:
+    """Of the log as of a choice from it; standard output stays empty for programs."""
+    for words in ([], ["--provider", "demo"]):
+        done = world.run("audit", "show", *words)
+        assert (done.code, done.out, bool(done.err)) == (0, "", True)
+    assert world.run("audit", "show", "--json").err == ""
+
+
+def test_the_lines_that_the_test_server_prints_sign_in(world: World) -> None:
+    """A provider of any name is added and signed in to as the server says it."""
+    said = READY.format(issuer=world.server.issuer, client=CLIENT_ID).replace("\\\n", "")
+    lines = [shlex.split(line) for line in said.splitlines() if line.startswith("  stayfast ")]
+    assert [line[1] for line in lines] == ["provider", "login"]
+    named = [[word.replace("demo", "tried") for word in line] for line in lines]
+    named = [[CLIENT_ID if word == "stayfast-tried" else word for word in line] for line in named]
+    assert world.run(*named[0][1:]).code == 0
+    assert world.run(*named[1][1:], "--via", "loopback").code == 0

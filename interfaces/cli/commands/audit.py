@@ -210,6 +210,9 @@ def show(app: App, /, *, limit: int | None, wide: bool, **given: Any) -> None:
         arrow, timed = app.terminal.symbol("next"), bool(wanted.login)
         rows = (event_row(recorded, arrow, timed=timed) for recorded in noted())
         EVENTS.show(app.terminal, rows, wide=wide)
+        if not found and not wanted.login:
+            narrowed = any(given.values())
+            app.terminal.say("no event matches" if narrowed else "the log has no events yet")
     if wanted.login and not found:
         raise NotFound(f"the log knows no login {given['login']!r}", hint=Hint("audit show"))
     if wanted.login and not app.terminal.json:
@@ -309,7 +312,7 @@ def event_row(recorded: Recorded, arrow: str, *, timed: bool = False) -> Row:
     date, _, clock = str(line["time"])[:19].partition("T")
     states = [str(line.get(name) or "") for name in ("from", "to")]
     event = str(line.get("trigger") or line.get("event") or "")
-    details = " ".join(f"{name}={_plainly(line[name])}" for name in _DETAILS if name in line)
+    details = " ".join(_detail(name, line[name]) for name in _DETAILS if name in line)
     path = f"{f' {arrow} '.join(states)}  ({event})" if "trigger" in line else event
     return Row(
         (
@@ -327,6 +330,12 @@ def event_row(recorded: Recorded, arrow: str, *, timed: bool = False) -> Row:
         styled=6,
         narrow=(path, details),
     )
+
+
+def _detail(name: str, value: object) -> str:
+    """A member as ``name=value``; a detail that has a name of its own, such as ``key=file``, as it is."""
+    text = str(_plainly(value))
+    return text if name == "detail" and "=" in text else f"{name}={text}"
 
 
 def _plainly(value: object) -> object:

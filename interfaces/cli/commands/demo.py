@@ -183,7 +183,7 @@ class _Session:
                 if text.plain in self._addresses:  # it is said again where nothing can be redrawn
                     continue
                 self._addresses.add(text.plain)
-                text.truncate(WIDTH - 2, overflow="ellipsis" if self._terminal.unicode else "crop")
+                text.truncate(WIDTH - 4, overflow="ellipsis" if self._terminal.unicode else "crop")
             indent = len(text.plain) - len(text.plain.lstrip())
             parts = text[indent:].wrap(self._console, WIDTH - 4 - indent) if text.plain else [text]
             for number, part in enumerate(parts):

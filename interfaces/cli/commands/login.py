@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from ...assembly import Assembly
 
 _TOKEN_LIMIT: Final = 1024 * 1024  # characters on standard input
+_TERMINAL_LINE: Final = 4095 if sys.platform.startswith("linux") else 1023
+"""Characters of a typed line that every system passes on whole: macOS 1,023, Linux 4,095."""
 VIA_NAMES: Final = ("auto", *BUILT_IN, *ALIASES)
 
 
@@ -325,6 +327,23 @@ def _ask_without_user(
     )
 
 
+def _given_token(app: App) -> str:
+    """The token on standard input; somebody at a terminal is asked for it, and it is not shown.
+
+    Raises:
+        ConfigInvalid: The terminal has cut it off.
+    """
+    if not app.terminal.interactive:
+        return sys.stdin.read(_TOKEN_LIMIT + 1).strip() if sys.stdin is not None else ""
+    typed: str = click.prompt("Token (it is not shown)", hide_input=True, err=True)
+    if len(typed) >= _TERMINAL_LINE:
+        raise ConfigInvalid(
+            "the token is longer than a line of this terminal can be, so a part of it is missing",
+            hint="write it to a file, and give that file as standard input",
+        )
+    return typed.strip()
+
+
 def _keep_token(app: App, provider: str, account: str | None, *, make_room: bool) -> None:
     """Make the token on standard input the login of ``account``. Nothing is sent.
 
@@ -333,7 +352,7 @@ def _keep_token(app: App, provider: str, account: str | None, *, make_room: bool
     """
     chosen = account_to_sign_in(app, provider, account)
     require_account_name(chosen)
-    text = sys.stdin.read(_TOKEN_LIMIT + 1).strip() if sys.stdin is not None else ""
+    text = _given_token(app)
     problem = ""
     source: OAuthTokens | dict[str, Any] = OAuthTokens(
         access_token=text, issued_at=app.assembly().clock.now()
