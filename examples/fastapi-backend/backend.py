@@ -3,6 +3,10 @@
     export SHOP_STORE=postgresql://shop@db.example.com/logins
     uvicorn --factory backend:make_app --workers 4
 
+With the extra otel, an operator sees each step of a login as a span of OpenTelemetry:
+
+    opentelemetry-instrument uvicorn --factory backend:make_watched_app --workers 4
+
 Two cookies hold all that a browser has to show. LOGIN is the login that this browser has begun. SESSION
 is the account that its tokens are kept under; nobody can guess it, and nobody else gets it.
 """
@@ -11,14 +15,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated
 
 import httpx
 from fastapi import Cookie, FastAPI, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
-from stayfast import AsyncOAuthService, Failure, OAuthConfig, OAuthService
+from stayfast import AsyncOAuthService, Failure, OAuthConfig, OAuthService, OpenTelemetryObserver
 
 # __Host-: only this very host can have set it, over https, for all paths (RFC 6265bis §4.1.3.2)
 LOGIN, SESSION = "__Host-login", "__Host-session"
@@ -29,7 +33,15 @@ def keep(response: Response, name: str, value: str) -> None:
     response.set_cookie(name, value, path="/", httponly=True, secure=True, samesite="lax")
 
 
-def make_app(provider: OAuthConfig | None = None, api: str | None = None) -> FastAPI:  # noqa: C901  the handlers of one page
+def make_watched_app() -> FastAPI:
+    return make_app(observers=[OpenTelemetryObserver()])
+
+
+def make_app(  # noqa: C901  the handlers of one page
+    provider: OAuthConfig | None = None,
+    api: str | None = None,
+    observers: Sequence[OpenTelemetryObserver] = (),
+) -> FastAPI:
     config = provider or OAuthConfig(
         service_name="acme",
         issuer=os.environ["ACME_ISSUER"],
@@ -38,7 +50,9 @@ def make_app(provider: OAuthConfig | None = None, api: str | None = None) -> Fas
         scopes=("openid", "offline_access"),
     )
     name, api = config.service_name, api or os.environ["ACME_API"]
-    service = AsyncOAuthService(OAuthService(app="shop", providers={name: config}))
+    service = AsyncOAuthService(
+        OAuthService(app="shop", providers={name: config}, observers=observers)
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
