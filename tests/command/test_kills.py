@@ -8,6 +8,7 @@ from stayfast.engine.table import State
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
+from stayfast.testing.server_state import EMAIL
 
 
 def test_killed_at_its_challenge(world: World, server: AuthorizationServer) -> None:
@@ -146,3 +147,29 @@ def test_killed_while_refreshing(world: World, server: AuthorizationServer, cour
 
     (login,) = world.logins()
     assert (done.code, login.state) == (0, State.AUTHENTICATED)
+
+
+def test_killed_while_its_user_is_asked_for(world: World, server: AuthorizationServer) -> None:
+    """The login is finished: its token serves at once, and the name is there after the next question."""
+    world.provide("asks", userinfo_url=server.config().userinfo_url)
+    server.misbehave("token", Fault(kind=FaultKind.ID_TOKEN, members={"email": None}))
+    server.misbehave("userinfo", Fault(kind=FaultKind.HANG, seconds=30))
+    asked = server.counts["userinfo"]
+    waiting = world.start("login", "asks", "--via", "loopback")
+    until(lambda: server.counts["userinfo"], lambda seen: seen > asked)
+    kill(waiting)
+    server.release()
+    (login,) = world.logins()
+    assert login.identity is not None
+    assert (login.state, login.identity.name) == (State.AUTHENTICATED, None)
+
+    assert world.run("token", "asks").code == 0
+    assert world.run("whoami", "asks").out == f"{EMAIL}\n"
+
+    (login,) = world.logins()
+    assert login.identity is not None
+    assert (login.state, login.identity.name) == (State.AUTHENTICATED, EMAIL)
+    assert states_of(events_of(world)) == [
+        "begin", "present", "receive_callback", "accept_tokens", "identify",
+    ]  # fmt: skip
+    assert world.run("audit", "verify").code == 0

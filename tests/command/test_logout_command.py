@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from command import World
+from command import World, events_of, kill, states_of, until
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.misbehaviour import Fault, FaultKind
 
@@ -62,3 +64,46 @@ def test_a_provider_without_sessions_to_end_is_said(world: World) -> None:
     (ended,) = done.json["logouts"]
     assert (done.code, ended["revoked"]) == (1, True)
     assert ended["browser"] == {"returned": None, "problem": "CONFIG_MISSING"}
+
+
+def test_the_browser_is_given_what_ends_the_session_and_no_token_is_left(
+    world: World, tmp_path: Path
+) -> None:
+    """It is opened when the tokens are gone, with the client, the way back and a state; no token is in its address."""
+    token = world.run("token", "home").out.strip()
+    browser = tmp_path / "browser"
+    browser.write_text(
+        f'#!/bin/sh\nprintf %s "$1" > {tmp_path}/address\n'
+        f"{sys.executable} -m stayfast token home > {tmp_path}/token 2>&1\n"
+        f"echo $? > {tmp_path}/status\n"
+        f'exec {sys.executable} -m stayfast.testing.user_agent approve "$1"\n'
+    )
+    browser.chmod(0o700)
+    done = world.run("logout", "home", "--browser", "--json", env={"BROWSER": f"{browser} %s"})
+    (ended,) = done.json["logouts"]
+    assert (done.code, ended["browser"]) == (0, {"returned": True, "problem": None})
+    address = (tmp_path / "address").read_text()
+    asked = dict(parse_qsl(urlsplit(address).query))
+    assert address.startswith(f"{world.server.config().end_session_url}?")
+    assert asked["state"]
+    assert asked["post_logout_redirect_uri"].startswith("http://127.0.0.1:")
+    assert token not in address
+    assert (tmp_path / "status").read_text().strip() == "4"
+    assert token not in (tmp_path / "token").read_text()
+
+
+def test_a_logout_killed_while_its_browser_is_open_has_signed_out(
+    world: World, tmp_path: Path
+) -> None:
+    """The browser comes last: the tokens were revoked and erased before it, and nothing is left to do."""
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o700)
+    revoked = world.server.counts["revoke"]
+    waiting = world.start("logout", "home", "--browser", env={"BROWSER": f"{browser} %s"})
+    until((tmp_path / "opened").exists, bool)
+    kill(waiting)
+    assert world.server.counts["revoke"] == revoked + 2
+    assert world.run("token", "home").code == 4
+    assert states_of(events_of(world))[-1] == "logout"
+    assert world.run("audit", "verify").code == 0
