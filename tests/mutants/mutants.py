@@ -251,7 +251,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="missing logins are not counted",
         file=INTEGRITY,
-        old="    if len(rows) != head.count:\n",
+        old="    if count != head.count:\n",
         new="    if False:\n",
         tests=DAMAGE,
         survives="the root differs as well; the count only makes the sentence more telling",
@@ -259,7 +259,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a list is not compared with the root",
         file=INTEGRITY,
-        old="    if root_of(keys, tree_of(keys, rows)) != head.root:\n",
+        old="    if root_of(keys, tree) != head.root:\n",
         new="    if False:\n",
         tests=DAMAGE,
     ),
@@ -269,6 +269,20 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        if (last_saved(connection, keys, head.first) or {}).get(row[0]) != row[1]:\n",
         new="        if False:\n",
         tests=DAMAGE,
+    ),
+    Mutant(
+        name="a page of logins is given without a look at the others",
+        file=TAMPER_CHECK,
+        old="            self._compare(keys, head, (head.generation, None), rows_in_pieces(connection))\n",
+        new="",
+        tests=("tests/postgres/test_pages_of_logins.py",),
+    ),
+    Mutant(
+        name="a list is shown without being compared",
+        file=TAMPER_CHECK,
+        old="        self._compare(keys, head, (head.generation, changes), (_with_seal(row) for row in rows))\n",
+        new="",
+        tests=("tests/postgres/test_pages_of_logins.py",),
     ),
     Mutant(
         name="a vault that was put back is taken for the present one",
@@ -632,7 +646,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a wider scope is not said",
         file=GRANT,
-        old="    if config.scopes and not {*tokens.scopes} <= {*config.scopes}:",
+        old="    if scopes_unasked(config, tokens):",
         new="    if False:",
         tests=(ASKED,),
     ),

@@ -389,3 +389,18 @@ def test_a_directory_may_have_signs_that_mean_something_to_sqlite(place: Path, n
     saved(EncryptedFileStorage(str(where), config_dir=str(key), environ={}), [login])
     assert EncryptedFileStorage(str(where), config_dir=str(key), environ={}).read(login.id) == login
     assert sorted(path.name for path in place.iterdir()) == sorted(["c", name])
+
+
+def test_a_list_reads_every_login_with_one_statement(place: Path) -> None:
+    """What is compared with the integrity record is what is shown, and nothing is written."""
+    logins = [finished(f"p{number}") for number in range(20)]
+    saved(vault(place), logins)
+    reader = vault(place)
+    assert reader.read(logins[0].id) == logins[0]
+    connection = reader._vault_connection._connection
+    assert connection is not None
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    assert len(list(reader.summaries())) == len(logins)
+    assert len([one for one in statements if "FROM login" in one]) == 1
+    assert not [one for one in statements if one.startswith(("INSERT", "UPDATE", "DELETE"))]
