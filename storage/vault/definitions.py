@@ -2,7 +2,9 @@
 
 SQLite keeps the statement that made each table, and parses it again whenever the file is opened. A
 byte that is torn there makes one table unusable, or all of them, while every row is still in its
-place. So the definition is written again; no row is touched.
+place. So the definition is written again; no row is touched. Where more of that page is torn than a
+definition, such as the page on which a table begins, all of them are written again, and that is kept
+only if SQLite's own check then finds every page in its place.
 
 A table, index or trigger of another program is left alone unless it belongs to a table of ours:
 there it changes what our statements do.
@@ -12,14 +14,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ...engine.errors import Damaged
-from ...engine.hints import Hint
 from .entries import TABLE as ENTRY_TABLE
 from .file import SECOND_HEADER, open_database
+from .page_check import torn_pages
 from .schema import TABLES
 from .sqlite_errors import translated
 
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 _READ: Final = "SELECT type, name, tbl_name, sql, rowid, rootpage FROM sqlite_master ORDER BY rowid"
 _MADE_AGAIN: Final = frozenset({"header", "head", "tree", "quarantine"})
 """Tables that ``store mend`` can do without: what stands in the first three follows from the rest."""
+_BLANKS: Final = dict.fromkeys(b"\t\n\f\r", " ")  # str.split() knows more of them than SQLite
 _OPTIONAL: Final = "entry"
+_FEW: Final = 12
+_MAY_BE_ENTRY: Final = range(10, 40)  # the pages that come after those of a new vault
 
 
 class Definition(NamedTuple):
@@ -96,11 +100,14 @@ def restore_definitions(directory: str) -> list[str]:
 
     No other process may make or write the vault meanwhile.
 
+    What cannot be put right is left as it is.
+
     Raises:
-        Damaged: They cannot be put right.
         StorageError: The vault cannot be written.
     """
     with translated():
+        if _all_put_right(directory):
+            return ["the definitions of all tables"]
         wrong = _torn_put_right(directory)
         if not (wrong.gone or wrong.strange):
             return [_done(one) for _, one in wrong.torn]
@@ -126,11 +133,67 @@ def need_restoring(directory: str) -> bool:
             return False
         with closing(connection):
             _read_in_spite_of_damage(connection)
+            if torn_pages(connection):
+                return True
             found = _found(connection)
             wrong = _compared(found)
             return any(wrong) and _can_be_put_right(directory, found, wrong)
     except (sqlite3.Error, UnicodeDecodeError):  # no database: this is said elsewhere
         return False
+
+
+def _all_put_right(directory: str) -> bool:
+    """Write all definitions again where pages are torn, if that leaves none torn."""
+    connection = open_database(directory)
+    if connection is None:
+        return False
+    with closing(connection), closing(sqlite3.connect("", isolation_level=None)) as copy:
+        if not torn_pages(connection):
+            return False
+        found: list[_Found] = []
+        with suppress(sqlite3.Error, UnicodeDecodeError):
+            connection.backup(copy)
+            _read_in_spite_of_damage(copy)
+            found = _found(copy)
+        made = [(row, page, one) for row, (one, page) in enumerate(_made().items(), 1)]
+        pages = [one.page for one in found if one.definition.name == _OPTIONAL]
+        tries = [*pages, None, *_MAY_BE_ENTRY]
+        # if all are as made, what is torn is likely elsewhere, and each try checks all pages
+        if [one for one in found if one.definition.name != _OPTIONAL] == made[:-1]:
+            tries = tries[:_FEW] if pages else [None]
+        for entry_page in tries:
+            with suppress(sqlite3.Error, UnicodeDecodeError):
+                _read_in_spite_of_damage(copy)
+                _write_all(copy, entry_page)
+                if copy.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",):
+                    copy.backup(connection)
+                    return True
+            if copy.in_transaction:
+                copy.execute("ROLLBACK")
+    return False
+
+
+def _write_all(copy: sqlite3.Connection, entry_page: object) -> None:
+    """Write the definitions of a vault that was never made anew by ``VACUUM``."""
+    copy.execute("BEGIN")
+    copy.execute("DELETE FROM sqlite_master")
+    for row, (one, page) in enumerate(_made().items(), 1):
+        begins = entry_page if one.name == _OPTIONAL else page
+        if begins is not None:
+            copy.execute(
+                "INSERT INTO sqlite_master (rowid, type, name, tbl_name, rootpage, sql)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (row, one.type, one.name, one.table, begins, one.sql),
+            )
+    _say_changed(copy)
+    copy.execute("COMMIT")
+    copy.execute("PRAGMA writable_schema = RESET")
+
+
+def _say_changed(connection: sqlite3.Connection) -> None:
+    """Make every process that has the vault open parse the definitions again."""
+    (version,) = connection.execute("PRAGMA schema_version").fetchone()
+    connection.execute(f"PRAGMA schema_version = {int(version) + 1}")
 
 
 def _torn_put_right(directory: str) -> Differences:
@@ -139,20 +202,20 @@ def _torn_put_right(directory: str) -> Differences:
         return Differences((), (), ())
     with closing(connection):
         _read_in_spite_of_damage(connection)
-        connection.execute("BEGIN IMMEDIATE")
         found = _found(connection)
         wrong = _compared(found)
-        if not _can_be_put_right(directory, found, wrong):
-            raise Damaged("the tables of the vault are torn", hint=Hint("store mend"))
+        # a transaction alone would already write to a file that was cut short
+        if not any(wrong) or not _can_be_put_right(directory, found, wrong):
+            return Differences((), (), ())
+        connection.execute("BEGIN IMMEDIATE")
         for row, one in wrong.torn:
             connection.execute(
                 "UPDATE sqlite_master SET type = ?, name = ?, tbl_name = ?, sql = ?"
                 " WHERE rowid = ?",
-                (one.type, one.name, one.table, one.sql or None, row),
+                (one.type, one.name, one.table, one.sql, row),
             )
-        if wrong.torn:  # every process that has it open parses them again
-            (version,) = connection.execute("PRAGMA schema_version").fetchone()
-            connection.execute(f"PRAGMA schema_version = {int(version) + 1}")
+        if wrong.torn:
+            _say_changed(connection)
         connection.execute("COMMIT")
     return wrong
 
@@ -197,14 +260,17 @@ def _compared(found: Iterable[_Found]) -> Differences:
 
 
 @cache
-def _made() -> tuple[Definition, ...]:
+def _made() -> dict[Definition, object]:
+    """Every definition, and on which page what it defines begins."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(f"{TABLES};{ENTRY_TABLE};")
-        return tuple(one.definition for one in _found(connection))
+        return {one.definition: one.page for one in _found(connection)}
 
 
 def _definition(kind: Any, name: Any, table: Any, sql: Any) -> Definition:
-    return Definition(kind, name, table, " ".join(sql.split()) if isinstance(sql, str) else sql)
+    if isinstance(sql, str):
+        sql = " ".join(word for word in sql.translate(_BLANKS).split(" ") if word)
+    return Definition(kind, name, table, sql)
 
 
 def _columns(sql: object) -> str:

@@ -24,6 +24,18 @@ TORN = {
     **{f"name of {name}": (b"table" + name.encode() * 2, 6) for name in TABLES},
     **{f"table of {name}": (b"table" + name.encode() * 2, 6 + len(name)) for name in TABLES},
     **{f"type of {name}": (b"table" + name.encode() * 2, 1) for name in TABLES},
+    **{
+        f"{what} of {name}": (b"table" + name.encode() * 2, offset)
+        for name in TABLES
+        for what, offset in (
+            ("number", -7),
+            ("form", -6),
+            ("length of name", -4),
+            ("length of text", -1),
+            ("first page", 5 + 2 * len(name)),
+        )
+    },
+    "first page of the index": (b"sqlite_autoindex_login_2login", 29),
     "name of the index": (b"sqlite_autoindex_login_2", 18),
     "prefix of the index": (b"sqlite_autoindex_login_2", 2),
     "table of the index": (b"sqlite_autoindex_login_2login", 25),
@@ -138,6 +150,24 @@ def test_a_torn_definition_is_said_and_costs_no_login(torn: Torn, where: str) ->
     torn.tear(*TORN[where])
     assert is_said(torn)
     assert torn.is_mended()
+
+
+@pytest.mark.soak
+def test_every_byte_of_the_definitions_is_mended(whole: Torn, tmp_path: Path) -> None:
+    """Wherever the page of the definitions is torn, every login stays where it was."""
+    octets = whole.database.read_bytes()
+    beginning = octets.index(b"tableentryentry") - 9
+    for position in range(beginning, 4096):
+        torn = whole.copied(tmp_path / str(position))
+        changed = bytearray(octets)
+        changed[position] ^= 1 << position % 8
+        torn.database.write_bytes(changed)
+        with closing(torn.open()) as storage:
+            storage.mend()
+            assert storage.problems() == [], position
+        assert torn.all_read(), position
+        assert not torn.aside(), position
+        shutil.rmtree(torn.place)
 
 
 @pytest.mark.parametrize("column", ["place", "body"])
