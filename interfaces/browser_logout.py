@@ -15,12 +15,16 @@ from ..engine.errors import CallbackRefused, ConfigMissing, StayfastError
 from ..engine.hints import Hint
 from ..engine.oauth.end_session import end_session, validate_return
 from ..engine.ports import Asking, Notice, NoticeKind
+from ..engine.reasons import Refusal
 from ..engine.secret import Secret
 from ..transports.loopback import page
 from ..transports.loopback.redirect import parse_redirect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..engine.flows.logout import LogoutResult
+    from ..engine.flows.refusals import Refusals
     from ..engine.oauth.end_session import EndSession
     from ..engine.ports import Browser, Clock, Conversation
     from ..transports.loopback.transport import LoopbackSession, LoopbackTransport
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 RETURN_WAIT: Final = 60.0
 """Seconds that the return of a browser is waited for."""
 _SLICE: Final = 1.0
+_WAY: Final = "loopback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +51,15 @@ class BrowserLogout:
 
 def ending_of(result: LogoutResult, redirect_uri: str | None = None) -> EndSession | None:
     """What ends the session of a browser of the login that ``result`` ended; ``None`` if nothing does."""
-    config = result.login.config
+    return _ending(result, redirect_uri or result.login.config.post_logout_redirect_uri)
+
+
+def _ending(result: LogoutResult, redirect_uri: str | None) -> EndSession | None:
     return end_session(
-        config,
+        result.login.config,
         result.id_token,
         state=Secret(secrets.token_urlsafe(32)),
-        redirect_uri=redirect_uri or config.post_logout_redirect_uri,
+        redirect_uri=redirect_uri,
     )
 
 
@@ -61,6 +69,7 @@ def end_in_browser(
     conversation: Conversation,
     browser: Browser | None,
     clock: Clock,
+    refusals: Refusals,
     *,
     seconds: float = RETURN_WAIT,
 ) -> BrowserLogout:
@@ -72,6 +81,7 @@ def end_in_browser(
         conversation: Where the address is shown.
         browser: What opens it; ``None`` shows it alone.
         clock: Measures the wait.
+        refusals: Log what comes back and is no return of this logout.
         seconds: How long the return is waited for.
     """
     login = result.login
@@ -91,19 +101,30 @@ def end_in_browser(
         asking = Asking(login_id=login.id, config=login.config, deadline=deadline)
         session = transport.await_return(asking, registered)
     except StayfastError as error:  # no free port, or an address that cannot be right
+        # nobody can come back; the session ends all the same, and only now is its ID token at hand
+        _show(_ending(result, None), conversation, browser)
         return BrowserLogout(problem=error)
     try:
         ending = ending_of(result, session.presentation.redirect_uri)
         session.present(ending.address if ending else None)
-        returned = ending is not None and _returned(session, ending, clock, seconds)
+        returned = ending is not None and _returned(
+            session, ending, clock, seconds, lambda refusal: refusals.note(login, refusal, _WAY)
+        )
     except KeyboardInterrupt:  # it ends the wait, and nothing else is left to do
         returned = False
     finally:
         session.close()
+        refusals.finish(login.id)
     return BrowserLogout(returned=returned)
 
 
-def _returned(session: LoopbackSession, ending: EndSession, clock: Clock, seconds: float) -> bool:
+def _returned(
+    session: LoopbackSession,
+    ending: EndSession,
+    clock: Clock,
+    seconds: float,
+    refuse: Callable[[Refusal], None],
+) -> bool:
     """Whether the browser comes back in time with the right ``state``; every other request is refused."""
     until = clock.monotonic() + seconds
     while (left := until - clock.monotonic()) > 0:
@@ -113,6 +134,7 @@ def _returned(session: LoopbackSession, ending: EndSession, clock: Clock, second
                 continue
             validate_return(arrival.parameters, ending)
         except CallbackRefused as refused:
+            refuse(Refusal(refused.reason))
             session.show(page.refused(refused.message), HTTPStatus.BAD_REQUEST)
             continue
         session.show(page.signed_out(session.title))

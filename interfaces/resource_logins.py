@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ITS_OPERATOR: Final = "use the address that the resource's operator publishes"
 _SCHEMES: Final = ("https://", "http://")
 
 
@@ -167,6 +168,7 @@ class ResourceLogins:
             server = self._server(http, found, issuer, account, say, warn) if found else None
         except (NetworkError, ProviderError) as error:
             self.clients.note_refused(address, error)
+            error.hint = error.hint or Hint.note(_ITS_OPERATOR)
             raise
         if found is None or server is None:
             if resource_only:

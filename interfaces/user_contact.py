@@ -64,8 +64,9 @@ class UserContact:
         conversation = self._conversation or LineConversation()
         browser = self._browser or SystemBrowser()
         transport = LoopbackTransport(conversation, browser, assembly.clock, site=self._site)
+        refusals = assembly.conductor.logout.refusals()
         return end_in_browser(
-            ended, transport, conversation, browser, assembly.clock, seconds=seconds
+            ended, transport, conversation, browser, assembly.clock, refusals, seconds=seconds
         ).returned
 
     def _maker(

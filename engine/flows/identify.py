@@ -71,6 +71,7 @@ class Identify:
         try:
             return self._judged(login, response)
         except UserInfoRefused as refused:
+            refused.hint = refused.hint or Hint("provider show", login.provider)
             with suppress(StorageError):
                 self._dependencies.ledger.refuse(
                     login, Refusal(refused.reason or ""), transport=None

@@ -21,6 +21,7 @@ from ..record import account_alias
 from ..secret import Secret
 from ..table import State, Trigger
 from .ledger import Circumstances
+from .refusals import Refusals
 from .sending import bound
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ class Logout:
     def __init__(self, dependencies: Dependencies) -> None:
         """Revoke by their HTTP, and erase by their ledger."""
         self._dependencies = dependencies
+
+    def refusals(self) -> Refusals:
+        """What logs, within bounds, what comes back to a logout and is not its browser."""
+        return Refusals(self._dependencies.ledger, self._dependencies.clock)
 
     def sign_out(self, login: Login, *, revoke: bool = True) -> LogoutResult:
         """Revoke the tokens of ``login`` and erase them.

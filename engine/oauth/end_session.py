@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ..errors import CallbackRefused
@@ -24,6 +24,8 @@ from .addresses import secure_address
 
 if TYPE_CHECKING:
     from .provider import OAuthConfig
+
+_OURS: Final = frozenset({"id_token_hint", "client_id", "post_logout_redirect_uri", "state"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,10 @@ def end_session(
     if not offers_end_session(config):
         return None
     parts = urlsplit(config.end_session_url or "")
-    query = parse_qsl(parts.query, keep_blank_values=True)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    query = [
+        (name, value) for name, value in pairs if name not in _OURS
+    ]  # nothing stands there twice
     if id_token is not None:
         query.append(("id_token_hint", id_token.reveal()))
     if config.client_id:

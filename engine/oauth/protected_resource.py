@@ -56,6 +56,13 @@ class ResourceMetadata:
     location: str
 
 
+def _without_password(address: str) -> str:
+    """``address`` as it may be shown: what stands before an ``@`` of its host may be a password."""
+    scheme, mark, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def canonical_resource(address: str) -> str:
     """``address`` as a resource identifier (RFC 8707 §2).
 
@@ -67,7 +74,8 @@ def canonical_resource(address: str) -> str:
     """
     if not secure_address(address) or len(address) > _LONGEST:
         raise ConfigInvalid(
-            f"{address[:80]!r} is not an https address", hint=Hint("login", "https://HOST/PATH")
+            f"{_without_password(address)[:80]!r} is not an https address",
+            hint=Hint("login", "https://HOST/PATH"),
         )
     parts = urlsplit(address)
     host = (parts.hostname or "").removesuffix(".")

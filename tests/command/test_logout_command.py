@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -107,3 +108,40 @@ def test_a_logout_killed_while_its_browser_is_open_has_signed_out(
     assert world.run("token", "home").code == 4
     assert states_of(events_of(world))[-1] == "logout"
     assert world.run("audit", "verify").code == 0
+
+
+def test_a_session_ends_where_nobody_can_come_back(world: World) -> None:
+    """Its ID token is at hand only now: with a port that is taken the address is opened all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/signed-out"
+        world.provide(
+            "busy",
+            end_session_url=world.server.config().end_session_url,
+            post_logout_redirect_uri=address,
+        )
+        assert world.run("login", "busy", "--via", "loopback").code == 0
+        before = world.server.counts["sessions_ended"]
+        done = world.run("logout", "busy", "--browser", "--json")
+    (ended,) = done.json["logouts"]
+    assert (done.code, ended["browser"]["problem"]) == (1, "TRANSPORT_UNAVAILABLE")
+    assert world.server.counts["sessions_ended"] == before + 1
+
+
+def test_a_stray_return_is_in_the_log(world: World) -> None:
+    """It is refused with its reason, and the wait goes on until the browser is back."""
+    strayed = world.place / "strays.py"
+    strayed.write_text(
+        "import sys, requests\n"
+        "from urllib.parse import parse_qs, urlsplit\n"
+        "(back,) = parse_qs(urlsplit(sys.argv[1]).query)['post_logout_redirect_uri']\n"
+        "assert requests.get(back, params={'state': 'x'}, timeout=10).status_code == 400\n"
+        "requests.get(sys.argv[1], timeout=10)\n"
+    )
+    done = world.run(
+        "logout", "home", "--browser", "--json",
+        env={"BROWSER": f"{sys.executable} {strayed} %s"},
+    )  # fmt: skip
+    (ended,) = done.json["logouts"]
+    assert (done.code, ended["browser"]) == (0, {"returned": True, "problem": None})
+    last = events_of(world)[-1]
+    assert (last["event"], last["reason"]) == ("login.refused", "wrong_state")

@@ -69,7 +69,7 @@ def test_another_person_is_an_error(signed_in: World) -> None:
     signed_in.server.misbehave("userinfo", fault, times=None)
     done = signed_in.run("whoami", "asks")
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("error: ")
+    assert [line.partition(":")[0] for line in done.err.splitlines()] == ["error", "hint"]
     assert "m@x" not in done.err
     assert events_of(signed_in)[-1]["reason"] == "userinfo_other_subject"
     (login,) = signed_in.run("status", "--json").json["logins"]

@@ -213,9 +213,10 @@ def test_a_provider_without_the_endpoint_has_no_address() -> None:
 
 
 def test_an_endpoint_keeps_its_own_query() -> None:
-    """And without a registered address neither it nor a state is sent."""
+    """Without a registered address neither it nor a state is sent; nothing of ours stands there twice."""
     with AuthorizationServer() as server:
-        config = server.config(end_session_url="https://login.example/end?tenant=a#x")
+        query = "tenant=a&state=theirs&id_token_hint=x&client_id=y&post_logout_redirect_uri=z"
+        config = server.config(end_session_url=f"https://login.example/end?{query}#x")
         ending = end_session(config, None, state=Secret("s"))
         assert ending is not None
         assert ending.address == "https://login.example/end?tenant=a&client_id=stayfast-demo"

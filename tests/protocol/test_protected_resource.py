@@ -209,3 +209,13 @@ def test_a_public_host_may_be_named(host):
     """Names and addresses of the public network."""
     assert may_be_named(f"https://{host}/x", ASKED)
     assert not may_be_named(f"http://{host}/x", ASKED)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:canary@h/mcp", "ftp://canary@h", "https://a@canary@h"]
+)
+def test_a_password_in_an_address_is_not_shown(address: str) -> None:
+    """It is refused as any address that is none of a resource."""
+    with pytest.raises(ConfigInvalid) as refusal:
+        canonical_resource(address)
+    assert "canary" not in str(refusal.value)

@@ -118,7 +118,12 @@ def _end_session(app: App, ended: LogoutResult, *, opens: bool) -> dict[str, obj
     conversation, browser = LineConversation(), SystemBrowser(app.environ)
     transport = LoopbackTransport(conversation, browser, assembly.clock, open_browser=opens)
     done = end_in_browser(
-        ended, transport, conversation, browser if opens else None, assembly.clock
+        ended,
+        transport,
+        conversation,
+        browser if opens else None,
+        assembly.clock,
+        assembly.conductor.logout.refusals(),
     )
     where = ended.login.config.title
     if done.problem is not None:
