@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...engine.audit.events import EventKind
 from ...engine.ports import ASKING, Notice
+from ...engine.table import State
 from .terminal.formatting import timestamp
 
 if TYPE_CHECKING:
@@ -49,15 +50,19 @@ class LoginFollower:
         self.on_step: Callable[[str], None] | None = None
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-        """Report what has just been saved."""
-        first = self.login is None
-        if login is not None:
-            self.login = login
-            if first and self._heading is not None:
-                self._heading(login)
+        """Report what has just been saved of the login that this command has in hand.
+
+        Beside it others are tidied away, replaced, or refreshed for their tokens.
+        """
+        if login is None or not self._follows(recorded, login):
+            return
+        first = self.login is None or self.login.id != login.id
+        self.login = login
+        if first and self._heading is not None:
+            self._heading(login)
         for event in recorded:
             members = event.members
-            if members.get("login") != (login.id if login else None) or "trigger" not in members:
+            if members.get("login") != login.id or "trigger" not in members:
                 continue
             if self.streams:
                 if first:
@@ -78,6 +83,18 @@ class LoginFollower:
             self._terminal.detail(f"  {members['from']} - {members['trigger']} -> {members['to']}")
             if self.on_step is not None:
                 self.on_step(str(members["trigger"]))
+
+    def _follows(self, recorded: Sequence[Recorded], login: Login) -> bool:
+        """Whether ``login`` is the one in hand, or one that begins here."""
+        if self.login is not None and self.login.id == login.id:
+            return True
+        idle = State.IDLE.value
+        return any(
+            event.members.get("login") == login.id
+            and event.members.get("from") == idle
+            and event.members.get("to") != idle
+            for event in recorded
+        )
 
     def _started(self) -> None:
         login = self.login

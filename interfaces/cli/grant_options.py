@@ -93,7 +93,7 @@ def login_grant_options(command: F) -> F:
     return command
 
 
-def _piped() -> str:
+def piped_text() -> str:
     """The text on standard input; empty where there is none, or where it cannot be read."""
     try:
         answer = piped_answer().read(0)
@@ -110,7 +110,7 @@ def grant_wishes(given: Mapping[str, Any]) -> LoginWishes:
     """
     file, token = given["subject_token_file"], None
     if file == "-":
-        token, file = _piped(), None
+        token, file = piped_text(), None
         if not token:
             raise ConfigInvalid(
                 "there is no token on standard input",

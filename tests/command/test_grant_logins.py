@@ -168,6 +168,7 @@ def test_an_assertion_is_signed_by_the_client(service: World) -> None:
         ["--grant", "authorization-code", "--subject", "demo"],
         ["--max-age", "5"],
         ["--prompt", "login"],
+        ["--challenge", "-"],
         ["--challenge", 'Bearer error="insufficient_user_authentication", acr_values="x"'],
     ],
 )
@@ -266,3 +267,24 @@ def test_a_file_of_settings_holds_no_token(service: World, setting: str) -> None
     assert done.code == 1
     assert setting in done.err
     assert "canary-token" not in done.err
+
+
+def test_a_login_is_announced_and_not_those_beside_it(service: World) -> None:
+    """The login whose token it asks with is refreshed first, and has no share in the stream."""
+    service.server.misbehave("token", Fault(kind=FaultKind.MEMBERS, members={"expires_in": 1}))
+    assert service.run("login", "api").code == 0
+    secret = str(service.place / "secret")
+    service.provide(
+        "chain", client_id="robot", client_secret_file=secret, scopes=["read"],
+        grant="token-exchange", subject_login="api",
+    )  # fmt: skip
+    done = service.run("login", "chain", "--json")
+    assert done.code == 0, done.err
+    said = [json.loads(line) for line in done.out.splitlines()]
+    assert {one["login"] for one in said} == {
+        one.short_id for one in service.logins() if one.provider == "chain"
+    }
+    assert [one["event"] for one in said if "trigger" not in one] == [
+        "login.started",
+        "login.finished",
+    ]

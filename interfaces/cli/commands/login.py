@@ -34,7 +34,7 @@ from ..accounts import account_to_sign_in, offered_provider, option
 from ..app import App, takes_app
 from ..explain import Explainer
 from ..follower import LoginFollower, StreamingConversation
-from ..grant_options import grant_wishes, login_grant_options
+from ..grant_options import grant_wishes, login_grant_options, piped_text
 from ..login_messages import (
     already_signed_in,
     exit_if_kept_nowhere,
@@ -547,10 +547,7 @@ def _challenge(header: str | None) -> AuthChallenge | None:
     Raises:
         ConfigInvalid: It has no Bearer challenge.
     """
-    if header == "-":
-        text = piped_answer().read(0)
-        header = text.reveal() if text is not None else ""
-    return read_challenge(header)
+    return read_challenge(piped_text() if header == "-" else header)
 
 
 def _announce(app: App, login: Login, choice: Choice | None) -> None:
