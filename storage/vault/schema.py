@@ -41,7 +41,8 @@ CREATE TABLE quarantine (
   id, version, state, epoch, idx, meta, secret
 );
 """
-"""The table of :mod:`.entries` is made with the first entry. The columns of ``quarantine`` have no types: a row that does not open is kept as it was found."""
+"""Vaults are compared with these statements (:mod:`.definitions`): a change of one is a new format.
+The table of :mod:`.entries` is made with the first entry. The columns of ``quarantine`` have no types: a row that does not open is kept as it was found."""
 
 
 def set_pragmas(connection: sqlite3.Connection) -> None:
