@@ -119,12 +119,12 @@ def right_name(error: StayfastError, arguments: Sequence[str]) -> StayfastError:
     hint = error.hint
     if not isinstance(hint, Hint) or hint.action or not hint.provider:
         return error
-    for word in arguments:
-        if not word.startswith("-") and get_close_matches(word.lower(), [hint.provider], n=1):
-            line = _said_again(arguments, word, hint.provider)
-            if line is not None:
-                error.hint = hint.worded(line)
-            break
+    # the nearest word: `git` in `setup git --provider gihub` resembles `github`, too
+    words = {word.lower(): word for word in arguments if not word.startswith("-")}
+    nearest = get_close_matches(hint.provider, list(words), n=1)
+    line = _said_again(arguments, words[nearest[0]], hint.provider) if nearest else None
+    if line is not None:
+        error.hint = hint.worded(line)
     return error
 
 

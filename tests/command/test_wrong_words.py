@@ -26,6 +26,7 @@ MEANT = {
     "-v statsu": "-v status",
     "logout gihub": "logout github",
     "token gihub --account work": "token github --account work",
+    "setup git --provider gihub": "setup git --provider github",
     "exec gihub -- ls": "exec github -- ls",
     "nothing-like-it": "--help",
     "logout --web": "logout --help",
