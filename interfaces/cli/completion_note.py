@@ -21,9 +21,14 @@ from .quick_completion import NOTE, version_of_words
 
 
 def note_words(command: click.Command, environ: Mapping[str, str]) -> None:
-    """Note the commands and options for :mod:`.quick_completion`, if that can be done."""
+    """Note the commands and options for :mod:`.quick_completion`, where logins are kept already.
+
+    Nothing is made for it: somebody who only reads the help leaves no directory behind.
+    """
     with suppress(StayfastError, OSError):
         directory = state_dir(environ)
+        if not os.path.isdir(directory):
+            return
         ensure_directory(directory, STATE_VARIABLE)
         note = {"version": version_of_words(), "root": _noted_words(command, pages(command))}
         write_private(os.path.join(directory, NOTE), json.dumps(note).encode())

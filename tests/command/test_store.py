@@ -253,7 +253,8 @@ def test_a_long_list_comes_in_pages(world: World) -> None:
             world.run("list", "--limit", str(size), "--offset", str(start)).out.splitlines()
             for start in range(0, 6, size)
         ]
-        assert [line for page in pages for line in page] == every
+        # each page is as wide as its own columns
+        assert [line.split() for page in pages for line in page] == [one.split() for one in every]
         assert all(len(page) <= size for page in pages)
 
 

@@ -51,7 +51,7 @@ def test_the_next_process_writes_the_lines_that_a_killed_one_did_not(tmp_path: P
     """Killed between vault and audit file, again and again: each transition is one event, and one line."""
     tmp_path.chmod(0o700)
     subprocess.run(
-        [sys.executable, killed_before_observing.__file__, str(tmp_path), "120"],
+        [sys.executable, killed_before_observing.__file__, str(tmp_path), "200"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         check=True, timeout=100,
     )  # fmt: skip

@@ -40,6 +40,7 @@ def _page(one: Entry, every: Sequence[Entry]) -> str:
     lines = [
         f'.TH "{_title(one).upper()}" 1 "" "{PROGRAM} {app_version()}" "Stayfast manual"',
         ".nh",
+        ".ad l",
     ]
     lines += [".SH NAME", f"{text(_title(one))} \\- {text(one.about.rstrip('.'))}"]
     lines += [".SH SYNOPSIS", f".B {text(one.name)}", text(one.usage), ".SH DESCRIPTION"]

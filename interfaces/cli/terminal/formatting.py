@@ -110,6 +110,10 @@ def sentence(message: str) -> str:
     return ". ".join(clauses) + "."
 
 
+NARROWEST: Final = 10
+"""Columns that a text is not folded below."""
+
+
 def broken(line: str, width: int, hang: int) -> list[str]:
     """``line`` as lines of at most ``width`` columns, broken between words.
 
@@ -122,7 +126,7 @@ def broken(line: str, width: int, hang: int) -> list[str]:
         return [line]
     return textwrap.wrap(
         line,
-        max(width, hang + 10),
+        max(width, hang + NARROWEST),
         subsequent_indent=" " * hang,
         break_long_words=False,
         break_on_hyphens=False,

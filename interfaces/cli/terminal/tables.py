@@ -18,7 +18,7 @@ from rich.text import Text
 
 from ....engine.oauth.callback import printable
 from ....engine.table import State
-from .formatting import broken, flowed
+from .formatting import NARROWEST, broken, flowed
 
 if TYPE_CHECKING:
     from .tty import Terminal
@@ -248,7 +248,11 @@ def _layout(
     if total is None:
         return _Layout(tuple(widths.items()), None, ())
     least = {
-        number: max(cell_len(titles[number]), *map(_longest_word, texts[number]))
+        number: max(
+            cell_len(titles[number]),
+            *map(_longest_word, texts[number]),
+            min(NARROWEST, widths[number]),
+        )
         if columns[number].folds
         else widths[number]
         for number in shown
