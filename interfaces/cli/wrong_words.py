@@ -143,7 +143,7 @@ def _with_command(word: str, arguments: Sequence[str], context: click.Context) -
         other = next(iter(get_close_matches(word.lower(), known, n=1)), None)
     if other is None:
         return None
-    later = arguments[arguments.index(word) + 1 :] if word in arguments else []
+    later: Sequence[str] = arguments[arguments.index(word) + 1 :] if word in arguments else []
     if other == "login" and all(one.startswith("-") for one in later):
         other = "login PROVIDER"  # for the reader to fill in: where nobody is signed in, none is offered
     path = context.command_path

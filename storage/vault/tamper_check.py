@@ -73,6 +73,7 @@ class TamperCheck:
         Raises:
             Damaged: Something in the vault is wrong, and this may be it.
         """
+        row: Row | None = None
         try:
             with translated():
                 row, genuine, _ = look_up()
