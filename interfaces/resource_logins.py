@@ -11,6 +11,7 @@ all three are a part of the configuration they are compared by.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -44,7 +45,7 @@ from .clients import Clients
 if TYPE_CHECKING:
     from ..engine.oauth.login_wishes import LoginWishes
     from ..engine.oauth.metadata import ServerMetadata
-    from ..engine.oauth.provider import Wanted
+    from ..engine.oauth.provider import ClientAuthentication, Wanted
     from ..engine.oauth.resource_discovery import FoundResource
     from ..engine.oauth.www_authenticate import AuthChallenge
     from ..engine.ports import Http
@@ -163,7 +164,8 @@ class ResourceLogins:
                 http,
                 address,
                 challenge,
-                may_be_issuer=client_id is not None or self._known_issuer(address),
+                may_be_issuer=client_id is not None
+                or self._signed_in(address, account) is not None,
             )
             server = self._server(http, found, issuer, account, say, warn) if found else None
         except (NetworkError, ProviderError) as error:
@@ -177,8 +179,15 @@ class ResourceLogins:
                     " (RFC 9728)",
                     hint=Hint("login", address, "--client-id", "ID"),
                 )
+            before = self._signed_in(address, account)
             return self._issuer(
-                address, client_id, client_secret, scopes, via=via, redirect_uri=redirect_uri
+                address,
+                before,
+                client_id,
+                client_secret,
+                scopes,
+                via=via,
+                redirect_uri=redirect_uri,
             )
         before, metadata = server
         if challenge is not None and before is not None and before.config.issuer == metadata.issuer:
@@ -263,12 +272,14 @@ class ResourceLogins:
             lambda one: self._metadata.discover(one, inserted_first=True, http=http), found, chosen
         )
 
-    def _known_issuer(self, address: str) -> bool:
-        """Whether there is a login at the issuer ``address``."""
-        try:
-            return self._find(address, DEFAULT_ACCOUNT).config.issuer == address
-        except (AuthRequired, Damaged):
-            return False
+    def _signed_in(self, address: str, account: str) -> Login | None:
+        """The login at the issuer ``address``: that of ``account``, else the default one."""
+        for name in dict.fromkeys((account, DEFAULT_ACCOUNT)):
+            with suppress(AuthRequired, Damaged):
+                login = self._find(address, name)
+                if login.config.issuer == address:
+                    return login
+        return None
 
     def _known(self, found: FoundResource, before: Login | None) -> list[str]:
         """The servers at which the user has a login or a client already."""
@@ -287,6 +298,7 @@ class ResourceLogins:
     def _issuer(
         self,
         address: str,
+        before: Login | None,
         client_id: str | None,
         client_secret: str | None,
         scopes: Sequence[str] | None,
@@ -298,21 +310,23 @@ class ResourceLogins:
 
         The client of an earlier login serves again, so that signing in anew needs no option.
         """
+        method: ClientAuthentication = "auto"
         if not client_id:
-            try:
-                before = self._find(address, DEFAULT_ACCOUNT)
-                client_id = before.config.client_id
-            except (AuthRequired, Damaged):
+            if before is None or before.config.client_id is None:
                 raise ConfigMissing(
                     "an issuer needs a client that is registered there",
                     hint=Hint("login", address, "--client-id", "ID"),
-                ) from None
+                )
+            client_id = before.config.client_id
+            client_secret = client_secret or before.config.client_secret
+            method = before.config.token_endpoint_auth_method
         config = OAuthConfig(
             service_name=address,  # all of it: two realms of one host are two providers
             issuer=address,
             redirect_uri=redirect_uri or DEFAULT_REDIRECT_URI,
             client_id=client_id,
             client_secret=client_secret,
+            token_endpoint_auth_method=method,
             scopes=("openid",) if scopes is None else tuple(scopes),
         )
         return self._discovered(config, via)

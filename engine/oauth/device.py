@@ -102,7 +102,7 @@ def judge_device_response(
     refused = policy_refusal(config, read_members(response) or {}, response.status)
     if refused is not None:
         raise refused
-    members = judge(response, "device request")
+    members = judge(response, "device request", secret=config.client_secret)
     # Google says verification_url
     address = members.get("verification_uri") or members.get("verification_url")
     complete = members.get("verification_uri_complete")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl
 
 from ..errors import NetworkError, ProviderError
+from ..secret import Secret
 from .callback import quotable
 from .error_codes import refuses
 
@@ -99,12 +100,13 @@ def _shallow(text: str) -> str:
     return "".join(kept) if depth > _DEPTH else "".join([*kept, text[start:]])
 
 
-def judge(response: HttpResponse, request: str) -> dict[str, Any]:
+def judge(response: HttpResponse, request: str, *, secret: str | None = None) -> dict[str, Any]:
     """The members of a successful answer.
 
     Args:
         response: The answer.
         request: What it answers, for messages: ``token request``.
+        secret: The client secret that was sent. Some providers quote it; no message shows it.
 
     Raises:
         ProviderError: A definite no, which only a word that is known to refuse is (:mod:`.error_codes`).
@@ -113,10 +115,12 @@ def judge(response: HttpResponse, request: str) -> dict[str, Any]:
     """
     members = read_members(response)
     code = error_code(members) if members is not None else None
+    if code is not None and secret and secret in code:
+        code = _UNREADABLE
     settled = response.status // 100 in {2, 4} and response.status not in _LATER
     if code is not None and refuses(code) and settled:
         raise ProviderError(
-            f"the provider refused the {request}: {_described(code, members or {})}",
+            f"the provider refused the {request}: {_described(code, members or {}, secret)}",
             oauth_error=code,
             status=response.status,
         )
@@ -191,8 +195,10 @@ def server_date(response: HttpResponse) -> float | None:
         return None
 
 
-def _described(code: str, members: Mapping[str, Any]) -> str:
+def _described(code: str, members: Mapping[str, Any], secret: str | None) -> str:
     description = members.get("error_description")
+    if isinstance(description, str) and secret:
+        description = description.replace(secret, str(Secret("")))
     said = quotable(description) if isinstance(description, str) else None
     return f"{code} ({said})" if said else code
 

@@ -75,7 +75,7 @@ def judge_push(config: OAuthConfig, response: HttpResponse) -> PushedRequest:
         NetworkError: The matter is not settled.
     """
     try:
-        members = judge(response, "pushed authorization request")
+        members = judge(response, "pushed authorization request", secret=config.client_secret)
         name = members.get("request_uri")
         fine = isinstance(name, str) and 0 < len(name) <= _LONGEST and printable(name)
         if not fine or not isinstance(name, str) or " " in name:

@@ -169,7 +169,7 @@ def judge_token_response(
     """
     if previous is not None:
         _refuse_as_declared(config, response)
-    members = judge(response, "token request")
+    members = judge(response, "token request", secret=config.client_secret)
     found: dict[str, Any] = members
     for name in config.token_response_path:
         inner = found.get(name)

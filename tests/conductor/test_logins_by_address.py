@@ -221,6 +221,29 @@ def test_a_resource_without_metadata_has_its_server_on_its_own_origin(server):
     assert program.login(f"{server.issuer}/me").config.issuer == server.issuer
 
 
+def test_the_client_of_an_account_serves_that_account_again(server):
+    """With its secret: the login of another account at the same issuer has another client."""
+    server.state.clients["robot"] = Client("robot", client_secret="hunter-two")
+    program = Signing()
+    for account, client in {
+        "default": {"client_id": "stayfast-demo"},
+        "work": {"client_id": "robot", "client_secret": "hunter-two"},
+    }.items():
+        assert isinstance(program.sign_in(server.issuer, account=account, **client), Success)
+    again = program.sign_in(server.issuer, account="work")
+    assert isinstance(again, Success), again
+    configs = {
+        one.account: program.assembly.storage.read(one.id).config
+        for one in program.assembly.storage.summaries()
+        if one.holds_tokens
+    }
+    assert {name: one.client_id for name, one in configs.items()} == {
+        "default": "stayfast-demo",
+        "work": "robot",
+    }
+    assert configs["work"].client_secret == "hunter-two"
+
+
 def test_an_address_that_is_no_resource_is_an_issuer(server):
     """As before: with a client, and under its own name."""
     program = Signing()

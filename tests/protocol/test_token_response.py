@@ -368,3 +368,21 @@ def test_an_introspection_that_does_not_say_settles_nothing(body):
     """A token is not called dead because of a broken answer."""
     with pytest.raises(NetworkError):
         judge_introspection(answer(body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "invalid_client", "error_description": "client cli with hunter-two is unknown"},
+        {"error": "invalid_grant", "error_description": "hunter-two"},
+        {"error": "hunter-two"},
+        {"error": "bad_hunter-two", "error_description": "x"},
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+def test_a_client_secret_that_the_provider_quotes_is_not_shown(body, status):
+    """However short it is, and wherever in the error it stands."""
+    config = replace(CONFIG, client_secret="hunter-two")
+    with pytest.raises((ProviderError, NetworkError)) as caught:
+        judged(body, status, config=config)
+    assert "hunter" not in f"{caught.value} {caught.value.__dict__}"

@@ -128,6 +128,8 @@ def _end_session(app: App, ended: LogoutResult, *, opens: bool) -> dict[str, obj
     where = ended.login.config.title
     if done.problem is not None:
         terminal.say(done.problem.message, mark="warn")
+        if done.problem.hint:
+            terminal.suggest(str(done.problem.hint))
     elif done.returned:
         terminal.say(f"your browser is signed out at {where}", mark="good")
     elif done.returned is False:

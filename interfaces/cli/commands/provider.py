@@ -253,13 +253,15 @@ def add_provider(app: App, /, *, name: str, **given: Any) -> None:
     _file(app).add(name, members)
     if terminal.json:
         _answer_saved(app, name)
-    redirect = registered_address(app.assembly().catalogue.provider(name))
-    shown = redirect.replace(":0/", "/")
-    terminal.say(f"Register this redirect address with the provider:  {shown}")
-    if redirect == DEFAULT_REDIRECT_URI:
-        terminal.say("  with any port if it allows that, else with ports 8080, 3000 and 57548")
-    elif shown != redirect:
-        terminal.say("  with any port")
+    provider = app.assembly().catalogue.provider(name)
+    if provider.grant == "authorization-code":  # no other grant sends a browser back
+        redirect = registered_address(provider)
+        shown = redirect.replace(":0/", "/")
+        terminal.say(f"Register this redirect address with the provider:  {shown}")
+        if redirect == DEFAULT_REDIRECT_URI:
+            terminal.say("  with any port if it allows that, else with ports 8080, 3000 and 57548")
+        elif shown != redirect:
+            terminal.say("  with any port")
     terminal.say(f"provider {name} saved", mark="good")
     if name in OAUTH_PROVIDERS:
         terminal.say(f"it takes the place of the provider {name} that is shipped", mark="warn")
