@@ -312,7 +312,7 @@ class ResourceLogins:
         """
         method: ClientAuthentication = "auto"
         if not client_id:
-            if before is None or before.config.client_id is None:
+            if before is None:
                 raise ConfigMissing(
                     "an issuer needs a client that is registered there",
                     hint=Hint("login", address, "--client-id", "ID"),
