@@ -42,6 +42,7 @@ OFFLINE: Final = "offline_access"
 """The scope that brings a refresh token where a server lists it (OpenID Connect Core §11)."""
 
 _STRONGER: Final = frozenset({INSUFFICIENT_SCOPE, INSUFFICIENT_AUTHENTICATION})
+_TROUBLE: Final = 500  # and above: a status that says nothing of what is there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,7 @@ def find_resource(
         NetworkError: It cannot be reached.
     """
     address = canonical_resource(address)
-    refused = challenge is not None
+    refused, status = challenge is not None, 401
     if challenge is None:
         challenge, status = _challenge_of(http, address)
         refused = challenge is not None or (status == 401 and not may_be_issuer)
@@ -136,6 +137,10 @@ def find_resource(
             issuers=found.issuers,
             scopes=(challenge.scopes if challenge else ()) or found.scopes,
             told_by=found.location,
+        )
+    if not refused and status >= _TROUBLE and not may_be_issuer:
+        raise NetworkError(
+            f"{address} is having trouble (HTTP {status})", hint="try again in a while"
         )
     if not refused:
         return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +284,28 @@ def test_of_several_servers_the_known_one_is_asked_again(server, resource):
         assert logins.config(resource.address, issuer=other.issuer).issuer == other.issuer
     with pytest.raises(Exception, match="does not list"):
         logins.config(resource.address, issuer="https://third.example")
+
+
+def test_a_resource_in_trouble_is_no_issuer(server):
+    """Its user is asked to wait, and not for a client."""
+    program = Signing()
+
+    class Broken(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(503)
+
+        def do_POST(self) -> None:
+            self.send_error(503)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Broken) as broken:
+        serving = threading.Thread(target=broken.serve_forever)
+        serving.start()
+        try:
+            done = program.service.begin(f"http://127.0.0.1:{broken.server_port}/mcp")
+        finally:
+            broken.shutdown()
+            serving.join()
+    assert done.code == "NETWORK_ERROR"
