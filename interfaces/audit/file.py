@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from ...storage.locks import locked
@@ -27,6 +28,7 @@ from .outbox import Outbox
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded, Scalar
     from ...engine.ports import Storage
+    from ...engine.record import Login
 
 AUDIT_FILE: Final = "audit.jsonl"
 ROTATE_AT: Final = 32 * 1024 * 1024  # octets
@@ -41,6 +43,13 @@ class AuditFile(Outbox):
         """Write the records of ``storage`` to the file ``path``, with its cursor beside it."""
         self._file = _Lines(path)
         super().__init__(self._file, storage, f"{path}.cursor")
+
+    def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+        """See :meth:`.outbox.Outbox.observe`."""
+        # a slow disk takes longer to load it than there is time for sending
+        with suppress(ImportError, OSError):
+            import_module("structlog")
+        super().observe(recorded, login)
 
     @contextmanager
     def _open(self) -> Generator[None]:
