@@ -9,8 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from ...engine.oauth.authorization_request import authorization_parameters
+from ...engine.oauth.dpop import thumbprint
 from ...engine.oauth.grant_request import GRANT_TYPES
+from ...engine.oauth.request_object import signs_requests
 from ...engine.table import TABLE, State, Trigger
+from .terminal.http_lines import SHOWN_PARAMETERS
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded, Scalar
@@ -125,18 +129,38 @@ def _present(members: Mapping[str, Scalar], before: Login | None, after: Login) 
         return [
             ("transport", shown.transport),
             ("POST", _bare(config.par_url)),
-            ("with", f"response_type=code  client_id={config.client_id}  scope={scope}"),
-            ("redirect_uri", _bare(shown.redirect_uri)),
+            ("with", _asked(after)),
             ("answered", f"request_uri=(hidden), for {left:.0f} s"),
             ("GET", f"{_bare(config.auth_url)} with client_id and request_uri alone"),
         ]
     return [
         ("transport", shown.transport),
         ("GET", _bare(config.auth_url)),
-        ("with", f"response_type=code  client_id={config.client_id}  scope={scope}"),
-        ("redirect_uri", _bare(shown.redirect_uri)),
-        ("and", "code_challenge=(hidden)  code_challenge_method=S256  state=(hidden)"),
+        ("with", _asked(after)),
     ]
+
+
+def _asked(login: Login) -> str:
+    """Each parameter of the authorization request of ``login``, with what is no secret of it."""
+    challenge, shown = login.challenge, login.presentation
+    if challenge is None or challenge.state is None or shown is None or shown.redirect_uri is None:
+        return ""
+    asked = authorization_parameters(
+        login.config,
+        challenge,
+        shown.redirect_uri,
+        dpop_jkt=thumbprint(login.proof_key) if login.proof_key is not None else None,
+    )
+    signed = (
+        [f"request=(signed, {len(asked)} parameters in it)"] if signs_requests(login.config) else []
+    )
+    return "  ".join(signed + [f"{name}={_shown(name, value)}" for name, value in asked])
+
+
+def _shown(name: str, value: str) -> str:
+    if name == "redirect_uri":
+        return _bare(value)
+    return value if name in SHOWN_PARAMETERS else "(hidden)"
 
 
 def _receive(members: Mapping[str, Scalar], before: Login | None, after: Login) -> Facts:

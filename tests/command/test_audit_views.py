@@ -140,6 +140,25 @@ def test_an_explanation_follows_a_login_into_another_process(world: World) -> No
     assert f"{len(code)} characters" in done.err
 
 
+def test_every_parameter_that_was_sent_is_named(world: World) -> None:
+    """With its value only where that is no secret and names nobody."""
+    done = world.run(
+        "login", "demo", "--via", "loopback", "--explain", "--prompt", "login",
+        "--login-hint", "ada@canary.test", "--resource", "https://api.acme.test/",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    sent = next(one for one in reversed(world.server.requests) if one.path == "/authorize")
+    (line,) = [one for one in done.err.splitlines() if one.strip().startswith("with  ")][:1]
+    said = dict(
+        part.strip().partition("=")[::2] for part in line.strip().split("  ") if "=" in part
+    )
+    assert {*said} == {*sent.parameters} - {"decision"}  # which the page itself adds
+    assert (said["prompt"], said["resource"]) == ("login", "https://api.acme.test/")
+    assert {said[name] for name in ("state", "nonce", "code_challenge", "login_hint")} == {
+        "(hidden)"
+    }
+
+
 def test_the_device_flow_is_explained(world: World) -> None:
     """A device login says how it polls and by which grant; its codes are not in it."""
     device = world.start("login", "demo", "--via", "device", "--explain", "--json")

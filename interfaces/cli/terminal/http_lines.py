@@ -22,13 +22,14 @@ _SHOWN_HEADERS: Final = frozenset(
         "accept", "cache-control", "content-length", "content-type", "date", "retry-after", "server",
     }
 )  # fmt: skip
-_SHOWN_PARAMETERS: Final = frozenset(
+SHOWN_PARAMETERS: Final = frozenset(
     {
         "audience", "client_id", "code_challenge_method", "grant_type", "max_age", "prompt",
         "redirect_uri", "resource", "response_type", "scope", "subject_token_type",
-        "token_type_hint", "ui_locales",
+        "acr_values", "response_mode", "token_type_hint", "ui_locales",
     }
 )  # fmt: skip
+"""Parameters of a request whose values open no door and name nobody."""
 
 
 class HttpLines:
@@ -46,7 +47,7 @@ class HttpLines:
         self._say(f"> {request.method} {parts.scheme}://{host}{parts.path}{hidden}")
         self._headers(">", request.headers.items())
         for name, value in parse_qsl(request.body.decode("utf-8", "replace")):
-            self._say(f">   {name}={value if name in _SHOWN_PARAMETERS else '(hidden)'}")
+            self._say(f">   {name}={value if name in SHOWN_PARAMETERS else '(hidden)'}")
         if isinstance(answer, NetworkError):
             self._say(f"< no answer after {took * 1000:.0f} ms: {answer.message}")
             return
