@@ -63,6 +63,7 @@ class VaultConnection:
         self._create = create
         self._connection: sqlite3.Connection | None = None
         self._openings = 0  # how many connections there were
+        self._opened: tuple[int, int] | None = None  # the file that the connection is to
         self._seal: bytes | None = None  # of the header, as it was when the keys were found
         self._copied = 0  # the generation of the header whose copy was seen to be in order
         # reentrant: a writer that must find the keys anew calls the reading half under its own guard
@@ -269,11 +270,14 @@ class VaultConnection:
             raise StorageError(error.message, hint="try again in a while") from error
 
     def _open(self) -> tuple[sqlite3.Connection, Keys] | None:
-        if self._connection is not None and self._header_has_changed(self._connection):
-            self._keys = None  # another process has given the vault another key
+        if self._connection is not None and (
+            self._moved() or self._header_has_changed(self._connection)
+        ):
+            self._keys = None  # another process has given the vault another key, or replaced it
             self._connection.close()
             self._connection = None
         if self._connection is None:
+            file = self._file()  # looked at first: one that takes its place meanwhile is noticed
             connection = open_database(self.directory)
             if connection is None:
                 return None
@@ -289,16 +293,30 @@ class VaultConnection:
             except BaseException:
                 connection.close()
                 raise
-            self._connection = connection
+            self._connection, self._opened = connection, file
             self._openings += 1
             self._seal = seal
-        return self._kept()
+        return None if self._keys is None else (self._connection, self._keys)
 
     def _kept(self) -> tuple[sqlite3.Connection, Keys] | None:
-        """The connection and keys as they are, without a check that they still hold."""
-        if self._connection is None or self._keys is None:
+        """The connection and keys as they are, without a check that the keys still hold."""
+        if self._connection is None or self._keys is None or self._moved():
             return None
         return self._connection, self._keys
+
+    def _moved(self) -> bool:
+        """Whether the connection is to a file that was set aside, replaced or removed meanwhile.
+
+        SQLite would go on reading it, and refuse to write it.
+        """
+        return self._file() != self._opened
+
+    def _file(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(os.path.join(self.directory, DATABASE))
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _header_has_changed(self, connection: sqlite3.Connection) -> bool:
         return self._seal is not None and _seal_of(connection) not in {self._seal, None}

@@ -567,9 +567,10 @@ class Vault:
         done = [Mended(login=None, message=message) for message in restored]
         if not self.exists():
             return done
-        if restored:
+        done += self._mend_rows()
+        if restored:  # last: the log can be written once the integrity record is in order
             self.note(definitions_event())
-        return [*done, *self._mend_rows()]
+        return done
 
     def _mend_rows(self) -> list[Mended]:
         with self._vault_connection.writing() as (connection, keys):

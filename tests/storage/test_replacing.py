@@ -149,7 +149,8 @@ def test_what_holds_no_vault_is_damage_to_everybody_and_mended_by_setting_it_asi
 
 def without_a_table(place: Path) -> None:
     with closing(sqlite3.connect(database(place))) as connection, connection:
-        connection.execute("DROP TABLE head")
+        connection.execute("DROP TABLE head")  # this alone is made again where it was
+        connection.execute("DROP TABLE audit")
 
 
 def without_a_log(place: Path) -> None:
@@ -449,6 +450,35 @@ def test_a_mend_that_was_killed_is_finished_by_the_next(
         assert vault(place).problems() == []
         assert vault(place).mend() == []
     assert last > 2
+
+
+def test_a_vault_that_is_open_elsewhere_may_be_replaced(place: Path) -> None:
+    """Whoever has it open goes on in the new one, reading and writing."""
+    login = finished()
+    elsewhere = vault(place)
+    saved(elsewhere, [login])
+    without_a_table(place)
+    vault(place).mend()
+    kept = elsewhere.find(account_alias(login.provider, "default"))
+    assert kept is not None
+    assert kept.tokens == login.tokens
+    saved(elsewhere, [finished("another")])
+    assert len(vault(place).summaries()) == 2
+
+
+def test_a_missing_integrity_record_is_made_again_where_it_was(place: Path) -> None:
+    """Many may mend at once: every login stays as it is, with its log, and nothing is set aside."""
+    login, waiting = finished(), pending("waiting")
+    saved(vault(place), [login, waiting])
+    with closing(sqlite3.connect(database(place))) as connection, connection:
+        connection.execute("DROP TABLE head")
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(vault(place).mend) for _ in range(4)]:
+            done.result()
+    assert list((place / "s").glob("set-aside-*")) == []
+    assert vault(place).read(login.id) == login
+    assert vault(place).read(waiting.id) == waiting
+    assert vault(place).problems() == []
 
 
 def test_of_many_that_mend_at_once_one_replaces_the_vault(place: Path) -> None:
