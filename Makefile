@@ -55,7 +55,8 @@ pytest: setup
 RUNS_ENGINE := tests/engine tests/conductor tests/protocol tests/misbehaviour tests/api \
   tests/storage/test_audit_lines.py tests/storage/test_audit_tampering.py \
   tests/storage/test_records.py tests/storage/test_purge.py tests/interfaces/test_courier.py \
-  tests/interfaces/test_web_backend.py tests/auth
+  tests/interfaces/test_web_backend.py tests/interfaces/test_signing_out_truthfully.py \
+  tests/auth tests/conformance
 
 # Two minutes on two cores; not a part of `make test`, which runs these tests without measuring.
 coverage: setup
