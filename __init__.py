@@ -217,13 +217,12 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    import sys  # noqa: PLC0415  only where somebody looks
+    from traceback import walk_stack  # noqa: PLC0415  only where somebody looks
 
-    # help(stayfast) would print every class with all that it inherits, 8,000 lines; this file's text,
-    # and the names, say where to look
-    depth = 1
-    while sys._getframe(depth).f_globals.get("__name__") == "inspect":  # noqa: SLF001  documented  # pyright: ignore[reportPrivateUsage]
-        depth += 1
-    if sys._getframe(depth).f_globals.get("__name__") == "pydoc":  # noqa: SLF001  as above  # pyright: ignore[reportPrivateUsage]
+    # pydoc documents whatever dir() and __all__ name: 8,000 lines. It offers no other way to leave
+    # classes out of help(stayfast), so it gets this file's text and the names. Its spec names it
+    # under ``python -m pydoc``, too.
+    specs = (frame.f_globals.get("__spec__") for frame, _ in walk_stack(None))
+    if any(getattr(spec, "name", None) == "pydoc" for spec in specs):
         return ["__all__"]
     return sorted({*globals(), *__all__, *_WITH_AN_EXTRA})

@@ -120,10 +120,17 @@ def test_names_are_listed_and_sorted():
     assert len(stayfast.__all__) == len(set(stayfast.__all__))
 
 
-def test_help_of_the_package_is_short():
+@pytest.mark.parametrize(
+    "how",
+    [
+        ("-c", "import pydoc, stayfast; print(pydoc.plain(pydoc.render_doc(stayfast)))"),
+        ("-m", "pydoc", "stayfast"),
+    ],
+    ids=["help()", "pydoc"],
+)
+def test_help_of_the_package_is_short(how):
     """`help(stayfast)` is read at one sitting, and names every way in; each name has its own help."""
-    code = "import pydoc, stayfast; print(pydoc.plain(pydoc.render_doc(stayfast)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, *how], capture_output=True, text=True, check=True)
 
     assert len(done.stdout.splitlines()) < 80
     for name in ("OAuthService", "AsyncOAuthService", "StayfastError", "commands", "__all__"):
