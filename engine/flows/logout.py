@@ -173,7 +173,7 @@ class Logout:
             if request is None:
                 return Revocation(token=kind, outcome=RevocationOutcome.NOT_SUPPORTED), None
             response = send_with_nonce(self._dependencies.http, bound(login, request))
-            require_confirmation(response)
+            require_confirmation(login.config, response)
         except ProviderError as error:
             outcome = _REFUSALS.get(error.oauth_error or "", RevocationOutcome.REFUSED)
             code = error.oauth_error

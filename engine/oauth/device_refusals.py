@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import ProviderError
 from ..hints import Hint
+from .provider_response import error_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +78,7 @@ def policy_refusal(
     other = "loopback" if config.auth_url else "auto"
     return ProviderError(
         f"{config.title} refused the device flow: {why}{number}",
-        oauth_error=code,
+        oauth_error=error_code(members, secret=config.client_secret),
         status=status,
         hint=Hint("login", config.service_name, "--via", other),
     )

@@ -100,13 +100,14 @@ def _shallow(text: str) -> str:
     return "".join(kept) if depth > _DEPTH else "".join([*kept, text[start:]])
 
 
-def judge(response: HttpResponse, request: str, *, secret: str | None = None) -> dict[str, Any]:
+def judge(response: HttpResponse, request: str, *, secret: str | None) -> dict[str, Any]:
     """The members of a successful answer.
 
     Args:
         response: The answer.
         request: What it answers, for messages: ``token request``.
-        secret: The client secret that was sent. Some providers quote it; no message shows it.
+        secret: The client secret that was sent, if one was. Some providers quote it; no message
+            shows it.
 
     Raises:
         ProviderError: A definite no, which only a word that is known to refuse is (:mod:`.error_codes`).
@@ -114,9 +115,7 @@ def judge(response: HttpResponse, request: str, *, secret: str | None = None) ->
             body are no refusal, whatever their status: what was sent is not given up.
     """
     members = read_members(response)
-    code = error_code(members) if members is not None else None
-    if code is not None and secret and secret in code:
-        code = _UNREADABLE
+    code = error_code(members, secret=secret) if members is not None else None
     settled = response.status // 100 in {2, 4} and response.status not in _LATER
     if code is not None and refuses(code) and settled:
         raise ProviderError(
@@ -144,11 +143,12 @@ def may_hold_tokens(response: HttpResponse) -> bool:
     return members is None or (error_code(members) is None and "token" in text.lower())
 
 
-def error_code(members: Mapping[str, Any]) -> str | None:
+def error_code(members: Mapping[str, Any], *, secret: str | None = None) -> str | None:
     """The OAuth error code in ``members``, if they report an error.
 
     Slack's ``ok: false`` and lists of ``errors`` count; text that is no code becomes
-    ``invalid_response``, so that nothing of an answer's body gets into a log.
+    ``invalid_response``, so that nothing of an answer's body gets into a log; and so does text that
+    quotes the client ``secret``.
     """
     error = members.get("error")
     errors: object = members.get("errors")
@@ -164,8 +164,9 @@ def error_code(members: Mapping[str, Any]) -> str | None:
         )
     if error is None or error in (False, ""):
         return None
-    well_formed = isinstance(error, str) and _CODE.match(error) and quotable(error) == error
-    return cast("str", error) if well_formed else _UNREADABLE
+    if not isinstance(error, str) or not _CODE.match(error) or quotable(error) != error:
+        return _UNREADABLE
+    return _UNREADABLE if secret and secret in error else error
 
 
 def retry_after(response: HttpResponse) -> float | None:

@@ -215,7 +215,7 @@ def judge_registration(
         ProviderError: It refused; or it registered something else than was asked for.
         NetworkError: The matter is not settled.
     """
-    members = judge(response, "registration")
+    members = judge(response, "registration", secret=None)
     client_id = _word(members.get("client_id"))
     if client_id is None:
         raise _wrong("has no client id", response)

@@ -179,7 +179,7 @@ def judge_token_response(
     if previous is not None and "access_token" not in found:
         found = members  # Slack nests a user's token at first, and not when it is refreshed
     if found is not members:
-        code = error_code(found)
+        code = error_code(found, secret=config.client_secret)
         if code is not None:
             raise ProviderError(
                 f"the provider refused the token request: {code}",

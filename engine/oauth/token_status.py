@@ -81,7 +81,7 @@ class Revocation:
         return self.outcome in ENDED
 
 
-def judge_revocation(response: HttpResponse) -> None:
+def judge_revocation(config: OAuthConfig, response: HttpResponse) -> None:
     """Make sure ``response`` is no refusal of a revocation: any 2xx is none, whatever its body.
 
     Raises:
@@ -89,17 +89,17 @@ def judge_revocation(response: HttpResponse) -> None:
         NetworkError: It may or may not have happened (503: RFC 7009 §2.2.1).
     """
     if not 200 <= response.status < 300:
-        judge(response, "revocation")
+        judge(response, "revocation", secret=config.client_secret)
 
 
-def require_confirmation(response: HttpResponse) -> None:
+def require_confirmation(config: OAuthConfig, response: HttpResponse) -> None:
     """Make sure ``response`` confirms a revocation: status 200 does, and no other (RFC 7009 §2.2).
 
     Raises:
         ProviderError, NetworkError: As :func:`judge_revocation` says.
         NetworkError: The provider answered something that neither confirms nor refuses.
     """
-    judge_revocation(response)
+    judge_revocation(config, response)
     if response.status != 200:
         raise NetworkError(
             f"the provider did not confirm the revocation (HTTP {response.status}, and not 200)"
@@ -141,14 +141,14 @@ def introspection_request(
     return _request(config, config.introspection_url, token, token_type_hint)
 
 
-def judge_introspection(response: HttpResponse) -> Introspection:
+def judge_introspection(config: OAuthConfig, response: HttpResponse) -> Introspection:
     """The answer in ``response``.
 
     Raises:
         ProviderError: This client may not ask.
         NetworkError: The matter is not settled, or the answer does not say.
     """
-    members = judge(response, "introspection")
+    members = judge(response, "introspection", secret=config.client_secret)
     active = members.get("active")
     if not isinstance(active, bool):
         raise NetworkError("the answer to the introspection does not say whether the token is good")

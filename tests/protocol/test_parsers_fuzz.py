@@ -108,9 +108,11 @@ def test_an_answer_becomes_tokens_or_one_of_two_errors(response):
         with contextlib.suppress(ProviderError, NetworkError):
             answer = judge_poll(config, response)
             assert isinstance(answer, PollAnswer | OAuthTokens)
-    for judge in (judge_introspection, judge_revocation, judge_keys):
+    for judge in (judge_introspection, judge_revocation):
         with contextlib.suppress(ProviderError, NetworkError):
-            judge(response)
+            judge(CONFIG, response)
+    with contextlib.suppress(ProviderError, NetworkError):
+        judge_keys(response)
     with contextlib.suppress(ProviderError, NetworkError):
         judge_metadata("https://a.example", response)
     with contextlib.suppress(ProviderError, NetworkError):
@@ -128,9 +130,9 @@ def test_nothing_of_an_answers_body_gets_into_an_error(status, body, name):
     body = {k: v for k, v in body.items() if k not in {"error_description", "error", "errors"}}
     text = json.dumps({**body, "note": MARK, name: f"{MARK} {MARK}"}).encode()
     response = HttpResponse(status=status, headers={}, body=text, received_at=NOW)
-    for judge in (judge_introspection, lambda answer: judge_token_response(CONFIG, answer)):
+    for judge in (judge_introspection, judge_token_response):
         try:
-            judge(response)
+            judge(CONFIG, response)
         except (ProviderError, NetworkError) as error:
             said = f"{error} {error.hint} {getattr(error, 'oauth_error', '')}"
             assert MARK not in said

@@ -242,7 +242,7 @@ def an_answer(response: HttpResponse) -> None:
     assert not is_gone(response) or response.status in GONE
     assert lifetime_of(response) >= 0
     with contextlib.suppress(ProviderError, NetworkError):
-        require_confirmation(response)
+        require_confirmation(CONFIG, response)
 
 
 def a_userinfo(response: HttpResponse) -> None:

@@ -9,7 +9,9 @@ import pytest
 from logins import CONFIG, NOW, TOKENS
 from recorded import answer, recorded
 from stayfast.engine.errors import NetworkError, ProviderError
+from stayfast.engine.oauth.device import judge_device_response, judge_poll
 from stayfast.engine.oauth.provider import OAuthConfig
+from stayfast.engine.oauth.pushed_request import judge_push
 from stayfast.engine.oauth.token_endpoint import judge_token_response
 from stayfast.engine.oauth.token_status import Introspection, judge_introspection, judge_revocation
 
@@ -322,7 +324,7 @@ def test_a_nested_error_is_an_error():
 @pytest.mark.parametrize("body", [b"", HTML, {}])
 def test_any_2xx_confirms_a_revocation(status, body):
     """RFC 7009 §2.2: the body says nothing."""
-    judge_revocation(answer(body, status))
+    judge_revocation(CONFIG, answer(body, status))
 
 
 @pytest.mark.parametrize(
@@ -337,7 +339,7 @@ def test_any_2xx_confirms_a_revocation(status, body):
 def test_a_revocation_that_failed_is_told(status, body, error):
     """A no is a no, and trouble is trouble."""
     with pytest.raises(error):
-        judge_revocation(answer(body, status))
+        judge_revocation(CONFIG, answer(body, status))
 
 
 def test_an_introspection_tells_what_a_token_is_good_for():
@@ -347,7 +349,7 @@ def test_an_introspection_tells_what_a_token_is_good_for():
         "scope": "read write dolphin", "sub": "Z5O3upPC88QrAjx00dis", "exp": 1419356238,
     }  # fmt: skip
 
-    assert judge_introspection(answer(body)) == Introspection(
+    assert judge_introspection(CONFIG, answer(body)) == Introspection(
         active=True,
         scopes=("read", "write", "dolphin"),
         expires_at=1419356238,
@@ -358,7 +360,7 @@ def test_an_introspection_tells_what_a_token_is_good_for():
 
 def test_an_inactive_token_is_an_ordinary_answer():
     """And nothing else it says counts."""
-    assert judge_introspection(answer({"active": False, "scope": "x"})) == Introspection(
+    assert judge_introspection(CONFIG, answer({"active": False, "scope": "x"})) == Introspection(
         active=False
     )
 
@@ -367,22 +369,48 @@ def test_an_inactive_token_is_an_ordinary_answer():
 def test_an_introspection_that_does_not_say_settles_nothing(body):
     """A token is not called dead because of a broken answer."""
     with pytest.raises(NetworkError):
-        judge_introspection(answer(body))
+        judge_introspection(CONFIG, answer(body))
+
+
+def nested(config, response):
+    """The judge of a provider that nests its tokens, and its errors."""
+    inner = replace(config, token_response_path=("inner",))
+    return judge_token_response(
+        inner, answer(b'{"inner": ' + response.body + b"}", response.status)
+    )
+
+
+ASKING = (
+    *(judge_token_response, judge_device_response, judge_push, judge_poll),
+    *(judge_introspection, nested),
+)
 
 
 @pytest.mark.parametrize(
     "body",
     [
         {"error": "invalid_client", "error_description": "client cli with hunter-two is unknown"},
+        {"error": "hunter-two", "error_description": "AADSTS50005: hunter-two"},
         {"error": "invalid_grant", "error_description": "hunter-two"},
         {"error": "hunter-two"},
         {"error": "bad_hunter-two", "error_description": "x"},
     ],
 )
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
-def test_a_client_secret_that_the_provider_quotes_is_not_shown(body, status):
+@pytest.mark.parametrize("asking", ASKING)
+def test_a_client_secret_that_the_provider_quotes_is_not_shown(asking, body, status):
     """However short it is, and wherever in the error it stands."""
     config = replace(CONFIG, client_secret="hunter-two")
     with pytest.raises((ProviderError, NetworkError)) as caught:
-        judged(body, status, config=config)
+        asking(config, answer(body, status))
+    assert "hunter" not in f"{caught.value} {caught.value.__dict__}"
+
+
+@pytest.mark.parametrize("status", [400, 401, 500])
+@pytest.mark.parametrize("said", ["error", "error_description"])
+def test_a_refused_revocation_does_not_show_the_client_secret(said, status):
+    """The client proves itself there as at the token endpoint (RFC 7009 §2.1)."""
+    config = replace(CONFIG, client_secret="hunter-two")
+    with pytest.raises((ProviderError, NetworkError)) as caught:
+        judge_revocation(config, answer({"error": "invalid_client", said: "hunter-two"}, status))
     assert "hunter" not in f"{caught.value} {caught.value.__dict__}"

@@ -98,7 +98,7 @@ def active(config: OAuthConfig, token: str, hint: str) -> bool:
     """What the server itself says of ``token``."""
     request = introspection_request(config, token, hint)
     assert request is not None
-    return judge_introspection(RequestsHttp().send(request)).active
+    return judge_introspection(config, RequestsHttp().send(request)).active
 
 
 def refusals(storage: EncryptedFileStorage) -> list[str]:

@@ -228,7 +228,7 @@ def _check_active(app: App, one: Summary) -> bool | None:
     if request is None:
         return None
     with app.terminal.working(f"asking {one.provider} about the token"):
-        return judge_introspection(app.assembly().http.send(request)).active
+        return judge_introspection(login.config, app.assembly().http.send(request)).active
 
 
 def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summary]]:
