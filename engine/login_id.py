@@ -66,7 +66,8 @@ def is_full(normalised: str) -> bool:
 
 def no_login(typed: object) -> NotFound:
     """The error that no login has the id ``typed``."""
-    return NotFound(f"there is no login {str(typed)[:40]!r}", hint=Hint("list"))
+    shown = str(typed).partition("?")[0][:40]  # a pasted callback has a code behind it
+    return NotFound(f"there is no login {shown!r}", hint=Hint("list"))
 
 
 def choose(logins: Iterable[Summary], typed: str | None) -> Summary:

@@ -64,6 +64,10 @@ _PREFIXES: Final = frozenset({"auth", "oauth"})
 """Groups of other tools: what stands in them is a command of its own here."""
 _UNSAID: Final = frozenset({"--callback-url", "--challenge", "--param", "--set"})
 """Options whose value may be a secret: a line with one of them is not said again."""
+_UNSAID_PARTS: Final = ("secret", "pass")
+"""What the misspelt name of such an option has in it: the word behind it may be a password."""
+_QUERY: Final = re.compile(r"(?<=[\w/])[?#][^\s'\")]+")  # of an address: a code, a state, a token
+_OPAQUE: Final = re.compile(r"(?=[a-zA-Z_~+=-]*\d)[\w~+=-]{20,}")  # as codes and tokens are
 _PLAIN: Final = re.compile(r"[\w@.,:+/-]{1,60}")
 _LONGEST: Final = 100  # characters of a line that is said again
 _COMMAND: Final = re.compile(r"No such command '(.+)'")
@@ -105,7 +109,12 @@ def wrong_usage(error: click.UsageError, arguments: Sequence[str]) -> WrongUsage
         )
     else:
         message = message[:1].lower() + message[1:]
-    return WrongUsage(message, hint=meant or page)
+    return WrongUsage(_without_secrets(message), hint=meant or page)
+
+
+def _without_secrets(message: str) -> str:
+    """``message`` without what may be a code or a token among the words that were typed."""
+    return _OPAQUE.sub("(hidden)", _QUERY.sub("?(hidden)", message))
 
 
 def _argument(param: click.Parameter, named: str) -> str:
@@ -146,10 +155,8 @@ def _with_command(word: str, arguments: Sequence[str], context: click.Context) -
     later: Sequence[str] = arguments[arguments.index(word) + 1 :] if word in arguments else []
     if other == "login" and all(one.startswith("-") for one in later):
         other = "login PROVIDER"  # for the reader to fill in: where nobody is signed in, none is offered
-    path = context.command_path
-    return _said_again(arguments, word, other) or f"{path} {other} --help".replace(
-        " --version --help", " --version"
-    )
+    alone = other if other.startswith("-") else f"{other} --help"
+    return _said_again(arguments, word, other) or f"{context.command_path} {alone}"
 
 
 def _with_option(word: str, arguments: Sequence[str], context: click.Context | None) -> str | None:
@@ -169,8 +176,10 @@ def _with_option(word: str, arguments: Sequence[str], context: click.Context | N
 def _said_again(arguments: Sequence[str], wrong: str, right: str) -> str | None:
     """``arguments`` as a line, ``right`` in place of ``wrong``; ``None`` where it must not be said."""
     words = _replaced(list(arguments), wrong.split(), right.split())
-    plain = all(_PLAIN.fullmatch(word) for word in words)
-    secret = any(word.partition("=")[0] in _UNSAID for word in words)
+    plain = all(_PLAIN.fullmatch(word) and not _OPAQUE.search(word) for word in words)
+    secret = any(part in wrong for part in _UNSAID_PARTS) or any(
+        word.partition("=")[0] in _UNSAID for word in words
+    )
     line = " ".join(["stayfast", *words])
     return line if plain and not secret and len(line) <= _LONGEST else None
 

@@ -54,12 +54,21 @@ def test_the_hint_is_the_line_that_was_meant(world: World, typed: str) -> None:
         ("logni", "x", "--param", "canary"),
         ("statsu", "\x1b[31mcanary"),
         ("statsu", "canary" * 50),
+        ("resume", "7F3K", "http://127.0.0.1:8080/callback?code=canary&state=canary"),
+        ("resume", "http://127.0.0.1/?code=canary"),
+        ("login", "github", "--via", "http://127.0.0.1/?code=canary"),
+        ("login", "github", "--with-token", "gho_canary0123456789"),
+        ("login", "github", "--with-tokne", "gho_canary0123456789"),
+        ("logni", "github", "eyJhbGciOiJub25lIn0.canary0123456789abcdef"),
+        ("token", "github", "--min-ttl", "canary-of-0123456789-"),
+        ("provider", "add", "x", "--client-secret", "canary"),
+        ("canary_of_0123456789_",),
     ],
 )
 def test_what_may_be_a_secret_is_not_said_again(world: World, typed: tuple[str, ...]) -> None:
-    """The right command is named, without the rest of the line."""
+    """The right command is named, without the rest of the line; in the error, it is hidden."""
     done = world.run(*typed)
-    assert done.code == 2
+    assert done.code in {1, 2}
     assert "canary" not in done.out + done.err
     assert "stayfast" in done.err
 
