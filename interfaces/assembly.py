@@ -123,19 +123,19 @@ class Assembly:
         self.http: Http = http or RequestsHttp()
         self.clock: Clock = clock or SystemClock()
         self.metadata = KeptMetadata(capabilities_of(storage).entries, self.http, self.clock)
-        forwarder = EventForwarder([*observers, self.metadata])
+        self._forwarder = EventForwarder([*observers, self.metadata])
         if courier is None:
             courier = choose_courier(
                 storage,
                 self.http,
-                forwarder,
+                self._forwarder,
                 self.environ,
                 self.clock,
             )
         self.conductor = Conductor(
             Dependencies(
                 storage=storage,
-                ledger=Ledger(storage, self.clock, origin(), [forwarder]),
+                ledger=Ledger(storage, self.clock, origin(), [self._forwarder]),
                 http=self.http,
                 clock=self.clock,
                 randomness=SystemRandomness(),
@@ -144,6 +144,14 @@ class Assembly:
                 read_token=token_of,
             )
         )
+
+    def show_requests(self, show: Callable[[Sequence[str]], None]) -> None:
+        """Call ``show`` with each request and its answer from now on, as lines without secrets.
+
+        Requests that a courier sends in another process are among them.
+        """
+        if isinstance(self.http, RequestsHttp):
+            self._forwarder.show_requests(self.http, show)
 
     @classmethod
     def open(

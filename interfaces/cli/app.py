@@ -80,7 +80,7 @@ class App:
                 environ=self.settings(),
             )
             if terminal.verbose > 1:
-                _show_http(self._assembly, terminal)
+                self._assembly.show_requests(_show_lines(terminal))
         return self._assembly
 
     def pass_on(self) -> None:
@@ -194,12 +194,14 @@ class App:
         )
 
 
-def _show_http(assembly: Assembly, terminal: Terminal) -> None:
-    from ..http import RequestsHttp  # noqa: PLC0415  with -vv only
-    from .terminal.http_lines import HttpLines  # noqa: PLC0415
+def _show_lines(terminal: Terminal) -> Callable[[Sequence[str]], None]:
+    """Shows what ``-vv`` adds."""
 
-    if isinstance(assembly.http, RequestsHttp):
-        assembly.http.heard = HttpLines(terminal).show
+    def show(lines: Sequence[str]) -> None:
+        for line in lines:
+            terminal.say(f"  {line}", style="dim", hang=6)
+
+    return show
 
 
 _READABLE = 50

@@ -14,7 +14,7 @@ from ...engine.oauth.dpop import thumbprint
 from ...engine.oauth.grant_request import GRANT_TYPES
 from ...engine.oauth.request_object import signs_requests
 from ...engine.table import TABLE, State, Trigger
-from .terminal.http_lines import SHOWN_PARAMETERS
+from ..http_lines import SHOWN_PARAMETERS
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded, Scalar

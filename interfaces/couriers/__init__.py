@@ -34,6 +34,8 @@ One worker serves all threads of a process. Each job goes through a lane, a sock
 thread of the worker, and the lane is kept for the next job (:mod:`.pool`). So a worker that is killed
 takes down all jobs that it has at that moment, and each of their senders goes on as said below. A courier that the variable names and that cannot be had is an error.
 
+With ``-vv`` the lines about each request pass as events do (:mod:`stayfast.interfaces.http_lines`).
+
 What passes over. The two processes share one socket pair, which nobody else can open
 (:mod:`.channel`; the format is in :mod:`.wire`).
 

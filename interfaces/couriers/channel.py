@@ -1,19 +1,20 @@
 """The line between a courier and the process that sent it.
 
-It carries whole messages and open files (:class:`Channel`), and the events that a courier's
-process commits, so that the observers at the other end hear of them (:class:`EventForwarder`).
+It carries whole messages and open files (:class:`Channel`). What a courier's process commits is sent
+home as events for the observers there, and with ``-vv`` each of its requests as lines for people
+(:class:`EventForwarder`).
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine import cbor
-from .wire import pack_events
+from .wire import pack_events, pack_lines
 
 if TYPE_CHECKING:
     from typing import Self
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
     from ...engine.ports import Observer
     from ...engine.record import Login
-
+    from ..http import RequestsHttp
 
 _SIZE: Final = Struct(">I")
 _LIMIT: Final = 16 * 1024 * 1024
@@ -105,6 +106,7 @@ class EventForwarder:
         """Pass events to ``observers``."""
         self._observers = tuple(observers)
         self._away: Channel | None = None
+        self._show: Callable[[Sequence[str]], None] | None = None
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
         """``recorded`` has just been committed; ``login`` is the record it led to."""
@@ -115,6 +117,23 @@ class EventForwarder:
         # if the other end is gone, the event is in the log: the next process reads on from there
         with suppress(OSError):
             self._away.send(pack_events(recorded, login))
+
+    def show_requests(
+        self, http: RequestsHttp, show: Callable[[Sequence[str]], None] | None = None
+    ) -> None:
+        """Show each request of ``http``: with ``show``, and from a courier's process at home."""
+        from ..http_lines import http_lines  # noqa: PLC0415  with -vv only
+
+        self._show = show
+        http.heard = lambda request, answer, took: self.show(http_lines(request, answer, took))
+
+    def show(self, lines: Sequence[str]) -> None:
+        """Show ``lines``, which say of a request what may be said."""
+        if self._away is not None:
+            with suppress(OSError):
+                self._away.send(pack_lines(lines))
+        elif self._show is not None:
+            self._show(lines)
 
     def leave(self, channel: Channel) -> None:
         """From now on this is a courier's process, and ``channel`` leads home."""

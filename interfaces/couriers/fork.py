@@ -201,11 +201,13 @@ class Heard:
         self.arrived: Login | None = None
 
     def listen(self, line: Channel, forwarder: EventForwarder) -> None:
-        """Listen until the outcome comes, or the courier is gone; observers get the events."""
+        """Listen until the outcome comes, or the courier is gone; ``forwarder`` gets the rest."""
         while (message := line.receive()) is not None:
             members, _files = message
             if "events" in members:
                 forwarder.observe(*unpack_events(members))
+            elif "lines" in members:
+                forwarder.show(members["lines"])
             elif "sending" in members:
                 self.sent = True
             elif "arrived" in members:

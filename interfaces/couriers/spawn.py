@@ -108,6 +108,7 @@ class SpawnCourier:
                 "version": app_version(),
                 "storage": handover.members(),
                 "http": self._http.settings(),
+                "shows": self._http.heard is not None,
                 "origin": asdict(origin()),
             }
         )

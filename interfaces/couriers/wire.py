@@ -88,6 +88,11 @@ def unpack_events(members: Mapping[str, Any]) -> tuple[list[Recorded], Login | N
     return recorded, decode_login(members["login"]) if members["login"] else None
 
 
+def pack_lines(lines: Sequence[str]) -> bytes:
+    """What may be shown of a request that was sent: ``lines``, to be read back as they are."""
+    return cbor.encode({"lines": list[cbor.Plain](lines)})
+
+
 def pack_outcome(outcome: JobOutcome | StayfastError) -> bytes:
     """How a job turned out."""
     if isinstance(outcome, StayfastError):

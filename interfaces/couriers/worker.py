@@ -92,7 +92,9 @@ class _Desk:
     def __init__(self, storage: Vault | PostgresStorage, terms: Mapping[str, Any]) -> None:
         self._storage = storage
         self._origin = Origin(**terms["origin"])
-        self._http = RequestsHttp(**terms["http"])
+        self._settings: dict[str, Any] = terms["http"]
+        self._shows: bool = terms["shows"]
+        self._http = RequestsHttp(**self._settings)
         self._guard = threading.Lock()
         self._lanes: dict[Lane, threading.Thread] = {}
         # one of a server keeps its keys from then on, and each look at it is a wait for an answer
@@ -173,14 +175,17 @@ class _Desk:
                 self._used = CLOCK.monotonic()
 
     def _jobs(self, home: Channel) -> Jobs:
-        """What performs the jobs of one lane: their events go home through it."""
-        forwarder = EventForwarder()
+        """What performs the jobs of one lane: their events go home through it, and their requests."""
+        forwarder, http = EventForwarder(), self._http
         forwarder.leave(home)
+        if self._shows:  # a client of its own: the other lanes lead elsewhere
+            http = RequestsHttp(**self._settings)
+            forwarder.show_requests(http)
         return Jobs(
             Dependencies(
                 storage=self._storage,
                 ledger=Ledger(self._storage, CLOCK, self._origin, [forwarder]),
-                http=self._http,
+                http=http,
                 clock=CLOCK,
                 randomness=SystemRandomness(),
                 courier=InlineCourier(),

@@ -99,6 +99,22 @@ def day(world: World, server: AuthorizationServer) -> Day:
     return Day(world, server)
 
 
+@pytest.mark.parametrize("courier", ["inline", "fork", "spawn"])
+def test_requests_of_a_courier_are_shown_without_their_secrets(day: Day, courier: str) -> None:
+    """With -vv, also those that carry code, refresh token and client secret in another process."""
+    day.world.extra["STAYFAST_COURIER"] = courier
+    for words, grant in (
+        (("login", "secretive", "--via", "loopback"), "authorization_code"),
+        (("refresh", "secretive"), "refresh_token"),
+    ):
+        done = day.run(*words, "-vv")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count(f"grant_type={grant}") == 1
+        assert "< 200 after" in done.stderr.partition(f"grant_type={grant}")[2]
+        assert "> POST" not in day.run(*words, "-v").stderr
+    assert day.leaks == []
+
+
 def faults(secret: str, everything: bool) -> Iterable[Fault]:
     """What may be wrong with a token response; some of it quotes what it was sent."""
     quoting = {"error": "invalid_grant", "error_description": f"unknown token {secret}"}
