@@ -15,6 +15,7 @@ from .tree import read_tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from ...engine.hints import Hint
     from ..keys.sealing import Keys
     from .database import Database
     from .file import Row
@@ -42,15 +43,20 @@ class TamperCheck:
     One torn row must not cost the other logins. So a difference is kept in ``suspicion`` rather than
     raised. A login is then given out only if the audit log shows that its row is the last one saved:
     the seal alone cannot show that, because an older row that was put back has a good seal too.
-
-    Attributes:
-        suspicion: The difference that the last comparison found; ``None`` if it found none.
     """
 
     def __init__(self) -> None:
         """Compare nothing yet."""
         self._checked: object = None  # when the rows were last as the integrity record says
-        self.suspicion: Damaged | None = None
+        self._said: tuple[str, Hint | None] | None = None
+
+    @property
+    def suspicion(self) -> Damaged | None:
+        """The difference that the last comparison found; ``None`` if it found none.
+
+        A new error each time: one that was raised holds the frames of its way, and the keys in them.
+        """
+        return None if self._said is None else Damaged(self._said[0], hint=self._said[1])
 
     def checked(
         self,
@@ -102,13 +108,13 @@ class TamperCheck:
             head = read_head(connection, keys)
             seen = (head.generation, changes)
             if seen == self._checked:
-                self.suspicion = None
+                self._said = None
                 return
             try:
                 with translated():  # text that is not UTF-8, or a torn page, is damage as well
                     rows = rows_of(connection)
             except Damaged as error:
-                self._checked, self.suspicion = None, error
+                self._checked, self._said = None, (error.message, error.hint)
                 return
         finally:
             connection.execute("COMMIT")
@@ -136,7 +142,7 @@ class TamperCheck:
                 with translated():
                     rows = list(connection.execute(_LISTED))
             except Damaged as error:
-                self._checked, self.suspicion = None, error
+                self._checked, self._said = None, (error.message, error.hint)
                 return list(connection.execute("SELECT id, version, state, meta FROM login"))
         finally:
             connection.execute("COMMIT")
@@ -169,14 +175,14 @@ class TamperCheck:
     def _compare(self, keys: Keys, head: Head, seen: object, rows: Iterable[Any]) -> None:
         """Compare ``rows`` with ``head``, if that was not done when ``seen`` was the same."""
         if seen == self._checked:
-            self.suspicion = None
+            self._said = None
             return
         try:
             compare_rows(keys, head, rows)
         except Damaged as error:
-            self._checked, self.suspicion = None, error
+            self._checked, self._said = None, (error.message, error.hint)
         else:
-            self._checked, self.suspicion = seen, None
+            self._checked, self._said = seen, None
 
     def vouch(self, connection: Database, keys: Keys, row: Row | None) -> None:
         """Make sure that ``row`` may be believed; ``None`` stands for a login that is not there.
@@ -184,14 +190,15 @@ class TamperCheck:
         Raises:
             Damaged: Something in the vault is wrong, and this may be it.
         """
-        if self.suspicion is None:
+        suspicion = self.suspicion
+        if suspicion is None:
             return
         if row is None:  # it may be the row that is missing
-            raise self.suspicion
+            raise suspicion
         check_chain(connection, keys)
         head = read_head(connection, keys)
         if (last_saved(connection, keys, head.first) or {}).get(row[0]) != row[1]:
-            raise self.suspicion
+            raise suspicion
 
     def believable(self, connection: Database, keys: Keys) -> Callable[[str, int], bool]:
         """Whether a row of that id and version may be shown in a list."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+from contextlib import closing
 
 import pytest
 from command import World, events_of, states_of
@@ -91,9 +92,8 @@ def test_an_export_can_be_verified(logged: World) -> None:
 def test_what_cannot_be_read_is_named_and_the_rest_is_shown(logged: World) -> None:
     """Two damaged records in the middle: all others are shown and exported, and the code is 8."""
     count = len(events_of(logged))
-    with sqlite3.connect(logged.state / "vault.db") as vault:
+    with closing(sqlite3.connect(logged.state / "vault.db")) as vault, vault:
         vault.execute("UPDATE audit SET body = x'00' WHERE seq IN (2, 3)")
-    vault.close()
     done = logged.run("audit", "export")
     assert done.code == 8
     assert [line["seq"] for line in done.lines] == [1, *range(4, count + 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,13 @@ NAME = "registration https://login.example"
 
 
 def rows(place: Path) -> list[tuple[bytes, int, bytes]]:
-    with sqlite3.connect(place / "s" / "vault.db") as connection:
+    with closing(sqlite3.connect(place / "s" / "vault.db")) as connection:
         return connection.execute("SELECT idx, epoch, sealed FROM entry").fetchall()
 
 
 def change(place: Path, sql: str, *parameters: object) -> None:
-    connection = sqlite3.connect(place / "s" / "vault.db")
-    with connection:
+    with closing(sqlite3.connect(place / "s" / "vault.db")) as connection, connection:
         connection.execute(sql, parameters)
-    connection.close()
 
 
 def test_the_file_shows_neither_name_nor_value(tmp_path):
