@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
 
 from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
 from ...engine.hints import Hint
@@ -61,7 +61,10 @@ class VaultConnection:
         self._keys: Keys | None = None
         self._unlock = unlock
         self._create = create
-        self._connection: sqlite3.Connection | None = None
+        self._held: list[sqlite3.Connection] = []
+        # newer Pythons warn of a connection that is merely forgotten. Not __del__: in a circle, the
+        # collector may end the connection first.
+        weakref.finalize(self, _close, self._held).atexit = False
         self._openings = 0  # how many connections there were
         self._opened: tuple[int, int] | None = None  # the file that the connection is to
         self._seal: bytes | None = None  # of the header, as it was when the keys were found
@@ -70,10 +73,13 @@ class VaultConnection:
         self.guard = threading.RLock()
         _open_vaults.add(self)
 
-    def __del__(self) -> None:
-        """Let go of the file: newer Pythons warn of a connection that is merely forgotten."""
-        if self._connection is not None:
-            self._connection.close()
+    @property
+    def _connection(self) -> sqlite3.Connection | None:
+        return self._held[0] if self._held else None
+
+    @_connection.setter
+    def _connection(self, connection: sqlite3.Connection | None) -> None:
+        self._held[:] = [] if connection is None else [connection]
 
     @property
     def keys(self) -> Keys | None:
@@ -329,6 +335,11 @@ class VaultConnection:
             self._connection = None
 
 
+def _close(held: list[sqlite3.Connection]) -> None:
+    for connection in held:
+        connection.close()
+
+
 def _seal_of(connection: sqlite3.Connection) -> bytes | None:
     try:
         found = connection.execute("SELECT mac FROM header").fetchone()
@@ -337,7 +348,7 @@ def _seal_of(connection: sqlite3.Connection) -> bytes | None:
     return found[0] if found is not None and isinstance(found[0], bytes) else None
 
 
-_open_vaults: WeakSet[VaultConnection] = WeakSet()
+_open_vaults: weakref.WeakSet[VaultConnection] = weakref.WeakSet()
 _parents: list[sqlite3.Connection] = []
 
 
