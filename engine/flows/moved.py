@@ -1,12 +1,15 @@
 """A token endpoint that has moved: what the issuer publishes now, for a login that goes on.
 
 A login keeps the addresses that its issuer published when it began. Where its token endpoint is gone,
-the issuer is asked again. The refresh token then goes to another address only if
+the issuer is asked again. An endpoint, or its alias for clients with a certificate, is taken over only
+if
 
 * the metadata are those of the same issuer, to the letter, read now from the issuer's own host
   (RFC 8414 §3.3): a server of somebody else's cannot speak for it (RFC 9700 §4.4, mix-up);
-* that address is on a host that the login deals with already: the issuer's, or the one of before;
+* it is on a host that the login deals with already: the issuer's, or the one of before;
 * it is not in a private network, unless the one of before was.
+
+This holds for each of them, because each gets a token or what proves the client.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from urllib.parse import urlsplit
 
 from ..errors import StayfastError
 from ..oauth.addresses import private_host
+from ..oauth.client_authentication import endpoint
 from ..oauth.error_codes import refuses
 from ..oauth.metadata import ENDPOINTS, discover
 from ..oauth.provider_response import error_code, read_members
@@ -41,7 +45,8 @@ def is_gone(response: HttpResponse) -> bool:
 def moved(http: Http, config: OAuthConfig) -> OAuthConfig | None:
     """``config`` with the endpoints as its issuer publishes them now.
 
-    ``None`` if they are the same, or if the token endpoint is not to be believed.
+    ``None`` if tokens are asked for where they were before: nothing else is published, or what is
+    published is not to be believed.
     """
     if not config.issuer:
         return None
@@ -49,22 +54,27 @@ def moved(http: Http, config: OAuthConfig) -> OAuthConfig | None:
         found = discover(http, config.issuer, inserted_first=bool(config.resources))
     except StayfastError:
         return None
-    now, before = found.token_endpoint, config.token_url
-    if now is None or now == before or found.issuer != config.issuer:
-        return None
-    host = urlsplit(now).hostname or ""
-    known = {urlsplit(before).hostname or "", urlsplit(config.issuer).hostname or ""}
-    private = private_host(host) and not private_host(urlsplit(before).hostname or "")
-    if host not in known or private:
+    if found.issuer != config.issuer:
         return None
     endpoints = {
-        field: address
+        field: now
         for field, name in ENDPOINTS.items()
-        if getattr(config, field) and (address := getattr(found, name))
+        if (before := getattr(config, field))
+        and (now := getattr(found, name))
+        and _believed(now, before, config.issuer)
     }
-    aliased = bool(config.mtls_endpoint_aliases)
-    return replace(
-        config,
-        **endpoints,
-        mtls_endpoint_aliases=dict(found.mtls_endpoint_aliases) if aliased else {},
-    )
+    aliases = {
+        field: now
+        for field, now in found.mtls_endpoint_aliases.items()
+        if (before := config.mtls_endpoint_aliases.get(field))
+        and _believed(now, before, config.issuer)
+    }
+    after = replace(config, **endpoints, mtls_endpoint_aliases=aliases)
+    same = endpoint(after, after.token_url) == endpoint(config, config.token_url)
+    return None if same else after
+
+
+def _believed(now: str, before: str, issuer: str) -> bool:
+    """Whether the endpoint that was at ``before`` may be at ``now``."""
+    new, old, home = (urlsplit(one).hostname or "" for one in (now, before, issuer))
+    return new in {old, home} and (private_host(old) or not private_host(new))

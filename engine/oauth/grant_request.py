@@ -147,25 +147,23 @@ def judge_grant_response(
     config: OAuthConfig,
     response: HttpResponse,
     *,
-    previous: OAuthTokens | None = None,
     bound: bool = False,
 ) -> Granted:
     """The tokens in the answer to a grant that needs no user.
 
     A refresh token is of use only where the grant cannot be asked again; else it is left out, and
-    the log says so (RFC 6749 §4.4.3). An ID token that comes along is nobody's sign-in here.
+    the log says so (RFC 6749 §4.4.3). An ID token that comes along is nobody's sign-in here. The
+    tokens that the grant brought before count for nothing: what the answer leaves out is not there.
 
     Args:
         config: The provider and client.
         response: The answer of the token endpoint.
-        previous: The tokens that the grant brought before.
         bound: Whether a proof went with the request.
 
     Raises:
         ProviderError: A definite no, or tokens that must not be used.
         NetworkError: The matter is not settled.
     """
-    del previous  # a new grant continues nothing: what its answer leaves out is not there
     exchanged = config.grant == "token-exchange"
     wanted = token_type_urn(config.requested_token_type or "access_token")
     other = exchanged and wanted != _ACCESS

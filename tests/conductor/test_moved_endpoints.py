@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from conductors import conductor_over
@@ -13,6 +14,7 @@ from signing import Signing
 from stayfast import Failure, Success
 from stayfast.engine.errors import NetworkError
 from stayfast.engine.flows.moved import is_gone, moved
+from stayfast.engine.oauth.client_authentication import endpoint
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import HttpRequest, HttpResponse
 from stayfast.storage import MemoryStorage
@@ -34,11 +36,12 @@ def server() -> Iterator[AuthorizationServer]:
 class Publishing:
     """An issuer that publishes ``token_endpoint``, as ``issuer``."""
 
-    def __init__(self, token_endpoint: str, issuer: str = ISSUER) -> None:
+    def __init__(self, token_endpoint: str, issuer: str = ISSUER, **members: Any) -> None:
         self.document = {
             "issuer": issuer,
             "authorization_endpoint": f"{ISSUER}/authorize",
             "token_endpoint": token_endpoint,
+            **members,
         }
 
     def send(self, request: HttpRequest) -> HttpResponse:
@@ -74,6 +77,49 @@ def test_only_what_the_same_issuer_publishes_on_a_known_host_is_believed(
     assert (found is not None) == believed
     if found is not None:
         assert found == replace(CONFIG, token_url=published, auth_url=f"{ISSUER}/authorize")
+
+
+ELSEWHERE = "https://keys.example/revoke"
+
+
+@pytest.mark.parametrize(
+    ("published", "kept"),
+    [
+        (f"{ISSUER}/revoke/2", f"{ISSUER}/revoke/2"),
+        ("https://keys.example/2", "https://keys.example/2"),
+        ("https://evil.example/revoke", ELSEWHERE),
+        ("https://10.0.0.1/revoke", ELSEWHERE),
+    ],
+)
+def test_no_other_endpoint_moves_to_a_host_that_is_not_known(published: str, kept: str) -> None:
+    """The revocation endpoint gets the refresh token, too."""
+    config = replace(CONFIG, revocation_url=ELSEWHERE)
+    found = moved(Publishing(f"{ISSUER}/new", revocation_endpoint=published), config)
+    assert found is not None
+    assert found.revocation_url == kept
+
+
+@pytest.mark.parametrize(
+    ("token_endpoint", "alias", "asked"),
+    [
+        (f"{ISSUER}/new", "https://mtls.example/new", "https://mtls.example/new"),
+        (OLD, "https://mtls.example/new", "https://mtls.example/new"),
+        (f"{ISSUER}/new", "https://evil.example/new", f"{ISSUER}/new"),
+        (OLD, "https://mtls.example/old", None),
+    ],
+)
+def test_an_alias_for_clients_with_a_certificate_moves_like_the_endpoint(
+    token_endpoint: str, alias: str, asked: str | None
+) -> None:
+    """RFC 8705 §5: it is where such a client sends its refresh token."""
+    config = replace(
+        CONFIG,
+        client_certificate_file="client.pem",
+        mtls_endpoint_aliases={"token_url": "https://mtls.example/old"},
+    )
+    publishing = Publishing(token_endpoint, mtls_endpoint_aliases={"token_endpoint": alias})
+    found = moved(publishing, config)
+    assert (found and endpoint(found, found.token_url)) == asked
 
 
 def test_without_an_issuer_nobody_is_asked() -> None:

@@ -702,8 +702,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a refresh token follows its server to any host",
         file="engine/flows/moved.py",
-        old="    if host not in known or private:",
-        new="    if private:",
+        old="    return new in {old, home} and (",
+        new="    return (",
         tests=(MOVING,),
     ),
     Mutant(
