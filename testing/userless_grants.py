@@ -150,7 +150,7 @@ class JwtBearer(_Userless):
     GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
     def check(self, client: Client, members: dict[str, str]) -> None:
-        here = {self.server.issuer, f"{self.server.issuer}/token"}
+        here = {self.server.issuer, f"{self.server.issuer}/{self.server.settings.token_path}"}
         claims = checked(self.server, members.get("assertion", ""), audience=here, client=client)
         state: ServerState = self.server.state
         number = str(claims.get("jti"))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import AuthRequired, ConfigInvalid
 from ..hints import Hint
-from ..oauth.grant_request import signs_assertion, token_type_urn, unchecked_claims
+from ..oauth.grant_request import signs_assertion, token_type_urn
+from ..oauth.id_token import claims_of, is_time
 from ..oauth.tokens import printable
 from ..record import DEFAULT_ACCOUNT, Exchange
 from ..secret import Secret
@@ -128,9 +129,8 @@ class GrantSources:
                     ahead += _sources_of(self._refresh.find(*one).config)
 
     def _is_over(self, token: str) -> bool:
-        claims = unchecked_claims(token)
-        end = claims.get("exp") if claims else None
-        return isinstance(end, int | float) and end <= self._dependencies.clock.now()
+        end = claims_of(token).get("exp")
+        return is_time(end) and end <= self._dependencies.clock.now()
 
 
 def source_of(named: str) -> tuple[str, str]:

@@ -8,17 +8,16 @@ server of the resource it is the assertion.
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from ..errors import ConfigInvalid, ConfigMissing, ProviderError
 from ..hints import Hint
 from ..reasons import Reason
 from .authorization_request import targets
 from .client_authentication import authentication_method, client_request
+from .id_token import audience_of, claims_of
 from .provider import TOKEN_TYPES
 from .token_endpoint import judge_token_response, token_endpoint
 
@@ -226,16 +225,14 @@ def _check_id_jag(config: OAuthConfig, tokens: OAuthTokens, status: int) -> None
     Raises:
         ProviderError: It is no JWT, or another server's.
     """
-    claims = unchecked_claims(tokens.access_token)
-    if claims is None:
+    claims = claims_of(tokens.access_token)
+    if not claims or tokens.access_token.count(".") != 2:
         raise ProviderError(
             "the provider sent an identity assertion that is no JWT",
             status=status,
             reason=Reason.TOKEN_MALFORMED.value,
         )
-    named = claims.get("aud")
-    audiences = cast("list[object]", named) if isinstance(named, list) else [named]
-    if config.audience and [*audiences] != [config.audience]:
+    if config.audience and audience_of(claims) != [config.audience]:
         raise ProviderError(
             "the provider sent an identity assertion for another server than was asked for (aud)",
             status=status,
@@ -271,16 +268,3 @@ def _named_resources(config: OAuthConfig, named: object, status: int) -> None:
             status=status,
             reason=Reason.TOKEN_OTHER_RESOURCE.value,
         )
-
-
-def unchecked_claims(token: str) -> dict[str, Any] | None:
-    """The claims of a JWT whose signature somebody else checks; ``None`` if it is no JWT."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        octets = urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        value: object = json.loads(octets)
-    except (ValueError, RecursionError):
-        return None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None

@@ -15,7 +15,7 @@ from hashlib import new as new_hash
 from hashlib import shake_256
 from hmac import compare_digest
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
 from ..errors import ConfigInvalid, NetworkError, ProviderError
 from ..hints import Hint
@@ -215,7 +215,7 @@ class Identification:
         nonce, issued = first.get("nonce"), first.get("iat")
         asked = Asked(
             nonce=Secret(nonce) if isinstance(nonce, str) and "nonce" in claims else None,
-            since=cast("float", issued) if _is_time(issued) else None,
+            since=issued if is_time(issued) else None,
         )
         try:
             identity = self._judged(login.config, tokens, keys, asked)
@@ -341,8 +341,7 @@ def name_in(claims: Mapping[str, Any]) -> str | None:
 
 def _check_audience(config: OAuthConfig, claims: Mapping[str, Any]) -> None:
     """``aud`` and ``azp``; the latter where it is present (errata set 2), or where it must be."""
-    audience = claims.get("aud")
-    meant = cast("list[object]", audience) if isinstance(audience, list) else [audience]
+    meant = audience_of(claims)
     if config.client_id not in meant:
         raise refused(Reason.ID_TOKEN_AUDIENCE, "it is meant for another client")
     authorized = claims.get("azp")
@@ -355,16 +354,16 @@ def _check_audience(config: OAuthConfig, claims: Mapping[str, Any]) -> None:
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
     expires, issued = claims.get("exp"), claims.get("iat")
-    if not _is_time(expires) or not _is_time(issued):
+    if not is_time(expires) or not is_time(issued):
         why = "it does not say when it was issued and when it ends"
         raise refused(Reason.ID_TOKEN_NO_TIMES, why)
     said = f"the provider's clock says {_day(now)}"
-    if now >= cast("float", expires) + LEEWAY:
+    if now >= expires + LEEWAY:
         raise refused(Reason.ID_TOKEN_EXPIRED, f"it ended {_day(expires)}, and {said}")
-    if cast("float", issued) > now + LEEWAY:
+    if issued > now + LEEWAY:
         raise refused(Reason.ID_TOKEN_FUTURE, f"it was issued {_day(issued)}, and {said}")
     starts = claims.get("nbf")  # RFC 7519 §4.1.5
-    if starts is not None and (not _is_time(starts) or cast("float", starts) > now + LEEWAY):
+    if starts is not None and (not is_time(starts) or starts > now + LEEWAY):
         raise refused(Reason.ID_TOKEN_FUTURE, f"it does not hold yet, and {said}")
 
 
@@ -382,13 +381,13 @@ def _check_authentication(claims: Mapping[str, Any], asked: Asked, now: float) -
     """``auth_time`` and ``acr``, where they were asked for."""
     proved = claims.get("auth_time")
     if asked.auth_time or asked.max_age is not None:
-        if not _is_time(proved):
+        if not is_time(proved):
             why = "it does not say when its user signed in, although that was asked for"
             raise refused(Reason.ID_TOKEN_NO_AUTH_TIME, why)
         # a user who signed in after the request was sent did so in time, however long it took
         begun = now if asked.since is None else min(now, asked.since)
         oldest = None if asked.max_age is None else begun - asked.max_age - LEEWAY
-        if oldest is not None and not oldest <= cast("float", proved) <= now + LEEWAY:
+        if oldest is not None and not oldest <= proved <= now + LEEWAY:
             why = "its user signed in longer ago than max_age allows"
             raise refused(Reason.ID_TOKEN_AUTH_TIME, why)
     given = claims.get("acr")
@@ -441,7 +440,7 @@ def _unreadable(config: OAuthConfig, name: str) -> ConfigInvalid:
 
 
 def claims_of(id_token: str) -> dict[str, Any]:
-    """The claims of ``id_token``; empty if they cannot be read.
+    """The claims of ``id_token``, or of another JWT; empty if they cannot be read.
 
     Its signature is not checked here: it was when the token came, or the claims prove nothing.
     """
@@ -454,7 +453,14 @@ def claims_of(id_token: str) -> dict[str, Any]:
     return cast("dict[str, Any]", claims) if isinstance(claims, dict) else {}
 
 
-def _is_time(value: object) -> bool:
+def audience_of(claims: Mapping[str, Any]) -> list[object]:
+    """Whom ``claims`` are meant for: ``aud``, one text or a list of them (RFC 7519 §4.1.3)."""
+    named = claims.get("aud")
+    return cast("list[object]", named) if isinstance(named, list) else [named]
+
+
+def is_time(value: object) -> TypeGuard[float]:
+    """Whether ``value`` is a time as a claim has it (RFC 7519 §2, NumericDate)."""
     # the bounds keep NaN out, which JSON readers let in and no comparison would refuse
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
 

@@ -8,12 +8,12 @@ other answer: its ``state`` and its ``iss`` are those of the login (:mod:`.callb
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import CallbackRefused, ConfigMissing, NetworkError, ProviderError
 from ..hints import Hint
 from ..reasons import Refusal
-from .id_token import LEEWAY, Identification, claims_of
+from .id_token import LEEWAY, Identification, audience_of, claims_of, is_time
 from .signing_keys import IdTokenRefused, UnknownKey, publishes_keys
 
 if TYPE_CHECKING:
@@ -112,14 +112,11 @@ class SignedResponses:
             raise _refused(Refusal.MISSING_ISSUER, "that signed answer does not say whose it is")
         if issuer != config.issuer:
             raise _refused(Refusal.WRONG_ISSUER, "that signed answer is from another provider")
-        audience = claims.get("aud")
-        meant = cast("list[object]", audience) if isinstance(audience, list) else [audience]
-        if config.client_id not in meant:
+        if config.client_id not in audience_of(claims):
             why = "that signed answer is meant for another client"
             raise _refused(Refusal.RESPONSE_AUDIENCE, why)
         ends = claims.get("exp")
-        known = isinstance(ends, int | float) and not isinstance(ends, bool)
-        if not known or not self._clock.now() < cast("float", ends) + LEEWAY:
+        if not is_time(ends) or not self._clock.now() < ends + LEEWAY:
             raise _refused(Refusal.RESPONSE_EXPIRED, "that signed answer has ended, or has no end")
         return claims
 

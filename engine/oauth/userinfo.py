@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import NetworkError, ProviderError
 from ..hints import Hint
@@ -17,7 +17,7 @@ from ..reasons import Refusal
 from ..secret import Secret
 from .addresses import secure_address
 from .client_authentication import certificate_of, endpoint
-from .id_token import LEEWAY, name_in
+from .id_token import LEEWAY, audience_of, is_time, name_in
 from .provider_response import read_members
 from .signing_keys import IdTokenRefused, UnknownKey
 from .token_endpoint import access_token, is_bound
@@ -167,14 +167,10 @@ def _signed_claims(
         raise signature_refused(error) from error
     if claims.get("iss") not in [config.issuer, *config.id_token_issuers]:
         raise _refused(Refusal.USERINFO_ISSUER, "it is from another issuer")
-    audience = claims.get("aud")
-    meant = cast("list[object]", audience) if isinstance(audience, list) else [audience]
-    if config.client_id not in meant:
+    if config.client_id not in audience_of(claims):
         raise _refused(Refusal.USERINFO_AUDIENCE, "it is meant for another client")
     ends = claims.get("exp")
-    if ends is not None and (
-        isinstance(ends, bool) or not isinstance(ends, int | float) or not now < ends + LEEWAY
-    ):
+    if ends is not None and not (is_time(ends) and now < ends + LEEWAY):
         raise _refused(Refusal.USERINFO_EXPIRED, "it has ended")
     return claims
 

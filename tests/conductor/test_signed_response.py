@@ -64,6 +64,7 @@ WRONG = {
     "no-end": (odd(members={"exp": None}), Refusal.RESPONSE_EXPIRED),
     "odd-end": (odd(members={"exp": "soon"}), Refusal.RESPONSE_EXPIRED),
     "ended": (odd(members={"exp": 1}), Refusal.RESPONSE_EXPIRED),
+    "without-end": (odd(members={"exp": 10**400}), Refusal.RESPONSE_EXPIRED),
     "spoiled": (odd(signature=Signature.SPOILED), Refusal.RESPONSE_SIGNATURE),
     "foreign": (odd(signature=Signature.FOREIGN), Refusal.RESPONSE_SIGNATURE),
     "none": (odd(signature=Signature.NONE), Refusal.RESPONSE_SIGNATURE),

@@ -120,6 +120,7 @@ SIGNED = {
     "other-audience": (claims(aud="another"), Refusal.USERINFO_AUDIENCE),
     "no-audience": (claims(aud=None), Refusal.USERINFO_AUDIENCE),
     "ended": (claims(exp=1), Refusal.USERINFO_EXPIRED),
+    "without-end": (claims(exp=10**400), Refusal.USERINFO_EXPIRED),
     "odd-end": (claims(exp="soon"), Refusal.USERINFO_EXPIRED),
     "other-subject-signed": (claims(sub="mallory"), Refusal.USERINFO_OTHER_SUBJECT),
 }

@@ -632,7 +632,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="an identity assertion may be for any server",
         file=GRANT,
-        old="    if config.audience and [*audiences] != [config.audience]:",
+        old="    if config.audience and audience_of(claims) != [config.audience]:",
         new="    if False:",
         tests=(ASKED,),
     ),
