@@ -7,6 +7,7 @@ secret would be theirs as well, or the key would be theirs alone.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..engine.errors import ConfigInvalid, ConfigMissing, StorageError
@@ -24,34 +25,13 @@ def secret_of(path: str, what: str, *, hint: str | None = None) -> str:
     Args:
         path: The file.
         what: What it holds, for messages: ``client secret``.
-        hint: What to do about an error.
+        hint: What to do about an error; by default, to look at the file.
 
     Raises:
         ConfigMissing: It is not there.
         ConfigInvalid: It cannot be read, is too large or empty, or others could use it.
     """
-    try:
-        with open_regular(path) as file:
-            status = os.fstat(file.fileno())
-            check_origin(path, status)
-            check_readers(path, status)
-            octets = file.read(_LIMIT + 1)
-        if len(octets) > _LIMIT:
-            raise ConfigInvalid(
-                f"the {what} file {path} is too large: a {what.rpartition(' ')[2]} has at most"
-                f" {_LIMIT} octets",
-                hint=hint,
-            )
-        text = text_of(octets).strip()
-    except FileNotFoundError:
-        raise ConfigMissing(f"there is no {what} file {path}", hint=hint) from None
-    except (OSError, ValueError) as error:
-        raise ConfigInvalid(f"the {what} file {path} cannot be read", hint=hint) from error
-    except StorageError as error:
-        raise ConfigInvalid(error.message, hint=error.hint) from error
-    if not text:
-        raise ConfigInvalid(f"the {what} file {path} holds no {what.rpartition(' ')[2]}", hint=hint)
-    return text
+    return _text_of(path, what, _LIMIT, (check_origin, check_readers), hint)
 
 
 def token_of(path: str) -> str:
@@ -64,19 +44,38 @@ def token_of(path: str) -> str:
         ConfigMissing: It is not there.
         ConfigInvalid: It cannot be read, is too large or empty, or others could write it.
     """
-    hint = f"ls -l {path}"
+    return _text_of(path, "token", _TOKEN_LIMIT, (check_origin,))
+
+
+def _text_of(
+    path: str,
+    what: str,
+    limit: int,
+    checks: Sequence[Callable[[str, os.stat_result], None]],
+    hint: str | None = None,
+) -> str:
+    hint = hint or f"ls -l {path}"
+    noun = what.rpartition(" ")[2]
     try:
         with open_regular(path) as file:
-            check_origin(path, os.fstat(file.fileno()))
-            octets = file.read(_TOKEN_LIMIT + 1)
+            status = os.fstat(file.fileno())
+            for check in checks:
+                check(path, status)
+            octets = file.read(limit + 1)
+        if len(octets) > limit:
+            raise ConfigInvalid(
+                f"the {what} file {path} is too large: a {noun} has at most {limit} octets",
+                hint=hint,
+            )
         text = text_of(octets).strip()
     except FileNotFoundError:
-        raise ConfigMissing(f"there is no token file {path}", hint=hint) from None
+        raise ConfigMissing(f"there is no {what} file {path}", hint=hint) from None
     except (OSError, ValueError) as error:
-        raise ConfigInvalid(f"the token file {path} cannot be read", hint=hint) from error
-    if not text or len(octets) > _TOKEN_LIMIT:
-        what = "holds no token" if not text else "is too large for a token"
-        raise ConfigInvalid(f"the token file {path} {what}", hint=hint)
+        raise ConfigInvalid(f"the {what} file {path} cannot be read", hint=hint) from error
+    except StorageError as error:
+        raise ConfigInvalid(error.message, hint=error.hint) from error
+    if not text:
+        raise ConfigInvalid(f"the {what} file {path} holds no {noun}", hint=hint)
     return text
 
 
@@ -103,7 +102,7 @@ def require_certificate(certificate: str, key: str | None) -> None:
             f"there is no client certificate file {certificate}", hint=f"ls -l {certificate}"
         )
     private = key or certificate
-    secret_of(private, "client key", hint=f"ls -l {private}")
+    secret_of(private, "client key")
     import ssl  # noqa: PLC0415  few clients have a certificate
 
     try:
