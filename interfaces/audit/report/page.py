@@ -335,7 +335,8 @@ def _path(login: LoginFacts, steps: Sequence[Step], number: int) -> ET.Element:
     short = login.id[:SHORT_ID]
     account = "" if login.account in {"", "default"} else f" as {login.account}"
     began = login.began if login.began is not None else (steps[0].time if steps else login.last)
-    details = [moment_of(began).strftime("%-d %b %H:%M")]
+    moment = moment_of(began)
+    details = [f"{moment.day} {moment:%b %H:%M}"]
     if login.transport:
         details.append(login.transport)
     if login.took is not None:
