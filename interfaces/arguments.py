@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from ..engine.errors import ConfigInvalid
@@ -48,7 +49,7 @@ def _is_flag(value: object) -> bool:
 
 
 def _are_texts(value: object) -> bool:
-    if not isinstance(value, str | list | tuple | set | frozenset | Sequence):
+    if not isinstance(value, Sequence | AbstractSet):
         return False
     return all(isinstance(one, str) for one in cast("Iterable[object]", value))
 

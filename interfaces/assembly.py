@@ -329,11 +329,7 @@ class Assembly:
             ConfigMissing: An endpoint is missing and there is no issuer to ask.
             NetworkError, ProviderError: The issuer's metadata cannot be read.
         """
-        asked = config.device_url if via == "device" else config.auth_url
-        if config.needs_no_user:  # the token endpoint alone
-            asked, via = "nobody", "device"
-        pushed = config.par != "required" or config.par_url or via == "device"
-        if config.issuer and not (config.token_url and asked and pushed):
+        if config.issuer and not _knows_endpoints(config, via):
             config = apply_metadata(config, self.metadata.discover(config.issuer))
         if not config.token_url:
             raise ConfigMissing(
@@ -409,6 +405,17 @@ class Assembly:
     def open_logins(self) -> list[Summary]:
         """The pending logins: they wait for their user or for tokens."""
         return [login for login in self.conductor.summaries() if login.pending]
+
+
+def _knows_endpoints(config: OAuthConfig, via: str) -> bool:
+    """Whether ``config`` names every endpoint that a login by the transport ``via`` uses."""
+    if not config.token_url:
+        return False
+    if config.needs_no_user:  # the token endpoint alone
+        return True
+    if via == "device":
+        return bool(config.device_url)
+    return bool(config.auth_url and (config.par != "required" or config.par_url))
 
 
 def _storage_behind(

@@ -257,8 +257,9 @@ class Clients:
         The next configuration for that server then has a client that is registered anew.
         """
         found = self.kept(config.issuer) if config.issuer else None
-        mine = found is not None and found.client_id == config.client_id
-        return mine and found is not None and self._refused_since(found)
+        if found is None or found.client_id != config.client_id:
+            return False
+        return self._refused_since(found)
 
     def _forgotten(self, found: ClientRegistration) -> bool:
         """Whether the server says that it has forgotten the client (RFC 7592 §2.1)."""
@@ -294,8 +295,7 @@ class Clients:
     def note_refused(self, address: str, error: NetworkError | ProviderError) -> None:
         """Put into the log why no login begins at ``address``, whatever becomes of the log."""
         refused = error if isinstance(error, ProviderError) else None
-        known = refused is not None and refused.reason in set(Distrust)
-        reason = refused.reason if known and refused else None
+        reason = refused.reason if refused else Distrust.NETWORK.value
         event = Event(
             time=self._clock.now(),
             event=EventKind.RESOURCE_REFUSED,
@@ -303,7 +303,7 @@ class Clients:
             provider=address.partition("?")[0][:_ADDRESS],  # a query may hold a secret
             outcome=Outcome.FAILURE,
             http_status=refused.status if refused else None,
-            reason=reason or (Distrust.NETWORK if refused is None else Distrust.UNREADABLE).value,
+            reason=reason if reason in set(Distrust) else Distrust.UNREADABLE.value,
         )
         with suppress(StorageError):  # the error itself says more
             self._storage.note(event)

@@ -37,7 +37,6 @@ E = TypeVar("E", bound=StayfastError)
 
 PROOF: Final = "DPoP"
 """The header of a proof, and the scheme of a token that needs one."""
-UNAUTHORIZED: Final = 401
 _ABOUT_PROOF: Final = ("use_dpop_nonce", "invalid_dpop_proof")
 _STRONGER: Final = frozenset({INSUFFICIENT_SCOPE, INSUFFICIENT_AUTHENTICATION})
 _PORTS: Final = {"http": 80, "https": 443}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio.to_thread
@@ -11,7 +12,7 @@ import httpx
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
-from .bearer import UNAUTHORIZED, token_in
+from .bearer import token_in
 from .one_request import attach, sendable_again
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _carries(response: httpx.Response, headers: dict[str, str]) -> bool:
 
 def _refused(response: httpx.Response, headers: dict[str, str]) -> bool:
     """Whether ``response`` refuses the token in ``headers``."""
-    return response.status_code == UNAUTHORIZED and _carries(response, headers)
+    return response.status_code == HTTPStatus.UNAUTHORIZED and _carries(response, headers)
 
 
 def _sendable_again(request: httpx.Request) -> bool:

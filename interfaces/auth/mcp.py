@@ -19,6 +19,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial
+from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -34,7 +35,7 @@ from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import Failure
 from ...storage.capabilities import capabilities_of
 from ...storage.migrating import import_tokens
-from .bearer import UNAUTHORIZED, Bearer, Origin, stronger, token_in
+from .bearer import Bearer, Origin, stronger, token_in
 from .one_request import attach, sendable_again
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def _refused(response: Any, headers: dict[str, str]) -> bool:
     carried = _carried(response)
     ours = token_in(headers.get("Authorization"))
     same = carried is not None and carried == ours
-    return response.status_code == UNAUTHORIZED and same and _stronger(response) is None
+    return response.status_code == HTTPStatus.UNAUTHORIZED and same and _stronger(response) is None
 
 
 def _stronger(response: Any) -> AuthChallenge | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from requests import PreparedRequest, RequestException, Response
@@ -12,7 +13,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import rewind_body
 
 from ...engine.errors import StayfastError
-from .bearer import PROOF, UNAUTHORIZED, token_in
+from .bearer import PROOF, token_in
 
 if TYPE_CHECKING:
     from .bearer import Bearer
@@ -80,19 +81,19 @@ class RequestsAuth(AuthBase):
         request = response.request
         method, url = request.method or "", request.url or ""
         self._heard(response)
-        if response.status_code != UNAUTHORIZED:
+        if response.status_code != HTTPStatus.UNAUTHORIZED:
             return response
         sent, said = request.headers, response.headers
         proved = self._bearer.proved_anew(method, url, sent, said)
         if proved is not None and _rewound(request):
             response = self._sent_again(response, proved, how)
-            if response.status_code != UNAUTHORIZED:
+            if response.status_code != HTTPStatus.UNAUTHORIZED:
                 return response
         fresh = self._bearer.another(refused, method, url)
         if fresh is None or not _rewound(request):
             return response
         answer = self._sent_again(response, fresh, how)
-        if answer.status_code == UNAUTHORIZED:
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
             self._bearer.refused_again(fresh, url)
         return answer
 

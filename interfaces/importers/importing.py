@@ -15,6 +15,7 @@ from ...engine.oauth.tokens import OAuthTokens, printable
 from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import Failure, Success
 from ...storage import migrating
+from ..answers import signed_in
 from ..arguments import OF_CALLS, require
 from ..provider_file import open_regular
 from ..service import require_service
@@ -77,7 +78,7 @@ def import_tokens(
         found, login = _imported(
             service.assembly, provider, source, account, user, make_room=replace
         )
-        value = _signed_in(login)
+        value = signed_in(login)
     except StayfastError as error:
         service.words.put_into(error)
         return Failure.of(error)
@@ -131,13 +132,6 @@ def _undated(found: Found) -> ConfigInvalid:
         f"when the token was issued is not known, so expires_in says nothing: {then}",
         hint=Hint.note("give issued_at or expires_at beside expires_in, in POSIX seconds"),
     )
-
-
-def _signed_in(login: Login) -> SignedIn:
-    tokens = login.tokens
-    if tokens is None:
-        raise AuthRequired(f"not signed in to {login.provider}", hint=Hint.sign_in(login))
-    return SignedIn.of(login, tokens)
 
 
 def read(source: Source) -> list[Found]:
