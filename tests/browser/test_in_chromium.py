@@ -14,7 +14,7 @@ import pytest
 import requests
 import wire_provider
 from chromium import LOOKS, Chromium
-from command import World, kill, until
+from command import PATIENCE, World, kill, until
 from stayfast.engine.errors import CallbackRefused
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import Verdict, VerdictKind
@@ -88,7 +88,7 @@ class Login:
         kill(self._process)
 
     def exit_code(self) -> int:
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=PATIENCE)
         return self._process.returncode
 
 
@@ -189,7 +189,7 @@ def test_a_command_that_was_killed_meanwhile(browser: Chromium, world: World) ->
     assert world.logins()[-1].state is State.AWAITING_CALLBACK
     again = world.start("resume", world.logins()[-1].short_id, "--no-browser")
     until(lambda: reloaded(browser), lambda mood: mood == "good")
-    again.communicate(timeout=20)
+    again.communicate(timeout=PATIENCE)
     assert again.returncode == 0
     assert world.logins()[-1].state is State.AUTHENTICATED
     assert no_code_left(browser)

@@ -8,7 +8,7 @@ import sys
 from contextlib import closing
 
 import pytest
-from command import World, events_of, states_of
+from command import PATIENCE, World, events_of, states_of
 from stayfast.testing import user_agent
 
 
@@ -168,7 +168,7 @@ def test_the_device_flow_is_explained(world: World) -> None:
         shown = json.loads(device.stdout.readline())
     url = shown.get("url") or shown["verification_uri"]
     user_agent.decide_device(url, shown["user_code"])
-    _, err = device.communicate(timeout=20)
+    _, err = device.communicate(timeout=PATIENCE)
     assert "grant_type=device_code" in err
     (checked,) = [line for line in err.splitlines() if line.split()[:1] == ["id_token"]]
     assert "nonce" not in checked  # a device authorization carries none

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from command import STAYFAST, World, until
+from command import PATIENCE, STAYFAST, World, until
 from stayfast.engine.table import State
 from stayfast.testing.user_agent import approve
 from wire_talk import keyboard
@@ -38,7 +38,7 @@ def test_the_row_is_named(world: World) -> None:
                 capture_output=True,
                 text=True,
                 env={**world.environ, **environ},
-                timeout=20,
+                timeout=PATIENCE,
                 check=False,
             )
         assert done.returncode == 3, done.stderr
@@ -67,7 +67,7 @@ def ends(world: World, environ: dict[str, str]) -> tuple[str, str]:
             break
     assert url
     assert approve(url).ok
-    rest, complaints = waiting.communicate(timeout=20)
+    rest, complaints = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 0, complaints
     assert world.logins()[-1].state is State.AUTHENTICATED
     return "".join(before) + rest, complaints

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from command import World
+from command import PATIENCE, World
 from stayfast.engine.result import Success
 from stayfast.interfaces.service import OAuthService
 from stayfast.testing.authorization_server import AuthorizationServer
@@ -28,7 +28,7 @@ def test_processes_share_one_refresh(expired: World, server: AuthorizationServer
     """Of twelve processes that find the token expired, one refreshes and all get its token."""
     before = server.counts.copy()
     running = [expired.start("token", "demo") for _ in range(12)]
-    tokens = {process.communicate(timeout=30)[0].strip() for process in running}
+    tokens = {process.communicate(timeout=PATIENCE)[0].strip() for process in running}
     assert [process.returncode for process in running] == [0] * 12
     assert len(tokens) == 1
     assert server.counts["token:refresh_token"] - before["token:refresh_token"] == 1
@@ -56,6 +56,6 @@ def test_a_forced_refresh_by_a_crowd_forgives_nothing(
     before = server.counts.copy()
     running = [expired.start("refresh", "demo") for _ in range(6)]
     for process in running:
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
     assert [process.returncode for process in running] == [0] * 6
     assert server.counts["refresh_reuse"] == before["refresh_reuse"]

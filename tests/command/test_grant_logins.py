@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import requests
-from command import World, events_of, states_of
+from command import PATIENCE, World, events_of, states_of
 from stayfast import OAuthService, Success
 from stayfast.engine.oauth.private_keys import new_private_key
 from stayfast.engine.table import State, Trigger
@@ -78,7 +78,7 @@ def test_many_processes_ask_once(service: World, server: AuthorizationServer) ->
     before = since(server)
     for more in (1, 2):
         running = [service.start("token", "api") for _ in range(8)]
-        tokens = {process.communicate(timeout=40)[0].strip() for process in running}
+        tokens = {process.communicate(timeout=PATIENCE)[0].strip() for process in running}
         assert [process.returncode for process in running] == [0] * 8
         assert len(tokens) == 1
         made = since(server)["token:client_credentials"] - before.get("token:client_credentials", 0)

@@ -8,7 +8,7 @@ from collections import Counter
 import hostile
 import pytest
 import requests
-from command import World, events_of
+from command import PATIENCE, World, events_of
 from stayfast.engine.table import State
 from stayfast.testing.user_agent import UserAgent
 from wire_talk import Background
@@ -38,7 +38,7 @@ def campaign(world: World, *, rounds: int, crowd: int) -> hostile.Target:
     assert pages
     assert all('class="good"' in page.text for page in pages)
     assert not any("code=" in page.url for page in pages)
-    _, complaints = waiting.communicate(timeout=20)
+    _, complaints = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 0, complaints
     assert world.logins()[0].state is State.AUTHENTICATED
     assert world.server.counts["token"] == before + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from command import World, events_of, kill, states_of, until
+from command import PATIENCE, World, events_of, kill, states_of, until
 from stayfast.engine.table import State
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
@@ -60,7 +60,7 @@ def test_killed_and_listening_again(world: World) -> None:
             return None
 
     answered = until(deliver, bool)
-    again.communicate(timeout=20)
+    again.communicate(timeout=PATIENCE)
 
     assert (again.returncode, answered) == (0, 200)
     assert world.logins()[0].state is State.AUTHENTICATED

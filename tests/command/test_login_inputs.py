@@ -8,7 +8,7 @@ from typing import Any
 
 import pexpect
 import pytest
-from command import STAYFAST, World
+from command import PATIENCE, STAYFAST, World
 from stayfast.testing.__main__ import READY
 from stayfast.testing.authorization_server import CLIENT_ID
 
@@ -65,7 +65,11 @@ def test_a_terminal_offers_the_providers(world: World, typed: str) -> None:
     world.provide("other")
     command: Any = pexpect.spawn
     child = command(
-        STAYFAST, ["login", "--via", "loopback"], env=world.environ, encoding="utf-8", timeout=20
+        STAYFAST,
+        ["login", "--via", "loopback"],
+        env=world.environ,
+        encoding="utf-8",
+        timeout=PATIENCE,
     )
     child.expect("Sign in to which")
     child.sendline("7")
@@ -91,7 +95,7 @@ def test_a_token_is_asked_for_at_a_terminal(world: World) -> None:
     """Once, with a word about it, and what is typed is not shown."""
     spawn: Any = pexpect.spawn
     words = ["login", "demo", "--with-token"]
-    child = spawn(STAYFAST, words, env=world.environ, encoding="utf-8", timeout=20)
+    child = spawn(STAYFAST, words, env=world.environ, encoding="utf-8", timeout=PATIENCE)
     child.expect(":")
     child.sendline("the-token")
     shown = child.read()
@@ -104,7 +108,7 @@ def test_a_token_that_a_terminal_has_cut_off_is_refused(world: World) -> None:
     """The system passes on the beginning of a long line only; no half of a token is kept."""
     spawn: Any = pexpect.spawn
     words = ["login", "demo", "--with-token"]
-    child = spawn(STAYFAST, words, env=world.environ, encoding="utf-8", timeout=20)
+    child = spawn(STAYFAST, words, env=world.environ, encoding="utf-8", timeout=PATIENCE)
     child.expect(":")
     child.sendline("x" * 6000)
     child.read()

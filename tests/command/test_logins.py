@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from command import World, events_of, states_of, until
+from command import PATIENCE, World, events_of, states_of, until
 from stayfast.engine.table import State
 from stayfast.interfaces.audit.schema import schema
 from stayfast.testing import grants, user_agent
@@ -78,7 +78,7 @@ def test_without_a_terminal_a_login_is_started_and_left(world: World) -> None:
 
     waiting = world.start("resume", started.json["login"], "--json")
     user_agent.decide_device(started.json["url"], code)
-    out, _ = waiting.communicate(timeout=20)
+    out, _ = waiting.communicate(timeout=PATIENCE)
 
     assert waiting.returncode == 0
     assert '"state":"authenticated"' in out
@@ -125,7 +125,7 @@ def test_a_signal_pauses_a_login(world: World) -> None:
         waiting = world.start("login", "demo", "--via", "loopback", "--no-browser", "--new")
         world.wait_for(lambda logins: bool(logins) and logins[-1].state is State.AWAITING_CALLBACK)
         waiting.send_signal(getattr(__import__("signal"), number))
-        waiting.communicate(timeout=20)
+        waiting.communicate(timeout=PATIENCE)
         login = world.logins()[-1]
         assert (number, waiting.returncode) == (number, 130)
         assert login.state is State.AWAITING_CALLBACK
@@ -153,7 +153,7 @@ def test_another_process_is_named(world: World) -> None:
     )
     taken = world.run("resume", login.short_id, "--json")
     waiting.kill()
-    waiting.communicate()
+    waiting.communicate(timeout=PATIENCE)
 
     assert (taken.code, taken.json["code"]) == (1, "LOGIN_BUSY")
     assert str(waiting.pid) in taken.json["error"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pexpect
 import pytest
-from command import STAYFAST, World, until
+from command import PATIENCE, STAYFAST, World, until
 from stayfast.storage import EncryptedFileStorage
 from stayfast.testing.storage_contract import finished, saved
 
@@ -165,7 +165,7 @@ def at_terminal(world: World, columns: int, *words: str) -> Any:
         env=environ,
         dimensions=size,
         encoding="utf-8",
-        timeout=20,
+        timeout=PATIENCE,
         echo=False,
     )
 

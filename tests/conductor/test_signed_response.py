@@ -59,6 +59,7 @@ def odd(**changes: object) -> Fault:
 WRONG = {
     "no-issuer": (odd(members={"iss": None}), Refusal.MISSING_ISSUER),
     "other-issuer": (odd(members={"iss": "https://other.example"}), Refusal.WRONG_ISSUER),
+    "issuer-is-a-list": (odd(members={"iss": ["https://other.example"]}), Refusal.WRONG_ISSUER),
     "no-audience": (odd(members={"aud": None}), Refusal.RESPONSE_AUDIENCE),
     "other-audience": (odd(members={"aud": "another"}), Refusal.RESPONSE_AUDIENCE),
     "no-end": (odd(members={"exp": None}), Refusal.RESPONSE_EXPIRED),

@@ -198,4 +198,4 @@ def test_a_process_pool_reports_them() -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
         for kind in (stayfast.CallbackRefused, TokensNotSaved, stayfast.ProviderError):
             with pytest.raises(kind):
-                pool.submit(fail, kind).result(timeout=20)
+                pool.submit(fail, kind).result(timeout=120)

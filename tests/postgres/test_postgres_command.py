@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import STAYFAST, World, kill, states_of, until
+from command import PATIENCE, STAYFAST, World, kill, states_of, until
 from conductors import conductor_over
 from instant import InstantTransport, ManualClock
 from logins import CONFIG
@@ -146,7 +146,7 @@ def test_without_the_driver_one_command_is_named(world: World, tmp_path: Path) -
     done = subprocess.run(
         [sys.executable, STAYFAST, "status", "--json"],
         env={**world.environ, "PYTHONPATH": str(absent.parent)},
-        capture_output=True, text=True, check=False, timeout=30,
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 1
     document = json.loads(done.stdout)

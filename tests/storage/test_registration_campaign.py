@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import registering
+from command import PATIENCE
 from registering import begin, service_in
 from stayfast import Success
 from stayfast.engine.table import State
@@ -59,7 +60,7 @@ def test_many_processes_that_begin_at_once_register_one_client(
         )
         for _ in range(MANY)
     ]  # fmt: skip
-    said = [one.communicate("go\n")[0].split() for one in crowd]
+    said = [one.communicate("go\n", timeout=PATIENCE)[0].split() for one in crowd]
     assert len({login for login, _ in said}) == MANY
     assert len({client for _, client in said}) == 1
     assert resource.server.counts["register"] == 1

@@ -18,7 +18,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
 AXE = wire_provider.FOLDER / "node_modules" / "axe-core" / "axe.min.js"
-PATIENCE = 20
+PATIENCE = 120  # seconds after which a page has hung
 LOOKS = {  # width, height, pixels per CSS pixel, colour scheme
     "light": (1000, 640, 1, "light"),
     "dark": (1000, 640, 1, "dark"),

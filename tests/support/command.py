@@ -18,7 +18,7 @@ from stayfast.interfaces.assembly import Assembly
 from stayfast.testing.authorization_server import CLIENT_ID, AuthorizationServer
 
 STAYFAST = str(Path(sys.executable).with_name("stayfast"))
-PATIENCE = 20.0
+PATIENCE = 120.0  # seconds after which a run has hung, however busy the machine is
 
 
 @dataclass

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-PATIENCE = 20.0
+PATIENCE = 120.0  # seconds after which the other end has hung
 
 
 @dataclass

@@ -19,7 +19,7 @@ import pytest
 from stayfast.storage.postgres import PostgresStorage
 
 Host = Callable[..., PostgresStorage]
-PATIENCE = 30.0
+PATIENCE = 120.0  # seconds after which the server has hung
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "300",

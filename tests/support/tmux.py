@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from command import STAYFAST, until
+from command import PATIENCE, STAYFAST, until
 
 
 def require() -> str:
@@ -34,7 +34,7 @@ class Window:
         """What tmux answers to a command of its own."""
         done = subprocess.run(
             [*self._tmux, *words], input=stdin, capture_output=True, text=True, check=True,
-            timeout=20,
+            timeout=PATIENCE,
         )  # fmt: skip
         return done.stdout
 

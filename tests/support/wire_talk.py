@@ -12,7 +12,7 @@ from typing import Any
 from stayfast.engine.ports import Asking, Notice, NoticeKind
 from stayfast.transports.terminal.answers import TerminalAnswers
 
-PATIENCE = 20.0
+PATIENCE = 120.0  # seconds after which the other end has hung
 
 
 class Notices:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from command import World, events_of, until
+from command import PATIENCE, World, events_of, until
 from stayfast.engine.errors import ConfigInvalid
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.ports import Conversation, Session, Transport
@@ -155,7 +155,7 @@ def test_a_whole_login_by_the_command(world: World) -> None:
     dropped(world, tampered(callback, state="another"))
     dropped(world, "hello")
     dropped(world, callback)
-    _, complaints = waiting.communicate(timeout=20)
+    _, complaints = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 0, complaints
     (login,) = world.logins()
     assert login.state is State.AUTHENTICATED

@@ -159,7 +159,7 @@ sys.exit(0 if quiet and termios.tcgetattr(0) == before else 9)
 
 def test_ctrl_c_works_and_the_terminal_is_given_back() -> None:
     """Ctrl-C reaches the program through the quiet terminal, which is as before afterwards."""
-    child = pexpect.spawn(sys.executable, ["-c", INTERRUPTED], timeout=20)
+    child = pexpect.spawn(sys.executable, ["-c", INTERRUPTED], timeout=120)
     child.expect_exact("ready")
     child.send("\x03")
     child.expect(pexpect.EOF)
