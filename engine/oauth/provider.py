@@ -373,7 +373,8 @@ def same_resources(one: OAuthProvider, other: OAuthProvider) -> bool:
 
 def same_grant(one: OAuthConfig, other: OAuthConfig) -> bool:
     """Whether both ask in the same way, and about the same; a token that was given serves once."""
-    if one.subject_token is not None or other.subject_token is not None:
+    given = (one.subject_token, one.actor_token, other.subject_token, other.actor_token)
+    if any(token is not None for token in given):
         return False
     if not (one.needs_no_user or other.needs_no_user):
         return True

@@ -7,7 +7,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 from stayfast.engine import cbor
 from stayfast.engine.errors import ConfigInvalid
-from stayfast.engine.oauth.provider import OURS, OAuthConfig, OAuthProvider
+from stayfast.engine.oauth.provider import OURS, OAuthConfig, OAuthProvider, same_grant
 
 TEXTS = st.lists(st.text(max_size=8), max_size=3)
 SETTINGS = st.fixed_dictionaries(
@@ -174,3 +174,14 @@ def test_a_provider_needs_a_name_and_known_settings(settings):
     """A missing name and a setting nobody knows are refused, not ignored."""
     with pytest.raises(ConfigInvalid):
         OAuthConfig.from_dict(settings)
+
+
+@pytest.mark.parametrize("given", ["subject_token", "actor_token"])
+def test_a_token_that_serves_once_makes_every_request_another(given):
+    """An exchange for another actor is not answered with the login that there is."""
+    asked = {"service_name": "x", "grant": "token-exchange", "subject_login": "y"}
+    one, other = OAuthConfig.from_dict(asked), OAuthConfig.from_dict({**asked, given: "token"})
+    assert same_grant(one, one)
+    assert not same_grant(one, other)
+    assert not same_grant(other, one)
+    assert not same_grant(one, other.spent())
