@@ -184,7 +184,7 @@ class Logout:
         except NetworkError as error:
             wait = retry_after(response) if response else None
             if wait is not None:
-                error.hint = Hint.note(f"the provider asks for {wait:.0f} s of patience")
+                error.hint = Hint.note(f"the provider asks to wait {wait:.0f} s")
             status = response.status if response else None
             return (
                 Revocation(
@@ -219,10 +219,11 @@ def _unasked(tokens: OAuthTokens, *, revoke: bool) -> tuple[list[Revocation], li
 
 
 def _circumstances(revocations: Sequence[Revocation]) -> Circumstances:
-    """What the log says of a logout: each token's outcome, and the first answer that refused."""
-    refused = next((one for one in revocations if one.oauth_error), None)
+    """What the log says of a logout: each token's outcome, and one answer, a refusal before others."""
+    answers = [one for one in revocations if one.http_status]
+    said = next((one for one in answers if one.oauth_error), answers[0] if answers else None)
     return Circumstances(
         detail=" ".join(f"{one.token}={one.outcome.value}" for one in revocations) or None,
-        http_status=next((one.http_status for one in revocations if one.http_status), None),
-        oauth_error=refused.oauth_error if refused else None,
+        http_status=said.http_status if said else None,
+        oauth_error=said.oauth_error if said else None,
     )

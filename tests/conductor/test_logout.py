@@ -77,3 +77,16 @@ def test_both_tokens_are_revoked(server: AuthorizationServer) -> None:
         ("refresh_token", login.tokens.refresh_token),
         ("access_token", login.tokens.access_token),
     ]
+
+
+def test_the_log_says_the_status_and_the_code_of_one_answer(server: AuthorizationServer) -> None:
+    """The refusal of the second token, and not with it the 200 of the first."""
+    storage = MemoryStorage()
+    conductor = conductor_over(storage)
+    login = conductor.sign_in(server.config(), InstantTransport(approve))
+    server.misbehave("revoke", Fault(kind=FaultKind.MEMBERS))  # passes
+    refusal = Fault(kind=FaultKind.ERROR, status=403, members={"error": "access_denied"})
+    server.misbehave("revoke", refusal)
+    conductor.logout.sign_out(login)
+    last = list(storage.events())[-1].members
+    assert (last["http_status"], last["oauth_error"]) == (403, "access_denied")
