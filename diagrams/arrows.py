@@ -15,6 +15,8 @@ from ..engine.table import TABLE, Row, State, Trigger
 if TYPE_CHECKING:
     from ..engine.audit.events import Recorded
 
+_ROWS = {(row.trigger.value, row.source.value, row.dest.value): row for row in TABLE}
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -110,14 +112,13 @@ def journey(steps: Iterable[Step], zone: tzinfo = UTC) -> Picture:
     Raises:
         Damaged: A step is no row of the table.
     """
-    rows = {(row.trigger.value, row.source.value, row.dest.value): row for row in TABLE}
     taken: dict[Row, list[str]] = {}
     now_in = None
     steps = list(steps)
     moments = [moment_of(step.time).astimezone(zone) for step in steps]
     form = "%H:%M:%S" if len({one.date() for one in moments}) < 2 else "%d %b %H:%M:%S"
     for step, moment in zip(steps, moments, strict=True):
-        row = rows.get((step.trigger, step.source, step.dest))
+        row = _ROWS.get((step.trigger, step.source, step.dest))
         if row is None:
             arrow = spelt(step.source, step.dest, step.trigger)
             msg = f"the audit log has a transition that the machine does not have: {arrow}"
@@ -133,8 +134,7 @@ def tally(taken: Mapping[tuple[str, str, str], int]) -> Picture:
     Args:
         taken: How often, by trigger, source and destination. What is no row is left out.
     """
-    rows = {(row.trigger.value, row.source.value, row.dest.value): row for row in TABLE}
-    counts = {rows[one]: (f"{count:,}×",) for one, count in taken.items() if one in rows}
+    counts = {_ROWS[one]: (f"{count:,}×",) for one, count in taken.items() if one in _ROWS}
     return Picture(in_order(TABLE), counts)
 
 

@@ -164,7 +164,7 @@ def _login_members(login: Login) -> dict[str, Any]:
 
 def _schema(login: Login) -> int:
     """The lowest number whose readers lose nothing of ``login``."""
-    if login.config.needs_no_user or (login.exchange and login.exchange.kind == "grant"):
+    if login.config.needs_no_user or login.sends_grant:
         return 3
     shown = login.presentation
     pushed = shown is not None and shown.pushed is not None

@@ -40,7 +40,7 @@ def _needs_no_user(login: Login) -> bool:
 
 
 def _sends_grant(login: Login) -> bool:
-    return login.tokens is None and login.exchange is not None and login.exchange.kind == "grant"
+    return login.tokens is None and login.sends_grant
 
 
 def _gets_first_tokens(login: Login) -> bool:

@@ -273,6 +273,11 @@ class Login:
         return self.state in PENDING and self.tokens is None
 
     @property
+    def sends_grant(self) -> bool:
+        """Whether a grant that needs no user is with the provider right now."""
+        return self.exchange is not None and self.exchange.kind == "grant"
+
+    @property
     def refreshable(self) -> bool:
         """Whether new tokens can be had without the user: by a refresh token, or by asking again."""
         tokens = self.tokens

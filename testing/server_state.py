@@ -43,7 +43,7 @@ class Client:
         jwks: Its public keys, for ``private_key_jwt`` (RFC 7517 §5).
         certificate: How its certificate is known: the subject for ``tls_client_auth``, the thumbprint
             for ``self_signed_tls_client_auth`` (RFC 8705 §2).
-        dpop_bound: Whether it gets tokens that are bound to a key only (RFC 9449 §5.2).
+        dpop_bound: Whether it gets no tokens but those that are bound to a key (RFC 9449 §5.2).
         par_required: Whether it must push its authorization requests (RFC 9126 §6).
     """
 

@@ -26,9 +26,8 @@ from ..oauth.userinfo import (
     signature_refused,
     userinfo_request,
 )
-from ..reasons import Reason, Refusal
+from ..reasons import Refusal
 from ..table import State, Trigger
-from .ledger import Circumstances
 
 if TYPE_CHECKING:
     from ..oauth.userinfo import UserInfo
@@ -105,13 +104,8 @@ class Identify:
         if login.state not in _NAMED_IN:
             return login
         try:
-            return self._dependencies.ledger.advance(
-                login,
-                Trigger.IDENTIFY,
-                lease=lease,
-                reason=next((one for one in Reason if one == login.reason), None),  # it stands
-                circumstances=Circumstances(oauth_error=login.oauth_error),
-                identity=replace(identity, name=said.name),
+            return self._dependencies.ledger.amend(
+                login, Trigger.IDENTIFY, lease=lease, identity=replace(identity, name=said.name)
             )
         except StorageError:
             return login

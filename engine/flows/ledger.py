@@ -109,6 +109,24 @@ class Ledger:
         self.commit([change])
         return change.login
 
+    def amend(
+        self,
+        login: Login,
+        trigger: Trigger,
+        *,
+        lease: Lease | None,
+        **amendment: Unpack[Amendment],
+    ) -> Login:
+        """As :meth:`advance`, for a row that says nothing new of why: the reason and error code stand."""
+        return self.advance(
+            login,
+            trigger,
+            lease=lease,
+            reason=next((one for one in Reason if one == login.reason), None),
+            circumstances=Circumstances(oauth_error=login.oauth_error),
+            **amendment,
+        )
+
     def ending(
         self,
         login: Login,

@@ -105,7 +105,6 @@ from ..table import State, Trigger
 from .begin import Begin
 from .identify import Identify
 from .jobs import Jobs
-from .ledger import Circumstances
 from .logout import Logout
 from .refresh import LEASE_WAIT, Refresh
 from .wait import Wait
@@ -565,14 +564,7 @@ class Conductor:
                     f"{login.provider} has an account {account[:40]!r} already",
                     hint=Hint("account list"),
                 )
-            return ledger.advance(
-                login,
-                Trigger.RENAME,
-                lease=lease,
-                reason=next((one for one in Reason if one == login.reason), None),  # it stands
-                circumstances=Circumstances(oauth_error=login.oauth_error),
-                account=account,
-            )
+            return ledger.amend(login, Trigger.RENAME, lease=lease, account=account)
 
     # --- how -------------------------------------------------------------------------------------
 
@@ -658,7 +650,7 @@ class Conductor:
             return login
         if login.state is State.EXCHANGING:
             self._begin.check_deadline(login, lease)
-            if login.exchange is not None and login.exchange.kind == "grant":
+            if login.sends_grant:
                 return self.jobs.send_grant(login, lease, again=True)
             return self.jobs.send_code(login, lease, again=True)
         if login.unread is not None:  # a device code was answered, and is not sent again

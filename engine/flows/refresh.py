@@ -261,7 +261,7 @@ class Refresh:
             login = self._dependencies.ledger.advance(
                 login, Trigger.REFRESH, lease=lease, exchange=sending
             )
-        if login.exchange is not None and login.exchange.kind == "grant":
+        if login.sends_grant:
             done = self._jobs.send_grant(login, lease, again=again)
         else:
             done = self._jobs.refresh(login, lease, again=again)
@@ -274,7 +274,7 @@ class Refresh:
 def _failed_before(login: Login) -> TokenRefreshFailed:
     """The error of a refresh that the provider has refused already."""
     because = login.oauth_error or login.reason
-    what = "grant" if login.reason == Reason.GRANT_REFUSED else "refresh token"
+    what = "grant" if login.config.can_ask_again else "refresh token"
     msg = f"{login.provider} needs a new sign-in: the provider rejected the {what} ({because})"
     return TokenRefreshFailed(msg, hint=Hint.sign_in(login))
 

@@ -60,8 +60,7 @@ class RefreshExchange:
             TokensNotSaved: New tokens arrived and could not be saved; they are in the error.
         """
         login, lease, tokens = job.login, job.lease, job.login.tokens
-        asked = login.exchange if login.exchange and login.exchange.kind == "grant" else None
-        if tokens is None or (tokens.refresh_token is None and asked is None):
+        if tokens is None or not (tokens.refresh_token or login.sends_grant):
             msg = f"login {login.short_id} has no refresh token"
             raise TokenExpired(msg, hint=Hint.sign_in(login))
         if login.unread is not None:
@@ -132,7 +131,7 @@ class RefreshExchange:
             NetworkError: The matter is not settled.
         """
         bound = login.proof_key is not None
-        if login.exchange is not None and login.exchange.kind == "grant":
+        if login.sends_grant:
             granted = judge_grant_response(login.config, response, bound=bound)
             return Identified(tokens=granted.tokens, identity=login.identity, reason=granted.reason)
         fresh = judge_token_response(login.config, response, previous=previous, bound=bound)
@@ -281,7 +280,7 @@ class RefreshExchange:
             reason = Reason(error.reason)
         else:
             reason = Reason.OUTCOME_UNKNOWN if again else Reason.REFRESH_REFUSED
-            if login.exchange is not None and login.exchange.kind == "grant":
+            if login.sends_grant:
                 reason = Reason.GRANT_REFUSED
         self._dependencies.ledger.advance(
             login,
@@ -298,9 +297,9 @@ class RefreshExchange:
                 hint=Hint.sign_in(login),
             )
         because = error.oauth_error or f"HTTP {error.status}"
+        what = "grant" if reason is Reason.GRANT_REFUSED else "refresh token"
         return TokenRefreshFailed(
-            f"{login.provider} needs a new sign-in: "
-            f"the provider rejected the {'grant' if reason is Reason.GRANT_REFUSED else 'refresh token'} ({because})",
+            f"{login.provider} needs a new sign-in: the provider rejected the {what} ({because})",
             why=self._before(login, again=again),
             hint=Hint.sign_in(login),
         )

@@ -258,8 +258,9 @@ def discover(http: Http, issuer: str, *, inserted_first: bool = False) -> Server
             problem = error
             continue
         except ProviderError as error:
-            told = isinstance(problem, ProviderError) and problem.reason is None and error.reason
-            problem = error if told else problem or error
+            vague = isinstance(problem, ProviderError) and problem.reason is None
+            if problem is None or (vague and error.reason is not None):
+                problem = error
             continue
         metadata.require_feasible()
         if metadata.complete:

@@ -52,7 +52,8 @@ class ClientRegistration:
         scopes: The scopes it may request; ``None`` if the server did not say.
         access_token: Opens the registration (RFC 7592).
         client_uri: Where (RFC 7592 §3).
-        dpop_bound: Whether it gets tokens that are bound to a key only (RFC 9449 §5.2).
+        dpop_bound: Whether it gets no tokens but those that are bound to a key (RFC 9449 §5.2).
+        par_required: Whether it must push its authorization requests (RFC 9126 §6).
         registered_at: When, POSIX seconds.
     """
 

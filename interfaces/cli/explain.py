@@ -182,7 +182,7 @@ def _tokens(members: Mapping[str, Scalar], before: Login | None, after: Login) -
         grant = "device_code"
     elif before is not None and before.exchange is not None and before.exchange.kind == "refresh":
         grant = "refresh_token"
-    elif before is not None and before.exchange is not None and before.exchange.kind == "grant":
+    elif before is not None and before.sends_grant:
         grant = GRANT_TYPES.get(after.config.grant, after.config.grant)
     facts = [("POST", _bare(after.config.token_url)), ("with", f"grant_type={grant}")]
     tokens = after.tokens
