@@ -102,7 +102,7 @@ class _Session:
             "STAYFAST_STATE_DIR": f"{place}/state",
             "STAYFAST_CONFIG_DIR": f"{place}/config",
             "STAYFAST_STORE": "file",
-            "COLUMNS": str(WIDTH),
+            "COLUMNS": str(WIDTH - 4),  # what is shown is indented
             "TERM": os.environ.get("TERM", "dumb"),
         }
 
