@@ -315,7 +315,9 @@ class Checkup:
         choice = choose(environment)
         detail = f"{name}: {choice.transport}, because {choice.reason} (row {choice.row})"
         yield Check("transport", OK, detail)
-        if not environment.browser:
+        if choice.transport != "loopback":
+            yield Check("browser", SKIP, f"{name}: {choice.transport} starts none here")
+        elif not environment.browser:
             yield Check(
                 "browser",
                 WARN,

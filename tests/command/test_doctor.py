@@ -65,6 +65,13 @@ def test_a_machine_on_which_all_is_well(world: World) -> None:
     assert (shown.code, shown.err) == (0, "")
 
 
+def test_a_browser_that_is_not_needed_is_no_worry(world: World) -> None:
+    """Where a code or a paste is used, nobody is told to change the way for want of a screen."""
+    found = checks(world.run("doctor", "--json", env={"STAYFAST_VIA": "manual", "DISPLAY": ""}))
+    (one,) = found["browser"]
+    assert (one["result"], one["next"]) == ("skip", None)
+
+
 def test_an_empty_home_has_no_fault(world: World, own_home: Path) -> None:
     """Before the first login, nothing is made by looking."""
     elsewhere = {
