@@ -95,7 +95,7 @@ another machine is encrypted; sslmode=verify-full in the address also checks the
 a process may have. PgBouncer works, in transaction mode, too. Two schemas are two stores, such as one
 for each tenant. `store info`, `store mend`, `store rekey` and `audit prune` work as with a vault; all
 but the first need the rights of the owner of the tables. After `store rekey` the programs at work go
-on; copy a new key file to every other host. `stayfast help postgresql` is for who operates it.
+on; copy a new key file to every other host. `stayfast help postgresql` is for those who run one.
 
 A role that only uses the tables needs:
 
@@ -325,14 +325,6 @@ def _machine() -> str:
     return "\n".join(lines) + "\n"
 
 
-_TALL: Final = 10**6  # rows of what says no height: all of it fits
-
-
-def exit_codes() -> str:
-    """The exit codes with their meaning, one a line."""
-    return _EXIT_CODES
-
-
 TOPICS: Final = {
     "audit": lambda: _AUDIT,
     "credentials": lambda: _CREDENTIALS,
@@ -367,7 +359,8 @@ def help_command(app: App, *, topic: tuple[str, ...]) -> None:
 
 def _show(app: App, page: str) -> None:
     """Print a page; in a pager, if it is longer than the terminal that it goes to."""
-    if app.terminal.interactive and page.count("\n") + 1 >= (app.terminal.rows or _TALL):
+    rows = app.terminal.rows
+    if app.terminal.interactive and rows is not None and page.count("\n") + 1 >= rows:
         click.echo_via_pager(f"{page}\n")
     else:
         app.terminal.answer(page)

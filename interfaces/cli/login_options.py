@@ -21,7 +21,7 @@ SETTINGS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     ),
     "--authorization-details": ("What exactly to ask for, as JSON (RFC 9396)", {}),
     "--client-auth": (
-        "How the client proves itself",
+        "How the client authenticates",
         {"type": click.Choice(get_args(ClientAuthentication))},
     ),
     "--client-key": (
@@ -60,7 +60,7 @@ def setting(
     return click.option(*also, option, param, help=f"{about}{more}.", **known)
 
 
-_INSTEAD: Final = ", instead of the configured one"
+_INSTEAD: Final = "; replaces the configured value"
 _OPTIONS: Final = (
     setting("--resource", _INSTEAD),
     setting("--authorization-details", _INSTEAD),

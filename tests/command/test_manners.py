@@ -299,3 +299,19 @@ def test_help_and_answers_fit_the_terminal(
         assert len(line) <= columns or max(map(len, line.split())) > columns - 22, line
     listed = shown.partition("Commands:")[2]
     assert "..." not in listed
+
+
+@pytest.mark.parametrize("typed", ["nosuch", "status", "whoami", "--color never nosuch"])
+def test_without_colour_no_escape_sequence_reaches_a_terminal(world: World, typed: str) -> None:
+    """Neither of errors nor of advice: not bold either."""
+    environ = {**world.environ, "TERM": "xterm-256color"}
+    seen: dict[bool, bytes] = {}
+    for plain in (True, False):
+        env = {**environ, "NO_COLOR": "1"} if plain and "--color" not in typed else environ
+        words = [word for word in typed.split() if plain or word not in {"--color", "never"}]
+        child = pexpect.spawn(STAYFAST, words, env=env, timeout=20)
+        child.expect(pexpect.EOF)
+        seen[plain] = child.before
+        child.close()
+    assert b"\x1b" not in seen[True]
+    assert b"\x1b" in seen[False]

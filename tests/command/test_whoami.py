@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import jsonschema
 import pytest
 from command import World, events_of, states_of
 from stayfast import Failure, OAuthService, Success
+from stayfast.interfaces.cli.reference.contract import schema_of
 from stayfast.testing.misbehaviour import Fault, FaultKind
 from stayfast.testing.server_state import EMAIL, USER
 
@@ -18,7 +20,9 @@ def signed_in(world: World) -> World:
 
 
 def said(world: World) -> dict[str, object]:
-    (one,) = world.run("whoami", "asks", "--json").json["accounts"]
+    answer = world.run("whoami", "asks", "--json").json
+    jsonschema.validate(answer, schema_of("whoami/1"))
+    (one,) = answer["accounts"]
     return one
 
 

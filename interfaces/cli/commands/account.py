@@ -115,10 +115,11 @@ def whoami(app: App, *, provider: str | None, named: str | None) -> None:
         found = [one for one in found if one.account == chosen]
     if not found:
         raise AuthRequired("nobody is signed in", hint=Hint("login", None, "PROVIDER"))
-    nameless = (one.identity is None or not one.identity.name for one in found)
     said = [
-        _ask(app, one) if provider is not None or unknown else _Said(one)
-        for one, unknown in zip(found, nameless, strict=True)
+        _Said(one)
+        if provider is None and one.identity is not None and one.identity.name
+        else _ask(app, one)
+        for one in found
     ]
     if app.terminal.json:
         app.terminal.answer_json("whoami/1", {"accounts": [one.members() for one in said]})
@@ -172,8 +173,9 @@ def _ask(app: App, one: Summary) -> _Said:
     if not offers_userinfo(conductor.refresh.find(one.provider, one.account).config):
         return _Said(one)
     try:
-        login = conductor.refresh.valid(one.provider, one.account)
-        said = conductor.identify.ask(login)
+        with app.terminal.working(f"asking {one.provider} who you are"):
+            login = conductor.refresh.valid(one.provider, one.account)
+            said = conductor.identify.ask(login)
         return _Said(conductor.identify.keep(login, said).summary(), said)
     except UserInfoRefused as refused:
         if refused.reason == Refusal.USERINFO_OTHER_SUBJECT:

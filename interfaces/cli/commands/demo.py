@@ -21,6 +21,7 @@ import click
 from rich.text import Text
 
 from ....engine.errors import ConfigMissing, StayfastError
+from ....engine.hints import Hint
 from ..app import App, takes_app
 from ..terminal.formatting import broken
 
@@ -44,6 +45,7 @@ _KEPT: Final = (
     "SYSTEMROOT",
     "TMPDIR",
 )
+_AGAIN: Final = Hint("demo", None, "-vv")
 _ADDRESS: Final = re.compile(r"https?://\S+/authorize\?\S+")
 _LOGIN: Final = re.compile(r"login ([0-9A-Z]{4})\b")
 
@@ -52,6 +54,21 @@ class _DemoFailed(StayfastError):
     """A step of the demo did not end as it should."""
 
     code = "DEMO_FAILED"
+
+
+def _end_of(process: subprocess.Popen[str], stdin: str | None = None) -> tuple[str, str]:
+    """What ``process`` says until it ends.
+
+    Raises:
+        _DemoFailed: It does not end, and was killed.
+    """
+    try:
+        return process.communicate(stdin, timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(_PATIENCE)
+        msg = f"a command did not end within {_PATIENCE:.0f} s"
+        raise _DemoFailed(msg, hint=_AGAIN) from None
 
 
 class _Sheet:
@@ -128,7 +145,7 @@ class _Session:
                 self._command(words), env=self._environ, text=True, encoding="utf-8",
                 errors="replace", stdin=subprocess.PIPE, stdout=sheet.end, stderr=subprocess.PIPE,
             )  # fmt: skip
-            said, remarks = process.communicate(stdin, timeout=_PATIENCE)
+            said, remarks = _end_of(process, stdin)
             self.show([*remarks.splitlines(), *(said or sheet.text()).splitlines()])
         self._expect(words, process.returncode, code)
 
@@ -143,20 +160,24 @@ class _Session:
     def until_asked(self, process: subprocess.Popen[str], words: str) -> tuple[str, str]:
         """Show what ``process`` says until it waits for its user; the login and the address."""
         said = ""
-        for line in process.stderr or ():
-            self.show([line])
-            said += Text.from_ansi(line).plain
-            login, address = _LOGIN.search(said), _ADDRESS.search(said)
-            if login and address:
-                return login[1], address[0]
+        alarm = threading.Timer(_PATIENCE, process.kill)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            for line in process.stderr or ():
+                self.show([line])
+                said += Text.from_ansi(line).plain
+                login, address = _LOGIN.search(said), _ADDRESS.search(said)
+                if login and address:
+                    return login[1], address[0]
+        finally:
+            alarm.cancel()
         process.kill()
-        raise _DemoFailed(
-            f"stayfast {words} did not ask for anything", hint="run it again with -vv"
-        )
+        raise _DemoFailed(f"stayfast {words} did not ask for anything", hint=_AGAIN)
 
     def ended(self, process: subprocess.Popen[str], words: Sequence[str], code: int) -> None:
         """Show the rest of what ``process`` says, and hold it to its exit code."""
-        _, rest = process.communicate(timeout=_PATIENCE)
+        _, rest = _end_of(process)
         self.show((rest or "").splitlines())
         self._expect(words, process.returncode, code)
 
@@ -170,7 +191,7 @@ class _Session:
             )
             for _ in range(count)
         ]  # fmt: skip
-        answers = [process.communicate(timeout=_PATIENCE)[0] for process in processes]
+        answers = [_end_of(process)[0] for process in processes]
         for process in processes:
             self._expect(words, process.returncode, 0)
         return len(set(answers))
@@ -211,7 +232,7 @@ class _Session:
     def _expect(words: Sequence[str], found: int, wanted: int) -> None:
         if found != wanted:
             msg = f"stayfast {' '.join(words)} ended with {found}, not with {wanted}"
-            raise _DemoFailed(msg, hint="run it again, and report it")
+            raise _DemoFailed(msg, hint=_AGAIN)
 
 
 @click.command()
@@ -286,9 +307,7 @@ def _stampede(session: _Session, server: AuthorizationServer) -> None:
         f"{_CROWD} answers, {same}; the server counted {asked} refresh request{'s' * (asked != 1)}."
     )
     if (answers, asked) != (1, 1):
-        raise _DemoFailed(
-            "the processes did not share one refresh", hint="run it again, and report it"
-        )
+        raise _DemoFailed("the processes did not share one refresh", hint=_AGAIN)
 
 
 def _killed(session: _Session) -> None:

@@ -309,7 +309,7 @@ SHAPES: Final[Mapping[str, Mapping[str, object]]] = {
         "scopes": ["str"],
     },
     "token.headers/1": {"provider": "str", "headers": "map"},
-    "whoami/1": {"accounts": [{**_ACCOUNT, "source": "str?", "claims": "map?", "problem": "str?"}]},
+    "whoami/1": {"accounts": [{**_ACCOUNT, "source": "str?", "claims": "map?", "problem": "map?"}]},
 }
 """The members of each answer and their types: ``?`` may be null, ``~`` may be missing."""
 

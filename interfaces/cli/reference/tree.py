@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from ..help_topics import exit_codes
+from ..help_topics import TOPICS
 from ..main import cli
 from .contract import ANSWERS, CODES, STORED, WITHOUT
 
@@ -97,7 +97,8 @@ def entries(command: click.Command = cli, path: tuple[str, ...] = ()) -> Iterato
         yield from entries(one, (*path, name))
 
 
-_GLOBAL: Final = {"--json", "--quiet", "--verbose", "--color", "--config-dir", "--state-dir"}
+_GLOBAL: Final = {name for param in cli.params for name in param.opts}
+"""The names of the options that every command has."""
 
 
 def _option(param: click.Option, context: click.Context) -> Option | None:
@@ -114,7 +115,7 @@ def _option(param: click.Option, context: click.Context) -> Option | None:
 def codes() -> list[tuple[int, str]]:
     """Every exit code with its meaning."""
     found: list[tuple[int, str]] = []
-    for line in exit_codes().splitlines():
+    for line in TOPICS["exit-codes"]().splitlines():
         number, _, meaning = line.partition(" ")
         found.append((int(number), meaning.strip()))
     return found

@@ -191,8 +191,7 @@ class LoginScreen:
             )
         else:
             say("  Open this address on this computer:")
-        self._address(notice, "  ", short=short)
-        self._whole = not short
+        self._whole = not self._address(notice, "  ", short=short)
         self._begin(
             "waiting for you in the browser", notice, prompts=self._resumed_from is not None
         )
@@ -332,10 +331,13 @@ class LoginScreen:
             prompts=prompts,
         )
 
-    def _address(self, notice: Notice, before: str, *, short: bool = False) -> None:
-        if notice.url is not None:
-            self._terminal.link(notice.url, before=before, short=short)
-            self._terminal.say("")
+    def _address(self, notice: Notice, before: str, *, short: bool = False) -> bool:
+        """Show the address, and return whether a part of it was left out."""
+        if notice.url is None:
+            return False
+        abridged = self._terminal.link(notice.url, before=before, short=short)
+        self._terminal.say("")
+        return abridged
 
     def _starts_with(self, notice: Notice, before: str) -> None:
         self._terminal.plain(f"{before}{notice.redirect_uri}?")

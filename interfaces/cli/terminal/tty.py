@@ -175,7 +175,10 @@ class Terminal:
         self._clear_working()
         if self._passage is not None:
             self._passage += text.plain.split("\n")
-        self.err.print(text)
+        self._print(text)
+
+    def _print(self, text: Text) -> None:
+        self.err.print(text if self.colors else Text(text.plain))  # NO_COLOR: not bold either
 
     def begin_passage(self) -> None:
         """Remember what is said from now on, so that it can be taken back."""
@@ -296,8 +299,10 @@ class Terminal:
         if self.verbose:
             self.say(line, style="dim")
 
-    def link(self, url: str, *, before: str = "", short: bool = False) -> None:
+    def link(self, url: str, *, before: str = "", short: bool = False) -> bool:
         """Show an address on a line of its own, unwrapped, so that it can be copied whole.
+
+        Returns whether a part of it was left out.
 
         Args:
             url: The address.
@@ -305,15 +310,16 @@ class Terminal:
             short: Whether its host and path are enough, where a click on them opens all of it.
         """
         if self.quiet:
-            return
+            return False
         url = printable(url)
-        capable = self.err.is_terminal and not self.err.is_dumb_terminal and len(url) < _LINKED
+        capable = self.colors and len(url) < _LINKED
         text = url
         if short and capable:
             bare, query, _ = url.partition("?")
             text = f"{bare}?{'…' if self.unicode else '...'}" if query else bare
         style = Style(link=url if capable else None, dim=text != url)
         self._show(Text(before).append(text, style=style))
+        return text != url
 
     def answer_line(self, line: str) -> None:
         """Print a line of the answer for people, without control characters.
@@ -370,7 +376,7 @@ class Terminal:
                 text = Text("\n".join(lines))
                 if name == "error: ":
                     text.stylize("bold red", 0, len(name))
-                self.err.print(text)
+                self._print(text)
 
 
 def _sizes_that_can_be(environ: Mapping[str, str]) -> dict[str, str]:
