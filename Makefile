@@ -71,7 +71,9 @@ test-pythons: setup
 # The tests that meet what we depend on; how the rest works does not hang on their versions.
 MEETS_LIBRARIES := tests/engine/test_machine.py tests/protocol tests/interfaces tests/transports \
   tests/authorization_server tests/storage/test_keyring.py tests/storage/test_contract.py \
-  tests/storage/test_vault.py tests/command/test_logins.py tests/command/test_bad_inputs.py
+  tests/storage/test_vault.py tests/command/test_logins.py tests/command/test_bad_inputs.py \
+  tests/auth/test_auth_objects.py tests/auth/test_auth_dpop.py \
+  tests/embedding/test_command_group.py::test_each_library_takes_the_group
 
 test-lowest: setup
 	JOBS=$(JOBS) PYTHONS="$(PYTHONS)" .ci/pythons --lowest $(MEETS_LIBRARIES) $(ARGS)

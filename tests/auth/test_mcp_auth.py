@@ -182,7 +182,8 @@ def test_agents_with_the_packages_own_client_share_one_refresh(server, resource,
     about = OAuthClientMetadata.model_validate({"redirect_uris": ["http://127.0.0.1/callback"]})
 
     def agent() -> Any:
-        return kind(address, about, of_package.McpTokenStorage(service_over(storage), address))
+        kept = of_package.McpTokenStorage(service_over(storage), address)
+        return kind(address, about, kept, None, None)  # nobody is asked
 
     async def ask(agents: list[Any]) -> list[int]:
         statuses: list[int] = []

@@ -72,6 +72,15 @@ def many(request: pytest.FixtureRequest, service: OAuthService) -> Run:
     return request.param(service, None)  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize("made", [by_click, by_typer])
+@pytest.mark.parametrize("provider", ["acme", None])
+def test_each_library_takes_the_group(made: Any, provider: str | None) -> None:
+    """Also in the lowest version that is promised: it knows the types of all arguments."""
+    helped = made(OAuthService(storage=MemoryStorage()), provider)("auth --help")
+    assert helped.exit_code == 0
+    assert "whoami" in helped.stdout
+
+
 def test_a_user_s_whole_day(acme: Run, service: OAuthService, server: AuthorizationServer) -> None:
     """Signed in, asked who it is, given a token, signed out; answers alone are on standard output."""
     login = acme("auth login")
