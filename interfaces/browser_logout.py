@@ -49,12 +49,13 @@ class BrowserLogout:
     problem: StayfastError | None = None
 
 
-def ending_of(result: LogoutResult, redirect_uri: str | None = None) -> EndSession | None:
-    """What ends the session of a browser of the login that ``result`` ended; ``None`` if nothing does."""
-    return _ending(result, redirect_uri or result.login.config.post_logout_redirect_uri)
+def ending_of(result: LogoutResult, redirect_uri: str | None) -> EndSession | None:
+    """What ends the browser session of the login that ``result`` ended; ``None`` if nothing does.
 
-
-def _ending(result: LogoutResult, redirect_uri: str | None) -> EndSession | None:
+    Args:
+        result: A logout that is over.
+        redirect_uri: Where the browser comes back to; ``None`` if it stays at the provider.
+    """
     return end_session(
         result.login.config,
         result.id_token,
@@ -135,7 +136,7 @@ def _returned(
             validate_return(arrival.parameters, ending)
         except CallbackRefused as refused:
             refuse(Refusal(refused.reason))
-            session.show(page.refused(refused.message), HTTPStatus.BAD_REQUEST)
+            session.show(page.stray_return(refused.message), HTTPStatus.BAD_REQUEST)
             continue
         session.show(page.signed_out(session.title))
         return True

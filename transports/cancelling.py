@@ -166,17 +166,22 @@ def unless_set(
     Args:
         work: May wait for a server, and saves nothing that its caller must know of.
         token: Ends the wait.
-        late: What is done with a value that comes after that.
+        late: What is done with a value that comes after the wait was left, by Ctrl-C as well.
 
     Raises:
-        AuthCancelled: The token was set first.
+        AuthCancelled: The token was set first. If it was set before, ``work`` is not begun.
     """
+    if token.is_set():
+        raise _ended()
     future = in_own_thread(work)
-    while not wait([future], _LOOK).done:
-        if token.is_set():
-            if late is not None:
-                future.add_done_callback(partial(_give, late))
-            raise _ended()
+    try:
+        while not wait([future], _LOOK).done:
+            if token.is_set():
+                raise _ended()
+    except BaseException:
+        if late is not None:
+            future.add_done_callback(partial(_give, late))
+        raise
     return future.result()
 
 

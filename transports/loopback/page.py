@@ -184,6 +184,12 @@ def refused(why: str) -> Page:
     return Page("Not the answer this login waits for", lines)
 
 
+def stray_return(why: str) -> Page:
+    """The page for a return that does not belong to the logout that waits."""
+    lines = (f"{why[:1].upper()}{why[1:]}.", "The logout is still waiting for its own browser.")
+    return Page("Not the return this logout waits for", lines)
+
+
 def finishing(provider: str) -> Page:
     """The page while the exchange still goes on."""
     return Page("Received", (f"The login to {provider} is being finished in your terminal.",))
