@@ -94,6 +94,31 @@ def test_a_revoked_token_is_renewed_and_proved(
     assert server.counts["token:refresh_token"] >= 1
 
 
+def test_a_refused_token_is_not_proved_once_more(
+    server: AuthorizationServer, get: Callable[[str], int]
+) -> None:
+    """A 401 that is not about the proof costs a refresh, and no request with the same token."""
+    assert get(f"{server.issuer}/me") == 200
+    before = server.counts["me"]
+    for token in server.state.tokens:
+        token.expires_in = 0
+    assert get(f"{server.issuer}/me") == 200
+    assert server.counts["me"] == before + 2
+
+
+def test_a_nonce_that_is_none_takes_no_place(
+    server: AuthorizationServer, get: Callable[[str], int]
+) -> None:
+    """A text with quotes is not signed (RFC 9449 §8.1); the nonce of before serves on."""
+    assert get(f"{server.issuer}/me") == 200
+    odd = Fault(kind=FaultKind.ANSWER, status=200, headers={"DPoP-Nonce": 'a"b'})
+    server.misbehave("me", odd)
+    assert get(f"{server.issuer}/me") == 200
+    before = server.counts["me"]
+    assert get(f"{server.issuer}/me") == 200
+    assert server.counts["me"] == before + 1
+
+
 @pytest.fixture
 def resources() -> Iterator[tuple[Resource, Resource]]:
     both = Resource(), Resource()

@@ -143,13 +143,21 @@ def test_a_step_up_after_a_refresh_is_told_apart_from_a_refused_token(
     assert server.counts["token:refresh_token"] == 1
 
 
-@pytest.mark.parametrize("challenge", ["", "Basic realm=x", 'Bearer error="invalid_request"'])
-def test_other_refusals_are_the_program_s(get: Callable[[str], int], challenge: str) -> None:
-    """A 403 that asks for no other login arrives as it is."""
+@pytest.mark.parametrize(
+    ("status", "challenge"),
+    [
+        *((403, one) for one in ("", "Basic realm=x", 'Bearer error="invalid_request"')),
+        *((status, 'Bearer error="insufficient_scope", scope="all"') for status in (200, 404, 500)),
+    ],
+)
+def test_other_answers_are_the_program_s(
+    get: Callable[[str], int], status: int, challenge: str
+) -> None:
+    """A 403 that asks for no other login, and an answer that is no refusal, arrive as they are."""
     other = Resource()
-    other.handler.challenges["/"] = (403, challenge)
+    other.handler.challenges["/"] = (status, challenge)
     try:
-        assert get(f"{other.address}/") == 403
+        assert get(f"{other.address}/") == status
     finally:
         other.stop()
 
