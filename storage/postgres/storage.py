@@ -8,6 +8,7 @@ it makes missing tables, reads the header, and finds a key on this host that ope
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -152,7 +153,7 @@ class PostgresStorage:
         self._here = here
         self._locks = os.path.join(here, "locks")
         self._arrivals = Arrivals(env, here)
-        self._tamper_check = TamperCheck()
+        self._checks = threading.local()
 
     def __repr__(self) -> str:
         return f"PostgresStorage({self._address.place})"
@@ -217,6 +218,14 @@ class PostgresStorage:
     ) -> Login | None:
         row = self._tamper_check.checked(database, keys, look_up, scan)
         return None if row is None else decode_login(open_secret(keys, row))
+
+    @property
+    def _tamper_check(self) -> TamperCheck:
+        """That of this thread: a read of another thread must not take its suspicion back."""
+        check: TamperCheck | None = getattr(self._checks, "own", None)
+        if check is None:
+            check = self._checks.own = TamperCheck()
+        return check
 
     def summaries(self) -> Iterable[Summary]:
         """See :meth:`stayfast.engine.ports.Storage.summaries`.

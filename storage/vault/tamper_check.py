@@ -8,6 +8,7 @@ from ...engine.audit.events import GONE, PURGED, SET_ASIDE, NotAnEvent, members_
 from ...engine.errors import Damaged
 from ...engine.table import PENDING, State
 from ..audit.rows import BATCH, check_chain, records
+from ..host import CLOCK
 from .integrity import compare_rows, read_head, rows_in_pieces, rows_of
 from .sqlite_errors import translated
 from .tree import read_tree
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .tree import Found
 
 
+COUNTS_FOR: Final = 10.0
+"""Seconds for which a comparison of all rows counts for the pages of one list."""
 _LISTED: Final = (
     "SELECT id, version, state, idx, meta, substr(secret, length(secret) - 15) FROM login"
 )
@@ -38,7 +41,8 @@ class TamperCheck:
 
     One login is looked up together with its branch of the tree, which costs the same in a vault of
     any size. All rows are compared where all of them are read, or where the branch of one does not
-    fit, once for every time the vault is written.
+    fit. An earlier comparison does not count there: rows can be changed without a commit. Only for a
+    page, which is a part of a list, it counts until the next commit, and for :data:`COUNTS_FOR` at most.
 
     One torn row must not cost the other logins. So a difference is kept in ``suspicion`` rather than
     raised. A login is then given out only if the audit log shows that its row is the last one saved:
@@ -47,7 +51,8 @@ class TamperCheck:
 
     def __init__(self) -> None:
         """Compare nothing yet."""
-        self._checked: object = None  # when the rows were last as the integrity record says
+        # the commit that was found in order, and when
+        self._checked: tuple[int, float] | None = None
         self._said: tuple[str, Hint | None] | None = None
 
     @property
@@ -64,7 +69,6 @@ class TamperCheck:
         keys: Keys,
         look_up: Callable[[], Found],
         scan: Callable[[], Row | None],
-        changes: object = None,
     ) -> Row | None:
         """The row that ``look_up`` finds, if it may be believed; ``None`` if there is no such login.
 
@@ -74,7 +78,6 @@ class TamperCheck:
             look_up: Gives the row, and whether the tree shows it to be the last that was saved
                 (:mod:`.tree`).
             scan: Gives the row where the database's own index may be torn.
-            changes: Differs from what it was when somebody has written, by our rules or not.
 
         Raises:
             Damaged: Something in the vault is wrong, and this may be it.
@@ -87,67 +90,54 @@ class TamperCheck:
             genuine = False
         if genuine:
             return row
-        self.look(connection, keys, changes)
+        self.look(connection, keys)
         row = scan()
         self.vouch(connection, keys, row)
         return row
 
-    def look(self, connection: Database, keys: Keys, changes: object = None) -> None:
-        """Compare all rows with the integrity record, if it has not been done since the last change.
-
-        Args:
-            connection: The database.
-            keys: Its keys.
-            changes: As for :meth:`checked`.
+    def look(self, connection: Database, keys: Keys) -> None:
+        """Compare all rows with the integrity record.
 
         Raises:
             Damaged: The integrity record itself was changed.
         """
-        connection.execute("BEGIN")  # the integrity record and the rows of one moment
-        try:
-            head = read_head(connection, keys)
-            seen = (head.generation, changes)
-            if seen == self._checked:
-                self._said = None
-                return
-            try:
-                with translated():  # text that is not UTF-8, or a torn page, is damage as well
-                    rows = rows_of(connection)
-            except Damaged as error:
-                self._checked, self._said = None, (error.message, error.hint)
-                return
-        finally:
-            connection.execute("COMMIT")
-        # no transaction is open here: a process that is stopped now is in no writer's way
-        self._compare(keys, head, seen, rows)
+        head, rows = self._read(connection, keys, lambda: rows_of(connection))
+        if rows is not None:
+            self._compare(keys, head, rows)
 
-    def listed(self, connection: Database, keys: Keys, changes: object = None) -> list[Any]:
+    def listed(self, connection: Database, keys: Keys) -> list[Any]:
         """The id, version, state and sealed summary of every row; :meth:`look` on the way.
 
         What is compared is what is given: the rows are read once, with the integrity record of the
         same moment.
 
-        Args:
-            connection: The database.
-            keys: Its keys.
-            changes: As for :meth:`checked`.
-
         Raises:
             Damaged: The integrity record itself was changed.
+        """
+        head, rows = self._read(connection, keys, lambda: list(connection.execute(_LISTED)))
+        if rows is None:
+            return list(connection.execute("SELECT id, version, state, meta FROM login"))
+        self._compare(keys, head, (_with_seal(row) for row in rows))
+        return [(login, version, state, meta) for login, version, state, _, meta, _ in rows]
+
+    def _read(
+        self, connection: Database, keys: Keys, rows_now: Callable[[], list[Any]]
+    ) -> tuple[Head, list[Any] | None]:
+        """The integrity record, and the rows of the same moment; no rows if they cannot be read.
+
+        No transaction is open afterwards: a process that is stopped then is in no writer's way.
         """
         connection.execute("BEGIN")
         try:
             head = read_head(connection, keys)
             try:
-                with translated():
-                    rows = list(connection.execute(_LISTED))
+                with translated():  # text that is not UTF-8, or a torn page, is damage as well
+                    return head, rows_now()
             except Damaged as error:
                 self._checked, self._said = None, (error.message, error.hint)
-                return list(connection.execute("SELECT id, version, state, meta FROM login"))
+                return head, None
         finally:
             connection.execute("COMMIT")
-        self._compare(keys, head, (head.generation, changes), (_with_seal(row) for row in rows))
-        return [(login, version, state, meta) for login, version, state, _, meta, _ in rows]
 
     def page(self, connection: Database, keys: Keys, offset: int, limit: int | None) -> list[Any]:
         """As :meth:`listed`, of one page of the logins that are not over: the finished ones first.
@@ -167,22 +157,26 @@ class TamperCheck:
         connection.execute("BEGIN")
         try:
             head = read_head(connection, keys)
-            self._compare(keys, head, (head.generation, None), rows_in_pieces(connection))
+            if not self._counts(head):
+                self._compare(keys, head, rows_in_pieces(connection))
             return list(connection.execute(_PAGE, (limit, offset)))
         finally:
             connection.execute("COMMIT")
 
-    def _compare(self, keys: Keys, head: Head, seen: object, rows: Iterable[Any]) -> None:
-        """Compare ``rows`` with ``head``, if that was not done when ``seen`` was the same."""
-        if seen == self._checked:
-            self._said = None
-            return
+    def _counts(self, head: Head) -> bool:
+        """Whether the rows of that commit were compared a moment ago, and were in order."""
+        if self._checked is None:
+            return False
+        generation, at = self._checked
+        return generation == head.generation and CLOCK.monotonic() - at < COUNTS_FOR
+
+    def _compare(self, keys: Keys, head: Head, rows: Iterable[Any]) -> None:
         try:
             compare_rows(keys, head, rows)
         except Damaged as error:
             self._checked, self._said = None, (error.message, error.hint)
         else:
-            self._checked, self._said = seen, None
+            self._checked, self._said = (head.generation, CLOCK.monotonic()), None
 
     def vouch(self, connection: Database, keys: Keys, row: Row | None) -> None:
         """Make sure that ``row`` may be believed; ``None`` stands for a login that is not there.

@@ -132,10 +132,8 @@ if TYPE_CHECKING:
     from ..arrivals import Kept
     from ..keys.sealing import Keys
     from ..keys.sources import KeySources
-    from .file import Row
     from .header import Header
     from .set_aside import AsideVault, Unlock
-    from .tree import Found
 
 T = TypeVar("T")
 _HELP: Final = Hint("store mend")
@@ -212,7 +210,7 @@ class Vault:
         with self._reading() as opened:
             if opened is None:
                 return None
-            row = self._checked(
+            row = self._tamper_check.checked(
                 *opened,
                 lambda: read_by_id(*opened, login_id),
                 lambda: row_by_id(opened[0], login_id),
@@ -228,7 +226,7 @@ class Vault:
         with self._reading() as opened:
             if opened is None:
                 return None
-            row = self._checked(
+            row = self._tamper_check.checked(
                 *opened,
                 lambda: read_by_alias(*opened, alias),
                 lambda: scan_for_alias(*opened, alias),
@@ -252,7 +250,7 @@ class Vault:
             if opened is None:
                 return
             connection, keys = opened
-            rows = self._tamper_check.listed(connection, keys, self._vault_connection.changes())
+            rows = self._tamper_check.listed(connection, keys)
             believable = self._tamper_check.believable(connection, keys)
             waiting = self._arrivals.waiting(keys)
             for login, version, state, meta in rows:
@@ -384,16 +382,6 @@ class Vault:
             return look()
         return look() if self._vault_connection.moved() else found
 
-    def _checked(
-        self,
-        connection: sqlite3.Connection,
-        keys: Keys,
-        look_up: Callable[[], Found],
-        scan: Callable[[], Row | None],
-    ) -> Row | None:
-        changes = self._vault_connection.changes()
-        return self._tamper_check.checked(connection, keys, look_up, scan, changes)
-
     @contextmanager
     def _reading(self) -> Generator[tuple[sqlite3.Connection, Keys] | None]:
         """The connection and the keys. Every reader comes here, so the marker is compared here."""
@@ -437,7 +425,7 @@ class Vault:
             if read_head(connection, keys).count <= _CHECKED_AT_ONCE and (
                 others != self._probed[0] or now - self._probed[1] >= _PROBED_ANEW
             ):
-                self._tamper_check.look(connection, keys, self._vault_connection.changes())
+                self._tamper_check.look(connection, keys)
                 self._probed = others, now
             if self._tamper_check.suspicion is None:
                 return any(differences(connection))

@@ -53,6 +53,31 @@ def test_an_older_row_among_many_is_noticed_by_every_reader(
         host("three").read(logins[9].id)
 
 
+def test_a_row_edited_after_a_list_is_not_given_out(
+    storage: PostgresStorage, server: PostgresServer, database: str
+) -> None:
+    """A process that has compared all rows before compares them again, though nobody has committed."""
+    gone, stays = finished("gone"), finished("stays")
+    saved(storage, [gone, stays])
+    keep(server, database, "login")
+    saved(storage, [further(gone, state=State.IDLE, tokens=None)])
+    alias = account_alias(gone.provider, gone.account)
+    for ask in (
+        lambda: storage.read(gone.id),
+        lambda: storage.find(alias),
+        lambda: list(storage.summaries()),
+    ):
+        server.execute(database, "CREATE TABLE right_login AS SELECT * FROM stayfast.login")
+        assert storage.page(0, None) != []
+        put_back(server, database, "login")
+        with pytest.raises(Damaged):
+            ask()
+        assert storage.read(stays.id) == stays
+        server.execute(database, "DELETE FROM stayfast.login")
+        server.execute(database, "INSERT INTO stayfast.login SELECT * FROM right_login")
+        server.execute(database, "DROP TABLE right_login")
+
+
 def test_a_whole_database_put_back_is_said(
     host: Host, server: PostgresServer, database: str, tmp_path: Path
 ) -> None:
