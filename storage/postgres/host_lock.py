@@ -33,14 +33,15 @@ def _boot() -> str | None:
 
 @contextmanager
 def hold_host_lock(
-    locks: str, login_id: str, *, wait: float, until: Callable[[], bool] | None
+    locks: str, name: str, *, wait: float, what: str, until: Callable[[], bool] | None = None
 ) -> Generator[str | None]:
-    """Hold the lock that the processes of this host share for a login; gives the name of that lock.
+    """Hold a lock that the processes of this host share; gives what :func:`host_lock_name` calls it.
 
     Args:
         locks: The directory of the locks.
-        login_id: The login they are for.
+        name: The name of its file, without the ending.
         wait: Seconds to wait for another process.
+        what: What the lock is of, for the message.
         until: Called while waiting; once it returns true, waiting is pointless and ends.
 
     Raises:
@@ -52,8 +53,8 @@ def hold_host_lock(
     except StorageError:  # no home directory, or a read-only one, as on many servers
         yield None
         return
-    path = os.path.join(locks, f"{login_id}.lock")
-    with locked(path, wait=wait, what=f"login {login_id[:4]}", until=until) as descriptor:
+    path = os.path.join(locks, f"{name}.lock")
+    with locked(path, wait=wait, what=what, until=until) as descriptor:
         yield host_lock_name(descriptor)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.errors import Damaged, StorageError
 from ...engine.hints import Hint
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..vault.handover import HandedSources
     from .connections import Connection, Connections
 
+T = TypeVar("T")
 _LOOK_AGAIN: Final = 1.0  # seconds
 
 
@@ -125,6 +126,20 @@ class PostgresOpener:
                     self.opened = self._connections.run(self._open)
                 return self.opened
         return self.opened
+
+    def keyed(self, work: Callable[[Keys], T]) -> T:
+        """``work`` with the keys; again if another process has changed the root key meanwhile.
+
+        Raises:
+            Damaged: Something does not open, under the keys that are those of the database.
+        """
+        while True:
+            keys = self.keys()
+            try:
+                return work(keys)
+            except Damaged:  # nothing opens under a key that is no longer the one
+                if not self.superseded(keys):
+                    raise
 
     def _open(self, connection: Connection) -> Keys:
         made: list[tuple[Header, Recorded]] = []

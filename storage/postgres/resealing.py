@@ -103,15 +103,18 @@ class Digests:
 def check_that_all_open(database: Database, keys: Keys) -> None:
     """Open every row, some at a time; no writer waits.
 
+    A row that cannot be sealed anew would keep the change of the key from coming to its end.
+
     Raises:
-        Damaged: One does not open. It would keep the change of the key from coming to its end.
+        Damaged: One does not open.
+        NewerFormat: A newer version wrote one.
     """
     after = ""
     while rows := _some(database, "id > ?", (after,)):
         for login, version, state, _, meta, secret in rows:
             try:
                 keys.open_row("meta", login, version, state, meta)
-                keys.open_row("secret", login, version, state, secret)
+                decode_login(keys.open_row("secret", login, version, state, secret))
             except Damaged as error:
                 raise Damaged(f"login {login[:4]} does not open", hint=_HELP) from error
         after = rows[-1][0]
@@ -193,8 +196,11 @@ class Batch:
         """Write them, in the open transaction.
 
         It can be done again. A row that a writer has changed meanwhile is under the new key already.
+
+        Raises:
+            Damaged: The keys are no longer those of the database. Then no row was found torn, either.
         """
-        if not self._moved:
+        if self.last is None:
             return
         head = read_head(database, self._keys, for_update=True)
         epoch = self._keys.epoch

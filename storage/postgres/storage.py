@@ -43,6 +43,7 @@ from .commits import Commits
 from .connections import MOST, PATIENCE, Connections, Executor
 from .host_lock import hold_host_lock
 from .info import database_info_of
+from .key_change import KeyChange
 from .leases import TTL, LeaseRows
 from .opener import PostgresOpener
 from .resealing import found_by_alias, row_filed
@@ -55,9 +56,7 @@ if TYPE_CHECKING:
     from ..audit.segments import Pruned
     from ..keys.sealing import Keys
     from ..vault.file import Row
-    from ..vault.header import Header
     from ..vault.info import DatabaseInfo
-    from ..vault.rekey import Move
     from ..vault.repair import Mended
     from ..vault.tree import Found
     from .connections import Connection
@@ -153,7 +152,8 @@ class PostgresStorage:
         self._here = here
         self._locks = os.path.join(here, "locks")
         self._arrivals = Arrivals(env, here)
-        self._checks = threading.local()
+        self._key_change = KeyChange(self._opener, self._commits, self._locks, self._announce)
+        self._own = _OfThread()
 
     def __repr__(self) -> str:
         return f"PostgresStorage({self._address.place})"
@@ -216,16 +216,8 @@ class PostgresStorage:
         look_up: Callable[[], Found],
         scan: Callable[[], Row | None],
     ) -> Login | None:
-        row = self._tamper_check.checked(database, keys, look_up, scan)
+        row = self._own.tamper_check.checked(database, keys, look_up, scan)
         return None if row is None else decode_login(open_secret(keys, row))
-
-    @property
-    def _tamper_check(self) -> TamperCheck:
-        """That of this thread: a read of another thread must not take its suspicion back."""
-        check: TamperCheck | None = getattr(self._checks, "own", None)
-        if check is None:
-            check = self._checks.own = TamperCheck()
-        return check
 
     def summaries(self) -> Iterable[Summary]:
         """See :meth:`stayfast.engine.ports.Storage.summaries`.
@@ -234,8 +226,10 @@ class PostgresStorage:
         """
 
         def work(database: Executor, keys: Keys) -> list[Summary]:
-            rows = self._tamper_check.listed(database, keys)
-            self._tamper_check.vouch(database, keys, None)  # a list must not be short in silence
+            rows = self._own.tamper_check.listed(database, keys)
+            self._own.tamper_check.vouch(
+                database, keys, None
+            )  # a list must not be short in silence
             return list(opened_summaries(keys, rows))
 
         self._bring_all_in()
@@ -245,8 +239,8 @@ class PostgresStorage:
         """See :meth:`stayfast.engine.ports.PagedStorage.page`."""
 
         def work(database: Executor, keys: Keys) -> list[Summary]:
-            rows = self._tamper_check.page(database, keys, offset, limit)
-            self._tamper_check.vouch(database, keys, None)
+            rows = self._own.tamper_check.page(database, keys, offset, limit)
+            self._own.tamper_check.vouch(database, keys, None)
             return list(opened_summaries(keys, rows))
 
         self._bring_all_in()
@@ -344,23 +338,13 @@ class PostgresStorage:
             self._marker.compare(keys, lambda: read_head(database, keys).generation)
             return work(database, keys)
 
-        return self._keyed(lambda keys: self._connections.run(lambda one: look(one, keys)))
-
-    def _keyed(self, work: Callable[[Keys], T]) -> T:
-        """``work`` with the keys; again if another process has changed the root key meanwhile."""
-        while True:
-            keys = self._opener.keys()
-            try:
-                return work(keys)
-            except Damaged:  # nothing opens under a key that is no longer the one
-                if not self._opener.superseded(keys):
-                    raise
+        return self._opener.keyed(lambda keys: self._connections.run(lambda one: look(one, keys)))
 
     # --- writing ---------------------------------------------------------------------------------
 
     def probe(self) -> None:
         """See :meth:`stayfast.engine.ports.Storage.probe`: a write that is rolled back."""
-        self._keyed(self._commits.probe)
+        self._opener.keyed(self._commits.probe)
         sweep(self._locks)
 
     def probe_within(self, seconds: float) -> None:
@@ -373,7 +357,7 @@ class PostgresStorage:
         recorded = self._arrivals.committed(
             lambda: self._opener.opened,
             changes,
-            lambda: self._keyed(lambda keys: self._commits.changes(keys, changes)),
+            lambda: self._opener.keyed(lambda keys: self._commits.changes(keys, changes)),
             lambda login_id, fence: self._bring_in(Lease(login_id, fence)),
         )
         created, self._opener.created = self._opener.created, []
@@ -381,15 +365,15 @@ class PostgresStorage:
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`stayfast.engine.ports.Storage.note`."""
-        return self._keyed(lambda keys: self._commits.note(keys, event))
+        return self._opener.keyed(lambda keys: self._commits.note(keys, event))
 
     def put_entry(self, name: str, value: bytes | None, event: Event | None = None) -> None:
         """See :meth:`stayfast.storage.capabilities.SealedEntries.put_entry`."""
-        self._keyed(lambda keys: self._commits.put_entry(keys, name, value, event))
+        self._opener.keyed(lambda keys: self._commits.put_entry(keys, name, value, event))
 
     def set_aside(self) -> Recorded | None:
         """Set a damaged log aside, begin a new segment, and give the record of that."""
-        return self._keyed(self._commits.set_aside)
+        return self._opener.keyed(self._commits.set_aside)
 
     def prune(self, before: float) -> Pruned | None:
         """Remove the records before ``before``, POSIX seconds. ``None`` if there are none.
@@ -399,7 +383,7 @@ class PostgresStorage:
         Raises:
             Damaged: The records to remove are not as they were written.
         """
-        return self._keyed(lambda keys: self._commits.prune(keys, before))
+        return self._opener.keyed(lambda keys: self._commits.prune(keys, before))
 
     # --- upkeep ----------------------------------------------------------------------------------
 
@@ -416,7 +400,7 @@ class PostgresStorage:
         The user needs a right that others lack: ``DELETE`` on ``login``.
         """
         removed = 0
-        while batch := self._keyed(lambda keys: self._commits.purge(keys, before)):
+        while batch := self._opener.keyed(lambda keys: self._commits.purge(keys, before)):
             removed += batch
         return removed
 
@@ -429,9 +413,9 @@ class PostgresStorage:
             without_key: Has no meaning here: rows in a database are not set aside as a whole.
         """
         del without_key
-        done = self._keyed(self._commits.mend)
-        self._reseal()
-        done += self._keyed(self._commits.record_rollback)
+        done = self._opener.keyed(self._commits.mend)
+        self._key_change.finish()
+        done += self._opener.keyed(self._commits.record_rollback)
         self._marker.forget()
         return done
 
@@ -454,45 +438,7 @@ class PostgresStorage:
         """
         self._arrivals.looked = False
         self._bring_all_in()
-        sources = self._opener.key_sources
-        move = sources.moving_to(kind, passphrase)
-        while (before := self._begun_to_rekey(move)) is None:
-            pass
-        self.probe()  # opened by its new key
-        sources.tidy(before, self._opener.header())
-        if sources.notice:
-            self._announce(sources.notice)
-        self._reseal()
-
-    def _begun_to_rekey(self, move: Move) -> Header | None:
-        """The header before the new one; ``None`` if another process has changed it meanwhile."""
-        self._reseal()
-        before = self._opener.header()
-        begun = self._keyed(lambda keys: self._commits.begin_rekey(before, keys, move))
-        self._opener.superseded(self._opener.keys())
-        return before if begun else None
-
-    def _reseal(self) -> None:
-        """Seal what is still under the former root key under the present one, and forget the former.
-
-        Raises:
-            Damaged: Something does not open. Until it is set aside, the former key is kept.
-        """
-        while self._opener.keys().former is not None:
-            last: list[str | None] = [""]
-            torn: list[str] = []
-
-            def some(keys: Keys, last: list[str | None] = last, torn: list[str] = torn) -> None:
-                batch = self._commits.reseal(keys, last[0] or "")
-                last[0] = batch.last
-                torn.extend(batch.torn)
-
-            while last[0] is not None:
-                self._keyed(some)
-            if torn:
-                raise Damaged(f"login {torn[0][:4]} does not open", hint=Hint("store mend"))
-            self._keyed(lambda keys: self._commits.end_rekey(self._opener.header(), keys))
-            self._opener.superseded(self._opener.keys())
+        self._key_change.to(kind, passphrase)
 
     def lease(
         self, login_id: str, *, wait: float, until: Callable[[], bool] | None = None
@@ -509,7 +455,8 @@ class PostgresStorage:
         # each call of ``until`` reads the database, and many processes may wait here
         sooner = None if until is None else ChangePolling(lambda: None, until)
         process = os.getpid()
-        with hold_host_lock(self._locks, login_id, wait=wait, until=sooner) as host_lock:
+        what = f"login {login_id[:4]}"
+        with hold_host_lock(self._locks, login_id, wait=wait, until=sooner, what=what) as host_lock:
             waited = CLOCK.monotonic() - began
             if waited > _NOTICEABLE and until is not None and until():
                 raise LoginBusy(
@@ -584,6 +531,13 @@ class PostgresStorage:
     def close(self) -> None:
         """Close the idle connections. New ones are made when they are needed."""
         self._connections.close()
+
+
+class _OfThread(threading.local):
+    """What each thread has of its own: a read of another thread must not take its suspicion back."""
+
+    def __init__(self) -> None:
+        self.tamper_check = TamperCheck()
 
 
 def _whole(database: Executor, keys: Keys, found: Iterable[T]) -> list[T]:

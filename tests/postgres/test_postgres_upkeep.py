@@ -17,8 +17,9 @@ from stayfast.engine.errors import Damaged, StorageConflict, StorageError
 from stayfast.engine.ports import Change
 from stayfast.engine.record import Login, account_alias
 from stayfast.engine.table import State, Trigger
-from stayfast.storage.postgres import PostgresStorage, resealing
+from stayfast.storage.postgres import PostgresStorage, key_change, resealing
 from stayfast.storage.postgres.driver import GRANTS_TO_PURGE
+from stayfast.storage.postgres.host_lock import hold_host_lock
 from stayfast.storage.vault.header import decode_header
 from stayfast.testing.storage_contract import change, finished, further, pending, saved
 
@@ -177,6 +178,52 @@ def test_an_interrupted_change_of_the_key_goes_on(
         assert [storage.find(one.alias or "") for one in interrupted] == interrupted
         assert storage.problems() == []
     assert chain_problems(operator) == []
+
+
+def test_a_process_changes_a_key_that_another_has_changed_meanwhile(host: Host) -> None:
+    """Also where the database has had earlier keys: it begins with the key that is the present one."""
+    login = finished("acme")
+    one, two = host("one"), host("two")
+    saved(one, [login])
+    one.rekey("keyfile")
+    assert two.read(login.id) == login
+    one.rekey("keyfile")
+    two.rekey("keyfile")
+    assert two.about().epoch == 4
+    assert one.read(login.id) == two.read(login.id) == login
+    assert two.problems() == []
+
+
+def test_two_changes_of_the_key_on_one_host_take_turns(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each ends with the removal of the key files that open nothing, such as the next one's new file."""
+    monkeypatch.setattr(key_change, "_WAIT", 0.0)
+    host().probe()
+    with hold_host_lock(str(tmp_path / "one" / "locks"), "rekey", wait=0, what=""):
+        with pytest.raises(StorageError) as raised:
+            host().rekey("keyfile")
+        assert raised.value.hint
+    host().rekey("keyfile")
+    assert host().about().epoch == 2
+
+
+def test_a_change_of_the_key_that_others_have_finished_finds_no_damage(
+    host: Host, server: PostgresServer, database: str, interrupted: list[Login]
+) -> None:
+    """Its process was stopped, and the rows are under a key by now that it does not know."""
+    stopped = host("stopped")
+    assert stopped.about().under_former_key == 2
+    server.execute(database, REFUSE_A_ROW.format(login=interrupted[0].id))
+    host("operator").mend()
+    with pytest.raises(StorageError):
+        host("operator").rekey("keyfile")
+    server.execute(database, "DROP FUNCTION refuse CASCADE")
+    for one in interrupted[1:]:
+        saved(host("program"), [further(one)])
+    stopped.mend()
+    assert stopped.about().under_former_key == 0
+    assert stopped.problems() == []
 
 
 def test_writers_seal_under_the_new_key_meanwhile(
