@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .oauth.tokens import OAuthTokens
 
 DEFAULT_ACCOUNT: Final = "default"
+DEFAULT_TIMEOUT: Final = 600.0
+"""Seconds that a login waits for its user, where the caller says nothing of it."""
 LONGEST_ACCOUNT: Final = 200
 """The number of characters of an account's name at most."""
 SHORT_ID: Final = 4

@@ -365,7 +365,11 @@ class Assembly:
             NotFound: No login matches, or several do.
         """
         conductor = self.conductor
-        return choose(conductor.summaries(), None) if typed is None else conductor.named(typed)
+        return (
+            choose(conductor.overview.summaries(), None)
+            if typed is None
+            else conductor.overview.named(typed)
+        )
 
     def tidy(self) -> None:
         """Purge, where ``STAYFAST_RETENTION`` says how long to keep what is over; at most once an hour.
@@ -396,7 +400,7 @@ class Assembly:
         upkeep = capabilities_of(self.storage).upkeep
         if upkeep is None:
             raise ConfigInvalid(f"{self.storage.description} keeps no logins that are over")
-        ended = self.conductor.end_overdue(most)
+        ended = self.conductor.overview.end_overdue(most)
         removed = upkeep.purge(self.clock.now() - older_than)
         for sink in self.sinks:
             sink.observe([], None)  # the records of this
@@ -404,7 +408,7 @@ class Assembly:
 
     def open_logins(self) -> list[Summary]:
         """The pending logins: they wait for their user or for tokens."""
-        return [login for login in self.conductor.summaries() if login.pending]
+        return [login for login in self.conductor.overview.summaries() if login.pending]
 
 
 def _knows_endpoints(config: OAuthConfig, via: str) -> bool:

@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 from ..engine.errors import AuthRequired, ConfigInvalid, StayfastError
-from ..engine.flows.logins import DEFAULT_TIMEOUT, Started
+from ..engine.flows.logins import Started
 from ..engine.oauth.login_wishes import LoginWishes
 from ..engine.oauth.request_proofs import resource_headers
 from ..engine.oauth.token_endpoint import access_token, bearer_token
 from ..engine.oauth.tokens import DEFAULT_BUFFER
-from ..engine.record import DEFAULT_ACCOUNT
+from ..engine.record import DEFAULT_ACCOUNT, DEFAULT_TIMEOUT
 from ..storage import MemoryStorage
 from ..storage.capabilities import capabilities_of
 from ..storage.host import CLOCK
@@ -297,7 +297,7 @@ class OAuthService:
 
         def sign_in(config: OAuthConfig) -> Login:
             if config.needs_no_user:  # and so no transport
-                return assembly.conductor.ask(
+                return assembly.conductor.userless.ask(
                     config, account=account, timeout=timeout, replaces=replace
                 )
             way = self._way(config, via)
@@ -454,7 +454,7 @@ class OAuthService:
 
         Failures: ``STORAGE_…``.
         """
-        return self.assembly.conductor.summaries()
+        return self.assembly.conductor.overview.summaries()
 
     @answered
     def find_login(self, beginning: str) -> Summary:
@@ -464,7 +464,7 @@ class OAuthService:
 
         Failures: ``NOT_FOUND`` (no such login, or several; the message names them).
         """
-        return self.assembly.conductor.named(beginning)
+        return self.assembly.conductor.overview.named(beginning)
 
     # --- staying signed in -----------------------------------------------------------------------
 
@@ -695,7 +695,7 @@ class OAuthService:
         return self._user.way(self.assembly, config, via)
 
     def _full_id(self, login_id: str) -> str:
-        return self.assembly.conductor.exactly(login_id)
+        return self.assembly.conductor.overview.exactly(login_id)
 
 
 def require_service(value: object) -> OAuthService:

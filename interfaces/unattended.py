@@ -52,7 +52,7 @@ def valid_login(
         if persons or not needs_no_user(assembly, provider):
             raise
     config = assembly.config(provider)
-    return assembly.conductor.obtain(config, account=account, unlike=unlike)
+    return assembly.conductor.userless.obtain(config, account=account, unlike=unlike)
 
 
 def _login(assembly: Assembly, provider: str, account: str) -> Login | None:

@@ -20,7 +20,7 @@ its audit event. This is the way from the first call to saved tokens::
                           save "authenticated", tokens ->   version 4
     Login <------------ return
 
-    ask (no user) ----> save "exchanging" --> send the grant --> save "authenticated", tokens
+    userless.ask -----> save "exchanging" --> send the grant --> save "authenticated", tokens
     later: refresh      save "exchanging" --> send the refresh token --> save the new tokens
     later: logout       revoke --> save "idle" without tokens
 
@@ -69,33 +69,31 @@ A refused answer (another login's ``state``, say) changes nothing but the audit 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ..errors import (
     AuthFailed,
-    AuthRequired,
     CallbackRefused,
     ConfigInvalid,
-    LoginBusy,
     LoginTimedOut,
     NotFound,
     StayfastError,
     TransportUnavailable,
 )
 from ..hints import Hint
-from ..login_id import choose, is_full, lease_name, naming, no_login, normalise
+from ..login_id import naming
 from ..oauth.callback import digest_of
 from ..oauth.pasted import parse_callback
 from ..oauth.signed_response import peeked
-from ..ports import PagedStorage, SearchableStorage, TransportWanted
+from ..ports import TransportWanted
 from ..reasons import Reason, Refusal
 from ..record import (
     DEFAULT_ACCOUNT,
+    DEFAULT_TIMEOUT,
     Login,
-    Summary,
     account_alias,
     require_account_name,
     state_alias,
@@ -106,7 +104,9 @@ from .begin import Begin
 from .identify import Identify
 from .jobs import Jobs
 from .logout import Logout
+from .overview import Overview
 from .refresh import LEASE_WAIT, Refresh
+from .userless import Userless
 from .wait import Wait
 
 if TYPE_CHECKING:
@@ -115,9 +115,6 @@ if TYPE_CHECKING:
     from ..record import DeviceGrant
     from .dependencies import Dependencies
 
-DEFAULT_TIMEOUT: Final = 600.0
-"""Seconds a login waits for its user."""
-_FEW: Final = 20  # logins that a look at the store ends at once
 _PATIENCE: Final = 1.0  # seconds; a poll that a dead process had begun is over by then
 
 
@@ -179,6 +176,8 @@ class Conductor:
         self.refresh: Final = Refresh(dependencies, self.jobs)
         self.logout: Final = Logout(dependencies)
         self.identify: Final = Identify(dependencies)
+        self.overview: Final = Overview(dependencies, self._begin)
+        self.userless: Final = Userless(dependencies, self._begin, self.jobs, self.refresh)
 
     # --- begin -----------------------------------------------------------------------------------
 
@@ -208,7 +207,7 @@ class Conductor:
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
         """
         if config.needs_no_user:
-            return self.ask(
+            return self.userless.ask(
                 config, account=account, timeout=timeout, taken=taken, replaces=replaces
             )
         self._dependencies.storage.probe()
@@ -264,163 +263,6 @@ class Conductor:
             msg = f"login {login.short_id} is not waiting for its user"
             raise NotFound(msg, hint=Hint("status", login.provider))
         return address
-
-    def summaries(self) -> list[Summary]:
-        """Every login, oldest first. This ends every login whose deadline has passed."""
-        return self._in_time(self._dependencies.storage.summaries())
-
-    def page(self, offset: int, limit: int | None) -> list[Summary] | None:
-        """A page of the logins that are not over, as the storage pages them. This writes nothing.
-
-        Of the logins of the page, those whose deadline has passed are left out.
-
-        Args:
-            offset: How many logins are left out before.
-            limit: How many are given at most; all of them if ``None``.
-
-        Returns:
-            The logins; ``None`` if the storage has no pages (:class:`~stayfast.engine.ports.PagedStorage`).
-        """
-        storage = self._dependencies.storage
-        if not isinstance(storage, PagedStorage):
-            return None
-        return [one for one in storage.page(offset, limit) if not self._overdue(one)]
-
-    def named(self, typed: str) -> Summary:
-        """The login whose id is, or begins with, ``typed``; it is ended if its deadline has passed.
-
-        A whole id is read directly, which costs the same however many logins there are.
-
-        Raises:
-            NotFound: No login has such an id, or several have.
-        """
-        storage, wanted = self._dependencies.storage, normalise(typed)
-        if is_full(wanted):
-            login = storage.read(wanted)
-            if login is None:
-                raise no_login(typed)
-            return self._in_time([login.summary()])[0]
-        if not wanted or not isinstance(storage, SearchableStorage):
-            return choose(self.summaries(), typed)
-        return choose(self._in_time(storage.beginning(wanted)), typed)
-
-    def exactly(self, login_id: object) -> str:
-        """``login_id`` in the spelling of the storage. A beginning is not enough.
-
-        Programs hand in what a browser sent. A short text there must not find some other login, and
-        an error must not say which logins there are.
-
-        Raises:
-            NotFound: No login has this id.
-        """
-        wanted = normalise(login_id)
-        if not is_full(wanted) or self._dependencies.storage.read(wanted) is None:
-            raise no_login(login_id)
-        return wanted
-
-    def end_overdue(self, most: int | None = None) -> int:
-        """End logins whose deadline has passed and that no process has in hand; gives how many.
-
-        Args:
-            most: How many are looked at; all of them if not given.
-        """
-        overdue = [one for one in self._dependencies.storage.summaries() if self._overdue(one)]
-        ended = [self._begin.end_overdue(one.id) for one in overdue[:most]]
-        return sum(one is not None and not one.pending for one in ended)
-
-    def _in_time(self, logins: Iterable[Summary]) -> list[Summary]:
-        """``logins`` as they are by now: those whose deadline has passed are over.
-
-        A few are ended for good. In a store with many of them, a look at it must not write for each:
-        whoever meets one later ends it, and so does :meth:`end_overdue`.
-        """
-        found = list(logins)
-        overdue = [place for place, one in enumerate(found) if self._overdue(one)]
-        for place in overdue:
-            one = found[place]
-            if len(overdue) > _FEW:
-                found[place] = replace(
-                    one, state=State.IDLE, reason=Reason.DEADLINE_PASSED.value, deadline=None
-                )
-                continue
-            ended = self._begin.end_overdue(one.id)
-            found[place] = ended.summary() if ended else one
-        return found
-
-    def _overdue(self, one: Summary) -> bool:
-        now = self._dependencies.clock.now()
-        return one.pending and one.deadline is not None and one.deadline <= now
-
-    def ask(
-        self,
-        config: OAuthConfig,
-        *,
-        account: str = DEFAULT_ACCOUNT,
-        timeout: float = DEFAULT_TIMEOUT,
-        taken: Collection[str] = (),
-        replaces: bool = False,
-    ) -> Login:
-        """A whole login without a user: asked, answered, saved.
-
-        The arguments are those of :meth:`sign_in`.
-
-        Raises:
-            AuthFailed: The provider refused the grant.
-            NetworkError: No usable answer; the login is over, and another can begin.
-            ConfigMissing, ConfigInvalid: The grant lacks what it needs.
-            StayfastError: Another login, whose token is the subject, cannot be used.
-        """
-        self._dependencies.storage.probe()
-        login = self._begin.new_login(
-            config, account=account, timeout=timeout, taken=taken, replaces=replaces
-        )
-        sending = self.refresh.sources.exchange(config, account)
-        with naming(login.id), self._dependencies.storage.lease(login.id, wait=0) as lease:
-            login = self._begin.request(login, lease, sending)
-            return self.jobs.send_grant(login, lease)
-
-    def obtain(
-        self,
-        config: OAuthConfig,
-        *,
-        account: str = DEFAULT_ACCOUNT,
-        unlike: str | None = None,
-    ) -> Login:
-        """The login of ``account`` that needs no user, begun if there is none that serves.
-
-        Any number of processes may ask at once; one of them begins it.
-
-        Args:
-            config: The provider and client.
-            account: The name to keep it under.
-            unlike: An access token that does not serve, however long it lasts.
-
-        Raises:
-            StayfastError: As :meth:`ask` says.
-            LoginBusy: Another process asks, and did not finish in time.
-        """
-
-        def serving() -> Login | None:
-            try:
-                found = self.refresh.find(config.service_name, account)
-            except AuthRequired:
-                return None
-            spent = found.tokens is not None and found.tokens.access_token == unlike
-            return found if not spent and self.refresh.usable(found.summary()) else None
-
-        seen = serving()
-        if seen is not None:
-            return seen
-        storage = self._dependencies.storage
-        name = lease_name(account_alias(config.service_name, account))
-        try:
-            with storage.lease(name, wait=LEASE_WAIT, until=lambda: serving() is not None):
-                return serving() or self.ask(config, account=account, replaces=True)
-        except LoginBusy:
-            found = serving()
-            if found is None:
-                raise
-            return found
 
     # --- go on -----------------------------------------------------------------------------------
 

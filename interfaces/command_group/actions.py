@@ -274,7 +274,7 @@ class Actions:
         """
         if typed is not None:
             return self._service.assembly.chosen(typed)
-        logins = self._service.assembly.conductor.summaries()
+        logins = self._service.assembly.conductor.overview.summaries()
         return choose([one for one in logins if self._ours(one)], None)
 
     def _ours(self, login: Summary) -> bool:
@@ -286,7 +286,7 @@ class Actions:
             assembly.catalogue.provider(provider)
         return [
             one
-            for one in assembly.conductor.summaries()
+            for one in assembly.conductor.overview.summaries()
             if one.holds_tokens and provider in {None, one.provider}
         ]
 

@@ -170,7 +170,7 @@ def test_a_grant_without_a_user_by_certificate(
         scopes=("read",),
         dpop="required" if dpop else "off",
     )
-    first = conductor.obtain(config)
+    first = conductor.userless.obtain(config)
     again = conductor_over(storage, http=http_of(server)).refresh.valid(
         "demo", "default", force=True
     )
@@ -199,7 +199,7 @@ def test_a_token_is_exchanged_by_certificate(server: AuthorizationServer, method
         config, service_name="exchanged", grant="token-exchange", subject_login="demo",
         scopes=("read",),
     )  # fmt: skip
-    login = conductor.ask(exchanging)
+    login = conductor.userless.ask(exchanging)
     assert login.tokens is not None
     assert person.tokens is not None
     assert login.tokens.access_token != person.tokens.access_token

@@ -98,7 +98,7 @@ class World:
     def ask(
         self, grant: str = "client-credentials", *, account: str = "default", **settings
     ) -> Login:
-        return self.conductor.ask(self.config(grant, **settings), account=account)
+        return self.conductor.userless.ask(self.config(grant, **settings), account=account)
 
     def valid(self, provider: str = "demo", **how) -> Login:
         return self.conductor.refresh.valid(provider, "default", **how)
@@ -239,13 +239,13 @@ def test_a_login_of_another_kind_is_kept_beside(world, other, reason):
     assert world.storage.read(first.id) == first
     assert second.account != first.account
     assert (second.reason, world.steps()[-1][2]) == (reason, reason)
-    assert world.conductor.ask(world.config(), replaces=True).account == "default"
+    assert world.conductor.userless.ask(world.config(), replaces=True).account == "default"
 
 
 def test_a_process_that_obtains_finds_what_another_has_obtained(world):
     """Whoever has no token begins the login, and the next one uses it."""
     config = world.config()
-    assert world.conductor.obtain(config) == world.another().obtain(config)
+    assert world.conductor.userless.obtain(config) == world.another().obtain(config)
     assert world.server.counts["token:client_credentials"] == 1
 
 
@@ -263,7 +263,7 @@ def test_every_grant_goes_with_every_proof_of_the_client(grant, method, bound, t
     if grant == "token-exchange":
         world.server.change(dpop="off")
         client["subject_login"] = "source"
-        world.conductor.ask(world.config(service_name="source"))
+        world.conductor.userless.ask(world.config(service_name="source"))
         world.server.change(dpop="required" if bound else "off")
     if grant == "jwt-bearer" and method != "private_key_jwt":
         client["client_key"] = KEY.private()
@@ -325,7 +325,7 @@ def test_an_id_token_that_has_ended_is_renewed_before_it_is_exchanged(world):
 def test_an_actor_acts_for_a_subject(world, tmp_path):
     """Both tokens are sent with their types (RFC 8693 §2.1), and a file is read at each request."""
     world.person()
-    robot = world.conductor.ask(world.config(service_name="robots"))
+    robot = world.conductor.userless.ask(world.config(service_name="robots"))
     file = tmp_path / "actor"
     file.write_text(robot.tokens.access_token + "\n")
     world.ask(
@@ -336,7 +336,7 @@ def test_an_actor_acts_for_a_subject(world, tmp_path):
     )
     assert world.http.form["actor_token"] == robot.tokens.access_token
     assert world.http.form["actor_token_type"] == f"{URN}access_token"
-    other = world.conductor.ask(world.config(service_name="robots"))
+    other = world.conductor.userless.ask(world.config(service_name="robots"))
     file.write_text(other.tokens.access_token)
     world.valid(force=True)
     assert world.http.form["actor_token"] == other.tokens.access_token
@@ -344,8 +344,10 @@ def test_an_actor_acts_for_a_subject(world, tmp_path):
 
 def test_logins_that_ask_each_other_are_refused(world):
     """A circle has no beginning; neither waits for the other for ever."""
-    first = world.conductor.ask(world.config(service_name="one"))
-    world.conductor.ask(world.config("token-exchange", service_name="two", subject_login="one"))
+    first = world.conductor.userless.ask(world.config(service_name="one"))
+    world.conductor.userless.ask(
+        world.config("token-exchange", service_name="two", subject_login="one")
+    )
     looped = replace(first.config, grant="token-exchange", subject_login="two")
     Ledger(world.storage, world.clock, origin()).advance(first, Trigger.RENAME, config=looped)
     world.clock.time += 3700
@@ -416,7 +418,7 @@ HOSTILE = [
 @pytest.mark.parametrize("later", [False, True], ids=["first", "renewed"])
 def test_what_was_not_asked_for_is_refused(world, asked, members, reason, later):
     """Each with a reason of its own, at the first request and at any later one; nothing is kept."""
-    world.conductor.ask(world.config(service_name="source"))
+    world.conductor.userless.ask(world.config(service_name="source"))
     settings = {
         "subject_login": "source", "requested_token_type": asked,
         "resources": ("https://api.example",),
@@ -451,7 +453,7 @@ def test_more_than_was_asked_for_is_said(world, members, reason):
 
 def test_an_answer_may_leave_out_what_is_usual(world):
     """Without issued_token_type an access token is meant; with jwt for access_token, too."""
-    world.conductor.ask(world.config(service_name="source"))
+    world.conductor.userless.ask(world.config(service_name="source"))
     for member in (None, f"{URN}jwt"):
         world.server.misbehave("token", changed(issued_token_type=member))
         assert world.ask("token-exchange", subject_login="source").state is State.AUTHENTICATED
@@ -516,7 +518,7 @@ def test_an_enterprise_signs_in_once_and_every_resource_follows(world):
         resource.add_client(Client("robot", SECRET))
         resource.trust(world.server)
         world.person("idp")
-        world.conductor.ask(
+        world.conductor.userless.ask(
             world.config(
                 "token-exchange",
                 service_name="jag",
@@ -531,7 +533,7 @@ def test_an_enterprise_signs_in_once_and_every_resource_follows(world):
             service_name="api", grant="jwt-bearer", subject_login="jag",
             client_id="robot", client_secret=SECRET, scopes=("files",),
         )  # fmt: skip
-        login = world.conductor.ask(config)
+        login = world.conductor.userless.ask(config)
         assert resource.state.by_access_token(login.tokens.access_token) is not None
         world.clock.time += 3700
         again = world.valid("api")
@@ -617,7 +619,7 @@ def test_a_login_that_was_left_asking_ends_by_itself(world):
         world.ask("token-exchange", subject_token=person.tokens.access_token)
     del world.http.send
     world.clock.time += 700
-    (left,) = [one for one in world.conductor.summaries() if one.provider == "demo"]
+    (left,) = [one for one in world.conductor.overview.summaries() if one.provider == "demo"]
     assert (left.state, left.reason) == (State.IDLE, "deadline_passed")
     assert world.storage.read(left.id).config.subject_token == ""
 
@@ -631,7 +633,7 @@ def test_a_login_that_asks_can_be_cancelled(world):
     world.http.send = stop
     with pytest.raises(Stopped):
         world.ask()
-    (left,) = world.conductor.summaries()
+    (left,) = world.conductor.overview.summaries()
     assert world.conductor.cancel(left.id).state is State.IDLE
 
 

@@ -52,5 +52,8 @@ def test_who_sees_a_login_past_its_deadline_ends_it() -> None:
     conductor.start(CONFIG, InstantTransport(nobody), timeout=10)
     conductor.start(CONFIG, InstantTransport(nobody), timeout=600)
     clock.time += 11
-    assert [one.state for one in conductor.summaries()] == [State.IDLE, State.AWAITING_CALLBACK]
+    assert [one.state for one in conductor.overview.summaries()] == [
+        State.IDLE,
+        State.AWAITING_CALLBACK,
+    ]
     assert next(one.reason for one in storage.summaries()) == "deadline_passed"

@@ -246,7 +246,7 @@ def paused(server: AuthorizationServer, browser: ScriptedBrowser) -> OAuthServic
         OAuthService(
             assembly=assembly, conversation=Impatient(), browser=browser, app="acme"
         ).authenticate("acme", open_browser=False)
-    (login,) = assembly.conductor.summaries()
+    (login,) = assembly.conductor.overview.summaries()
     assert type(stopped.value) is KeyboardInterrupt, "the class by which Python ends by the signal"
     assert vars(stopped.value)["login_id"] == login.id
     assert login.id in stopped.value.__notes__[0]
@@ -268,7 +268,7 @@ def test_a_user_s_ctrl_c_is_no_loss(
     named = "" if provider else " acme"
 
     told = stopped(f"auth login{named} --no-browser")
-    (login,) = assembly.conductor.summaries()
+    (login,) = assembly.conductor.overview.summaries()
     assert (told.exit_code, told.stdout) == (130, "")
     advice = told.stderr.splitlines()[-1].removeprefix("hint: ")
     assert advice == f"acme auth resume {login.short_id}"

@@ -153,11 +153,13 @@ def test_another_thread_ends_a_wait_at_once(config: OAuthConfig, via: Any) -> No
     assert time.monotonic() - began < QUICK
     assert isinstance(answers[0], Failure)
     assert answers[0].code is ErrorCode.AUTH_CANCELLED
-    (login,) = tool.assembly.conductor.summaries()
+    (login,) = tool.assembly.conductor.overview.summaries()
     assert (login.state, login.reason) == (State.IDLE, "user_cancelled")
     again = tool.authenticate("acme", via=via, cancel=stop)
     assert isinstance(again, Failure)
-    assert len(tool.assembly.conductor.summaries()) == 1  # a token that is set begins no login
+    assert (
+        len(tool.assembly.conductor.overview.summaries()) == 1
+    )  # a token that is set begins no login
 
 
 def test_a_resumed_wait_ends_at_once_too(config: OAuthConfig) -> None:

@@ -206,7 +206,7 @@ def test_one_login_is_found_without_a_look_at_the_others(tmp_path: Path, typed: 
     conductor = conductor_over(storage, clock=ManualClock(login.changed_at))
     beginning = login.id[:typed]
     for spelt in (beginning, beginning.lower(), f"{beginning[:2]}-{beginning[2:]}"):
-        assert conductor.named(spelt).id == login.id
+        assert conductor.overview.named(spelt).id == login.id
 
 
 @pytest.mark.parametrize("typed", ["", "-", "Z" * 25, "0" * 26, "U", "0" * 40, "é", "%", "~"])
@@ -228,11 +228,11 @@ def test_of_logins_that_begin_alike_the_open_one_is_meant() -> None:
     first, *others = storage.summaries()
     twin = next(one for one in others if one.id[0] == first.id[0])
     with pytest.raises(NotFound):
-        conductor.named(first.id[0])
+        conductor.overview.named(first.id[0])
     for one in storage.summaries():
         if one.id[0] == first.id[0] and one.id != twin.id:
             conductor.cancel(one.id)
-    assert conductor.named(first.id[0]).id == twin.id
+    assert conductor.overview.named(first.id[0]).id == twin.id
 
 
 def test_who_names_a_login_past_its_deadline_ends_it() -> None:
@@ -241,7 +241,7 @@ def test_who_names_a_login_past_its_deadline_ends_it() -> None:
     conductor = conductor_over(storage, clock=clock)
     begun = conductor.start(CONFIG, InstantTransport(lambda _url: []), timeout=10)
     clock.time += 11
-    assert conductor.named(begun.login_id).state is State.IDLE
+    assert conductor.overview.named(begun.login_id).state is State.IDLE
     assert storage.read(begun.login_id).state is State.IDLE
 
 

@@ -51,7 +51,7 @@ REGISTRATION = "engine/oauth/registration.py"
 GRANT = "engine/oauth/grant_request.py"
 GRANTS = "engine/flows/grants.py"
 CODE_EXCHANGE = "engine/flows/code_exchange.py"
-LOGINS = "engine/flows/logins.py"
+USERLESS = "engine/flows/userless.py"
 ASKED = "tests/conductor/test_grants.py"
 ASKED_BY_COMMAND = "tests/command/test_grant_logins.py"
 CLIENTS = "interfaces/clients.py"
@@ -687,14 +687,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="everybody asks for the first tokens",
-        file=LOGINS,
+        file=USERLESS,
         old="                return serving() or self.ask(",
         new="                return self.ask(",
         tests=(ASKED_BY_COMMAND,),
     ),
     Mutant(
         name="a token that was refused is found again",
-        file=LOGINS,
+        file=USERLESS,
         old="            spent = found.tokens is not None and found.tokens.access_token == unlike",
         new="            spent = False",
         tests=(ASKED_BY_COMMAND,),

@@ -133,8 +133,8 @@ def test_a_look_at_many_abandoned_logins_writes_for_few(vault: Vault, many: int)
     begun(conductor, many, timeout=60)
     clock.time += 61
     before = vault.about().generation
-    shown = conductor.summaries()
+    shown = conductor.overview.summaries()
     assert {(one.state, one.reason) for one in shown} == {(State.IDLE, "deadline_passed")}
     assert vault.about().generation - before == (many if many < 20 else 0)
-    assert conductor.end_overdue() == (0 if many < 20 else many)
+    assert conductor.overview.end_overdue() == (0 if many < 20 else many)
     assert sound(vault)

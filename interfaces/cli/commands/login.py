@@ -16,11 +16,10 @@ from ....engine.errors import (
     LoginPending,
     StayfastError,
 )
-from ....engine.flows.logins import DEFAULT_TIMEOUT
 from ....engine.hints import Hint
 from ....engine.oauth.login_wishes import challenged
 from ....engine.oauth.tokens import OAuthTokens
-from ....engine.record import TokensNotSaved, require_account_name
+from ....engine.record import DEFAULT_TIMEOUT, TokensNotSaved, require_account_name
 from ....engine.table import State
 from ....transports.browser import SystemBrowser
 from ....transports.choice import Choice, Environment, choose
@@ -322,7 +321,9 @@ def _ask_without_user(
         app,
         follower,
         LoginScreen(app.terminal),
-        lambda: assembly.conductor.ask(config, account=account, taken=taken, replaces=replace),
+        lambda: assembly.conductor.userless.ask(
+            config, account=account, taken=taken, replaces=replace
+        ),
         account=account,
     )
 

@@ -99,7 +99,7 @@ def status(
 def _show_answer(app: App, login_id: str) -> None:
     """Print an answer that could not be read: to the letter, but at a terminal without controls."""
     assembly, terminal = app.assembly(), app.terminal
-    chosen = assembly.conductor.named(login_id)
+    chosen = assembly.conductor.overview.named(login_id)
     login = assembly.storage.read(chosen.id)
     answer = login.unread if login else None
     if login is None or answer is None:
@@ -192,7 +192,7 @@ def _listed(app: App, offset: int, limit: int | None) -> list[Summary]:
 
     A database for many users pages them itself, in its own order, because names are sealed in it.
     """
-    paged = app.assembly().conductor.page(offset, limit)
+    paged = app.assembly().conductor.overview.page(offset, limit)
     if paged is not None:
         return [
             replace(one, state=State.EXPIRED) if _has_expired(app, one) else one for one in paged
@@ -236,7 +236,7 @@ def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summar
     assembly = app.assembly()
     finished: list[Summary] = []
     pending: list[Summary] = []
-    for one in assembly.conductor.summaries():
+    for one in assembly.conductor.overview.summaries():
         if provider not in {None, one.provider}:
             continue
         if one.holds_tokens:

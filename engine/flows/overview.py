@@ -1,0 +1,117 @@
+"""The logins that there are: all of them, a page, or the one that somebody names.
+
+Whoever looks sees a login whose deadline has passed as over, and a few such logins are ended on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from ..login_id import choose, is_full, no_login, normalise
+from ..ports import PagedStorage, SearchableStorage
+from ..reasons import Reason
+from ..table import State
+
+if TYPE_CHECKING:
+    from ..record import Summary
+    from .begin import Begin
+    from .dependencies import Dependencies
+
+_FEW: Final = 20  # logins that a look at the store ends at once
+
+
+class Overview:
+    """Finds logins in the storage."""
+
+    def __init__(self, dependencies: Dependencies, begin: Begin) -> None:
+        """Look by ``dependencies``; logins whose deadline has passed are ended by ``begin``."""
+        self._dependencies = dependencies
+        self._begin = begin
+
+    def summaries(self) -> list[Summary]:
+        """Every login, oldest first. This ends every login whose deadline has passed."""
+        return self._in_time(self._dependencies.storage.summaries())
+
+    def page(self, offset: int, limit: int | None) -> list[Summary] | None:
+        """A page of the logins that are not over, as the storage pages them. This writes nothing.
+
+        Of the logins of the page, those whose deadline has passed are left out.
+
+        Args:
+            offset: How many logins are left out before.
+            limit: How many are given at most; all of them if ``None``.
+
+        Returns:
+            The logins; ``None`` if the storage has no pages (:class:`~stayfast.engine.ports.PagedStorage`).
+        """
+        storage = self._dependencies.storage
+        if not isinstance(storage, PagedStorage):
+            return None
+        return [one for one in storage.page(offset, limit) if not self._overdue(one)]
+
+    def named(self, typed: str) -> Summary:
+        """The login whose id is, or begins with, ``typed``; it is ended if its deadline has passed.
+
+        A whole id is read directly, which costs the same however many logins there are.
+
+        Raises:
+            NotFound: No login has such an id, or several have.
+        """
+        storage, wanted = self._dependencies.storage, normalise(typed)
+        if is_full(wanted):
+            login = storage.read(wanted)
+            if login is None:
+                raise no_login(typed)
+            return self._in_time([login.summary()])[0]
+        if not wanted or not isinstance(storage, SearchableStorage):
+            return choose(self.summaries(), typed)
+        return choose(self._in_time(storage.beginning(wanted)), typed)
+
+    def exactly(self, login_id: object) -> str:
+        """``login_id`` in the spelling of the storage. A beginning is not enough.
+
+        Programs hand in what a browser sent. A short text there must not find some other login, and
+        an error must not say which logins there are.
+
+        Raises:
+            NotFound: No login has this id.
+        """
+        wanted = normalise(login_id)
+        if not is_full(wanted) or self._dependencies.storage.read(wanted) is None:
+            raise no_login(login_id)
+        return wanted
+
+    def end_overdue(self, most: int | None = None) -> int:
+        """End logins whose deadline has passed and that no process has in hand; gives how many.
+
+        Args:
+            most: How many are looked at; all of them if not given.
+        """
+        overdue = [one for one in self._dependencies.storage.summaries() if self._overdue(one)]
+        ended = [self._begin.end_overdue(one.id) for one in overdue[:most]]
+        return sum(one is not None and not one.pending for one in ended)
+
+    def _in_time(self, logins: Iterable[Summary]) -> list[Summary]:
+        """``logins`` as they are by now: those whose deadline has passed are over.
+
+        A few are ended for good. In a store with many of them, a look at it must not write for each:
+        whoever meets one later ends it, and so does :meth:`end_overdue`.
+        """
+        found = list(logins)
+        overdue = [place for place, one in enumerate(found) if self._overdue(one)]
+        for place in overdue:
+            one = found[place]
+            if len(overdue) > _FEW:
+                found[place] = replace(
+                    one, state=State.IDLE, reason=Reason.DEADLINE_PASSED.value, deadline=None
+                )
+                continue
+            ended = self._begin.end_overdue(one.id)
+            found[place] = ended.summary() if ended else one
+        return found
+
+    def _overdue(self, one: Summary) -> bool:
+        now = self._dependencies.clock.now()
+        return one.pending and one.deadline is not None and one.deadline <= now
