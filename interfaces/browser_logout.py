@@ -86,7 +86,7 @@ def end_in_browser(
         seconds: How long the return is waited for.
     """
     login = result.login
-    if ending_of(result) is None:
+    if ending_of(result, None) is None:
         return BrowserLogout(
             problem=ConfigMissing(
                 f"{login.config.title} has no end_session_endpoint: its browser session stays",
@@ -96,14 +96,14 @@ def end_in_browser(
     registered = login.config.post_logout_redirect_uri
     try:
         if registered is None or not parse_redirect(registered, ()).addresses:
-            _show(ending_of(result), conversation, browser)
+            _show(ending_of(result, registered), conversation, browser)
             return BrowserLogout()
         deadline = clock.now() + seconds
         asking = Asking(login_id=login.id, config=login.config, deadline=deadline)
         session = transport.await_return(asking, registered)
     except StayfastError as error:  # no free port, or an address that cannot be right
         # nobody can come back; the session ends all the same, and only now is its ID token at hand
-        _show(_ending(result, None), conversation, browser)
+        _show(ending_of(result, None), conversation, browser)
         return BrowserLogout(problem=error)
     try:
         ending = ending_of(result, session.presentation.redirect_uri)

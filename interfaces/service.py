@@ -683,6 +683,7 @@ class OAuthService:
         if ended.problem is not None:
             self.words.put_into(ended.problem)
         returned = self._user.end_session(self.assembly, ended, timeout) if browser else None
+        redirect_uri = redirect_uri or login.config.post_logout_redirect_uri
         return SignedOut.of(ended, ending_of(ended, redirect_uri), returned=returned)
 
     # --- how -------------------------------------------------------------------------------------
