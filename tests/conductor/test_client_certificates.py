@@ -216,5 +216,5 @@ def test_a_grant_with_the_certificate_of_another_is_refused(server: Authorizatio
     )  # fmt: skip
     storage = MemoryStorage()
     with pytest.raises(StayfastError, match="invalid_client"):
-        conductor_over(storage, http=http_of(server)).ask(config)
+        conductor_over(storage, http=http_of(server)).userless.ask(config)
     assert server.state.tokens == []

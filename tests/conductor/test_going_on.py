@@ -248,12 +248,12 @@ def test_a_login_that_cannot_be_read_is_not_ended_by_a_list() -> None:
         def read(self, login_id: str) -> Login | None:
             raise StorageError("not now")
 
-    (seen,) = conductor_over(Unreadable(), clock=clock).summaries()
+    (seen,) = conductor_over(Unreadable(), clock=clock).overview.summaries()
     assert seen.state is State.AWAITING_CALLBACK
     with storage.lease(WAITING.id, wait=0):
-        (seen,) = conductor_over(storage, clock=clock).summaries()
+        (seen,) = conductor_over(storage, clock=clock).overview.summaries()
     assert seen.state is State.AWAITING_CALLBACK
-    (seen,) = conductor_over(storage, clock=clock).summaries()
+    (seen,) = conductor_over(storage, clock=clock).overview.summaries()
     assert (seen.state, seen.reason) == (State.IDLE, "deadline_passed")
 
 

@@ -245,7 +245,7 @@ def test_a_login_of_another_kind_is_kept_beside(world, other, reason):
 def test_a_process_that_obtains_finds_what_another_has_obtained(world):
     """Whoever has no token begins the login, and the next one uses it."""
     config = world.config()
-    assert world.conductor.userless.obtain(config) == world.another().obtain(config)
+    assert world.conductor.userless.obtain(config) == world.another().userless.obtain(config)
     assert world.server.counts["token:client_credentials"] == 1
 
 

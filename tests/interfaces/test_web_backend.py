@@ -216,7 +216,7 @@ def test_an_id_that_nobody_has_is_said(tmp_path: Path, typed: str) -> None:
     storage = open_storage("file", state_dir=str(tmp_path), config_dir=str(tmp_path), environ={})
     saved(storage, [finished()])
     with pytest.raises(NotFound):
-        conductor_over(storage).named(typed)
+        conductor_over(storage).overview.named(typed)
 
 
 def test_of_logins_that_begin_alike_the_open_one_is_meant() -> None:

@@ -540,8 +540,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="with httpx, a 401 after a redirect brings the token to another host",
         file=FOR_HTTPX,
-        old="    return response.status_code == UNAUTHORIZED and _carries(response, headers)\n",
-        new="    return response.status_code == UNAUTHORIZED\n",
+        old="    return response.status_code == HTTPStatus.UNAUTHORIZED and _carries(response, headers)\n",
+        new="    return response.status_code == HTTPStatus.UNAUTHORIZED\n",
         tests=(AUTH_OBJECTS,),
     ),
     Mutant(

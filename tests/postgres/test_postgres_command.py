@@ -78,7 +78,7 @@ def test_abandoned_logins_are_ended_by_whoever_sees_them(
         begun.start(CONFIG, InstantTransport(lambda _address: []), timeout=seconds)
     clock.time += 11
     there = host("there")
-    for seen in (conductor_over(there, clock=clock).summaries(), storage.summaries()):
+    for seen in (conductor_over(there, clock=clock).overview.summaries(), storage.summaries()):
         assert sorted((one.state.value, one.reason) for one in seen) == [
             (State.AWAITING_CALLBACK.value, None),
             (State.IDLE.value, "deadline_passed"),
