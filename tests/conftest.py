@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from stayfast.testing.crash_driver import unavailable
 
 # Tests run three at a time on machines that do other things: how long an example takes says
 # nothing about our code there.
@@ -49,3 +50,15 @@ def own_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(variable, raising=False)
     return Path(path)
+
+
+@pytest.fixture
+def traced_place(tmp_path: Path) -> Path:
+    """A private directory, on a machine where system calls can be made to fail; else the test is skipped."""
+    missing = unavailable()
+    if missing and os.environ.get("STAYFAST_REQUIRE_ALL"):
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
+    tmp_path.chmod(0o700)
+    return tmp_path

@@ -119,14 +119,6 @@ def test_a_nonce_that_is_none_takes_no_place(
     assert server.counts["me"] == before + 1
 
 
-@pytest.fixture
-def resources() -> Iterator[tuple[Resource, Resource]]:
-    both = Resource(), Resource()
-    yield both
-    for one in both:
-        one.stop()
-
-
 def test_a_redirect_to_another_origin_carries_neither_token_nor_proof(
     resources: tuple[Resource, Resource], get: Callable[[str], int]
 ) -> None:

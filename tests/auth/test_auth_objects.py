@@ -279,14 +279,6 @@ def test_nobody_is_signed_in(
 # --- bodies ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def resources() -> Iterator[tuple[Resource, Resource]]:
-    both = Resource(), Resource()
-    yield both
-    for one in both:
-        one.stop()
-
-
 def present_header(service: OAuthService) -> str:
     return f"Bearer {service.get_tokens('acme').value.access_token}"
 

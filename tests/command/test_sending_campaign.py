@@ -21,7 +21,7 @@ from stayfast.engine.table import TABLE, State
 from stayfast.interfaces.assembly import Assembly
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
-from stayfast.testing.crash_driver import EINTR, EIO, KILL, CrashDriver, Outcome, Point, unavailable
+from stayfast.testing.crash_driver import EINTR, EIO, KILL, CrashDriver, Outcome, Point
 
 ROWS = {(row.trigger.value, row.source.value, row.dest.value) for row in TABLE}
 
@@ -96,14 +96,8 @@ class Sending:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    missing = unavailable()
-    if missing and os.environ.get("STAYFAST_REQUIRE_ALL"):
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
-    tmp_path.chmod(0o700)
-    return tmp_path
+def place(traced_place: Path) -> Path:
+    return traced_place
 
 
 def sent(points: list[Point]) -> list[Point]:

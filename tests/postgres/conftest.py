@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command import World
 from postgres_server import Host, PostgresServer
 from stayfast.storage.postgres import PostgresStorage
 from stayfast.storage.postgres.driver import GRANTS
+from stayfast.testing.authorization_server import AuthorizationServer
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +28,21 @@ def server(cluster: PostgresServer) -> Iterator[PostgresServer]:
     yield cluster
     if cluster._process is None:
         cluster.start()
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[AuthorizationServer]:
+    with AuthorizationServer() as running:
+        yield running
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path, provider: AuthorizationServer, server: PostgresServer, database: str
+) -> World:
+    """The command, whose logins are in the database."""
+    tmp_path.chmod(0o700)
+    return World(tmp_path, provider, {"STAYFAST_STORE": server.url(database)})
 
 
 @pytest.fixture

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command import World
 from postgres_server import PostgresServer
 from stayfast.storage.keys.outside import KEY_COMMAND
-from stayfast.testing.authorization_server import AuthorizationServer
 
 KEY, ANOTHER = "0123456789abcdef" * 4, "fedcba9876543210" * 4
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[AuthorizationServer]:
-    with AuthorizationServer() as running:
-        yield running
-
-
-@pytest.fixture
-def world(
-    tmp_path: Path, provider: AuthorizationServer, server: PostgresServer, database: str
-) -> World:
-    tmp_path.chmod(0o700)
-    return World(tmp_path, provider, {"STAYFAST_STORE": server.url(database)})
 
 
 def keeper(place: Path, kind: str, key: str | None) -> dict[str, str]:

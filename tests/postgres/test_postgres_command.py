@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,21 +20,6 @@ from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.service import OAuthService
 from stayfast.storage.postgres import PostgresStorage
 from stayfast.testing import user_agent
-from stayfast.testing.authorization_server import AuthorizationServer
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[AuthorizationServer]:
-    with AuthorizationServer() as running:
-        yield running
-
-
-@pytest.fixture
-def world(
-    tmp_path: Path, provider: AuthorizationServer, server: PostgresServer, database: str
-) -> World:
-    tmp_path.chmod(0o700)
-    return World(tmp_path, provider, {"STAYFAST_STORE": server.url(database)})
 
 
 def test_the_command_works_whole(world: World, server: PostgresServer, database: str) -> None:

@@ -41,12 +41,6 @@ with storage.lease(login, wait=0):
 """
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[AuthorizationServer]:
-    with AuthorizationServer() as running:
-        yield running
-
-
 @pytest.fixture
 def holder(
     server: PostgresServer, database: str, tmp_path: Path

@@ -37,12 +37,6 @@ from stayfast.testing.storage_contract import (
 )
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[AuthorizationServer]:
-    with AuthorizationServer() as running:
-        yield running
-
-
 @pytest.fixture
 def proxy(server: PostgresServer) -> Iterator[CuttingProxy]:
     place = server.directory / "proxy"

@@ -250,12 +250,6 @@ _WHOLE = {
 }
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[AuthorizationServer]:
-    with AuthorizationServer() as running:
-        yield running
-
-
 @pytest.fixture
 def site(
     tmp_path: Path,

@@ -143,12 +143,6 @@ class Network:
             ip("link", "del", self._link)
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[AuthorizationServer]:
-    with AuthorizationServer() as running:
-        yield running
-
-
 @pytest.fixture
 def networks(tmp_path: Path, provider: AuthorizationServer) -> Iterator[list[Network]]:
     if os.geteuid() != 0 or not (shutil.which("ip") and shutil.which("unshare")):

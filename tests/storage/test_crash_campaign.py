@@ -25,7 +25,6 @@ from stayfast.testing.crash_driver import (
     CrashDriver,
     Outcome,
     Point,
-    unavailable,
 )
 from stayfast.testing.storage_contract import finished, records_of_logins, saved
 from transitions_of import LOGIN, before, step, vault_in
@@ -40,14 +39,8 @@ _QUICKLY = {
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    missing = unavailable()
-    if missing and os.environ.get("STAYFAST_REQUIRE_ALL"):
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
-    tmp_path.chmod(0o700)
-    return tmp_path
+def place(traced_place: Path) -> Path:
+    return traced_place
 
 
 class Campaign:

@@ -19,7 +19,7 @@ from stayfast import Success
 from stayfast.engine.table import State
 from stayfast.storage.capabilities import capabilities_of
 from stayfast.testing.authorization_server import AuthorizationServer, Settings
-from stayfast.testing.crash_driver import KILL, CrashDriver, Outcome, Point, unavailable
+from stayfast.testing.crash_driver import KILL, CrashDriver, Outcome, Point
 from stayfast.testing.resource_server import ResourceServer
 from stayfast.testing.user_agent import UserAgent
 
@@ -118,16 +118,10 @@ def spread(points: list[Point], many: int) -> list[Point]:
     "many", [pytest.param(4, id="quick"), pytest.param(10_000, id="all", marks=pytest.mark.soak)]
 )
 def test_killed_anywhere_a_login_by_address_leaves_one_client_and_no_debris(
-    resource: ResourceServer, tmp_path: Path, many: int
+    resource: ResourceServer, traced_place: Path, many: int
 ) -> None:
     """Before and after the registration, the pushed request and each saved step."""
-    missing = unavailable()
-    if missing and os.environ.get("STAYFAST_REQUIRE_ALL"):
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
-    tmp_path.chmod(0o700)
-    campaign = Campaign(tmp_path, resource)
+    campaign = Campaign(traced_place, resource)
     points = campaign.driver.points()
     chosen = spread(points, many)
     ends = Counter(campaign.check(outcome) for outcome in campaign.driver.inflict([KILL], chosen))

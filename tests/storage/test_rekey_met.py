@@ -19,7 +19,7 @@ from stayfast.engine.errors import Damaged
 from stayfast.engine.record import account_alias
 from stayfast.storage import Vault, open_storage
 from stayfast.storage.vault.header import Header
-from stayfast.testing.crash_driver import EIO, ENOSPC, KILL, CrashDriver, unavailable
+from stayfast.testing.crash_driver import EIO, ENOSPC, KILL, CrashDriver
 from stayfast.testing.sample_logins import finished, further, pending
 from stayfast.testing.storage_contract import saved
 
@@ -119,27 +119,22 @@ def test_a_vault_that_holds_nothing_gets_another_key(place: Path) -> None:
     ("wrong", "every"),
     [("killed", 8), ("failed", 2), pytest.param("killed", 1, marks=pytest.mark.soak)],
 )
-def test_killed_or_failed_at_every_call(place: Path, wrong: str, every: int) -> None:
+def test_killed_or_failed_at_every_call(traced_place: Path, wrong: str, every: int) -> None:
     """Either the old vault or the new one, whole, whose key is there; and it can be done again."""
-    missing = unavailable()
-    if missing and os.environ.get("STAYFAST_REQUIRE_ALL"):
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
     login = finished()
-    template, numbers = place / "t", count()
+    template, numbers = traced_place / "t", count()
     template.mkdir(mode=0o700)
     storage = vault(template)
     saved(storage, [login, pending("other")])
     found = recorded(storage)
     storage.close()
-    (place / "rekey.py").write_text(REKEY)
+    (traced_place / "rekey.py").write_text(REKEY)
 
     def prepare() -> list[str]:
-        copy = place / str(next(numbers))
+        copy = traced_place / str(next(numbers))
         shutil.copytree(template, copy)
         copy.chmod(0o700)
-        return [sys.executable, "-S", str(place / "rekey.py"), str(copy)]
+        return [sys.executable, "-S", str(traced_place / "rekey.py"), str(copy)]
 
     environ = {
         "PATH": os.environ["PATH"],
