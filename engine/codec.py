@@ -12,6 +12,7 @@ from . import cbor
 from .errors import Damaged, NewerFormat, StayfastError
 from .hints import Hint
 from .oauth.provider import OAuthConfig
+from .oauth.setting_types import SINCE_FOUR
 from .oauth.tokens import OAuthTokens
 from .record import (
     Challenge,
@@ -32,11 +33,11 @@ from .table import State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """The number of this layout.
 
-Number 2 has pushed requests and keys of proofs, number 3 grants without a user. A login without
-them is written as number 1, which older versions read.
+Number 2 has pushed requests and keys of proofs, number 3 grants without a user, number 4 the
+dialects of providers. A login without them is written as number 1, which older versions read.
 
 A reader refuses a higher number: it could drop members that it does not know when it saves the
 login again. Members may be added under the same number only if their loss does no harm.
@@ -164,6 +165,8 @@ def _login_members(login: Login) -> dict[str, Any]:
 
 def _schema(login: Login) -> int:
     """The lowest number whose readers lose nothing of ``login``."""
+    if not SINCE_FOUR.isdisjoint(login.config.to_dict()):
+        return 4
     if login.config.needs_no_user or login.sends_grant:
         return 3
     shown = login.presentation

@@ -43,7 +43,8 @@ from ..storage.memory import MemoryStorage
 
 if TYPE_CHECKING:
     from ..engine.oauth.metadata import ServerMetadata
-    from ..engine.oauth.provider import ClientAuthentication, OAuthConfig, Wanted
+    from ..engine.oauth.provider import OAuthConfig
+    from ..engine.oauth.setting_types import ClientAuthentication, Wanted
     from ..engine.ports import Clock, Http, Storage
     from ..storage.capabilities import SealedEntries
     from .catalogue import Catalogue

@@ -28,7 +28,7 @@ from ..engine.hints import Hint
 from ..engine.oauth.login_wishes import wishing
 from ..engine.oauth.metadata import apply_metadata
 from ..engine.oauth.protected_resource import canonical_resource
-from ..engine.oauth.provider import DEFAULT_REDIRECT_URI, OAuthConfig
+from ..engine.oauth.provider import OAuthConfig
 from ..engine.oauth.resource_discovery import (
     BoundedHttp,
     choose_issuer,
@@ -37,6 +37,7 @@ from ..engine.oauth.resource_discovery import (
     server_of,
     step_up,
 )
+from ..engine.oauth.setting_types import DEFAULT_REDIRECT_URI
 from ..engine.oauth.www_authenticate import challenge_for_token
 from ..engine.record import DEFAULT_ACCOUNT
 from ..transports.loopback.redirect import addresses_to_register
@@ -45,8 +46,8 @@ from .clients import Clients
 if TYPE_CHECKING:
     from ..engine.oauth.login_wishes import LoginWishes
     from ..engine.oauth.metadata import ServerMetadata
-    from ..engine.oauth.provider import ClientAuthentication, Wanted
     from ..engine.oauth.resource_discovery import FoundResource
+    from ..engine.oauth.setting_types import ClientAuthentication, Wanted
     from ..engine.oauth.www_authenticate import AuthChallenge
     from ..engine.ports import Http
     from ..engine.record import Login

@@ -18,7 +18,8 @@ from ..ports import HttpRequest
 from .authorization_request import require_client
 
 if TYPE_CHECKING:
-    from .provider import ClientAuthentication, OAuthConfig, OAuthProvider
+    from .provider import OAuthConfig, OAuthProvider
+    from .setting_types import ClientAuthentication
 
 _AUTOMATIC: Final[Mapping[str, ClientAuthentication]] = {
     "auto": "client_secret_basic",

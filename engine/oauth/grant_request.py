@@ -18,7 +18,7 @@ from ..reasons import Reason
 from .authorization_request import targets
 from .client_authentication import authentication_method, client_request
 from .id_token import audience_of, claims_of
-from .provider import TOKEN_TYPES
+from .setting_types import TOKEN_TYPES
 from .token_endpoint import judge_token_response, token_endpoint
 
 if TYPE_CHECKING:

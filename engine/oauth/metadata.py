@@ -13,13 +13,14 @@ from ..ports import HttpRequest
 from ..reasons import Distrust
 from .addresses import secure_address
 from .client_authentication import fitting_method
-from .provider import ASYMMETRIC, OAuthProvider
+from .provider import OAuthProvider
 from .provider_response import read_members
+from .setting_types import ASYMMETRIC
 from .www_authenticate import known_scopes
 
 if TYPE_CHECKING:
     from ..ports import Http, HttpResponse
-    from .provider import ClientAuthentication
+    from .setting_types import ClientAuthentication
 
 P = TypeVar("P", bound=OAuthProvider)
 

@@ -4,56 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
-from typing import Any, Final, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import ConfigInvalid
 from ..hints import Hint
-
-ClientAuthentication: TypeAlias = Literal[
-    "auto",
-    "auto_post",
-    "auto_jwt",
-    "none",
-    "client_secret_basic",
-    "client_secret_post",
-    "client_secret_jwt",
-    "private_key_jwt",
-    "tls_client_auth",
-    "self_signed_tls_client_auth",
-]
-"""How the client proves itself (RFC 6749 §2.3, OpenID Connect Core §9, RFC 8705 §2).
-
-``auto``: by the certificate, the key or the secret that it has, in this order, else ``none``; the
-secret by ``client_secret_basic``. ``auto_post`` and ``auto_jwt``: likewise, the secret by
-``client_secret_post`` and ``client_secret_jwt``.
-"""
-
-ResponseMode: TypeAlias = Literal["auto", "jwt", "query.jwt"]
-"""How an authorization response comes back (JARM §2.3)."""
-Wanted: TypeAlias = Literal["auto", "required", "off"]
-"""Whether something is done: where the server or the registration asks for it, always, or never."""
-GrantName: TypeAlias = Literal[
-    "authorization-code", "client-credentials", "token-exchange", "jwt-bearer"
-]
-"""How tokens are asked for: with the user, or by one of the grants that need none."""
-TOKEN_TYPES: Final = (
-    *("access_token", "refresh_token", "id_token", "saml1", "saml2", "jwt"),  # RFC 8693 §3
-    "id-jag",  # draft-ietf-oauth-identity-assertion-authz-grant §3
+from .setting_types import (
+    ASYMMETRIC,
+    DEFAULT_PORTS,
+    DEFAULT_REDIRECT_URI,
+    DEVICE_GRANT_TYPE,
+    OUR_HEADERS,
+    OURS,
+    OURS_AT_TOKEN_ENDPOINT,
+    PROGRAMS_REDIRECT_URI,
+    check,
 )
-"""The words for types of tokens; another type is given as the URN that it is."""
-BodyFormat: TypeAlias = Literal["form", "json"]
 
-DEFAULT_REDIRECT_URI: Final = "http://127.0.0.1/callback"
-"""Of a provider in a file, and of an issuer (RFC 8252 §8.3 advises against the name)."""
-PROGRAMS_REDIRECT_URI: Final = "http://localhost/callback"
-"""Of a provider that a program makes: what the API's page tells people to register, letter by letter."""
-ASYMMETRIC: Final = (
-    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    *("ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "Ed448"),
-)
-"""The JWS algorithms with a public key (RFC 7518 §3.1, RFC 8037, RFC 8812, RFC 9864)."""
-DEFAULT_PORTS: Final = (8080, 3000, 57548)
+if TYPE_CHECKING:
+    from .setting_types import (
+        BodyFormat,
+        ClientAuthentication,
+        Discovery,
+        GrantName,
+        PkceMethod,
+        RedirectPort,
+        ResponseMode,
+        RevocationAuthentication,
+        RevocationMethod,
+        RevocationReach,
+        Rotation,
+        SecretUse,
+        Wanted,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +143,50 @@ class OAuthProvider:
         id_token_azp_required: Whether an ID token for several audiences must say to whom it was issued
             (``azp``, OpenID Connect Core §3.1.3.7, 3 and 4), as FAPI 2.0 clients want it.
         id_token_issuers: Further spellings of :attr:`issuer` that its ID tokens may carry.
+        parameter_names: The provider's own names of parameters, by the name of the RFC, in requests to
+            the token, device and revocation endpoints (``grant_type = "grantType"``).
+        member_names: The provider's own names of members of its answers, likewise. A name with dots
+            descends (``error = "error.error_subcode"``). Where theirs is absent, the RFC's is read.
+        error_codes: What the provider's own error codes mean, in the words of the RFCs
+            (``1349174 = "authorization_pending"``).
+        device_grant_type: The ``grant_type`` of polls (RFC 8628 §3.4).
+        device_lifetime: Seconds that a device code lives if the answer does not say.
+        repeats_scope: Requests that name the scopes again: ``poll``, ``refresh``.
+        repeats_redirect_uri: Requests that name the redirect address again: ``refresh``.
+        refresh_url: Where refresh tokens are sent, if not to :attr:`token_url`.
+        scopes_for_device: The scopes of the device flow, where they are others than :attr:`scopes`.
+        secret_for: Which requests the client proves itself on: ``all``, ``code`` (with a browser, but
+            not in the device flow nor on refreshes of its tokens), or ``none``.
+        empty_secret: Whether a client without a secret sends ``Basic`` with an empty one.
+        sends_scope: Whether ``scope`` is sent at all; some servers fix the scopes at the client.
+        sends_redirect_uri: Whether ``redirect_uri`` is sent where the provider's page shows the code.
+        pkce: ``S256`` (RFC 7636), or ``off`` for a server that refuses requests with it. Every login
+            then warns, and the audit log says so.
+        revocation_method: The HTTP method of a revocation.
+        revocation_auth: Whom a revocation is sent as: the ``client`` in its usual way, or by
+            ``basic``, the ``bearer`` of the token, or nobody (``none``).
+        revocation_parameters: What a revocation says: ``token``, ``token_type_hint``, ``client_id``.
+            :attr:`parameter_names` applies. Without any, it has no body.
+        revocation_format: Whether it says so as a ``form`` or in ``json``.
+        revocation_tokens: Which tokens the provider revokes.
+        revocation_ends: What a revocation ends: the ``token`` alone, the whole ``grant`` that it
+            came from, or ``all`` grants of the user to this client.
+        refresh_rotates: Whether a refresh brings a new refresh token: ``yes``, ``no``, ``optional``.
+        refresh_grace: Seconds that the one before still serves.
+        refresh_lifetime: Seconds that a refresh token lives if the answer does not say.
+        refresh_lifetime_slides: Whether each refresh starts that lifetime again.
+        token_lists: Members of an answer that hold lists of further tokens.
+        token_resource_member: The member of such a token that names its resource.
+        api_url_member: The member of an answer that says where the API is (``instance_url``).
+        callback_extras: Further parameters of the callback that are kept with the login.
+        issuer_template: The issuer of ID tokens, with ``{tenantid}`` for their ``tid``, where each
+            tenant has its own.
+        discovers: Whether metadata are read: ``yes``; ``no``; or ``endpoints-elsewhere``, where the
+            endpoints may be at another host than the issuer.
+        redirect_port: Which ports of a loopback address the provider takes: ``any``, the ``exact``
+            one that is registered, or those of a ``range`` (:attr:`ports`).
+        redirect_hosts: The loopback hosts that it takes; any if empty.
+        redirect_https_only: Whether it takes ``https`` addresses only.
     """
 
     service_name: str
@@ -228,6 +255,39 @@ class OAuthProvider:
     id_token_algorithms: Sequence[str] = ASYMMETRIC
     id_token_issuers: Sequence[str] = ()
     id_token_azp_required: bool = False
+    parameter_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    member_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    error_codes: Mapping[str, str] = field(default_factory=dict[str, str])
+    device_grant_type: str = DEVICE_GRANT_TYPE
+    device_lifetime: float | None = None
+    repeats_scope: Sequence[str] = ()
+    repeats_redirect_uri: Sequence[str] = ()
+    refresh_url: str | None = None
+    scopes_for_device: Sequence[str] = ()
+    secret_for: SecretUse = "all"
+    empty_secret: bool = False
+    sends_scope: bool = True
+    sends_redirect_uri: bool = True
+    pkce: PkceMethod = "S256"
+    revocation_method: RevocationMethod = "POST"
+    revocation_auth: RevocationAuthentication = "client"
+    revocation_parameters: Sequence[str] = ("token", "token_type_hint", "client_id")
+    revocation_format: BodyFormat = "form"
+    revocation_tokens: Sequence[str] = ("refresh_token", "access_token")
+    revocation_ends: RevocationReach = ""
+    refresh_rotates: Rotation = ""
+    refresh_grace: float | None = None
+    refresh_lifetime: float | None = None
+    refresh_lifetime_slides: bool = False
+    token_lists: Sequence[str] = ()
+    token_resource_member: str = ""
+    api_url_member: str = ""
+    callback_extras: Sequence[str] = ()
+    issuer_template: str | None = None
+    discovers: Discovery = "yes"
+    redirect_port: RedirectPort = ""
+    redirect_hosts: Sequence[str] = ()
+    redirect_https_only: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be right, so that whatever is saved can be read again.
@@ -238,10 +298,10 @@ class OAuthProvider:
         for f in fields(self):
             value = getattr(self, f.name)
             if value is not None or f.default is not None:
-                _check(f.name, value)
+                check(f.name, value)
         self._check_parameters()
         for name in self.token_request_headers:
-            if name.strip().lower() in _OUR_HEADERS:
+            if name.strip().lower() in OUR_HEADERS:
                 msg = f"the header {name[:40]!r} cannot be configured"
                 raise ConfigInvalid(msg, hint=Hint("help providers"))
 
@@ -304,6 +364,8 @@ class OAuthConfig(OAuthProvider):
         subject_token: The subject token, or the assertion, itself; it serves once, and is empty
             from then on.
         actor_token: The actor token itself; likewise.
+        client_id_for_device: The client of the device flow, where it is another one.
+        client_secret_for_device: Its secret.
     """
 
     client_id: str = ""
@@ -311,6 +373,8 @@ class OAuthConfig(OAuthProvider):
     client_key: str | None = field(default=None, repr=False)
     subject_token: str | None = field(default=None, repr=False)
     actor_token: str | None = field(default=None, repr=False)
+    client_id_for_device: str | None = None
+    client_secret_for_device: str | None = field(default=None, repr=False)
 
     @property
     def can_ask_again(self) -> bool:
@@ -331,7 +395,12 @@ class OAuthConfig(OAuthProvider):
     def without_secrets(self) -> OAuthConfig:
         """The same, with nothing that must not leave the storage."""
         return replace(
-            self, client_secret=None, client_key=None, subject_token=None, actor_token=None
+            self,
+            client_secret=None,
+            client_key=None,
+            subject_token=None,
+            actor_token=None,
+            client_secret_for_device=None,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -398,110 +467,12 @@ _DEFAULTS: Final[Mapping[str, object]] = {
     "redirect_uri": DEFAULT_REDIRECT_URI,  # as logins are saved, and files written
 }
 
-_LISTS: Final = frozenset(
-    {
-        "scopes",
-        "resources",
-        "ports",
-        "token_types",
-        "token_response_path",
-        "id_token_algorithms",
-        "id_token_issuers",
-        "client_assertion_algorithms",
-        "dpop_algorithms",
-        "request_object_algorithms",
-    }
-)
-_SWITCHES: Final = frozenset(
-    {"iss_required", "shows_code", "client_id_in_body", "par_required", "redirect_per_issuer"}
-    | {"id_token_azp_required"}
-    | {"empty_400_refuses", "dpop_bound_access_tokens", "request_object_required"}
-)
-OURS: Final = frozenset(
-    {
-        "response_type",
-        "client_id",
-        "redirect_uri",
-        "state",
-        "nonce",
-        "code_challenge",
-        "code_challenge_method",
-        "request",
-        "request_uri",
-        "dpop_jkt",
-    }
-)
-"""Parameters no configuration may set: the checks of the callback rest on them.
-
-A request object (RFC 9101 §6.3) would replace every other parameter.
-"""
-OURS_AT_TOKEN_ENDPOINT: Final = frozenset(
-    {"grant_type", "code", "code_verifier", "redirect_uri", "refresh_token", "device_code"}
-    | {"client_id", "client_secret", "client_assertion", "client_assertion_type"}
-    | {"token", "token_type_hint"}
-)
-"""Parameters of token, device and revocation requests that no configuration may set."""
-EXTRA_PARAMETERS: Final = (
-    *("extra_auth_params", "extra_device_params", "extra_token_params"),
-    *("extra_refresh_params", "extra_revoke_params"),
-)
-"""The settings with further parameters, by the kind of request."""
-_OUR_HEADERS: Final = frozenset(
-    {"authorization", "content-type", "content-length", "host", "transfer-encoding", "cookie"}
-)
-_CHOICES: Final = {
-    "token_endpoint_auth_method": get_args(ClientAuthentication),
-    "token_request_format": get_args(BodyFormat),
-    "par": get_args(Wanted),
-    "dpop": get_args(Wanted),
-    "request_object": get_args(Wanted),
-    "grant": get_args(GrantName),
-    "response_mode": get_args(ResponseMode),
-}
-
-
-def _check(name: str, value: object) -> None:
-    if name in _LISTS:
-        fine = isinstance(value, list | tuple) and all(
-            _port(part) if name == "ports" else _text(part)
-            for part in cast("Sequence[object]", value)
-        )
-    elif name in EXTRA_PARAMETERS or name in {"token_request_headers", "mtls_endpoint_aliases"}:
-        fine = isinstance(value, Mapping) and all(
-            _text(part) for pair in cast("Mapping[object, object]", value).items() for part in pair
-        )
-    elif name in _SWITCHES:
-        fine = isinstance(value, bool)
-    elif name == "via":  # which transports there are, only those know who can load them
-        fine = isinstance(value, str) and value.replace("-", "").replace("_", "").isalnum()
-    else:
-        fine = _text(value) and value in _CHOICES.get(name, (value,))
-        fine = fine and (name != "service_name" or value != "")
-    if not fine:
-        msg = f"the provider setting {name!r} has a value that cannot be right"
-        raise ConfigInvalid(msg, hint=Hint("help providers"))
-
 
 def _ours(name: str) -> ConfigInvalid:
     return ConfigInvalid(
         f"the parameter {name[:40]!r} is set by Stayfast and cannot be configured",
         hint=Hint("help providers"),
     )
-
-
-def _text(value: object) -> bool:
-    """Whether it is text that can be sent and saved: a variable's octets need not be UTF-8."""
-    if not isinstance(value, str):
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _port(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 16
 
 
 def _plain(value: object) -> object:

@@ -23,7 +23,7 @@ from .www_authenticate import known_scopes
 if TYPE_CHECKING:
     from ..ports import HttpResponse
     from .metadata import ServerMetadata
-    from .provider import ClientAuthentication, Wanted
+    from .setting_types import ClientAuthentication, Wanted
 
 CLIENT_NAME: Final = "Stayfast"
 SOFTWARE: Final = "stayfast"

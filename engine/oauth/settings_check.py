@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from ..errors import ConfigInvalid
 from ..hints import Hint
 from .addresses import secure_address
-from .provider import EXTRA_PARAMETERS, TOKEN_TYPES
+from .dialect import naming_fault
+from .setting_types import EXTRA_PARAMETERS, OURS, TOKEN_TYPES
 
 if TYPE_CHECKING:
     from .provider import OAuthProvider
@@ -41,6 +42,9 @@ _OF_GRANTS: Final = frozenset(
     | {"requested_token_type", "scope", "audience", "resource"}
 )
 """The parameters of grants that need no user, which have settings of their own."""
+_OTHER_GRANTS: Final = frozenset(
+    {"authorization_code", "refresh_token", "client_credentials", "password", "implicit"}
+)
 _DIGITS: Final = 10  # of a number of seconds: more than a human life
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING: Final = frozenset(
@@ -100,7 +104,43 @@ def fault_of(provider: OAuthProvider) -> tuple[str, str] | None:
     ):  # fmt: skip
         if not fine:
             return setting, why
+    return naming_fault(provider) or _capability_fault(provider)
+
+
+def _capability_fault(provider: OAuthProvider) -> tuple[str, str] | None:
+    """The first setting about what the provider can do that cannot be right, and why; else ``None``."""
+    extras = {name.lower() for name in provider.callback_extras}
+    says_token = "token" in provider.revocation_parameters
+    by_basic = provider.token_endpoint_auth_method in {"auto", "client_secret_basic"}
+    for setting, fine, why in (
+        ("device_grant_type", _NAME.fullmatch(provider.device_grant_type), "is no grant type"),
+        ("device_grant_type", provider.device_grant_type not in _OTHER_GRANTS, "is the grant type of another grant"),
+        ("device_lifetime", provider.device_lifetime != 0, "is no lifetime: a code of no seconds cannot be used"),
+        ("refresh_url", not provider.refresh_url or secure_address(provider.refresh_url), "is not an https address"),
+        ("scopes_for_device", all(map(_SCOPE.fullmatch, provider.scopes_for_device)), "has an empty scope, or one with characters that no scope may have"),
+        ("empty_secret", by_basic or not provider.empty_secret, "needs the client authentication client_secret_basic"),
+        ("revocation_parameters", provider.revocation_method != "GET" or not says_token, "would put the token into an address, where logs keep it"),
+        ("revocation_parameters", says_token or provider.revocation_auth == "bearer", "does not say which token is to end"),
+        ("revocation_tokens", provider.revocation_tokens, "has no token that the provider revokes; leave out the revocation endpoint instead"),
+        ("revocation_tokens", provider.revocation_auth != "bearer" or "refresh_token" not in provider.revocation_tokens, "would send a refresh token as a Bearer token"),
+        ("refresh_lifetime", provider.refresh_lifetime != 0, "is no lifetime: a refresh token of no seconds cannot be used"),
+        ("token_lists", all(map(_NAME.fullmatch, provider.token_lists)), "has a name that no member may have"),
+        ("token_resource_member", not provider.token_resource_member or _NAME.fullmatch(provider.token_resource_member), "is not the name of a member"),
+        ("api_url_member", not provider.api_url_member or _NAME.fullmatch(provider.api_url_member), "is not the name of a member"),
+        ("callback_extras", all(map(_NAME.fullmatch, provider.callback_extras)), "has a name that no parameter may have"),
+        ("callback_extras", not extras & (RESPONSE_PARAMETERS | OURS), "has a parameter of the provider's answer itself"),
+        ("issuer_template", not provider.issuer_template or _is_template(provider.issuer_template), "is not an https address with {tenantid} once in its path"),
+    ):  # fmt: skip
+        if not fine:
+            return setting, why
     return None
+
+
+def _is_template(text: str) -> bool:
+    """Whether ``text`` is an issuer but for the tenant in its path: no tenant chooses the host."""
+    host, mark, path = text.partition("{tenantid}")
+    plain = not set(host + path) & set("{}?#")
+    return bool(mark) and plain and host.count("/") >= 3 and secure_address(host + "x" + path)
 
 
 def _names_login(named: str | None) -> bool:
@@ -164,6 +204,8 @@ def _texts(provider: OAuthProvider) -> Iterator[tuple[str, str]]:
             "client_key",
             "subject_token",
             "actor_token",
+            "client_id_for_device",
+            "client_secret_for_device",
         }:  # judged with their source
             continue
         if isinstance(value, str):

@@ -10,7 +10,7 @@ import click
 from ...engine.errors import ConfigInvalid, TransportUnavailable
 from ...engine.hints import Hint
 from ...engine.oauth.login_wishes import LoginWishes
-from ...engine.oauth.provider import TOKEN_TYPES, GrantName
+from ...engine.oauth.setting_types import TOKEN_TYPES, GrantName
 from ...transports.terminal.answers import piped_answer
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, cast, get_args
 import click
 
 from ...engine.oauth.login_wishes import LoginWishes
-from ...engine.oauth.provider import ClientAuthentication, Wanted
+from ...engine.oauth.setting_types import ClientAuthentication, Wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,7 +7,8 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 from stayfast.engine import cbor
 from stayfast.engine.errors import ConfigInvalid
-from stayfast.engine.oauth.provider import OURS, OAuthConfig, OAuthProvider, same_grant
+from stayfast.engine.oauth.provider import OAuthConfig, OAuthProvider, same_grant
+from stayfast.engine.oauth.setting_types import OURS
 
 TEXTS = st.lists(st.text(max_size=8), max_size=3)
 SETTINGS = st.fixed_dictionaries(

@@ -23,7 +23,8 @@ from stayfast.engine.oauth.metadata import (
     judge_metadata,
     metadata_requests,
 )
-from stayfast.engine.oauth.provider import ASYMMETRIC, OAuthProvider
+from stayfast.engine.oauth.provider import OAuthProvider
+from stayfast.engine.oauth.setting_types import ASYMMETRIC
 from stayfast.engine.ports import HttpRequest, HttpResponse
 
 ISSUER = "https://login.acme.example/tenant"

@@ -47,6 +47,51 @@ WRONG: list[tuple[str, Any]] = [
     ),
     ("token_types", ["a\x1b"]),
     ("extra_auth_params", {"p": "a\x1b"}),
+    *(
+        ("parameter_names", names)
+        for names in (
+            {"state": "s"}, {"code_challenge": "c"}, {"nonce": "n"}, {"client_id": ""}, {"scope": "a b"},
+            {"code_verifier": "redirect_uri"}, {"code": "Client_Id"}, {"scope": "x", "resource": "X"},
+            {"refresh_token": "scope"}, {"token": "token_type_hint"}, {"device_code": "grant_type"},
+            {"code": "code_verifier", "code_verifier": "code"},
+        )
+    ),
+    *(
+        ("member_names", names)
+        for names in (
+            {"colour": "c"}, {"access_token": "refresh_token"}, {"error": "message", "error_description": "message"},
+            {"scope": ""}, {"scope": "a..b"}, {"scope": ".a"}, {"user_code": "device_code"}, {"scope": "a b"},
+        )
+    ),
+    *(("error_codes", codes) for codes in ({"": "invalid_grant"}, {" ": "invalid_grant"}, {"x": "fine"}, {"x": ""})),
+    *(("device_grant_type", name) for name in ("", "a b", "authorization_code", "refresh_token", "password")),
+    *((setting, 0) for setting in ("device_lifetime", "refresh_lifetime")),
+    *(
+        (setting, seconds)
+        for setting in ("device_lifetime", "refresh_lifetime", "refresh_grace")
+        for seconds in (-1, True, "900", float("inf"), float("nan"), [])
+    ),
+    *(("refresh_url", url) for url in ("http://a.example/r", "a", "javascript:x")),
+    *(("scopes_for_device", [scope]) for scope in ("", "a b")),
+    *(("repeats_scope", kinds) for kinds in (["revoke"], "poll", ["poll", 1])),
+    ("repeats_redirect_uri", ["poll"]),
+    *((setting, "maybe") for setting in ("pkce", "secret_for", "refresh_rotates", "discovers", "redirect_port")),
+    *(("revocation_parameters", names) for names in ([], ["client_id"], ["token", "state"])),
+    *(("revocation_tokens", names) for names in ([], ["id_token"])),
+    ("revocation_method", "GET"),
+    ("revocation_tokens", ["token"]),
+    ("revocation_ends", "everything"),
+    *((setting, ["a b"]) for setting in ("token_lists", "callback_extras")),
+    *(("callback_extras", [name]) for name in ("state", "Code", "iss", "error", "redirect_uri")),
+    *((setting, "a b") for setting in ("token_resource_member", "api_url_member")),
+    *(
+        ("issuer_template", address)
+        for address in (
+            "https://login.example/v2.0", "https://{tenantid}.example/", "http://a.example/{tenantid}",
+            "https://a.example/{tenantid}/{tenantid}", "https://a.example/{tenant}/{tenantid}", "https://a.example{tenantid}",
+        )
+    ),
+    ("redirect_hosts", ["example.com"]),
 ]  # fmt: skip
 
 
@@ -96,7 +141,8 @@ def test_what_cannot_work_is_refused_by_its_name(setting: str, value: object, pl
     """However it comes into the file; the message names the setting."""
     for error in judged(setting, value, place):
         assert isinstance(error, ConfigInvalid)
-        assert setting in error.message
+        named = {"revocation_method": "revocation_parameters"}.get(setting, setting)
+        assert named in error.message
         assert error.message.isprintable()
 
 
@@ -118,6 +164,23 @@ def test_what_cannot_work_is_refused_by_its_name(setting: str, value: object, pl
         ("scope_separator", ","),
         ("extra_auth_params", {"max_age": "0", "login_hint": "J. Doe"}),
         ("display_name", "Läb 🔑 株式会社"),
+        ("parameter_names", {"scope": "scopes", "device_code": "code", "grant_type": "grantType"}),
+        ("parameter_names", {"client_id": "Client_ID", "token": "access_token"}),
+        ("member_names", {"error": "error.error_subcode", "device_code": "code"}),
+        (
+            "error_codes",
+            {"1349174": "authorization_pending", "Invalid device code": "invalid_grant"},
+        ),
+        ("device_grant_type", "device"),
+        ("device_lifetime", 900),
+        ("refresh_grace", 0),
+        ("refresh_url", "https://api.figma.com/v1/oauth/refresh"),
+        ("redirect_hosts", ["127.0.0.1", "::1"]),
+        ("issuer_template", "https://login.microsoftonline.com/{tenantid}/v2.0"),
+        ("pkce", "off"),
+        ("revocation_parameters", ["token"]),
+        ("callback_extras", ["realmId", "accounts-server"]),
+        ("redirect_port", "range"),
     ],
     ids=repr,
 )

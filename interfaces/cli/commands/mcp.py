@@ -11,9 +11,10 @@ import click
 from ....engine.errors import ProviderError
 from ....engine.hints import Hint
 from ....engine.oauth.client_document import client_document, differences
-from ....engine.oauth.provider import DEFAULT_REDIRECT_URI, OAuthProvider
+from ....engine.oauth.provider import OAuthProvider
 from ....engine.oauth.provider_response import read_members
 from ....engine.oauth.registration import CLIENT_NAME
+from ....engine.oauth.setting_types import DEFAULT_REDIRECT_URI
 from ....engine.ports import HttpRequest
 from ....transports.loopback.redirect import addresses_to_register
 from ...clients import DOCUMENT_VARIABLE

@@ -10,11 +10,8 @@ import click
 from ....engine.errors import ConfigInvalid, ConfigMissing, StayfastError
 from ....engine.hints import Hint
 from ....engine.oauth.metadata import ENDPOINTS, ServerMetadata, discover
-from ....engine.oauth.provider import (
-    DEFAULT_REDIRECT_URI,
-    EXTRA_PARAMETERS,
-    OAuthProvider,
-)
+from ....engine.oauth.provider import OAuthProvider
+from ....engine.oauth.setting_types import DEFAULT_REDIRECT_URI, EXTRA_PARAMETERS
 from ....storage.paths import config_dir
 from ....storage.private_file import CONFIG_VARIABLE, ensure_directory
 from ....transports.loopback.redirect import registered_address

@@ -1,0 +1,97 @@
+"""What a provider calls the parameters of requests and the members of answers, where not as the RFCs do.
+
+Inside Stayfast everything has the name of its RFC. It is translated here, once on its way out and once
+on its way in, by :attr:`~.provider.OAuthProvider.parameter_names`,
+:attr:`~.provider.OAuthProvider.member_names` and :attr:`~.provider.OAuthProvider.error_codes`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from .error_codes import refuses
+
+if TYPE_CHECKING:
+    from .provider import OAuthProvider
+
+_CLIENT: Final = frozenset(
+    {"client_id", "client_secret", "client_assertion", "client_assertion_type"}
+)
+_GRANTS: Final = frozenset(
+    {"grant_type", "assertion", "subject_token", "subject_token_type", "actor_token"}
+    | {"actor_token_type", "requested_token_type", "scope", "audience", "resource"}
+    | {"authorization_details"}
+)
+_REQUESTS: Final = (
+    ("extra_device_params", _CLIENT | {"scope", "audience", "authorization_details", "resource"}),
+    (
+        "extra_token_params",
+        _CLIENT | {"grant_type", "code", "code_verifier", "redirect_uri", "resource"},
+    ),
+    ("extra_token_params", _CLIENT | {"grant_type", "device_code", "scope", "resource"}),
+    ("extra_token_params", _CLIENT | _GRANTS),
+    (
+        "extra_refresh_params",
+        _CLIENT | {"grant_type", "refresh_token", "scope", "redirect_uri", "resource"},
+    ),
+    ("extra_revoke_params", _CLIENT | {"token", "token_type_hint"}),
+)
+"""Our parameters of one kind of request each, and the setting that adds others to it."""
+_RENAMED: Final = frozenset[str]().union(*(ours for _, ours in _REQUESTS))
+_ERRORS: Final = frozenset({"error", "error_description"})
+_MEMBERS: Final = (
+    _ERRORS
+    | {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in", "scope"}
+    | {"id_token", "issued_token_type"},
+    _ERRORS
+    | {"device_code", "user_code", "verification_uri", "verification_uri_complete"}
+    | {"expires_in", "interval"},
+    _ERRORS | {"client_id", "client_secret", "client_secret_expires_at", "redirect_uris", "scope"},
+)
+"""The members of one kind of answer each: of the token endpoint, the device one, the registration."""
+_PENDING: Final = frozenset({"authorization_pending", "slow_down"})  # RFC 8628 §3.5
+_NAME: Final = re.compile(r"[\x21-\x7E]{1,100}")
+_PATH: Final = re.compile(r"[\x21-\x2D\x2F-\x7E]{1,100}(\.[\x21-\x2D\x2F-\x7E]{1,100}){0,3}")
+_LONGEST_CODE: Final = 100
+
+
+def naming_fault(provider: OAuthProvider) -> tuple[str, str] | None:
+    """The first setting of the dialect that no request can be made with, and why; else ``None``.
+
+    Two parameters of one request cannot have one name, and none of ours can have the name of another:
+    a code verifier would be sent as something that the provider keeps.
+    """
+    names, members, codes = provider.parameter_names, provider.member_names, provider.error_codes
+    for setting, fine, why in (
+        ("parameter_names", set(names) <= _RENAMED, "renames something that is no parameter of these requests"),
+        ("parameter_names", all(map(_NAME.fullmatch, names.values())), "has a name that no parameter may have"),
+        ("parameter_names", all(_apart(names, kind) for _, kind in _REQUESTS), "gives two parameters of one request one name"),
+        ("parameter_names", not _added_twice(provider), "gives a parameter the name of one that is added to the same request"),
+        ("member_names", set(members) <= set[str]().union(*_MEMBERS), "renames something that is no member of these answers"),
+        ("member_names", all(map(_PATH.fullmatch, members.values())), "has a name that no member may have"),
+        ("member_names", all(_apart(members, kind) for kind in _MEMBERS), "takes two members of one answer from one name"),
+        ("error_codes", all(0 < len(code.strip()) <= _LONGEST_CODE for code in codes), "has a code that is empty or too long"),
+        ("error_codes", all(code in _PENDING or refuses(code) for code in codes.values()), "has a meaning that is no error code of an RFC"),
+    ):  # fmt: skip
+        if not fine:
+            return setting, why
+    return None
+
+
+def _apart(names: Mapping[str, str], kind: frozenset[str]) -> bool:
+    """Whether those of one ``kind`` keep apart, in letters of either case, and none takes another's name."""
+    theirs = [names[name].lower() for name in kind if name in names]
+    return len(set(theirs)) == len(theirs) and all(
+        names[name].lower() not in kind - {name} for name in kind if name in names
+    )
+
+
+def _added_twice(provider: OAuthProvider) -> bool:
+    """Whether a parameter that is added to a request has the name that one of ours has there."""
+    return any(
+        {provider.parameter_names.get(name, "").lower() for name in ours}
+        & {name.strip().lower() for name in getattr(provider, setting)}
+        for setting, ours in _REQUESTS
+    )
