@@ -167,7 +167,7 @@ class Clients:
 
     def _configured(self, issuer: str) -> ChosenClient | None:
         """The client of a provider of that very issuer in the user's file, or of the program."""
-        for name in self._catalogue.names():
+        for name in self._catalogue.of_issuer(issuer):
             with suppress(StayfastError):  # the settings of another provider are no matter here
                 if self._catalogue.provider(name).issuer == issuer:
                     config = self._catalogue.lookup(name)

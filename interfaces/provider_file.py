@@ -38,12 +38,14 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "config.toml"
 """The user's file, in the configuration directory."""
 CLIENT_MEMBERS: Final = frozenset({"client_id", "client_secret", "client_secret_file"})
-"""What a table may hold besides the fields of a provider."""
+"""The client that a table may hold besides the fields of a provider."""
+FILE_MEMBERS: Final = CLIENT_MEMBERS | {"kind", "template"}
+"""What a table may hold besides the fields of a provider: its client, and the kind that it is one of."""
 _ADDRESSES: Final = (*ENDPOINTS, "issuer")
 """The members that must be https addresses."""
 _SERVES_ONCE: Final = frozenset({"subject_token", "actor_token"})
 """Tokens that a login is given as it begins; a file of settings names their file instead."""
-_KNOWN: Final = (frozenset(f.name for f in fields(OAuthConfig)) - _SERVES_ONCE) | CLIENT_MEMBERS
+_KNOWN: Final = (frozenset(f.name for f in fields(OAuthConfig)) - _SERVES_ONCE) | FILE_MEMBERS
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _SIZE_LIMIT: Final = 1024 * 1024
 _LOCK_SECONDS: Final = 10.0
@@ -291,7 +293,8 @@ def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
         for member, value in members.items()
     }
     _check_members(name, plain)
-    kept = {k: v for k, v in plain.items() if k != "client_secret_file"}
+    own = FILE_MEMBERS - {"client_id", "client_secret"}
+    kept = {k: v for k, v in plain.items() if k not in own}
     config = OAuthConfig.from_dict({**kept, "service_name": name})
     require_sendable(config)
     require_redirect(config)
@@ -325,8 +328,16 @@ def _check_members(name: str, table: Mapping[str, object]) -> None:
                 f"provider {name[:40]!r} has no setting {member[:40]!r}",
                 hint=Hint("help providers"),
             )
-    for member in CLIENT_MEMBERS & table.keys():
+    for member in (CLIENT_MEMBERS | {"kind"}) & table.keys():
         if not isinstance(table[member], str):
             raise ConfigInvalid(
                 f"{member} of provider {name[:40]!r} is not a text", hint=Hint("help providers")
             )
+    values: Any = table.get("template", {})
+    if not isinstance(values, dict) or not all(
+        isinstance(one, str) for one in cast("dict[str, Any]", values).values()
+    ):
+        raise ConfigInvalid(
+            f"template of provider {name[:40]!r} is not a table of texts",
+            hint=Hint("help providers"),
+        )

@@ -69,9 +69,15 @@ def test_the_wheel_holds_every_module_and_datum(inside):
             for path in folder.iterdir()
             if path.is_file() and any(fnmatch(path.name, pattern) for pattern in patterns)
         }
+        wanted |= {
+            Path("stayfast", below, path.relative_to(folder)).as_posix()
+            for pattern in patterns
+            if "/" in pattern
+            for path in folder.glob(pattern)
+        }
 
     assert {name for name in inside if name.startswith("stayfast/")} == wanted
-    assert "stayfast/interfaces/catalogue.toml" in wanted
+    assert "stayfast/interfaces/catalogue/entries/github.toml" in wanted
 
 
 def test_no_data_file_is_forgotten():
@@ -88,7 +94,18 @@ def test_no_data_file_is_forgotten():
             and path.suffix not in {".py", ".pyc", ".md"}  # a page is for readers of the source
             and not any(fnmatch(path.name, pattern) for pattern in data.get(package, []))
         ]
+        loose += [
+            path.relative_to(folder).as_posix()
+            for below in folder.iterdir()
+            if below.is_dir() and not _is_package(below)
+            for path in below.rglob("*")
+            if path.is_file() and not any(path.match(pattern) for pattern in data.get(package, []))
+        ]
         assert loose == [], package
+
+
+def _is_package(folder: Path) -> bool:
+    return folder.name == "__pycache__" or (folder / "__init__.py").exists()
 
 
 def test_the_wheel_says_what_it_is(wheel):

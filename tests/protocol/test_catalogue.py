@@ -26,8 +26,7 @@ from stayfast.engine.oauth.token_endpoint import judge_token_response, refresh_r
 from stayfast.interfaces.catalogue import OAUTH_PROVIDERS, Catalogue
 from stayfast.interfaces.provider_file import ProviderFile
 
-SHIPPED = ["atlassian", "discord", "github", "gitlab", "google", "linear", "microsoft", "notion",
-           "slack"]  # fmt: skip
+SHIPPED = sorted(OAUTH_PROVIDERS)
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def shipped(name, secret="the-secret"):
 
 
 def test_the_shipped_providers_are_known():
-    """Nine of them, every endpoint safe, every one with a page where a client is registered."""
+    """Every endpoint is safe, and every one has a page where a client is registered."""
     catalogue = Catalogue(environ={})
 
     assert catalogue.names() == SHIPPED
@@ -146,7 +145,7 @@ def test_the_users_table_overrides_single_members(folder):
     config = Catalogue(folder.path, environ={}).lookup("github")
 
     assert config.scopes == ("gist",)
-    assert config.redirect_uri == "http://localhost/callback"
+    assert config.redirect_uri == "http://127.0.0.1:0/callback"
 
 
 def test_a_provider_of_the_users_own_is_found(folder):
@@ -266,7 +265,7 @@ def refused(recording, provider):
 
 
 def test_github_answers_in_a_form_with_commas_and_errors_with_200():
-    """Its web flow wants localhost; its device flow, no secret."""
+    """Its web flow takes any port of 127.0.0.1; its device flow, no secret."""
     form, plain = tokens("github-token-form", "github"), tokens("github-token-json", "github")
 
     assert form.access_token == plain.access_token == "gho_16C7e42F292c6912E7710c838347Ae178B4a"
@@ -275,7 +274,8 @@ def test_github_answers_in_a_form_with_commas_and_errors_with_200():
     assert form.server_date == NOW + 3
     assert refused("github-bad-code", "github") == "bad_verification_code"
     assert b"the-secret" not in device_request(shipped("github", None)).body
-    assert urlsplit(shipped("github").redirect_uri).hostname == "localhost"
+    assert shipped("github").redirect_uri == "http://127.0.0.1:0/callback"
+    assert shipped("github").scopes == ("read:user",)
 
 
 def test_atlassian_wants_an_audience_consent_and_json():
@@ -333,17 +333,26 @@ def test_discord_promises_iss_and_takes_forms():
     assert tokens("discord-token", "discord").expires_in == 604800
 
 
-def test_slack_nests_a_users_token_and_says_ok_false():
-    """A user's scopes have a parameter of their own."""
+def test_slack_signs_a_user_in_and_says_ok_false():
+    """A user's scopes and token stand where RFC 6749 has them; the client needs no secret."""
     found = parameters("slack")
 
-    assert found["user_scope"] == "users:read"
-    assert "scope" not in found
-    assert tokens("slack-token", "slack").token_type == "user"
+    assert found["scope"] == "users:read"
+    assert urlsplit(shipped("slack").redirect_uri).hostname == "localhost"
     assert tokens("slack-refresh", "slack", TOKENS).refresh_token == "xoxe-1-new"
-    with pytest.raises(NetworkError):
-        tokens("slack-bot-only", "slack")
     assert refused("slack-refused", "slack") == "invalid_refresh_token"
+    assert b"secret" not in refresh_request(shipped("slack", None), "t").body
+
+
+def test_the_tokens_of_an_older_slack_app_stand_in_a_member():
+    """Its answer brings the user's token beside a bot's; without a user's, there is none to take."""
+    nested = replace(
+        shipped("slack"), token_response_path=("authed_user",), token_types=("user", "bot")
+    )
+
+    assert judge_token_response(nested, recorded("slack-token")).token_type == "user"
+    with pytest.raises(NetworkError):
+        judge_token_response(nested, recorded("slack-bot-only"))
 
 
 def test_notion_wants_basic_and_json_and_a_version():

@@ -133,17 +133,17 @@ _NAMES: Final = Table((Column("provider"), Column("title", folds=True)))
 def list_providers(app: App, *, wide: bool) -> None:
     """List the names of all providers."""
     catalogue = app.assembly().catalogue
-    known: list[OAuthProvider] = []
+    known: list[tuple[str, str]] = []
     for name in catalogue.names():
         try:
-            known.append(catalogue.provider(name))
+            known.append((name, catalogue.title(name)))
         except ConfigInvalid as error:  # the others can be used all the same
             app.terminal.say(f"{name[:40]}: {error.message}", mark="warn")
     if app.terminal.json:
-        members = [{"name": one.service_name, "title": one.title} for one in known]
+        members = [{"name": name, "title": title} for name, title in known]
         app.terminal.answer_json("providers/1", {"providers": members})
         return
-    _NAMES.show(app.terminal, (Row((one.service_name, one.title)) for one in known), wide=wide)
+    _NAMES.show(app.terminal, map(Row, known), wide=wide)
 
 
 @provider.command("show")

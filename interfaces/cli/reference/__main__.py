@@ -1,4 +1,4 @@
-"""``python -m stayfast.interfaces.cli.reference FOLDER``: write page, schemas and manual pages."""
+"""``python -m stayfast.interfaces.cli.reference FOLDER``: write page, schemas, manual pages, and the catalogue's index."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+from ... import catalogue
+from ...catalogue.entry import INDEX, made_index
 from .contract import SHAPES, file_of, schema_of
 from .manual import manual
 from .page import page
@@ -25,6 +27,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not Path(arguments[0]).is_dir():
         print("usage: python -m stayfast.interfaces.cli.reference FOLDER", file=sys.stderr)  # noqa: T201 - a command
         return 2
+    Path(catalogue.__file__).with_name(INDEX).write_text(made_index(), encoding="utf-8")
     folder, made = Path(arguments[0]), files()
     for kind in ("schemas/*.schema.json", "man/*.1"):
         for path in folder.glob(kind):

@@ -1,87 +1,30 @@
-"""Providers by name: those shipped, those a program adds, and the user's own file over both."""
+"""What a provider's name means: a shipped one, one that a program adds, or one of the user's own file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
-from ..engine.errors import ConfigInvalid, ConfigMissing, NotFound
-from ..engine.hints import Hint
-from ..engine.oauth.authorization_request import client_variable, require_client
-from ..engine.oauth.provider import (
-    OAuthConfig,
-    OAuthProvider,
-)
-from ..engine.oauth.settings_check import require_sendable
-from ..storage.paths import THE_COMMAND, program_of
-from ..storage.program import COMMANDS_PREFIX
-from ..transports.loopback.redirect import require_redirect
-from .client_files import secret_of
-from .provider_file import (
-    CLIENT_MEMBERS,
-    check_table,
-    parse_toml,
-    provider_tables,
-)
+from ...engine.errors import ConfigInvalid, ConfigMissing, NotFound
+from ...engine.hints import Hint
+from ...engine.oauth.authorization_request import client_variable, require_client
+from ...engine.oauth.provider import OAuthConfig, OAuthProvider
+from ...storage.paths import THE_COMMAND, program_of
+from ...storage.program import COMMANDS_PREFIX
+from ..client_files import secret_of
+from ..provider_file import check_table, provider_tables
+from .entry import entry, index
+from .shipped import FIELDS, OAUTH_PROVIDERS, SHIPPED, Providers, made_provider
 
-_FIELDS: Final = tuple(f.name for f in fields(OAuthProvider))
 _PATHS: Final = (
     *("client_key_file", "client_certificate_file"),
     *("subject_token_file", "actor_token_file"),
 )
-
-
-class Providers(MutableMapping[str, OAuthProvider]):
-    """The shipped providers, and those a program adds; the catalogue is read at first use."""
-
-    def __init__(self) -> None:
-        """Read nothing yet."""
-        self._loaded: dict[str, OAuthProvider] | None = None
-
-    @property
-    def _entries(self) -> dict[str, OAuthProvider]:
-        if self._loaded is None:
-            # the package may lie in a zip file, or in a frozen program
-            shipped = parse_toml(
-                files(__package__ or __name__).joinpath("catalogue.toml").read_bytes()
-            )
-            self._loaded = {name: _made(name, table) for name, table in shipped.items()}
-        return self._loaded
-
-    def __getitem__(self, name: str) -> OAuthProvider:
-        return self._entries[name]
-
-    def __setitem__(self, name: str, provider: OAuthProvider) -> None:
-        self._entries[name] = provider
-
-    def __delitem__(self, name: str) -> None:
-        del self._entries[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __repr__(self) -> str:
-        return f"<providers: {', '.join(self)}>"
-
-
-OAUTH_PROVIDERS: Final[MutableMapping[str, OAuthProvider]] = Providers()
-"""Providers by name. A program may add its own or replace one; the catalogues of the command see it.
-
-A program whose libraries must not see each other's gives them to its service instead
-(:class:`stayfast.OAuthService`).
-"""
-
-SHIPPED: Final[Mapping[str, OAuthProvider]] = Providers()
-"""The shipped providers, which nobody changes."""
 
 
 def require_providers(providers: Mapping[str, OAuthProvider]) -> None:
@@ -137,6 +80,27 @@ class Catalogue:
             ConfigInvalid: The user's file cannot be read.
         """
         return sorted({*self._providers, *self._own, *self._tables()})
+
+    def of_issuer(self, issuer: str) -> list[str]:
+        """The names of the providers that may have ``issuer``, in order; a shipped one is not read for it.
+
+        Raises:
+            ConfigInvalid: The user's file cannot be read.
+        """
+        known = self._providers
+        others = known.of_issuer(issuer) if isinstance(known, Providers) else [*known]
+        return sorted({*others, *self._own, *self._tables()})
+
+    def title(self, name: str) -> str:
+        """What a person reads of the provider ``name``; a shipped one is not read for it.
+
+        Raises:
+            NotFound, ConfigInvalid: As of :meth:`provider`.
+        """
+        shipped = isinstance(self._providers, Providers) and name in self._providers
+        if shipped and name not in self._own and name not in self._tables():
+            return cast("Providers", self._providers).title(name)
+        return self.provider(name).title
 
     def known_to_command(self, name: str) -> bool:
         """Whether the command has a provider of that name, and means the same by it.
@@ -235,9 +199,11 @@ class Catalogue:
             raise _unknown(name, {*self._providers, *self._own, *tables})
         if table is not None:
             check_table(name, table)
-        members = {field: getattr(base, field) for field in _FIELDS} if base else {}
+        members = {field: getattr(base, field) for field in FIELDS} if base else {}
         try:
-            return _made(name, {**members, **(table or {})})
+            if table is not None and "kind" in table:
+                members = settings_of_kind(table["kind"], table.get("template", {}))
+            return made_provider(name, {**members, **(table or {})})
         except ConfigInvalid as error:
             raise ConfigInvalid(
                 f"{error.message} (provider {name[:40]!r})",
@@ -316,19 +282,41 @@ def _clean(value: str | None, what: str) -> str | None:
     return kept or None
 
 
+def settings_of_kind(kind: str, values: Mapping[str, str]) -> dict[str, Any]:
+    """The settings of a provider that was added by its ``kind``, with ``values`` in its blanks.
+
+    Raises:
+        ConfigInvalid: There is no such kind, a value is missing or does not fit, or nobody can sign
+            in to it from a command line.
+    """
+    line = index().get(kind)
+    if line is None:
+        raise ConfigInvalid(
+            f"there is no kind of provider {kind[:40]!r}", hint=Hint("provider list")
+        )
+    _require_possible(kind)
+    return entry(kind).filled(values)
+
+
+def _require_possible(name: str) -> None:
+    line = index().get(name)
+    if line is not None and "impossible" in line:
+        raise ConfigInvalid(
+            f"nobody can sign in to {line['title']} from a command line: {line['impossible']}",
+            hint=Hint("provider list"),
+        )
+
+
 def _unknown(name: str, known: Collection[str]) -> NotFound:
+    _require_possible(name)
+    line = index().get(name)
+    if line is not None and line.get("kind"):
+        return NotFound(
+            f"{name} is a kind of provider: say first which server is meant",
+            hint=Hint("provider add", name),
+        )
     similar = get_close_matches(name.lower(), known, n=1)
     return NotFound(
         f"there is no provider {name[:40]!r}",
         hint=Hint.meant(similar[0]) if similar else Hint("provider list"),
     )
-
-
-def _made(name: str, members: Mapping[str, Any]) -> OAuthProvider:
-    """The provider of ``members``, all of them known and of the right type."""
-    # None means the default, and defaults need no check
-    kept = {k: v for k, v in members.items() if k not in CLIENT_MEMBERS and v is not None}
-    config = OAuthConfig.from_dict({**kept, "service_name": name})
-    require_sendable(config)
-    require_redirect(config)
-    return OAuthProvider(**{field: getattr(config, field) for field in _FIELDS})
