@@ -5,8 +5,6 @@ Its names are loaded when they are asked for: ``stayfast token`` needs only the 
 
 from __future__ import annotations
 
-from importlib import import_module
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .adapter import TokenStorageAdapter
@@ -46,4 +44,6 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(name)
+    from importlib import import_module  # noqa: PLC0415  ``token`` asks for no name
+
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)

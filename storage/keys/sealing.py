@@ -7,12 +7,17 @@ another vault or put under another version or state does not open.
 from __future__ import annotations
 
 import os
+import sys
 from struct import pack
 
-try:  # these private homes because the public modules cost more than opening a record
-    from _hashlib import hmac_digest
-except ImportError:  # a Python without OpenSSL
-    from hmac import digest as hmac_digest  # type: ignore[assignment]  # takes more than we give
+# private homes, here and below, because the public modules cost more than opening a record
+try:
+    if sys.version_info >= (3, 12):
+        from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
+    else:
+        from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
+except ImportError:  # a Python that calls it otherwise
+    from hashlib import sha256
 
 try:
     from cryptography.hazmat.bindings._rust import openssl as _openssl
@@ -28,7 +33,9 @@ from ...engine.hints import Hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    Digest = Callable[[bytes, bytes], bytes]
 
 RECORD = 1
 KEY_OCTETS = 32
@@ -36,9 +43,55 @@ _NONCE_OCTETS = 12
 _HELP = Hint("store mend")
 
 
-def hmac(key: bytes, message: bytes) -> bytes:
-    """HMAC-SHA-256."""
-    return bytes(hmac_digest(key, message, "sha256"))
+_INNER = bytes(octet ^ 0x36 for octet in range(256))
+_OUTER = bytes(octet ^ 0x5C for octet in range(256))
+_BLOCK_OCTETS = 64
+_MANY = 100  # digests; reading one token takes about 30
+_LONG = 16 * 1024  # octets
+
+
+class _Hmac:
+    """HMAC-SHA-256, by OpenSSL as soon as that pays.
+
+    To load OpenSSL takes as long as a thousand digests by the small module of Python, which
+    ``stayfast token`` would wait for at each call.
+    """
+
+    __slots__ = ("_by_openssl", "_few")
+
+    def __init__(self) -> None:
+        self._few = _MANY
+        self._by_openssl: Digest | None = None
+
+    def __call__(self, key: bytes, message: bytes) -> bytes:
+        """The HMAC (RFC 2104) of ``message`` under ``key``."""
+        if self._by_openssl is not None:
+            return self._by_openssl(key, message)
+        if self._few and len(message) < _LONG:
+            self._few -= 1
+            return by_small_module(key, message)
+        self._by_openssl = _load_openssl()
+        return self._by_openssl(key, message)
+
+
+hmac = _Hmac()
+
+
+def by_small_module(key: bytes, message: bytes) -> bytes:
+    """HMAC-SHA-256 by Python's own SHA-256 (RFC 2104 §2)."""
+    if len(key) > _BLOCK_OCTETS:
+        key = bytes(sha256(key).digest())
+    block = key.ljust(_BLOCK_OCTETS, b"\0")
+    inner = sha256(block.translate(_INNER) + message).digest()
+    return bytes(sha256(block.translate(_OUTER) + inner).digest())
+
+
+def _load_openssl() -> Digest:
+    try:
+        from _hashlib import hmac_digest  # noqa: PLC0415  see above
+    except ImportError:  # a Python without OpenSSL
+        from hmac import digest as hmac_digest  # type: ignore[assignment]  # noqa: PLC0415  as above
+    return lambda key, message: bytes(hmac_digest(key, message, "sha256"))
 
 
 def expand(key: bytes, label: str, *context: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import sqlite3
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import given
+from hypothesis import strategies as st
 from stayfast.engine.lifetime import USUAL_BUFFER, eagerness
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
@@ -78,7 +81,8 @@ def test_a_cached_token_loads_next_to_nothing(environ: dict[str, str]) -> None:
     )
     found = modules(code, environ)
     assert not {name for name in found if name in LEAN or name.partition(".")[0] in LEAN}
-    assert len(found) < 60
+    assert not found & {"functools", "collections", "warnings", "_hashlib"}
+    assert len(found) < 45
 
 
 def test_the_package_loads_next_to_nothing(environ: dict[str, str]) -> None:
@@ -90,6 +94,36 @@ def test_the_package_loads_next_to_nothing(environ: dict[str, str]) -> None:
 def test_the_cipher_is_the_public_one() -> None:
     """The private home of the cipher leads to the very class of the public module."""
     assert sealing.Aead is AESGCM
+
+
+@given(st.binary(max_size=200), st.binary(max_size=300))
+def test_both_digests_are_those_of_the_library(key: bytes, message: bytes) -> None:
+    """A digest is HMAC-SHA-256 whether OpenSSL made it or not."""
+    right = hmac.digest(key, message, "sha256")
+    assert sealing.by_small_module(key, message) == right
+    assert sealing.hmac(key, message) == right
+
+
+def test_openssl_is_loaded_for_many_digests(environ: dict[str, str]) -> None:
+    """A process that makes many digests, or long ones, makes them by OpenSSL."""
+    for code in ("[hmac(b'k', b'm') for _ in range(200)]", "hmac(b'k', bytes(100_000))"):
+        found = modules(f"from stayfast.storage.keys.sealing import hmac\n{code}", environ)
+        assert "_hashlib" in found
+    assert "_hashlib" not in modules(
+        "from stayfast.storage.keys.sealing import hmac\nhmac(b'k', b'm')", environ
+    )
+
+
+def test_functools_is_whole_after_a_token_was_read(environ: dict[str, str]) -> None:
+    """A program that reads a token first finds functools as it is, and SQLite goes on to work."""
+    code = (
+        "import os\nfrom stayfast.interfaces.cli.fast import cached_token\n"
+        "assert cached_token(['demo'], os.environ) == 'the-token'\n"
+        "assert 'functools' not in sys.modules\n"
+        "import functools, sqlite3\nassert functools.wraps and functools.lru_cache\n"
+        "assert sqlite3.connect(':memory:').execute('SELECT 1').fetchone() == (1,)"
+    )
+    assert "functools" in modules(code, environ)
 
 
 def test_directories_are_where_they_belong(monkeypatch: pytest.MonkeyPatch) -> None:
