@@ -64,6 +64,12 @@ def test_the_package_list_equals_the_folders():
     assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(folders)
 
 
+def test_nothing_built_lies_beside_the_sources():
+    """An artefact that somebody downloaded or built is no part of the repository."""
+    built = {".whl", ".gz", ".zip", ".so", ".pyd", ".exe", ".log", ".db"}
+    assert [path.name for path in ROOT.iterdir() if path.is_file() and path.suffix in built] == []
+
+
 def test_tests_are_not_a_package():
     """No test can be imported by those who install the wheel."""
     assert list((ROOT / "tests").rglob("__init__.py")) == []
