@@ -107,7 +107,7 @@ class CodeExchange:
         Raises:
             ProviderError: It may; the login waits for somebody who can read it.
         """
-        unread = worth_keeping(response) if response is not None else None
+        unread = worth_keeping(login.config, response) if response is not None else None
         if unread is None:
             return
         now = self._dependencies.clock.now()
@@ -285,7 +285,7 @@ class CodeExchange:
     ) -> Login:
         tokens = identified.tokens
         if tokens.scope is None:  # RFC 6749 §5.1: left out when it is what was asked for
-            tokens = replace(tokens, scope=" ".join(job.login.config.scopes))
+            tokens = replace(tokens, scope=" ".join(job.login.config.asked_scopes))
         arrived = replace(
             job.login,
             tokens=tokens,

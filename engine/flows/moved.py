@@ -35,9 +35,9 @@ MOVED: Final = "endpoint_moved"
 """The detail of an ``accept_tokens``: the tokens came from another address than those of before."""
 
 
-def is_gone(response: HttpResponse) -> bool:
+def is_gone(config: OAuthConfig, response: HttpResponse) -> bool:
     """Whether there is no token endpoint where ``response`` came from."""
-    members = read_members(response) if response.status in GONE else None
+    members = read_members(response, config) if response.status in GONE else None
     code = error_code(members) if members is not None else None
     return response.status in GONE and (code is None or not refuses(code))
 

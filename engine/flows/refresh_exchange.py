@@ -75,7 +75,7 @@ class RefreshExchange:
         http = self._dependencies.http
         try:
             response, again = send_twice(job, http, bound(login, request))
-            config = moved(http, login.config) if is_gone(response) else None
+            config = moved(http, login.config) if is_gone(login.config, response) else None
             if config is not None:
                 # whoever answered like that has no token endpoint, so nothing was spent
                 login = replace(login, config=config)
@@ -98,7 +98,7 @@ class RefreshExchange:
                 identified = self._judged(login, response, tokens, keys)
         except NetworkError as error:
             said = Circumstances(http_status=response.status)
-            unread = worth_keeping(response)
+            unread = worth_keeping(login.config, response)
             if unread is not None:
                 error.message += "; it is kept, sealed, with the login"
                 error.hint = show_hint(login)
@@ -216,7 +216,7 @@ class RefreshExchange:
     def _trouble(self, login: Login, response: HttpResponse, error: NetworkError) -> Setback:
         """What to keep of an answer that settles nothing; ``error`` says how to go on."""
         # an empty answer, or a word that nobody knows, may be this server's way to say no
-        members = read_members(response)
+        members = read_members(response, login.config)
         doubt = response.status == 400 and (
             not response.body.strip() or (members is not None and error_code(members) is not None)
         )

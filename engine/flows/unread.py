@@ -21,6 +21,7 @@ from ..record import UnreadAnswer
 from ..secret import Secret
 
 if TYPE_CHECKING:
+    from ..oauth.provider import OAuthConfig
     from ..record import Login
 
 KEPT_FOR: Final = 86400.0
@@ -49,9 +50,9 @@ def reading() -> Generator[None]:
         ) from error
 
 
-def worth_keeping(response: HttpResponse) -> UnreadAnswer | None:
+def worth_keeping(config: OAuthConfig, response: HttpResponse) -> UnreadAnswer | None:
     """What to keep of an answer that cannot be used; ``None`` if it plainly holds no tokens."""
-    if not may_hold_tokens(response):
+    if not may_hold_tokens(response, config):
         return None
     return UnreadAnswer(
         status=response.status,

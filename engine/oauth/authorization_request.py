@@ -108,8 +108,8 @@ def authorization_parameters(
         "code_challenge": PKCEChallenge.from_verifier(challenge.verifier.reveal()).code_challenge,
         "code_challenge_method": "S256",
     }
-    if config.scopes:
-        parameters[config.scope_parameter] = config.scope_separator.join(config.scopes)
+    if config.asked_scope:
+        parameters[config.scope_parameter] = config.asked_scope
     if "openid" in config.scopes:
         parameters["nonce"] = challenge.nonce.reveal()
     if dpop_jkt is not None:  # beside a pushed request instead of a proof (RFC 9449 §10.1)

@@ -16,6 +16,7 @@ from ..errors import ConfigMissing
 from ..hints import Hint
 from ..ports import HttpRequest
 from .authorization_request import require_client
+from .dialect import in_their_names
 
 if TYPE_CHECKING:
     from .provider import OAuthConfig, OAuthProvider
@@ -102,11 +103,21 @@ def require_authentication(config: OAuthConfig) -> None:
 
 
 def client_request(
-    config: OAuthConfig, url: str, members: Iterable[tuple[str, str]]
+    config: OAuthConfig,
+    url: str,
+    members: Iterable[tuple[str, str]],
+    added: Iterable[tuple[str, str]] = (),
 ) -> HttpRequest:
-    """A POST of ``members`` to ``url``, authenticated as the client of ``config``.
+    """A POST to ``url``, authenticated as the client of ``config``.
 
     A name may stand there several times (RFC 8707 §2); in JSON its values are then a list.
+
+    Args:
+        config: The provider and client.
+        url: Where it goes.
+        members: Its parameters by the names of the RFCs; the provider's own names are put in their
+            places here (:mod:`.dialect`).
+        added: Further parameters, sent by the names they have.
 
     With ``client_secret_basic`` the id and the secret are form-encoded first (RFC 6749 §2.3.1).
     The ``client_id`` then stands in the header alone, because some servers take a second one in
@@ -130,6 +141,7 @@ def client_request(
     elif method == "client_secret_post":
         body.append(("client_secret", secret))
     as_json = config.token_request_format == "json"
+    body = [*in_their_names(config, body), *added]
     headers["Content-Type"] = "application/json" if as_json else "application/x-www-form-urlencoded"
     return HttpRequest(
         method="POST",

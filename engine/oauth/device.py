@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ..ports import HttpRequest, HttpResponse
     from .provider import OAuthConfig
 
-GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 DEFAULT_INTERVAL: Final = 5.0
 """Seconds between polls where the provider names none (RFC 8628 §3.2)."""
 STEP: Final = 5.0
@@ -78,10 +77,11 @@ def device_request(config: OAuthConfig) -> HttpRequest:
             hint=Hint("login", config.service_name, "--via", "loopback"),
         )
     members: list[tuple[str, str]] = []
-    if config.scopes:
-        members.append(("scope", config.scope_separator.join(config.scopes)))
-    members += [*asked_for(config), *config.extra_device_params.items()]
-    return client_request(config, config.device_url, members)
+    if config.asked_scope:
+        members.append(("scope", config.asked_scope))
+    members += asked_for(config)
+    added = config.extra_device_params.items()
+    return client_request(config, config.device_url, members, added)
 
 
 def judge_device_response(
@@ -92,22 +92,23 @@ def judge_device_response(
     Args:
         config: The provider.
         response: Its answer.
-        deadline: When the login ends, POSIX seconds. It bounds the codes if the answer has no
-            lifetime, or one of 0: some servers leave it out although it is required.
+        deadline: When the login ends, POSIX seconds. It bounds the codes if neither the answer nor
+            the provider's settings have a lifetime: some servers leave it out although it is
+            required, or send 0.
 
     Raises:
         ProviderError: A refusal, or an answer that lacks a member; the message names it.
         NetworkError: The matter is not settled.
     """
-    refused = policy_refusal(config, read_members(response) or {}, response.status)
+    refused = policy_refusal(config, read_members(response, config) or {}, response.status)
     if refused is not None:
         raise refused
-    members = judge(response, "device request", secret=config.client_secret)
+    members = judge(response, "device request", config)
     # Google says verification_url
     address = members.get("verification_uri") or members.get("verification_url")
     complete = members.get("verification_uri_complete")
     device_code, user_code = members.get("device_code"), members.get("user_code")
-    seconds = lifetime(members.get("expires_in"))
+    seconds = lifetime(members.get("expires_in")) or config.device_lifetime
     expires_at = deadline if seconds is None else response.received_at + seconds
     missing = [
         name
@@ -139,12 +140,17 @@ def judge_device_response(
 
 
 def poll_request(config: OAuthConfig, grant: DeviceGrant) -> HttpRequest:
-    """A poll for the tokens of ``grant`` (RFC 8628 §3.4).
+    """A poll for the tokens of ``grant`` (RFC 8628 §3.4), in the provider's own manner.
 
     Raises:
         ConfigMissing: The token endpoint, client id or client secret is absent.
     """
-    members = {"grant_type": GRANT_TYPE, "device_code": grant.device_code.reveal()}
+    members = {
+        "grant_type": config.device_grant_type,
+        "device_code": grant.device_code.reveal(),
+    }
+    if "poll" in config.repeats_scope and config.asked_scope:
+        members["scope"] = config.asked_scope
     return token_request(config, members)
 
 
@@ -159,7 +165,7 @@ def judge_poll(
         ProviderError: Another error: polling must stop (RFC 8628 §3.5).
         NetworkError: The matter is not settled; poll again later.
     """
-    members = read_members(response) or {}
+    members = read_members(response, config) or {}
     code = error_code(members)
     kind = _POLL_CODES.get(canonical(code)) if code is not None else None
     refused = policy_refusal(config, members, response.status)

@@ -8,8 +8,8 @@ on its way in, by :attr:`~.provider.OAuthProvider.parameter_names`,
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from .error_codes import refuses
 
@@ -51,10 +51,76 @@ _MEMBERS: Final = (
     _ERRORS | {"client_id", "client_secret", "client_secret_expires_at", "redirect_uris", "scope"},
 )
 """The members of one kind of answer each: of the token endpoint, the device one, the registration."""
+_SUCCESS: Final = frozenset({"access_token", "device_code", "client_id"})
 _PENDING: Final = frozenset({"authorization_pending", "slow_down"})  # RFC 8628 §3.5
 _NAME: Final = re.compile(r"[\x21-\x7E]{1,100}")
 _PATH: Final = re.compile(r"[\x21-\x2D\x2F-\x7E]{1,100}(\.[\x21-\x2D\x2F-\x7E]{1,100}){0,3}")
 _LONGEST_CODE: Final = 100
+
+
+def in_their_names(
+    provider: OAuthProvider, parameters: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """``parameters`` of a request, which have the names of the RFCs, as the provider calls them."""
+    names = provider.parameter_names
+    return [(names.get(name, name), value) for name, value in parameters]
+
+
+def in_our_names(provider: OAuthProvider | None, members: dict[str, Any]) -> dict[str, Any]:
+    """``members`` of an answer under the names of the RFCs, and its error in their words.
+
+    Where the provider's own name is absent the RFC's serves: servers change, and few use one name
+    everywhere.
+    """
+    if provider is None or not (provider.member_names or provider.error_codes):
+        return members
+    ours = dict(members)
+    for name, theirs in provider.member_names.items():
+        value = _at(members, theirs)
+        if value is not None:
+            ours.pop(theirs, None)
+            ours[name] = value
+    said = named_error(ours)
+    if isinstance(said, str | int) and said not in (False, ""):
+        word = str(said).strip()
+        ours["error"] = provider.error_codes.get(word, word)
+        if "error" not in members and not _known(ours["error"]) and _SUCCESS & ours.keys():
+            del ours["error"]  # a greeting in the member that has the errors of other answers
+    return ours
+
+
+def _known(code: str) -> bool:
+    return code in _PENDING or refuses(code)
+
+
+def _at(members: Mapping[str, Any], path: str) -> object:
+    """The member at ``path``, whose dots descend; ``None`` where there is none."""
+    value: object = members
+    for name in path.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = cast("dict[str, object]", value).get(name)
+    return value
+
+
+def named_error(members: Mapping[str, Any]) -> object:
+    """Whatever ``members`` name as their error, before it is judged; ``None`` if nothing.
+
+    Slack's ``ok: false`` and lists of ``errors`` count.
+    """
+    error = members.get("error")
+    errors: object = members.get("errors")
+    if isinstance(error, dict):  # {"error": {"code": …}} and its relatives
+        nested = cast("dict[str, object]", error)
+        error = nested.get("type") or nested.get("status") or nested.get("code") or "error"
+    if error is None and members.get("ok") is False:
+        error = "error"
+    if error is None and isinstance(errors, list) and errors and "access_token" not in members:
+        first = cast("list[object]", errors)[0]
+        error = (
+            cast("dict[str, object]", first).get("errorType") if isinstance(first, dict) else first
+        )
+    return error
 
 
 def naming_fault(provider: OAuthProvider) -> tuple[str, str] | None:
@@ -73,7 +139,7 @@ def naming_fault(provider: OAuthProvider) -> tuple[str, str] | None:
         ("member_names", all(map(_PATH.fullmatch, members.values())), "has a name that no member may have"),
         ("member_names", all(_apart(members, kind) for kind in _MEMBERS), "takes two members of one answer from one name"),
         ("error_codes", all(0 < len(code.strip()) <= _LONGEST_CODE for code in codes), "has a code that is empty or too long"),
-        ("error_codes", all(code in _PENDING or refuses(code) for code in codes.values()), "has a meaning that is no error code of an RFC"),
+        ("error_codes", all(map(_known, codes.values())), "has a meaning that is no error code of an RFC"),
     ):  # fmt: skip
         if not fine:
             return setting, why

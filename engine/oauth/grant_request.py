@@ -115,14 +115,15 @@ def grant_request(config: OAuthConfig, exchange: Exchange) -> HttpRequest:
         members |= _exchange_members(config, exchange)
     elif exchange.subject is not None and config.grant == "jwt-bearer":
         members["assertion"] = exchange.subject.reveal()
-    if config.scopes:
-        members[config.scope_parameter] = config.scope_separator.join(config.scopes)
+    if config.asked_scope:
+        members[config.scope_parameter] = config.asked_scope
     if config.audience:
         members["audience"] = config.audience
     if config.authorization_details:
         members["authorization_details"] = config.authorization_details
-    sent = [*members.items(), *targets(config), *config.extra_token_params.items()]
-    request = client_request(config, token_endpoint(config), sent)
+    sent = [*members.items(), *targets(config)]
+    added = config.extra_token_params.items()
+    request = client_request(config, token_endpoint(config), sent, added)
     own = signs_assertion(config) and exchange.subject is None
     return replace(request, assertion=config) if own else request
 
@@ -177,14 +178,16 @@ def judge_grant_response(
         tokens = replace(tokens, refresh_token=None)
     if scopes_unasked(config, tokens):  # of two reasons the one that is still true of the tokens
         reason = Reason.SCOPE_WIDER
-    if tokens.scope is None and config.scopes:  # RFC 6749 §5.1: left out when it is what was asked
+    if (
+        tokens.scope is None and config.asked_scopes
+    ):  # RFC 6749 §5.1: left out when it is what was asked
         tokens = replace(tokens, scope=" ".join(config.scopes))
     return Granted(tokens=replace(tokens, id_token=None), reason=reason)
 
 
 def scopes_unasked(config: OAuthConfig, tokens: OAuthTokens) -> list[str]:
     """The scopes of ``tokens`` that ``config`` did not ask for; none where it asked for no scope."""
-    return sorted({*tokens.scopes} - {*config.scopes}) if config.scopes else []
+    return sorted({*tokens.scopes} - {*config.asked_scopes}) if config.asked_scopes else []
 
 
 def _check_exchanged(config: OAuthConfig, tokens: OAuthTokens, wanted: str, status: int) -> None:

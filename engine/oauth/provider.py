@@ -343,6 +343,16 @@ class OAuthProvider:
         return self.grant in {"client-credentials", "jwt-bearer"}
 
     @property
+    def asked_scope(self) -> str:
+        """The scopes as a request names them; empty where none is to be named."""
+        return self.scope_separator.join(self.asked_scopes)
+
+    @property
+    def asked_scopes(self) -> Sequence[str]:
+        """The scopes that requests name; none where the server fixes them at the client."""
+        return self.scopes if self.sends_scope else ()
+
+    @property
     def title(self) -> str:
         """What a person reads: the display name, or else the service name."""
         return self.display_name or self.service_name

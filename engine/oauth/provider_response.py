@@ -18,10 +18,12 @@ from urllib.parse import parse_qsl
 from ..errors import NetworkError, ProviderError
 from ..secret import Secret
 from .callback import quotable
+from .dialect import in_our_names, named_error
 from .error_codes import refuses
 
 if TYPE_CHECKING:
     from ..ports import HttpResponse
+    from .provider import OAuthConfig, OAuthProvider
 
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}\Z")
 _WHITE: Final = re.compile(r"\s")
@@ -35,11 +37,24 @@ LONGEST_WAIT: Final = 3600.0
 _LATER: Final = frozenset({408, 425, 429})
 
 
-def read_members(response: HttpResponse) -> dict[str, Any] | None:
+def read_members(
+    response: HttpResponse, provider: OAuthProvider | None = None
+) -> dict[str, Any] | None:
     """The members of a JSON object or of a form, whatever the answer calls itself; else ``None``.
 
     Providers label JSON as text, and forms as JSON, so both are tried (an HTML page is neither).
+
+    Args:
+        response: The answer.
+        provider: Whose answer it is, if that may have names of its own for the members
+            (:mod:`.dialect`). What is returned has the names of the RFCs.
     """
+    members = _members(response)
+    return in_our_names(provider, members) if members is not None else None
+
+
+def _members(response: HttpResponse) -> dict[str, Any] | None:
+    """The members by the names they came with."""
     text = _text(response)
     if text[:1] in {"{", "["}:
         try:
@@ -100,21 +115,22 @@ def _shallow(text: str) -> str:
     return "".join(kept) if depth > _DEPTH else "".join([*kept, text[start:]])
 
 
-def judge(response: HttpResponse, request: str, *, secret: str | None) -> dict[str, Any]:
-    """The members of a successful answer.
+def judge(response: HttpResponse, request: str, config: OAuthConfig | None) -> dict[str, Any]:
+    """The members of a successful answer, by the names of the RFCs.
 
     Args:
         response: The answer.
         request: What it answers, for messages: ``token request``.
-        secret: The client secret that was sent, if one was. Some providers quote it; no message
-            shows it.
+        config: Whose answer it is. The client secret, if one was sent, is in no message; some
+            providers quote it.
 
     Raises:
         ProviderError: A definite no, which only a word that is known to refuse is (:mod:`.error_codes`).
         NetworkError: The matter is not settled. A page of a proxy, a gateway's JSON and an empty
             body are no refusal, whatever their status: what was sent is not given up.
     """
-    members = read_members(response)
+    secret = config.client_secret if config is not None else None
+    members = read_members(response, config)
     code = error_code(members, secret=secret) if members is not None else None
     settled = response.status // 100 in {2, 4} and response.status not in _LATER
     if code is not None and refuses(code) and settled:
@@ -130,7 +146,7 @@ def judge(response: HttpResponse, request: str, *, secret: str | None) -> dict[s
     raise NetworkError(_unsettled(response, request, code), hint="try again in a while")
 
 
-def may_hold_tokens(response: HttpResponse) -> bool:
+def may_hold_tokens(response: HttpResponse, provider: OAuthProvider | None = None) -> bool:
     """Whether an answer that cannot be used reports success and may hold tokens all the same.
 
     A page, an empty body, an error and an object without a word of tokens hold none: they come
@@ -139,29 +155,17 @@ def may_hold_tokens(response: HttpResponse) -> bool:
     text = _text(response)
     if response.status // 100 != 2 or not text or text[0] == "<":
         return False
-    members = read_members(response)
+    members = read_members(response, provider)
     return members is None or (error_code(members) is None and "token" in text.lower())
 
 
 def error_code(members: Mapping[str, Any], *, secret: str | None = None) -> str | None:
     """The OAuth error code in ``members``, if they report an error.
 
-    Slack's ``ok: false`` and lists of ``errors`` count; text that is no code becomes
-    ``invalid_response``, so that nothing of an answer's body gets into a log; and so does text that
-    quotes the client ``secret``.
+    Text that is no code becomes ``invalid_response``, so that nothing of an answer's body gets into a
+    log; and so does text that quotes the client ``secret``.
     """
-    error = members.get("error")
-    errors: object = members.get("errors")
-    if isinstance(error, dict):  # {"error": {"code": …}} and its relatives
-        nested = cast("dict[str, object]", error)
-        error = nested.get("type") or nested.get("status") or nested.get("code") or "error"
-    if error is None and members.get("ok") is False:
-        error = "error"
-    if error is None and isinstance(errors, list) and errors and "access_token" not in members:
-        first = cast("list[object]", errors)[0]
-        error = (
-            cast("dict[str, object]", first).get("errorType") if isinstance(first, dict) else first
-        )
+    error = named_error(members)
     if error is None or error in (False, ""):
         return None
     if not isinstance(error, str) or not _CODE.match(error) or quotable(error) != error:

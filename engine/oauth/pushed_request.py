@@ -64,7 +64,7 @@ def push_request(config: OAuthConfig, parameters: Sequence[tuple[str, str]]) -> 
     # a form, whatever the token endpoint wants; the client id is one of the request's parameters
     plain = replace(config, token_request_format="form", client_id_in_body=True)  # noqa: S106  a format
     members = [pair for pair in parameters if pair[0] != "client_id"]
-    return client_request(plain, config.par_url or "", members)
+    return client_request(plain, config.par_url or "", (), members)
 
 
 def judge_push(config: OAuthConfig, response: HttpResponse) -> PushedRequest:
@@ -75,7 +75,7 @@ def judge_push(config: OAuthConfig, response: HttpResponse) -> PushedRequest:
         NetworkError: The matter is not settled.
     """
     try:
-        members = judge(response, "pushed authorization request", secret=config.client_secret)
+        members = judge(response, "pushed authorization request", config)
         name = members.get("request_uri")
         fine = isinstance(name, str) and 0 < len(name) <= _LONGEST and printable(name)
         if not fine or not isinstance(name, str) or " " in name:

@@ -216,7 +216,7 @@ def judge_registration(
         ProviderError: It refused; or it registered something else than was asked for.
         NetworkError: The matter is not settled.
     """
-    members = judge(response, "registration", secret=None)
+    members = judge(response, "registration", None)
     client_id = _word(members.get("client_id"))
     if client_id is None:
         raise _wrong("has no client id", response)

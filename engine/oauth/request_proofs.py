@@ -181,8 +181,8 @@ class Prover:
             "iat": int(now),
             "exp": int(now + _LASTS),
         }
-        if config.scopes:  # Google reads it here
-            claims["scope"] = " ".join(config.scopes)
+        if config.asked_scopes:  # Google reads it here
+            claims["scope"] = " ".join(config.asked_scopes)
         header = {"typ": "JWT", **({"kid": key.key_id} if key.key_id else {})}
         return key.sign(algorithm, header, claims)
 

@@ -10,6 +10,7 @@ from ..errors import AuthRequired, ConfigMissing, NetworkError, ProviderError
 from ..hints import Hint
 from .authorization_request import targets
 from .client_authentication import client_request
+from .dialect import in_our_names
 from .provider_response import error_code, judge, server_date
 from .tokens import OAuthTokens, printable
 
@@ -69,12 +70,16 @@ def token_request(config: OAuthConfig, members: Mapping[str, str]) -> HttpReques
     Raises:
         ConfigMissing: The token endpoint, client id or client secret is absent.
     """
-    sent = [*members.items(), *targets(config), *config.extra_token_params.items()]
-    return client_request(config, token_endpoint(config), sent)
+    sent = [*members.items(), *targets(config)]
+    added = config.extra_token_params.items()
+    return client_request(config, token_endpoint(config), sent, added)
 
 
 def refresh_request(config: OAuthConfig, refresh_token: str) -> HttpRequest:
     """The use of a refresh token (RFC 6749 §6); the scope is left as it was granted.
+
+    A provider that wants the scope or the redirect address again gets it
+    (:attr:`~.provider.OAuthProvider.repeats_scope`).
 
     The resources are named again: without them a server may give a token for another one.
 
@@ -82,8 +87,13 @@ def refresh_request(config: OAuthConfig, refresh_token: str) -> HttpRequest:
         ConfigMissing: The token endpoint, client id or client secret is absent.
     """
     members = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-    sent = [*members.items(), *targets(config), *config.extra_refresh_params.items()]
-    return client_request(config, token_endpoint(config), sent)
+    if "refresh" in config.repeats_scope and config.asked_scope:
+        members["scope"] = config.asked_scope
+    if "refresh" in config.repeats_redirect_uri:
+        members["redirect_uri"] = config.redirect_uri
+    sent = [*members.items(), *targets(config)]
+    where = config.refresh_url or token_endpoint(config)
+    return client_request(config, where, sent, config.extra_refresh_params.items())
 
 
 def is_bound(token_type: str) -> bool:
@@ -169,16 +179,17 @@ def judge_token_response(
     """
     if previous is not None:
         _refuse_as_declared(config, response)
-    members = judge(response, "token request", secret=config.client_secret)
+    members = judge(response, "token request", config)
     found: dict[str, Any] = members
     for name in config.token_response_path:
         inner = found.get(name)
         if not isinstance(inner, dict):
             break
         found = cast("dict[str, Any]", inner)
-    if previous is not None and "access_token" not in found:
+    if previous is not None and "access_token" not in in_our_names(config, found):
         found = members  # Slack nests a user's token at first, and not when it is refreshed
     if found is not members:
+        found = in_our_names(config, found)
         code = error_code(found, secret=config.client_secret)
         if code is not None:
             raise ProviderError(

@@ -89,7 +89,7 @@ def judge_revocation(config: OAuthConfig, response: HttpResponse) -> None:
         NetworkError: It may or may not have happened (503: RFC 7009 §2.2.1).
     """
     if not 200 <= response.status < 300:
-        judge(response, "revocation", secret=config.client_secret)
+        judge(response, "revocation", config)
 
 
 def require_confirmation(config: OAuthConfig, response: HttpResponse) -> None:
@@ -148,7 +148,7 @@ def judge_introspection(config: OAuthConfig, response: HttpResponse) -> Introspe
         ProviderError: This client may not ask.
         NetworkError: The matter is not settled, or the answer does not say.
     """
-    members = judge(response, "introspection", secret=config.client_secret)
+    members = judge(response, "introspection", config)
     active = members.get("active")
     if not isinstance(active, bool):
         raise NetworkError("the answer to the introspection does not say whether the token is good")
@@ -174,5 +174,5 @@ def _request(
     """Both requests have the same members (RFC 7009 §2.1, RFC 7662 §2.1)."""
     if not url:
         return None
-    members = {"token": token, "token_type_hint": token_type_hint, **extra}
-    return client_request(config, url, members.items())
+    members = {"token": token, "token_type_hint": token_type_hint}
+    return client_request(config, url, members.items(), extra.items())

@@ -58,7 +58,9 @@ def show_signed_in(app: App, login: Login, account: str | None = None) -> None:
         return
     if tokens.scopes:
         terminal.say(f"  scopes    {' '.join(tokens.scopes)}", hang=12)
-    for missing in sorted(set(login.config.scopes) - set(tokens.scopes)) if tokens.scope else ():
+    for missing in (
+        sorted(set(login.config.asked_scopes) - set(tokens.scopes)) if tokens.scope else ()
+    ):
         if missing != "offline_access":  # granted as a refresh token, rarely as a scope
             terminal.say(f"the provider did not grant the scope {missing}", mark="warn")
     end = tokens.expires_at

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 import requests
 from instant import ManualClock
-from stayfast.engine.oauth.device import GRANT_TYPE
 from stayfast.engine.oauth.metadata import discover
+from stayfast.engine.oauth.setting_types import DEVICE_GRANT_TYPE as GRANT_TYPE
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.testing.authorization_server import CLIENT_ID, AuthorizationServer, Settings
 from stayfast.testing.misbehaviour import Fault, FaultKind

@@ -142,7 +142,7 @@ def test_without_an_issuer_nobody_is_asked() -> None:
 )
 def test_trouble_and_a_refusal_are_no_move(response: HttpResponse, gone: bool) -> None:
     """The issuer is asked only where there is no token endpoint any more."""
-    assert is_gone(response) == gone
+    assert is_gone(CONFIG, response) == gone
 
 
 def approve(address: str) -> list[str]:

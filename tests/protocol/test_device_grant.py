@@ -11,7 +11,6 @@ from recorded import answer, recorded
 from stayfast.engine.errors import ConfigMissing, NetworkError, ProviderError
 from stayfast.engine.oauth.device import (
     DEFAULT_INTERVAL,
-    GRANT_TYPE,
     PollAnswer,
     PollKind,
     PollSchedule,
@@ -20,6 +19,7 @@ from stayfast.engine.oauth.device import (
     judge_poll,
     poll_request,
 )
+from stayfast.engine.oauth.setting_types import DEVICE_GRANT_TYPE as GRANT_TYPE
 from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.secret import Secret
 

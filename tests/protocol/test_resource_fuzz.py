@@ -239,7 +239,7 @@ def an_answer(response: HttpResponse) -> None:
     challenge = bearer_challenge(response)
     assert challenge is None or challenge.scheme in {"bearer", "dpop"}
     assert needs_sign_in(response) in {None, challenge} if challenge is None else True
-    assert not is_gone(response) or response.status in GONE
+    assert not is_gone(CONFIG, response) or response.status in GONE
     assert lifetime_of(response) >= 0
     with contextlib.suppress(ProviderError, NetworkError):
         require_confirmation(CONFIG, response)

@@ -20,8 +20,9 @@ from stayfast.engine.errors import (
     ProviderError,
     TransportUnavailable,
 )
-from stayfast.engine.oauth.device import GRANT_TYPE, PollSchedule
+from stayfast.engine.oauth.device import PollSchedule
 from stayfast.engine.oauth.provider import OAuthConfig
+from stayfast.engine.oauth.setting_types import DEVICE_GRANT_TYPE as GRANT_TYPE
 from stayfast.engine.ports import HttpRequest, HttpResponse, NoticeKind
 from stayfast.engine.record import DeviceGrant, Presentation
 from stayfast.engine.secret import Secret
