@@ -88,6 +88,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Hint], str] | str]] = {
     "audit set-aside": _CHECK,
     "audit show": _CHECK,
     "audit verify": _CHECK,
+    "demo": _HELP,
     "diagram": "draw the machine with stayfast.diagrams",
     "setup": "set the other program up to ask this one",
 }

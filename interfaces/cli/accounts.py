@@ -7,9 +7,10 @@ directory. The short way of ``stayfast token`` reads it too, so it is no TOML.
 from __future__ import annotations
 
 import os
+import re
 from difflib import get_close_matches
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 _LOCK_SECONDS = 10.0
 _SHOWN = 8  # accounts in one sentence
+_HOST: Final = re.compile(
+    r"(?:(?P<here>localhost|127(?:\.\d{1,3}){3})|[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::\d{1,5})?(?:/\S*)?",
+    re.IGNORECASE,
+)
+"""An address without its scheme: a host, with a port and a path where there are some."""
 
 
 def known_as(login: Summary | Login) -> str:
@@ -98,6 +104,9 @@ def account_to_use(app: App, provider: str, named: str | None) -> str:
         _require_provider(app, provider)
         if needs_no_user(app.assembly(), provider):
             return first
+    if not there or named is not None or chosen is not None:
+        _refuse_while_it_waits(app, provider, first, of_any=not there and named is None)
+    if not there:
         raise AuthRequired(
             f"not signed in to {provider}", hint=Hint("login", provider, account=first)
         )
@@ -154,6 +163,38 @@ def account_to_sign_in(app: App, provider: str, named: str | None) -> str:
     return named if named is not None else chosen_default(app, provider) or DEFAULT_ACCOUNT
 
 
+def require_known(app: App, provider: str) -> None:
+    """Make sure that ``provider`` is the name of a provider.
+
+    Raises:
+        NotFound: It is not; the hint names a similar one, or the address that was meant.
+    """
+    try:
+        app.assembly().catalogue.require(provider)
+    except NotFound as error:
+        raise _meant_address(error, provider) from None
+
+
+def _refuse_while_it_waits(app: App, provider: str, account: str, *, of_any: bool) -> None:
+    """Name the login that waits for its user, where no tokens are there yet.
+
+    Args:
+        app: The command.
+        provider: Of which provider.
+        account: Of which account.
+        of_any: Whether a login of any other account is meant, too.
+
+    Raises:
+        AuthRequired: One waits.
+    """
+    for one in reversed(app.assembly().open_logins()):
+        if one.provider == provider and (of_any or one.account == account):
+            raise AuthRequired(
+                f"not signed in to {provider} yet: login {one.short_id} waits for its user",
+                hint=Hint("resume", None, login=one.short_id),
+            )
+
+
 def _names(login: Summary) -> set[str]:
     identity = login.identity
     return {identity.label, identity.subject} if identity else set()
@@ -191,9 +232,18 @@ def _require_provider(app: App, provider: str) -> None:
     if provider.startswith(("https://", "http://")):
         return
     try:
-        app.assembly().catalogue.require(provider)
+        require_known(app, provider)
     except NotFound as error:
         raise AuthRequired(error.message, hint=error.hint) from None
+
+
+def _meant_address(error: NotFound, typed: str) -> NotFound:
+    """``error`` of an unknown provider, whose hint is an address where ``typed`` is a host's name."""
+    host = _HOST.fullmatch(typed)
+    if host is not None and error.hint is not None and error.hint.action == "provider list":
+        scheme = "http" if host["here"] else "https"
+        error.hint = Hint("login", f"{scheme}://{typed}")
+    return error
 
 
 def _lines(path: str) -> str:

@@ -178,7 +178,7 @@ class App:
         """The provider the user named, or else the only one with a finished login.
 
         Raises:
-            AuthRequired: Nobody is signed in.
+            AuthRequired: Nobody is signed in; the hint names the one login that waits.
             NotFound: Several providers are signed in.
         """
         if given is not None:
@@ -187,6 +187,12 @@ class App:
         if len(names) == 1:
             return names.pop()
         if not names:
+            waiting = self.assembly().open_logins()
+            if len(waiting) == 1:
+                raise AuthRequired(
+                    f"no provider is signed in yet: login {waiting[0].short_id} waits for its user",
+                    hint=Hint("resume", None, login=waiting[0].short_id),
+                )
             raise AuthRequired("no provider is signed in", hint=Hint("login", None, "PROVIDER"))
         raise NotFound(
             f"several providers are signed in: {', '.join(sorted(names))}",

@@ -39,7 +39,8 @@ STAYFAST_AUDIT_FILE    the file of the audit log as JSON lines; off writes none
 STAYFAST_COLOR         auto, always or never
 STAYFAST_ALLOW_NETWORK_FS   1 allows a vault on a network file system
 <PROVIDER>_CLIENT_ID, <PROVIDER>_CLIENT_SECRET   the client of a provider
-BROWSER, NO_COLOR, FORCE_COLOR, HTTPS_PROXY, REQUESTS_CA_BUNDLE   as everywhere
+NO_COLOR               no colour, bold or link; FORCE_COLOR and CLICOLOR_FORCE: also in a pipe
+BROWSER, HTTPS_PROXY, REQUESTS_CA_BUNDLE   as everywhere
 Every other option has a variable of its long name too: STAYFAST_COMMAND_OPTION,
 such as STAYFAST_TOKEN_FORMAT, STAYFAST_PROVIDER_ADD_ISSUER and STAYFAST_JSON.
 """
@@ -377,9 +378,8 @@ def _help_of(root: click.Context, words: Sequence[str]) -> str:
             )
             shown = " ".join(words)
             raise NotFound(
-                f"there is no page {shown[:40]!r}"
-                + (f"; did you mean {similar[0]}?" if similar else ""),
-                hint=Hint("help"),
+                f"there is no page {shown[:40]!r}",
+                hint=Hint("help", None, *words[: words.index(word)], *similar),
             )
         context = click.Context(below, info_name=word, parent=context)
         command = below

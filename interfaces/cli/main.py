@@ -135,8 +135,10 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
     app = App()
     was_open = prepare_streams()
     before_command = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    if "--json" in before_command:  # read first: an error of usage is answered in JSON, too
+    # read first: an error of usage is answered in JSON, too, and without colour
+    if "--json" in before_command:
         app.options["as_json"] = True
+    app.options["color"] = _color_of(before_command) or app.environ.get("STAYFAST_COLOR")
     try:
         outcome = cli.main(args=arguments, prog_name="stayfast", standalone_mode=False, obj=app)
     except StayfastError as error:
@@ -171,6 +173,15 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
         app.terminal.error(_Unexpected("standard output is closed", hint=Hint("--help")))
         return 1
     return outcome if isinstance(outcome, int) else 0
+
+
+def _color_of(arguments: list[str]) -> str | None:
+    """The value of ``--color``, if it is among ``arguments``."""
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name == "--color":
+            return value if equals else after
+    return None
 
 
 def _corrected(error: StayfastError | click.UsageError, arguments: list[str]) -> StayfastError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -64,11 +64,17 @@ _PREFIXES: Final = frozenset({"auth", "oauth"})
 """Groups of other tools: what stands in them is a command of its own here."""
 _UNSAID: Final = frozenset({"--callback-url", "--challenge", "--param", "--set"})
 """Options whose value may be a secret: a line with one of them is not said again."""
-_UNSAID_PARTS: Final = ("secret", "pass")
-"""What the misspelt name of such an option has in it: the word behind it may be a password."""
+_SECRETS: Final = (
+    "--client-secret",
+    "--client-secret-file",
+    "--passphrase",
+    "--password",
+    "--secret",
+)
+"""Options that ours or other tools have: what stands behind one that resembles them may be a secret."""
 _QUERY: Final = re.compile(r"(?<=[\w/])[?#][^\s'\")]+")  # of an address: a code, a state, a token
 _OPAQUE: Final = re.compile(r"(?=[a-zA-Z_~+=-]*\d)[\w~+=-]{20,}")  # as codes and tokens are
-_PLAIN: Final = re.compile(r"[\w@.,:+/-]{1,60}")
+_PLAIN: Final = re.compile(r"(?:--[\w-]+=)?[\w@.,:+/-]{1,60}")
 _LONGEST: Final = 100  # characters of a line that is said again
 _COMMAND: Final = re.compile(r"No such command '(.+)'")
 
@@ -101,15 +107,48 @@ def wrong_usage(error: click.UsageError, arguments: Sequence[str]) -> WrongUsage
         message = f"there is no option {error.option_name[:40]!r} of {path}"
         meant = _with_option(error.option_name, arguments, context)
     elif isinstance(error, click.MissingParameter) and error.param is not None:
-        choice = error.param.type
-        names = ", ".join(map(str, choice.choices)) if isinstance(choice, click.Choice) else ""
+        names = ", ".join(_choices(error))
         named = error.param.metavar or (error.param.human_readable_name if not names else "")
         message = f"{_argument(error.param, named)} is missing" + (
             f": one of {names}" if names else ""
         )
+    elif isinstance(error, click.BadParameter) and (choices := _choices(error)):
+        typed = next((one for one in _values(arguments) if _is_about(error, one)), "")
+        said = f"{typed[:40]!r}" if typed else error.message.partition(" is not ")[0]
+        message = (
+            f"the option {error.param.opts[-1]} takes no {said}"
+            if isinstance(error.param, click.Option)
+            else f"there is no {error.param.name if error.param else 'value'} {said}"
+        ) + f"; one of {', '.join(choices)}"
+        meant = _with_choice(typed, choices, arguments)
     else:
         message = message[:1].lower() + message[1:]
     return WrongUsage(_without_secrets(message), hint=meant or page)
+
+
+def _choices(error: click.BadParameter) -> list[str]:
+    """The values that there are, where they can be listed."""
+    kind: Any = error.param.type if error.param is not None else None
+    return [str(one) for one in getattr(kind, "choices", ())]
+
+
+def _values(arguments: Sequence[str]) -> Iterable[str]:
+    """What was typed as a value: a word, and what stands behind the ``=`` of an option."""
+    for word in arguments:
+        yield word.partition("=")[2] if word.startswith("--") and "=" in word else word
+
+
+def _is_about(error: click.BadParameter, value: str) -> bool:
+    return error.message.startswith(f"{value!r} is not ")
+
+
+def _with_choice(typed: str, choices: Sequence[str], arguments: Sequence[str]) -> str | None:
+    """The line with the value that was meant by ``typed``."""
+    similar = get_close_matches(typed.lower(), choices, n=1) if typed else []
+    if not similar:
+        return None
+    word = next(one for one in arguments if one == typed or one.endswith(f"={typed}"))
+    return _said_again(arguments, word, f"{word.removesuffix(typed)}{similar[0]}")
 
 
 def _without_secrets(message: str) -> str:
@@ -169,24 +208,58 @@ def _with_option(word: str, arguments: Sequence[str], context: click.Context | N
         return _said_again(arguments, word, other)
     if other is not None and context.parent is None:  # the option of a login, without the word
         return f"stayfast login PROVIDER {other}"
+    if context.parent is None and (line := _with_option_of_command(word, arguments, context)):
+        return line
     similar = get_close_matches(word, [one for one in known if one.startswith("--")], n=1)
     return _said_again(arguments, word, similar[0]) if similar else None
+
+
+def _with_option_of_command(
+    word: str, arguments: Sequence[str], context: click.Context
+) -> str | None:
+    """The line in which the option that ``word`` means stands behind its command, not before it."""
+    place = next((n for n, one in enumerate(arguments) if one.partition("=")[0] == word), None)
+    if place is None:
+        return None
+    command, path = context.command, [place]
+    for number in range(place + 1, len(arguments)):
+        group = command if isinstance(command, click.Group) else None
+        below = group.get_command(context, arguments[number]) if group else None
+        if below is not None:
+            command = below
+            path.append(number)
+    options = {name: one for one in command.params for name in one.opts if name.startswith("--")}
+    similar = get_close_matches(word, [*options], n=1)
+    if len(path) == 1 or not similar:
+        return None
+    alone = "=" in arguments[place] or getattr(options[similar[0]], "is_flag", False)
+    end = place + (1 if alone else 2)
+    if path[1] < end:  # its value is missing, and the command would be taken for it
+        return None
+    moved = [similar[0] + arguments[place][len(word) :], *arguments[place + 1 : end]]
+    behind = path[-1] + 1
+    line = [*arguments[:place], *arguments[end:behind], *moved, *arguments[behind:]]
+    return _said_again(line, word, word)
 
 
 def _said_again(arguments: Sequence[str], wrong: str, right: str) -> str | None:
     """``arguments`` as a line, ``right`` in place of ``wrong``; ``None`` where it must not be said."""
     words = _replaced(list(arguments), wrong.split(), right.split())
     plain = all(_PLAIN.fullmatch(word) and not _OPAQUE.search(word) for word in words)
-    secret = any(part in wrong for part in _UNSAID_PARTS) or any(
+    options = [one for one in (wrong, right) if one.startswith("-")]
+    secret = any(get_close_matches(one, _SECRETS, n=1, cutoff=0.7) for one in options) or any(
         word.partition("=")[0] in _UNSAID for word in words
     )
     line = " ".join(["stayfast", *words])
     return line if plain and not secret and len(line) <= _LONGEST else None
 
 
-def _replaced(words: list[str], wrong: list[str], right: Iterable[str]) -> list[str]:
+def _replaced(words: list[str], wrong: list[str], right: list[str]) -> list[str]:
     """``words`` with ``right`` where ``wrong`` stands first; a value after ``=`` stays."""
     for place in range(len(words) - len(wrong) + 1):
         if words[place : place + len(wrong)] == wrong:
             return [*words[:place], *right, *words[place + len(wrong) :]]
+        name, equals, value = words[place].partition("=")
+        if equals and [name] == wrong and len(right) == 1:
+            return [*words[:place], f"{right[0]}={value}", *words[place + 1 :]]
     return [*words]

@@ -237,3 +237,26 @@ def test_a_lifetime_that_the_provider_does_not_give_is_announced(world: World) -
     assert (done.code, done.out) == (0, "token-of-default\n")
     assert "not 2 h" in done.err
     assert world.run("token", "demo", "--min-ttl", "10m").err == ""
+
+
+@pytest.mark.parametrize(
+    "words", [*(COMMANDS[name] for name in COMMANDS if name != "status"), ("token",)]
+)
+def test_a_login_that_waits_is_named_where_nobody_is_signed_in(
+    world: World, words: tuple[str, ...]
+) -> None:
+    """With the command that goes on with it: a new login would leave it behind."""
+    begun = world.run("login", "demo", "--start", "--via", "manual", "--json").json["login"]
+    done = world.run("--json", *words)
+    assert (done.code, done.json["hint"]) == (4, f"stayfast resume {begun}")
+
+
+def test_a_login_that_waits_is_named_only_to_whoever_means_its_account(world: World) -> None:
+    """Other accounts are signed in to as before, and used without a word of it."""
+    begun = world.run("login", "demo", "--account", "work", "--start", "--json").json["login"]
+    asked = {name: ("token", "demo", "--account", name, "--json") for name in ("work", "home")}
+    assert world.run(*asked["work"]).json["hint"] == f"stayfast resume {begun}"
+    assert world.run(*asked["home"]).json["hint"] == "stayfast login demo --account home"
+    keep(world, "home")
+    assert world.run("token", "demo").out == "token-of-home\n"
+    assert world.run(*asked["work"]).json["hint"] == f"stayfast resume {begun}"

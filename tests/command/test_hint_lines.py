@@ -28,6 +28,8 @@ OPTIONS = {"option": "--client-secret-file"}
 LISTS = {
     "more": ["--provider", "acme", "--url", "https://acme.dev"],
     "challenged": ["--challenge", "Bearer"],
+    "words[:words.index(word)]": [],
+    "similar": ["status"],
 }
 """What stands for a list of options, by the name of its variable; else a choice of transport."""
 

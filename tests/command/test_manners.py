@@ -301,6 +301,50 @@ def test_help_and_answers_fit_the_terminal(
     assert "..." not in listed
 
 
+@pytest.mark.parametrize(
+    ("asked", "colored"),
+    [
+        ({"NO_COLOR": "1"}, False),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        ({"NO_COLOR": "1", "STAYFAST_COLOR": "always"}, True),
+        ({"NO_COLOR": ""}, True),
+        ({"TERM": "dumb"}, False),
+        ({}, True),
+    ],
+)
+def test_a_login_without_colour_moves_the_cursor_and_no_more(
+    world: World, asked: dict[str, str], colored: bool
+) -> None:
+    """No style and no link of the terminal, from the heading to the last line; the option goes first."""
+    environ = {**world.environ, "TERM": "xterm-256color", **asked}
+    child = pexpect.spawn(
+        STAYFAST, ["login", "demo", "--via", "loopback"], env=environ, timeout=PATIENCE
+    )
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert bool(re.search(rb"\x1b(\[[\d;]*m|\])", child.before)) is colored
+
+
+@pytest.mark.parametrize(
+    ("asked", "colored"),
+    [
+        ({}, False),
+        ({"CLICOLOR_FORCE": "0"}, False),
+        ({"CLICOLOR_FORCE": "1"}, True),
+        ({"FORCE_COLOR": "1"}, True),
+    ],
+)
+def test_colours_are_written_to_a_pipe_only_where_they_are_asked_for(
+    world: World, asked: dict[str, str], colored: bool
+) -> None:
+    """And nothing that moves a cursor, which a log has none of."""
+    done = world.run("token", "demo", env={"TERM": "xterm", "NO_COLOR": "", **asked})
+    assert done.code == 4
+    assert ("\x1b[1;31merror" in done.err) is colored
+    assert not re.search(r"\x1b\[[\d?]*[^\d;m]", done.err)
+
+
 @pytest.mark.parametrize("typed", ["nosuch", "status", "whoami", "--color never nosuch"])
 def test_without_colour_no_escape_sequence_reaches_a_terminal(world: World, typed: str) -> None:
     """Neither of errors nor of advice: not bold either."""

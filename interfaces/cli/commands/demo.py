@@ -112,7 +112,7 @@ class _Session:
         self._terminal = terminal
         self._console = terminal.out
         self._addresses: set[str] = set()
-        colors = self._console.color_system is not None and not self._console.no_color
+        colors = self._console.color_system is not None
         self._global = ("--color", "always" if colors else "never")
         self._environ = {name: os.environ[name] for name in _KEPT if name in os.environ}
         self._environ |= {

@@ -29,7 +29,7 @@ from ...couriers.signals import signals_as_interrupts
 from ...importers.importing import import_into
 from ...resource_logins import is_address, read_challenge
 from ...transport_maker import RESOLVED, SilentConversation, TransportMaker
-from ..accounts import account_to_sign_in, offered_provider, option
+from ..accounts import account_to_sign_in, offered_provider, option, require_known
 from ..app import App, takes_app
 from ..explain import Explainer
 from ..follower import LoginFollower, StreamingConversation
@@ -74,6 +74,11 @@ class Via(_Text):
 
     name = "transport"
 
+    @property
+    def choices(self) -> list[str]:
+        """Every name there is."""
+        return [*VIA_NAMES, *(plugin.name for plugin in installed())]
+
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """What the usage line shows; click passes ``ctx`` from 8.2 on."""
         del param, ctx
@@ -81,12 +86,8 @@ class Via(_Text):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """``value``, if there is such a transport."""
-        if value in VIA_NAMES:
-            return value
-        known = [plugin.name for plugin in installed()]
-        if value not in known:
-            choices = ", ".join([*VIA_NAMES, *known])
-            self.fail(f"there is no transport {value[:40]!r} (choose from {choices})", param, ctx)
+        if value not in VIA_NAMES and value not in self.choices:
+            self.fail(f"{value!r} is not one of {', '.join(self.choices)}", param, ctx)
         return value
 
     def shell_complete(
@@ -219,6 +220,7 @@ def login(
 
     def configure() -> OAuthConfig:
         if not is_address(provider):
+            require_known(app, provider)
             return assembly.config(
                 provider, client_id=client_id, scopes=wanted, via=via or "auto", **wishes
             )

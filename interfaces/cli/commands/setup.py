@@ -11,6 +11,7 @@ import click
 from ....engine.errors import ConfigInvalid
 from ....engine.hints import Hint
 from ....storage.paths import state_dir
+from ..accounts import require_known
 from ..app import App, takes_app
 from ..setups import KINDS, Plan, Wanted, plan, undo, write
 
@@ -62,7 +63,7 @@ def setup(
         return
     name = app.only_provider(provider)
     if provider is not None and not name.startswith(("https://", "http://")):
-        app.assembly().catalogue.require(name)
+        require_known(app, name)
     extra = (
         *(("--id-token",) if id_token and kind == "kubectl" else ()),
         *(("--username", username) if username and kind in {"git", "docker"} else ()),

@@ -72,11 +72,9 @@ class Terminal:
             quiet: Whether only errors are printed.
             verbose: How many details are printed.
         """
-        force = {"always": True, "never": False}.get(color)
         options: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
         options["_environ"] = _sizes_that_can_be(os.environ)
-        if force is not None:
-            options |= {"force_terminal": force} if force else {"no_color": True}
+        options |= _colors_wanted(color, os.environ)
         self.out = Console(file=sys.stdout, soft_wrap=True, **options)
         self.err = Console(file=sys.stderr, soft_wrap=True, **options)
         self.json = as_json
@@ -123,7 +121,7 @@ class Terminal:
     @property
     def colors(self) -> bool:
         """Whether colours are shown."""
-        return self.err.color_system is not None and not self.err.no_color
+        return self.err.color_system is not None
 
     @property
     def interactive(self) -> bool:
@@ -175,10 +173,7 @@ class Terminal:
         self._clear_working()
         if self._passage is not None:
             self._passage += text.plain.split("\n")
-        self._print(text)
-
-    def _print(self, text: Text) -> None:
-        self.err.print(text if self.colors else Text(text.plain))  # NO_COLOR: not bold either
+        self.err.print(text)
 
     def begin_passage(self) -> None:
         """Remember what is said from now on, so that it can be taken back."""
@@ -222,7 +217,7 @@ class Terminal:
 
     def send(self, sequence: str) -> None:
         """Send a control sequence to the terminal; it shows nothing."""
-        if sequence and self.err.is_terminal:
+        if sequence and sys.stderr.isatty():
             control = Control()
             control.segment = Segment(sequence, None, [(ControlType.BELL,)])
             self.err.control(control)
@@ -240,7 +235,7 @@ class Terminal:
     @contextmanager
     def working(self, what: str) -> Generator[None]:
         """Show ``what`` at a terminal while the block takes longer than a second; it is removed then."""
-        if self.quiet or self.json or not self.err.is_terminal or self.err.is_dumb_terminal:
+        if self.quiet or self.json or not sys.stderr.isatty() or self.err.is_dumb_terminal:
             yield
             return
 
@@ -342,7 +337,7 @@ class Terminal:
 
     def answer_text(self, text: Text) -> None:
         """Print a line of the answer for people, in colour where that is wanted."""
-        if self.out.color_system is None or self.out.no_color:
+        if self.out.color_system is None:
             self.answer(text.plain)
         else:
             self.out.print(text)
@@ -376,7 +371,22 @@ class Terminal:
                 text = Text("\n".join(lines))
                 if name == "error: ":
                     text.stylize("bold red", 0, len(name))
-                self._print(text)
+                self.err.print(text)
+
+
+def _colors_wanted(color: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """What a console is to be made with for ``--color`` and the variables that speak of colours.
+
+    Without a colour system it writes no style at all: rich's own ``no_color`` leaves bold, dim and links.
+    The option goes before ``NO_COLOR``, and that before those that ask for colours.
+    """
+    if color == "always":
+        return {"force_terminal": True, "no_color": False}
+    if color == "never" or environ.get("NO_COLOR"):
+        return {"color_system": None}
+    if environ.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
+        return {"force_terminal": True}
+    return {}
 
 
 def _sizes_that_can_be(environ: Mapping[str, str]) -> dict[str, str]:
