@@ -329,8 +329,10 @@ class Assembly:
             ConfigMissing: An endpoint is missing and there is no issuer to ask.
             NetworkError, ProviderError: The issuer's metadata cannot be read.
         """
-        if config.issuer and not _knows_endpoints(config, via):
-            config = apply_metadata(config, self.metadata.discover(config.issuer))
+        asked = config.issuer and config.discovers != "no"
+        if config.issuer and asked and not _knows_endpoints(config, via):
+            found = self.metadata.discover(config.issuer, template=config.issuer_template)
+            config = apply_metadata(config, found)
         if not config.token_url:
             raise ConfigMissing(
                 f"the token endpoint of {config.title} is not known",

@@ -87,7 +87,12 @@ class KeptMetadata:
         self._clock = clock
 
     def discover(
-        self, issuer: str, *, inserted_first: bool = False, http: Http | None = None
+        self,
+        issuer: str,
+        *,
+        inserted_first: bool = False,
+        http: Http | None = None,
+        template: str | None = None,
     ) -> ServerMetadata:
         """As :func:`stayfast.engine.oauth.metadata.discover`, from a copy that still serves.
 
@@ -95,6 +100,7 @@ class KeptMetadata:
             issuer: The issuer identifier.
             inserted_first: See there.
             http: What asks, instead of the usual one.
+            template: See there.
 
         Raises:
             ConfigInvalid, NetworkError, ProviderError: See there.
@@ -103,7 +109,7 @@ class KeptMetadata:
         now = self._clock.now()
         fresh = copy if copy is not None and copy.read_at <= now < copy.ends_at else None
         recorder = _Recorder(http or self._http, fresh)
-        found = discover(recorder, issuer, inserted_first=inserted_first)
+        found = discover(recorder, issuer, inserted_first=inserted_first, template=template)
         if recorder.asked:
             self._keep(issuer, fresh, recorder.asked)
         return found
@@ -122,13 +128,13 @@ class KeptMetadata:
         except (cbor.CborError, KeyError, TypeError, ValueError, IndexError, AttributeError):
             return None
 
-    def published(self, issuer: str) -> ServerMetadata | None:
+    def published(self, issuer: str, template: str | None = None) -> ServerMetadata | None:
         """What the copy says, without a request; ``None`` without one."""
         copy = self.copy(issuer)
         if copy is None:
             return None
         with suppress(Exception):  # a copy that cannot be read any more is none
-            return discover(_Recorder(_Nobody(), copy), issuer)
+            return discover(_Recorder(_Nobody(), copy), issuer, template=template)
         return None
 
     def forget(self, issuer: str) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from .browser import is_text_browser, launchers, named_browsers
+from .loopback.redirect import local_redirect
 from .plugins import ALIASES
 from .terminal.answers import at_terminal
 
@@ -50,6 +51,7 @@ class Environment:
         via: The transport that a flag, a variable or the provider's setting names, or ``auto``.
         device: Whether the provider has a device authorization endpoint.
         authorization: Whether it has an authorization endpoint.
+        local: Whether its redirect address may be on this machine.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -61,6 +63,7 @@ class Environment:
     via: str = "auto"
     device: bool = False
     authorization: bool = True
+    local: bool = True
 
     @classmethod
     def current(
@@ -92,6 +95,7 @@ class Environment:
             via=ALIASES.get(named, named),
             device=bool(config.device_url),
             authorization=bool(config.auth_url),
+            local=local_redirect(config),
         )
 
     def has(self, *names: str) -> bool:
@@ -283,11 +287,16 @@ def _container_marks() -> frozenset[str]:
     return frozenset(marks)
 
 
+_NOWHERE: Final = "the provider sends no browser back to this machine"
+
+
 def choose(environment: Environment) -> Choice:
     """The transport for ``environment``, with the row that matched and its reason."""
     row = next(row for row in TABLE if row.test(environment))
-    two_step = row.two_step
-    return Choice(row.transport(environment), row.reason, row.number, two_step)
+    transport, reason = row.transport(environment), row.reason
+    if transport == "loopback" and environment.via == "auto" and not environment.local:
+        transport, reason = _device_or_manual(environment), _NOWHERE
+    return Choice(transport, reason, row.number, row.two_step)
 
 
 def choose_to_wait(environment: Environment, *, answers: bool) -> str:

@@ -48,10 +48,15 @@ def moved(http: Http, config: OAuthConfig) -> OAuthConfig | None:
     ``None`` if tokens are asked for where they were before: nothing else is published, or what is
     published is not to be believed.
     """
-    if not config.issuer:
+    if not config.issuer or config.discovers == "no":
         return None
     try:
-        found = discover(http, config.issuer, inserted_first=bool(config.resources))
+        found = discover(
+            http,
+            config.issuer,
+            inserted_first=bool(config.resources),
+            template=config.issuer_template,
+        )
     except StayfastError:
         return None
     if found.issuer != config.issuer:

@@ -19,6 +19,7 @@ from ..errors import CallbackRefused, IllegalTransition
 from ..reasons import Refusal
 from ..secret import Secret
 from ..table import State
+from .issuer import accepts_issuer
 
 if TYPE_CHECKING:
     from ..record import Login
@@ -121,7 +122,7 @@ def _check_issuer(issuer: str | None, login: Login) -> None:
             raise _refused(
                 Refusal.MISSING_ISSUER, "that answer does not say which provider it is from"
             )
-    elif (expected and issuer != expected) or (
+    elif (expected and not accepts_issuer(login.config, issuer)) or (
         not expected and not _at_home(issuer, login)
     ):  # simple string comparison: RFC 9207 §2.4
         raise _refused(Refusal.WRONG_ISSUER, "that answer is from another provider")

@@ -23,6 +23,7 @@ from ..reasons import Reason
 from ..record import Identity
 from ..secret import Secret
 from .callback import presentable
+from .issuer import accepts_issuer
 from .signing_keys import (
     IdTokenRefused,
     Keys,
@@ -212,6 +213,11 @@ class Identification:
         if known is not None and isinstance(named, str) and named != known:
             raise refused(Reason.ID_TOKEN_OTHER_SUBJECT, "it is about another person")
         first = claims_of(before) if before else {}
+        if login.config.issuer_template and first.get("iss", claims.get("iss")) != claims.get(
+            "iss"
+        ):
+            # a subject is one person at one issuer, and here each tenant has its own (§12.2)
+            raise refused(Reason.ID_TOKEN_OTHER_SUBJECT, "it is about a person of another tenant")
         nonce, issued = first.get("nonce"), first.get("iat")
         asked = Asked(
             nonce=Secret(nonce) if isinstance(nonce, str) and "nonce" in claims else None,
@@ -318,7 +324,8 @@ def judge_id_token(
     from .signatures import verified  # noqa: PLC0415  joserfc: most commands need none
 
     algorithm, claims = verified(config, id_token, keys)
-    if claims.get("iss") not in [config.issuer, *config.id_token_issuers]:
+    issuer, tenant = claims.get("iss"), claims.get("tid", "")
+    if not accepts_issuer(config, issuer, tenant=tenant) and issuer not in config.id_token_issuers:
         raise refused(Reason.ID_TOKEN_ISSUER, "it is from another issuer")
     _check_audience(config, claims)
     _check_times(claims, now)

@@ -13,6 +13,7 @@ from ..ports import HttpRequest
 from ..reasons import Distrust
 from .addresses import secure_address
 from .client_authentication import fitting_method
+from .issuer import published_issuer
 from .provider import OAuthProvider
 from .provider_response import read_members
 from .setting_types import ASYMMETRIC
@@ -30,7 +31,8 @@ class ServerMetadata:
     """What a provider publishes about itself, as far as it is used here.
 
     Attributes:
-        issuer: Identical to the issuer whose metadata were requested.
+        issuer: Identical to the issuer whose metadata were requested; or that of the tenant which the
+            requested one is another word for.
         authorization_endpoint: RFC 6749 §3.1.
         token_endpoint: RFC 6749 §3.2.
         device_authorization_endpoint: RFC 8628 §4.
@@ -187,8 +189,15 @@ def metadata_requests(issuer: str, *, inserted_first: bool = False) -> list[Http
     ]
 
 
-def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
+def judge_metadata(
+    issuer: str, response: HttpResponse, *, template: str | None = None
+) -> ServerMetadata:
     """The metadata in ``response``.
+
+    Args:
+        issuer: Whose they must be.
+        response: The answer.
+        template: The issuers of the server's tenants, where each has its own (:mod:`.issuer`).
 
     Raises:
         ProviderError: The answer holds no metadata, or those of another issuer (RFC 8414 §3.3).
@@ -201,8 +210,9 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
         raise ProviderError(
             f"no metadata is published there (HTTP {response.status})", status=response.status
         )
-    if members["issuer"] != issuer:
-        found = members["issuer"]
+    found = members["issuer"]
+    named_issuer = published_issuer(issuer, found, template)
+    if named_issuer is None:
         slash = isinstance(found, str) and found.rstrip("/") == issuer.rstrip("/")
         raise ProviderError(
             "the metadata found there is another issuer's",
@@ -216,7 +226,7 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
     if not code_offered:
         named["authorization_endpoint"] = None
     return ServerMetadata(
-        issuer=issuer,
+        issuer=named_issuer,
         par_required=members.get("require_pushed_authorization_requests") is True,
         code_offered=code_offered,
         iss_supported=members.get("authorization_response_iss_parameter_supported") is True,
@@ -236,13 +246,16 @@ def judge_metadata(issuer: str, response: HttpResponse) -> ServerMetadata:
     )
 
 
-def discover(http: Http, issuer: str, *, inserted_first: bool = False) -> ServerMetadata:
+def discover(
+    http: Http, issuer: str, *, inserted_first: bool = False, template: str | None = None
+) -> ServerMetadata:
     """The metadata of ``issuer``, from the first place that has a document to sign in with.
 
     Args:
         http: Asks for them.
         issuer: The issuer identifier.
         inserted_first: As for :func:`metadata_requests`.
+        template: As for :func:`judge_metadata`.
 
     Raises:
         ConfigInvalid: ``issuer`` is no issuer identifier.
@@ -254,7 +267,7 @@ def discover(http: Http, issuer: str, *, inserted_first: bool = False) -> Server
     for request in metadata_requests(issuer, inserted_first=inserted_first):
         response = http.send(request)
         try:
-            metadata = judge_metadata(issuer, response)
+            metadata = judge_metadata(issuer, response, template=template)
         except NetworkError as error:  # some say 500 for a path they do not know
             problem = error
             continue

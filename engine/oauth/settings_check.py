@@ -45,6 +45,7 @@ _OF_GRANTS: Final = frozenset(
 _OTHER_GRANTS: Final = frozenset(
     {"authorization_code", "refresh_token", "client_credentials", "password", "implicit"}
 )
+_BLANK: Final = re.compile(r"\{[^}]*\}?|\}")
 _DIGITS: Final = 10  # of a number of seconds: more than a human life
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING: Final = frozenset(
@@ -69,6 +70,8 @@ def fault_of(provider: OAuthProvider) -> tuple[str, str] | None:
     for name, text in _texts(provider):
         if any(unicodedata.category(c) in _CONTROLS or c in _TURNING for c in text):
             return name, "has control characters"
+        if _holds_address(name) and (blank := _BLANK.search(_without_client_id(name, text))):
+            return name, f"has a blank that nobody has filled in: {blank.group()[:40]}"
     headers = provider.token_request_headers
     for kind in EXTRA_PARAMETERS:
         parameters: Mapping[str, str] = getattr(provider, kind)
@@ -105,6 +108,16 @@ def fault_of(provider: OAuthProvider) -> tuple[str, str] | None:
         if not fine:
             return setting, why
     return naming_fault(provider) or _capability_fault(provider)
+
+
+def _holds_address(name: str) -> bool:
+    """Whether the setting ``name`` holds addresses. No address has braces in it (RFC 3986 §2)."""
+    return name.endswith(("_url", "_uri")) or name in {"issuer", "mtls_endpoint_aliases"}
+
+
+def _without_client_id(name: str, text: str) -> str:
+    """``text`` of the setting ``name`` without the one placeholder that is filled at each request."""
+    return text.replace("{client_id}", "", 1) if name == "revocation_url" else text
 
 
 def _capability_fault(provider: OAuthProvider) -> tuple[str, str] | None:

@@ -14,6 +14,7 @@ from ..errors import CallbackRefused, ConfigMissing, NetworkError, ProviderError
 from ..hints import Hint
 from ..reasons import Refusal
 from .id_token import LEEWAY, Identification, audience_of, claims_of, is_time
+from .issuer import accepts_issuer
 from .signing_keys import IdTokenRefused, UnknownKey, publishes_keys
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class SignedResponses:
         issuer = claims.get("iss")
         if issuer is None:
             raise _refused(Refusal.MISSING_ISSUER, "that signed answer does not say whose it is")
-        if issuer != config.issuer:
+        if not accepts_issuer(config, issuer):
             raise _refused(Refusal.WRONG_ISSUER, "that signed answer is from another provider")
         if config.client_id not in audience_of(claims):
             why = "that signed answer is meant for another client"

@@ -295,12 +295,14 @@ class Checkup:
 
     def _discovery(self, config: OAuthConfig, watching: _Watching) -> Iterator[Check]:
         name = config.service_name
-        if self._offline or not config.issuer:
+        if self._offline or not config.issuer or config.discovers == "no":
             why = "no issuer: its endpoints are configured" if not config.issuer else "--offline"
+            if config.discovers == "no":
+                why = "its metadata are not read: its endpoints are configured"
             yield Check("discovery", SKIP, f"{name}: {why}")
         else:
             try:
-                found = discover(watching, config.issuer)
+                found = discover(watching, config.issuer, template=config.issuer_template)
             except StayfastError as error:
                 yield Check("discovery", FAIL, f"{name}: {error.message}", error.hint)
             else:

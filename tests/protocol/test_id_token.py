@@ -264,6 +264,42 @@ def test_each_check_has_a_reason_of_its_own(claims, reason):
     assert caught.value.reason == reason
 
 
+TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+OF_TENANTS = replace(
+    CLIENT,
+    issuer="https://login.acme.example/common/v2.0",
+    issuer_template="https://login.acme.example/{tenantid}/v2.0",
+)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "claims", "holds"),
+    [
+        ("common", {"iss": TENANT, "tid": TENANT}, True),
+        ("common", {"iss": "common", "tid": TENANT}, True),
+        (TENANT, {"iss": TENANT, "tid": TENANT}, True),
+        ("common", {"iss": TENANT, "tid": None}, False),
+        ("common", {"iss": TENANT, "tid": ["x"]}, False),
+        ("common", {"iss": TENANT, "tid": TENANT[::-1]}, False),
+        ("common", {"iss": "acme", "tid": "acme"}, False),
+        ("common", {"iss": "{tenantid}", "tid": "{tenantid}"}, False),
+        ("common", {"iss": f"x/../{TENANT}", "tid": f"x/../{TENANT}"}, False),
+        (TENANT, {"iss": TENANT.replace("7", "8"), "tid": TENANT.replace("7", "8")}, False),
+    ],
+)
+def test_each_tenant_has_an_issuer_of_its_own(issuer, claims, holds):
+    """Entra: the tenant that the ID token names is the one in its issuer; a client of one tenant takes no other."""
+    config = replace(OF_TENANTS, issuer=f"https://login.acme.example/{issuer}/v2.0")
+    named = f"https://login.acme.example/{claims['iss']}/v2.0"
+    token = signed({**CLAIMS, **claims, "iss": named})
+    if holds:
+        assert judged(token, config=config)
+    else:
+        with pytest.raises(ProviderError) as caught:
+            judged(token, config=config)
+        assert caught.value.reason == Reason.ID_TOKEN_ISSUER
+
+
 def test_a_declared_spelling_of_the_issuer_holds():
     """Google's ID tokens carry either of two."""
     config = replace(CLIENT, id_token_issuers=("login.acme.example",))

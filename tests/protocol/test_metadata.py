@@ -96,6 +96,46 @@ def test_an_issuer_is_a_safe_address(issuer):
         metadata_requests(issuer)
 
 
+TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+TEMPLATE = "https://login.acme.example/{tenantid}/v2.0"
+
+
+@pytest.mark.parametrize(
+    ("asked", "published", "kept"),
+    [
+        ("common", "{tenantid}", "common"),
+        ("acme.example", TENANT, TENANT),  # the name of one tenant
+        (TENANT, TENANT, TENANT),
+        ("common", "other", None),
+        ("common", "", None),
+        (TENANT, "{tenantid}", None),
+        (TENANT, TENANT.replace("7", "8"), None),
+    ],
+)
+def test_the_metadata_of_many_tenants_name_a_placeholder(asked, published, kept):
+    """Entra: `common` stands for every tenant, the name of a tenant for one; nothing else will do."""
+    address = TEMPLATE.replace("{tenantid}", asked)
+    document = answer({**DOCUMENT, "issuer": TEMPLATE.replace("{tenantid}", published)})
+    if kept is None:
+        with pytest.raises(ProviderError):
+            judge_metadata(address, document, template=TEMPLATE)
+    else:
+        metadata = judge_metadata(address, document, template=TEMPLATE)
+        assert metadata.issuer == TEMPLATE.replace("{tenantid}", kept)
+    if asked != published:
+        with pytest.raises(ProviderError):
+            judge_metadata(address, document)
+
+
+@pytest.mark.parametrize(("asked", "published"), [("", "/"), ("/", "")])
+def test_a_slash_at_the_end_of_an_issuer_counts(asked, published):
+    """Auth0 has one; the hint says how it is spelt."""
+    document = answer({**DOCUMENT, "issuer": f"https://acme.auth0.example{published}"})
+    with pytest.raises(ProviderError) as caught:
+        judge_metadata(f"https://acme.auth0.example{asked}", document)
+    assert caught.value.hint == f"--issuer https://acme.auth0.example{published}"
+
+
 def test_a_document_is_read_and_fills_what_is_empty():
     """What the configuration names itself is left alone."""
     metadata = judge_metadata(ISSUER, answer(DOCUMENT))

@@ -46,6 +46,16 @@ WRONG: list[tuple[str, Any]] = [
         for text in ("\x1b]0;x\x07", "a\nb", "a\x7f", "a\x9b1m", "a\u202eb", "a\u2028b")
     ),
     ("token_types", ["a\x1b"]),
+    *(
+        (setting, address)
+        for setting in ("issuer", "token_url", "setup_url", "refresh_url", "resources_url")
+        for address in ("https://{domain}/x", "https://a.example/{tenant", "https://a.example/x}")
+    ),
+    ("redirect_uri", "http://127.0.0.1/{path}"),
+    ("revocation_url", "https://a.example/{token}"),
+    ("revocation_url", "https://a.example/{client_id}/{client_id}"),
+    ("mtls_endpoint_aliases", {"token_url": "https://{host}/t"}),
+    *(("redirect_uri", address) for address in ("", "urn:ietf:wg:oauth:2.0:oob")),
     ("extra_auth_params", {"p": "a\x1b"}),
     *(
         ("parameter_names", names)

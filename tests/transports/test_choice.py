@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stayfast.engine.oauth.provider import OAuthConfig
@@ -79,6 +81,26 @@ def test_every_row_is_tried() -> None:
     assert {row for row, *_ in ROWS} == {row.number for row in TABLE}
     assert [row.number for row in TABLE] == sorted({row.number for row in TABLE})
     assert TABLE[-1].test(Environment())
+
+
+@pytest.mark.parametrize(
+    ("settings", "transport"),
+    [
+        ({}, "loopback"),
+        ({"redirect_uri": "urn:ietf:wg:oauth:2.0:oob", "shows_code": True}, "manual"),
+        ({"redirect_uri": "", "shows_code": True}, "manual"),
+        ({"redirect_uri": "https://p.test/code", "shows_code": True}, "manual"),
+        ({"redirect_https_only": True, "device_url": "https://p.test/d"}, "device"),
+    ],
+)
+def test_no_listener_where_no_browser_comes_back(settings: dict[str, Any], transport: str) -> None:
+    """Not where the provider's page shows the code, and not where it takes https addresses alone."""
+    config = OAuthConfig(
+        service_name="x", client_id="y", auth_url="https://p.test/a", token_url="https://p.test/t",
+        **settings,
+    )  # fmt: skip
+    found = Environment.current(config, None, {"DISPLAY": ":0", "BROWSER": "my-browser"})
+    assert choose(replace(found, terminal=True)).transport == transport
 
 
 def test_a_link_to_a_text_browser_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
-"""The redirect address as it was registered, and the ports it leaves open.
+"""The redirect address as it was registered, the ports it leaves open, and what a provider takes.
 
 Scheme, host and path are sent exactly as registered: providers compare them as text. Only the port
-may differ, and only for a loopback address (RFC 8252 §7.3).
+may differ, and only for a loopback address (RFC 8252 §7.3). Providers have rules of their own: any
+port, the exact one or those of a range, one spelling of this machine, ``https`` alone. They choose the
+address where the user has chosen none, and say what is to be registered.
 """
 
 from __future__ import annotations
@@ -14,12 +16,17 @@ from urllib.parse import parse_qsl, urlsplit
 from ...engine.errors import ConfigInvalid, TransportUnavailable
 from ...engine.hints import Hint
 from ...engine.oauth.addresses import loopback_host
+from ...engine.oauth.setting_types import DEFAULT_REDIRECT_URI, PROGRAMS_REDIRECT_URI
 from ...engine.oauth.settings_check import RESPONSE_PARAMETERS
 
 if TYPE_CHECKING:
     from ...engine.oauth.provider import OAuthConfig, OAuthProvider
 
+OUT_OF_BAND: Final = "urn:ietf:wg:oauth:2.0:oob"
+"""The redirect address of those whose own page shows the code (RFC 8252 appendix B.1 knows no better)."""
 _OWN_PART: Final = 12
+_DEFAULTS: Final = frozenset({DEFAULT_REDIRECT_URI, PROGRAMS_REDIRECT_URI})
+_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +84,14 @@ def redirect_of(config: OAuthConfig) -> Redirect:
     Raises:
         ConfigInvalid: The configured value is not a redirect address, or no answer can come to it.
     """
-    redirect = parse_redirect(registered_address(config), tuple(config.ports))
+    ports = (0,) if config.redirect_port == "any" else tuple(config.ports)
+    redirect = parse_redirect(registered_address(config), ports)
     _require_usable(redirect)
+    if config.redirect_https_only and redirect.scheme.lower() != "https":
+        raise ConfigInvalid(
+            f"{config.title} takes https redirect addresses only, and none is configured",
+            hint=Hint("provider edit", config.service_name, "--redirect-uri", "https://…"),
+        )
     return redirect
 
 
@@ -88,7 +101,30 @@ def require_redirect(provider: OAuthProvider) -> None:
     Raises:
         ConfigInvalid: It is not a redirect address, or no answer can come to it.
     """
+    if not comes_back(provider):
+        if not provider.shows_code:
+            raise ConfigInvalid(
+                "redirect_uri is no address, which needs a provider that shows the code (shows_code)",
+                hint=Hint("help providers"),
+            )
+        return
     _require_usable(parse_redirect(provider.redirect_uri, ()))
+
+
+def comes_back(provider: OAuthProvider) -> bool:
+    """Whether a browser is sent on to an address: else the provider's own page shows the code."""
+    return provider.redirect_uri not in {"", OUT_OF_BAND}
+
+
+def local_redirect(provider: OAuthProvider) -> bool:
+    """Whether a listener on this machine can be the redirect address of ``provider``."""
+    if not comes_back(provider) or provider.redirect_https_only:
+        return False
+    try:
+        redirect = parse_redirect(provider.redirect_uri, ())
+    except ConfigInvalid:
+        return True  # whoever binds it says what is wrong
+    return bool(redirect.addresses) and redirect.scheme.lower() == "http"
 
 
 def _require_usable(redirect: Redirect) -> None:
@@ -115,8 +151,8 @@ def _require_usable(redirect: Redirect) -> None:
 
 def registered_address(config: OAuthProvider) -> str:
     """The redirect address to register for ``config``, its issuer's own part included."""
-    address = config.redirect_uri
-    if not config.redirect_per_issuer:
+    address = _chosen(config)
+    if not config.redirect_per_issuer or not comes_back(config):
         return address
     path, mark, query = address.partition("?")
     own = sha256((config.issuer or config.auth_url).encode("utf-8", "replace")).hexdigest()
@@ -133,12 +169,72 @@ def addresses_to_register(config: OAuthProvider) -> tuple[str, ...]:
         ConfigInvalid: The configured value is not a redirect address.
     """
     address = registered_address(config)
+    if not comes_back(config):
+        return (address,) if address else ()
     redirect = parse_redirect(address, tuple(config.ports))
     if not redirect.addresses:
         return (address,)
     with_ports = [redirect.address(port) for port in redirect.ports if port]
-    bare = [] if redirect.names_port else [address.replace(":0/", "/", 1)]
+    to_the_letter = config.redirect_port in {"exact", "range"} and with_ports
+    bare = [] if redirect.names_port or to_the_letter else [address.replace(":0/", "/", 1)]
+    if config.redirect_port == "any":
+        return tuple(bare or with_ports)
     return tuple(dict.fromkeys((*bare, *with_ports)))
+
+
+def registration_note(config: OAuthProvider) -> str:
+    """What a person has to know about the ports of the addresses to register; empty if nothing.
+
+    Raises:
+        ConfigInvalid: The configured value is not a redirect address.
+    """
+    if not comes_back(config):
+        return ""
+    redirect = parse_redirect(registered_address(config), tuple(config.ports))
+    tried = [port for port in redirect.ports if port]
+    if not redirect.addresses or redirect.names_port:
+        return ""
+    if config.redirect_port == "any" or not tried:
+        return "with any port"
+    if config.redirect_port in {"exact", "range"}:
+        return "all of them: the first is used whose port is free" if len(tried) > 1 else ""
+    named = " and ".join(filter(None, [", ".join(map(str, tried[:-1])), str(tried[-1])]))
+    return f"with any port if it allows that, else with {'ports' if tried[1:] else 'port'} {named}"
+
+
+def broken_rule(config: OAuthProvider) -> str | None:
+    """Which rule of the provider its redirect address breaks, in a sentence; ``None`` if it keeps them.
+
+    Whoever configured the address may know better: the sentence explains, and forbids nothing.
+    """
+    if not comes_back(config):
+        return None
+    try:
+        redirect = parse_redirect(registered_address(config), tuple(config.ports))
+    except ConfigInvalid:
+        return None
+    host = redirect.host.lower()
+    if config.redirect_https_only and redirect.scheme.lower() != "https":
+        return f"{config.title} takes https redirect addresses only"
+    if config.redirect_hosts and host in _HOSTS and host not in config.redirect_hosts:
+        taken = " or ".join(config.redirect_hosts)
+        return (
+            f"{config.title} takes {taken} as the host of a redirect address, not {redirect.host}"
+        )
+    outside = [port for port in redirect.ports if port and port not in config.ports]
+    if config.redirect_port == "range" and outside:
+        return f"{config.title} takes ports {min(config.ports)} to {max(config.ports)} only"
+    return None
+
+
+def _chosen(config: OAuthProvider) -> str:
+    """The redirect address of ``config``; one that nobody chose gets a host that the provider takes."""
+    address = config.redirect_uri
+    host = urlsplit(address).hostname if address in _DEFAULTS else None
+    if host is None or not config.redirect_hosts or host in config.redirect_hosts:
+        return address
+    other = config.redirect_hosts[0]
+    return address.replace(host, f"[{other}]" if ":" in other else other, 1)
 
 
 def address_without_listener(config: OAuthConfig) -> str:
@@ -149,6 +245,8 @@ def address_without_listener(config: OAuthConfig) -> str:
     Raises:
         ConfigInvalid: The configured value is not a redirect address.
     """
+    if not comes_back(config):
+        return registered_address(config)
     redirect = redirect_of(config)
     if not redirect.addresses:
         return registered_address(config)
