@@ -2,34 +2,65 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_SOURCE = shutil.ignore_patterns(
-    ".*", "node_modules", "build", "dist", "*.egg-info", "__pycache__"
-)
+
+
+def run_build(out: Path, root: Path = ROOT, **surroundings: Any) -> tuple[Path, Path]:
+    """Build the sdist and the wheel of the source under ``root``, as `make release` does."""
+    ran = subprocess.run(
+        [sys.executable, str(root / "packaging" / "build.py"), str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+        **surroundings,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    sdist, wheel = map(Path, ran.stdout.split())
+    return sdist, wheel
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    """The wheel, built from a copy of the source."""
-    place = tmp_path_factory.mktemp("wheel")
-    source = place / "source"
-    shutil.copytree(ROOT, source, ignore=NOT_SOURCE, symlinks=True)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place)]
-    built = subprocess.run(
-        [*command, str(source)], capture_output=True, text=True, check=False, timeout=240
-    )
-    assert built.returncode == 0, built.stdout + built.stderr
-    (found,) = place.glob("*.whl")
-    return found
+def build():
+    """The function that builds, for tests that change what is around it."""
+    return run_build
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """The sdist and the wheel, built once."""
+    return run_build(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="session")
+def sdist(built):
+    """The sdist."""
+    return built[0]
+
+
+@pytest.fixture(scope="session")
+def wheel(built):
+    """The wheel, which was built from the sdist."""
+    return built[1]
+
+
+@pytest.fixture(scope="session")
+def unpacked(sdist, tmp_path_factory):
+    """The source as a distributor has it: the sdist, unpacked, without git."""
+    place = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(place, filter="data")
+    return place / sdist.name.removesuffix(".tar.gz")
 
 
 @pytest.fixture(scope="session")
