@@ -21,7 +21,7 @@ from ..engine.flows.logins import Conductor
 from ..engine.hints import Hint
 from ..engine.login_id import choose
 from ..engine.machine import at_work
-from ..engine.oauth.client_authentication import certificate_of, require_authentication
+from ..engine.oauth.client_authentication import certificate_of, require_client_of
 from ..engine.oauth.login_wishes import LoginWishes, challenged, wishing
 from ..engine.oauth.metadata import apply_metadata
 from ..engine.oauth.request_proofs import Prover
@@ -280,6 +280,7 @@ class Assembly:
         changed: dict[str, Any] = {}
         if scopes is not None:
             changed["scopes"] = tuple(scopes)
+            changed["scopes_for_device"] = ()
         if redirect_uri is not None:
             changed["redirect_uri"] = redirect_uri
             changed["redirect_per_issuer"] = False  # the caller registered exactly this address
@@ -354,7 +355,7 @@ class Assembly:
         Raises:
             ConfigMissing, ConfigInvalid: A key or a certificate is absent or cannot be used.
         """
-        require_authentication(config)
+        require_client_of(config)
         self.prover.require(config)
         certificate = certificate_of(config)
         if certificate is not None:

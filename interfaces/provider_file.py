@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "config.toml"
 """The user's file, in the configuration directory."""
-CLIENT_MEMBERS: Final = frozenset({"client_id", "client_secret", "client_secret_file"})
+CLIENT_MEMBERS: Final = frozenset(
+    {"client_id", "client_secret", "client_secret_file"}
+    | {"client_id_for_device", "client_secret_for_device", "client_secret_for_device_file"}
+)
 """The client that a table may hold besides the fields of a provider."""
 FILE_MEMBERS: Final = CLIENT_MEMBERS | {"kind", "template"}
 """What a table may hold besides the fields of a provider: its client, and the kind that it is one of."""
@@ -293,7 +296,7 @@ def _checked(name: str, members: Mapping[str, object]) -> dict[str, object]:
         for member, value in members.items()
     }
     _check_members(name, plain)
-    own = FILE_MEMBERS - {"client_id", "client_secret"}
+    own = FILE_MEMBERS - {f.name for f in fields(OAuthConfig)}
     kept = {k: v for k, v in plain.items() if k not in own}
     config = OAuthConfig.from_dict({**kept, "service_name": name})
     require_sendable(config)

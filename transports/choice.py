@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from ..engine.oauth.client_authentication import can_use_browser
 from .browser import is_text_browser, launchers, named_browsers
 from .loopback.redirect import local_redirect
 from .plugins import ALIASES
@@ -50,7 +51,7 @@ class Environment:
         programs: Which installed launchers open a window.
         via: The transport that a flag, a variable or the provider's setting names, or ``auto``.
         device: Whether the provider has a device authorization endpoint.
-        authorization: Whether it has an authorization endpoint.
+        authorization: Whether it has an authorization endpoint, and this client can use it.
         local: Whether its redirect address may be on this machine.
     """
 
@@ -94,7 +95,7 @@ class Environment:
             ),
             via=ALIASES.get(named, named),
             device=bool(config.device_url),
-            authorization=bool(config.auth_url),
+            authorization=can_use_browser(config),
             local=local_redirect(config),
         )
 
@@ -214,7 +215,7 @@ TABLE: Final[tuple[ChoiceRow, ...]] = (
         3,
         lambda e: not e.authorization and e.device,
         lambda _: "device",
-        "the provider offers nothing but the device flow",
+        "nothing but the device flow can be used with this client",
     ),
     ChoiceRow(
         4,

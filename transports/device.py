@@ -56,16 +56,17 @@ class DeviceTransport:
             ProviderError: The provider refused the request, or its answer cannot be used.
             NetworkError: The provider could not be reached.
         """
-        if not asking.config.device_url:
+        config = asking.config.of_device_flow()
+        if not config.device_url:
             raise TransportUnavailable(
-                f"{asking.config.title} has no device authorization endpoint",
+                f"{config.title} has no device authorization endpoint",
                 hint="choose with --via loopback or --via manual",
             )
         try:
-            request = device_request(asking.config)
+            request = device_request(config)
         except ConfigMissing as error:
             raise TransportUnavailable(error.message, hint=error.hint) from error
-        grant = judge_device_response(asking.config, self._http.send(request), asking.deadline)
+        grant = judge_device_response(config, self._http.send(request), asking.deadline)
         return DeviceSession(grant, self._conversation, self._clock, self._keys)
 
     def reopen(self, asking: Asking, presentation: Presentation) -> DeviceSession:

@@ -20,9 +20,8 @@ from ..oauth.authorization_request import (
     authorization_parameters,
     authorization_url,
     require_browser_login,
-    require_client,
 )
-from ..oauth.client_authentication import require_authentication
+from ..oauth.client_authentication import require_client_of
 from ..oauth.dpop import binds, thumbprint
 from ..oauth.grant_request import require_grant
 from ..oauth.id_token import require_checkable
@@ -76,8 +75,7 @@ class Begin:
                 ``account`` cannot be a name.
         """
         require_account_name(account)
-        require_client(config)
-        require_authentication(config)
+        require_client_of(config)
         require_sendable(config)
         if config.needs_no_user:
             require_grant(config)
@@ -310,6 +308,7 @@ def _thumbprint(login: Login) -> str | None:
 
 def _require_way(config: OAuthConfig, transport: Transport) -> None:
     """Refuse a login that no browser can be sent to the provider for."""
+    require_client_of(config, transport.name)
     if transport.name != "device":
         require_browser_login(config)
         require_pushable(config)

@@ -195,6 +195,8 @@ class CodeExchange:
             TokensNotSaved: The tokens arrived and could not be saved; they are in the error.
         """
         login, lease = job.login, job.lease
+        login = replace(login, config=login.config.of_device_flow())
+        job = replace(job, login=login)
         presentation = login.presentation
         grant = presentation.device if presentation else None
         if grant is None:

@@ -36,14 +36,17 @@ _BY_SECRET: Final = frozenset({"client_secret_basic", "client_secret_post", "cli
 
 def authentication_method(config: OAuthConfig) -> str:
     """How the client of ``config`` proves itself; never an automatic choice."""
-    method = config.token_endpoint_auth_method
-    if method not in _AUTOMATIC:
-        return method
-    if config.client_certificate_file:
-        return "tls_client_auth"
-    if config.client_key or config.client_key_file:
-        return "private_key_jwt"
-    return _AUTOMATIC[method] if config.client_secret else "none"
+    method: str = config.token_endpoint_auth_method
+    if method in _AUTOMATIC:
+        if config.client_certificate_file:
+            method = "tls_client_auth"
+        elif config.client_key or config.client_key_file:
+            method = "private_key_jwt"
+        elif config.client_secret or config.secret_for == "code":
+            method = _AUTOMATIC[method]
+        else:
+            method = "client_secret_basic" if config.empty_secret else "none"
+    return "none" if config.secret_for == "none" and method in _BY_SECRET else method
 
 
 def fitting_method(
@@ -89,17 +92,50 @@ def require_authentication(config: OAuthConfig) -> None:
     """
     method = authentication_method(config)
     what, option = "", ""
-    if method in _BY_SECRET and not config.client_secret:
+    empty = config.empty_secret and method == "client_secret_basic"
+    if method in _BY_SECRET and not config.client_secret and not empty:
         what, option = "client secret", "--client-secret-file"
     elif method == "private_key_jwt" and not (config.client_key or config.client_key_file):
         what, option = "client key", "--client-key"
     elif method in BY_CERTIFICATE and not config.client_certificate_file:
         what, option = "client certificate", "--client-cert"
     if what:
-        raise ConfigMissing(
-            f"{config.title} wants a {what} and none is configured",
-            hint=Hint("provider edit", config.service_name, option, "FILE"),
-        )
+        hint = Hint("provider edit", config.service_name, option, "FILE")
+        if config.secret_for == "code":
+            what += " for a login by browser"
+            if config.device_url:
+                hint = Hint("login", config.service_name, "--via", "device")
+        raise ConfigMissing(f"{config.title} wants a {what} and none is configured", hint=hint)
+
+
+def require_client_of(config: OAuthConfig, transport: str | None = None) -> None:
+    """Make sure that a login by ``transport``, or by any if none is named, has a client that can do it.
+
+    Raises:
+        ConfigMissing: There is no client id, or nothing that the client can prove itself with.
+    """
+    if transport == "device":
+        config = config.of_device_flow()
+    elif transport is None and config.device_url and not can_use_browser(config):
+        device = config.of_device_flow()
+        config = device if _can_prove_itself(device) else config
+    require_client(config)
+    require_authentication(config)
+
+
+def can_use_browser(config: OAuthConfig) -> bool:
+    """Whether a login by browser has somewhere to go, and a client that can finish it."""
+    other = bool(config.client_id_for_device) and not config.client_id
+    return bool(config.auth_url) and not other and _can_prove_itself(config)
+
+
+def _can_prove_itself(config: OAuthConfig) -> bool:
+    """Whether the client has what its method needs."""
+    try:
+        require_authentication(config)
+    except ConfigMissing:
+        return False
+    return True
 
 
 def client_request(

@@ -392,6 +392,22 @@ class OAuthConfig(OAuthProvider):
         given = self.subject_token is not None or self.actor_token is not None
         return super().can_ask_again and not given
 
+    def of_device_flow(self) -> OAuthConfig:
+        """The same as the device flow uses it: with its own client and scopes, where it has them.
+
+        Its tokens are that client's: they are refreshed and revoked with it. No redirect address
+        belongs to them.
+        """
+        own = self.client_id_for_device
+        return replace(
+            self,
+            client_id=own or self.client_id,
+            client_secret=self.client_secret_for_device if own else self.client_secret,
+            scopes=self.scopes_for_device or self.scopes,
+            secret_for="none" if self.secret_for == "code" else self.secret_for,
+            repeats_redirect_uri=(),
+        )
+
     def spent(self) -> OAuthConfig:
         """The same, once the tokens that serve once have been sent: they are erased."""
         if not (self.subject_token or self.actor_token):
@@ -441,8 +457,13 @@ class OAuthConfig(OAuthProvider):
 
 
 def same_client(one: OAuthConfig, other: OAuthConfig) -> bool:
-    """Whether both are one client (RFC 6749 §2.2), where both are known."""
-    return one.client_id == other.client_id or not (one.client_id and other.client_id)
+    """Whether both are one client (RFC 6749 §2.2), where both are known.
+
+    The client of a device flow belongs to the one beside it: somebody registered both.
+    """
+    clients = {one.client_id, one.client_id_for_device} - {"", None}
+    others = {other.client_id, other.client_id_for_device} - {"", None}
+    return not (clients.isdisjoint(others) and one.client_id and other.client_id)
 
 
 def same_resources(one: OAuthProvider, other: OAuthProvider) -> bool:

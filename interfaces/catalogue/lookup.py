@@ -41,6 +41,10 @@ def require_providers(providers: Mapping[str, OAuthProvider]) -> None:
             )
 
 
+_DEVICE: Final = "_for_device"
+"""What the names of the device flow's own client end with."""
+
+
 class _Source(NamedTuple):
     """One place a client may come from."""
 
@@ -152,6 +156,8 @@ class Catalogue:
         The client is taken from the arguments, else from ``<NAME>_CLIENT_ID`` and
         ``<NAME>_CLIENT_SECRET``, else from the user's file, else from what a program registered.
         A secret from another source than the client id is not used: it belongs to another client.
+        The device flow may have a client of its own: ``<NAME>_DEVICE_CLIENT_ID``, or
+        ``client_id_for_device`` of the file.
 
         Raises:
             NotFound: There is no such provider.
@@ -161,23 +167,17 @@ class Catalogue:
         tables = self._tables()
         provider = self._merged(name, tables)
         sources = self._sources(name, tables.get(name, {}), client_id, client_secret)
-        named = [
-            (_clean(source.client_id, f"the client id of {name}"), source) for source in sources
-        ]
-        chosen = next((client for client, _ in named if client), None)
-        secrets = (
-            _clean(source.secret(), f"the client secret of {name}")
-            for client, source in named
-            if client in {None, chosen}
-        )
-        config = provider.to_config(
-            chosen or "", next((secret for secret in secrets if secret), None)
-        )
+        chosen, secret = _client(name, sources)
+        config = provider.to_config(chosen or "", secret)
+        if not client_id:  # a client that is named for this login is meant for its every way
+            of_device = self._sources(name, tables.get(name, {}), None, None, flow=_DEVICE)
+            chosen, secret = _client(name, of_device)
+            config = replace(config, client_id_for_device=chosen, client_secret_for_device=secret)
         registered = self._providers.get(name)
         if isinstance(registered, OAuthConfig) and registered.client_id == config.client_id:
             config = replace(config, client_key=registered.client_key)
         try:
-            require_client(config)
+            require_client(config.of_device_flow() if config.device_url else config)
         except ConfigMissing as error:
             if self._prefix:
                 variable = self._prefix + client_variable(name)
@@ -225,37 +225,40 @@ class Catalogue:
         table: Mapping[str, Any],
         client_id: str | None,
         client_secret: str | None,
+        *,
+        flow: str = "",
     ) -> Sequence[_Source]:
-        """The sources of the client, the most specific first."""
+        """The sources of the client, or of that of a ``flow``, the most specific first."""
         registered = self._registered(name)
         program = registered if isinstance(registered, OAuthConfig) else None
         given = _Source(client_id, lambda: client_secret)
-        outside = self._variables(name, "")
+        outside = self._variables(name, "", flow)
         of_program = _Source(
-            program.client_id if program else None,
-            lambda: program.client_secret if program else None,
+            getattr(program, "client_id" + flow, None),
+            lambda: getattr(program, "client_secret" + flow, None),
         )
         if name in self._own or self._prefix:
             # a variable that other programs read too must not add its secret to our client
             others = [outside] if outside.client_id else []
-            ours = [self._variables(name, self._prefix)] if self._prefix else []
+            ours = [self._variables(name, self._prefix, flow)] if self._prefix else []
             return (given, of_program, *ours, *others)
-        file = _Source(table.get("client_id"), partial(self._kept_secret, name, table))
+        kept = partial(self._kept_secret, name, table, flow)
+        file = _Source(table.get("client_id" + flow), kept)
         return (given, outside, file, of_program)
 
-    def _variables(self, name: str, prefix: str) -> _Source:
+    def _variables(self, name: str, prefix: str, flow: str) -> _Source:
         """The client that the environment has for the provider ``name``."""
-        environ = self._environ
+        environ, kind = self._environ, "DEVICE_" if flow == _DEVICE else ""
         return _Source(
-            environ.get(prefix + client_variable(name)),
-            lambda: environ.get(prefix + client_variable(name, "CLIENT_SECRET")),
+            environ.get(prefix + client_variable(name, kind + "CLIENT_ID")),
+            lambda: environ.get(prefix + client_variable(name, kind + "CLIENT_SECRET")),
         )
 
-    def _kept_secret(self, name: str, table: Mapping[str, Any]) -> str | None:
+    def _kept_secret(self, name: str, table: Mapping[str, Any], flow: str) -> str | None:
         """The secret of the user's file, or of the file that one names."""
-        named = table.get("client_secret_file")
+        named = table.get(f"client_secret{flow}_file")
         if named is None:
-            inline = table.get("client_secret")
+            inline = table.get("client_secret" + flow)
             return inline if isinstance(inline, str) else None
         return secret_of(
             self._path(str(named)),
@@ -266,6 +269,18 @@ class Catalogue:
     def _path(self, named: str) -> str:
         """A path of the user's file: it is relative to the configuration directory."""
         return str((Path(self._directory or ".") / Path(named).expanduser()).absolute())
+
+
+def _client(name: str, sources: Sequence[_Source]) -> tuple[str | None, str | None]:
+    """The client of the first source that has one, and its secret."""
+    named = [(_clean(source.client_id, f"the client id of {name}"), source) for source in sources]
+    chosen = next((client for client, _ in named if client), None)
+    secrets = (
+        _clean(source.secret(), f"the client secret of {name}")
+        for client, source in named
+        if client in {None, chosen}
+    )
+    return chosen, next((secret for secret in secrets if secret), None)
 
 
 def _clean(value: str | None, what: str) -> str | None:

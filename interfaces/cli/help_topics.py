@@ -39,6 +39,7 @@ STAYFAST_AUDIT_FILE    the file of the audit log as JSON lines; off writes none
 STAYFAST_COLOR         auto, always or never
 STAYFAST_ALLOW_NETWORK_FS   1 allows a vault on a network file system
 <PROVIDER>_CLIENT_ID, <PROVIDER>_CLIENT_SECRET   the client of a provider
+<PROVIDER>_DEVICE_CLIENT_ID, …_DEVICE_CLIENT_SECRET   the client of its device flow, where that has one
 NO_COLOR               no colour, bold or link; FORCE_COLOR and CLICOLOR_FORCE: also in a pipe
 BROWSER, HTTPS_PROXY, REQUESTS_CA_BUNDLE   as everywhere
 Every other option has a variable of its long name too: STAYFAST_COMMAND_OPTION,
