@@ -109,6 +109,8 @@ class Event:
         http_status: The status of the provider's answer.
         oauth_error: The provider's error code (RFC 6749 §5.2).
         issuer: The provider's issuer identifier.
+        pkce: ``off`` where the login is made without PKCE (RFC 7636), because the provider's settings
+            say so; else absent.
         scopes: The granted scopes.
         expires_in: Lifetime of the access token, seconds.
         version: The login's version after the transition.
@@ -135,6 +137,7 @@ class Event:
     http_status: int | None = None
     oauth_error: str | None = None
     issuer: str | None = None
+    pkce: str | None = None
     scopes: tuple[str, ...] | None = None
     expires_in: float | None = None
     version: int | None = None

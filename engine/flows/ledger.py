@@ -268,6 +268,7 @@ class Ledger:
             http_status=circumstances.http_status,
             oauth_error=circumstances.oauth_error,
             issuer=after.config.issuer,
+            pkce=_without_pkce(before, after),
             scopes=arrived.scopes if arrived else None,
             expires_in=arrived.expires_in if arrived else None,
             version=after.version,
@@ -276,6 +277,14 @@ class Ledger:
             detail=circumstances.detail,
             fingerprints=fingerprints,
         )
+
+
+def _without_pkce(before: Login, after: Login) -> str | None:
+    """``off`` while a browser's answer is asked for, or sent on, without PKCE (RFC 7636)."""
+    shown = after.presentation or before.presentation
+    by_browser = shown is None or shown.device is None
+    under_way = before.challenge is not None or after.challenge is not None
+    return "off" if after.config.pkce == "off" and under_way and by_browser else None
 
 
 def _outcome(trigger: Trigger, reason: str | None) -> Outcome:

@@ -129,7 +129,7 @@ class Logout:
         )
         return LogoutResult(
             login=gone,
-            revoked=not problems if asked else None,
+            revoked=not problems and "refresh_token" not in alive if asked else None,
             problem=problems[0] if problems else None,
             refresh_token=tokens.refresh_token is not None,
             refresh_token_valid="refresh_token" in alive,
@@ -146,12 +146,25 @@ class Logout:
 
         The first should end the second (RFC 7009 §2.1), and not every provider does that: so each
         is sent, even if the other was refused. ``invalid_token`` says that a token is not good any
-        more. Where the refresh token is revoked, a server that takes no access tokens
+        more. One that the provider's settings do not list is not sent; nor is one that ended with
+        another (:attr:`~..oauth.provider.OAuthProvider.revocation_ends`). Where the refresh token is revoked, a server that takes no access tokens
         (``unsupported_token_type``) leaves nothing to do: the access token ends by itself.
         """
         found: list[Revocation] = []
         problems: list[StayfastError] = []
-        for kind, token in _held(tokens):
+        whole = login.config.revocation_ends in {"grant", "all"}
+        held = _held(tokens)
+        # first what the provider revokes: the rest may end with it
+        for kind, token in sorted(
+            held, key=lambda one: one[0] not in login.config.revocation_tokens
+        ):
+            if whole and any(one.outcome is RevocationOutcome.REVOKED for one in found):
+                found.append(Revocation(token=kind, outcome=RevocationOutcome.ENDED_WITH_GRANT))
+                continue
+            if kind not in login.config.revocation_tokens:
+                kept = RevocationOutcome.UNSUPPORTED_TOKEN_TYPE
+                found.append(Revocation(token=kind, outcome=kept))
+                continue
             if problems and not isinstance(problems[-1], ProviderError):
                 # this one would cost the same time, or miss the same setting
                 found.append(Revocation(token=kind, outcome=RevocationOutcome.NOT_SENT))
@@ -161,7 +174,8 @@ class Logout:
             spent = one.outcome is RevocationOutcome.UNSUPPORTED_TOKEN_TYPE and found[0].ended
             if problem is not None and not spent:
                 problems.append(problem)
-        return found, problems
+        order = [kind for kind, _ in held]
+        return sorted(found, key=lambda one: order.index(one.token)), problems
 
     def _revoked(
         self, login: Login, kind: str, token: str
@@ -197,7 +211,9 @@ class Logout:
             )
         except (ConfigInvalid, ConfigMissing) as error:
             return Revocation(token=kind, outcome=RevocationOutcome.NOT_SENT), error
-        return Revocation(token=kind, outcome=RevocationOutcome.REVOKED, http_status=200), None
+        return Revocation(
+            token=kind, outcome=RevocationOutcome.REVOKED, http_status=response.status
+        ), None
 
 
 _REFUSALS: Final = {

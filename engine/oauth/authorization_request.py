@@ -105,9 +105,13 @@ def authorization_parameters(
         "client_id": config.client_id,
         "redirect_uri": redirect_uri,
         "state": challenge.state.reveal(),
-        "code_challenge": PKCEChallenge.from_verifier(challenge.verifier.reveal()).code_challenge,
-        "code_challenge_method": "S256",
     }
+    if config.pkce != "off":
+        pkce = PKCEChallenge.from_verifier(challenge.verifier.reveal())
+        parameters |= {
+            "code_challenge": pkce.code_challenge,
+            "code_challenge_method": "S256",
+        }
     if config.asked_scope:
         parameters[config.scope_parameter] = config.asked_scope
     if "openid" in config.scopes:

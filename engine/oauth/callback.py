@@ -162,10 +162,9 @@ def _shows_code(login: Login) -> bool:
     Only from a person: anybody on this machine can send a code to a port. And only because PKCE
     ties the code to this login (RFC 9700 §2.1.1); another login's is refused by the provider.
     """
-    presentation = login.presentation
-    return (
-        login.config.shows_code and presentation is not None and presentation.transport == "manual"
-    )
+    presentation, config = login.presentation, login.config
+    by_hand = presentation is not None and presentation.transport == "manual"
+    return config.shows_code and by_hand and config.pkce != "off"
 
 
 def _denial(error: str, description: str | None) -> Denial:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus, urlencode
 
@@ -108,6 +109,19 @@ def require_authentication(config: OAuthConfig) -> None:
         raise ConfigMissing(f"{config.title} wants a {what} and none is configured", hint=hint)
 
 
+def require_secret(config: OAuthConfig) -> None:
+    """Make sure that there is a client secret, for a request that is made with nothing else.
+
+    Raises:
+        ConfigMissing: There is none.
+    """
+    if not config.client_secret:
+        raise ConfigMissing(
+            f"{config.title} wants a client secret for this and none is configured",
+            hint=Hint("provider edit", config.service_name, "--client-secret-file", "FILE"),
+        )
+
+
 def require_client_of(config: OAuthConfig, transport: str | None = None) -> None:
     """Make sure that a login by ``transport``, or by any if none is named, has a client that can do it.
 
@@ -155,8 +169,7 @@ def client_request(
             places here (:mod:`.dialect`).
         added: Further parameters, sent by the names they have.
 
-    With ``client_secret_basic`` the id and the secret are form-encoded first (RFC 6749 §2.3.1).
-    The ``client_id`` then stands in the header alone, because some servers take a second one in
+    With ``client_secret_basic`` the ``client_id`` stands in the header alone, because some servers take a second one in
     the body for a second method, unless :attr:`OAuthProvider.client_id_in_body` asks for both.
 
     Raises:
@@ -165,28 +178,47 @@ def client_request(
     require_client(config)
     require_authentication(config)
     method = authentication_method(config)
-    headers = dict(config.token_request_headers)
-    headers["Accept"] = "application/json"
+    headers: dict[str, str] = {}
     body = list(members)
     if method != "client_secret_basic" or config.client_id_in_body:
         body.append(("client_id", config.client_id))
     secret = config.client_secret or ""
     if method == "client_secret_basic":
-        pair = f"{quote_plus(config.client_id)}:{quote_plus(secret)}"
-        headers["Authorization"] = "Basic " + b64encode(pair.encode("ascii")).decode("ascii")
+        headers["Authorization"] = basic(config)
     elif method == "client_secret_post":
         body.append(("client_secret", secret))
+    request = plain_request(config, url, [*in_their_names(config, body), *added], headers)
+    return replace(request, client=config if method in ASSERTING else None)
+
+
+def plain_request(
+    config: OAuthConfig,
+    url: str,
+    parameters: Sequence[tuple[str, str]],
+    headers: Mapping[str, str],
+) -> HttpRequest:
+    """A POST of ``parameters``, in the format that the provider reads; nobody's but for ``headers``."""
     as_json = config.token_request_format == "json"
-    body = [*in_their_names(config, body), *added]
-    headers["Content-Type"] = "application/json" if as_json else "application/x-www-form-urlencoded"
+    kind = "application/json" if as_json else "application/x-www-form-urlencoded"
+    body = json.dumps(_object(parameters)) if as_json else urlencode(parameters)
     return HttpRequest(
         method="POST",
         url=endpoint(config, url),
-        headers=headers,
-        body=json.dumps(_object(body)).encode() if as_json else urlencode(body).encode("ascii"),
-        client=config if method in ASSERTING else None,
+        headers={
+            **config.token_request_headers,
+            "Accept": "application/json",
+            **headers,
+            "Content-Type": kind,
+        },
+        body=body.encode("ascii"),
         certificate=certificate_of(config),
     )
+
+
+def basic(config: OAuthConfig) -> str:
+    """The ``Authorization`` header of the client: id and secret, form-encoded first (RFC 6749 §2.3.1)."""
+    pair = f"{quote_plus(config.client_id)}:{quote_plus(config.client_secret or '')}"
+    return "Basic " + b64encode(pair.encode("ascii")).decode("ascii")
 
 
 def certificate_of(config: OAuthProvider) -> tuple[str, str | None] | None:

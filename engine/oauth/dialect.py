@@ -39,7 +39,8 @@ _REQUESTS: Final = (
     ("extra_revoke_params", _CLIENT | {"token", "token_type_hint"}),
 )
 """Our parameters of one kind of request each, and the setting that adds others to it."""
-_RENAMED: Final = frozenset[str]().union(*(ours for _, ours in _REQUESTS))
+_SIGNED_LATER: Final = frozenset({"client_assertion", "client_assertion_type", "assertion"})
+_RENAMED: Final = frozenset[str]().union(*(ours for _, ours in _REQUESTS)) - _SIGNED_LATER
 _ERRORS: Final = frozenset({"error", "error_description"})
 _MEMBERS: Final = (
     _ERRORS

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         RedirectPort,
         ResponseMode,
         RevocationAuthentication,
+        RevocationFormat,
         RevocationMethod,
         RevocationReach,
         Rotation,
@@ -165,9 +166,11 @@ class OAuthProvider:
         revocation_method: The HTTP method of a revocation.
         revocation_auth: Whom a revocation is sent as: the ``client`` in its usual way, or by
             ``basic``, the ``bearer`` of the token, or nobody (``none``).
-        revocation_parameters: What a revocation says: ``token``, ``token_type_hint``, ``client_id``.
-            :attr:`parameter_names` applies. Without any, it has no body.
-        revocation_format: Whether it says so as a ``form`` or in ``json``.
+        revocation_parameters: What a revocation says: ``token``, ``token_type_hint``; and
+            ``client_id`` where it is not sent as the client. :attr:`parameter_names` applies. Without
+            any, it has no body.
+        revocation_format: Whether it says so as a ``form`` or in ``json``; empty: as the token
+            endpoint is told. In :attr:`revocation_url`, ``{client_id}`` is filled in.
         revocation_tokens: Which tokens the provider revokes.
         revocation_ends: What a revocation ends: the ``token`` alone, the whole ``grant`` that it
             came from, or ``all`` grants of the user to this client.
@@ -272,7 +275,7 @@ class OAuthProvider:
     revocation_method: RevocationMethod = "POST"
     revocation_auth: RevocationAuthentication = "client"
     revocation_parameters: Sequence[str] = ("token", "token_type_hint", "client_id")
-    revocation_format: BodyFormat = "form"
+    revocation_format: RevocationFormat = ""
     revocation_tokens: Sequence[str] = ("refresh_token", "access_token")
     revocation_ends: RevocationReach = ""
     refresh_rotates: Rotation = ""

@@ -44,6 +44,7 @@ TOKEN_TYPES: Final = (
 )
 """The words for types of tokens; another type is given as the URN that it is."""
 BodyFormat: TypeAlias = Literal["form", "json"]
+RevocationFormat: TypeAlias = Literal["", "form", "json"]
 PkceMethod: TypeAlias = Literal["S256", "off"]
 """How a code is bound to its login (RFC 7636 §4.3); ``off`` for servers that refuse PKCE."""
 SecretUse: TypeAlias = Literal["all", "code", "none"]
@@ -162,7 +163,7 @@ _CHOICES: Final = {
     "secret_for": get_args(SecretUse),
     "revocation_method": get_args(RevocationMethod),
     "revocation_auth": get_args(RevocationAuthentication),
-    "revocation_format": get_args(BodyFormat),
+    "revocation_format": get_args(RevocationFormat),
     "revocation_ends": get_args(RevocationReach),
     "refresh_rotates": get_args(Rotation),
     "discovers": get_args(Discovery),

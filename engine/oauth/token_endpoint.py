@@ -57,8 +57,9 @@ def code_request(
     members = {
         "grant_type": "authorization_code",
         "code": callback.code.reveal(),
-        "code_verifier": verifier.reveal(),
     }
+    if config.pkce != "off":
+        members["code_verifier"] = verifier.reveal()
     if redirect_uri is not None:
         members["redirect_uri"] = redirect_uri
     return token_request(config, members)

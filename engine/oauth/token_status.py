@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode
 
 from ..errors import NetworkError
+from .authorization_request import require_client
 from .callback import presentable
-from .client_authentication import client_request
-from .provider_response import judge
+from .client_authentication import basic, client_request, plain_request, require_secret
+from .dialect import in_their_names
+from .provider_response import error_code, judge, read_members
 from .tokens import lifetime
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 def revocation_request(config: OAuthConfig, token: str, token_type_hint: str) -> HttpRequest | None:
     """The request that ends ``token`` (RFC 7009 §2.1); ``None`` without a revocation endpoint.
 
+    A provider with a way of its own gets it in that: by another method, as the bearer of the token,
+    with a body of its own (:attr:`~.provider.OAuthProvider.revocation_method` and the settings below
+    it).
+
     Args:
         config: The provider and client.
         token: The token.
@@ -30,8 +35,39 @@ def revocation_request(config: OAuthConfig, token: str, token_type_hint: str) ->
     Raises:
         ConfigMissing: The client id or client secret is absent.
     """
-    extra = config.extra_revoke_params
-    return _request(config, config.revocation_url, token, token_type_hint, extra)
+    if not config.revocation_url:
+        return None
+    client = quote(config.client_id, safe="")
+    url = config.revocation_url.replace("{client_id}", client)
+    if config.revocation_format:
+        config = replace(config, token_request_format=config.revocation_format)
+    said = {"token": token, "token_type_hint": token_type_hint}
+    members = [(name, said[name]) for name in said if name in config.revocation_parameters]
+    added = config.extra_revoke_params.items()
+    if config.revocation_auth == "client":
+        request = client_request(config, url, members, added)
+    else:
+        headers: dict[str, str] = {}
+        if config.revocation_auth == "basic":
+            require_client(config)
+            require_secret(config)
+            headers["Authorization"] = basic(config)
+        elif config.revocation_auth == "bearer":
+            headers["Authorization"] = f"Bearer {token}"
+        if "client_id" in config.revocation_parameters and config.revocation_auth != "basic":
+            members.append(("client_id", config.client_id))
+        body = [*in_their_names(config, members), *added]
+        request = plain_request(config, url, body, headers)
+        if not body:
+            request = replace(request, body=b"")
+    if config.revocation_method == "GET":
+        query = urlencode(list(added))
+        mark = "&" if "?" in request.url else "?"
+        request = replace(request, url=f"{url}{mark}{query}" if query else url, body=b"")
+    if not request.body:
+        kept = {k: v for k, v in request.headers.items() if k != "Content-Type"}
+        request = replace(request, headers=kept)
+    return replace(request, method=config.revocation_method)
 
 
 class RevocationOutcome(StrEnum):
@@ -39,6 +75,8 @@ class RevocationOutcome(StrEnum):
 
     REVOKED = "revoked"
     """The provider answered 200: it is no good any more."""
+    ENDED_WITH_GRANT = "ended_with_grant"
+    """It ended with the token that was revoked: the provider's documentation says so."""
     ALREADY_INVALID = "already_invalid"
     """The provider answered that the token was no good before (``invalid_token``)."""
     UNSUPPORTED_TOKEN_TYPE = "unsupported_token_type"
@@ -53,7 +91,13 @@ class RevocationOutcome(StrEnum):
     """The provider has no revocation endpoint."""
 
 
-ENDED: Final = frozenset({RevocationOutcome.REVOKED, RevocationOutcome.ALREADY_INVALID})
+ENDED: Final = frozenset(
+    {
+        RevocationOutcome.REVOKED,
+        RevocationOutcome.ENDED_WITH_GRANT,
+        RevocationOutcome.ALREADY_INVALID,
+    }
+)
 """The outcomes after which a token is no good by the word of the provider."""
 
 
@@ -95,11 +139,19 @@ def judge_revocation(config: OAuthConfig, response: HttpResponse) -> None:
 def require_confirmation(config: OAuthConfig, response: HttpResponse) -> None:
     """Make sure ``response`` confirms a revocation: status 200 does, and no other (RFC 7009 §2.2).
 
+    In a provider's own way any 2xx does, such as the 204 of a ``DELETE``, if its body says nothing
+    else (``{"ok": false}``).
+
     Raises:
         ProviderError, NetworkError: As :func:`judge_revocation` says.
         NetworkError: The provider answered something that neither confirms nor refuses.
     """
     judge_revocation(config, response)
+    if config.revocation_method != "POST" or config.revocation_auth == "bearer":
+        members = read_members(response, config)
+        if members is not None and error_code(members) is not None:
+            judge(response, "revocation", config)
+        return
     if response.status != 200:
         raise NetworkError(
             f"the provider did not confirm the revocation (HTTP {response.status}, and not 200)"
@@ -138,7 +190,10 @@ def introspection_request(
     Raises:
         ConfigMissing: The client id or client secret is absent.
     """
-    return _request(config, config.introspection_url, token, token_type_hint)
+    if not config.introspection_url:
+        return None
+    members = {"token": token, "token_type_hint": token_type_hint}
+    return client_request(config, config.introspection_url, members.items())
 
 
 def judge_introspection(config: OAuthConfig, response: HttpResponse) -> Introspection:
@@ -162,17 +217,3 @@ def judge_introspection(config: OAuthConfig, response: HttpResponse) -> Introspe
         subject=subject if isinstance(subject, str) and subject else None,
         username=presentable(username) if isinstance(username, str) else None,
     )
-
-
-def _request(
-    config: OAuthConfig,
-    url: str | None,
-    token: str,
-    token_type_hint: str,
-    extra: Mapping[str, str] = MappingProxyType({}),
-) -> HttpRequest | None:
-    """Both requests have the same members (RFC 7009 §2.1, RFC 7662 §2.1)."""
-    if not url:
-        return None
-    members = {"token": token, "token_type_hint": token_type_hint}
-    return client_request(config, url, members.items(), extra.items())

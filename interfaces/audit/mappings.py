@@ -71,7 +71,7 @@ def to_ecs(line: Line) -> dict[str, Any]:
     if address:
         made["server"] = {"address": address}
     own = _own(line, "login", "provider", "account", "trigger", "from", "to", "transport",
-               "version", "attempt", "scopes", "expires_in", "issuer", "detail", "prev", "mac", "store")  # fmt: skip
+               "version", "attempt", "scopes", "expires_in", "issuer", "pkce", "detail", "prev", "mac", "store")  # fmt: skip
     if own:
         made["stayfast"] = own
     return made
@@ -113,7 +113,7 @@ def to_ocsf(line: Line) -> dict[str, Any]:
     if of_login:
         made |= _ocsf_login(line)
     unmapped = _own(line, "account", "trigger", "from", "to", "transport", "version", "attempt",
-                    "scopes", "expires_in", "issuer", "http_status", "detail", "prev", "mac", "store")  # fmt: skip
+                    "scopes", "expires_in", "issuer", "pkce", "http_status", "detail", "prev", "mac", "store")  # fmt: skip
     if unmapped:
         made["unmapped"] = unmapped
     return made

@@ -59,6 +59,7 @@ _OF_A_TRANSITION: Final[dict[str, dict[str, Any]]] = {
     "http_status": {"type": "integer", "minimum": 100, "maximum": 599},
     "oauth_error": _TEXT,
     "issuer": _TEXT,
+    "pkce": {"enum": ["off"], "description": "The login is made without PKCE (RFC 7636)."},
     "scopes": {"type": "array", "items": {"type": "string"}},
     "expires_in": {"type": "number"},
     "duration": {"type": "number", "minimum": 0},

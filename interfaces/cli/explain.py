@@ -101,6 +101,8 @@ def _begin(members: Mapping[str, Scalar], before: Login | None, after: Login) ->
         ("code_verifier", f"{len(challenge.verifier.reveal())} random characters, stays here"),
         ("code_challenge", "BASE64URL(SHA-256(code_verifier)), method S256"),
     ]
+    if after.config.pkce == "off":
+        facts = [("pkce", "off, as this provider is configured: a stolen code is of use to others")]
     if challenge.state is not None:
         facts.append(
             ("state", f"{len(challenge.state.reveal())} random characters: ties the answer to it")
@@ -113,8 +115,9 @@ def _present(members: Mapping[str, Scalar], before: Login | None, after: Login) 
     shown, config = after.presentation, after.config
     if shown is None:
         return []
-    scope = config.scope_separator.join(config.scopes)
     if shown.device is not None:
+        config = config.of_device_flow()
+        scope = config.asked_scope
         left = shown.device.expires_at - after.changed_at
         return [
             ("transport", shown.transport),

@@ -560,6 +560,13 @@ def _announce(app: App, login: Login, choice: Choice | None) -> None:
     dot = terminal.symbol("dot")
     heading = f"Signing in to {login.provider} ({host}) {dot} login {login.short_id}"
     terminal.say(heading, style="bold")
+    by_device = choice is not None and choice.transport == "device"
+    if login.config.pkce == "off" and not by_device:
+        terminal.say(
+            f"{login.config.title} is set to sign in without PKCE (RFC 7636): whoever sees the code"
+            " in a browser's address could use it",
+            mark="warn",
+        )
     if choice is not None and choice.transport != "loopback" and choice.row > 1:
         terminal.say(f"{choice.reason[:1].upper()}{choice.reason[1:]}.")
     terminal.say("")

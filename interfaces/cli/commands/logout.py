@@ -94,10 +94,13 @@ def _sign_out(
         terminal.say(f"could not revoke: {ended.problem.message}", mark="warn")
     elif revoke and not found.config.revocation_url:
         terminal.say(f"{name} has no revocation endpoint; nothing was revoked there", mark="warn")
-    if ended.problem is not None or (revoke and not found.config.revocation_url):
+    unrevoked = not found.config.revocation_url or ended.refresh_token_valid
+    if ended.problem is not None or (revoke and unrevoked):
         _still_valid(app, ended, found)
     elif revoke and ended.access_token_valid:
         _access_token_lives(app, ended.valid_until)
+    if found.config.revocation_ends == "all" and ended.revoked:
+        terminal.say("  This ended your other logins by this client there, too, on any machine.")
     terminal.say("tokens erased here", mark="good")
     session = _end_session(app, ended, opens=opens) if browser else None
     if found.config.end_session_url and not browser:
@@ -143,6 +146,8 @@ def _say_revocation(app: App, one: Revocation, host: str) -> None:
     what = one.token.replace("_", " ")
     if one.outcome is RevocationOutcome.REVOKED:
         app.terminal.say(f"{what} revoked at {host}", mark="good")
+    elif one.outcome is RevocationOutcome.ENDED_WITH_GRANT:
+        app.terminal.say(f"{what} ended with it: {host} ends the whole grant", mark="good")
     elif one.outcome is RevocationOutcome.ALREADY_INVALID:
         app.terminal.say(f"{what} was no good any more at {host}", mark="good")
     elif one.outcome is RevocationOutcome.UNSUPPORTED_TOKEN_TYPE:
