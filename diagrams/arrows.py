@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
 
-from ..engine.audit.events import EventKind, moment_of
+from ..engine.audit.events import EventKind
 from ..engine.errors import Damaged
 from ..engine.hints import Hint
+from ..engine.moments import moment_of
 from ..engine.table import TABLE, Row, State, Trigger
 
 if TYPE_CHECKING:

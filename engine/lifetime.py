@@ -10,6 +10,8 @@ JUMP = 60.0
 
 USUAL_BUFFER = 60.0
 """Seconds before its end at which a token counts as expired, where nobody asks for more."""
+LONGEST = 100 * 365.25 * 86400
+"""Seconds: what servers say that mean never (2⁶³ milliseconds) is past every calendar."""
 _SHARE = 0.1
 _MOST = 120.0
 
@@ -35,6 +37,14 @@ def serves(
     if buffer <= USUAL_BUFFER or buffer >= expires_in:
         buffer = min(buffer, expires_in / 2)
     return issued_at - JUMP <= now < issued_at + expires_in - buffer - early
+
+
+def end_of(issued_at: float, expires_in: float) -> float:
+    """When a token ends, POSIX seconds; a lifetime is a century at most.
+
+    It is capped here as well: a program may have made the token, or an older version saved it.
+    """
+    return issued_at + min(expires_in, LONGEST)
 
 
 def eagerness(login_id: str, expires_in: float) -> float:

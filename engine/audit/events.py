@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
@@ -216,26 +216,6 @@ def members_of_text(text: bytes) -> dict[str, Scalar]:
 
 def _scalar(value: object) -> Scalar:
     return cast("Scalar", tuple(cast("list[str]", value)) if isinstance(value, list) else value)
-
-
-_FIRST: Final = datetime(1, 1, 2, tzinfo=UTC).timestamp()
-_LAST: Final = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
-"""A day from the ends of the calendar, so that there is a local time, too."""
-
-
-def rfc3339(seconds: object, timespec: str = "microseconds") -> str:
-    """A time in POSIX seconds as UTC (RFC 3339 §5.6); ``timespec`` is that of ``isoformat``."""
-    return moment_of(seconds).isoformat(timespec=timespec).replace("+00:00", "Z")
-
-
-def moment_of(seconds: object) -> datetime:
-    """A time in POSIX seconds, in UTC; what no calendar holds becomes its first or last second.
-
-    So whatever is stored can be shown: servers send lifetimes that end in the year 292,277,026,596.
-    """
-    if not isinstance(seconds, float | int) or seconds != seconds:  # noqa: PLR0124  not a number
-        seconds = 0
-    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC)
 
 
 def text_of_line(line: Mapping[str, Scalar]) -> bytes:

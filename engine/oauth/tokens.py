@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, cast
 
 from ..errors import ProviderError
-from ..lifetime import USUAL_BUFFER
+from ..lifetime import LONGEST, USUAL_BUFFER, end_of
 
 DEFAULT_BUFFER: Final = USUAL_BUFFER
 """Seconds before its expiry at which a token counts as expired."""
@@ -45,8 +45,7 @@ class OAuthTokens:
     @property
     def expires_at(self) -> float | None:
         """When the access token expires, POSIX seconds on this machine's clock, if known."""
-        # capped here as well: a program may have made these, or an older version saved them
-        return None if self.expires_in is None else self.issued_at + min(self.expires_in, LONGEST)
+        return None if self.expires_in is None else end_of(self.issued_at, self.expires_in)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -130,10 +129,6 @@ class OAuthTokens:
             f"OAuthTokens(token_type={self.token_type!r}, expires_at={self.expires_at!r}, "
             f"scope={self.scope!r}, refreshable={self.refresh_token is not None})"
         )
-
-
-LONGEST: Final = 100 * 365.25 * 86400
-"""Seconds: what servers say that mean never (2⁶³ milliseconds) is past every calendar."""
 
 
 def printable(token: str) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, MutableMapping
 from dataclasses import asdict
-from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.audit.events import (
     AUDIT_SCHEMA,
@@ -16,14 +14,14 @@ from ...engine.audit.events import (
     Event,
     Origin,
     Scalar,
-    rfc3339,
 )
+from ...engine.moments import rfc3339
 from ...storage.host import CLOCK, origin
+from ..json_text import json_of
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _OURS: Final = {"source": "from", "dest": "to"}
 FIELDS: Final = frozenset(
     {"schema"}
@@ -91,20 +89,3 @@ def render(logger: Any, method: str, line: Mapping[str, Any]) -> bytes:
     del logger, method
     # a lone surrogate has no UTF-8: it is written as JSON's own escape, and the line is not lost
     return json_of(line).encode("utf-8", "backslashreplace")
-
-
-def json_of(members: Mapping[str, Any]) -> str:
-    """``members`` as JSON without spaces; a figure that JSON has no word for is null (RFC 8259 §6)."""
-    try:
-        return _encode(dict(members))
-    except ValueError:  # NaN or an infinity
-        return _encode(_finite(members))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        members = cast("Mapping[str, Any]", value)
-        return {name: _finite(member) for name, member in members.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in cast("list[Any]", value)]
-    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,33 +1,33 @@
 """What git, kubectl, docker and Bazel ask a credential helper, and how each wants the answer.
 
 Every function here takes what the program said and gives what it is to get; none reads or prints.
+
+git is answered by the quick way of :mod:`.fast`, so what the others need is loaded for them alone.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from ipaddress import ip_address
-from typing import Any, Final, cast
 
-from ...engine.audit.events import rfc3339
 from ...engine.errors import ConfigInvalid, StayfastError
 from ...engine.hints import Hint
 
-KUBERNETES_VERSIONS: Final = (
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+KUBERNETES_VERSIONS = (
     "client.authentication.k8s.io/v1",
     "client.authentication.k8s.io/v1beta1",
 )
-DOCKER_NOT_FOUND: Final = "credentials not found in native keychain"
+DOCKER_NOT_FOUND = "credentials not found in native keychain"
 """What docker compares the answer with, to go on without credentials."""
-DOCKER_NO_SERVER: Final = "no credentials server URL"
-DOCKER_NO_USER: Final = "no credentials username"
-_LINE_LIMIT: Final = 65_535  # octets; git has the same
+DOCKER_NO_SERVER = "no credentials server URL"
+DOCKER_NO_USER = "no credentials username"
+_LINE_LIMIT = 65_535  # octets; git has the same
 
 
-@dataclass(frozen=True, slots=True)
 class Token:
     """What is handed out.
 
@@ -36,8 +36,12 @@ class Token:
         expires_at: POSIX seconds, if that is known.
     """
 
-    text: str
-    expires_at: float | None
+    __slots__ = ("expires_at", "text")
+
+    def __init__(self, text: str, expires_at: float | None) -> None:
+        """Keep both."""
+        self.text = text
+        self.expires_at = expires_at
 
 
 class NotAsked(StayfastError):
@@ -46,6 +50,10 @@ class NotAsked(StayfastError):
     code = "USAGE"
     exit_code = 2
 
+
+USUAL_USER = "oauth2"
+"""The user name beside a token, where the provider is not known to want another."""
+_GIT_USERS = {"github": "x-access-token", "bitbucket": "x-token-auth"}
 
 # git: lines of key=value, see gitcredentials(7) and git-credential(1)
 
@@ -75,10 +83,28 @@ def git_question(text: str) -> dict[str, list[str]]:
     return found
 
 
-def git_answer(question: Mapping[str, Sequence[str]], token: Token, username: str) -> str:
+def git_server(question: Mapping[str, Sequence[str]]) -> Server | None:
+    """The server that git asks about; ``None`` if it names none.
+
+    Raises:
+        NotAsked: What it names is no host.
+    """
+    scheme, host = ((question.get(name) or [""])[-1] for name in ("protocol", "host"))
+    return server_of(host, scheme) if scheme and host else None
+
+
+def git_answer(
+    question: Mapping[str, Sequence[str]], token: Token, provider: str, username: str | None
+) -> str:
     """The credential for git: a Bearer header where git and the server know it, else a password.
 
     The refresh token is never in it: git would hand it to the other helpers, to be stored.
+
+    Args:
+        question: What git asked.
+        token: The token of ``provider``.
+        provider: Its name.
+        username: The user name beside the token; by default the one that the provider wants.
     """
     lines: list[str] = []
     bearer = "authtype" in question.get("capability[]", ()) and _takes_bearer(
@@ -88,7 +114,7 @@ def git_answer(question: Mapping[str, Sequence[str]], token: Token, username: st
         lines += ["capability[]=authtype", "authtype=Bearer", f"credential={token.text}"]
         lines.append("ephemeral=1")
     else:
-        given = question.get("username") or [username]
+        given = question.get("username") or [username or _GIT_USERS.get(provider, USUAL_USER)]
         lines += [f"username={given[-1]}", f"password={token.text}"]
     if token.expires_at is not None:
         lines.append(f"password_expiry_utc={int(token.expires_at)}")
@@ -100,7 +126,7 @@ def _takes_bearer(challenges: Sequence[str]) -> bool:
     return not challenges or any(one.strip().lower().startswith("bearer") for one in challenges)
 
 
-GIT_CAPABILITY: Final = "version 0\ncapability authtype"
+GIT_CAPABILITY = "version 0\ncapability authtype"
 
 # kubectl: an ExecCredential, in one of two versions
 
@@ -114,6 +140,8 @@ def kubernetes_version(environ: Mapping[str, str]) -> tuple[str, bool]:
     said = environ.get("KUBERNETES_EXEC_INFO")
     if not said:
         return KUBERNETES_VERSIONS[1], False  # as older clients, which say nothing
+    import json  # noqa: PLC0415  see the docstring
+
     try:
         members = json.loads(said)
         version = members["apiVersion"]
@@ -132,6 +160,8 @@ def kubernetes_version(environ: Mapping[str, str]) -> tuple[str, bool]:
 
 def kubernetes_answer(version: str, token: Token, *, interactive: bool) -> dict[str, Any]:
     """The ExecCredential of ``token``."""
+    from ...engine.moments import rfc3339  # noqa: PLC0415  see the docstring
+
     status: dict[str, Any] = {"token": token.text}
     if token.expires_at is not None:
         status["expirationTimestamp"] = rfc3339(token.expires_at, "seconds")
@@ -165,13 +195,9 @@ def docker_stored(text: str) -> None:
     Raises:
         NotAsked: It is no credential.
     """
-    try:
-        members: object = json.loads(text)
-    except (ValueError, RecursionError):
-        members = None
-    if not isinstance(members, dict):
+    given = _members(text)
+    if given is None:
         raise NotAsked("the credential to store is not JSON", hint=Hint("help credentials"))
-    given = cast("dict[str, object]", members)
     if not given.get("ServerURL"):
         raise NotAsked(DOCKER_NO_SERVER, hint=Hint("help credentials"))
     if not given.get("Username"):
@@ -187,18 +213,14 @@ def bazel_server(text: str) -> Server | None:
     Raises:
         NotAsked: It is not said, or names no host.
     """
-    try:
-        members: object = json.loads(text)
-    except (ValueError, RecursionError):
-        members = None
-    uri = cast("dict[str, object]", members).get("uri") if isinstance(members, dict) else None
+    uri = (_members(text) or {}).get("uri")
     if not isinstance(uri, str) or not uri:
         raise NotAsked("the request names no uri", hint=Hint("help credentials"))
     scheme, separator, _ = uri.partition("://")
     if not separator or scheme.lower() not in {"http", "https", "grpc", "grpcs"}:
         return None
     server = server_of(uri)
-    return replace(server, scheme=server.scheme.replace("grpc", "http"))
+    return Server(server.scheme.replace("grpc", "http"), server.name, server.port)
 
 
 def bazel_answer(token: Token | None) -> dict[str, Any]:
@@ -207,20 +229,32 @@ def bazel_answer(token: Token | None) -> dict[str, Any]:
         return {"headers": {}}
     answer: dict[str, Any] = {"headers": {"Authorization": [f"Bearer {token.text}"]}}
     if token.expires_at is not None:
+        from ...engine.moments import rfc3339  # noqa: PLC0415  see the docstring
+
         answer["expires"] = rfc3339(token.expires_at, "seconds")
     return answer
 
 
+def _members(text: str) -> dict[str, Any] | None:
+    """The object that ``text`` is in JSON; ``None`` if it is none."""
+    import json  # noqa: PLC0415  see the docstring
+
+    try:
+        members: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return members if isinstance(members, dict) else None
+
+
 # where a token may go
 
-_SCHEME: Final = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
-_USER: Final = r"(?:[A-Za-z0-9._~%!$&'()*+,;=:-]*@)?"
-_HOST: Final = r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w-]+(?:\.[\w-]+)*\.?)(?::(?P<port>[0-9]{1,5}))?"
-_ADDRESS: Final = re.compile(rf"(?:{_SCHEME}{_USER})?{_HOST}(?:/[^\\\s\x00-\x1f\x7f]*)?")
-_ALONE: Final = re.compile(_HOST)
+_SCHEME = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
+_USER = r"(?:[A-Za-z0-9._~%!$&'()*+,;=:-]*@)?"
+_HOST = r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w-]+(?:\.[\w-]+)*\.?)(?::(?P<port>[0-9]{1,5}))?"
+_ADDRESS = re.compile(rf"(?:{_SCHEME}{_USER})?{_HOST}(?:/[^\\\s\x00-\x1f\x7f]*)?")
+_ALONE = re.compile(_HOST)
 
 
-@dataclass(frozen=True, slots=True)
 class Server:
     """The server of a request, of which every program reads the same.
 
@@ -230,9 +264,13 @@ class Server:
         port: As it was written; ``None`` if it was not.
     """
 
-    scheme: str
-    name: str
-    port: str | None
+    __slots__ = ("name", "port", "scheme")
+
+    def __init__(self, scheme: str, name: str, port: str | None) -> None:
+        """Keep the three."""
+        self.scheme = scheme
+        self.name = name
+        self.port = port
 
     @property
     def host(self) -> str:
@@ -265,6 +303,8 @@ def _names_a_host(name: str, port: str | None) -> bool:
         return False
     if not name.startswith("["):
         return True
+    from ipaddress import ip_address  # noqa: PLC0415  see the docstring
+
     try:
         return ip_address(name[1:-1]).version == 6
     except ValueError:
@@ -290,6 +330,8 @@ def may_have_it(server: Server, allowed: Sequence[str]) -> bool:
 def _is_here(name: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
+    from ipaddress import ip_address  # noqa: PLC0415  see the docstring
+
     try:
         return ip_address(name.strip("[]")).is_loopback
     except ValueError:

@@ -1,8 +1,8 @@
-"""``stayfast token`` with a valid cached token: read, open, print, nothing else.
+"""A valid cached token without the whole command: read, open, hand out, nothing else.
 
-This path imports as little as Python allows; the rules for its modules are in the tests. It only
-handles success. Everything else (expired, absent, locked, damaged, a flag it does not know) is left to
-the whole command: this path then returns ``None``.
+``token``, ``exec`` and ``credential git`` come through here. This path imports as little as Python
+allows; the rules for its modules are in the tests. It only handles success. Everything else (expired,
+absent, locked, damaged, a flag it does not know) is left to the whole command.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import sys
 import time
 
 from ...engine import cbor
-from ...engine.lifetime import eagerness, serves
+from ...engine.errors import StayfastError
+from ...engine.lifetime import USUAL_BUFFER, eagerness, end_of, serves
 from ...storage.keys.slots import unlock
 from ...storage.paths import config_dir, state_dir
 from ...storage.vault.file import headers, noted_generation, open_database, open_secret
@@ -24,39 +25,223 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from sqlite3 import Connection
+    from typing import BinaryIO
 
     from ...storage.keys.sealing import Keys
     from ...storage.vault.header import Header
 
 DEFAULT_ACCOUNTS = "accounts"
 """The file of the accounts that are meant where none is named, in the configuration directory."""
-SCROLLBACK_NOTE = "note: a secret, now in your scrollback\n"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DIGITS = 12  # Python refuses to read thousands of them
 _NO_USER = 3  # the schema of logins by a grant that needs no user (engine/codec.py)
 _SERVING = ("authenticated", "expired", "exchanging", "refresh_failed")
-_VALUES = {"--account": "account", "--format": "format", "--min-ttl": "min_ttl"}
-_STEERING = ("STAYFAST_TOKEN", "STAYFAST_JSON", "STAYFAST_QUIET")
-_FORMATS = ("raw", "header")
+# a token, or options
+_STEERING = tuple(
+    f"STAYFAST_{name}" for name in ("CREDENTIAL", "EXEC", "JSON", "QUIET", "TOKEN", "VERBOSE")
+)
+_FORMATS = ("raw", "header", "json", "env", "fish", "powershell")
+_QUESTION_LIMIT = 1024 * 1024  # octets
+_TOKEN_OPTIONS = ("--account", "--format", "--min-ttl")
+_EXEC_OPTIONS = ("--account", "--var")
+_GIT_OPTIONS = ("--account", "--provider", "--url", "--username")
 
 
-def read_arguments(arguments: Sequence[str]) -> dict[str, str] | None:
-    """The arguments of ``token`` if they are ones this path knows, else ``None``."""
-    given = {"format": "raw", "min_ttl": "60s"}
-    rest = iter(arguments)
-    for argument in rest:
-        name, equals, value = argument.partition("=")
-        if name in _VALUES:
-            if not equals:
-                value = next(rest, "")
-            given[_VALUES[name]] = value
-        elif argument.startswith("-") or "provider" in given:
-            return None
-        else:
-            given["provider"] = argument
-    if given["format"] not in _FORMATS or "" in given.values() or "provider" not in given:
+class Held:
+    """A token that serves, as the vault holds it.
+
+    Attributes:
+        provider: Whose it is.
+        account: The account of it.
+        token: The access token.
+        token_type: As the provider wrote it.
+        expires_at: POSIX seconds, if that is known.
+        scopes: What was granted.
+    """
+
+    __slots__ = ("account", "expires_at", "provider", "scopes", "token", "token_type")
+
+    def __init__(
+        self,
+        provider: str,
+        account: str,
+        token: str,
+        token_type: str,
+        expires_at: float | None,
+        scopes: Sequence[str],
+    ) -> None:
+        """Keep the parts."""
+        self.provider = provider
+        self.account = account
+        self.token = token
+        self.token_type = token_type
+        self.expires_at = expires_at
+        self.scopes = scopes
+
+
+def go(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Do what ``arguments`` ask for and end the process, if a cached token is all that it needs.
+
+    Otherwise this returns, and the whole command is to do it; nothing has happened then.
+    """
+    if arguments[0] == "token":
+        text = cached_token(arguments[1:], environ)
+        if text is not None:
+            print_and_leave(text + "\n", secret=True)
+    elif arguments[0] == "exec":
+        run_with_token(arguments[1:], environ)
+    elif list(arguments[:2]) == ["credential", "git"]:
+        text = answer_for_git(arguments[2:], environ)
+        if text is not None:
+            print_and_leave(text)
+
+
+def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """What ``stayfast token`` prints for ``arguments``, if that needs no more than reading."""
+    read = read_arguments(arguments, _TOKEN_OPTIONS)
+    if read is None or sys.stdout is None or len(read[1]) != 1:
         return None
-    return given
+    given, (provider,), _ = read
+    form = _last(given, "--format") or "raw"
+    least = seconds(_last(given, "--min-ttl") or "60s")
+    if form not in _FORMATS or least is None:
+        return None
+    held = held_token(provider, _last(given, "--account"), environ, least=least)
+    if held is None:
+        return None
+    if form == "raw" and "--json" not in given:
+        return held.token
+    from .token_forms import json_of_token, text_of  # noqa: PLC0415  most want none of them
+
+    if form != "json" and "--json" not in given:
+        return text_of(form, held.token)
+    return json_of_token(
+        provider=held.provider,
+        account=held.account,
+        token=held.token,
+        token_type=held.token_type,
+        expires_at=held.expires_at,
+        scopes=held.scopes,
+    )
+
+
+def run_with_token(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Let the command of ``stayfast exec`` take our place, if that needs no more than reading."""
+    read = read_arguments(arguments, _EXEC_OPTIONS, command_follows=True)
+    if read is None or None in (sys.stdin, sys.stdout, sys.stderr) or not read[1]:
+        return
+    given, (provider,), rest = read
+    command = rest[1:] if rest[:1] == ["--"] else rest
+    var = _last(given, "--var") or "ACCESS_TOKEN"
+    if not command or not (var.isascii() and var.isidentifier()) or "--json" in given:
+        return
+    held = held_token(provider, _last(given, "--account"), environ)
+    if held is None:
+        return
+    from .replacing import replace_process  # noqa: PLC0415  only here
+
+    try:
+        replace_process(command, environ, {var: held.token})
+    except (OSError, ValueError):  # ValueError: a NUL in a word
+        return
+
+
+def answer_for_git(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """What ``stayfast credential git`` answers, if that needs no more than reading.
+
+    What git asked is read only after the token was; if the whole command is to answer, it is put back.
+    """
+    read = read_arguments(arguments, _GIT_OPTIONS)
+    if read is None or None in (sys.stdin, sys.stdout) or read[1] not in ([], ["get"]):
+        return None
+    given = read[0]
+    provider = _last(given, "--provider")
+    if provider is None or "--json" in given:
+        return None
+    held = held_token(provider, _last(given, "--account"), environ)
+    if held is None:
+        return None
+    asked = read_question(sys.stdin.buffer, blank_line_ends=True)
+    text = _git_text(asked, held, given)
+    if text is None:
+        import io  # noqa: PLC0415  Python has loaded it
+
+        sys.stdin = io.TextIOWrapper(io.BytesIO(asked))
+    return text
+
+
+def _git_text(asked: bytes, held: Held, given: Mapping[str, list[str]]) -> str | None:
+    from .credential_protocols import (  # noqa: PLC0415  only here
+        Token,
+        git_answer,
+        git_question,
+        git_server,
+        may_have_it,
+    )
+
+    try:
+        question = git_question(asked.decode("utf-8", "replace"))
+        server = git_server(question)
+        if server is None:
+            return ""
+        if may_have_it(server, given.get("--url", ())):
+            token = Token(held.token, held.expires_at)
+            answer = git_answer(question, token, held.provider, _last(given, "--username"))
+            return f"{answer}\n\n"
+    except StayfastError:
+        return None
+    return "" if server.scheme == "https" else None
+
+
+def read_arguments(
+    arguments: Sequence[str], options: Sequence[str], *, command_follows: bool = False
+) -> tuple[dict[str, list[str]], list[str], list[str]] | None:
+    """``arguments`` as the values of options, words, and the rest; ``None`` if an option is another.
+
+    Args:
+        arguments: What stands behind the command.
+        options: Those that this path knows, beside ``--json``; each takes a value.
+        command_follows: Whether another command begins at the second word, or behind ``--``.
+    """
+    given: dict[str, list[str]] = {}
+    words: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest[0]
+        if command_follows and (word == "--" or (words and not word.startswith("-"))):
+            break
+        del rest[0]
+        if not word.startswith("-"):
+            words.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        if word == "--json":
+            given[word] = []
+            continue
+        if name not in options:
+            return None
+        if not equals:
+            value = rest.pop(0) if rest else ""
+        if not value or value.startswith("-"):
+            return None
+        given.setdefault(name, []).append(value)
+    return given, words, rest
+
+
+def _last(given: Mapping[str, list[str]], option: str) -> str | None:
+    return given[option][-1] if option in given else None
+
+
+def read_question(stream: BinaryIO, *, blank_line_ends: bool) -> bytes:
+    """What a program asks on ``stream``, of which a helper's standard input is one."""
+    lines: list[bytes] = []
+    left = _QUESTION_LIMIT
+    while left > 0 and (line := stream.readline(left)):
+        lines.append(line)
+        left -= len(line)
+        if blank_line_ends and not line.strip():
+            break
+    return b"".join(lines)
 
 
 def account_of(lines: str, provider: str) -> str | None:
@@ -81,28 +266,26 @@ def _default_account(environ: Mapping[str, str], provider: str) -> str:
         return account_of(file.read(), provider) or "default"
 
 
-def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """What ``stayfast token`` prints for ``arguments``, if that needs no more than reading."""
-    given = read_arguments(arguments)
+def held_token(
+    provider: str, account: str | None, environ: Mapping[str, str], *, least: float = USUAL_BUFFER
+) -> Held | None:
+    """The token of ``account`` that lasts ``least`` seconds more; ``None`` in any doubt."""
     store = environ.get("STAYFAST_STORE", "auto")
-    if given is None or sys.stdout is None or store not in {"auto", "file", "keyring"}:
+    if not provider or store not in {"auto", "file", "keyring"}:
         return None
-    if any(name.startswith(_STEERING) for name in environ):  # a token, or an option
-        return None
-    least = seconds(given["min_ttl"])
-    if least is None:
+    if any(name.startswith(_STEERING) for name in environ):
         return None
     try:
-        account = given.get("account") or _default_account(environ, given["provider"])
-        secret = _secret(f"account\0{given['provider']}\0{account}", store, environ)
+        account = account or _default_account(environ, provider)
+        secret = _secret(f"account\0{provider}\0{account}", store, environ)
         if secret is None:
             return None
         login = cbor.decode_map(secret)
     except Exception:  # noqa: BLE001  in any doubt: the whole command says what is wrong, and how
         return None
     # a record under the name of another account: the whole command reports it
-    named = _is(login, given["provider"], account)
-    return _printed(login, given["format"], least) if named else None
+    named = _is(login, provider, account)
+    return _held(login, provider, account, least) if named else None
 
 
 def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
@@ -163,7 +346,9 @@ def _is(login: Mapping[str, cbor.Plain], provider: str, account: str) -> bool:
     )
 
 
-def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | None:
+def _held(
+    login: Mapping[str, cbor.Plain], provider: str, account: str, least: float
+) -> Held | None:
     tokens, schema = login.get("tokens"), login.get("schema")
     if (
         schema not in (1, _NO_USER)
@@ -175,8 +360,11 @@ def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | 
     lasts, issued = tokens.get("expires_in"), tokens.get("issued_at")
     if not isinstance(token, str) or not (token and token.isascii() and token.isprintable()):
         return None
-    if str(tokens.get("token_type", "Bearer")).lower() != "bearer":  # some mean bearer all the same
+    kind, scope = tokens.get("token_type", "Bearer"), tokens.get("scope") or ""
+    # some mean bearer all the same, however they spell it
+    if not (isinstance(kind, str) and kind.lower() == "bearer" and isinstance(scope, str)):
         return None
+    end = None
     if isinstance(lasts, int | float) and isinstance(issued, int | float):
         early = 0.0
         renews = tokens.get("refresh_token") or schema == _NO_USER
@@ -188,9 +376,10 @@ def _printed(login: Mapping[str, cbor.Plain], form: str, least: float) -> str | 
             now=now, issued_at=issued, expires_in=lasts, buffer=least, early=early
         ):
             return None
+        end = end_of(issued, lasts)
     elif login.get("state") != "authenticated":
         return None
-    return f"Authorization: Bearer {token}" if form == "header" else token
+    return Held(provider, account, token, kind, end, scope.split())
 
 
 def seconds(text: str) -> float | None:
@@ -201,13 +390,13 @@ def seconds(text: str) -> float | None:
     return float(int(number) * unit)
 
 
-def print_and_leave(text: str) -> None:
+def print_and_leave(text: str, *, secret: bool = False) -> None:
     """Print ``text`` and end the process at once: the interpreter's shutdown costs 3 ms.
 
-    A token that the terminal's encoding has no letters for is left to the whole command.
+    On a terminal, a note about a ``secret`` follows on standard error. A token that the terminal's encoding has no letters for is left to the whole command.
     """
     try:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(text)
         sys.stdout.flush()
     except UnicodeEncodeError:
         return
@@ -218,7 +407,9 @@ def print_and_leave(text: str) -> None:
             _remark(f"error: the token could not be written to standard output: {why}\n")
             _remark(f"hint:  {hint}\n")
         os._exit(1)
-    if sys.stdout.isatty():
+    if secret and sys.stdout.isatty():
+        from .token_forms import SCROLLBACK_NOTE  # noqa: PLC0415  as above
+
         _remark(SCROLLBACK_NOTE)
     os._exit(0)
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...engine.audit.events import EventKind
+from ...engine.moments import timestamp
 from ...engine.ports import ASKING, Notice
 from ...engine.table import State
-from .terminal.formatting import timestamp
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded

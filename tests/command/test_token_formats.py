@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from stayfast.interfaces.cli.main import cli
-from stayfast.interfaces.cli.terminal.formatting import quoted_for_fish, quoted_for_powershell
+from stayfast.interfaces.cli.token_forms import (
+    quoted_for_fish,
+    quoted_for_powershell,
+    quoted_for_sh,
+)
 
 PRINTABLE = [chr(code) for code in range(0x20, 0x7F)]
 """What an access token may consist of (RFC 6749 appendix A.12)."""
@@ -107,3 +114,9 @@ def test_powershell_doubles_every_character_it_takes_for_a_single_quote(quote: s
     """A typographic quote ends a PowerShell string as well as a straight one."""
     assert quoted_for_powershell(f"a{quote}; b") == f"'a{quote}{quote}; b'"
     assert quoted_for_powershell('a\\`$b"') == "'a\\`$b\"'"
+
+
+@given(st.text())
+def test_sh_is_quoted_as_the_library_does(text: str) -> None:
+    """A word for a POSIX shell is what shlex.quote writes."""
+    assert quoted_for_sh(text) == shlex.quote(text)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from stayfast.engine.lifetime import USUAL_BUFFER, eagerness
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
+from stayfast.interfaces.cli.commands.token import FORMATS
 from stayfast.interfaces.cli.fast import cached_token, read_arguments, seconds
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.keys import sealing
@@ -146,7 +147,7 @@ def test_it_answers_only_what_it_is_sure_of(environ: dict[str, str]) -> None:
     )
     assert cached_token(["demo", "--min-ttl=30m"], environ) == "the-token"
     for arguments in (
-        [], ["other"], ["demo", "--min-ttl", "3570"], ["demo", "--format", "json"], ["demo", "x"],
+        [], ["other"], ["demo", "--min-ttl", "3570"], ["demo", "--format", "dpop"], ["demo", "x"],
         ["demo", "--no-refresh"], ["demo", "--account", "work"], ["demo", "--min-ttl", "soon"],
     ):  # fmt: skip
         assert cached_token(arguments, environ) is None
@@ -186,7 +187,7 @@ def test_durations() -> None:
     assert [seconds(text) for text in ("90", "60s", "5m", "1h", "x", "", "-1", "1.5")] == [
         90, 60, 300, 3600, None, None, None, None,
     ]  # fmt: skip
-    assert read_arguments(["--account", "", "demo"]) is None
+    assert read_arguments(["--account", "", "demo"], ["--account"]) is None
 
 
 def test_what_does_not_open_is_left_to_the_whole_command(environ: dict[str, str]) -> None:
@@ -205,16 +206,110 @@ def test_what_does_not_open_is_left_to_the_whole_command(environ: dict[str, str]
     assert cached_token(["demo"], environ) is None
 
 
-def test_both_ways_print_the_same(environ: dict[str, str]) -> None:
-    """The installed command prints what the whole command prints, whichever way it took."""
+def both_ways(
+    environ: dict[str, str], words: list[str], asked: bytes = b""
+) -> list[tuple[int, bytes, bytes]]:
+    """What the command does, and what the whole command does where the fast path is kept from it."""
     command = str(Path(sys.executable).with_name("stayfast"))
-    outputs = {
-        subprocess.run(
-            [command, "token", "demo", *options], env=environ, capture_output=True, check=True
-        ).stdout
-        for options in ([], ["--no-refresh"])  # the fast path does not know the second option
-    }
-    assert outputs == {b"the-token\n"}
+    # an option of another command, which the fast path does not look at further
+    slow = {**environ, "STAYFAST_TOKEN_NONCE": "x"}
+    return [
+        (done.returncode, done.stdout, done.stderr)
+        for place in (environ, slow)
+        for done in [
+            subprocess.run(
+                [command, *words], env=place, input=asked, capture_output=True, check=False
+            )
+        ]
+    ]
+
+
+@pytest.mark.parametrize(("scope", "lasts"), [(None, None), ("read write", 3600.0), (None, 1e30)])
+def test_both_ways_print_the_same(
+    environ: dict[str, str], scope: str | None, lasts: float | None
+) -> None:
+    """Every form of a token is the same whichever way the command took."""
+    login = _lasting("odd")
+    assert login.tokens is not None
+    tokens = replace(login.tokens, scope=scope, expires_in=lasts, access_token="t'o\\k{en}")
+    saved(EncryptedFileStorage(environ=environ), [replace(login, tokens=tokens)])
+    calls = [["odd", f"--format={form}"] for form in FORMATS if form != "dpop"]
+    for call in [*calls, ["odd", "--json"], ["odd", "--min-ttl", "5m", "--account", "default"]]:
+        if lasts != 1e30 or "--min-ttl" not in call:  # it would be refreshed
+            quick, whole = both_ways(environ, ["token", *call])
+            assert quick == whole
+            assert cached_token(call, environ) == quick[1].decode().rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "protocol=https\nhost=a.example\n\n",
+        "protocol=https\nhost=a.example\nusername=me\n\n",
+        "protocol=https\nhost=b.example\n\n",
+        "protocol=http\nhost=a.example\n\n",
+        "protocol=http\nhost=127.0.0.1:8080\n\n",
+        "url=https://a.example/x\n\n",
+        "capability[]=authtype\nprotocol=https\nhost=a.example\n\n",
+        "protocol=https\nhost=a@b\n\n",
+        "",
+    ],
+)
+def test_git_is_answered_the_same_both_ways(environ: dict[str, str], asked: str) -> None:
+    """What git is answered, told and exits with is the same whichever way the command took."""
+    call = ["credential", "git", "--provider", "demo", "--url", "a.example", "--url=127.0.0.1:8080"]
+    for further in [["--username=u", "get"], []] if "username" in asked else [["get"]]:
+        quick, whole = both_ways(environ, [*call, *further], asked.encode())
+        assert quick == whole
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo", "sh", "-c", "echo $ACCESS_TOKEN"],
+        ["--var", "T", "demo", "--", "sh", "-c", 'echo "$T" "$STAYFAST_PASSPHRASE"'],
+        ["demo", "--var=T", "sh", "-c", "echo $T; exit 7"],
+        ["demo", "no-such-command"],
+        ["demo", "--var", "1", "true"],
+        ["demo", "--"],
+        ["demo", "sh", "-c", "ulimit -c; trap - PIPE; kill -PIPE $$"],
+    ],
+)
+def test_a_command_gets_the_token_the_same_both_ways(
+    environ: dict[str, str], words: list[str]
+) -> None:
+    """What a command gets, and what is said where it cannot run, is the same either way."""
+    quick, whole = both_ways({**environ, "STAYFAST_PASSPHRASE": "p"}, ["exec", *words])
+    assert quick == whole
+
+
+@pytest.mark.parametrize(
+    ("call", "more"),
+    [
+        (["token", "demo", "--json"], {"json", "datetime"}),
+        (["token", "demo", "--format=env"], set[str]()),
+        (["token", "demo", "--min-ttl=5m"], set[str]()),
+        (["credential", "git", "--provider", "demo"], {"re"}),
+        (["exec", "demo", "true"], {"signal"}),
+    ],
+)
+def test_every_use_of_a_token_loads_little(
+    environ: dict[str, str], call: list[str], more: set[str]
+) -> None:
+    """Whoever wants a cached token in another form waits for that form alone."""
+    code = (
+        "import os, io\nfrom stayfast.interfaces.cli import fast\n"
+        "sys.stdin = io.TextIOWrapper(io.BytesIO(b'protocol=https\\nhost=a.example\\n\\n'))\n"
+        "def left(*_):\n"
+        f"    {LIST}\n    sys.exit(0)\n"
+        "fast.os._exit = left\nfast.os.execvpe = left\n"
+        f"fast.go({call!r}, os.environ)\nraise SystemExit('it was left to the whole command')"
+    )
+    found = modules(code, environ)
+    heavy = {name for name in found if name in LEAN or name.partition(".")[0] in LEAN}
+    assert more <= found
+    assert {name.partition(".")[0] for name in heavy} <= {"re", "json", "enum"}
+    assert len(found) < 75
 
 
 WHOLE_COMMAND = {

@@ -42,8 +42,8 @@ def test_what_takes_its_place_has_the_limits_of_before() -> None:
     """The command of ``exec`` may be dumped as it could without us."""
     code = (
         "process.forbid_core_dumps()\n"
-        "with process.core_dumps_as_before():\n"
-        "    os.execv('/bin/sh', ['sh', '-c', 'ulimit -c; stat -c %u /proc/self/environ'])\n"
+        "process.allow_core_dumps()\n"
+        "os.execv('/bin/sh', ['sh', '-c', 'ulimit -c; stat -c %u /proc/self/environ'])\n"
     )
     assert run_as_user(code).split() == ["unlimited", "65534"]
 
@@ -52,6 +52,7 @@ def test_a_limit_can_be_forbidden_twice() -> None:
     """The second time changes nothing, and what was before is still known."""
     code = (
         "process.forbid_core_dumps()\nprocess.forbid_core_dumps()\n"
-        "with process.core_dumps_as_before():\n    print(look()[0])\nprint(look()[0])"
+        "process.allow_core_dumps()\nprint(look()[0])\n"
+        "process.limit_core_dumps()\nprint(look()[0])"
     )
     assert run_as_user(code).split() == ["-1", "0"]

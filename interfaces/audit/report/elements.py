@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
 from xml.etree import ElementTree as ET
 
-from ....engine.audit.events import moment_of
+from ....engine.moments import moment_of
 from ....engine.oauth.callback import printable
 
 if TYPE_CHECKING:

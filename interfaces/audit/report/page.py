@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from ....diagrams.arrows import journey, tally
 from ....diagrams.svg import svg_in_page
-from ....engine.audit.events import moment_of
 from ....engine.audit.findings import records
 from ....engine.errors import Damaged
+from ....engine.moments import moment_of
 from ....engine.record import SHORT_ID
 from .elements import bar, buckets, element, html, over_time, picture, sheet, sign, swatch, table
 from .facts import STEPS, Facts, LoginFacts, Share, quantile

@@ -19,13 +19,14 @@ from ....engine.oauth.token_endpoint import bearer_token
 from ....engine.oauth.tokens import DEFAULT_BUFFER, printable
 from ....engine.record import TokensNotSaved
 from ....storage.host import app_version
-from ...audit.lines import json_of
+from ...json_text import json_of
 from ...unattended import valid_login
 from ..accounts import ACCOUNT_HELP, account_to_use
 from ..app import App, HelpfulGroup, takes_app
 from ..credential_protocols import (
     DOCKER_NOT_FOUND,
     GIT_CAPABILITY,
+    USUAL_USER,
     NotAsked,
     Token,
     bazel_answer,
@@ -35,17 +36,15 @@ from ..credential_protocols import (
     docker_stored,
     git_answer,
     git_question,
+    git_server,
     kubernetes_answer,
     kubernetes_version,
     may_have_it,
     server_of,
 )
+from ..fast import read_question
 
-_GIT_USERS: Final = {"github": "x-access-token", "bitbucket": "x-token-auth"}
 _DOCKER_USERS: Final = {"google": "oauth2accesstoken"}
-_USER: Final = "oauth2"
-"""The user name beside a token, where the provider is not known to want another."""
-_SIZE_LIMIT: Final = 1024 * 1024  # octets of a question
 
 
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,22 +100,20 @@ def for_git(
         return
     try:
         question = git_question(_question(blank_line_ends=True))
-        scheme = (question.get("protocol") or [""])[-1]
-        host = (question.get("host") or [""])[-1]
-        if not scheme or not host:
+        server = git_server(question)
+        if server is None:
             return
-        server = server_of(host, scheme)
         if not may_have_it(server, urls):
             if server.scheme == "http":
-                _remark(f"no token is sent to {host} by http: everybody on the way could read it")
+                _remark(
+                    f"no token is sent to {server.host} by http: everybody on the way could read it"
+                )
             return
         token = _token(app, provider, account)
     except StayfastError as error:
         _remark(_in_one_line(error))
         sys.exit(error.exit_code)
-    app.terminal.answer(
-        git_answer(question, token, username or _GIT_USERS.get(provider, _USER)) + "\n"
-    )
+    app.terminal.answer(git_answer(question, token, provider, username) + "\n")
 
 
 @credential.command("kubectl")
@@ -163,7 +160,7 @@ def for_docker(
     get and list answer; store and erase do nothing, so that docker cannot sign you out.
     """
     app.never_asks = True
-    user = username or _DOCKER_USERS.get(provider, _USER)
+    user = username or _DOCKER_USERS.get(provider, USUAL_USER)
     try:
         match operation:
             case "get":
@@ -263,14 +260,9 @@ def _question(*, blank_line_ends: bool = False) -> str:
     """What the program says on standard input."""
     if sys.stdin is None:
         return ""
-    lines: list[bytes] = []
-    left = _SIZE_LIMIT
-    while left > 0 and (line := sys.stdin.buffer.readline(left)):
-        lines.append(line)
-        left -= len(line)
-        if blank_line_ends and not line.strip():
-            break
-    return b"".join(lines).decode("utf-8", "replace")
+    return read_question(sys.stdin.buffer, blank_line_ends=blank_line_ends).decode(
+        "utf-8", "replace"
+    )
 
 
 def _in_one_line(error: StayfastError) -> str:

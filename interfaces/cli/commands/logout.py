@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ....engine.moments import timestamp
 from ....engine.oauth.token_status import RevocationOutcome
 from ....transports.browser import SystemBrowser
 from ....transports.loopback.transport import LoopbackTransport
@@ -15,7 +16,7 @@ from ...signed_in import revocations_of
 from ...transport_maker import LineConversation
 from ..accounts import ACCOUNT_HELP, whose_login
 from ..app import App, takes_app
-from ..terminal.formatting import span, timestamp
+from ..terminal.formatting import span
 
 if TYPE_CHECKING:
     from ....engine.flows.logout import LogoutResult

@@ -11,6 +11,7 @@ import click
 
 from ....engine.errors import StayfastError, StorageError
 from ....engine.hints import Hint
+from ....engine.moments import timestamp
 from ....storage.host import CLOCK, app_version, origin
 from ....storage.private_file import write_private
 from ....transports.browser import SystemBrowser
@@ -19,7 +20,6 @@ from ...audit.report import gather, render
 from ...audit.report.facts import quantile
 from ...audit.report.page import MARK, About
 from ..app import App, takes_app
-from ..terminal.formatting import timestamp
 from .audit import MarkParam, filter_of
 from .verify import audit_log, verified
 

@@ -11,6 +11,7 @@ import click
 
 from ....engine.errors import AuthRequired, Damaged, NotFound
 from ....engine.hints import Hint
+from ....engine.moments import timestamp
 from ....engine.oauth.grant_request import scopes_unasked
 from ....engine.oauth.token_status import introspection_request, judge_introspection
 from ....engine.reasons import Reason
@@ -20,7 +21,7 @@ from ....storage.capabilities import capabilities_of
 from ...signed_in import status_of
 from ..accounts import account_to_use, known_as, option
 from ..app import App, takes_app
-from ..terminal.formatting import clock_said, clock_time, span, timestamp
+from ..terminal.formatting import clock_said, clock_time, span
 from ..terminal.tables import STATE_STYLES, Column, Row, Table, wide_option
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import click
 
 from ....engine.errors import ConfigInvalid, Damaged, StayfastError, StorageError
 from ....engine.hints import Hint
+from ....engine.moments import timestamp
 from ....storage import open_storage
 from ....storage.capabilities import Upkeep, capabilities_of
 from ....storage.keys.slots import KeyMissing
@@ -21,7 +22,7 @@ from ....storage.vault.info import DatabaseInfo
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
 from ..app import App, HelpfulGroup, takes_app
-from ..terminal.formatting import Duration, timestamp
+from ..terminal.formatting import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

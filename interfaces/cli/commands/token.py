@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import errno
-import os
 import shlex
-import signal
 import sys
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from ....engine.errors import AuthRequired, ConfigInvalid, NotFound, TokenExpired
 from ....engine.hints import Hint
+from ....engine.moments import timestamp
 from ....engine.oauth.request_proofs import resource_headers
 from ....engine.oauth.token_endpoint import bearer_token
 from ....engine.oauth.tokens import DEFAULT_BUFFER
 from ....engine.record import TokensNotSaved
-from ...process import core_dumps_as_before
 from ...unattended import valid_login
 from ..accounts import ACCOUNT_HELP, account_to_sign_in, account_to_use, whose_login
 from ..app import App, takes_app
-from ..fast import SCROLLBACK_NOTE
 from ..login_messages import exit_if_kept_nowhere, keep_trying_to_save
-from ..terminal.formatting import (
-    Duration,
-    quoted_for_fish,
-    quoted_for_powershell,
-    span,
-    timestamp,
-)
+from ..replacing import replace_process
+from ..terminal.formatting import Duration, span
+from ..token_forms import SCROLLBACK_NOTE, json_of_members, json_of_token, text_of
 from .login import login as login_command
 
 if TYPE_CHECKING:
@@ -81,8 +72,11 @@ def token(
     chosen = "json" if app.terminal.json else form
     given = _from_environment(app)
     if given:
-        members = {"provider": provider, "account": None, "access_token": given}
-        _print_secret(app, given, chosen, {**members, "token_type": "Bearer"})
+        if chosen == "json":
+            members = {"provider": provider, "account": None, "access_token": given}
+            app.terminal.answer(json_of_members({**members, "token_type": "Bearer"}))
+        else:
+            _print_secret(app, text_of(chosen, given))
         return
     name = provider if sign_in and provider is not None else app.only_provider(provider)
     try:
@@ -160,39 +154,27 @@ def _print_headers(
             "token.headers/1", {"provider": login.provider, "headers": headers}
         )
         return
-    app.terminal.answer("\n".join(f"{name}: {value}" for name, value in headers.items()))
-    if sys.stdout.isatty():
-        sys.stderr.write(SCROLLBACK_NOTE)
-        sys.stderr.flush()
+    _print_secret(app, "\n".join(f"{name}: {value}" for name, value in headers.items()))
 
 
 def _print(app: App, login: Login, form: str) -> None:
     secret, tokens = bearer_token(login), login.tokens
-    members = {
-        "provider": login.provider,
-        "account": login.account,
-        "access_token": secret,
-        "token_type": tokens.token_type if tokens else "Bearer",
-        "expires_at": timestamp(tokens.expires_at if tokens else None),
-        "scopes": list(tokens.scopes) if tokens else [],
-    }
-    _print_secret(app, secret, form, members)
-
-
-def _print_secret(app: App, secret: str, form: str, members: Mapping[str, object]) -> None:
     if form == "json":
-        app.terminal.answer_json("token/1", members)
-        return
-    app.terminal.answer(
-        {
-            "raw": secret,
-            "header": f"Authorization: Bearer {secret}",
-            "dpop": f"Authorization: Bearer {secret}",
-            "env": f"export ACCESS_TOKEN={shlex.quote(secret)}",
-            "fish": f"set -gx ACCESS_TOKEN {quoted_for_fish(secret)}",
-            "powershell": f"$env:ACCESS_TOKEN = {quoted_for_powershell(secret)}",
-        }[form]
-    )
+        answer = json_of_token(
+            provider=login.provider,
+            account=login.account,
+            token=secret,
+            token_type=tokens.token_type if tokens else "Bearer",
+            expires_at=tokens.expires_at if tokens else None,
+            scopes=tokens.scopes if tokens else (),
+        )
+        app.terminal.answer(answer)
+    else:
+        _print_secret(app, text_of(form, secret))
+
+
+def _print_secret(app: App, text: str) -> None:
+    app.terminal.answer(text)
     if sys.stdout.isatty():
         sys.stderr.write(SCROLLBACK_NOTE)
         sys.stderr.flush()
@@ -288,41 +270,10 @@ def execute(
         secret = bearer_token(_refreshed(app, provider, account, DEFAULT_BUFFER, force=False))
     app.report_failed_sinks()  # nothing of ours runs after the command has taken our place
     try:
-        with _default_signals(), core_dumps_as_before():
-            environ = {**_without_ours(app.environ), var: secret}
-            os.execvpe(command[0], command, environ)  # noqa: S606  its purpose
+        replace_process(command, app.environ, {var: secret})
     except OSError as error:
         kind = _CommandNotFound if error.errno == errno.ENOENT else _CommandNotRun
         raise kind(
             f"{command[0]} cannot be run: {(error.strerror or type(error).__name__).lower()}",
             hint=Hint.note(f"command -v {shlex.quote(command[0])}"),
         ) from error
-
-
-def _without_ours(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` without keys of the vault, client secrets and tokens: COMMAND gets one token only."""
-    store = environ.get("STAYFAST_STORE", "")
-    secret = {"STAYFAST_PASSPHRASE", "STAYFAST_KEY_COMMAND", "STAYFAST_TOKEN"}
-    if "://" in store and "@" in store:  # the address of a database, with its password
-        secret.add("STAYFAST_STORE")
-    return {
-        name: value
-        for name, value in environ.items()
-        if name not in secret and not name.endswith("_CLIENT_SECRET")
-    }
-
-
-@contextmanager
-def _default_signals() -> Generator[None]:
-    """Reset the signals that Python ignores, because a command inherits what is ignored.
-
-    :mod:`subprocess` does the same. Otherwise ``yes | head`` would report a broken pipe.
-    """
-    names = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
-    try:
-        yield
-    finally:  # there is no such command, and we go on
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -22,17 +22,16 @@ from ....engine.audit.checkpoint import (
     parse_verifier_key,
     verifier_key,
 )
-from ....engine.audit.events import moment_of
 from ....engine.audit.findings import CHAIN, Finding, FindingCode, records
 from ....engine.errors import ConfigMissing, Damaged, NotFound, StorageError
 from ....engine.hints import Hint
+from ....engine.moments import moment_of, timestamp
 from ....storage.audit.forward_keys import parse_key
 from ....storage.audit.signing import signed_by
 from ....storage.capabilities import capabilities_of
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
 from ..app import App, takes_app
-from ..terminal.formatting import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""Values as people, terminals and shells read them: times, lengths, lines, quoted words."""
+"""Values as people, terminals and shells read them: times, lengths, lines."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from ....engine.audit.events import moment_of, rfc3339
-from ....engine.lifetime import clock_error
-from ....engine.oauth.tokens import LONGEST
+from ....engine.lifetime import LONGEST, clock_error
+from ....engine.moments import moment_of
 
 if TYPE_CHECKING:
     from ....engine.record import Login
@@ -79,11 +78,6 @@ def countdown(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-def timestamp(seconds: float | None) -> str | None:
-    """A time for machines, if there is one: UTC, to the second."""
-    return None if seconds is None else rfc3339(seconds, "seconds")
-
-
 def clock_time(seconds: float) -> str:
     """A moment for people: their own clock."""
     return moment_of(seconds).astimezone().strftime("%H:%M:%S")
@@ -142,19 +136,3 @@ def flowed(parts: Sequence[str], width: int, indent: str, between: str) -> list[
         else:
             lines += broken(indent + part, width, len(indent))
     return lines
-
-
-# Each shell has quoting rules of its own, and an access token may hold any printable ASCII
-# character (RFC 6749 appendix A.12). What one shell reads as text, another runs as a command.
-
-
-def quoted_for_fish(text: str) -> str:
-    """``text`` as one word of fish, where a backslash escapes inside single quotes too."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def quoted_for_powershell(text: str) -> str:
-    """``text`` as one string of PowerShell, which takes U+2018 to U+201B for single quotes too."""
-    doubled = re.sub("(['\u2018-\u201b])", r"\1\1", text)
-    return f"'{doubled}'"

@@ -26,7 +26,7 @@ from rich.text import Text
 
 from ....engine.oauth.callback import printable
 from ....transports.terminal.answers import at_terminal
-from ...audit.lines import json_of
+from ...json_text import document_of
 from .formatting import broken
 from .streams import AnswerNotWritten, drop_answers
 
@@ -349,8 +349,7 @@ class Terminal:
 
     def answer_json(self, schema: str, members: Mapping[str, Any]) -> None:
         """Print the answer as one line of JSON, its schema first."""
-        document = {"schema": f"stayfast.{schema}", **members}
-        self.answer(json_of(document))
+        self.answer(document_of(schema, members))
 
     def error(self, error: StayfastError) -> None:
         """Print ``error`` with its hint; with ``--json`` as JSON as well."""
