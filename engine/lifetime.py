@@ -21,6 +21,22 @@ def serves(
 ) -> bool:
     """Whether a token is good for more than ``buffer`` seconds, as far as its lifetime allows.
 
+    Args:
+        now: POSIX seconds.
+        issued_at: See :func:`service_of`, as of the others.
+        expires_in: See there.
+        buffer: See there.
+        early: See there.
+    """
+    first, end = service_of(issued_at, expires_in, buffer, early)
+    return first <= now < end
+
+
+def service_of(
+    issued_at: float, expires_in: float, buffer: float, early: float = 0.0
+) -> tuple[float, float]:
+    """From when on and until when a token serves whoever wants it for ``buffer`` seconds.
+
     A buffer that the lifetime cannot hold counts as half the lifetime, and so does the usual one
     where that is less. Otherwise a short-lived token would be refreshed at every use.
 
@@ -28,15 +44,14 @@ def serves(
     be computed, and it does not count as good.
 
     Args:
-        now: POSIX seconds.
-        issued_at: When it was received, by the same clock.
+        issued_at: When it was received, by the same clock, POSIX seconds.
         expires_in: Its lifetime, seconds.
         buffer: Seconds.
         early: Seconds before that moment at which it counts as passed, for :func:`eagerness`.
     """
     if buffer <= USUAL_BUFFER or buffer >= expires_in:
         buffer = min(buffer, expires_in / 2)
-    return issued_at - JUMP <= now < issued_at + expires_in - buffer - early
+    return issued_at - JUMP, issued_at + expires_in - buffer - early
 
 
 def end_of(issued_at: float, expires_in: float) -> float:

@@ -44,6 +44,7 @@ from .couriers import EventForwarder, choose_courier
 from .http import RequestsHttp
 from .kept_metadata import KeptMetadata
 from .resource_logins import ResourceLogins, is_address, read_challenge
+from .tokens_at_hand import TokensAtHand
 
 if TYPE_CHECKING:
     from ..engine.flows.job import Courier
@@ -92,6 +93,7 @@ class Assembly:
         http: Sends requests to them.
         clock: The clock of every part.
         metadata: What servers publish, kept.
+        at_hand: The logins whose tokens serve, kept in memory until something is saved.
         environ: The environment, as the program sees it.
         conductor: Moves logins through the table.
         sinks: Where the audit log goes.
@@ -123,7 +125,8 @@ class Assembly:
         self.http: Http = http or RequestsHttp()
         self.clock: Clock = clock or SystemClock()
         self.metadata = KeptMetadata(capabilities_of(storage).entries, self.http, self.clock)
-        self._forwarder = EventForwarder([*observers, self.metadata])
+        self.at_hand = TokensAtHand(capabilities_of(storage).glance, self.clock)
+        self._forwarder = EventForwarder([self.at_hand, *observers, self.metadata])
         if courier is None:
             courier = choose_courier(
                 storage,

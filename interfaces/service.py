@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ..engine.oauth.userinfo import UserInfo
     from ..engine.ports import Answers, Browser, Conversation, Observer, Storage
     from ..engine.record import Login, Summary
+    from ..engine.result import Result
     from ..storage import TokenStorageProtocol
     from ..transports.cancelling import CancelToken
     from .auth.httpx import HttpxAuth
@@ -495,9 +496,14 @@ class OAuthService:
         access_token(login)
         return tokens_of(login)
 
-    @handing_out(bearer_token)
-    def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> str:
+    def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> Result[str]:
         """The access token alone, refreshed if need be. Failures: as for ensure_valid_token."""
+        assembly = self._assembly
+        kept = None if assembly is None else assembly.at_hand.bearer(service, account)
+        return self._bearer_token(service, account=account) if kept is None else kept
+
+    @handing_out(bearer_token)
+    def _bearer_token(self, service: str, *, account: str) -> str:
         return bearer_token(valid_login(self.assembly, service, account))
 
     @answered

@@ -41,16 +41,24 @@ def valid_login(
     Raises:
         StayfastError: As that method says; or the grant was refused.
     """
+    usual = buffer == DEFAULT_BUFFER and not force
+    if usual and (kept := assembly.at_hand.login(provider, account)) is not None:
+        return kept
+    seen = assembly.at_hand.begin()
     refresh = assembly.conductor.refresh
     before = _login(assembly, provider, account)
     tokens = before.tokens if before is not None else None
     unlike = rejected or (tokens.access_token if tokens and force else None)
     try:
-        return refresh.valid(provider, account, buffer=buffer, force=force, rejected=rejected)
+        login = refresh.valid(provider, account, buffer=buffer, force=force, rejected=rejected)
     except (AuthRequired, TokenExpired, TokenRefreshFailed, ProviderError):
         persons = before is not None and not before.config.needs_no_user
         if persons or not needs_no_user(assembly, provider):
             raise
+    else:
+        if usual:
+            assembly.at_hand.keep(login, refresh.undisturbed(login), seen)
+        return login
     config = assembly.config(provider)
     return assembly.conductor.userless.obtain(config, account=account, unlike=unlike)
 

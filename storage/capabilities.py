@@ -173,6 +173,21 @@ class SealedEntries(Protocol):
         ...
 
 
+class Glance(Protocol):
+    """Shows whether anything was saved, for a small part of the cost of reading a login."""
+
+    def look(self) -> object:
+        """What is equal to an earlier look if nothing was saved since.
+
+        A storage that is far away may look the same for a moment longer; it says how long.
+        """
+        ...
+
+    def begin(self) -> object:
+        """A look that is to be compared with later ones; equal to none if they could not tell."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What one storage can do; ``None`` is what it cannot.
@@ -187,6 +202,7 @@ class Capabilities:
         entries: Keeps what belongs to a provider.
         remote: Whether every process needs a session of its own at a server, which costs both.
         probe_within: Probes it with an answer within so many seconds.
+        glance: Shows whether what was read a moment ago still holds.
     """
 
     log: AuditLog | None = None
@@ -197,6 +213,7 @@ class Capabilities:
     entries: SealedEntries | None = None
     remote: bool = False
     probe_within: Callable[[float], None] | None = None
+    glance: Glance | None = None
 
 
 @runtime_checkable

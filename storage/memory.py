@@ -37,11 +37,18 @@ class MemoryStorage:
         self._leases: dict[str, threading.Lock] = {}
         self._keys = Keys(os.urandom(32), os.urandom(16), 1)
         self._entries: dict[str, bytes] = {}
+        self._saved = 0
 
     @property
     def capabilities(self) -> Capabilities:
-        """Entries, for as long as the process lasts."""
-        return Capabilities(entries=self)
+        """Entries, for as long as the process lasts; and whether anything was saved."""
+        return Capabilities(entries=self, glance=self)
+
+    def look(self) -> object:
+        """See :meth:`stayfast.storage.capabilities.Glance.look`."""
+        return self._saved
+
+    begin = look
 
     def probe(self) -> None:
         """Memory is always there."""
@@ -118,6 +125,7 @@ class MemoryStorage:
             if first is not None:
                 first()
             self._logins, self._aliases = logins, aliases
+            self._saved += 1
             return [self._record(change.event) for change in changes]
 
     def note(self, event: Event) -> Recorded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from ..errors import (
@@ -17,7 +18,7 @@ from ..errors import (
     TokenRefreshFailed,
 )
 from ..hints import Hint
-from ..lifetime import eagerness, serves
+from ..lifetime import eagerness, service_of
 from ..oauth.protected_resource import other_spelling
 from ..oauth.provider_response import LONGEST_WAIT
 from ..oauth.tokens import DEFAULT_BUFFER
@@ -37,6 +38,8 @@ LEASE_WAIT: Final = 60.0
 """Seconds to wait for another process's refresh: longer than its two requests can take."""
 
 _ROUNDS: Final = 4  # a login may be replaced by a newer one while we wait for it
+_ALWAYS: Final = (-inf, inf)
+_NEVER: Final = (inf, -inf)
 
 
 class Refresh:
@@ -74,31 +77,23 @@ class Refresh:
         A token serves until its end whatever became of its refresh. A token of unknown lifetime
         serves while the login is ``authenticated``.
         """
-        if not login.holds_tokens or login.state is State.IDLE:
-            return False
-        if login.expires_at is None:
-            return login.state is State.AUTHENTICATED
-        issued_at = login.created_at if login.issued_at is None else login.issued_at
-        return serves(
-            now=self._dependencies.clock.now(),
-            issued_at=issued_at,
-            expires_in=login.expires_at - issued_at,
-            buffer=buffer,
-            early=early,
-        )
+        first, end = _service_of(login, buffer, early)
+        return first <= self._dependencies.clock.now() < end
 
     def due(self, login: Login, buffer: float = DEFAULT_BUFFER) -> bool:
         """Whether it is time to look for the next token, though the present one still serves.
 
         One try is made: after a network error the present token is used up first.
         """
-        tokens = login.tokens
-        if login.state is not State.AUTHENTICATED or tokens is None or not login.refreshable:
-            return False
-        if tokens.expires_in is None:
-            return False
-        early = eagerness(login.id, tokens.expires_in)
-        return not self.usable(login.summary(), buffer, early=early)
+        early = _earliness(login)
+        return early is not None and not self.usable(login.summary(), buffer, early=early)
+
+    def undisturbed(self, login: Login) -> tuple[float, float]:
+        """From when on and until when :meth:`valid` gives ``login`` as it is, and does nothing.
+
+        POSIX seconds. That holds while the login is stored as it is.
+        """
+        return _service_of(login.summary(), DEFAULT_BUFFER, _earliness(login) or 0.0)
 
     def observe(self, login: Login, buffer: float = DEFAULT_BUFFER) -> Login:
         """``login``, moved to ``expired`` if its token is seen to be within ``buffer``.
@@ -269,6 +264,24 @@ class Refresh:
         if login.unread is not None and not self.usable(done.summary(), 0.0):
             return self._refresh(done, lease, force=force)
         return done
+
+
+def _service_of(login: Summary, buffer: float, early: float) -> tuple[float, float]:
+    """From when on and until when the access token of ``login`` serves, POSIX seconds."""
+    if not login.holds_tokens or login.state is State.IDLE:
+        return _NEVER
+    if login.expires_at is None:
+        return _ALWAYS if login.state is State.AUTHENTICATED else _NEVER
+    issued_at = login.created_at if login.issued_at is None else login.issued_at
+    return service_of(issued_at, login.expires_at - issued_at, buffer, early)
+
+
+def _earliness(login: Login) -> float | None:
+    """Seconds before its end at which the token of ``login`` may be refreshed; ``None`` if never."""
+    tokens = login.tokens
+    if login.state is not State.AUTHENTICATED or tokens is None or not login.refreshable:
+        return None
+    return None if tokens.expires_in is None else eagerness(login.id, tokens.expires_in)
 
 
 def _failed_before(login: Login) -> TokenRefreshFailed:

@@ -100,6 +100,7 @@ from .entries import TABLE as ENTRY_TABLE
 from .entries import every_entry, has_entries, read_entry, write_entry
 from .file import DATABASE, open_secret, row_by_alias, row_by_id, scan_for_alias
 from .file import set_aside as set_aside_places
+from .glance import VaultGlance
 from .handover import Handover, lock_path
 from .info import VaultInfo, vault_info_of
 from .integrity import Head, keep_head, read_head
@@ -187,7 +188,14 @@ class Vault:
         """Everything: see :class:`stayfast.storage.capabilities.Capabilities`."""
         sharing = self if rebuilt_elsewhere(self) else None
         return Capabilities(
-            upkeep=self, log=self, vault=self, close=self.close, sharing=sharing, entries=self
+            upkeep=self,
+            log=self,
+            vault=self,
+            close=self.close,
+            sharing=sharing,
+            entries=self,
+            # elsewhere the time of a file that is open may be noted late
+            glance=VaultGlance(self.directory) if os.name == "posix" else None,
         )
 
     # --- reading -----------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ class Another:
 def test_a_storage_that_says_nothing_keeps_logins_and_no_more(tmp_path: Path) -> None:
     """Its log has no file, and no other process carries its jobs."""
     for storage in (MemoryStorage(), Another(tmp_path)):
-        assert replace(capabilities_of(storage), entries=None) == Capabilities()
+        assert replace(capabilities_of(storage), entries=None, glance=None) == Capabilities()
         assert audit_sinks(storage, {}) == []
         courier = choose_courier(storage, RequestsHttp(), EventForwarder(()), {})
         assert isinstance(courier, InlineCourier)
