@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _NOTICEABLE: Final = 0.005  # seconds of a wait in which another process may have done our work
 _HELP: Final = Hint("help storage")
+SEEN_WITHIN: Final = 0.5
+"""Seconds for which a valid token that was read counts as the stored one, where nobody asks for less."""
 
 
 class PostgresStorage:
@@ -86,6 +88,7 @@ class PostgresStorage:
         most_connections: int | None = None,
         lease_seconds: float = TTL,
         patience: float | None = None,
+        seen_within: float = SEEN_WITHIN,
         interactive: bool = False,
         announce: Callable[[str], None] | None = None,
         environ: Mapping[str, str] | None = None,
@@ -107,6 +110,8 @@ class PostgresStorage:
             lease_seconds: How long a login stays with a host that was cut off.
             patience: Seconds to wait for a server that went away; the default is ``?patience=`` in
                 ``url``, or 10.
+            seen_within: Seconds within which a process that has a valid token in memory sees what
+                another one has saved. Until then it does not ask the database; with 0 it always does.
             interactive: Whether a person can answer a keyring's prompt.
             announce: Called with one line when the tables are made (it says how the key is kept), and
                 when the database is older than one that this host has seen.
@@ -154,6 +159,7 @@ class PostgresStorage:
         self._arrivals = Arrivals(env, here)
         self._key_change = KeyChange(self._opener, self._commits, self._locks, self._announce)
         self._own = _OfThread()
+        self._intervals = _Intervals(seen_within) if seen_within > 0 else None
 
     def __repr__(self) -> str:
         return f"PostgresStorage({self._address.place})"
@@ -171,6 +177,7 @@ class PostgresStorage:
             entries=self,
             remote=True,
             probe_within=self.probe_within,
+            glance=self._intervals,
         )
 
     @property
@@ -538,6 +545,19 @@ class _OfThread(threading.local):
 
     def __init__(self) -> None:
         self.tamper_check = TamperCheck()
+
+
+class _Intervals:
+    """A look at a clock instead of the database: what was read holds until the present interval ends."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def look(self) -> object:
+        """See :meth:`stayfast.storage.capabilities.Glance.look`."""
+        return CLOCK.monotonic() // self._seconds
+
+    begin = look
 
 
 def _whole(database: Executor, keys: Keys, found: Iterable[T]) -> list[T]:
