@@ -24,6 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
+from ..engine.record import DEFAULT_ACCOUNT
 from ..transports.cancelling import in_own_thread
 from .arguments import COUNT, require
 from .service import OAuthService, require_service
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from ..engine.result import Result
     from ..transports.cancelling import CancelToken
     from .auth.httpx import HttpxAuth
 
@@ -116,7 +118,6 @@ class AsyncOAuthService:
     logins = _awaited(OAuthService.logins)
     find_login = _awaited(OAuthService.find_login)
     ensure_valid_token = _awaited(OAuthService.ensure_valid_token)
-    get_bearer_token = _awaited(OAuthService.get_bearer_token)
     request_headers = _awaited(OAuthService.request_headers)
     identity = _awaited(OAuthService.identity)
     refresh_tokens = _awaited(OAuthService.refresh_tokens)
@@ -136,6 +137,16 @@ class AsyncOAuthService:
         require({"threads": COUNT}, [("threads", threads)], ())
         self.service = OAuthService() if service is None else require_service(service)
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="stayfast")
+
+    async def get_bearer_token(
+        self, service: str, *, account: str = DEFAULT_ACCOUNT
+    ) -> Result[str]:
+        """See below."""
+        kept = self.service.kept_token(service, account)  # needs no thread
+        return await self._bearer_token(service, account=account) if kept is None else kept
+
+    get_bearer_token.__doc__ = OAuthService.get_bearer_token.__doc__
+    _bearer_token = _awaited(OAuthService.get_bearer_token)
 
     def httpx_auth(
         self, service: str, *, account: str = "default", hosts: str | Sequence[str] = ()

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ..engine.oauth.userinfo import UserInfo
     from ..engine.ports import Answers, Browser, Conversation, Observer, Storage
     from ..engine.record import Login, Summary
-    from ..engine.result import Result
+    from ..engine.result import Result, Success
     from ..storage import TokenStorageProtocol
     from ..transports.cancelling import CancelToken
     from .auth.httpx import HttpxAuth
@@ -498,9 +498,16 @@ class OAuthService:
 
     def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> Result[str]:
         """The access token alone, refreshed if need be. Failures: as for ensure_valid_token."""
-        assembly = self._assembly
-        kept = None if assembly is None else assembly.at_hand.bearer(service, account)
+        kept = self.kept_token(service, account)
         return self._bearer_token(service, account=account) if kept is None else kept
+
+    def kept_token(self, service: str, account: str = DEFAULT_ACCOUNT) -> Success[str] | None:
+        """What :meth:`get_bearer_token` would answer from memory; ``None`` where it would read first.
+
+        It waits for nothing: an event loop may call it.
+        """
+        assembly = self._assembly
+        return None if assembly is None else assembly.at_hand.bearer(service, account)
 
     @handing_out(bearer_token)
     def _bearer_token(self, service: str, *, account: str) -> str:

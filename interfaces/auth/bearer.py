@@ -29,7 +29,7 @@ from ...engine.result import Failure
 if TYPE_CHECKING:
     from ...engine.oauth.tokens import OAuthTokens
     from ...engine.oauth.www_authenticate import AuthChallenge
-    from ...engine.result import Result
+    from ...engine.result import Result, Success
     from ..words import Words
 
 T = TypeVar("T")
@@ -51,6 +51,10 @@ class TokenSource(Protocol):
         self, service: str, method: str, url: str, *, account: str = ..., nonce: str | None = ...
     ) -> Result[dict[str, str]]:
         """The headers by which one request carries an access token that is good now."""
+        ...
+
+    def kept_token(self, service: str, account: str = ...) -> Success[str] | None:
+        """The token, if memory has it and no proof goes with it."""
         ...
 
     def refresh_tokens(
@@ -196,25 +200,46 @@ class Bearer:
             ConfigInvalid: The request would carry the token over plain ``http`` to another machine.
             StayfastError: As :meth:`stayfast.OAuthService.request_headers` fails.
         """
-        origin = Origin.of(url)
-        named = [host for host in self.hosts if host.covers(origin)]
-        if self.hosts and not named:
-            return None
-        plain = origin.scheme != "https" and not loopback_host(origin.host)
-        if plain and not any(host.scheme for host in named):
-            raise ConfigInvalid(
-                f"a token is not sent over plain http to {origin.host}",
-                hint=f"use https, or name http://{origin.host} among the hosts of the auth object",
-            )
+        if (kept := self.kept_headers(url)) is not None or not self._meant_for(url):
+            return kept
         return _given(
             self.source.request_headers(
                 self.provider,
                 method,
                 url,
                 account=self.account,
-                nonce=self.memory.nonces.get(origin),
+                nonce=self.memory.nonces.get(Origin.of(url)),
             )
         )
+
+    def kept_headers(self, url: str) -> dict[str, str] | None:
+        """As :meth:`headers`, from memory alone; ``None`` also where the storage is to be asked.
+
+        Raises:
+            ConfigInvalid: As there.
+        """
+        if not self._meant_for(url):
+            return None
+        kept = self.source.kept_token(self.provider, self.account)
+        return None if kept is None else {"Authorization": f"Bearer {kept.value}"}
+
+    def _meant_for(self, url: str) -> bool:
+        """Whether a request to ``url`` may have the token.
+
+        Raises:
+            ConfigInvalid: It would carry it over plain ``http`` to another machine.
+        """
+        origin = Origin.of(url)
+        named = [host for host in self.hosts if host.covers(origin)]
+        if self.hosts and not named:
+            return False
+        plain = origin.scheme != "https" and not loopback_host(origin.host)
+        if plain and not any(host.scheme for host in named):
+            raise ConfigInvalid(
+                f"a token is not sent over plain http to {origin.host}",
+                hint=f"use https, or name http://{origin.host} among the hosts of the auth object",
+            )
+        return True
 
     def proved_anew(
         self, method: str, url: str, sent: Mapping[str, str], answer: Mapping[str, str]

@@ -65,7 +65,7 @@ class HttpxAuth(httpx.Auth):
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """See :class:`httpx.Auth`."""
         asked = partial(self._bearer.headers, request.method, str(request.url))
-        headers = await _in_thread(asked)
+        headers = self._bearer.kept_headers(str(request.url)) or await _in_thread(asked)
         response = yield _with(request, headers)
         self._heard(headers, response)
         if headers is None or not _refused(response, headers):

@@ -84,7 +84,7 @@ async def ticks(gate: Gate) -> None:
 
 def test_every_call_of_the_service_can_be_awaited() -> None:
     """No call is missing, and each has the arguments and the words of the one it stands for."""
-    own_objects = {"auth", "assembly", "words"}
+    own_objects = {"auth", "assembly", "words", "kept_token"}  # nothing to wait for
     for name, method in inspect.getmembers(OAuthService):
         if name.startswith("_") or name in own_objects:
             continue
@@ -245,3 +245,24 @@ def test_two_loops_share_a_service(service: OAuthService) -> None:
 
     assert asyncio.run(main()) == asyncio.run(main())
     asyncio.run(awaited.aclose())
+
+
+def test_a_token_in_memory_needs_no_thread(service: OAuthService) -> None:
+    """A call is answered at once where memory has the token, even if all threads are busy."""
+    assert service.get_bearer_token("acme") == service.get_bearer_token("acme")
+
+    async def main() -> tuple[object, int]:
+        async with AsyncOAuthService(service, threads=1) as awaited:
+            free = threading.Event()
+            awaited.threads.submit(free.wait, PATIENCE)
+            found = await awaited.get_bearer_token("acme")
+            transport = httpx.MockTransport(
+                lambda request: httpx.Response(200 if request.headers["Authorization"] else 401)
+            )
+            async with httpx.AsyncClient(transport=transport) as client:
+                auth = awaited.httpx_auth("acme")
+                answer = await client.get("https://api.acme.example/", auth=auth)
+            free.set()
+            return found, answer.status_code
+
+    assert asyncio.run(main()) == (Success(token(service)), 200)
