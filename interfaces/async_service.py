@@ -142,7 +142,8 @@ class AsyncOAuthService:
         self, service: str, *, account: str = DEFAULT_ACCOUNT
     ) -> Result[str]:
         """See below."""
-        kept = self.service.kept_token(service, account)  # needs no thread
+        at_hand = self.service.at_hand
+        kept = None if at_hand is None else at_hand.bearer(service, account)  # needs no thread
         return await self._bearer_token(service, account=account) if kept is None else kept
 
     get_bearer_token.__doc__ = OAuthService.get_bearer_token.__doc__

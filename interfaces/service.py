@@ -45,11 +45,12 @@ if TYPE_CHECKING:
     from ..engine.oauth.userinfo import UserInfo
     from ..engine.ports import Answers, Browser, Conversation, Observer, Storage
     from ..engine.record import Login, Summary
-    from ..engine.result import Result, Success
+    from ..engine.result import Result
     from ..storage import TokenStorageProtocol
     from ..transports.cancelling import CancelToken
     from .auth.httpx import HttpxAuth
     from .auth.requests import RequestsAuth
+    from .tokens_at_hand import TokensAtHand
     from .transport_maker import TransportName, Via
     from .words import Advice
 
@@ -158,6 +159,11 @@ class OAuthService:
                 providers=self._providers,
             )
         return self._assembly
+
+    @property
+    def at_hand(self) -> TokensAtHand | None:
+        """The tokens that memory has, which nobody waits for; ``None`` before the first call."""
+        return None if self._assembly is None else self._assembly.at_hand
 
     def _command_can(self, hint: Hint) -> bool:
         """Whether the command works on the same storage, and knows the provider of ``hint``."""
@@ -498,16 +504,9 @@ class OAuthService:
 
     def get_bearer_token(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> Result[str]:
         """The access token alone, refreshed if need be. Failures: as for ensure_valid_token."""
-        kept = self.kept_token(service, account)
+        at_hand = self.at_hand
+        kept = None if at_hand is None else at_hand.bearer(service, account)
         return self._bearer_token(service, account=account) if kept is None else kept
-
-    def kept_token(self, service: str, account: str = DEFAULT_ACCOUNT) -> Success[str] | None:
-        """What :meth:`get_bearer_token` would answer from memory; ``None`` where it would read first.
-
-        It waits for nothing: an event loop may call it.
-        """
-        assembly = self._assembly
-        return None if assembly is None else assembly.at_hand.bearer(service, account)
 
     @handing_out(bearer_token)
     def _bearer_token(self, service: str, *, account: str) -> str:

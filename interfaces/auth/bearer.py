@@ -29,7 +29,8 @@ from ...engine.result import Failure
 if TYPE_CHECKING:
     from ...engine.oauth.tokens import OAuthTokens
     from ...engine.oauth.www_authenticate import AuthChallenge
-    from ...engine.result import Result, Success
+    from ...engine.result import Result
+    from ..tokens_at_hand import TokensAtHand
     from ..words import Words
 
 T = TypeVar("T")
@@ -47,14 +48,15 @@ class TokenSource(Protocol):
 
     words: Words
 
+    @property
+    def at_hand(self) -> TokensAtHand | None:
+        """The tokens that memory has, if it can have any."""
+        ...
+
     def request_headers(
         self, service: str, method: str, url: str, *, account: str = ..., nonce: str | None = ...
     ) -> Result[dict[str, str]]:
         """The headers by which one request carries an access token that is good now."""
-        ...
-
-    def kept_token(self, service: str, account: str = ...) -> Success[str] | None:
-        """The token, if memory has it and no proof goes with it."""
         ...
 
     def refresh_tokens(
@@ -220,7 +222,8 @@ class Bearer:
         """
         if not self._meant_for(url):
             return None
-        kept = self.source.kept_token(self.provider, self.account)
+        at_hand = self.source.at_hand
+        kept = None if at_hand is None else at_hand.bearer(self.provider, self.account)
         return None if kept is None else {"Authorization": f"Bearer {kept.value}"}
 
     def _meant_for(self, url: str) -> bool:
