@@ -157,24 +157,40 @@ class Entry(NamedTuple):
             ConfigMissing: A value is missing.
             ConfigInvalid: A value does not fit, or there is no such blank.
         """
+        self.require_blanks(values)
+        absent = [
+            one
+            for one in self.templates.values()
+            if not values.get(one.name, "").strip() and not one.default
+        ]
+        if absent:
+            raise ConfigMissing(
+                f"{self.title} needs {' and '.join(f'{one.name} ({one.question})' for one in absent)}",
+                hint=self.how_to_add({**{one.name: one.example for one in absent}, **values}),
+            )
+        kept = {
+            name: template.checked(values.get(name, ""))
+            for name, template in self.templates.items()
+        }
+        return {name: _filled(value, kept) for name, value in self.settings.items()}
+
+    def require_blanks(self, values: Mapping[str, str]) -> None:
+        """Make sure that there is a blank for each of the ``values``.
+
+        Raises:
+            ConfigInvalid: There is none.
+        """
         for name in values:
             if name not in self.templates:
-                known = ", ".join(self.templates) or "none"
-                raise ConfigInvalid(
-                    f"{self.title} has no {name[:40]!r} to set",
-                    hint=Hint.note(f"there is: {known}"),
-                )
-        kept: dict[str, str] = {}
-        for name, template in self.templates.items():
-            if name not in values and not template.default:
-                raise ConfigMissing(
-                    f"{name} is missing: {template.question}",
-                    hint=Hint(
-                        "provider add", self.name, "--set", f"{name}={template.example or '…'}"
-                    ),
-                )
-            kept[name] = template.checked(values.get(name, ""))
-        return {name: _filled(value, kept) for name, value in self.settings.items()}
+                example = next(iter(self.templates.values()), None)
+                shown = f"--set {example.name}={example.example}" if example else "leave out --set"
+                raise ConfigInvalid(f"{self.title} has no {name[:40]!r} to set", hint=shown)
+
+    def how_to_add(self, values: Mapping[str, str], *further: str, name: str | None = None) -> Hint:
+        """The command that adds this as ``name`` with ``values`` in its blanks; an empty one is left open."""
+        named = [] if name in {None, self.name} else [str(name)]
+        blanks = [word for key, one in values.items() for word in ("--set", f"{key}={one or '…'}")]
+        return Hint("provider add", self.name, *named, *blanks, *further)
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> Any:

@@ -188,6 +188,18 @@ class Catalogue:
         }
         return replace(config, **paths)
 
+    def has_client(self, name: str) -> bool:
+        """Whether a client id is configured for the provider ``name``, wherever that is.
+
+        Raises:
+            ConfigInvalid: The user's file cannot be read, or a client id cannot be one.
+        """
+        table = self._tables().get(name, {})
+        return any(
+            _clean(source.client_id, f"the client id of {name}")
+            for source in self._sources(name, table, None, None)
+        )
+
     def _tables(self) -> dict[str, Any]:
         return provider_tables(self._directory) if self._directory is not None else {}
 

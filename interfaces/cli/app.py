@@ -83,6 +83,10 @@ class App:
                 self._assembly.show_requests(_show_lines(terminal))
         return self._assembly
 
+    def begin_anew(self) -> None:
+        """Make another assembly the next time: what was configured since then counts, and who observes."""
+        self._assembly = None
+
     def pass_on(self) -> None:
         """Say what the storage announced, such as where the key of a new vault is.
 

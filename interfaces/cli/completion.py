@@ -82,6 +82,18 @@ def _providers(context: click.Context) -> dict[str, str]:
     return dict.fromkeys(app.assembly().catalogue.names(), "")
 
 
+def _kinds(context: click.Context) -> dict[str, str]:
+    del context
+    return kinds()
+
+
+def kinds() -> dict[str, str]:
+    """The kinds of providers that can be added, with their titles."""
+    from ..catalogue import index  # noqa: PLC0415  only completion needs it
+
+    return {name: one["title"] for name, one in index().items() if "impossible" not in one}
+
+
 def _accounts(context: click.Context) -> dict[str, str]:
     """The accounts that are signed in, of the provider that stands in the line already."""
     provider = context.params.get("provider")
@@ -110,6 +122,7 @@ COMPLETERS: Final = {
     "account": _quietly(_accounts),
     "named": _quietly(_accounts),
     "login_id": _quietly(_open_logins),
+    "provider_kind": _quietly(_kinds),
     "topic": _quietly(lambda context: pages(context.find_root().command)),
 }
 """By the name of what is completed."""

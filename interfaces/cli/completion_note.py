@@ -16,7 +16,7 @@ from ...storage.private_file import STATE_VARIABLE, ensure_directory, write_priv
 from ..catalogue import OAUTH_PROVIDERS
 from .app import HelpfulGroup
 from .commands.login import VIA_NAMES, Via
-from .completion import COMPLETERS, pages, value_name
+from .completion import COMPLETERS, kinds, pages, value_name
 from .quick_completion import NOTE, version_of_words
 
 
@@ -80,6 +80,8 @@ def _noted_values(param: click.Parameter, topics: Mapping[str, str]) -> dict[str
         kind, words = "via", [[name, ""] for name in VIA_NAMES]
     if kind == "topic":
         kind, words = "words", [[value, about] for value, about in sorted(topics.items())]
+    if kind == "provider_kind":
+        kind, words = "words", [[name, title] for name, title in kinds().items()]
     if kind == "provider":
         words = [[name, ""] for name in OAUTH_PROVIDERS]
     return {"name": param.name or "", "kind": kind, "words": words}

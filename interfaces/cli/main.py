@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import traceback
+from itertools import zip_longest
 from typing import Any, Final
 
 import click
@@ -177,7 +178,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
 
 def _color_of(arguments: list[str]) -> str | None:
     """The value of ``--color``, if it is among ``arguments``."""
-    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, after in zip_longest(arguments, arguments[1:], fillvalue=""):
         name, equals, value = word.partition("=")
         if name == "--color":
             return value if equals else after

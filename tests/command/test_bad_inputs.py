@@ -114,11 +114,13 @@ def test_unknown_names(world: World) -> None:
 
 
 def test_missing_client_id(world: World) -> None:
-    """A provider without a client names the variable that is missing."""
+    """A login without a client names the command that keeps its id, and the variable."""
     world.provide("acme", client_id=None)
     done = world.run("login", "acme", "--json")
     answered(done, 1, "CONFIG_MISSING")
-    assert "ACME_CLIENT_ID" in done.json["hint"]
+    assert done.json["hint"] == "stayfast provider edit acme --client-id ID"
+    assert "ACME_CLIENT_ID" in done.err
+    assert world.server.config().redirect_uri.replace(":0/", "/") in done.err
 
 
 def test_ports_taken(world: World) -> None:

@@ -30,6 +30,9 @@ LISTS = {
     "challenged": ["--challenge", "Bearer"],
     "words[:words.index(word)]": [],
     "similar": ["status"],
+    "named": [],
+    "blanks": ["--set", "domain=acme.okta.com"],
+    "further": ["--client-id", "ID"],
 }
 """What stands for a list of options, by the name of its variable; else a choice of transport."""
 

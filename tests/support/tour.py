@@ -137,6 +137,7 @@ def toured(world: World, monkeypatch: Any) -> list[Answered]:
         "x",
         "--json",
     )
+    go("provider", "check", "demo", "--json")
     go("provider", "edit", "lab", "--scope", "a b", "--json")
     go("provider", "remove", "lab", "--json")
     go("setup", "git", "--provider", "demo", "--url", "https://git.acme.test", "--json")

@@ -32,6 +32,7 @@ from ...transport_maker import RESOLVED, SilentConversation, TransportMaker
 from ..accounts import account_to_sign_in, offered_provider, option, require_known
 from ..app import App, takes_app
 from ..explain import Explainer
+from ..first_contact import with_client
 from ..follower import LoginFollower, StreamingConversation
 from ..grant_options import grant_wishes, login_grant_options, piped_text
 from ..login_messages import (
@@ -240,7 +241,7 @@ def login(
         return assembly.wished(found, wishes)
 
     with terminal.working(f"asking {provider} where to sign in"):
-        config = configure()
+        config = with_client(app, provider, configure)
     if not (new or replace or start or refused) and already_signed_in(app, config, account):
         return
     if config.needs_no_user:
@@ -557,9 +558,8 @@ def _announce(app: App, login: Login, choice: Choice | None) -> None:
     """Say which login has begun; and why this transport, unless it is the usual one."""
     terminal = app.terminal
     host = urlsplit(login.config.auth_url or login.config.token_url).hostname
-    dot = terminal.symbol("dot")
-    heading = f"Signing in to {login.provider} ({host}) {dot} login {login.short_id}"
-    terminal.say(heading, style="bold")
+    where = f"{login.provider} ({host}) {terminal.symbol('dot')} login {login.short_id}"
+    terminal.say(f"Signing in to {where}", style="bold")
     by_device = choice is not None and choice.transport == "device"
     if login.config.pkce == "off" and not by_device:
         terminal.say(

@@ -30,6 +30,7 @@ ANSWERS: Final[Mapping[str, tuple[str, ...]]] = {
     "doctor": ("doctor/1",),
     "provider list": ("providers/1",),
     "provider show": ("provider/1",),
+    "provider check": ("provider-check/1",),
     "provider add": ("provider/1",),
     "provider edit": ("provider/1",),
     "provider remove": ("provider-removed/1",),
@@ -83,6 +84,7 @@ CODES: Final[Mapping[str, tuple[int, ...]]] = {
     "help": _ALWAYS,
     "provider list": _ALWAYS,
     "provider show": _ALWAYS,
+    "provider check": _ALWAYS,
     "provider add": _ALWAYS,
     "provider edit": _ALWAYS,
     "provider remove": _ALWAYS,
@@ -240,9 +242,39 @@ SHAPES: Final[Mapping[str, Mapping[str, object]]] = {
         "~scopes": ["str"],
         "~client_id": "str",
         "~issuer": "str",
+        "~origins": "map",
+        "~template": "map",
+        "~about": {
+            "group": "str",
+            "ways": ["str"],
+            "secret": "str",
+            "register_how": "str",
+            "source": "str",
+            "checked": "str?",
+            "reported": "str",
+            "notes": "str",
+            "impossible": "str",
+        },
+    },
+    "provider-check/1": {
+        "provider": "str",
+        "issuer": "str",
+        "differs": "bool",
+        "checked": "str?",
+        "settings": [{"setting": "str", "ours": "str", "theirs": "str", "result": "comparison"}],
     },
     "provider-removed/1": {"name": "str"},
-    "providers/1": {"providers": [{"name": "str", "title": "str"}]},
+    "providers/1": {
+        "providers": [
+            {
+                "name": "str",
+                "title": "str",
+                "group": "str",
+                "~kind": "bool",
+                "~impossible": "str",
+            }
+        ]
+    },
     "purged/1": {"ended": "int", "removed": "int"},
     "refresh/1": {"provider": "str", "account": "str", "expires_at": "time?", "reason": "str?"},
     "setup/1": {
@@ -335,6 +367,7 @@ SAID: Final[Mapping[str, str]] = {
     "mended/1": "What was set aside.",
     "migrated/1": "The logins that were moved, and the open ones that were not.",
     "provider/1": "The settings of a provider; every field of it may be a member.",
+    "provider-check/1": "The settings of a provider beside what it publishes now.",
     "provider-removed/1": "The provider that was removed.",
     "providers/1": "The providers that are known.",
     "purged/1": "How many logins were ended and removed.",
@@ -371,6 +404,7 @@ _TYPES: Final[Mapping[str, dict[str, object]]] = {
     "time": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"},
     "state": {"enum": [state.value for state in State]},
     "result": {"enum": ["ok", "warn", "fail", "skip"]},
+    "comparison": {"enum": ["same", "differs", "added", "unpublished"]},
     "action": {"enum": ["open_url", "enter_code"]},
     "event": {
         "enum": ["login.started", "login.transition", "login.action_required", "login.finished"]
