@@ -131,6 +131,14 @@ class Hint(str):
             self.action, self.provider, *self.options, account=login.account, login=self.login
         )
 
+    def of_login(self, login: str | None) -> Self:
+        """The same about ``login``, the beginning of an id, if it goes on with a login and names none."""
+        if self.action != "resume" or self.login is not None or login is None:
+            return self
+        return type(self)(
+            self.action, self.provider, *self.options, account=self.account, login=login
+        )
+
     def __setattr__(self, name: str, value: object) -> NoReturn:
         msg = f"a hint does not change: {name}"
         raise AttributeError(msg)

@@ -96,7 +96,7 @@ def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
             raise no_login(typed)
     if len(chosen) > 1:
         names = ", ".join(f"{login.short_id} ({_known(login)})" for login in chosen[:5])
-        msg = f"several logins match: {names}"
+        msg = f"several logins {'wait for you' if typed is None else 'match'}: {names}"
         raise NotFound(msg, hint=Hint("list"))
     return chosen[0]
 

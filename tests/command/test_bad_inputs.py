@@ -53,6 +53,35 @@ def test_json_says_what_to_do_as_data(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        (("--callback-url", "-"), ""),
+        (("--callback-url", "-"), "hello"),
+        (("--callback-url", "-"), "?error"),
+        (("--via", "manual"), " \n"),
+        (("--via", "manual"), "https://x.test/?"),
+    ],
+)
+def test_what_is_no_answer_names_the_command_that_takes_one(
+    world: World, started: dict[str, str], how: tuple[str, str], text: str
+) -> None:
+    """With the id of the login, which goes on waiting."""
+    done = world.run("resume", *how, "--json", stdin=text)
+    assert done.code == 1
+    assert done.json["hint"] == f"stayfast resume {started['login']} --callback-url -"
+    assert world.logins()[0].state is State.AWAITING_CALLBACK
+
+
+def test_of_several_logins_that_wait_none_is_guessed(world: World, started: dict[str, str]) -> None:
+    """They are named, and the hint shows them all."""
+    second = world.run("login", "demo", "--start", "--json").json["login"]
+    for words in (("resume",), ("cancel",), ("resume", "--callback-url", "-")):
+        done = world.run(*words, "--json", stdin="x")
+        answered(done, 1, "NOT_FOUND")
+        assert {started["login"], second} <= set(done.json["error"].split())
+
+
+@pytest.mark.parametrize(
     ("spoil", "reason"),
     [
         (lambda started, good: user_agent.tampered(good, state="somebody-elses"), "wrong_state"),

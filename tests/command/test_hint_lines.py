@@ -33,6 +33,7 @@ LISTS = {
     "named": [],
     "blanks": ["--set", "domain=acme.okta.com"],
     "further": ["--client-id", "ID"],
+    "('--callback-url', '-') if pastes else ()": ["--callback-url", "-"],
 }
 """What stands for a list of options, by the name of its variable; else a choice of transport."""
 

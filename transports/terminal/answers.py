@@ -195,7 +195,7 @@ class StreamAnswers:
             self._stream = None
             raise TransportUnavailable(
                 "standard input cannot be read",
-                hint=Hint("resume", None, "LOGIN", "--callback-url", "-"),
+                hint=Hint("resume", None, "--callback-url", "-"),
             ) from error
         self._stream = None
         if isinstance(text, bytes):
@@ -203,7 +203,7 @@ class StreamAnswers:
         if not text.strip():
             raise TransportUnavailable(
                 "nothing more came on standard input",
-                hint=Hint("resume", None, "LOGIN", "--callback-url", "-"),
+                hint=Hint("resume", None, "--callback-url", "-"),
             )
         return Secret(text)
 

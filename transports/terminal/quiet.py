@@ -41,7 +41,7 @@ if sys.platform == "win32":
             del descriptor, options
             raise TransportUnavailable(
                 "pasting at this terminal is not supported yet",
-                hint=Hint("resume", None, "LOGIN", "--callback-url", "-"),
+                hint=Hint("resume", None, "--callback-url", "-"),
             )
 
         def ours(self) -> bool:

@@ -12,9 +12,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from ....engine.errors import (
+    CallbackRefused,
     ConfigInvalid,
     LoginPending,
     StayfastError,
+    TransportUnavailable,
 )
 from ....engine.hints import Hint
 from ....engine.oauth.login_wishes import challenged
@@ -422,7 +424,7 @@ def resume(
     screen = LoginScreen(terminal, resumed_from=before)
     follower.on_step = screen.step
     if callback_url is not None:
-        text = _callback_text(app, callback_url)
+        text = _callback_text(app, callback_url, summary.short_id)
         finish(
             app,
             follower,
@@ -488,6 +490,11 @@ def finish(
         _pause(app, follower)
     except StayfastError as error:
         screen.close(void=follower.login is not None and follower.login.state is State.IDLE)
+        if follower.login is not None and follower.login.pending:
+            # what was pasted is no answer, or no answer came: the login goes on waiting
+            pastes = isinstance(error, CallbackRefused)
+            again = Hint("resume", None, *(("--callback-url", "-") if pastes else ()))
+            error.hint = (error.hint or again).of_login(follower.login.short_id)
         follower.finished(error.exit_code)
         raise
     finally:
@@ -592,9 +599,13 @@ def _ways_on(login: Summary, name: str, *, asked: bool) -> list[str]:
     return [name]
 
 
-def _callback_text(app: App, callback_url: str) -> str:
+def _callback_text(app: App, callback_url: str, login: str) -> str:
     if callback_url != "-":
         app.terminal.say("other users can see arguments with ps; - reads the address", mark="warn")
         return callback_url
-    text = piped_answer().read(0)
+    try:
+        text = piped_answer().read(0)
+    except TransportUnavailable as error:
+        error.hint = error.hint.of_login(login) if error.hint is not None else None
+        raise
     return text.reveal() if text is not None else ""

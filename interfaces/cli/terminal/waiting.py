@@ -22,7 +22,7 @@ _REMARK: Final = 5.0  # seconds a remark stays
 class WaitingLine:
     """One line with the wait and the time left, and one that names the keys.
 
-    A terminal that cannot redraw gets both once.
+    A terminal that cannot redraw gets both once, and a log the first, once.
     """
 
     def __init__(self, terminal: Terminal) -> None:
@@ -68,6 +68,10 @@ class WaitingLine:
         if self._redraws:
             self._start()
         elif self._terminal.interactive:
+            for line in self._lines(time.time()):
+                self._terminal.say(line)
+        elif not prompts and not self._terminal.json:  # a log: nobody presses keys
+            self._hints = ()
             for line in self._lines(time.time()):
                 self._terminal.say(line)
 
