@@ -14,15 +14,17 @@ from contextlib import suppress
 from importlib.util import find_spec
 
 READY = """\
-An authorization server runs at {issuer} until Ctrl-C. Its users sign in as they like.
+An authorization server runs at {issuer} until Ctrl-C.
+Its users sign in as they like.
 
-  client id      {client} (public; any address on 127.0.0.1 may be its redirect address)
-  an API         GET {issuer}/me takes the tokens
+  client id   {client}; public, with any redirect address on 127.0.0.1
+  an API      GET {issuer}/me takes the tokens
 
 The command signs in there, too:
 
-  stayfast provider add demo --issuer {issuer} --client-id {client} \\
-      --redirect-uri http://127.0.0.1:0/callback --scope 'openid offline_access'
+  stayfast provider add demo --issuer {issuer} \\
+      --client-id {client} --scope 'openid offline_access' \\
+      --redirect-uri http://127.0.0.1:0/callback
   stayfast login demo
 
 A service that signs in there:
@@ -30,8 +32,11 @@ A service that signs in there:
   from stayfast import OAuthConfig, OAuthService
 
   acme = OAuthConfig(
-      service_name="acme", issuer="{issuer}", client_id="{client}",
-      redirect_uri="http://127.0.0.1:0/callback", scopes=("openid", "offline_access"),
+      service_name="acme",
+      issuer="{issuer}",
+      client_id="{client}",
+      redirect_uri="http://127.0.0.1:0/callback",
+      scopes=("openid", "offline_access"),
   )
   service = OAuthService(app="acme-tool", providers={{"acme": acme}})
   print(service.authenticate("acme"))
@@ -63,14 +68,14 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if find_spec("authlib") is None:
         print("error: this server needs the extra [testing]", file=sys.stderr)
-        print("hint: in a clone of Stayfast: pip install '.[testing]'", file=sys.stderr)
+        print("hint:  in a clone of Stayfast: pip install '.[testing]'", file=sys.stderr)
         return 1
     try:
         with suppress(KeyboardInterrupt):
             _serve(given)
     except OSError as error:
         print(f"error: port {given.port} cannot be used: {error.strerror}", file=sys.stderr)
-        print("hint: leave --port out, and a free one is taken", file=sys.stderr)
+        print("hint:  leave --port out, and a free one is taken", file=sys.stderr)
         return 1
     return 0
 

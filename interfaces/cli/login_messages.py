@@ -13,7 +13,7 @@ from ...engine.oauth.provider import same_client, same_grant, same_resources
 from ...engine.reasons import Reason
 from ...engine.record import DEFAULT_ACCOUNT, TokensNotSaved, account_alias
 from ...engine.table import State
-from .terminal.formatting import clock_said, more, span
+from .terminal.formatting import clock_said, more, sealed, span
 
 if TYPE_CHECKING:
     from ...engine.flows.logins import Started
@@ -68,7 +68,7 @@ def show_signed_in(app: App, login: Login, account: str | None = None) -> None:
     left = f"in {span(end - assembly.clock.now())}" if end is not None else "at an unknown time"
     renews = ", renews itself" if login.refreshable else ", then sign in again"
     terminal.say(f"  expires   {left}{renews}", hang=12)
-    terminal.say(f"  sealed    {_sealed(assembly.storage.description)}", hang=12)
+    terminal.say(f"  sealed    {sealed(assembly.storage.description)}", hang=12)
     off = clock_said(login)
     if off is not None:
         terminal.say(f"the clock of this machine is {off}", mark="warn")
@@ -250,17 +250,6 @@ def exit_if_kept_nowhere(app: App) -> None:
     """
     if app.tokens_kept_nowhere:
         sys.exit(TokensNotSaved.exit_code)
-
-
-def _sealed(description: str) -> str:
-    """What a storage is, in words; ``keyring:SecretService`` says kind and place of its key."""
-    kind, _, place = description.partition(":")
-    words = {
-        "keyring": f"with the key in the system keyring ({place})",
-        "file": "with a key file",
-        "memory": "nowhere: it is gone with this process",
-    }
-    return words.get(kind, description)
 
 
 def _account(login: Login) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from stayfast import OAuthService, Success
 from stayfast.testing.__main__ import READY
+from stayfast.testing.authorization_server import CLIENT_ID
 from stayfast.testing.user_agent import UserAgent
 
 COMMAND = (sys.executable, "-m", "stayfast.testing")
@@ -77,3 +78,9 @@ def test_a_wrong_argument_is_refused(wrong: str) -> None:
     done = subprocess.run([*COMMAND, wrong], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_what_it_prints_fits_a_terminal() -> None:
+    """Eighty columns, with the longest address that it can have: a copied line is a whole one."""
+    ready = READY.format(issuer="http://127.0.0.1:65535", client=CLIENT_ID)
+    assert max(map(len, ready.splitlines())) < 80

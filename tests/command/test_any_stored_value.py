@@ -156,7 +156,8 @@ def test_every_time_has_words(seconds: float) -> None:
         formatting.more,
         formatting.countdown,
         formatting.rfc3339,
-        formatting.clock_time,
+        lambda moment: formatting.clock_time(moment, 0.0),
+        lambda moment: formatting.clock_time(0.0, moment),
     ):
         done = words(seconds)
         assert done is not None

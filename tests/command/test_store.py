@@ -55,8 +55,8 @@ def test_info_says_which_sink_is_behind_since_when_and_why(world: World) -> None
     assert silent["problem"] == "no such file or directory"
     assert closed["behind_since"] is not None
     assert closed["problem"]
-    answer = world.run("store", "info")
-    assert silent["behind_since"] in answer.err
+    answer = world.run("store", "info", env={"TZ": "UTC"})
+    assert silent["behind_since"][11:19] in answer.err
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.bind(str(log))
         later = world.run("refresh", "demo")
@@ -253,8 +253,9 @@ def test_a_long_list_comes_in_pages(world: World) -> None:
             world.run("list", "--limit", str(size), "--offset", str(start)).out.splitlines()
             for start in range(0, 6, size)
         ]
-        # each page is as wide as its own columns
-        assert [line.split() for page in pages for line in page] == [one.split() for one in every]
+        # each page is as wide as its own columns; what is left of the time is another every minute
+        listed = [line.split()[:4] for page in pages for line in page]
+        assert listed == [one.split()[:4] for one in every]
         assert all(len(page) <= size for page in pages)
 
 

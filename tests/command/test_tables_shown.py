@@ -35,7 +35,7 @@ KINDS = {
 }
 _VOLATILE = [
     (r"\d\d:\d\d:\d\d", "HH:MM:SS"),
-    (r"\d{4}-\d\d-\d\d", "YYYY-MM-DD"),
+    (r" *\b\d{1,2} [A-Z][a-z]{2} \d{4}\b", "  D MMM YYYY"),
     (r"\b\d+ (min|s) (left|ago)", r"N \1 \2"),
 ]
 

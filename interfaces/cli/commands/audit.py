@@ -23,7 +23,7 @@ from ...audit.mappings import MAPPINGS
 from ...audit.reading import every_event
 from ..app import App, HelpfulGroup, takes_app
 from ..on_demand import CommandsOnDemand
-from ..terminal.formatting import Duration, span
+from ..terminal.formatting import Duration, day_of, span
 from ..terminal.tables import Column, Row, Table, wide_option
 
 if TYPE_CHECKING:
@@ -285,8 +285,8 @@ class _Reader:
 EVENTS: Final = Table(
     (
         Column("seq", right=True),
-        Column("date", once=True),
-        Column("time (UTC)"),
+        Column("date", right=True, once=True),
+        Column("time UTC"),
         Column("after", right=True),
         Column("login", once=True),
         Column("provider", once=True),
@@ -310,6 +310,7 @@ def event_row(recorded: Recorded, arrow: str, *, timed: bool = False) -> Row:
     """
     line = line_of(recorded)
     date, _, clock = str(line["time"])[:19].partition("T")
+    day = day_of(datetime.fromisoformat(date))
     states = [str(line.get(name) or "") for name in ("from", "to")]
     event = str(line.get("trigger") or line.get("event") or "")
     details = " ".join(_detail(name, line[name]) for name in _DETAILS if name in line)
@@ -317,7 +318,7 @@ def event_row(recorded: Recorded, arrow: str, *, timed: bool = False) -> Row:
     return Row(
         (
             str(recorded.seq),
-            date,
+            day,
             clock,
             _lasted(line.get("duration")) if timed else "",
             str(line.get("login") or "")[:4],

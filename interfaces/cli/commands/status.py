@@ -21,7 +21,7 @@ from ....storage.capabilities import capabilities_of
 from ...signed_in import status_of
 from ..accounts import account_to_use, known_as, option
 from ..app import App, takes_app
-from ..terminal.formatting import clock_said, clock_time, span
+from ..terminal.formatting import clock_said, clock_time, sealed, span
 from ..terminal.tables import STATE_STYLES, Column, Row, Table, wide_option
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def status(
     if provider is not None and not finished and not pending:
         account_to_use(app, provider, account)  # raises: it says what is signed in instead
     active = {one.id: _check_active(app, one) for one in finished} if check else {}
-    _show(app, finished, pending, active, detailed=provider is not None, wide=wide)
+    _show(app, finished, pending, active, wide=wide)
     if _damaged(app):
         sys.exit(Damaged.exit_code)
     refused = pending or False in active.values()
@@ -125,7 +125,6 @@ def _show(
     pending: list[Summary],
     active: Mapping[str, bool | None],
     *,
-    detailed: bool,
     wide: bool,
 ) -> None:
     if app.terminal.json:
@@ -135,11 +134,13 @@ def _show(
                 members["active"] = active[one.id]
         app.terminal.answer_json("status/1", answer)
         return
-    if detailed and app.terminal.verbose:
-        for one in finished:
-            _details(app, one)
-    else:
-        _table(app, [*finished, *pending], wide=wide)
+    detailed = finished if app.terminal.verbose else []
+    for one in detailed:
+        _details(app, one)
+        if one is not detailed[-1] or pending:
+            app.terminal.answer("")
+    if pending or not detailed:
+        _table(app, pending if detailed else [*finished, *pending], wide=wide)
     for one in finished:
         if one.id in active:
             app.terminal.answer_words(f"{one.provider}: {_ASKED[active[one.id]]}")
@@ -386,7 +387,7 @@ def _fields(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
     access = "lifetime unknown"
     if end is not None:
         left = f"{span(end - now)} left" if end > now else f"{span(now - end)} ago"
-        access = f"expires {clock_time(end)} ({left})"
+        access = f"expires {clock_time(end, now)} ({left})"
     account = one.account + (
         ""
         if who is None
@@ -401,14 +402,17 @@ def _fields(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
             if login.config.title in {None, "", one.provider}
             else f"{one.provider} ({login.config.title})",
         ),
-        ("state", f"{one.state.value} since {clock_time(one.changed_at)} (version {one.version})"),
-        ("reason", one.reason or "none"),
+        (
+            "state",
+            f"{one.state.value} since {clock_time(one.changed_at, now)} (version {one.version})",
+        ),
+        *([("reason", one.reason)] if one.reason else []),
         ("account", account),
         ("issuer", one.issuer or "not configured"),
         ("scopes", " ".join(one.scopes) or "not said"),
         ("access", access),
         *([("clock", f"was {off} when it came")] if (off := clock_said(login)) else []),
         ("refresh", "present" if one.refreshable else "none"),
-        ("storage", assembly.storage.description),
+        ("sealed", sealed(assembly.storage.description)),
         ("next", _next(app, one)),
     ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from ....engine.errors import ConfigInvalid, Damaged, StayfastError, StorageError
 from ....engine.hints import Hint
-from ....engine.moments import timestamp
+from ....engine.moments import moment_of, timestamp
 from ....storage import open_storage
 from ....storage.capabilities import Upkeep, capabilities_of
 from ....storage.keys.slots import KeyMissing
@@ -22,7 +23,7 @@ from ....storage.vault.info import DatabaseInfo
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
 from ..app import App, HelpfulGroup, takes_app
-from ..terminal.formatting import Duration
+from ..terminal.formatting import Duration, clock_time, day_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +71,7 @@ def info(app: App) -> int:
         counted = (
             _counted(storage.summaries()) if info.key and not problems else f"{info.logins} kept"
         )
-        for name, value in _fields(upkeep, info, counted):
+        for name, value in _fields(info, counted):
             app.terminal.answer_words(f"  {name:<10} {value}", 13)
         _answer_sinks(app, sinks)
         for problem in problems:
@@ -181,7 +182,8 @@ def purge(app: App, *, age: float | None) -> None:
         app.terminal.answer_json("purged/1", {"ended": ended, "removed": removed})
         return
     app.terminal.say(
-        f"ended {ended} abandoned logins, and removed {removed} that were over", mark="good"
+        f"{_many(ended, 'abandoned login')} ended, and {removed} removed that were over",
+        mark="good",
     )
 
 
@@ -252,15 +254,15 @@ def _answer_sinks(app: App, sinks: list[_SinkState]) -> None:
     for one in sinks:
         why = f": {one.problem}" if one.problem else ""
         if one.behind_since is None and not one.problem:
-            app.terminal.answer_words(f"  {'sink':<10} {one.sink}, which has every record", 13)
-        elif one.behind_since is None:
+            app.terminal.answer_words(f"  {'log copy':<10} {one.sink} has every record", 13)
+        elif not one.behind_since:
             app.terminal.say(
                 f"the audit log may not have been sent to {one.sink}{why}", mark="warn"
             )
         else:
-            app.terminal.say(
-                f"{one.sink} has not had every record since {one.behind_since}{why}", mark="warn"
-            )
+            since = datetime.fromisoformat(one.behind_since).timestamp()
+            said = clock_time(since, app.assembly().clock.now())
+            app.terminal.say(f"{one.sink} has not had every record since {said}{why}", mark="warn")
 
 
 def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, str]:
@@ -336,7 +338,15 @@ def _counted(logins: Iterable[Summary]) -> str:
     return f"{sum(one.holds_tokens for one in there)} signed in{waiting}"
 
 
-def _fields(upkeep: Upkeep, info: VaultInfo | DatabaseInfo, counted: str) -> list[tuple[str, str]]:
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _fields(info: VaultInfo | DatabaseInfo, counted: str) -> list[tuple[str, str]]:
     if info.key is None:
         place = info.place if isinstance(info, DatabaseInfo) else info.directory
         return [("vault", f"none yet; the first login makes one in {place}")]
@@ -350,26 +360,30 @@ def _fields(upkeep: Upkeep, info: VaultInfo | DatabaseInfo, counted: str) -> lis
         logins = f"{info.logins} ({states})" if states else f"{info.logins}"
     else:
         where = [("vault", info.directory)]
-        form = ("format", f"{info.format}, {info.journal} journal")
+        form = ("format", f"version {info.format}, SQLite's journal mode {info.journal}")
         logins = counted
     fields = [
         *where,
-        ("storage", upkeep.description),
-        ("reason", info.reason or ""),
-        ("made", timestamp(info.created_at) or ""),
-        ("key", f"{info.key}, number {info.epoch}"),
+        ("sealed", (info.reason or "").removeprefix("logins are sealed ") or f"by {info.key}"),
+        ("key", f"changed {_times(info.epoch - 1)}" if info.epoch > 1 else "never changed"),
+        *([("made", day_of(moment_of(info.created_at).astimezone()))] if info.created_at else []),
         form,
         ("logins", logins),
-        ("audit", f"{info.records} records"),
-        ("set aside", f"{len(info.quarantined)}"),
+        ("audit log", _many(info.records, "record")),
+        ("set aside", _many(len(info.quarantined), "record") if info.quarantined else "nothing"),
     ]
     if isinstance(info, DatabaseInfo) and info.under_former_key:
-        many = f"{info.under_former_key} logins are still under the key before"
-        fields.append(("rekey", f"{many}: `store mend` finishes it if no process does"))
+        many = _many(info.under_former_key, "login")
+        fields.append(
+            (
+                "rekey",
+                f"{many} still under the former key; store mend finishes it if no process does",
+            )
+        )
     oldest = info.oldest_pending if isinstance(info, DatabaseInfo) else None
     if oldest is not None:
-        since = timestamp(oldest.created_at)
-        fields.append(("waiting", f"since {since}: login {oldest.short_id} to {oldest.provider}"))
+        since = day_of(moment_of(oldest.created_at).astimezone())
+        fields.append(("waiting", f"login {oldest.short_id} to {oldest.provider}, since {since}"))
     return fields
 
 

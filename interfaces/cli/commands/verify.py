@@ -32,6 +32,7 @@ from ....storage.capabilities import capabilities_of
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
 from ..app import App, takes_app
+from ..terminal.formatting import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -306,9 +307,9 @@ def _trust(found: Verification) -> str:
 def _dates(found: Verification) -> str:
     first, last = (moment_of(moment) for moment in (found.since, found.until))
     if first.date() == last.date():
-        return f"{last.day} {last:%b %Y}"
+        return day_of(last)
     year = "" if first.year == last.year else f" {first.year}"
-    return f"{first.day} {first:%b}{year} - {last.day} {last:%b %Y}"
+    return f"{first.day} {first:%b}{year} - {day_of(last)}"
 
 
 @click.command()

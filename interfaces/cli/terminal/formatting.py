@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -78,9 +80,16 @@ def countdown(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-def clock_time(seconds: float) -> str:
-    """A moment for people: their own clock."""
-    return moment_of(seconds).astimezone().strftime("%H:%M:%S")
+def day_of(moment: datetime) -> str:
+    """A day for people: ``4 Mar 2026``."""
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def clock_time(seconds: float, now: float) -> str:
+    """A moment for people: their own clock, and the day unless it is that of ``now``."""
+    moment, today = (moment_of(one).astimezone() for one in (seconds, now))
+    clock = f"{moment:%H:%M:%S}"
+    return clock if moment.date() == today.date() else f"{day_of(moment)}, {clock}"
 
 
 def masked(token: str) -> str:
@@ -94,8 +103,27 @@ def clock_said(login: Login) -> str | None:
     off = clock_error(tokens.issued_at, tokens.server_date) if tokens else None
     if off is None:
         return None
-    host = urlsplit(login.config.token_url or "").hostname or login.provider
+    host = login.provider
+    with suppress(ValueError):  # an address of an old record, which nobody judged
+        host = urlsplit(login.config.token_url or "").hostname or host
     return f"{span(abs(off))} {'ahead of' if off > 0 else 'behind'} {host}"
+
+
+_SEALED: Final = {
+    "keyring": "with the key in the system keyring ({place})",
+    "file:key file": "with a key file",
+    "file:passphrase": "under your passphrase",
+    "file:credentials": "with a systemd credential",
+    "file:command": "with the output of your command",
+    "memory": "nowhere: it is gone with this process",
+}
+
+
+def sealed(description: str) -> str:
+    """What a storage is, in words; ``keyring:SecretService`` says kind and place of its key."""
+    kind, _, place = description.partition(":")
+    words = _SEALED.get(description) or _SEALED.get(kind)
+    return words.format(place=place) if words else description
 
 
 def sentence(message: str) -> str:
