@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from logins import fresh_login
 from stayfast.engine.audit.events import Recorded
+from stayfast.engine.moments import rfc3339
 from stayfast.engine.record import Identity, Login, Presentation
 from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
@@ -155,7 +156,7 @@ def test_every_time_has_words(seconds: float) -> None:
         formatting.span,
         formatting.more,
         formatting.countdown,
-        formatting.rfc3339,
+        rfc3339,
         lambda moment: formatting.clock_time(moment, 0.0),
         lambda moment: formatting.clock_time(0.0, moment),
     ):

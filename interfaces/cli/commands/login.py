@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -20,18 +19,16 @@ from ....engine.errors import (
 )
 from ....engine.hints import Hint
 from ....engine.oauth.login_wishes import challenged
-from ....engine.oauth.tokens import OAuthTokens
-from ....engine.record import DEFAULT_TIMEOUT, TokensNotSaved, require_account_name
+from ....engine.record import DEFAULT_TIMEOUT, TokensNotSaved
 from ....engine.table import State
 from ....transports.browser import SystemBrowser
 from ....transports.choice import Choice, Environment, choose
 from ....transports.plugins import ALIASES, BUILT_IN, installed
 from ....transports.terminal.answers import at_terminal, piped_answer
 from ...couriers.signals import signals_as_interrupts
-from ...importers.importing import import_into
 from ...resource_logins import is_address, read_challenge
 from ...transport_maker import RESOLVED, SilentConversation, TransportMaker
-from ..accounts import account_to_sign_in, offered_provider, option, require_known
+from ..accounts import account_to_sign_in, offered_provider, require_known
 from ..app import App, takes_app
 from ..explain import Explainer
 from ..first_contact import with_client
@@ -48,6 +45,7 @@ from ..login_messages import (
     show_started,
 )
 from ..login_options import wish_options, wishes_of
+from ..login_with_token import keep_token
 from ..terminal.formatting import Duration, span
 from ..terminal.keys import LoginKeys
 from ..terminal.screens import LoginScreen
@@ -59,9 +57,6 @@ if TYPE_CHECKING:
     from ....engine.record import Login, Summary
     from ...assembly import Assembly
 
-_TOKEN_LIMIT: Final = 1024 * 1024  # characters on standard input
-_TERMINAL_LINE: Final = 4095 if sys.platform.startswith("linux") else 1023
-"""Characters of a typed line that every system passes on whole: macOS 1,023, Linux 4,095."""
 VIA_NAMES: Final = ("auto", *BUILT_IN, *ALIASES)
 
 
@@ -203,7 +198,7 @@ def login(
     terminal = app.terminal
     provider = provider or offered_provider(app)
     if with_token:
-        _keep_token(app, provider, account, make_room=new or replace)
+        keep_token(app, provider, account, make_room=new or replace)
         return
     decided: list[Choice] = []
     follower = LoginFollower(
@@ -331,56 +326,6 @@ def _ask_without_user(
         ),
         account=account,
     )
-
-
-def _given_token(app: App) -> str:
-    """The token on standard input; somebody at a terminal is asked for it, and it is not shown.
-
-    Raises:
-        ConfigInvalid: The terminal has cut it off.
-    """
-    if not app.terminal.interactive:
-        return sys.stdin.read(_TOKEN_LIMIT + 1).strip() if sys.stdin is not None else ""
-    typed: str = click.prompt("Token (it is not shown)", hide_input=True, err=True)
-    if len(typed) >= _TERMINAL_LINE:
-        raise ConfigInvalid(
-            "the token is longer than a line of this terminal can be, so a part of it is missing",
-            hint="write it to a file, and give that file as standard input",
-        )
-    return typed.strip()
-
-
-def _keep_token(app: App, provider: str, account: str | None, *, make_room: bool) -> None:
-    """Make the token on standard input the login of ``account``. Nothing is sent.
-
-    Raises:
-        ConfigInvalid: It is no token, is of another server, or the account has a login.
-    """
-    chosen = account_to_sign_in(app, provider, account)
-    require_account_name(chosen)
-    text = _given_token(app)
-    problem = ""
-    source: OAuthTokens | dict[str, Any] = OAuthTokens(
-        access_token=text, issued_at=app.assembly().clock.now()
-    )
-    if not text.startswith("{") and text.split() != [text]:
-        problem = "what is on standard input is not one token"
-    elif text.startswith("{"):
-        try:
-            source = json.loads(text)
-        except (ValueError, RecursionError):
-            problem = "what is on standard input is neither a token nor JSON"
-    if problem or len(text) > _TOKEN_LIMIT:
-        raise ConfigInvalid(
-            problem or "what is on standard input is too large",
-            hint=Hint("login", provider, "--with-token"),
-        )
-    kept = import_into(app.assembly(), provider, source, chosen, None, make_room=make_room)
-    if app.terminal.json:
-        members = {"login": kept.short_id, "provider": kept.provider, "account": kept.account}
-        app.terminal.answer_json("login/1", {**members, "state": kept.state.value})
-    app.terminal.say(f"the token is kept as account {kept.account} of {kept.provider}", mark="good")
-    app.terminal.suggest(f"stayfast token {kept.provider}{option(kept.account)}")
 
 
 @click.command()
