@@ -15,12 +15,15 @@ import jsonschema
 import pexpect
 import pytest
 from command import STAYFAST, World
+from stayfast.interfaces import catalogue
+from stayfast.interfaces.catalogue.entry import INDEX, made_index
 from stayfast.interfaces.cli.main import cli
 from stayfast.interfaces.cli.reference.__main__ import files
 from stayfast.interfaces.cli.reference.contract import ANSWERS, CODES, SHAPES, WITHOUT, schema_of
 from stayfast.interfaces.cli.reference.tree import Entry, codes, entries
 from tour import leaves, toured
 
+CATALOGUE = Path(catalogue.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 ENTRIES = list(entries())
@@ -36,9 +39,15 @@ def test_the_pages_in_the_repository_are_up_to_date() -> None:
     made = files()
     kept = {
         path.relative_to(DOCS).as_posix()
-        for path in (DOCS / "command.md", *DOCS.glob("schemas/*.schema.json"), *DOCS.glob("man/*"))
+        for path in (
+            DOCS / "command.md",
+            DOCS / "providers.md",
+            *DOCS.glob("schemas/*.schema.json"),
+            *DOCS.glob("man/*"),
+        )
     }
     assert kept == set(made)
+    assert (CATALOGUE / INDEX).read_text("utf-8") == made_index()
     stale = [name for name, text in made.items() if (DOCS / name).read_text("utf-8") != text]
     assert stale == []
 

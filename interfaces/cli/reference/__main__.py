@@ -11,6 +11,7 @@ from ...catalogue.entry import INDEX, made_index
 from .contract import SHAPES, file_of, schema_of
 from .manual import manual
 from .page import page
+from .providers import providers_page
 
 
 def files() -> dict[str, str]:
@@ -19,7 +20,7 @@ def files() -> dict[str, str]:
         f"schemas/{file_of(name)}": json.dumps(schema_of(name), indent=2) + "\n" for name in SHAPES
     }
     pages = {f"man/{name}": text for name, text in manual().items()}
-    return {"command.md": page(), **schemas, **pages}
+    return {"command.md": page(), "providers.md": providers_page(), **schemas, **pages}
 
 
 def main(arguments: list[str]) -> int:
