@@ -11,13 +11,13 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo setup test coverage test-pythons test-lowest lint format types pytest bench soak mutants wire diagrams docs-tables wheel clean
+.PHONY: help demo setup test coverage test-pythons test-lowest lint format types pytest bench soak mutants wire diagrams docs-tables wheel dist release clean
 
 help:
 	@echo "make demo      watch a whole login, with nothing to configure"
 	@echo "make test      style, types and tests"
 	@echo "make coverage  which lines and branches of engine/ the tests run; fails below 98 %"
-	@echo "make test-pythons  the built wheel on every Python at hand (PYTHONS=... to name them)"
+	@echo "make test-pythons  the sdist, built and tested on every Python at hand (PYTHONS=... to name them)"
 	@echo "make test-lowest   the built wheel with the lowest versions that pyproject.toml promises"
 	@echo "make lint      style only        make format    mend it"
 	@echo "make types     types only        make pytest    tests only (ARGS=...)"
@@ -25,6 +25,8 @@ help:
 	@echo "make mutants   break the code in small ways, and see that the tests notice (ARGS=...)"
 	@echo "make wire      install the authorization server the wire tests sign in to"
 	@echo "make diagrams  draw the machine  make wheel     build the package"
+	@echo "make dist      all files of a release, at any commit"
+	@echo "make release   the same, of a clean tree with a dated changelog; all but the upload"
 	@echo "make docs-tables   write the reference of the command into docs/"
 	@echo "make clean     forget everything that was made"
 
@@ -63,7 +65,7 @@ coverage: setup
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=stayfast.engine --cov-branch \
 	  --cov-report=term-missing:skip-covered --cov-fail-under=98 $(RUNS_ENGINE) $(ARGS)
 
-# The wheel in a clean environment; WHICH=--others leaves out the Python of .venv. The packaging
+# The sdist, built and tested in a clean environment; WHICH=--others leaves out the Python of .venv. The packaging
 # tests look at the clone, and run with it.
 test-pythons: setup
 	JOBS=$(JOBS) PYTHONS="$(PYTHONS)" .ci/pythons $(WHICH) --ignore=tests/packaging $(ARGS)
@@ -107,6 +109,13 @@ docs-tables: setup
 
 wheel: setup
 	$(BIN)/python -m build --wheel --no-isolation
+
+# Wheel, sdist, SBOM, recipes and checksums in dist/; packaging/README.md says what is checked.
+dist: setup
+	$(BIN)/python packaging/release.py --draft
+
+release: setup
+	$(BIN)/python packaging/release.py
 
 # The demo needs less than the tests; an environment made for the tests serves both.
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python

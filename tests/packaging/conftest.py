@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def run_build(out: Path, root: Path = ROOT, **surroundings: Any) -> tuple[Path, Path]:
     """Build the sdist and the wheel of the source under ``root``, as `make release` does."""
     ran = subprocess.run(
-        [sys.executable, str(root / "packaging" / "build.py"), str(out)],
+        [sys.executable, str(root / "packaging" / "artefacts.py"), str(out)],
         capture_output=True,
         text=True,
         check=False,

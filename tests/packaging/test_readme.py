@@ -11,7 +11,10 @@ import stayfast
 from stayfast.interfaces.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/postgresql.md"]
+PAGES = [
+    *("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"),
+    *("docs/postgresql.md", "docs/support.md", "packaging/README.md"),
+]
 
 
 def text_of(page: str) -> str:
@@ -64,7 +67,9 @@ def test_every_file_on_a_page_exists(page):
         r"`((?:engine|transports|storage|interfaces|diagrams|testing|tests)/[\w/.]+)`", text
     )
 
-    for name in [a or b for a, b in links] + named:
+    for name in [a or b for a, b in links]:
+        assert (ROOT / page).parent.joinpath(name).exists(), name
+    for name in named:
         assert (ROOT / name).exists(), name
 
 

@@ -55,7 +55,7 @@ def test_the_sdist_is_the_repository(sdist):
         "storage/FORMAT.md",
         "tests/conftest.py",
         "tests/storage/vectors/format-1.json",
-        "packaging/build.py",
+        "packaging/artefacts.py",
     ],
 )
 def test_the_sdist_has_what_a_distributor_looks_for(sdist, needed):

@@ -1,6 +1,6 @@
 """Build the sdist and the wheel so that the same source gives the same bytes on every machine.
 
-    python packaging/build.py DIRECTORY
+    python packaging/artefacts.py DIRECTORY
 
 The sdist holds every file that git does not ignore; without git, all that no build or test left behind. The
 wheel is built from the sdist, so it needs nothing that the sdist lacks. All times in both are
