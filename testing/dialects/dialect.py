@@ -126,6 +126,7 @@ class Authorize(Call):
             no address at all.
     """
 
+    method: str = "GET"
     pkce: str = "optional"
     scopes: tuple[str, ...] = ()
     separator: str = " "
@@ -251,10 +252,11 @@ class Dialect:
     """One provider's dialect.
 
     Attributes:
-        values: What the placeholders of the provider's addresses are here (``host``, ``tenant``).
+        covers: The names that clients know the provider by, and what stands for the blanks of its
+            addresses there (``host``, ``tenant``).
     """
 
-    values: Mapping[str, str] = field(default_factory=dict[str, str])
+    covers: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     client: Client = field(default_factory=Client)
     redirect: Redirect = field(default_factory=Redirect)
     authorize: Authorize = field(default_factory=Authorize)
