@@ -32,11 +32,15 @@ _PATIENCE = 20.0
 
 
 class StandIn:
-    """The server; a context manager that starts and stops it."""
+    """The server; a context manager that starts and stops it.
+
+    Attributes:
+        now: The clock of every provider.
+    """
 
     def __init__(self, *, now: Callable[[], float]) -> None:
-        """Listen nowhere yet. ``now`` is the clock of every provider."""
-        self._now = now
+        """Listen nowhere yet."""
+        self.now = now
         self._speakers: list[Speaker] = []
         self._http: ThreadingHTTPServer | None = None
 
@@ -62,7 +66,7 @@ class StandIn:
         """A provider that speaks ``dialect``, with a client of its own (:class:`.speaker.Speaker`)."""
         if self._http is None:
             raise RuntimeError("the stand-in does not run")
-        self._speakers.append(Speaker(dialect, now=self._now, **client))
+        self._speakers.append(Speaker(dialect, now=self.now, **client))
         place = f"http://127.0.0.1:{self._http.server_address[1]}/{len(self._speakers)}"
         return Provider(self._speakers[-1], place)
 
@@ -182,6 +186,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(octets)
 
     do_GET = do_POST = do_DELETE = _serve  # noqa: N815  the base's names
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The ``Date`` header by the stand-in's own clock."""
+        return super().date_time_string(self.stand_in.now() if timestamp is None else timestamp)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
         """Write nothing."""

@@ -92,6 +92,7 @@ class Speaker:
         grants: What was granted so far.
         requests: Each request by its kind (``authorize``, ``token``, ``refresh``, ``device``, ``poll``,
             ``revoke``, ``metadata``, ``keys``), and its parameters.
+        now: The provider's clock.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class Speaker:
         self._client_id = client_id
         self._client_secret = client_secret
         self._redirect_uri = redirect_uri
-        self._now = now
+        self.now = now
         self._codes: dict[str, Grant] = {}
         self._devices: dict[str, Grant] = {}
         self._user_codes: dict[str, Grant] = {}
@@ -382,7 +383,7 @@ class Speaker:
         device_code = f"device-{secrets.token_urlsafe(12)}"
         user_code = secrets.token_hex(4).upper()
         self._devices[device_code] = self._user_codes[user_code] = grant
-        values = {"device_code": device_code, "user_code": user_code, "now": int(self._now())}
+        values = {"device_code": device_code, "user_code": user_code, "now": int(self.now())}
         return _said(call.answer, call.status, call.type, values)
 
     def _poll(self, call: Any, asked: Asked, sent: dict[str, str]) -> Reply:
@@ -422,12 +423,12 @@ class Speaker:
             "scope": d.token.answer_separator.join(grant.scope),
             "scopes": list(grant.scope),
             "expires_in": d.token.expires_in,
-            "now": int(self._now()),
+            "now": int(self.now()),
         }
         return _said(call.answer, call.status, call.type, values)
 
     def _id_token(self, grant: Grant) -> str:
-        d, now = self.dialect.id_token, int(self._now())
+        d, now = self.dialect.id_token, int(self.now())
         claims = {
             "iss": d.issuer,
             "sub": SUBJECT,
@@ -456,7 +457,8 @@ class Speaker:
             elif asked.headers.get("authorization") or "client_secret" in got:
                 raise _Refused("invalid_request", "a secret was sent where none is asked for")
             token = got.get("token", "")
-        grant = next((one for one in self.grants if token in one.tokens), None)
+        # one that has ended before is known, and no reason to refuse (RFC 7009 §2.2)
+        grant = next((one for one in self.grants if token in one.tokens | one.ended), None)
         if grant is None:
             raise _Refused("invalid_request", "the token is not known")
         kind = "refresh_token" if token == grant.refresh_token else "access_token"
