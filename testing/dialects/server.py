@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
+from ...engine.errors import TransportUnavailable
 from ...engine.secret import Secret
 from ...interfaces.http import RequestsHttp
 from ..endpoints import Reply
@@ -151,9 +152,15 @@ class Visitor:
             self.open(notice.url)
 
     def read(self, seconds: float) -> Secret | None:
-        """What was copied."""
+        """What was copied.
+
+        Raises:
+            TransportUnavailable: Nothing was: no page showed anything to copy.
+        """
         del seconds
-        return Secret(self._pastes.pop(0)) if self._pastes else None
+        if not self._pastes:
+            raise TransportUnavailable("the user has nothing to paste")
+        return Secret(self._pastes.pop(0))
 
     def fileno(self) -> int | None:
         """Nothing to wait on."""
