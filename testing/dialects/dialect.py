@@ -156,12 +156,15 @@ class Refresh(Call):
         issued: Whether there are refresh tokens.
         only_with: The scope that one must ask for to get one.
         rotates: Whether the old one is no good any more. Else the answer has none.
+        repeats_redirect_uri: Whether the redirect address must be there again, after a sign-in with
+            one.
         client_after_device: How the client comes, after a sign-in by device code.
     """
 
     issued: bool = True
     only_with: str = ""
     rotates: bool = True
+    repeats_redirect_uri: bool = False
     client_after_device: tuple[str, ...] = ()
 
 

@@ -16,10 +16,10 @@ from hashlib import sha256
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
+from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from ..endpoints import Reply
-from ..misbehaviour.id_tokens import signed
 from .dialect import PUBLIC_STYLES, Call, Dialect
 
 SUBJECT: Final = "ada"
@@ -362,11 +362,14 @@ class Speaker:
 
     def _refresh(self, call: Any, asked: Asked, sent: dict[str, str]) -> Reply:
         usual = ("grant_type", "refresh_token", "client_id", "client_secret")
-        got = self._checked(call, asked, sent, usual)
+        again = ("redirect_uri",) if self.dialect.refresh.repeats_redirect_uri else ()
+        got = self._checked(call, asked, sent, (*usual, *again))
         token = got.get("refresh_token", "")
         grant = next((one for one in self.grants if one.refresh_token == token), None)
         if grant is None or token in grant.ended:
             raise _Refused("invalid_grant", "the refresh token is not known, or was used before")
+        if again and got.get("redirect_uri", "") != grant.redirect_uri:
+            raise _Refused("invalid_grant", "redirect_uri is not that of the authorization request")
         after = self.dialect.refresh.client_after_device if grant.by_device else ()
         if grant.by_device and not after:
             after = self.dialect.poll.client
@@ -439,7 +442,9 @@ class Speaker:
             **({"nonce": grant.nonce} if grant.nonce and not grant.refreshed else {}),
             **d.claims,
         }
-        return signed(claims, _key(d.algorithm))
+        key = _key(d.algorithm)
+        header = {"alg": d.algorithm, "kid": key.kid or ""}
+        return jwt.encode(header, claims, key, algorithms=[d.algorithm])
 
     def _revoke(self, call: Any, asked: Asked, sent: dict[str, str]) -> Reply:
         d = self.dialect.revoke

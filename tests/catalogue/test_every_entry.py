@@ -62,14 +62,24 @@ def possible() -> list[Entry]:
     return [one for one in map(entry, entry_names()) if not one.about.impossible]
 
 
-def cases() -> list[Case]:
+AWAITED = {
+    ("aws-identity-center", "device"): "its device request names no scope",
+    ("dropbox-code", "manual"): "no redirect address is sent at all",
+}
+"""What a setting says without an effect until now."""
+
+
+def cases() -> list[Any]:
     """Every entry, by every way that it names, with and without a secret."""
-    found: list[Case] = []
+    found: list[Any] = []
     for one in possible():
         for via in one.about.ways:
             by_code = {"loopback": (via != "device",)}
             for secret in (_SECRETS | by_code)[one.about.secret]:
-                found.append(Case(one.name, via, secret))
+                reason = AWAITED.get((one.name, via))
+                marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+                case = Case(one.name, via, secret)
+                found.append(pytest.param(case, id=str(case), marks=marks))
     return found
 
 
@@ -162,7 +172,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize("case", cases(), ids=str)
+@pytest.mark.parametrize("case", cases())
 def test_an_entry_signs_in_refreshes_and_signs_out(
     case: Case, stand_in: StandIn, clock: LeapingClock
 ) -> None:
