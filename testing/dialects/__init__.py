@@ -6,7 +6,7 @@ from a provider's documentation, and a server that speaks it.
 """
 
 from .dialect import Dialect
-from .server import LedThere, Provider, StandIn, Visitor
+from .server import Provider, StandIn, Visitor
 from .speaker import Speaker
 
-__all__ = ["Dialect", "LedThere", "Provider", "Speaker", "StandIn", "Visitor"]
+__all__ = ["Dialect", "Provider", "Speaker", "StandIn", "Visitor"]

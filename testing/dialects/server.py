@@ -1,16 +1,15 @@
 """The stand-in: one HTTP server on a loopback port that is any number of providers, each for one client.
 
 A provider keeps its own addresses: who signs in at ``https://idp.example/authorize`` asks the
-stand-in for ``/1/idp.example/authorize``. :class:`LedThere` and :class:`Visitor` do so for a program
-and for its user, and the settings of the program stay as they are. It is real HTTP on a real port; only
-TLS and the look-up of names are left out.
+stand-in for ``/1/idp.example/authorize`` (:meth:`Provider.here`). The HTTP client of a program and its
+user (:class:`Visitor`) do so, and the settings of the program stay as they are. It is real HTTP on a
+real port; only TLS and the look-up of names are left out.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -19,14 +18,13 @@ import requests
 
 from ...engine.errors import TransportUnavailable
 from ...engine.secret import Secret
-from ...interfaces.http import RequestsHttp
 from ..endpoints import Reply
 from .speaker import Asked, Speaker
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ...engine.ports import HttpRequest, HttpResponse, Notice
+    from ...engine.ports import Notice
     from .dialect import Dialect
 
 _PATIENCE = 20.0
@@ -92,19 +90,6 @@ class Provider:
         """Where the stand-in has ``url``."""
         scheme, mark, rest = url.partition("://")
         return f"{self._place}/{rest}" if (scheme, mark) == ("https", "://") else url
-
-
-class LedThere(RequestsHttp):
-    """The HTTP client of a program, led to a provider of the stand-in."""
-
-    def __init__(self, provider: Provider, **settings: Any) -> None:
-        """Lead requests to ``provider``; the rest is as for :class:`RequestsHttp`."""
-        super().__init__(**settings)
-        self._provider = provider
-
-    def send(self, request: HttpRequest) -> HttpResponse:
-        """The answer of the stand-in."""
-        return super().send(replace(request, url=self._provider.here(request.url)))
 
 
 class Visitor:

@@ -17,13 +17,15 @@ import pytest
 from answers_of_providers import covered, documented
 from stayfast import Failure, OAuthService, Success
 from stayfast.engine.oauth.tokens import OAuthTokens
+from stayfast.engine.ports import HttpRequest, HttpResponse
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.interfaces.catalogue.entry import Entry, entry, entry_names
 from stayfast.interfaces.catalogue.shipped import made_provider
 from stayfast.interfaces.couriers import InlineCourier
+from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage
-from stayfast.testing.dialects import Dialect, LedThere, StandIn, Visitor
+from stayfast.testing.dialects import Dialect, Provider, StandIn, Visitor
 from stayfast.transports.loopback.redirect import redirect_of
 
 _SECRETS = {"never": (False,), "always": (True,), "optional": (False, True)}
@@ -94,6 +96,19 @@ def stand_in(clock: LeapingClock) -> Iterator[StandIn]:
     """One server for all entries."""
     with StandIn(now=clock.now) as running:
         yield running
+
+
+class LedThere(RequestsHttp):
+    """The HTTP client of a program, led to a provider of the stand-in."""
+
+    def __init__(self, provider: Provider, **settings: Any) -> None:
+        """Lead requests to ``provider``; the rest is as for :class:`RequestsHttp`."""
+        super().__init__(**settings)
+        self._provider = provider
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """The answer of the stand-in."""
+        return super().send(replace(request, url=self._provider.here(request.url)))
 
 
 class Signing:
