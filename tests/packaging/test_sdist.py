@@ -164,3 +164,18 @@ def test_the_classifiers_are_true():
     assert f">={told[0]}" == PROJECT["requires-python"]
     # an index would refuse a licence classifier beside the SPDX expression
     assert not any(line.startswith("License ::") for line in PROJECT["classifiers"])
+
+
+def test_nothing_in_the_sdist_has_the_former_name_of_the_product(sdist):
+    """The product had another name while it was made; whoever looks for ours finds no other."""
+    former = "hold" + "fast"
+    with tarfile.open(sdist) as archive:
+        files = [one for one in archive.getmembers() if one.isfile()]
+        found = [
+            one.name
+            for one in files
+            if former in one.name.lower()
+            or former.encode() in archive.extractfile(one).read().lower()
+        ]
+
+    assert found == []
