@@ -140,6 +140,7 @@ def _login_members(login: Login) -> dict[str, Any]:
             code=_reveal(exchange.code),
             subject=_reveal(exchange.subject),
             actor=_reveal(exchange.actor),
+            extras=dict(exchange.extras) or None,
         ),
         callback_digest=login.callback_digest,
         tokens=login.tokens and login.tokens.to_dict(),
@@ -219,6 +220,7 @@ def _summary_members(summary: Summary) -> dict[str, Any]:
         issued_at=summary.issued_at,
         scopes=list(summary.scopes),
         refreshable=summary.refreshable,
+        refresh_expires_at=summary.refresh_expires_at,
         identity=_identity_members(summary.identity),
     )
 
@@ -259,6 +261,7 @@ def _login(members: Mapping[str, Any]) -> Login:
             code=_hide(exchange.get("code")),
             subject=_hide(exchange.get("subject")),
             actor=_hide(exchange.get("actor")),
+            extras=exchange.get("extras", {}),
         )
         if exchange
         else None,
@@ -344,5 +347,6 @@ def _summary(members: Mapping[str, Any]) -> Summary:
         issued_at=members.get("issued_at"),
         scopes=tuple(members["scopes"]),
         refreshable=members["refreshable"],
+        refresh_expires_at=members.get("refresh_expires_at"),
         identity=_identity(members.get("identity")),
     )

@@ -494,7 +494,8 @@ class Notice:
         url: An address to open. It carries ``state`` and is shown, never logged.
         qr: An address for a QR code.
         user_code: The code of the device flow.
-        redirect_uri: Where the browser will end up.
+        redirect_uri: Where the browser will end up; ``None`` where a page of the provider's shows a
+            code to paste instead.
         expires_at: Until when the user can do it, POSIX seconds.
         opened: Whether a browser was started.
         message: A sentence.

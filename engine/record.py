@@ -10,7 +10,7 @@ from .secret import Secret
 from .table import PENDING, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .oauth.provider import OAuthConfig
     from .oauth.tokens import OAuthTokens
@@ -116,6 +116,8 @@ class Exchange:
         code: The authorization code, erased with the exchange.
         subject: The subject token of a token exchange, or the assertion; likewise.
         actor: The actor token of a token exchange; likewise.
+        extras: What came with the code, of the parameters that the provider's settings name
+            (:attr:`~.oauth.provider.OAuthProvider.callback_extras`).
     """
 
     kind: ExchangeKind
@@ -123,6 +125,7 @@ class Exchange:
     code: Secret | None = None
     subject: Secret | None = None
     actor: Secret | None = None
+    extras: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,6 +318,7 @@ class Login:
             issued_at=tokens.issued_at if tokens else None,
             scopes=tokens.scopes if tokens else (),
             refreshable=self.refreshable,
+            refresh_expires_at=tokens.refresh_expires_at if tokens else None,
             identity=self.identity,
         )
 
@@ -346,6 +350,7 @@ class Summary:
         issued_at: When it was received, POSIX seconds.
         scopes: The granted scopes.
         refreshable: Whether there is a refresh token, or a grant that can be asked again.
+        refresh_expires_at: When the refresh token ends, POSIX seconds, if known.
     """
 
     id: str
@@ -366,6 +371,7 @@ class Summary:
     refreshable: bool
     identity: Identity | None
     issued_at: float | None = None
+    refresh_expires_at: float | None = None
 
     @property
     def short_id(self) -> str:

@@ -175,7 +175,8 @@ def _open(notice: Notice) -> str:
 
 def _paste(notice: Notice) -> str:
     why = f"{notice.message}\n" if notice.message else ""
-    return f"{why}Open this address, then paste the one you land on:\n{notice.url}"
+    what = "the one you land on" if notice.redirect_uri else "the code that its last page shows"
+    return f"{why}Open this address, then paste {what}:\n{notice.url}"
 
 
 def _ask(notice: Notice) -> str:

@@ -9,7 +9,7 @@ from ..engine.errors import TransportUnavailable
 from ..engine.oauth.pasted import parse_callback
 from ..engine.ports import Notice, NoticeKind, ReceivedCallback, Verdict, VerdictKind
 from ..engine.record import Presentation
-from .loopback.redirect import address_without_listener
+from .loopback.redirect import address_without_listener, local_redirect
 
 if TYPE_CHECKING:
     from ..engine.ports import Answers, Asking, Conversation
@@ -42,7 +42,8 @@ class ManualTransport:
         Raises:
             ConfigInvalid: The configured redirect address is malformed.
         """
-        address = address_without_listener(asking.config)
+        config = asking.config
+        address = address_without_listener(config) if config.sends_redirect_uri else ""
         shown = Presentation(transport=self.name, redirect_uri=address)
         return ManualSession(asking, shown, self._conversation, self._answers, why)
 
@@ -95,13 +96,20 @@ class ManualSession:
             self._answers = self._open_answers()
         return self._answers
 
+    @property
+    def _lands_on(self) -> str | None:
+        """Where the browser ends up; ``None`` where the provider's own page shows a code instead."""
+        config = self._config
+        shown = config.shows_code and not (config.sends_redirect_uri and local_redirect(config))
+        return None if shown else self.presentation.redirect_uri
+
     def present(self, authorization_url: str | None) -> None:
         """Show the address, and where the browser will end up."""
         self._conversation.show(
             Notice(
                 kind=NoticeKind.PASTE,
                 url=authorization_url,
-                redirect_uri=self.presentation.redirect_uri,
+                redirect_uri=self._lands_on,
                 expires_at=self._expires_at,
                 message=self._why,
             )
@@ -137,7 +145,7 @@ class ManualSession:
             self._conversation.show(
                 Notice(
                     kind=NoticeKind.RECEIVED,
-                    redirect_uri=self.presentation.redirect_uri,
+                    redirect_uri=self._lands_on,
                     # the paste was not echoed: its length shows that it arrived whole
                     message=f"{self._length:,} characters",
                 )

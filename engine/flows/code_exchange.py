@@ -21,6 +21,7 @@ from ..oauth.device import PollAnswer, PollKind, judge_poll, poll_request
 from ..oauth.id_token import Identification
 from ..oauth.provider import same_client, same_resources, same_server
 from ..oauth.token_endpoint import code_request, judge_token_response
+from ..oauth.token_extras import with_callback_extras
 from ..ports import Verdict, VerdictKind
 from ..reasons import Reason
 from ..record import account_alias, account_names
@@ -32,6 +33,7 @@ from .unread import KEPT_FOR, as_it_came, reading, unread_error, worth_keeping
 
 if TYPE_CHECKING:
     from ..oauth.id_token import Identified
+    from ..oauth.provider import OAuthConfig
     from ..oauth.signing_keys import Keys
     from ..oauth.tokens import OAuthTokens
     from ..ports import HttpResponse, Lease
@@ -288,6 +290,8 @@ class CodeExchange:
         tokens = identified.tokens
         if tokens.scope is None:  # RFC 6749 §5.1: left out when it is what was asked for
             tokens = replace(tokens, scope=" ".join(job.login.config.asked_scopes))
+        if job.login.exchange is not None:
+            tokens = with_callback_extras(tokens, job.login.exchange.extras)
         arrived = replace(
             job.login,
             tokens=tokens,
@@ -336,7 +340,7 @@ class CodeExchange:
                 exchange=None,
                 deadline=None,
                 unread=None,
-                config=login.config.spent(),
+                config=_kept(login).spent(),
             )
             older = self._filed(login, account)
             # no lease is needed: a process that is refreshing the older login right now finds
@@ -381,6 +385,17 @@ class CodeExchange:
     def _changed(self, login: Login) -> bool:
         current = self._dependencies.storage.read(login.id)
         return current is None or current.version != login.version
+
+
+def _kept(login: Login) -> OAuthConfig:
+    """The configuration to keep with the tokens of ``login``.
+
+    A refresh that names the redirect address again must name the one of this login, port included.
+    """
+    config, shown = login.config, login.presentation
+    if "refresh" not in config.repeats_redirect_uri or shown is None or not shown.redirect_uri:
+        return config
+    return replace(config, redirect_uri=shown.redirect_uri, redirect_per_issuer=False)
 
 
 def _foreign(older: Login, arrived: Login) -> Reason | None:

@@ -155,7 +155,10 @@ class Wait:
             challenge=replace(challenge, state=None) if challenge else None,
             presentation=session.presentation if session else login.presentation,
             exchange=Exchange(
-                kind="code", started_at=self._dependencies.clock.now(), code=callback.code
+                kind="code",
+                started_at=self._dependencies.clock.now(),
+                code=callback.code,
+                extras=callback.extras,
             ),
             callback_digest=digest_of(parameters),
             circumstances=Circumstances(

@@ -93,7 +93,8 @@ def authorization_parameters(
 ) -> list[tuple[str, str]]:
     """What an authorization request asks, whichever way it goes (RFC 6749 §4.1.1).
 
-    A resource is a parameter of its own each (RFC 8707 §2).
+    A resource is a parameter of its own each (RFC 8707 §2). An empty ``redirect_uri`` is not sent: the
+    provider's page then shows the code.
 
     Raises:
         IllegalTransition: The answer to this challenge has already come.
@@ -103,7 +104,7 @@ def authorization_parameters(
     parameters = {
         "response_type": "code",
         "client_id": config.client_id,
-        "redirect_uri": redirect_uri,
+        **({"redirect_uri": redirect_uri} if redirect_uri else {}),
         "state": challenge.state.reveal(),
     }
     if config.pkce != "off":

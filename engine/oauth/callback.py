@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ _WATCHED: Final = frozenset({"code", "state", "iss", "error", "error_description
 _IMPLICIT: Final = frozenset({"access_token", "id_token", "token_type", "refresh_token"})
 _ERROR: Final = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]{1,100}\Z")  # RFC 6749 §4.1.2.1
 _DESCRIPTION_LENGTH: Final = 300
+_EXTRA_LENGTH: Final = 500
 _SEAL: Final = object()
 
 
@@ -38,15 +39,17 @@ class ValidatedCallback:
 
     Attributes:
         code: The authorization code.
+        extras: Further parameters, of those that the provider's settings name.
     """
 
-    __slots__ = ("code",)
+    __slots__ = ("code", "extras")
 
-    def __init__(self, seal: object, code: Secret) -> None:
+    def __init__(self, seal: object, code: Secret, extras: Mapping[str, str] | None = None) -> None:
         """Only for :func:`validate_callback` and :func:`saved_callback`."""
         if seal is not _SEAL:
             raise TypeError("a callback is validated by validate_callback()")
         self.code = code
+        self.extras: Mapping[str, str] = extras or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,9 @@ def validate_callback(
         CallbackRefused: They do not; ``reason`` says why, and nothing may change for it.
     """
     values: dict[str, str] = {}
+    kept = login.config.callback_extras
     for name, value in parameters:
-        if name in _WATCHED and name in values:
+        if name in {*_WATCHED, *kept} and name in values:
             raise _refused(Refusal.DUPLICATE_PARAMETER, f"that answer says {name!r} twice")
         values.setdefault(name, value)
     _check_issuer(values.get("iss"), login)
@@ -90,7 +94,13 @@ def validate_callback(
     code = values.get("code")
     if not code:
         raise _refused(Refusal.MISSING_CODE, "that answer carries no code")
-    return ValidatedCallback(_SEAL, Secret(code))
+    extras = {name: values[name] for name in kept if _fit(values.get(name, ""))}
+    return ValidatedCallback(_SEAL, Secret(code), extras)
+
+
+def _fit(value: str) -> bool:
+    """Whether a parameter that nobody signed may be kept: short, and nothing a terminal acts upon."""
+    return 0 < len(value) <= _EXTRA_LENGTH and value.isprintable()
 
 
 def saved_callback(login: Login) -> ValidatedCallback:

@@ -127,6 +127,7 @@ def _capability_fault(provider: OAuthProvider) -> tuple[str, str] | None:
     by_basic = provider.token_endpoint_auth_method in {"auto", "client_secret_basic"}
     for setting, fine, why in (
         ("pkce", provider.pkce != "off" or not provider.shows_code, "is off where a bare code is pasted: nothing would tie the code to its login"),
+        ("sends_redirect_uri", provider.sends_redirect_uri or provider.shows_code, "is off where the provider shows no code: the browser would have nowhere to bring one"),
         ("device_grant_type", _NAME.fullmatch(provider.device_grant_type), "is no grant type"),
         ("device_grant_type", provider.device_grant_type not in _OTHER_GRANTS, "is the grant type of another grant"),
         ("device_lifetime", provider.device_lifetime != 0, "is no lifetime: a code of no seconds cannot be used"),

@@ -12,6 +12,7 @@ from .authorization_request import targets
 from .client_authentication import client_request
 from .dialect import in_our_names
 from .provider_response import error_code, judge, server_date
+from .token_extras import with_refresh_end
 from .tokens import OAuthTokens, printable
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def code_request(
         config: The provider and client.
         callback: What the validator returned; nothing else holds a code.
         verifier: The code verifier of the login.
-        redirect_uri: The redirect address of its authorization request.
+        redirect_uri: The redirect address of its authorization request; none, or empty, if that
+            named none.
 
     Raises:
         ConfigMissing: The token endpoint, client id or client secret is absent.
@@ -60,7 +62,7 @@ def code_request(
     }
     if config.pkce != "off":
         members["code_verifier"] = verifier.reveal()
-    if redirect_uri is not None:
+    if redirect_uri:
         members["redirect_uri"] = redirect_uri
     return token_request(config, members)
 
@@ -213,7 +215,7 @@ def judge_token_response(
         error.status = response.status
         raise
     _check_type(config, tokens, response.status, bound=bound)
-    return _continued(tokens, previous)
+    return with_refresh_end(config, _continued(tokens, previous), previous)
 
 
 def _check_type(config: OAuthConfig, tokens: OAuthTokens, status: int, *, bound: bool) -> None:

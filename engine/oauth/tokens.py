@@ -29,6 +29,8 @@ class OAuthTokens:
         issued_at: When the response was received, POSIX seconds on this machine's clock.
         id_token: The OpenID Connect ID token, if one was issued.
         server_date: The provider's own clock (HTTP ``Date``) at that moment, if it said.
+        refresh_expires_at: When the refresh token ends, POSIX seconds on this machine's clock, if the
+            provider says so; no RFC has a member for it.
         extra: The other members of the response, such as a workspace or an instance URL.
     """
 
@@ -40,6 +42,7 @@ class OAuthTokens:
     issued_at: float = field(default_factory=lambda: time.time())  # noqa: PLW0108  a test may replace time.time
     id_token: str | None = None
     server_date: float | None = None
+    refresh_expires_at: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -107,6 +110,10 @@ class OAuthTokens:
         if not printable(access_token):
             msg = "the access token in the response has characters that no token may have"
             raise ProviderError(msg, reason="token_malformed")
+        refresh_token = _token(response.get("refresh_token"))
+        arrived = time.time() if received_at is None else received_at
+        ends = [lifetime(response.get(name)) for name in _REFRESH_LIFETIMES]
+        lasts = next((end for end in ends if end is not None), None) if refresh_token else None
         members = {
             name: value
             for name, value in response.items()
@@ -116,9 +123,10 @@ class OAuthTokens:
             access_token=access_token,
             token_type=_text(response.get("token_type")) or "Bearer",
             expires_in=lifetime(response.get("expires_in")),
-            refresh_token=_token(response.get("refresh_token")),
+            refresh_token=refresh_token,
+            refresh_expires_at=None if lasts is None else arrived + lasts,
             scope=_scope(response.get("scope")),
-            issued_at=time.time() if received_at is None else received_at,
+            issued_at=arrived,
             id_token=_token(response.get("id_token")),
             server_date=server_date,
             extra=members,
@@ -141,6 +149,8 @@ _STANDARD: Final = frozenset(
 )
 
 
+_REFRESH_LIFETIMES: Final = ("refresh_expires_in", "refresh_token_expires_in")
+"""Seconds that a refresh token lives: Keycloak and Airtable say the first, LinkedIn and Google the other."""
 _EXTRA_DEPTH: Final = 4
 _INTEGERS: Final = range(-(1 << 64), 1 << 64)
 

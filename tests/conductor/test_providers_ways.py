@@ -9,26 +9,35 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 from conductors import conductor_over
 from instant import ManualClock
-from logins import CONFIG, NOW, ORIGIN, TOKENS, login_in
+from logins import CHALLENGE, CONFIG, NOW, ORIGIN, TOKENS, login_in
 from recorded import answer
 from stayfast.engine.audit.events import Event, EventKind
-from stayfast.engine.errors import CallbackRefused, ConfigInvalid, ConfigMissing
+from stayfast.engine.codec import decode_login, decode_summary, encode_login
+from stayfast.engine.errors import (
+    CallbackRefused,
+    ConfigInvalid,
+    ConfigMissing,
+    TransportUnavailable,
+)
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.oauth.callback import validate_callback
 from stayfast.engine.oauth.provider import OAuthConfig, same_client
 from stayfast.engine.oauth.settings_check import require_sendable
+from stayfast.engine.oauth.token_extras import api_url, callback_extras, further_tokens
 from stayfast.engine.ports import Change, HttpRequest, HttpResponse
+from stayfast.engine.reasons import Refusal
 from stayfast.engine.record import Login, Presentation
 from stayfast.engine.table import State
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.storage import MemoryStorage
 from stayfast.transports.choice import Environment, choose
 from stayfast.transports.device import DeviceTransport
+from stayfast.transports.loopback.redirect import require_redirect
 from stayfast.transports.manual import ManualTransport
 from wire_talk import Notices
 
@@ -60,18 +69,34 @@ class Provider:
         ]
 
 
+class Timed:
+    """The provider's answers arrive when the clock says."""
+
+    def __init__(self, provider: Provider, clock: ManualClock) -> None:
+        self._provider = provider
+        self._clock = clock
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """The next answer, now."""
+        return replace(self._provider.send(request), received_at=self._clock.now())
+
+
 class Typed:
     """A person who pastes the answer that ``paste`` makes from the address that was shown."""
 
     def __init__(self, notices: Notices, paste: Any) -> None:
         self._notices = notices
         self._paste = paste
+        self._pasted = False
 
     def read(self, seconds: float) -> Any:
         """The paste."""
         del seconds
         from stayfast.engine.secret import Secret  # noqa: PLC0415
 
+        if self._pasted:
+            raise TransportUnavailable("one paste was all")
+        self._pasted = True
         return Secret(self._paste(self._notices.shown[-1].url))
 
     def close(self) -> None:
@@ -244,11 +269,12 @@ def test_without_pkce_a_bare_code_is_no_answer() -> None:
     with pytest.raises(ConfigInvalid):
         by_hand(settings(pkce="off", shows_code=True), lambda _: "the-code")
     login = replace(
-        login_in(State.AWAITING_CALLBACK, presentation=BY_HAND),
+        login_in(State.AWAITING_CALLBACK, presentation=BY_HAND, challenge=CHALLENGE),
         config=replace(CONFIG, pkce="off", shows_code=True),
     )
-    with pytest.raises(CallbackRefused):
+    with pytest.raises(CallbackRefused) as caught:
         validate_callback([("code", "abc")], login)
+    assert caught.value.reason == Refusal.MISSING_STATE.value
 
 
 AT, RT = "canary-access-token", "canary-refresh-token"
@@ -409,6 +435,191 @@ def test_a_refusal_in_a_way_of_its_own_is_no_confirmation(status: int) -> None:
 
     assert ended.access_token_valid
     assert ended.revoked is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "redirect"),
+    [
+        ({"redirect_uri": "urn:ietf:wg:oauth:2.0:oob"}, "urn:ietf:wg:oauth:2.0:oob"),
+        ({"redirect_uri": "https://auth.globus.org/v2/web/auth-code"}, "https://auth.globus.org/v2/web/auth-code"),
+        ({"sends_redirect_uri": False}, None),
+        ({"redirect_uri": ""}, None),
+    ],
+    ids=["asana-mastodon-dex", "globus", "dropbox", "dropbox-by-hand-alone"],
+)  # fmt: skip
+def test_a_page_that_shows_the_code_is_signed_in_by(
+    changes: dict[str, Any], redirect: str | None
+) -> None:
+    """By an address out of band, a page of the provider's, or none; the exchange says what was asked."""
+    config = settings(shows_code=True, **changes)
+    require_sendable(config)
+    login, provider, _, asked = by_hand(config, lambda _: "AbCd1234-the-code", (200, GRANTED))
+
+    assert login.state is State.AUTHENTICATED
+    expected = [redirect] if redirect else None
+    assert (asked.get("redirect_uri"), provider.forms()[0].get("redirect_uri")) == (expected,) * 2
+    assert provider.forms()[0]["code"] == ["AbCd1234-the-code"]
+    assert "code_verifier" in provider.forms()[0]
+
+
+@pytest.mark.parametrize("changes", [{"sends_redirect_uri": False}, {"redirect_uri": ""}])
+def test_nothing_but_a_shown_code_can_do_without_an_address(changes: dict[str, Any]) -> None:
+    """Where no page shows the code, the browser would bring it nowhere."""
+    config = settings(**changes)
+    with pytest.raises(ConfigInvalid):  # noqa: PT012  each of the two is asked wherever settings are read
+        require_sendable(config)
+        require_redirect(config)
+
+
+def test_gitlab_is_told_the_address_of_the_login_again() -> None:
+    """Its refresh names ``redirect_uri``: the very one, port included; a device login has none."""
+    gitlab = settings(repeats_redirect_uri=["refresh"], redirect_uri="http://127.0.0.1/callback")
+    login, provider, conductor, asked = by_hand(
+        gitlab, whole_address, (200, GRANTED), (200, GRANTED)
+    )
+    conductor.refresh.valid(login.provider, login.account, force=True)
+    assert provider.forms()[1]["redirect_uri"] == asked["redirect_uri"]
+
+    login, provider, conductor = by_device(
+        gitlab, (200, DEVICE_ANSWER), (200, GRANTED), (200, GRANTED)
+    )
+    conductor.refresh.valid(login.provider, login.account, force=True)
+    assert "redirect_uri" not in provider.forms()[2]
+
+
+def test_quickbooks_names_the_company_in_the_callback() -> None:
+    """``realmId`` is kept with the login, through refreshes; nothing else that came with the code is."""
+    quickbooks = settings(callback_extras=["realmId"])
+    login, _, conductor, _ = by_hand(
+        quickbooks, lambda url: whole_address(url) + "&realmId=123146&other=x",
+        (200, GRANTED), (200, {"access_token": "at2", "expires_in": 3600}),
+    )  # fmt: skip
+    again = conductor.refresh.valid(login.provider, login.account, force=True)
+
+    for one in (login, again):
+        assert one.tokens is not None
+        assert callback_extras(one.tokens) == {"realmId": "123146"}
+
+
+@pytest.mark.parametrize("added", ["&realmId=1&realmId=2", "&realmId=1&code=other"])
+def test_what_a_callback_says_twice_is_refused_also_beside_the_code(added: str) -> None:
+    """Whoever reads the first and whoever reads the last would know two companies."""
+    login = replace(
+        login_in(State.AWAITING_CALLBACK, presentation=BY_HAND, challenge=CHALLENGE),
+        config=replace(CONFIG, callback_extras=("realmId",)),
+    )
+    assert CHALLENGE.state is not None
+    query = f"code=c&state={CHALLENGE.state.reveal()}{added}"
+    with pytest.raises(CallbackRefused) as caught:
+        validate_callback(parse_qsl(query), login)
+    assert caught.value.reason == Refusal.DUPLICATE_PARAMETER.value
+
+
+@pytest.mark.parametrize("value", ["", "a\x1b[31m", "x" * 501])
+def test_what_no_terminal_could_show_is_not_kept(value: str) -> None:
+    """The browser brings it, and nobody signed it."""
+    login, *_ = by_hand(
+        settings(callback_extras=["realmId"]),
+        lambda url: whole_address(url) + "&" + urlencode({"realmId": value}),
+        (200, GRANTED),
+    )
+    assert login.tokens is not None
+    assert not callback_extras(login.tokens)
+
+
+HOUR, DAY = 3600.0, 86400.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "first", "then", "ends"),
+    [
+        ({}, {"refresh_expires_in": 1800}, {"refresh_token": "r2", "refresh_expires_in": 1800}, (1800, HOUR + 1800)),
+        ({}, {"refresh_expires_in": 0}, {}, (None, None)),
+        ({}, {"refresh_token_expires_in": 365 * DAY}, {}, (365 * DAY, 365 * DAY)),
+        ({}, {"refresh_expires_in": 60 * DAY}, {"refresh_token": "r2"}, (60 * DAY, None)),
+        ({"refresh_lifetime": 30 * DAY}, {}, {"refresh_token": "r2"}, (30 * DAY, 30 * DAY)),
+        ({"refresh_lifetime": 90 * DAY, "refresh_lifetime_slides": True}, {}, {"refresh_token": "r2"},
+         (90 * DAY, HOUR + 90 * DAY)),
+        ({"refresh_lifetime": 30 * DAY}, {"refresh_token": None}, {}, (None, None)),
+    ],
+    ids=["keycloak", "keycloak-offline", "linkedin", "airtable", "auth0", "entra", "no-refresh-token"],
+)  # fmt: skip
+def test_the_end_of_a_refresh_token_is_known_where_somebody_says_it(
+    changes: dict[str, Any], first: dict[str, Any], then: dict[str, Any], ends: tuple[Any, Any]
+) -> None:
+    """By the answer, else by the entry: fixed from the login on (Auth0), or anew (Entra)."""
+    clock = ManualClock(NOW)
+    provider = Provider([(200, {**GRANTED, **first}), (200, {"access_token": "at2", **then})])
+    notices = Notices({})
+    conductor = conductor_over(MemoryStorage(), http=Timed(provider, clock), clock=clock)
+    transport = ManualTransport(notices, lambda: Typed(notices, whole_address))
+    login = conductor.sign_in(settings(**changes), transport)
+    clock.time += HOUR
+    known = [login]
+    if login.tokens is not None and login.tokens.refresh_token:
+        known.append(conductor.refresh.valid(login.provider, login.account, force=True))
+
+    for one, end in zip(known, ends, strict=False):
+        assert one.tokens is not None
+        assert one.tokens.refresh_expires_at == (None if end is None else NOW + end)
+        assert one.summary().refresh_expires_at == one.tokens.refresh_expires_at
+        assert decode_summary(encode_login(one)[0]) == one.summary()
+        assert decode_login(encode_login(one)[1]) == one
+
+
+def test_globus_sends_several_tokens_in_one_answer() -> None:
+    """Each of ``other_tokens`` has a ``resource_server``; a refresh, which brings one, leaves them."""
+    globus = settings(token_lists=["other_tokens"], token_resource_member="resource_server")
+    answered = {
+        **GRANTED, "resource_server": "auth.globus.org", "scope": "openid",
+        "other_tokens": [
+            {"access_token": "t", "refresh_token": "r", "expires_in": 172800, "token_type": "Bearer",
+             "scope": "urn:globus:auth:scope:transfer.api.globus.org:all",
+             "resource_server": "transfer.api.globus.org"},
+            {"access_token": "g", "scope": "groups", "resource_server": "groups.api.globus.org"},
+            {"resource_server": "nothing.example"}, "odd", None,
+        ],
+    }  # fmt: skip
+    login, _, conductor, _ = by_hand(globus, whole_address, (200, answered), (200, GRANTED))
+    again = conductor.refresh.valid(login.provider, login.account, force=True)
+
+    for one in (login, again):
+        assert one.tokens is not None
+        found = further_tokens(globus, one.tokens)
+        assert [(each.resource, each.refreshable) for each in found] == [
+            ("transfer.api.globus.org", True), ("groups.api.globus.org", False),
+        ]  # fmt: skip
+        assert "'t'" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "known"),
+    [
+        ("https://acme.my.salesforce.com", True),
+        ("http://a.example", False),
+        ("a", False),
+        (5, False),
+    ],
+)
+def test_salesforce_says_where_its_api_is(url: Any, known: bool) -> None:
+    """``instance_url``; only an address to which a token may go counts."""
+    salesforce = settings(api_url_member="instance_url")
+    login, *_ = by_hand(salesforce, whole_address, (200, {**GRANTED, "instance_url": url}))
+
+    assert login.tokens is not None
+    assert api_url(salesforce, login.tokens) == (url if known else None)
+
+
+def test_where_scopes_are_fixed_at_the_client_none_is_sent_nor_missed() -> None:
+    """GitHub Apps, Zoom, Supabase and Notion: no request has ``scope``, and nothing is said to be granted."""
+    zoom = settings(sends_scope=False)
+    login, provider, _, asked = by_hand(zoom, whole_address, (200, GRANTED))
+    assert "scope" not in asked
+    assert login.tokens is not None
+    assert login.tokens.scopes == ()
+
+    _, provider, _ = by_device(zoom, (200, DEVICE_ANSWER), (200, GRANTED))
+    assert all("scope" not in form for form in provider.forms())
 
 
 @pytest.mark.parametrize("place", ["environment", "file", "secret file"])

@@ -12,7 +12,9 @@ import click
 from ....engine.errors import AuthRequired, Damaged, NotFound
 from ....engine.hints import Hint
 from ....engine.moments import timestamp
+from ....engine.oauth.callback import presentable
 from ....engine.oauth.grant_request import scopes_unasked
+from ....engine.oauth.token_extras import api_url, callback_extras, further_tokens
 from ....engine.oauth.token_status import introspection_request, judge_introspection
 from ....engine.reasons import Reason
 from ....engine.record import DEFAULT_ACCOUNT
@@ -306,6 +308,8 @@ def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[
                 "scopes": list(one.scopes),
                 "expires_at": timestamp(one.expires_at),
                 "refreshable": one.refreshable,
+                "refresh_expires_at": timestamp(one.refresh_expires_at),
+                **_particulars(app, one, few=len(finished) <= _FEW),
                 "storage": app.assembly().storage.description,
                 "login": one.short_id,
                 "reason": one.reason,
@@ -327,6 +331,50 @@ def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[
             for one in pending
         ],
     }
+
+
+def _particulars(app: App, one: Summary, *, few: bool) -> dict[str, Any]:
+    """What a provider's own ways add to a login, where the whole records of a ``few`` are opened for it."""
+    try:
+        login = app.assembly().storage.read(one.id) if few else None
+    except Damaged:
+        return {}
+    if login is None or login.tokens is None:
+        return {}
+    config, tokens = login.config, login.tokens
+    further = [
+        {
+            "resource": other.resource,
+            "scopes": list(other.scopes),
+            "expires_at": timestamp(other.expires_at),
+            "refreshable": other.refreshable,
+        }
+        for other in further_tokens(config, tokens)
+    ]
+    members: dict[str, Any] = {
+        "pkce": "off" if config.pkce == "off" else None,
+        "api_url": api_url(config, tokens),
+        "callback": dict(callback_extras(tokens)) or None,
+        "further_tokens": further or None,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _refresh_said(login: Login, one: Summary, now: float) -> str:
+    """What is known of the refresh token: its end, and what a refresh does to it."""
+    if not one.refreshable:
+        return "none"
+    said, end, config = "present", one.refresh_expires_at, login.config
+    if end is not None:
+        left = f"{span(end - now)} left" if end > now else f"{span(now - end)} ago"
+        said += f", ends {clock_time(end, now)} ({left})"
+    if config.refresh_rotates == "yes":
+        said += ", a new one with each refresh"
+        if config.refresh_grace:
+            said += f" (the old one serves {span(config.refresh_grace)} more)"
+    elif config.refresh_rotates == "no":
+        said += ", the same after each refresh"
+    return said
 
 
 def _table(app: App, logins: list[Summary], *, wide: bool) -> None:
@@ -379,6 +427,19 @@ def _details(app: App, one: Summary) -> None:
         terminal.answer_words(f"  {name:<10} {value}", 13)
 
 
+def _ways(login: Login) -> list[tuple[str, str]]:
+    """What the provider's own ways add to a login, a line each."""
+    tokens, config = login.tokens, login.config
+    if tokens is None:
+        return []
+    lines = [("pkce", "off, as this provider is configured")] if config.pkce == "off" else []
+    where = api_url(config, tokens)
+    lines += [("API", where)] if where else []
+    lines += [(name, value) for name, value in callback_extras(tokens).items()]
+    lines += [("also for", one.resource) for one in further_tokens(config, tokens)]
+    return [(presentable(name) or "", presentable(value) or "") for name, value in lines]
+
+
 def _fields(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
     assembly = app.assembly()
     now = assembly.clock.now()
@@ -412,7 +473,8 @@ def _fields(app: App, login: Login, one: Summary) -> list[tuple[str, str]]:
         ("scopes", " ".join(one.scopes) or "not said"),
         ("access", access),
         *([("clock", f"was {off} when it came")] if (off := clock_said(login)) else []),
-        ("refresh", "present" if one.refreshable else "none"),
+        ("refresh", _refresh_said(login, one, now)),
+        *_ways(login),
         ("sealed", sealed(assembly.storage.description)),
         ("next", _next(app, one)),
     ]

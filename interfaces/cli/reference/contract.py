@@ -299,6 +299,18 @@ SHAPES: Final[Mapping[str, Mapping[str, object]]] = {
                 "scopes": ["str"],
                 "expires_at": "time?",
                 "refreshable": "bool",
+                "refresh_expires_at": "time?",
+                "~pkce": "str",
+                "~api_url": "str",
+                "~callback": "map",
+                "~further_tokens": [
+                    {
+                        "resource": "str",
+                        "scopes": ["str"],
+                        "expires_at": "time?",
+                        "refreshable": "bool",
+                    }
+                ],
                 "storage": "str",
                 "login": "str",
                 "reason": "str?",

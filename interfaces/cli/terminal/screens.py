@@ -203,6 +203,12 @@ class LoginScreen:
             say("")
         say("  1  Open this address on the computer in front of you:", hang=5)
         self._address(notice, "     ")
+        if not notice.redirect_uri:
+            say("  2  Sign in. The last page shows a code.", hang=5)
+            say("  3  Copy that code and paste it here.", hang=5)
+            say("")
+            self._begin("code", notice, prompts=True)
+            return
         say("  2  Sign in. The last page will fail to load. That is expected.", hang=5)
         say("")
         say("  3  Copy the address of that page and paste it here. It starts with", hang=5)
@@ -310,6 +316,10 @@ class LoginScreen:
     def _received(self, notice: Notice) -> None:
         where = urlsplit(notice.redirect_uri or "")
         self._waiting.end()
+        if not notice.redirect_uri:
+            self._terminal.say(f"  code  {notice.message}")
+            self._instead(_FETCHING)
+            return
         good = f"{self._terminal.symbol('good')} right login"
         self._terminal.say(
             f"  address  {notice.message} from {where.netloc}{where.path}      {good}"
