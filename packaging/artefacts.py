@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -29,6 +30,9 @@ LEFT_BEHIND = {
     *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".import_linter_cache"),
 }
 """Directories that are made in the tree and are no part of the source (as in .gitignore)."""
+
+EPOCH_OF_ZIP = 315_532_800
+"""1980-01-01, in seconds since 1970."""
 
 MADE_BY_SETUPTOOLS = {"PKG-INFO", "setup.cfg", "stayfast.egg-info"}
 """What an sdist has beside the source; it is made again for each sdist."""
@@ -50,8 +54,11 @@ def project() -> dict[str, Any]:
 
 
 def in_git() -> bool:
-    """Whether the source is a clone, not an unpacked sdist (which may lie inside another clone)."""
-    return (ROOT / ".git").exists()
+    """Whether the source is a clone, not an unpacked sdist (which may lie inside another clone).
+
+    Where git is not installed, a clone is taken as an sdist is.
+    """
+    return (ROOT / ".git").exists() and shutil.which("git") is not None
 
 
 def git(*arguments: str) -> str:
@@ -81,8 +88,13 @@ def source_files() -> list[str]:
 
 
 def epoch() -> int:
-    """The time of everything in the artefacts, in seconds since 1970."""
+    """The time of everything in the artefacts, in seconds since 1970; a ZIP file knows none before 1980."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        if not re.fullmatch(r"[0-9]{9,11}", given) or int(given) < EPOCH_OF_ZIP:
+            raise SystemExit(
+                f"error: SOURCE_DATE_EPOCH is no time from 1980 on: {given!r}\n"
+                "hint: give it in seconds since 1970, or leave it out"
+            )
         return int(given)
     if in_git():
         return int(git("log", "-1", "--format=%ct"))

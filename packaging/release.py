@@ -84,6 +84,16 @@ def _has_origin() -> bool:
     return in_git() and "origin" in git("remote").split()
 
 
+def make_empty(out: Path) -> None:
+    """Remove the files of an earlier release or build, and nothing else."""
+    if out.is_dir():
+        ours = ("stayfast-*", "stayfast.cdx.json", "recipes", "SHA256SUMS")
+        others = [one.name for one in out.iterdir() if not any(map(one.match, ours))]
+        if others:
+            raise Refused(f"{out} has other files: {others[0]}", "name another directory")
+        shutil.rmtree(out)
+
+
 def build_twice(out: Path) -> Artefacts:
     """Build, and build again elsewhere; two builds that differ are not released."""
     made = build(out)
@@ -147,7 +157,7 @@ def write_sums(out: Path) -> None:
 
 
 def release(out: Path, *, draft: bool) -> None:
-    """Make the release in ``out``, which is emptied first.
+    """Make the release in ``out``, in place of an earlier one.
 
     Raises:
         Refused: A check failed; what was made so far is left for a look.
@@ -159,7 +169,7 @@ def release(out: Path, *, draft: bool) -> None:
     if not draft:
         check_tree()
         check_changelog(version)
-    shutil.rmtree(out, ignore_errors=True)
+    make_empty(out)
     made = build_twice(out)
     print(f"built {made.sdist.name} and {made.wheel.name} twice: the same bytes")
     run(sys.executable, "-m", "twine", "check", "--strict", str(made.sdist), str(made.wheel))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import release
+from artefacts import Artefacts
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -122,6 +123,34 @@ def test_what_may_not_be_released_is_refused_before_anything_is_built(clone, spo
     assert named in error
     assert hint.startswith("hint: ")
     assert not out.exists()
+
+
+def test_a_directory_with_other_files_is_left_alone(tmp_path):
+    """Only an earlier release gives way: a misspelt directory costs nobody a file."""
+    (tmp_path / "stayfast-0.0.1.tar.gz").touch()
+    (tmp_path / "letter.txt").touch()
+    with pytest.raises(release.Refused, match=re.escape("letter.txt")):
+        release.make_empty(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+    (tmp_path / "letter.txt").unlink()
+    release.make_empty(tmp_path)
+    assert not tmp_path.exists()
+
+
+def test_two_builds_that_differ_are_not_released(tmp_path, monkeypatch):
+    """A build that depends on when or where it ran is found before it is published."""
+    builds = iter(range(2))
+
+    def build(out: Path) -> Artefacts:
+        made = Artefacts(out / "a.tar.gz", out / "a.whl")
+        made.sdist.write_bytes(b"same")
+        made.wheel.write_bytes(b"%d" % next(builds))
+        return made
+
+    monkeypatch.setattr("release.build", build)
+    with pytest.raises(release.Refused, match=r"a\.whl"):
+        release.build_twice(tmp_path)
 
 
 @pytest.mark.parametrize(

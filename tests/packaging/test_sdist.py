@@ -107,6 +107,24 @@ def test_the_time_of_the_build_can_be_given(build, tmp_path):
         assert packed.mtime == when
 
 
+@pytest.mark.parametrize("given", ["yesterday", "-1", "0", "1e9", "315532799", "9" * 20])
+def test_a_time_that_no_zip_file_can_have_is_refused(given, tmp_path):
+    """One `error:` and one `hint:`, and nothing is built."""
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "packaging" / "artefacts.py"), str(tmp_path / "out")],
+        env={**os.environ, "SOURCE_DATE_EPOCH": given},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 1
+    error, hint = ran.stderr.splitlines()
+    assert (error[:7], hint[:6]) == ("error: ", "hint: ")
+    assert given in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_index_takes_the_artefacts(built):
     """The description renders, and the metadata is complete."""
     checked = subprocess.run(
