@@ -176,11 +176,20 @@ class Commits:
         return removed[0]
 
     def mend(self, keys: Keys) -> list[Mended]:
-        """Set aside what does not open; see :func:`stayfast.storage.vault.repair.mend`."""
+        """Set aside what does not open; see :func:`stayfast.storage.vault.repair.mend`.
+
+        Raises:
+            Damaged: The keys are no longer those of the database: nothing would open under them, and
+                all would be set aside.
+        """
 
         def work(connection: Connection) -> list[Mended]:
             with connection.transaction():
+                # the lock: no other process changes the key until the end
                 connection.execute("SELECT one FROM head FOR UPDATE")
+                found = connection.execute("SELECT body, mac FROM header").fetchone()
+                if found is None or keys.header_mac(bytes(found[0])) != bytes(found[1]):
+                    raise Damaged("the header of the database was changed", hint=Hint("store mend"))
                 return mend(Executor(connection), keys)
 
         return self._connections.run(work)

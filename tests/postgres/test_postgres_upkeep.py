@@ -208,6 +208,18 @@ def test_two_changes_of_the_key_on_one_host_take_turns(
     assert host().about().epoch == 2
 
 
+def test_mending_under_a_key_that_another_has_replaced_sets_nothing_aside(host: Host) -> None:
+    """It notices the new key first, however short the time since: nothing opens under the former one."""
+    login = finished("acme")
+    one, two = host("one"), host("two")
+    saved(one, [login])
+    assert two.read(login.id) == login
+    one.rekey("keyfile")
+    assert two.mend() == []
+    assert one.read(login.id) == two.read(login.id) == login
+    assert one.problems() == two.problems() == []
+
+
 def test_a_change_of_the_key_that_others_have_finished_finds_no_damage(
     host: Host, server: PostgresServer, database: str, interrupted: list[Login]
 ) -> None:
