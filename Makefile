@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo setup test coverage test-pythons test-lowest lint format types pytest bench soak mutants wire diagrams docs-tables wheel dist release clean
+.PHONY: help demo setup test coverage test-pythons test-lowest lint format types pytest bench soak mutants wire diagrams docs docs-tables wheel dist release clean
 
 help:
 	@echo "make demo      watch a whole login, with nothing to configure"
@@ -27,6 +27,7 @@ help:
 	@echo "make diagrams  draw the machine  make wheel     build the package"
 	@echo "make dist      all files of a release, at any commit"
 	@echo "make release   the same, of a clean tree with a dated changelog; all but the upload"
+	@echo "make docs      build the site in build/site, which opens without a server; warnings are errors"
 	@echo "make docs-tables   write the reference of the command into docs/"
 	@echo "make clean     forget everything that was made"
 
@@ -101,6 +102,15 @@ tests/wire/node_modules/.installed: tests/wire/package.json
 
 diagrams: setup
 	$(BIN)/python -m stayfast.diagrams diagrams
+
+# NO_MKDOCS_2_WARNING: the theme advertises its successor at each build.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open build/site/index.html"
+
+$(VENV)/.docs: $(VENV)/.dev pyproject.toml
+	$(BIN)/pip install --quiet 'mkdocs>=1.6' 'mkdocs-material>=9.6' 'mkdocstrings[python]>=0.30'
+	@touch $@
 
 docs-tables: setup
 	@mkdir -p docs

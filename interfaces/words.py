@@ -76,7 +76,6 @@ _SENTENCES: Final[Mapping[str, Callable[[Hint], str] | str]] = {
     "help environment": "correct the settings in the environment",
     "help storage": "look at the place where the logins are kept",
     "help credentials": "correct what the other program asks for",
-    "demo": "run the demo of the command again, and look at the requests",
     "help": "look into the documentation of this program",
     "--help": "look into the documentation of this program",
     "store info": "look at the place where the logins are kept",

@@ -11,11 +11,13 @@ import click
 from ...engine.errors import NotFound
 from ...engine.hints import Hint
 from ...engine.oauth.callback import printable
+from ...engine.result import ErrorCode
 from ...engine.table import TABLE, State
 from ...storage.postgres.driver import GRANTS, GRANTS_TO_PURGE
 from ...transports.choice import TABLE as CHOICES
 from ...transports.plugins import installed
 from .app import App, takes_app
+from .error_pages import exit_code_of, page_of
 
 _ENVIRONMENT = """\
 STAYFAST_STATE_DIR     where logins are kept
@@ -327,10 +329,20 @@ def _machine() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _errors() -> str:
+    lines = [f"{code.value:<26}{exit_code_of(code)}" for code in ErrorCode]
+    return (
+        "Each error has a code, which --json and programs see, and the command an exit code:\n\n"
+        + "\n".join(lines)
+        + "\n\nstayfast help CODE says what it means, and what to do.\n"
+    )
+
+
 TOPICS: Final = {
     "audit": lambda: _AUDIT,
     "credentials": lambda: _CREDENTIALS,
     "environment": lambda: _ENVIRONMENT,
+    "errors": _errors,
     "exit-codes": lambda: _EXIT_CODES,
     "files": lambda: _FILES,
     "machine": _machine,
@@ -346,7 +358,7 @@ TOPICS: Final = {
 @click.argument("topic", nargs=-1)
 @takes_app
 def help_command(app: App, *, topic: tuple[str, ...]) -> None:
-    """Show a page on storage, transports, exit codes or another subject, or on a command.
+    """Show a page on storage, transports, exit codes or another subject, on an error, or on a command.
 
     At a terminal, a page that is longer than it is shown in the program that PAGER names.
     """
@@ -355,6 +367,8 @@ def help_command(app: App, *, topic: tuple[str, ...]) -> None:
         _show(app, f"{root.get_help()}\n\nPages: stayfast help {' | '.join(TOPICS)}")
     elif len(topic) == 1 and topic[0] in TOPICS:
         _show(app, TOPICS[topic[0]]().rstrip("\n"))
+    elif len(topic) == 1 and topic[0].upper() in set(ErrorCode):
+        _show(app, page_of(ErrorCode(topic[0].upper())).rstrip("\n"))
     else:
         _show(app, _help_of(root, topic))
 
@@ -374,9 +388,10 @@ def _help_of(root: click.Context, words: Sequence[str]) -> str:
     for word in words:
         below = command.get_command(context, word) if isinstance(command, click.Group) else None
         if below is None:
-            similar = get_close_matches(
-                word, _names(command) | (set(TOPICS) if command is root.command else set()), n=1
-            )
+            names = _names(command)
+            if command is root.command:
+                names |= {*TOPICS, *(code.value for code in ErrorCode)}
+            similar = get_close_matches(word, names, n=1)
             shown = " ".join(words)
             raise NotFound(
                 f"there is no page {shown[:40]!r}",
