@@ -45,7 +45,7 @@ class IndexLine(TypedDict, total=False):
         title: What a person reads.
         group: What it is listed under.
         issuer: Its issuer, of an entry without a blank.
-        kind: Whether it has blanks to fill in.
+        asks: The blanks to fill in, of a kind.
         impossible: Why nobody can sign in to it from a command line.
     """
 
@@ -53,7 +53,7 @@ class IndexLine(TypedDict, total=False):
     title: Required[str]
     group: Required[str]
     issuer: str
-    kind: bool
+    asks: list[str]
     impossible: str
 
 
@@ -297,7 +297,7 @@ def made_index() -> str:
 def _line(file: str, one: Entry) -> IndexLine:
     line: IndexLine = {"file": file, "title": one.title, "group": one.about.group}
     if one.templates:
-        line["kind"] = True
+        line["asks"] = [*one.templates]
     elif "issuer" in one.settings:
         line["issuer"] = one.settings["issuer"]
     if one.about.impossible:

@@ -337,7 +337,7 @@ def _require_possible(name: str) -> None:
 def _unknown(name: str, known: Collection[str]) -> NotFound:
     _require_possible(name)
     line = index().get(name)
-    if line is not None and line.get("kind"):
+    if line is not None and line.get("asks"):
         return NotFound(
             f"{name} is a kind of provider: say first which server is meant",
             hint=Hint("provider add", name),

@@ -98,7 +98,7 @@ class Providers(MutableMapping[str, OAuthProvider]):
 def _is_whole(name: str) -> bool:
     """Whether ``name`` is a shipped provider that somebody can sign in to as it is."""
     line = index().get(name)
-    return line is not None and not line.get("kind") and "impossible" not in line
+    return line is not None and not line.get("asks") and "impossible" not in line
 
 
 def _issuer(name: str) -> str | None:

@@ -64,7 +64,7 @@ def say_redirect(terminal: Terminal, provider: OAuthProvider) -> None:
     if plural:
         line = line.replace("this", "these")
     if len(shown) == 1:
-        terminal.say(f"{line}  {shown[0]}")
+        terminal.say(f"{line}  {shown[0]}", hang=2)
     else:
         terminal.say(line)
         kept = shown if len(shown) <= _BARE + 1 else [shown[0], "…", shown[-1]]

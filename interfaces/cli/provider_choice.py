@@ -42,9 +42,7 @@ def offered_kind(app: App) -> str:
         raise click.UsageError("the kind of provider is not named; see: stayfast provider list")
     terminal.say("Which provider? Type its name, or words to search for.")
     _show(app, {name: line for name, line in index().items() if "impossible" not in line})
-    terminal.say(
-        "Another one that publishes metadata: stayfast provider add NAME --issuer https://…"
-    )
+    terminal.suggest("stayfast provider add NAME --issuer https://…", "another one")
     while True:
         typed = str(click.prompt("  provider", err=True)).strip()
         found = _meant(typed)

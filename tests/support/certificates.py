@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,14 +14,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def server_context(folder: Path, *, expired: bool = False) -> ssl.SSLContext:
-    """A context for a server whose self-signed certificate is ``folder/certificate.pem``."""
+def server_context(
+    folder: Path, *, expired: bool = False, names: Sequence[str] = ()
+) -> ssl.SSLContext:
+    """A context for a server whose self-signed certificate is ``folder/certificate.pem``.
+
+    It is for this machine, and for the hosts of the further ``names``.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
-    names: list[x509.GeneralName] = [
+    hosts: list[x509.GeneralName] = [
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         x509.DNSName("localhost"),
+        *map(x509.DNSName, names),
     ]
     certificate = (
         x509.CertificateBuilder()
@@ -30,7 +37,7 @@ def server_context(folder: Path, *, expired: bool = False) -> ssl.SSLContext:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=3))
         .not_valid_after(now + timedelta(days=-1 if expired else 1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -29,6 +29,7 @@ def config(**settings: Any) -> OAuthConfig:
     [
         ({"redirect_port": "any"}, [HERE], (0,)),
         ({"redirect_port": "any", "redirect_uri": "http://localhost:0/cb"}, ["http://localhost/cb"], (0,)),
+        ({"redirect_uri": "http://localhost:0"}, ["http://localhost"], (0,)),
         (
             {"redirect_port": "exact", "ports": (8080, 3000)},
             ["http://127.0.0.1:8080/callback", "http://127.0.0.1:3000/callback"],

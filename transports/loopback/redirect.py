@@ -176,10 +176,17 @@ def addresses_to_register(config: OAuthProvider) -> tuple[str, ...]:
         return (address,)
     with_ports = [redirect.address(port) for port in redirect.ports if port]
     to_the_letter = config.redirect_port in {"exact", "range"} and with_ports
-    bare = [] if redirect.names_port or to_the_letter else [address.replace(":0/", "/", 1)]
+    bare = [] if redirect.names_port or to_the_letter else [_without_port(address)]
     if config.redirect_port == "any":
         return tuple(bare or with_ports)
     return tuple(dict.fromkeys((*bare, *with_ports)))
+
+
+def _without_port(address: str) -> str:
+    """``address`` as it is registered where any port will do: without the port 0."""
+    scheme, _, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.removesuffix(':0')}{slash}{path}"
 
 
 def registration_note(config: OAuthProvider) -> str:

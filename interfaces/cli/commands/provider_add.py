@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _TRIES: Final = 5
 """How often a value is asked for that does not fit."""
 _LENGTH: Final = 2048
+_ROOM: Final = 24
+"""Columns for an answer on the line of its question."""
 
 
 @click.command("add")
@@ -200,10 +202,12 @@ def _answer(app: App, template: Template) -> str:
         ConfigInvalid: None of them fits.
     """
     example = f" (such as {template.example})" if template.example else ""
+    what = template.question
+    if len(what) + len(example) + _ROOM > app.terminal.width:
+        app.terminal.say(f"  {what[:1].upper()}{what[1:]}", hang=2)
+        what = template.name
     for left in range(_TRIES, 0, -1):
-        typed: str = click.prompt(
-            f"  {template.question}{example}", default=template.default or None, err=True
-        )
+        typed: str = click.prompt(f"  {what}{example}", default=template.default or None, err=True)
         try:
             return template.checked(typed)
         except ConfigInvalid as error:
@@ -220,7 +224,8 @@ def _discovered(app: App, kind: Entry, provider: OAuthProvider, values: dict[str
         NetworkError, ProviderError: They cannot be read, or are another issuer's.
         ConfigMissing: They name no endpoints, and the catalogue does not either.
     """
-    if not provider.issuer or provider.discovers == "no":
+    known = bool(provider.token_url and provider.auth_url)
+    if not provider.issuer or provider.discovers == "no" or (known and not kind.templates):
         return
     again = kind.how_to_add(dict.fromkeys(kind.templates, ""))
     try:
@@ -229,11 +234,17 @@ def _discovered(app: App, kind: Entry, provider: OAuthProvider, values: dict[str
                 app.assembly().http, provider.issuer, template=provider.issuer_template
             )
     except (NetworkError, ProviderError) as error:
-        asked = ", ".join(f"{key}={one}" for key, one in values.items())
-        raise type(error)(
-            f"{error.message} ({asked})" if asked else error.message,
-            hint=again if kind.templates else error.hint,
-        ) from error
+        if known and isinstance(error, ProviderError):  # an older release, perhaps
+            app.terminal.say(
+                f"{error.message}; whether it is {kind.title} is not known", mark="warn"
+            )
+            return
+        surroundings = (error.hint or "").startswith("export ")  # a proxy, a certificate
+        if not kind.templates or surroundings:
+            raise
+        asked = [f"{key}={one}" for key, one in values.items() if one not in error.message]
+        what = f", with {', '.join(asked)}" if asked else ""
+        raise type(error)(f"{error.message}{what}", hint=again) from error
     whole = apply_metadata(provider, found)
     if not whole.token_url or not (whole.auth_url or whole.device_url):
         raise ConfigMissing(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ...assembly import Assembly
     from ...catalogue import About
 
-_NAMES: Final = Table((Column("provider"), Column("title", folds=True), Column("group")))
+_NAMES: Final = Table((Column("provider"), Column("group"), Column("title", folds=True)))
 _OWN: Final = "yours"
 """The group of the providers in the user's file."""
 
@@ -56,8 +56,8 @@ class _Listed(NamedTuple):
 def list_providers(app: App, *, words: tuple[str, ...], group: str | None, wide: bool) -> None:
     """List all providers, or those that every one of WORDS fits.
 
-    A kind, such as okta, is one that `provider add` asks for its domain or the like; the others can
-    be signed in to at once, with a client id. One with a reason in its line is none for a command line.
+    A kind, such as okta, asks `provider add` for its domain or the like; the others can be signed in
+    to with a client id. A whole sentence is the reason why a provider is none for a command line.
     """
     found = [*_own(app, words), *_shipped(app, words)]
     found = [one for one in found if group in {None, one.group}]
@@ -78,9 +78,9 @@ def list_providers(app: App, *, words: tuple[str, ...], group: str | None, wide:
 
 
 def _row(one: _Listed) -> tuple[str, str, str]:
-    impossible = one.members.get("impossible")
-    kind = " (a kind)" if one.members.get("kind") else ""
-    return one.name, f"{one.title}: {impossible}" if impossible else f"{one.title}{kind}", one.group
+    asks = one.members.get("asks")
+    kind = f" (asks for {' and '.join(asks)})" if asks else ""
+    return one.name, one.group, one.members.get("impossible") or f"{one.title}{kind}"
 
 
 def _own(app: App, words: tuple[str, ...]) -> list[_Listed]:
@@ -106,10 +106,10 @@ def _shipped(app: App, words: tuple[str, ...]) -> list[_Listed]:
             name,
             line["title"],
             line["group"],
-            {key: value for key, value in line.items() if key in {"kind", "impossible"}},
+            {key: value for key, value in line.items() if key in {"asks", "impossible"}},
         )
         for name, line in index().items()
-        if fits(name, line, words) and (name not in own or line.get("kind"))
+        if fits(name, line, words) and (name not in own or line.get("asks"))
     ]
 
 
@@ -127,7 +127,7 @@ def show_provider(app: App, *, provider: str) -> None:
     name = provider
     own = ProviderFile(config_dir(app.settings())).names()
     line = index().get(name)
-    if name not in own and line is not None and (line.get("kind") or "impossible" in line):
+    if name not in own and line is not None and (line.get("asks") or "impossible" in line):
         _show_entry(app, entry(name))
         return
     assembly = app.assembly()

@@ -270,7 +270,7 @@ SHAPES: Final[Mapping[str, Mapping[str, object]]] = {
                 "name": "str",
                 "title": "str",
                 "group": "str",
-                "~kind": "bool",
+                "~asks": ["str"],
                 "~impossible": "str",
             }
         ]
