@@ -204,9 +204,9 @@ def __getattr__(name: str) -> object:
         raise AttributeError(message)
     value: object
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415  20 ms that few callers need
+        from .storage.version import app_version  # noqa: PLC0415  few callers need it
 
-        value = version(__name__)
+        value = app_version()
     else:
         from importlib import import_module  # noqa: PLC0415  see the docstring
 

@@ -13,13 +13,15 @@ from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from transitions import Machine, MachineError
-
 from .errors import IllegalTransition
 from .hints import Hint
 from .table import TABLE, Guard, State, Trigger
 
 if TYPE_CHECKING:
+    import logging
+
+    from transitions import Machine
+
     from .record import Login
 
 
@@ -93,8 +95,23 @@ at_work: Final[ContextVar[bool]] = ContextVar("at_work", default=False)
 """Whether ``transitions`` works for us right now: what it logs then is for nobody."""
 
 
+def _of_the_program(record: logging.LogRecord) -> bool:
+    """Whether a line of ``transitions`` is about a machine of the program that embeds ours.
+
+    Our own voice is the audit log. The program's log must not have lines of a library inside ours.
+    """
+    del record
+    return not at_work.get()
+
+
 @cache
 def _machine() -> Machine:
+    # many processes look at logins and change none: they need not wait for the interpreter
+    import logging  # noqa: PLC0415
+
+    from transitions import Machine  # noqa: PLC0415
+
+    logging.getLogger("transitions.core").addFilter(_of_the_program)
     # auto_transitions would add a trigger to_STATE for every state; with queued=True a trigger
     # returns True although its guard is false. Either would be a way around the table.
     return Machine(
@@ -121,6 +138,8 @@ def next_state(login: Login, trigger: Trigger) -> State:
     Raises:
         IllegalTransition: The table has no such row, or the row's guard is false.
     """
+    from transitions import MachineError  # noqa: PLC0415  see _machine
+
     model = _Model(login.state)
     quiet = at_work.set(True)
     try:

@@ -5,7 +5,6 @@ The command and :class:`stayfast.OAuthService` both start here, so that a defaul
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +19,6 @@ from ..engine.flows.ledger import Ledger
 from ..engine.flows.logins import Conductor
 from ..engine.hints import Hint
 from ..engine.login_id import choose
-from ..engine.machine import at_work
 from ..engine.oauth.client_authentication import certificate_of, require_client_of
 from ..engine.oauth.login_wishes import LoginWishes, challenged, wishing
 from ..engine.oauth.metadata import apply_metadata
@@ -53,18 +51,6 @@ if TYPE_CHECKING:
     from ..engine.ports import Clock, Http, Observer, Storage
     from ..engine.record import Summary
     from ..storage import TokenStorageProtocol
-
-
-def _of_the_program(record: logging.LogRecord) -> bool:
-    """Whether a line of ``transitions`` is about a machine of the program that embeds ours.
-
-    Our own voice is the audit log. The program's log must not have lines of a library inside ours.
-    """
-    del record
-    return not at_work.get()
-
-
-logging.getLogger("transitions.core").addFilter(_of_the_program)
 
 _RETENTION: Final = "STAYFAST_RETENTION"
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -19,9 +19,9 @@ from ..engine.hints import Hint
 from ..engine.oauth.addresses import loopback_host, secure_address
 from ..engine.oauth.request_proofs import Prover
 from ..engine.ports import HttpResponse
-from ..storage.host import SystemClock, SystemRandomness, app_version
+from ..storage.host import SystemClock, SystemRandomness
+from ..storage.version import app_version
 from .client_files import key_of, require_certificate
-from .http_failure import explain
 from .http_settings import proxy_for, trust_of
 
 if TYPE_CHECKING:
@@ -173,6 +173,8 @@ class RequestsHttp:
         # an exception of requests carries its request: the secret in it must not travel on; and
         # whatever it is (requests, urllib3, OSError, ValueError), there is no answer
         except Exception as error:  # noqa: BLE001  said above
+            from .http_failure import explain  # noqa: PLC0415  ssl, for those who have an error
+
             raise explain(error, host, proxy, trust) from None
 
     def _received(self, response: Response, host: str, gone: Callable[[], bool]) -> HttpResponse:

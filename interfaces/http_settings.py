@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import ssl
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -125,6 +124,8 @@ def _unusable(path: str) -> str | None:
         return "does not exist"
     if os.path.isdir(path):
         return None if os.access(path, os.R_OK | os.X_OK) else "cannot be read"
+    import ssl  # noqa: PLC0415  only where something failed
+
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:

@@ -10,7 +10,6 @@ import codecs
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
@@ -71,6 +70,8 @@ def parse_toml(text: bytes) -> dict[str, Any]:
         ConfigInvalid: The document is not TOML, or not UTF-8.
     """
     try:
+        import tomllib  # noqa: PLC0415  many have no such file
+
         return tomllib.loads(text_of(text))
     except (ValueError, RecursionError) as error:  # tomllib and UTF-8 errors are ValueErrors
         where = re.search(r"\(at line \d+, column \d+\)", str(error))

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -260,6 +259,8 @@ def _places(environ: Mapping[str, str], state_dir: str) -> Generator[str]:
     if runtime:
         yield os.path.join(runtime, "stayfast")
     yield os.path.join(state_dir, "arrivals")
+    import tempfile  # noqa: PLC0415  random and shutil, for the last of the places
+
     whose = os.getuid() if hasattr(os, "getuid") else "user"
     with suppress(OSError):  # no directory for temporary files can be written
         yield os.path.join(environ.get("TMPDIR") or tempfile.gettempdir(), f"stayfast-{whose}")

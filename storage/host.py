@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import secrets
 import sys
 import time
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from ..engine.audit.events import Origin
+from .version import app_version
 
 
 class SystemClock:
@@ -54,16 +53,7 @@ class SystemRandomness:
 
     def octets(self, count: int) -> bytes:
         """``count`` unpredictable octets."""
-        return secrets.token_bytes(count)
-
-
-@cache
-def app_version() -> str:
-    """Our own version, as it is installed."""
-    try:
-        return version("stayfast")
-    except PackageNotFoundError:  # copied somewhere rather than installed
-        return "unknown"
+        return os.urandom(count)
 
 
 @cache

@@ -14,7 +14,6 @@ writes, it first checks cheaply whether anything was written (:class:`ChangePoll
 from __future__ import annotations
 
 import os
-import random
 import socket
 import sys
 import threading
@@ -241,7 +240,8 @@ def _wait_for(
         if left <= 0 or (until is not None and until()):
             raise LoginBusy(f"{what} is being handled by {_holder(path)}", hint=Hint("status"))
         # jittered, so that processes that began to wait together do not all try together
-        CLOCK.sleep(min(left, pause * random.uniform(0.5, 1.0)))  # noqa: S311  no secret
+        share = 0.5 + os.urandom(1)[0] / 510  # half of it to all of it
+        CLOCK.sleep(min(left, pause * share))
         pause = min(pause * 2, _LONGEST_PAUSE)
         if until is None:  # retry more often the longer we have waited
             sooner = _LONGEST_PAUSE / (1 + (now - began) / _LONG)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl
 
@@ -184,9 +183,8 @@ def retry_after(response: HttpResponse) -> float | None:
         return (
             min(float(value), LONGEST_WAIT) if len(value) <= _TEXT_LIMIT else LONGEST_WAIT
         ) or None
-    try:
-        moment = parsedate_to_datetime(value).timestamp()
-    except (ValueError, OverflowError, TypeError):
+    moment = _posix_of(value)
+    if moment is None:
         return None
     wait = moment - (server_date(response) or response.received_at)
     return min(wait, LONGEST_WAIT) if wait > 0 else None
@@ -194,9 +192,16 @@ def retry_after(response: HttpResponse) -> float | None:
 
 def server_date(response: HttpResponse) -> float | None:
     """The provider's clock, from the ``Date`` header (RFC 9110 §6.6.1), POSIX seconds."""
+    return _posix_of(response.headers.get("date", ""))
+
+
+def _posix_of(date: str) -> float | None:
+    """A date of a header (RFC 9110 §5.6.7) in POSIX seconds; ``None`` if it is none."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  sockets, for those who ask
+
     try:
-        return parsedate_to_datetime(response.headers["date"]).timestamp()
-    except (KeyError, ValueError, OverflowError, TypeError):
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError, TypeError):
         return None
 
 

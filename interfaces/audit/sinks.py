@@ -7,7 +7,6 @@ server that is down, or a terminal that is paused with Ctrl-S, must not stop a s
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import select
 import socket
@@ -183,11 +182,14 @@ class HostLogging:
 
     def __init__(self, logger: str = "stayfast.audit") -> None:
         """Log to the logger of that name."""
+        import logging  # noqa: PLC0415  for programs that have one
+
         self._logger = logging.getLogger(logger)
 
     def take(self, line: Mapping[str, Scalar]) -> None:
         """See :meth:`Sink.take`. Handlers belong to the program, and may take their time."""
-        level = logging.WARNING if line.get("outcome") == "failure" else logging.INFO
+        # the numbers of logging.WARNING and logging.INFO
+        level = 30 if line.get("outcome") == "failure" else 20
         extra: dict[str, Any] = {"stayfast": dict(line)}
         self._logger.log(level, "%s", render(None, "", line).decode(), extra=extra)
 

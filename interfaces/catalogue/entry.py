@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Required, TypedDict, cast
 
 from ...engine.errors import ConfigInvalid, ConfigMissing
@@ -208,6 +207,8 @@ def _filled(value: Any, values: Mapping[str, str]) -> Any:
 
 
 def _resources() -> Traversable:
+    from importlib.resources import files  # noqa: PLC0415  for those who look one up
+
     return files(__package__ or __name__)  # the package may lie in a zip file, or a frozen program
 
 

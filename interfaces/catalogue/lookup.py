@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -342,6 +341,8 @@ def _unknown(name: str, known: Collection[str]) -> NotFound:
             f"{name} is a kind of provider: say first which server is meant",
             hint=Hint("provider add", name),
         )
+    from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
+
     similar = get_close_matches(name.lower(), known, n=1)
     return NotFound(
         f"there is no provider {name[:40]!r}",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from difflib import get_close_matches
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
@@ -204,6 +203,8 @@ def _not_this_one(
     provider: str, account: str, there: list[Summary], *, by_default: bool
 ) -> AuthRequired:
     """The error of an account that is not signed in, where others are."""
+    from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
+
     similar = get_close_matches(account, [one.account for one in there], n=1)
     what = f"account {account[:40]!r}" + (", the default," if by_default else "")
     return AuthRequired(

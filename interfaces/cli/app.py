@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -249,6 +248,8 @@ class HelpContext(click.Context):
 
     def make_formatter(self) -> click.HelpFormatter:
         """The formatter of the help; click's own is never narrower than 50 columns."""
+        import shutil  # noqa: PLC0415  the help alone needs it
+
         columns = shutil.get_terminal_size().columns
         if columns < _READABLE + 2:
             return _Help(width=max(columns - 1, 16))
@@ -262,15 +263,18 @@ class Group(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands, in the order of their names."""
-        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        rows = [
-            (name, one.get_short_help_str(_SENTENCE))
-            for name, one in found
-            if one is not None and not one.hidden
-        ]
+        found = [(name, self.about(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, about) for name, about in found if about is not None]
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
+
+    def about(self, ctx: click.Context, name: str) -> str | None:
+        """The first sentence of the help of the command ``name``; ``None`` if it is hidden."""
+        command = self.get_command(ctx, name)
+        if command is None or command.hidden:
+            return None
+        return command.get_short_help_str(_SENTENCE)
 
 
 _SENTENCE = 400

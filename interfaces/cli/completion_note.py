@@ -17,20 +17,31 @@ from ..catalogue import OAUTH_PROVIDERS
 from .app import HelpfulGroup
 from .commands.login import VIA_NAMES, Via
 from .completion import COMPLETERS, kinds, pages, value_name
-from .quick_completion import NOTE, version_of_words
+from .quick_completion import NOTE, noted_scripts, version_of_words
 
 
-def note_words(command: click.Command, environ: Mapping[str, str]) -> None:
+def note_words(
+    command: click.Command, environ: Mapping[str, str], script: Mapping[str, str] | None = None
+) -> None:
     """Note the commands and options for :mod:`.quick_completion`, where logins are kept already.
 
     Nothing is made for it: somebody who only reads the help leaves no directory behind.
+
+    Args:
+        command: Whose words are noted.
+        environ: The environment.
+        script: The completion script of a shell, under the name of it; those of before stay.
     """
     with suppress(StayfastError, OSError):
         directory = state_dir(environ)
         if not os.path.isdir(directory):
             return
         ensure_directory(directory, STATE_VARIABLE)
-        note = {"version": version_of_words(), "root": _noted_words(command, pages(command))}
+        note = {
+            "version": version_of_words(),
+            "root": _noted_words(command, pages(command)),
+            "scripts": {**noted_scripts(environ), **(script or {})},
+        }
         write_private(os.path.join(directory, NOTE), json.dumps(note).encode())
 
 

@@ -16,6 +16,17 @@ def main() -> None:
     # modules leave no garbage behind, and to look for it takes a tenth of the time of loading them
     gc.set_threshold(_UNCOLLECTED)
     arguments = sys.argv[1:]
+    if arguments in (["--version"], ["-V"]):
+        from ...storage.version import app_version  # noqa: PLC0415  only here
+
+        if _written(f"stayfast {app_version()}\n"):
+            os._exit(0)
+    if arguments[:1] == ["completion"] and len(arguments) == 2:
+        from .quick_completion import noted_scripts  # noqa: PLC0415  only here
+
+        script = noted_scripts(os.environ).get(arguments[1])
+        if script is not None and _written(script + "\n"):
+            os._exit(0)
     if arguments[:1] in (["token"], ["exec"], ["credential"]):
         limit_core_dumps()
         from .fast import go  # noqa: PLC0415  before anything heavy
@@ -33,3 +44,14 @@ def main() -> None:
     from .main import main as whole_command  # noqa: PLC0415  click, rich, requests: 300 ms
 
     whole_command()
+
+
+def _written(text: str) -> bool:
+    """Whether standard output takes ``text``; else the whole command says what is wrong."""
+    left = text.encode()
+    try:
+        while left:  # past the buffer: what it would keep could fail once more
+            left = left[os.write(sys.stdout.fileno(), left) :]
+    except (AttributeError, OSError, ValueError):
+        return False
+    return True

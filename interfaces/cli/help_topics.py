@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Final
 
 import click
 
 from ...engine.errors import NotFound
 from ...engine.hints import Hint
-from ...engine.oauth.callback import printable
 from ...engine.result import ErrorCode
-from ...engine.table import TABLE, State
 from ...storage.postgres.driver import GRANTS, GRANTS_TO_PURGE
-from ...transports.choice import TABLE as CHOICES
-from ...transports.plugins import installed
 from .app import App, takes_app
 from .error_pages import exit_code_of, page_of
 
@@ -290,11 +285,16 @@ https://oauth2accesstoken@pypi.acme.dev/simple, a program keyring that is first 
 
 def _installed() -> list[str]:
     """The transports that other packages bring."""
+    from ...engine.oauth.callback import printable  # noqa: PLC0415  for this page alone
+    from ...transports.plugins import installed  # noqa: PLC0415  as above
+
     lines = [f"{one.name:<9} {one.summary or 'no summary'} ({one.package})" for one in installed()]
     return [printable(line) for line in lines]  # the summary is a text of somebody else
 
 
 def _transports() -> str:
+    from ...transports.choice import TABLE as CHOICES  # noqa: PLC0415  for this page alone
+
     lines = [
         "loopback  the browser comes back to a port of this machine; at a terminal you can paste",
         "          the address, too",
@@ -318,6 +318,8 @@ def _transports() -> str:
 
 
 def _machine() -> str:
+    from ...engine.table import TABLE, State  # noqa: PLC0415  for this page alone
+
     lines: list[str] = []
     for state in State:
         lines.append(state.value)
@@ -388,6 +390,8 @@ def _help_of(root: click.Context, words: Sequence[str]) -> str:
     for word in words:
         below = command.get_command(context, word) if isinstance(command, click.Group) else None
         if below is None:
+            from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
+
             names = _names(command)
             if command is root.command:
                 names |= {*TOPICS, *(code.value for code in ErrorCode)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
+from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -30,44 +30,89 @@ _FIRST_WORDS: Final = (
     ("demo", "watch a whole login"),
 )
 _COMMANDS: Final = {
-    "account": "commands.account:account",
-    "audit": "commands.audit:audit",
-    "cancel": "commands.login:cancel",
-    "client-metadata": "commands.mcp:client_metadata",
-    "credential": "commands.credential:credential",
-    "demo": "commands.demo:demo",
-    "diagram": "commands.diagram:diagram",
-    "doctor": "commands.doctor:doctor",
-    "exec": "commands.token:execute",
-    "help": "help_topics:help_command",
-    "list": "commands.status:list_logins",
-    "login": "commands.login:login",
-    "logout": "commands.logout:logout",
-    "mcp": "commands.mcp:mcp",
-    "provider": "commands.provider:provider",
-    "refresh": "commands.token:refresh",
-    "resume": "commands.login:resume",
-    "setup": "commands.setup:setup",
-    "status": "commands.status:status",
-    "store": "commands.store:store",
-    "token": "commands.token:token",
-    "whoami": "commands.account:whoami",
+    "account": (
+        "commands.account:account",
+        "The accounts that are signed in, and which one commands mean.",
+    ),
+    "audit": ("commands.audit:audit", "The audit log."),
+    "cancel": ("commands.login:cancel", "Forget a saved login that is not finished."),
+    "client-metadata": (
+        "commands.mcp:client_metadata",
+        "Print the client metadata document to be hosted at ADDRESS, which becomes the client id.",
+    ),
+    "credential": (
+        "commands.credential:credential",
+        "Answer git, kubectl, docker and Bazel with a token.",
+    ),
+    "demo": (
+        "commands.demo:demo",
+        "Show what the program does, against a test server on this machine.",
+    ),
+    "diagram": ("commands.diagram:diagram", "Draw the machine of a login."),
+    "doctor": (
+        "commands.doctor:doctor",
+        "Look for what keeps logins from working: settings, keyring, clock, network, browser, vault.",
+    ),
+    "exec": ("commands.token:execute", "Run COMMAND with the token in its environment."),
+    "help": (
+        "help_topics:help_command",
+        "Show a page on storage, transports, exit codes or another subject, or on a command.",
+    ),
+    "list": (
+        "commands.status:list_logins",
+        "Accounts and open logins, one line each; with --limit, a page of them.",
+    ),
+    "login": (
+        "commands.login:login",
+        "Sign in to PROVIDER, a name from `stayfast provider list`, or an address.",
+    ),
+    "logout": (
+        "commands.logout:logout",
+        "Revoke the tokens at the provider, then erase them here.",
+    ),
+    "mcp": ("commands.mcp:mcp", "Servers of the Model Context Protocol."),
+    "provider": ("commands.provider:provider", "The providers: shipped ones, and your own."),
+    "refresh": ("commands.token:refresh", "Refresh the token now, even if it is still valid."),
+    "resume": ("commands.login:resume", "Continue a saved login."),
+    "setup": (
+        "commands.setup:setup",
+        "Show the configuration that makes KIND ask for tokens: git, kubectl, docker or bazel.",
+    ),
+    "status": ("commands.status:status", "The state of one provider, or of all."),
+    "store": ("commands.store:store", "Where logins are kept, and under which key."),
+    "token": ("commands.token:token", "Print an access token, refreshed if necessary."),
+    "whoami": (
+        "commands.account:whoami",
+        "Print who is signed in; the UserInfo endpoint of PROVIDER is asked, if it has one.",
+    ),
 }
+"""Where each command is, and the first sentence of its help: to list them all loads none of them."""
 
 
 def _show_version(context: click.Context, param: click.Parameter, value: object) -> None:
     """Print the version; click's own option reads it at every start."""
     del param
     if value and not context.resilient_parsing:
-        from ...storage.host import app_version  # noqa: PLC0415  importlib.metadata is slow to load
+        from ...storage.version import app_version  # noqa: PLC0415  only here
 
         click.echo(f"stayfast {app_version()}")
         context.exit()
 
 
+_on_demand: Final = CommandsOnDemand(_COMMANDS, prefix="STAYFAST")
+
+
+class _Root(Group):
+    """The command itself, whose commands are on demand."""
+
+    def about(self, ctx: click.Context, name: str) -> str | None:
+        """See :meth:`Group.about`; none is loaded for it."""
+        return _on_demand.about(name) or super().about(ctx, name)
+
+
 @click.group(
-    cls=Group,
-    commands=CommandsOnDemand(_COMMANDS, prefix="STAYFAST"),
+    cls=_Root,
+    commands=_on_demand,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -97,21 +142,22 @@ def cli(context: click.Context, /, **given: Any) -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of SHELL. Add it to your shell's start-up file."""
-    _note_words()
     made = get_completion_class(shell)
     if made is not None:
-        click.echo(made(cli, {}, "stayfast", "_STAYFAST_COMPLETE").source())
+        script = made(cli, {}, "stayfast", "_STAYFAST_COMPLETE").source()
+        _note_words({shell: script})
+        click.echo(script)
 
 
 name_variables(cli, "STAYFAST")
 complete_values(cli)
 
 
-def _note_words() -> None:
+def _note_words(script: Mapping[str, str] | None = None) -> None:
     """Note all commands and options, so that a shell need not wait for them at every Tab."""
     from .completion_note import note_words  # noqa: PLC0415  it loads every command
 
-    note_words(cli, os.environ)
+    note_words(cli, os.environ, script)
 
 
 def main() -> None:
@@ -158,6 +204,8 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
         return 1
     except Exception as error:  # noqa: BLE001  the last line of defence: words, not a traceback
         if int(app.options.get("verbose") or 0) > 1:
+            import traceback  # noqa: PLC0415  only here
+
             traceback.print_exc()
         # the system's own words, if it gave some, help more than the name of a class
         said = error.strerror.lower() if isinstance(error, OSError) and error.strerror else None

@@ -20,11 +20,12 @@ class CommandsOnDemand(MutableMapping[str, click.Command]):
     Every command gets a variable for each of its options as it is loaded, and completes values.
     """
 
-    def __init__(self, homes: Mapping[str, str], *, prefix: str) -> None:
+    def __init__(self, homes: Mapping[str, tuple[str, str]], *, prefix: str) -> None:
         """Load nothing yet.
 
         Args:
-            homes: Where each command is: a module of this package, a colon, and a name in it.
+            homes: Where each command is: a module of this package, a colon, and a name in it. And
+                the first sentence of its help; where that is empty, the command is asked.
             prefix: What the variables of all options begin with.
         """
         self._homes = dict(homes)
@@ -33,10 +34,14 @@ class CommandsOnDemand(MutableMapping[str, click.Command]):
 
     def __getitem__(self, name: str) -> click.Command:
         if name not in self._loaded:
-            module, _, attribute = self._homes[name].partition(":")
+            module, _, attribute = self._homes[name][0].partition(":")
             home = import_module(f".{module}", __package__)
             self[name] = getattr(home, attribute)
         return self._loaded[name]
+
+    def about(self, name: str) -> str | None:
+        """The first sentence of the help of ``name``, if that is known without loading it."""
+        return self._homes[name][1] or None if name in self._homes else None
 
     def __setitem__(self, name: str, command: click.Command) -> None:
         name_variables(command, variable(self._prefix, name))
@@ -48,7 +53,7 @@ class CommandsOnDemand(MutableMapping[str, click.Command]):
         del self._homes[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._homes | dict.fromkeys(self._loaded, ""))
+        return iter({**self._homes, **self._loaded})
 
     def __len__(self) -> int:
         return len(self._homes.keys() | self._loaded.keys())

@@ -57,8 +57,20 @@ def completed(environ: Mapping[str, str]) -> str | None:
     return "".join(f"{_FORMATS[shell](*item)}\n" for item in items)
 
 
+def noted_scripts(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The completion scripts that are noted, by the names of their shells.
+
+    A start-up file of a shell asks for one (``eval "$(stayfast completion bash)"``).
+    """
+    try:
+        found: Mapping[str, str] = _note(environ)["scripts"]
+    except Exception:  # noqa: BLE001  as above
+        return {}
+    return found
+
+
 def version_of_words() -> str:
-    """What the note is of: this Python, and the modules that define commands and options.
+    """What the note is of: this Python, click, and the modules that define commands and options.
 
     Raises:
         OSError: The modules are no files.
@@ -71,10 +83,22 @@ def version_of_words() -> str:
                 if one.name.endswith(".py"):
                     status = one.stat()
                     parts.append(f"{one.name} {status.st_size} {status.st_mtime_ns}")
+    for folder in sys.path:  # click writes the scripts
+        try:
+            status = os.stat(os.path.join(folder, "click", "shell_completion.py"))
+        except OSError:
+            continue
+        parts.append(f"click {status.st_size} {status.st_mtime_ns}")
+        break
     return "\n".join(parts)
 
 
 def _noted(environ: Mapping[str, str]) -> Mapping[str, Any]:
+    root: Mapping[str, Any] = _note(environ)["root"]
+    return root
+
+
+def _note(environ: Mapping[str, str]) -> Mapping[str, Any]:
     descriptor = os.open(os.path.join(state_dir(environ), NOTE), os.O_RDONLY | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -83,8 +107,8 @@ def _noted(environ: Mapping[str, str]) -> Mapping[str, Any]:
         note: Any = json.loads(file.read(_LARGEST))
     if note["version"] != version_of_words():
         raise _Unsure
-    root: Mapping[str, Any] = note["root"]
-    return root
+    found: Mapping[str, Any] = note
+    return found
 
 
 def _items(

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from ...engine import cbor
 from .channel import Channel
+
+if TYPE_CHECKING:
+    import subprocess
 
 _STARTING: Final = 20.0  # seconds a worker may take to be ready
 _KEPT_IDLE: Final = 32  # lanes; more threads than that rarely send jobs at the same time
@@ -187,6 +189,8 @@ class Lane:
 
 
 def _start(theirs: socket.socket, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    import subprocess  # noqa: PLC0415  most commands start no worker
+
     number = theirs.fileno()
     package = __name__.rpartition(".")[0]
     return subprocess.Popen(  # noqa: S603  this very Python, and words of our own

@@ -15,8 +15,9 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from ...engine import cbor
-from ...storage.host import app_version, origin
+from ...storage.host import origin
 from ...storage.locks import leave_to_others
+from ...storage.version import app_version
 from .fork import Heard
 from .pool import WorkerPool
 from .saving import perform_here

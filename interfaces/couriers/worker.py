@@ -17,10 +17,11 @@ from ...engine.errors import StorageError
 from ...engine.flows.dependencies import Dependencies
 from ...engine.flows.jobs import Jobs
 from ...engine.flows.ledger import Ledger
-from ...storage.host import CLOCK, SystemRandomness, app_version
+from ...storage.host import CLOCK, SystemRandomness
 from ...storage.locks import name_holder
 from ...storage.opening import open_handed_over
 from ...storage.vault.handover import Handover
+from ...storage.version import app_version
 from ..http import RequestsHttp
 from ..process import forbid_core_dumps
 from . import InlineCourier

@@ -6,15 +6,17 @@ import os
 import select
 import shlex
 import signal
-import subprocess
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import StorageError
 from ..host import CLOCK
 from .sealing import KEY_OCTETS, hmac
+
+if TYPE_CHECKING:
+    import subprocess
 
 CREDENTIAL: Final = "stayfast"
 """The name of the credential, as in ``LoadCredentialEncrypted=stayfast:…`` of a unit."""
@@ -116,6 +118,8 @@ def _output_of(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
     and not the end of its output; the program is ended, unless it has left the group, as agents do.
     """
     hint = f"{KEY_COMMAND}: the command must print the key and end"
+    import subprocess  # noqa: PLC0415  many have no such command
+
     ours, theirs = os.pipe()
     try:
         process = subprocess.Popen(  # noqa: S603  the user's own words
@@ -139,6 +143,8 @@ def _output_of(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
 
 
 def _read(process: subprocess.Popen[bytes], output: int, hint: str) -> bytes:
+    from subprocess import TimeoutExpired  # noqa: PLC0415  as above
+
     deadline = CLOCK.monotonic() + _PATIENCE
     octets = b""
     ended = False
@@ -155,7 +161,7 @@ def _read(process: subprocess.Popen[bytes], output: int, hint: str) -> bytes:
         if status is not None and not read:
             break
         if ended and status is None:
-            with suppress(subprocess.TimeoutExpired):
+            with suppress(TimeoutExpired):
                 process.wait(_STEP)
         if CLOCK.monotonic() > deadline:
             raise StorageError(

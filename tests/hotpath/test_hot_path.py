@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import importlib.metadata
 import os
 import sqlite3
 import subprocess
@@ -22,9 +23,12 @@ from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.interfaces.cli.commands.token import FORMATS
 from stayfast.interfaces.cli.fast import cached_token, read_arguments, seconds
+from stayfast.interfaces.cli.main import _COMMANDS, cli
+from stayfast.interfaces.cli.quick_completion import noted_scripts
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.keys import sealing
 from stayfast.storage.paths import config_dir, state_dir
+from stayfast.storage.version import _version_beside, app_version
 from stayfast.testing.storage_contract import finished, saved
 
 HEAVY = {
@@ -323,23 +327,91 @@ WHOLE_COMMAND = {
 }
 
 
+STORED = {"rich", "transitions", "ssl", "email", "importlib.metadata", "subprocess", "logging"}
+HELP = STORED | {"cryptography", "sqlite3", "stayfast.engine.record"}
+
+
 @pytest.mark.parametrize(
     ("call", "never"),
     [
-        ("--version", WHOLE_COMMAND | {"rich", "transitions", "cryptography", "sqlite3"}),
-        ("help storage", WHOLE_COMMAND),
-        ("status --json", WHOLE_COMMAND),
-        ("list --json", WHOLE_COMMAND),
-        ("provider list --json", WHOLE_COMMAND),
-        ("token demo --json", WHOLE_COMMAND),
+        ("--version", HELP),
+        ("--help", HELP),
+        ("help storage", HELP - {"rich"}),
+        ("status --json", STORED),
+        ("list --json", STORED),
+        ("provider list --json", STORED),
+        ("token demo --json --no-refresh", {"transitions", "ssl", "email", "importlib.metadata"}),
     ],
 )
 def test_a_command_loads_what_it_needs(environ: dict[str, str], call: str, never: set[str]) -> None:
     """Whoever asks for the version waits for no table, no key and no connection."""
     code = (
+        "from stayfast.storage import version\n"
+        "version._kept.append('1')\n"  # a clone has it in another place, and reads more
         "from stayfast.interfaces.cli.main import run\n"
         f"code = run({call.split()!r})\n"
         "assert code == 0, code"
     )
-    found = {name.partition(".")[0] for name in modules(code, environ)}
-    assert sorted(found & never) == []
+    found = modules(code, environ)
+    found |= {name.partition(".")[0] for name in found}
+    assert sorted(found & (never | WHOLE_COMMAND)) == []
+
+
+def test_the_listed_sentences_are_those_of_the_commands() -> None:
+    """What the help says about a command without loading it is what the command says of itself."""
+    for name, (_, about) in _COMMANDS.items():
+        command = cli.commands[name]
+        assert not command.hidden
+        assert about == command.get_short_help_str(400)
+
+
+def test_the_version_loads_next_to_nothing(environ: dict[str, str]) -> None:
+    """It is printed as importlib.metadata says it, without that module."""
+    code = "import sys\nfrom stayfast.storage import version\nassert version.app_version() == {!r}"
+    shown = importlib.metadata.version("stayfast")
+    found = modules(code.format(shown), environ)
+    assert app_version() == shown
+    assert len(found) < 12 or "importlib.metadata" in found  # a clone has it elsewhere
+
+
+@pytest.mark.parametrize(
+    ("names", "version"),
+    [
+        (["stayfast-1.2.3.dist-info", "other-1.dist-info"], "1.2.3"),
+        (["stayfast-1.2.3rc1.dist-info"], "1.2.3rc1"),
+        (["stayfast-1.2.3.dist-info", "stayfast-1.2.4.dist-info"], None),
+        (["stayfast-1.2.3+local.dist-info"], None),
+        (["stayfast_more-1.dist-info"], None),
+        ([], None),
+    ],
+)
+def test_a_folder_says_which_version_lies_beside_it(
+    tmp_path: Path, names: list[str], version: str | None
+) -> None:
+    """Only where one installation lies there, and its name is plain."""
+    for name in names:
+        (tmp_path / name).mkdir()
+    assert _version_beside(str(tmp_path)) == version
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_is_noted(environ: dict[str, str], shell: str) -> None:
+    """A shell that starts again gets the script of before, without the whole command."""
+    command = str(Path(sys.executable).with_name("stayfast"))
+
+    def asked() -> bytes:
+        return subprocess.run(
+            [command, "completion", shell], env=environ, capture_output=True, check=True
+        ).stdout
+
+    assert not noted_scripts(environ)
+    first = asked()
+    assert noted_scripts(environ) == {shell: first.decode().removesuffix("\n")}
+    assert asked() == first
+    code = (
+        "sys.argv[1:] = ['completion', 'bash']\nfrom stayfast.interfaces.cli import entry\n"
+        f"def left(*_):\n    {LIST}\n    sys.exit(0)\n"
+        "entry.os._exit = left\nentry.main()"
+    )
+    if shell == "bash":
+        assert not {name.partition(".")[0] for name in modules(code, environ)} & {"click", "rich"}

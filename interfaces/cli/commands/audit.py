@@ -160,12 +160,12 @@ def filter_of(**given: Any) -> Filter:
 
 
 _BELOW: Final = {
-    "checkpoint": "commands.verify:checkpoint",
-    "forward-secure": "commands.segments:forward_secure",
-    "prune": "commands.segments:prune",
-    "report": "commands.report:report",
-    "set-aside": "commands.segments:set_aside",
-    "verify": "commands.verify:verify",
+    "checkpoint": ("commands.verify:checkpoint", ""),
+    "forward-secure": ("commands.segments:forward_secure", ""),
+    "prune": ("commands.segments:prune", ""),
+    "report": ("commands.report:report", ""),
+    "set-aside": ("commands.segments:set_aside", ""),
+    "verify": ("commands.verify:verify", ""),
 }
 
 

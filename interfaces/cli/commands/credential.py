@@ -18,7 +18,7 @@ from ....engine.oauth.id_token import claims_of
 from ....engine.oauth.token_endpoint import bearer_token
 from ....engine.oauth.tokens import DEFAULT_BUFFER, printable
 from ....engine.record import TokensNotSaved
-from ....storage.host import app_version
+from ....storage.version import app_version
 from ...json_text import json_of
 from ...unattended import valid_login
 from ..accounts import ACCOUNT_HELP, account_to_use

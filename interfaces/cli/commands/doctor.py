@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ....storage.host import app_version
+from ....storage.version import app_version
 from ..app import App, takes_app
 from ..checkup import FAIL, WARN, Checkup
 

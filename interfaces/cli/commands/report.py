@@ -12,8 +12,9 @@ import click
 from ....engine.errors import StayfastError, StorageError
 from ....engine.hints import Hint
 from ....engine.moments import timestamp
-from ....storage.host import CLOCK, app_version, origin
+from ....storage.host import CLOCK, origin
 from ....storage.private_file import write_private
+from ....storage.version import app_version
 from ....transports.browser import SystemBrowser
 from ...audit.reading import every_event
 from ...audit.report import gather, render

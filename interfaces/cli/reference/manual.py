@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ....storage.host import app_version
+from ....storage.version import app_version
 from ..help_topics import TOPICS
 from .contract import file_of
 from .tree import PROGRAM, Entry, Option, codes, entries

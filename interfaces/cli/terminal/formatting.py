@@ -132,6 +132,15 @@ def sentence(message: str) -> str:
     return ". ".join(clauses) + "."
 
 
+def columns_of(text: str) -> int:
+    """How many columns of a terminal the printable ``text`` takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415  few texts need rich for that
+
+    return cell_len(text)
+
+
 NARROWEST: Final = 10
 """Columns that a text is not folded below."""
 

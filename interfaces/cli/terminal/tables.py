@@ -13,14 +13,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
-from rich.cells import cell_len
-from rich.text import Text
 
 from ....engine.oauth.callback import printable
 from ....engine.table import State
-from .formatting import NARROWEST, broken, flowed
+from .formatting import NARROWEST, broken, columns_of, flowed
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from .tty import Terminal
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,6 +35,15 @@ STATE_STYLES: Final = {
 _GAP: Final = "  "
 _INDENT: Final = "   "
 _AT_ONCE: Final = 200  # rows that are laid out together, so that a long table begins at once
+
+
+# rich takes as long as the rest of a command, which needs nothing of it for an answer in JSON
+
+
+def _text(line: str = "", style: str = "") -> Text:
+    from rich.text import Text  # noqa: PLC0415  see above
+
+    return Text(line, style=style)
 
 
 def wide_option(command: F) -> F:
@@ -154,7 +163,7 @@ class _Layout:
         """What all rows say, and the titles."""
         parts = [f"{columns[number].title.strip()}: {text}" for number, text in self.said]
         for line in flowed(parts, self.total or 0, "", f" {dot} ") if parts else ():
-            yield Text(line, style="dim")
+            yield _text(line, style="dim")
         if self.widths:
             for titles in self._lines(columns, Row(tuple(column.title for column in columns))):
                 titles.stylize("bold")
@@ -165,7 +174,7 @@ class _Layout:
         yield from self._lines(table.columns, row) if self.widths else self._stacked(table, row)
         if row.next:
             before = " " * (self.widths[0][1] if self.widths else 1)
-            yield Text(f"{before}{_GAP}{arrow} ").append(row.next, "bold")
+            yield _text(f"{before}{_GAP}{arrow} ").append(row.next, "bold")
 
     def _lines(self, columns: Sequence[Column], row: Row) -> list[Text]:
         cells = {
@@ -176,10 +185,10 @@ class _Layout:
         }
         lines: list[Text] = []
         for place in range(max(map(len, cells.values()))):
-            line = Text()
+            line = _text()
             for number, width in self.widths:
                 text = cells[number][place] if place < len(cells[number]) else ""
-                blank = " " * max(width - cell_len(text), 0)
+                blank = " " * max(width - columns_of(text), 0)
                 style = row.style if number == row.styled else ""
                 line.append(blank if columns[number].right else "")
                 line.append(text, style)
@@ -198,7 +207,7 @@ class _Layout:
             if text.strip() and number not in once
         ]
         head = _GAP.join(text for number, text in there if number < table.heads)
-        lines = [Text(line, style="bold") for line in broken(head, total, len(_INDENT))]
+        lines = [_text(line, style="bold") for line in broken(head, total, len(_INDENT))]
         if row.narrow:
             below = [
                 line
@@ -211,7 +220,7 @@ class _Layout:
             below = flowed(rest, total, _INDENT, _GAP) if rest else []
         text = row.cells[row.styled]
         for line in below:
-            shown = Text(line)
+            shown = _text(line)
             if row.style and text:
                 shown.highlight_words([text], row.style)
             lines.append(shown)
@@ -243,13 +252,13 @@ def _layout(
                 shown.remove(number)
     titles = [columns[number].title if titled else "" for number in numbers]
     widths = {
-        number: max(cell_len(titles[number]), *map(cell_len, texts[number])) for number in shown
+        number: max(columns_of(titles[number]), *map(columns_of, texts[number])) for number in shown
     }
     if total is None:
         return _Layout(tuple(widths.items()), None, ())
     least = {
         number: max(
-            cell_len(titles[number]),
+            columns_of(titles[number]),
             *map(_longest_word, texts[number]),
             min(NARROWEST, widths[number]),
         )
@@ -270,7 +279,7 @@ def _layout(
 
 
 def _longest_word(text: str) -> int:
-    return max(map(cell_len, text.split()), default=0)
+    return max(map(columns_of, text.split()), default=0)
 
 
 def _together(widths: dict[int, int]) -> int:

@@ -15,22 +15,21 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
-
-from rich.cells import cell_len
-from rich.console import Console
-from rich.control import Control
-from rich.segment import ControlType, Segment
-from rich.style import Style
-from rich.text import Text
 
 from ....engine.oauth.callback import printable
 from ....transports.terminal.answers import at_terminal
 from ...json_text import document_of
-from .formatting import broken
+from .formatting import broken, columns_of
 from .streams import AnswerNotWritten, drop_answers
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
+    from rich.console import Console
+    from rich.text import Text
+
     from ....engine.errors import StayfastError
 
 _SYMBOLS: Final = {
@@ -72,16 +71,25 @@ class Terminal:
             quiet: Whether only errors are printed.
             verbose: How many details are printed.
         """
-        options: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
-        options["_environ"] = _sizes_that_can_be(os.environ)
-        options |= _colors_wanted(color, os.environ)
-        self.out = Console(file=sys.stdout, soft_wrap=True, **options)
-        self.err = Console(file=sys.stderr, soft_wrap=True, **options)
+        self._color = color
         self.json = as_json
         self.quiet = quiet
         self.verbose = verbose
         self._passage: list[str] | None = None
         self._working = False
+
+    # rich takes as long as the rest of a command, and an answer in JSON needs none of it: so
+    # the consoles are made, and its modules are loaded, where something is shown
+
+    @cached_property
+    def out(self) -> Console:
+        """The console of standard output."""
+        return _console(sys.stdout, self._color)
+
+    @cached_property
+    def err(self) -> Console:
+        """The console of standard error."""
+        return _console(sys.stderr, self._color)
 
     @property
     def unicode(self) -> bool:
@@ -159,7 +167,7 @@ class Terminal:
         if hang is None:
             hang = len(symbol) + len(line) - len(line.lstrip())
         lines = self._broken(symbol + line, hang)
-        text = Text(lines[0], style=style)
+        text = _text(lines[0], style)
         text.stylize(_STYLES.get(mark or "", ""), 0, len(symbol))
         for more in lines[1:]:
             text.append(f"\n{more}")
@@ -192,7 +200,7 @@ class Terminal:
         if said is None or self.err.is_dumb_terminal:
             return False
         width = max(self.err.width, 1)
-        rows = sum(max(1, -(-cell_len(line) // width)) for line in said)
+        rows = sum(max(1, -(-columns_of(line) // width)) for line in said)
         if rows >= self.err.height:
             return False
         if rows:
@@ -208,16 +216,19 @@ class Terminal:
     def plain(self, line: str) -> None:
         """Say ``line`` whole, however long: an address, to be compared."""
         if not self.quiet:
-            self._show(Text(printable(line)))
+            self._show(_text(printable(line)))
 
     def draw(self, before: str, row: Text, after: Text) -> None:
         """Show a row of a picture between two texts."""
         if not self.quiet:
-            self._show(Text(before).append_text(row).append_text(after))
+            self._show(_text(before).append_text(row).append_text(after))
 
     def send(self, sequence: str) -> None:
         """Send a control sequence to the terminal; it shows nothing."""
         if sequence and sys.stderr.isatty():
+            from rich.control import Control  # noqa: PLC0415  see the class
+            from rich.segment import ControlType, Segment  # noqa: PLC0415  see the class
+
             control = Control()
             control.segment = Segment(sequence, None, [(ControlType.BELL,)])
             self.err.control(control)
@@ -312,8 +323,10 @@ class Terminal:
         if short and capable:
             bare, query, _ = url.partition("?")
             text = f"{bare}?{'…' if self.unicode else '...'}" if query else bare
+        from rich.style import Style  # noqa: PLC0415  see the class
+
         style = Style(link=url if capable else None, dim=text != url)
-        self._show(Text(before).append(text, style=style))
+        self._show(_text(before).append(text, style=style))
         return text != url
 
     def answer_line(self, line: str) -> None:
@@ -367,10 +380,25 @@ class Terminal:
         for name, line in named:
             if line:
                 lines = self._broken(name + printable(line), len(name))
-                text = Text("\n".join(lines))
+                text = _text("\n".join(lines))
                 if name == "error: ":
                     text.stylize("bold red", 0, len(name))
                 self.err.print(text)
+
+
+def _console(stream: TextIO, color: str) -> Console:
+    from rich.console import Console  # noqa: PLC0415  see the class
+
+    options: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    options["_environ"] = _sizes_that_can_be(os.environ)
+    options |= _colors_wanted(color, os.environ)
+    return Console(file=stream, soft_wrap=True, **options)
+
+
+def _text(line: str, style: str = "") -> Text:
+    from rich.text import Text  # noqa: PLC0415  see the class
+
+    return Text(line, style=style)
 
 
 def _colors_wanted(color: str, environ: Mapping[str, str]) -> dict[str, Any]:
