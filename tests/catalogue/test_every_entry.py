@@ -66,7 +66,6 @@ def possible() -> list[Entry]:
 
 AWAITED = {
     ("aws-identity-center", "device"): "its device request names no scope",
-    ("dropbox-code", "manual"): "no redirect address is sent at all",
 }
 """What a setting says without an effect until now."""
 
