@@ -273,7 +273,8 @@ class Assembly:
         if redirect_uri is not None:
             changed["redirect_uri"] = redirect_uri
             changed["redirect_per_issuer"] = False  # the caller registered exactly this address
-        return self.discovered(wishing(replace(config, **changed), wishes), via=via)
+        config = self.resource_logins.clients.of_provider(replace(config, **changed))
+        return self.discovered(wishing(config, wishes), via=via)
 
     @cached_property
     def resource_logins(self) -> ResourceLogins:

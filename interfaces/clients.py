@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from ..engine import cbor
 from ..engine.audit.events import Event, EventKind, Outcome
@@ -27,6 +28,7 @@ from ..engine.errors import (
 )
 from ..engine.hints import Hint
 from ..engine.oauth.client_document import names_document, require_document_address
+from ..engine.oauth.metadata import ServerMetadata
 from ..engine.oauth.protected_resource import origin_of
 from ..engine.oauth.registration import (
     ClientRegistration,
@@ -40,9 +42,9 @@ from ..engine.secret import Secret
 from ..storage.capabilities import capabilities_of
 from ..storage.host import origin
 from ..storage.memory import MemoryStorage
+from ..transports.loopback.redirect import addresses_to_register
 
 if TYPE_CHECKING:
-    from ..engine.oauth.metadata import ServerMetadata
     from ..engine.oauth.provider import OAuthConfig
     from ..engine.oauth.setting_types import ClientAuthentication, Wanted
     from ..engine.ports import Clock, Http, Storage
@@ -180,6 +182,34 @@ class Clients:
                     )
         return None
 
+    def of_provider(self, config: OAuthConfig) -> OAuthConfig:
+        """``config`` with a client: where it has none and the provider registers them, a registered one.
+
+        Raises:
+            ProviderError, NetworkError: The provider refuses, or does not answer.
+            StorageError: The registration could not be kept.
+        """
+        if config.client_id or not config.registration_url:
+            return config
+        usual = {"auto": None, "auto_post": "client_secret_post", "auto_jwt": None}
+        method = usual.get(config.token_endpoint_auth_method, config.token_endpoint_auth_method)
+        metadata = ServerMetadata(
+            issuer=_registered_at(config),
+            registration_endpoint=config.registration_url,
+            device_authorization_endpoint=config.device_url,
+            auth_methods=(method,) if method else None,
+        )
+        addresses = addresses_to_register(config)
+        made = self.registered(metadata, addresses, config.scopes, dpop=config.dpop, config=config)
+        client = _of(made)
+        return replace(
+            config,
+            client_id=client.client_id,
+            client_secret=client.client_secret,
+            token_endpoint_auth_method=client.auth_method,
+            **client.settings,
+        )
+
     # --- registrations ---------------------------------------------------------------------------
 
     def kept(self, issuer: str) -> ClientRegistration | None:
@@ -210,6 +240,7 @@ class Clients:
         *,
         http: Http | None = None,
         dpop: Wanted = "auto",
+        config: OAuthConfig | None = None,
     ) -> ClientRegistration:
         """The registration for a login, made now if none serves it.
 
@@ -222,12 +253,12 @@ class Clients:
         self._storage.probe()  # what is registered must be kept
         with self._storage.lease(_LEASE, wait=_WAIT):
             found = self.kept(metadata.issuer)
-            if found is not None and self._serves(found, redirect_uris, scopes, dpop):
+            if found is not None and self._serves(found, redirect_uris, scopes, dpop, config):
                 return found
             more = found.scopes if found is not None and found.scopes else ()
             wanted = tuple(dict.fromkeys((*scopes, *more))) if scopes else ()
             members = client_members(metadata, redirect_uris, wanted, dpop)
-            return self._register(http or self._http, metadata, members)
+            return self._register(http or self._http, metadata, members, config)
 
     def _serves(
         self,
@@ -235,18 +266,20 @@ class Clients:
         redirect_uris: Sequence[str],
         scopes: Sequence[str],
         dpop: Wanted,
+        config: OAuthConfig | None,
     ) -> bool:
         now = self._clock.now()
         return (
             found.serves(now, redirect_uris, scopes, dpop)
-            and not self._refused_since(found)
+            and not self._refused_since(found, config)
             and not self._forgotten(found)
         )
 
-    def _refused_since(self, found: ClientRegistration) -> bool:
-        """Whether a login at the issuer ended since because the server did not know the client."""
+    def _refused_since(self, found: ClientRegistration, config: OAuthConfig | None) -> bool:
+        """Whether a login there ended since because the server did not know the client."""
+        name = config.service_name if config is not None and config.registration_url else None
         return any(
-            one.issuer == found.issuer
+            (one.issuer == found.issuer or one.provider == name)
             and one.oauth_error in _REFUSED
             and one.changed_at >= found.registered_at
             for one in self._storage.summaries()
@@ -257,10 +290,11 @@ class Clients:
 
         The next configuration for that server then has a client that is registered anew.
         """
-        found = self.kept(config.issuer) if config.issuer else None
+        where = _registered_at(config)
+        found = self.kept(where) if where else None
         if found is None or found.client_id != config.client_id:
             return False
-        return self._refused_since(found)
+        return self._refused_since(found, config)
 
     def _forgotten(self, found: ClientRegistration) -> bool:
         """Whether the server says that it has forgotten the client (RFC 7592 §2.1)."""
@@ -277,11 +311,15 @@ class Clients:
             return False
 
     def _register(
-        self, http: Http, metadata: ServerMetadata, members: Mapping[str, Any]
+        self,
+        http: Http,
+        metadata: ServerMetadata,
+        members: Mapping[str, Any],
+        config: OAuthConfig | None,
     ) -> ClientRegistration:
-        request = registration_request(metadata.registration_endpoint or "", members)
+        request = registration_request(metadata.registration_endpoint or "", members, config)
         try:
-            made = judge_registration(metadata.issuer, members, http.send(request))
+            made = judge_registration(metadata.issuer, members, http.send(request), config)
         except (NetworkError, ProviderError) as error:
             self._storage.note(
                 self._event(metadata.issuer, Outcome.FAILURE, error=error, client=None)
@@ -336,6 +374,17 @@ _KIND: Final = "registration"
 
 def _name(issuer: str) -> str:
     return f"{_KIND} {issuer}"
+
+
+def _registered_at(config: OAuthConfig) -> str:
+    """What the registration of a client of ``config`` is kept under; empty if nothing can be.
+
+    What is added to a registration makes it another one: AWS registers for one start URL.
+    """
+    if not config.registration_url:
+        return config.issuer or ""
+    added = urlencode(sorted(config.extra_registration_params.items()))
+    return f"{config.registration_url}?{added}" if added else config.registration_url
 
 
 def _of(registration: ClientRegistration) -> ChosenClient:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from .error_codes import refuses
+from .setting_types import REGISTERED
 
 if TYPE_CHECKING:
     from .provider import OAuthProvider
@@ -37,6 +38,7 @@ _REQUESTS: Final = (
         _CLIENT | {"grant_type", "refresh_token", "scope", "redirect_uri", "resource"},
     ),
     ("extra_revoke_params", _CLIENT | {"token", "token_type_hint"}),
+    ("extra_registration_params", REGISTERED),
 )
 """Our parameters of one kind of request each, and the setting that adds others to it."""
 _SIGNED_LATER: Final = frozenset({"client_assertion", "client_assertion_type", "assertion"})

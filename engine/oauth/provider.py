@@ -160,6 +160,7 @@ class OAuthProvider:
             not in the device flow nor on refreshes of its tokens), or ``none``.
         empty_secret: Whether a client without a secret sends ``Basic`` with an empty one.
         sends_scope: Whether ``scope`` is sent at all; some servers fix the scopes at the client.
+        sends_scope_for_device: Whether the device flow sends it.
         sends_redirect_uri: Whether ``redirect_uri`` is sent where the provider's page shows the code.
         pkce: ``S256`` (RFC 7636), or ``off`` for a server that refuses requests with it. Every login
             then warns, and the audit log says so.
@@ -189,6 +190,12 @@ class OAuthProvider:
         redirect_port: Which ports of a loopback address the provider takes: ``any``, the ``exact``
             one that is registered, or those of a ``range`` (:attr:`ports`).
         redirect_hosts: The loopback hosts that it takes; any if empty.
+        registration_url: Where a client registers itself at the first login (RFC 7591), if none is
+            configured. One whose secret ends is registered anew.
+        registration_parameters: What such a registration says, of RFC 7591 §2; all of it if empty.
+            :attr:`parameter_names` applies.
+        registration_scope_list: Whether it names the scopes in a list (``scopes``), and not in a text.
+        extra_registration_params: Further members of it.
         redirect_https_only: Whether it takes ``https`` addresses only.
     """
 
@@ -270,6 +277,7 @@ class OAuthProvider:
     secret_for: SecretUse = "all"
     empty_secret: bool = False
     sends_scope: bool = True
+    sends_scope_for_device: bool = True
     sends_redirect_uri: bool = True
     pkce: PkceMethod = "S256"
     revocation_method: RevocationMethod = "POST"
@@ -290,6 +298,10 @@ class OAuthProvider:
     discovers: Discovery = "yes"
     redirect_port: RedirectPort = ""
     redirect_hosts: Sequence[str] = ()
+    registration_url: str | None = None
+    registration_parameters: Sequence[str] = ()
+    registration_scope_list: bool = False
+    extra_registration_params: Mapping[str, str] = field(default_factory=dict[str, str])
     redirect_https_only: bool = False
 
     def __post_init__(self) -> None:
@@ -407,6 +419,7 @@ class OAuthConfig(OAuthProvider):
             client_id=own or self.client_id,
             client_secret=self.client_secret_for_device if own else self.client_secret,
             scopes=self.scopes_for_device or self.scopes,
+            sends_scope=self.sends_scope and self.sends_scope_for_device,
             secret_for="none" if self.secret_for == "code" else self.secret_for,
             repeats_redirect_uri=(),
         )

@@ -23,6 +23,7 @@ from .www_authenticate import known_scopes
 if TYPE_CHECKING:
     from ..ports import HttpResponse
     from .metadata import ServerMetadata
+    from .provider import OAuthConfig
     from .setting_types import ClientAuthentication, Wanted
 
 CLIENT_NAME: Final = "Stayfast"
@@ -192,8 +193,11 @@ def _method(metadata: ServerMetadata) -> ClientAuthentication:
     )
 
 
-def registration_request(endpoint: str, members: Mapping[str, Any]) -> HttpRequest:
-    """The registration of a client with ``members`` (RFC 7591 §3.1)."""
+def registration_request(
+    endpoint: str, members: Mapping[str, Any], config: OAuthConfig | None = None
+) -> HttpRequest:
+    """The registration of a client with ``members`` (RFC 7591 §3.1), as the provider wants it said."""
+    members = members if config is None else _spelt(config, members)
     return HttpRequest(
         method="POST",
         url=endpoint,
@@ -202,8 +206,24 @@ def registration_request(endpoint: str, members: Mapping[str, Any]) -> HttpReque
     )
 
 
+def _spelt(config: OAuthConfig, members: Mapping[str, Any]) -> dict[str, Any]:
+    """What the provider of ``config`` wants to hear of ``members``, by its own names."""
+    said: dict[str, Any] = {}
+    for name, value in members.items():
+        if name not in (config.registration_parameters or members):
+            continue
+        if name == "scope" and config.registration_scope_list:
+            said["scopes"] = value.split()
+        else:
+            said[config.parameter_names.get(name, name)] = value
+    return {**said, **config.extra_registration_params}
+
+
 def judge_registration(
-    issuer: str, asked: Mapping[str, Any], response: HttpResponse
+    issuer: str,
+    asked: Mapping[str, Any],
+    response: HttpResponse,
+    config: OAuthConfig | None = None,
 ) -> ClientRegistration:
     """The registration in ``response``.
 
@@ -211,12 +231,13 @@ def judge_registration(
         issuer: The server that was asked.
         asked: What :func:`client_members` gave.
         response: Its answer.
+        config: The provider, if its answers have names of their own.
 
     Raises:
         ProviderError: It refused; or it registered something else than was asked for.
         NetworkError: The matter is not settled.
     """
-    members = judge(response, "registration", None)
+    members = judge(response, "registration", config)
     client_id = _word(members.get("client_id"))
     if client_id is None:
         raise _wrong("has no client id", response)

@@ -93,6 +93,7 @@ _LISTS: Final = frozenset(
         "token_lists",
         "callback_extras",
         "redirect_hosts",
+        "registration_parameters",
     }
 )
 _SWITCHES: Final = frozenset(
@@ -100,11 +101,11 @@ _SWITCHES: Final = frozenset(
     | {"id_token_azp_required"}
     | {"empty_400_refuses", "dpop_bound_access_tokens", "request_object_required"}
     | {"empty_secret", "sends_scope", "sends_redirect_uri", "refresh_lifetime_slides"}
-    | {"redirect_https_only"}
+    | {"redirect_https_only", "registration_scope_list", "sends_scope_for_device"}
 )
 _MAPS: Final = frozenset(
     {"token_request_headers", "mtls_endpoint_aliases"}
-    | {"parameter_names", "member_names", "error_codes"}
+    | {"parameter_names", "member_names", "error_codes", "extra_registration_params"}
 )
 _SECONDS: Final = frozenset({"device_lifetime", "refresh_grace", "refresh_lifetime"})
 _LONGEST: Final = 100 * 366 * 86400
@@ -148,6 +149,8 @@ SINCE_FOUR: Final = frozenset(
     | {"revocation_ends", "refresh_rotates", "refresh_grace", "refresh_lifetime"}
     | {"refresh_lifetime_slides", "token_lists", "token_resource_member", "api_url_member"}
     | {"callback_extras", "issuer_template", "discovers", "redirect_port", "redirect_hosts"}
+    | {"registration_url", "registration_parameters", "registration_scope_list"}
+    | {"extra_registration_params", "sends_scope_for_device"}
     | {"redirect_https_only", "client_id_for_device", "client_secret_for_device"}
 )
 """The settings that versions before number 4 of a record's layout do not know."""
@@ -169,11 +172,17 @@ _CHOICES: Final = {
     "discovers": get_args(Discovery),
     "redirect_port": get_args(RedirectPort),
 }
+REGISTERED: Final = frozenset(
+    {"client_name", "software_id", "application_type", "redirect_uris", "grant_types"}
+    | {"response_types", "token_endpoint_auth_method", "scope"}
+)
+"""What a registration says of a client (RFC 7591 §2)."""
 _PARTS: Final[Mapping[str, frozenset[str]]] = {
     "repeats_scope": frozenset({"poll", "refresh"}),
     "repeats_redirect_uri": frozenset({"refresh"}),
     "revocation_parameters": frozenset({"token", "token_type_hint", "client_id"}),
     "revocation_tokens": frozenset({"refresh_token", "access_token"}),
+    "registration_parameters": REGISTERED,
     "redirect_hosts": frozenset({"127.0.0.1", "localhost", "::1"}),
 }
 """The lists whose parts are words of ours."""

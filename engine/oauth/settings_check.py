@@ -18,7 +18,7 @@ from ..errors import ConfigInvalid
 from ..hints import Hint
 from .addresses import secure_address
 from .dialect import naming_fault
-from .setting_types import EXTRA_PARAMETERS, OURS, TOKEN_TYPES
+from .setting_types import EXTRA_PARAMETERS, OURS, REGISTERED, TOKEN_TYPES
 
 if TYPE_CHECKING:
     from .provider import OAuthProvider
@@ -132,6 +132,8 @@ def _capability_fault(provider: OAuthProvider) -> tuple[str, str] | None:
         ("device_grant_type", provider.device_grant_type not in _OTHER_GRANTS, "is the grant type of another grant"),
         ("device_lifetime", provider.device_lifetime != 0, "is no lifetime: a code of no seconds cannot be used"),
         ("refresh_url", not provider.refresh_url or secure_address(provider.refresh_url), "is not an https address"),
+        ("registration_url", not provider.registration_url or secure_address(provider.registration_url), "is not an https address"),
+        ("extra_registration_params", not set(provider.extra_registration_params) & _registered_names(provider), "has a member of the registration itself"),
         ("scopes_for_device", all(map(_SCOPE.fullmatch, provider.scopes_for_device)), "has an empty scope, or one with characters that no scope may have"),
         ("empty_secret", by_basic or not provider.empty_secret, "needs the client authentication client_secret_basic"),
         ("revocation_parameters", provider.revocation_method != "GET" or not says_token, "would put the token into an address, where logs keep it"),
@@ -149,6 +151,11 @@ def _capability_fault(provider: OAuthProvider) -> tuple[str, str] | None:
         if not fine:
             return setting, why
     return None
+
+
+def _registered_names(provider: OAuthProvider) -> set[str]:
+    """What the members of a registration are called, by the RFC and by the provider."""
+    return {*REGISTERED, *(provider.parameter_names.get(name, name) for name in REGISTERED)}
 
 
 def _is_template(text: str) -> bool:

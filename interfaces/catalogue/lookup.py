@@ -176,7 +176,8 @@ class Catalogue:
         if isinstance(registered, OAuthConfig) and registered.client_id == config.client_id:
             config = replace(config, client_key=registered.client_key)
         try:
-            require_client(config.of_device_flow() if config.device_url else config)
+            if not config.registration_url:  # there a login registers one
+                require_client(config.of_device_flow() if config.device_url else config)
         except ConfigMissing as error:
             if self._prefix:
                 variable = self._prefix + client_variable(name)

@@ -64,9 +64,7 @@ def possible() -> list[Entry]:
     return [one for one in map(entry, entry_names()) if not one.about.impossible]
 
 
-AWAITED = {
-    ("aws-identity-center", "device"): "its device request names no scope",
-}
+AWAITED: dict[tuple[str, str], str] = {}
 """What a setting says without an effect until now."""
 
 

@@ -5,6 +5,7 @@ The provider answers what its documentation shows. It notes what it was sent.
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,11 +23,13 @@ from stayfast.engine.errors import (
     CallbackRefused,
     ConfigInvalid,
     ConfigMissing,
+    ProviderError,
     TransportUnavailable,
 )
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.oauth.callback import validate_callback
 from stayfast.engine.oauth.provider import OAuthConfig, same_client
+from stayfast.engine.oauth.setting_types import DEVICE_GRANT_TYPE
 from stayfast.engine.oauth.settings_check import require_sendable
 from stayfast.engine.oauth.token_extras import api_url, callback_extras, further_tokens
 from stayfast.engine.ports import Change, HttpRequest, HttpResponse
@@ -34,6 +37,9 @@ from stayfast.engine.reasons import Refusal
 from stayfast.engine.record import Login, Presentation
 from stayfast.engine.table import State
 from stayfast.interfaces.catalogue import Catalogue
+from stayfast.interfaces.catalogue.lookup import settings_of_kind
+from stayfast.interfaces.catalogue.shipped import made_provider
+from stayfast.interfaces.clients import Clients
 from stayfast.storage import MemoryStorage
 from stayfast.transports.choice import Environment, choose
 from stayfast.transports.device import DeviceTransport
@@ -46,6 +52,10 @@ DEVICE_ANSWER = {
     "expires_in": 900, "interval": 5,
 }  # fmt: skip
 BY_HAND = Presentation(transport="manual", redirect_uri="http://127.0.0.1:8080/callback")
+AWS_DEVICE = {
+    "deviceCode": "dc", "userCode": "WXYZ-1234", "expiresIn": 600, "interval": 1,
+    "verificationUri": "https://device.sso.eu-west-1.amazonaws.com/",
+}  # fmt: skip
 GRANTED = {"access_token": "at", "refresh_token": "rt", "token_type": "bearer", "expires_in": 28800}
 
 
@@ -608,6 +618,82 @@ def test_salesforce_says_where_its_api_is(url: Any, known: bool) -> None:
 
     assert login.tokens is not None
     assert api_url(salesforce, login.tokens) == (url if known else None)
+
+
+def aws(portal: str = "https://acme.awsapps.com/start") -> OAuthConfig:
+    """AWS IAM Identity Center as the catalogue has it, with the two blanks filled in."""
+    values = {"region": "eu-west-1", "start_url": portal}
+    made = settings_of_kind("aws-identity-center", values)
+    return made_provider("aws", made).to_config("")
+
+
+def test_aws_registers_the_client_at_the_first_login_and_again_when_its_secret_ends() -> None:
+    """RegisterClient of botocore's ``sso-oidc``: JSON in camelCase, and ``clientSecretExpiresAt``.
+
+    A second login takes the same client; one with another start URL does not.
+    """
+
+    def answered(client: str, end: float) -> tuple[int, Any]:
+        return 200, {
+            "clientId": client, "clientSecret": f"secret of {client}", "clientIdIssuedAt": int(NOW),
+            "clientSecretExpiresAt": int(end), "authorizationEndpoint": None, "tokenEndpoint": None,
+        }  # fmt: skip
+
+    clock = ManualClock(NOW)
+    provider = Provider(
+        [answered("one", NOW + 90 * DAY), answered("two", NOW + DAY), answered("three", NOW + DAY)]
+    )
+    clients = Clients(MemoryStorage(), Catalogue(environ={}), Timed(provider, clock), clock)
+    first, again = clients.of_provider(aws()), clients.of_provider(aws())
+    other = clients.of_provider(aws("https://other.awsapps.com/start"))
+
+    request, *_ = provider.requests
+    assert request.url == "https://oidc.eu-west-1.amazonaws.com/client/register"
+    assert json.loads(request.body) == {
+        "clientName": "Stayfast",
+        "clientType": "public",
+        "scopes": ["sso:account:access"],
+        "redirectUris": ["http://127.0.0.1/oauth/callback"],
+        "grantTypes": ["authorization_code", "refresh_token", DEVICE_GRANT_TYPE],
+        "issuerUrl": "https://acme.awsapps.com/start",
+    }
+    assert (first.client_id, first.client_secret) == ("one", "secret of one")
+    assert (again, other.client_id) == (first, "two")
+    clock.time += 90 * DAY
+    assert clients.of_provider(aws()).client_id == "three"
+
+    _, asked, _ = by_device(
+        first, (200, AWS_DEVICE), (200, {"accessToken": "at", "expiresIn": 28800})
+    )
+    sent = [json.loads(one.body) for one in asked.requests]
+    assert {(one["clientId"], one["clientSecret"]) for one in sent} == {("one", "secret of one")}
+    assert set(sent[0]) == {"clientId", "clientSecret", "startUrl"}
+
+
+def test_a_client_that_aws_has_forgotten_is_registered_anew() -> None:
+    """The next login after ``invalid_client`` does not go on with it for ninety days."""
+    storage, clock = MemoryStorage(), ManualClock(NOW)
+    made = {"clientId": "one", "clientSecret": "s", "clientSecretExpiresAt": int(NOW + 90 * DAY)}
+    provider = Provider(
+        [(200, made), (400, {"error": "invalid_client"}), (200, {**made, "clientId": "two"})]
+    )
+    http = Timed(provider, clock)
+    clients = Clients(storage, Catalogue(environ={}), http, clock)
+    conductor = conductor_over(storage, http=http, clock=clock)
+    config = clients.of_provider(aws())
+    with pytest.raises(ProviderError):
+        conductor.sign_in(config, DeviceTransport(Notices({}), http, clock))
+
+    assert clients.was_refused(config)
+    assert clients.of_provider(aws()).client_id == "two"
+
+
+def test_a_client_that_is_configured_is_not_registered() -> None:
+    """Somebody's own registration comes first; nothing is asked."""
+    config = replace(aws(), client_id="mine")
+    clients = Clients(MemoryStorage(), Catalogue(environ={}), Provider([]), ManualClock(NOW))
+
+    assert clients.of_provider(config) == config
 
 
 def test_where_scopes_are_fixed_at_the_client_none_is_sent_nor_missed() -> None:
