@@ -66,11 +66,13 @@ class Plan:
         lines: The same as commands or lines to paste.
         changes: The files.
         then: A command that is still to be run by the user, if there is one.
+        off_path: The folder of a program that is found by its name, if no such folder is searched.
     """
 
     lines: Sequence[str]
     changes: Sequence[FileChange]
     then: str | None = None
+    off_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +255,9 @@ def _docker(wanted: Wanted, environ: Mapping[str, str], bin_dir: str | None) -> 
         FileChange(os.path.realpath(path), before, before if same and before else after),
     ]
     lines = [f'"credHelpers": {{"{host}": "{name}"}}   in {path}', f"and the program {script.path}"]
-    return Plan(lines, files)
+    folder = os.path.dirname(script.path)
+    searched = environ.get("PATH", "").split(os.pathsep)
+    return Plan(lines, files, off_path=None if folder in searched else folder)
 
 
 class _Numbers:

@@ -22,8 +22,8 @@ FOLDERS = ("engine", "transports", "storage", "interfaces", "diagrams")
 SAMPLES = {"--via": "device", "--grant": "client-credentials"}
 """What stands for a value that only a run knows, behind these options; elsewhere a name."""
 
-OPTIONS = {"option": "--client-secret-file"}
-"""What stands for an option that only a run knows, by the name of its variable."""
+OPTIONS = {"kind": "git", "option": "--client-secret-file"}
+"""What stands for a word of one kind that only a run knows, by the name of its variable."""
 
 LISTS = {
     "more": ["--provider", "acme", "--url", "https://acme.dev"],

@@ -259,12 +259,17 @@ def test_kubectl_reads_what_was_written(world: World, home: Path) -> None:
         (("git", "--provider", "dmeo", "--url", "git.acme.dev"), 1),
         (("git", "--provider", "demo", "--url", "git.acme.dev", "--write", "--undo"), 1),
         (("svn",), 2),
+        (("kubectl", "--provider", "demo", "--url", "k8s.acme.dev"), 1),
+        (("git", "--provider", "demo", "--url", "git.acme.dev", "--id-token"), 1),
+        (("git", "--provider", "demo", "--url", "git.acme.dev", "--bin-dir", "x", "--write"), 1),
+        (("bazel", "--provider", "demo", "--url", "b.acme.dev", "--username", "x"), 1),
+        (("git", "--undo", "--url", "git.acme.dev"), 1),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
     world: World, home: Path, words: tuple[str, ...], code: int
 ) -> None:
-    """No host, a host that is none, one that everybody could read on the way, no such provider."""
+    """No host, a host that is none, one that everybody could read on the way, an option without use."""
     before = everything(home)
     done = world.run("setup", *words)
     assert done.code == code
@@ -341,3 +346,14 @@ def test_a_file_of_another_sort_is_not_read(world: World, home: Path) -> None:
     """A pipe would never end."""
     os.mkfifo(home / ".gitconfig")
     assert run(world, "git").code == 1
+
+
+def test_a_folder_that_docker_does_not_search_is_named(world: World, home: Path) -> None:
+    """With the line that adds it; a folder of PATH is not."""
+    folder = home / ".local" / "bin"
+    path = os.environ["PATH"]
+    told = run(world, "docker", "--write")
+    assert f'export PATH="{folder}:$PATH"' in told.err
+    assert world.run("setup", "docker", "--undo").code == 0
+    world.extra["PATH"] = f"{folder}:{path}"
+    assert "PATH" not in run(world, "docker", "--write").err

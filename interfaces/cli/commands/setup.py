@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from shlex import join
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -57,6 +57,8 @@ def setup(
     """
     if writes and undoes:
         raise ConfigInvalid("--write and --undo exclude one another", hint=Hint("help credentials"))
+    given = {"--url": url, "--id-token": id_token, "--username": username, "--bin-dir": bin_dir}
+    _refuse_idle(kind, [one for one, value in given.items() if value], undoes=undoes)
     place = state_dir(app.settings())
     if undoes:
         _undo(app, place, kind, provider)
@@ -65,10 +67,10 @@ def setup(
     if provider is not None and not name.startswith(("https://", "http://")):
         require_known(app, name)
     extra = (
-        *(("--id-token",) if id_token and kind == "kubectl" else ()),
-        *(("--username", username) if username and kind in {"git", "docker"} else ()),
+        *(("--id-token",) if id_token else ()),
+        *(("--username", username) if username else ()),
     )
-    given = {"--config-dir": "config_dir", "--state-dir": "state_dir"}
+    named = {"--config-dir": "config_dir", "--state-dir": "state_dir"}
     wanted = Wanted(
         kind=kind,
         provider=name,
@@ -77,7 +79,7 @@ def setup(
         extra=extra,
         directories=tuple(
             f"{option}={os.path.abspath(app.options[member])}"
-            for option, member in given.items()
+            for option, member in named.items()
             if app.options.get(member)
         ),
     )
@@ -95,9 +97,35 @@ def setup(
         return
     for line in made.lines:
         app.terminal.answer_line(line)
-    named = [*(["--account", account] if account else []), *(["--url", url] if url else [])]
-    words = ["stayfast", "setup", kind, "--provider", name, *named, *extra, "--write"]
+    again = [*(["--account", account] if account else []), *(["--url", url] if url else [])]
+    again += ["--bin-dir", bin_dir] if bin_dir else []
+    words = ["stayfast", "setup", kind, "--provider", name, *again, *extra, "--write"]
     app.terminal.suggest(join(words), "write it")
+
+
+_USES: Final = {
+    "git": {"--url", "--username"},
+    "kubectl": {"--id-token"},
+    "docker": {"--url", "--username", "--bin-dir"},
+    "bazel": {"--url", "--bin-dir"},
+}
+"""Which options a kind has a use for."""
+
+
+def _refuse_idle(kind: str, given: list[str], *, undoes: bool) -> None:
+    """Make sure that every option that was given does something.
+
+    Raises:
+        ConfigInvalid: One does nothing.
+    """
+    if undoes and given:
+        raise ConfigInvalid(
+            f"--undo takes back what --write wrote for {kind}; {given[0]} does nothing there",
+            hint=Hint("setup", None, kind, "--undo"),
+        )
+    for option in given:
+        if option not in _USES[kind]:
+            raise ConfigInvalid(f"{kind} has no use for {option}", hint=Hint("setup", None, kind))
 
 
 def _show_written(app: App, wanted: Wanted, made: Plan, kept: str | None) -> None:
@@ -109,13 +137,20 @@ def _show_written(app: App, wanted: Wanted, made: Plan, kept: str | None) -> Non
     app.terminal.say(f"  a copy of what was there is in {kept}")
     if made.then is not None:
         app.terminal.suggest(made.then, "use it in the present context")
+    if made.off_path is not None:
+        app.terminal.say(
+            f"{kind} will not find its program: PATH lacks {made.off_path}", mark="warn"
+        )
+        app.terminal.suggest(
+            f'export PATH="{made.off_path}:$PATH"', "in your shell's start-up file"
+        )
     app.terminal.suggest(f"stayfast setup {kind} --undo", "take it back")
 
 
 def _show_change(app: App, made: Plan) -> None:
     for change in made.changes:
         for line in change.diff():
-            app.terminal.answer_line(line)
+            app.terminal.answer_line(line.expandtabs(4))
 
 
 def _undo(app: App, place: str, kind: str, provider: str | None) -> None:
