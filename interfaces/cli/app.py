@@ -91,8 +91,12 @@ class App:
 
         It comes after the answer of the command, which is what its user waits for.
         """
+        if not self.announced:
+            return
+        from .terminal.formatting import with_tilde  # noqa: PLC0415  the version needs none
+
         for line in self.announced:
-            self.terminal.say(line)
+            self.terminal.say(with_tilde(line))
             if "key file" in line:
                 self.terminal.suggest(
                     "stayfast store rekey --to passphrase", "use a passphrase instead"

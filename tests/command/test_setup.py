@@ -352,8 +352,13 @@ def test_a_folder_that_docker_does_not_search_is_named(world: World, home: Path)
     """With the line that adds it; a folder of PATH is not."""
     folder = home / ".local" / "bin"
     path = os.environ["PATH"]
-    told = run(world, "docker", "--write")
-    assert f'export PATH="{folder}:$PATH"' in told.err
+    told = run(world, "docker", "--write").err
+    (line,) = [one.strip() for one in told.splitlines() if "export PATH=" in one]
+    words = line.partition("export ")[2].split("     ")[0]
+    program = next(folder.iterdir())
+    shell = ["sh", "-c", f"export {words}; command -v {program.name}"]
+    found = subprocess.run(shell, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == str(program)
     assert world.run("setup", "docker", "--undo").code == 0
     world.extra["PATH"] = f"{folder}:{path}"
     assert "PATH" not in run(world, "docker", "--write").err

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from command import World
 from stayfast.engine.record import Identity
 from stayfast.engine.table import State
 from stayfast.testing.storage_contract import finished, saved
-from tmux import Window, window
+from tmux import styled, window
 from transcripts import compare
 
 SCREENS = {
@@ -63,19 +62,6 @@ def kept(world: World) -> World:
     return world
 
 
-def shown(opened: Window, place: Path, line: str, number: int) -> str:
-    """What the terminal shows of a command, with its styles as tmux writes them."""
-    (place / str(number)).write_text(f"clear; {line}; echo done {number}")
-    opened.type(f". $HOME/{number}")  # short, so that no terminal breaks it
-    opened.seen(f"(?m)^done {number}$")
-    raw = opened.command("capture-pane", "-p", "-e", "-S", "-")
-    opened.command("clear-history")
-    lines = [one.rstrip() for one in raw.splitlines()]
-    begins = max((n for n, one in enumerate(lines) if one.endswith(f"$HOME/{number}")), default=-1)
-    ends = next(n for n, one in enumerate(lines) if f"done {number}" in one)
-    return "\n".join(lines[begins + 1 : ends])
-
-
 def test_every_table_at_every_terminal(kept: World) -> None:
     """At eighty and forty columns, with and without colour and UTF-8, as it was when somebody looked."""
     (waiting,) = [login for login in kept.logins() if login.pending]
@@ -88,7 +74,7 @@ def test_every_table_at_every_terminal(kept: World) -> None:
             opened.command("resize-window", "-x", str(columns), "-y", "60")
             for name, words in SCREENS.items():
                 number += 1
-                text = shown(opened, kept.place, f"{before}stayfast {words}", number)
+                text = styled(opened, kept.place, f"{before}stayfast {words}", number)
                 for short, instead in ids.items():
                     text = text.replace(short, instead)
                 for pattern, instead in _VOLATILE:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import base64
 import itertools
 import re
+import shlex
+import subprocess
 
 import pytest
 import segno
 from hypothesis import given
 from hypothesis import strategies as st
 from stayfast.interfaces.cli.terminal.clipboard import copy, copy_sequence
-from stayfast.interfaces.cli.terminal.formatting import broken, flowed, more, sentence
+from stayfast.interfaces.cli.terminal.formatting import (
+    broken,
+    command_lines,
+    flowed,
+    more,
+    sentence,
+    with_tilde,
+    word_of_path,
+)
 from stayfast.interfaces.cli.terminal.screens import QUIET_ZONE, draw_qr
 from stayfast.interfaces.cli.terminal.tty import utf8_locale
 
@@ -111,3 +121,30 @@ def test_a_picture_says_what_it_should(length: int) -> None:
         read.append([one in " ▀" for one in row.plain])
     assert read[: len(modules)] == modules
     assert all(not any(row) for row in read[len(modules) :])
+
+
+@given(
+    words=st.lists(st.text("ab '\"\\$x", min_size=1, max_size=12), min_size=1, max_size=12),
+    width=st.integers(10, 60),
+)
+def test_a_broken_command_is_the_same_command(words: list[str], width: int) -> None:
+    """A shell that gets the lines as they stand reads every word that was meant, and no other."""
+    command = shlex.join(words)
+    lines = command_lines(command, width, "  -> ")
+    assert all(line.startswith("     ") for line in lines[1:])
+    copied = "\n".join(line[5:] for line in lines)
+    assert shlex.split(re.sub(r" \\\n", " ", copied)) == words
+
+
+def test_a_path_is_named_as_people_and_shells_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a tilde for people, the variable for shells; another home that begins alike stays whole."""
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert with_tilde("in /home/ada/state (/home/ada), /home/ada2/x") == (
+        "in ~/state (~), /home/ada2/x"
+    )
+    for path in ("/home/ada/a b", "/home/ada2/x", "/home/ada/$x`", "/tmp/'"):
+        done = subprocess.run(
+            ["sh", "-c", f"printf %s {word_of_path(path)}"],
+            env={"HOME": "/home/ada"}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == path

@@ -120,3 +120,24 @@ def window(
     finally:
         with contextlib.suppress(subprocess.SubprocessError):
             opened.command("kill-server")
+
+
+def styled(opened: Window, place: Path, line: str, number: int, *options: str) -> str:
+    """What the terminal shows of a command, with its styles as tmux writes them.
+
+    Args:
+        opened: The window.
+        place: Its home directory.
+        line: The command's line.
+        number: Which one it is in this window.
+        options: Further options for tmux, such as ``-J`` to join what the terminal had to wrap.
+    """
+    (place / str(number)).write_text(f"clear; {line}; echo done {number}")
+    opened.type(f". $HOME/{number}")  # short, so that no terminal breaks it
+    opened.seen(f"(?m)^done {number}$")
+    raw = opened.command("capture-pane", "-p", "-e", "-S", "-", *options)
+    opened.command("clear-history")
+    lines = [one.rstrip() for one in raw.splitlines()]
+    begins = max((n for n, one in enumerate(lines) if one.endswith(f"$HOME/{number}")), default=-1)
+    ends = next(n for n, one in enumerate(lines) if f"done {number}" in one)
+    return "\n".join(lines[begins + 1 : ends])

@@ -12,6 +12,7 @@ import click
 from ....storage.version import app_version
 from ..app import App, takes_app
 from ..checkup import FAIL, WARN, Checkup
+from ..terminal.formatting import command_lines, with_tilde
 
 if TYPE_CHECKING:
     from ..checkup import Check
@@ -36,7 +37,7 @@ def doctor(app: App, *, provider: str | None, offline: bool) -> int:
         _say(app, _heading(), 0)
         app.terminal.answer_line("")
     for check in Checkup(app, provider, offline=offline).checks():
-        found.append(replace(check, detail=_plain(check.detail)))
+        found.append(replace(check, detail=with_tilde(check.detail)))
         if not app.terminal.json:
             _show(app, found[-1])
     failed, warned = (sum(one.result == kind for one in found) for kind in (FAIL, WARN))
@@ -72,14 +73,11 @@ def _show(app: App, check: Check) -> None:
     hang = _HANG if columns is None or columns >= 2 * _HANG + 20 else 7
     _say(app, f" {check.result:<5} {check.name:<12} {check.detail}", hang)
     if check.next is not None:
-        _say(app, f"{' ' * hang}{app.terminal.symbol('next')} {check.next}", hang + 2)
+        before = f"{' ' * hang}{app.terminal.symbol('next')} "
+        lines = command_lines(check.next, columns or len(before + check.next), before)
+        for line in lines:
+            app.terminal.answer_line(line)
 
 
 def _say(app: App, line: str, hang: int) -> None:
     app.terminal.answer_words(line, hang)
-
-
-def _plain(text: str) -> str:
-    """``text`` without the name of the home directory."""
-    home = os.path.expanduser("~")
-    return text.replace(home, "~") if len(home) > 1 else text

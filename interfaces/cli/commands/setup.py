@@ -14,6 +14,7 @@ from ....storage.paths import state_dir
 from ..accounts import require_known
 from ..app import App, takes_app
 from ..setups import KINDS, Plan, Wanted, plan, undo, write
+from ..terminal.formatting import with_tilde, word_of_path
 
 
 @click.command()
@@ -134,16 +135,14 @@ def _show_written(app: App, wanted: Wanted, made: Plan, kept: str | None) -> Non
         app.terminal.say(f"{kind} asks for tokens of {name} already", mark="good")
         return
     app.terminal.say(f"{kind} asks for tokens of {name} from now on", mark="good")
-    app.terminal.say(f"  a copy of what was there is in {kept}")
+    app.terminal.say(f"  a copy of what was there is in {with_tilde(kept)}")
     if made.then is not None:
         app.terminal.suggest(made.then, "use it in the present context")
     if made.off_path is not None:
-        app.terminal.say(
-            f"{kind} will not find its program: PATH lacks {made.off_path}", mark="warn"
-        )
-        app.terminal.suggest(
-            f'export PATH="{made.off_path}:$PATH"', "in your shell's start-up file"
-        )
+        folder = with_tilde(made.off_path)
+        app.terminal.say(f"{kind} will not find its program: PATH lacks {folder}", mark="warn")
+        line = f"export PATH={word_of_path(made.off_path)}:$PATH"
+        app.terminal.suggest(line, "in your shell's start-up file")
     app.terminal.suggest(f"stayfast setup {kind} --undo", "take it back")
 
 
@@ -161,7 +160,7 @@ def _undo(app: App, place: str, kind: str, provider: str | None) -> None:
         return
     for one in done:
         how = "is as it was" if one.whole else "has our part no more; your changes since stay"
-        app.terminal.say(f"{one.path} {how}", mark="good")
+        app.terminal.say(with_tilde(f"{one.path} {how}"), mark="good")
     if not done:
         app.terminal.say("nothing was written that could be taken back")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -23,7 +22,7 @@ from ....storage.vault.info import DatabaseInfo
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
 from ..app import App, HelpfulGroup, takes_app
-from ..terminal.formatting import Duration, clock_time, day_of
+from ..terminal.formatting import Duration, clock_time, day_of, with_tilde, word_of_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +71,7 @@ def info(app: App) -> int:
             _counted(storage.summaries()) if info.key and not problems else f"{info.logins} kept"
         )
         for name, value in _fields(info, counted):
-            app.terminal.answer_words(f"  {name:<10} {value}", 13)
+            app.terminal.answer_words(f"  {name:<10} {with_tilde(value)}", 13)
         _answer_sinks(app, sinks)
         for problem in problems:
             app.terminal.say(problem, mark="bad")
@@ -145,7 +144,7 @@ def rekey(app: App, *, kind: str | None) -> None:
     if app.terminal.json:
         app.terminal.answer_json("store/1", _members(upkeep, after, []))
         return
-    app.terminal.say(after.reason or "", mark="good")
+    app.terminal.say(with_tilde(after.reason or ""), mark="good")
     wanted = app.environ.get("STAYFAST_STORE")
     # the address of a database stays what it is, whatever its key
     vault = capabilities_of(app.assembly().storage).vault
@@ -214,7 +213,7 @@ def migrate_command(app: App, *, destination: str) -> None:
     for one in moved:
         app.terminal.say(f"{one.provider} {one.account}", mark="good")
     many = "1 login was" if len(moved) == 1 else f"{len(moved)} logins were"
-    app.terminal.say(f"{many} moved to {place}; commands look there once this is set:")
+    app.terminal.say(f"{many} moved to {with_tilde(place)}; commands look there once this is set:")
     for waiting in left:
         app.terminal.say(f"login {waiting.short_id} is not finished, and stays here", mark="warn")
     app.terminal.suggest(f"export {variable}", "in this shell, and in its start-up file")
@@ -268,7 +267,11 @@ def _answer_sinks(app: App, sinks: list[_SinkState]) -> None:
 def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, str]:
     """The storage that ``destination`` names, and the variable that makes it the user's."""
     if "://" in destination:
-        other = open_storage(destination, announce=app.terminal.say, environ=app.environ)
+        other = open_storage(
+            destination,
+            announce=lambda line: app.terminal.say(with_tilde(line)),
+            environ=app.environ,
+        )
         return other, "STAYFAST_STORE=postgresql://…"
     directory = absolute(destination, app.environ)
     here = capabilities_of(source).vault
@@ -281,10 +284,10 @@ def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, 
     other = open_storage(
         wanted if wanted in {"keyring", "file"} else "auto",
         state_dir=directory,
-        announce=app.terminal.say,
+        announce=lambda line: app.terminal.say(with_tilde(line)),
         environ=app.environ,
     )
-    return other, f"STAYFAST_STATE_DIR={shlex.quote(directory)}"
+    return other, f"STAYFAST_STATE_DIR={word_of_path(directory)}"
 
 
 def _upkeep(app: App) -> Upkeep:
@@ -339,7 +342,7 @@ def _counted(logins: Iterable[Summary]) -> str:
 
 
 def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def _many(number: int, what: str) -> str:

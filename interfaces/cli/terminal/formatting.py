@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -126,6 +128,22 @@ def sealed(description: str) -> str:
     return words.format(place=place) if words else description
 
 
+def with_tilde(text: str) -> str:
+    """``text`` with ``~`` for the home directory in every path."""
+    home = os.path.expanduser("~")
+    return (
+        re.sub(rf"(?<![\w/]){re.escape(home)}(?![^/\s),;:])", "~", text) if len(home) > 1 else text
+    )
+
+
+def word_of_path(path: str) -> str:
+    """``path`` as a word for a POSIX shell; one in the home directory by its variable."""
+    short = with_tilde(path)
+    inside = short.removeprefix("~/")
+    plain = inside != short and not set(inside) & set('"$`\\!')
+    return f'"$HOME/{inside}"' if plain else quote(path)
+
+
 def sentence(message: str) -> str:
     """A message of ours as sentences: it has a capital letter and a full stop."""
     clauses = [f"{clause[:1].upper()}{clause[1:]}" for clause in message.split("; ")]
@@ -162,6 +180,31 @@ def broken(line: str, width: int, hang: int) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     ) or [line]
+
+
+def command_lines(command: str, width: int, before: str) -> list[str]:
+    """``command`` behind ``before``, in lines of ``width`` columns that a shell reads as one.
+
+    So it can be copied as it stands. No word is torn apart, nor what stands in quotes.
+
+    Args:
+        command: A line for a POSIX shell.
+        width: Columns; a longer word stands out.
+        before: What stands before the first line; the others have as many blanks.
+    """
+    if len(before) + len(command) <= width:
+        return [before + command]
+    lines = [before]
+    for word in _WORD.findall(command):
+        if lines[-1].strip() and lines[-1] != before and len(lines[-1]) + len(word) + 3 > width:
+            lines[-1] += " \\"
+            lines.append(" " * len(before) + word)
+        else:
+            lines[-1] += word if lines[-1] == before else f" {word}"
+    return lines
+
+
+_WORD: Final = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\]|['"\\])+""")
 
 
 def flowed(parts: Sequence[str], width: int, indent: str, between: str) -> list[str]:

@@ -18,10 +18,11 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from ....engine.hints import Hint
 from ....engine.oauth.callback import printable
 from ....transports.terminal.answers import at_terminal
 from ...json_text import document_of
-from .formatting import broken, columns_of
+from .formatting import broken, columns_of, command_lines
 from .streams import AnswerNotWritten, drop_answers
 
 if TYPE_CHECKING:
@@ -235,13 +236,22 @@ class Terminal:
 
     def suggest(self, command: str, why: str = "") -> None:
         """Name the command to run next."""
-        line = f"  {self.symbol('next')} {command}"
-        hang = len(line) - len(command)
-        if why and len(line) + len(why) + 5 > self.width and self.err.is_terminal:
-            self.say(line, hang=hang, strong=command)
-            self.say(f"{' ' * hang}{why}")
-        else:
-            self.say(f"{line}     {why}" if why else line, hang=hang, strong=command)
+        before = f"  {self.symbol('next')} "
+        lines = self._command(before, command)
+        fits = len(lines[-1]) + len(why) + 5 <= self.width or not self.err.is_terminal
+        shown = _text("\n".join(lines))
+        shown.stylize("bold", len(before))
+        if why:
+            shown.append(f"     {why}" if fits else f"\n{' ' * len(before)}{why}")
+        if not self.quiet:
+            self._show(shown)
+
+    def _command(self, before: str, command: str) -> list[str]:
+        """A command to be copied, behind ``before``; a pipe gets it whole."""
+        command = printable(command)
+        if not self.err.is_terminal:
+            return [before + command]
+        return command_lines(command, self.width, before)
 
     @contextmanager
     def working(self, what: str) -> Generator[None]:
@@ -379,7 +389,12 @@ class Terminal:
         named = [("error: ", error.message), ("why:   ", error.why), ("hint:  ", error.hint)]
         for name, line in named:
             if line:
-                lines = self._broken(name + printable(line), len(name))
+                command = isinstance(line, Hint) and line.startswith("stayfast ")
+                lines = (
+                    self._command(name, line)
+                    if command
+                    else self._broken(name + printable(line), len(name))
+                )
                 text = _text("\n".join(lines))
                 if name == "error: ":
                     text.stylize("bold red", 0, len(name))
