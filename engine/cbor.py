@@ -182,21 +182,60 @@ def _read(data: bytes, at: int, depth: int) -> tuple[Plain, int]:
             items.append(item)
         return items, at
     if major == 5:
-        members: dict[str, Plain] = {}
-        last = b""
-        for _ in range(count):
-            start = at
-            key, at = _read(data, at, depth - 1)
-            if not isinstance(key, str) or data[start:at] <= last:
-                msg = "a map key is not text, stands twice, or stands before a smaller one"
-                raise CborError(msg)
-            last = data[start:at]
-            members[key], at = _read(data, at, depth - 1)
-        return members, at
+        return _read_map(data, at, count, depth)
     msg = "a tag"
     raise CborError(msg)
 
 
+def _read_map(data: bytes, at: int, count: int, depth: int) -> tuple[dict[str, Plain], int]:
+    """The ``count`` members that begin ``at``.
+
+    A list reads thousands of maps with the same names. So the names of the last map with so many
+    members are tried first: whoever finds them again, one after the other, finds them in order.
+    """
+    members: dict[str, Plain] = {}
+    last, size, shallow = b"", len(data), depth > 1
+    usual = _usual.get(count, ())
+    known = shallow and bool(usual)
+    met: list[tuple[bytes, str]] = []
+    for place in range(count):
+        if known:
+            name, key = usual[place]
+            if not data.startswith(name, at):
+                known, met = False, list(usual[:place])
+        if known:
+            at += len(name)
+        else:
+            found, end = _read(data, at, depth - 1)
+            name = data[at:end]
+            if not isinstance(found, str) or name <= last:
+                msg = "a map key is not text, stands twice, or stands before a smaller one"
+                raise CborError(msg)
+            key, at = found, end
+            met.append((name, key))
+        last, first = name, data[at]
+        if 0x60 <= first < 0x78 and at + first - 0x5F <= size and shallow:
+            start, at = at + 1, at + first - 0x5F
+            members[key] = data[start:at].decode("utf-8", "surrogatepass")
+        elif first < 0x18 and shallow:
+            members[key] = first
+            at += 1
+        elif first == 0xFB and at + 9 <= size and shallow:
+            (members[key],) = unpack_from(">d", data, at + 1)
+            at += 9
+        elif first in _SIMPLE and shallow:
+            members[key] = _SIMPLE[first]
+            at += 1
+        else:
+            members[key], at = _read(data, at, depth - 1)
+    if not known and count <= _MANY:
+        _usual[count] = met
+    return members, at
+
+
+_MANY = 64
+_usual: dict[int, list[tuple[bytes, str]]] = {}
+"""The names of the last map with so many members, which was in order."""
 _SIMPLE: dict[int, bool | None] = {0xF4: False, 0xF5: True, 0xF6: None}
 
 

@@ -44,6 +44,7 @@ login again. Members may be added under the same number only if their loss does 
 """
 
 T = TypeVar("T")
+_STATES: Final = {state.value: state for state in State}
 
 
 def encode_login(login: Login) -> tuple[bytes, bytes]:
@@ -332,7 +333,7 @@ def _summary(members: Mapping[str, Any]) -> Summary:
     return Summary(
         id=members["id"],
         version=members["version"],
-        state=State(members["state"]),
+        state=_STATES[members["state"]],
         provider=members["provider"],
         account=members["account"],
         created_at=members["created_at"],

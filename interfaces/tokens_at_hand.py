@@ -65,11 +65,11 @@ class TokensAtHand:
         kept = self._holding(provider, account)
         return None if kept is None else kept.login
 
-    def begin(self) -> object:
+    def begin(self) -> tuple[int, object]:
         """What is to be given to :meth:`keep` after a login was read."""
-        return None if self._glance is None else (self._changes, self._glance.begin())
+        return self._changes, None if self._glance is None else self._glance.begin()
 
-    def keep(self, login: Login, between: tuple[float, float], seen: object) -> None:
+    def keep(self, login: Login, between: tuple[float, float], seen: tuple[int, object]) -> None:
         """Keep ``login``, if nothing was saved since :meth:`begin` gave ``seen``.
 
         Args:
@@ -77,13 +77,14 @@ class TokensAtHand:
             between: From when on and until when it may be handed out, POSIX seconds.
             seen: What :meth:`begin` gave.
         """
-        if self._glance is None or seen != (self._changes, look := self._glance.begin()):
+        changes, look = seen
+        if self._glance is None or look != self._glance.begin():
             return
         if len(self._kept) >= _MOST:
             self._kept.clear()
         name = login.provider, login.account
         self._kept[name] = _Kept(login, *between, look)
-        if seen != (self._changes, look):  # noticed by another thread in between
+        if changes != self._changes:  # this process saved something meanwhile
             self._kept.pop(name, None)
 
     def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:

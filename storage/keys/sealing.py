@@ -34,6 +34,7 @@ from ...engine.hints import Hint
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     Digest = Callable[[bytes, bytes], bytes]
 
@@ -86,6 +87,48 @@ def by_small_module(key: bytes, message: bytes) -> bytes:
     return bytes(sha256(block.translate(_OUTER) + inner).digest())
 
 
+class Mac:
+    """HMAC-SHA-256 under one key, for many messages: the key is hashed once.
+
+    A list or a check of many rows takes a third of the time of :data:`hmac`. After some messages it goes
+    on by OpenSSL, for the reason that is given there.
+    """
+
+    __slots__ = ("_few", "_inner", "_key", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        """Prepare ``key``."""
+        self._key = key
+        self._few = _MANY
+        self._inner, self._outer = _started(sha256, key)
+
+    def __call__(self, message: bytes) -> bytes:
+        """The HMAC (RFC 2104) of ``message``."""
+        if self._few:
+            self._few -= 1
+            if not self._few:
+                self._inner, self._outer = _started(_sha256_of_openssl(), self._key)
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return bytes(outer.digest())
+
+
+def _started(sha: Callable[[bytes], Any], key: bytes) -> tuple[Any, Any]:
+    """The two hashes of an HMAC, which have taken in ``key`` (RFC 2104 §4)."""
+    block = (sha(key).digest() if len(key) > _BLOCK_OCTETS else key).ljust(_BLOCK_OCTETS, b"\0")
+    return sha(block.translate(_INNER)), sha(block.translate(_OUTER))
+
+
+def _sha256_of_openssl() -> Callable[[bytes], Any]:
+    try:
+        from _hashlib import openssl_sha256  # noqa: PLC0415  see above
+    except ImportError:  # a Python without OpenSSL
+        openssl_sha256 = sha256
+    by_openssl: Callable[[bytes], Any] = openssl_sha256
+    return by_openssl
+
+
 def _load_openssl() -> Digest:
     try:
         from _hashlib import hmac_digest  # noqa: PLC0415  see above
@@ -96,8 +139,13 @@ def _load_openssl() -> Digest:
 
 def expand(key: bytes, label: str, *context: bytes) -> bytes:
     """HKDF-Expand (RFC 5869 §2.3) to one block: the key for ``label`` in ``context``."""
-    parts = b"".join(pack(">I", len(part)) + part for part in context)
-    return hmac(key, b"stayfast/1/" + label.encode("ascii") + b"\0" + parts + b"\x01")
+    return hmac(key, _info(label, context))
+
+
+def _info(label: str, context: Sequence[bytes]) -> bytes:
+    """What :func:`expand` computes its HMAC of."""
+    parts = b"".join([pack(">I", len(part)) + part for part in context])
+    return b"stayfast/1/" + label.encode("ascii") + b"\0" + parts + b"\x01"
 
 
 def seal(key: bytes, plain: bytes, bound: bytes) -> bytes:
@@ -120,6 +168,9 @@ def unseal(key: bytes, sealed: bytes, bound: bytes) -> bytes:
         ) from error
 
 
+_OF_RECORD = _info("record", ())[:-1]
+
+
 class Keys:
     """The keys of one vault, derived from its root key.
 
@@ -133,6 +184,8 @@ class Keys:
 
     __slots__ = (
         "_audit",
+        "_ends",
+        "_expand_root",
         "_fingerprint",
         "_index",
         "_integrity",
@@ -153,7 +206,9 @@ class Keys:
         self.former: Keys | None = None
         self.earlier: Sequence[tuple[int, bytes]] = ()
         self._index = expand(root, "index", store)
-        self._integrity = expand(root, "integrity", store)
+        self._integrity = Mac(expand(root, "integrity", store))
+        self._expand_root = Mac(root)
+        self._ends: dict[str, bytes] = {}
         self._audit: list[tuple[int, bytes]] = []
         # serves where the kept one does not open: a torn key must not stop a login from being saved
         self._fingerprint = expand(root, "fingerprint", store)
@@ -192,7 +247,12 @@ class Keys:
             return self.former.open_row(kind, login, version, state, sealed)
 
     def _row(self, kind: str, login: str) -> bytes:
-        return expand(self._root, "record", login.encode(), kind.encode(), pack(">I", self.epoch))
+        end = self._ends.get(kind)
+        if end is None:
+            parts = _info("", (kind.encode(), pack(">I", self.epoch)))
+            end = self._ends[kind] = parts[len(_info("", ())) - 1 :]
+        name = login.encode()
+        return self._expand_root(_OF_RECORD + pack(">I", len(name)) + name + end)
 
     def _bound(
         self, kind: str, login: str, version: int, state: str, epoch: int | None = None
@@ -329,23 +389,23 @@ class Keys:
     def row_digest(self, login: str, version: int, state: str, tags: bytes) -> int:
         """The number that one row adds to the sums of its leaves."""
         bound = b"\0".join((login.encode(), str(version).encode(), state.encode(), tags))
-        return int.from_bytes(hmac(self._integrity, bound), "big")
+        return int.from_bytes(self._integrity(bound), "big")
 
     def node_digest(self, place: int, body: bytes) -> bytes:
         """The digest of a node, as the node above it holds it."""
-        return hmac(self._integrity, b"node\0" + pack(">I", place) + body)
+        return self._integrity(b"node\0" + pack(">I", place) + body)
 
     def head_mac(self, head: bytes) -> bytes:
         """The seal of the integrity record."""
-        return hmac(self._integrity, b"head\0" + head)
+        return self._integrity(b"head\0" + head)
 
     def header_mac(self, header: bytes) -> bytes:
         """The seal of the header."""
-        return hmac(self._integrity, b"header\0" + header)
+        return self._integrity(b"header\0" + header)
 
     def marker_mac(self, number: bytes) -> bytes:
         """The seal of a note of the vault's generation."""
-        return hmac(self._integrity, b"rollback\0" + number)
+        return self._integrity(b"rollback\0" + number)
 
     def fingerprint(self, name: str, value: str) -> str:
         """A short keyed digest of ``value``: equal for equal values, and it shows nothing else."""

@@ -205,3 +205,15 @@ def test_a_record_is_a_map(value):
     with pytest.raises(CborError):
         decode_map(encode(value))
     assert decode_map(encode({"a": value})) == {"a": value}
+
+
+@pytest.mark.parametrize("names", ["abb", "acb", "aab", "ba\x00", "ab"], ids=repr)
+def test_the_names_of_the_map_before_allow_no_other_order(names):
+    """A map with as many members as the last one is held to the same rules as any other."""
+    decode(encode({"a": 1, "b": 2, "c": 3}))
+    head = bytes((0xA0 | 3,))
+    wrong = head + b"".join(encode(name) + encode(number) for number, name in enumerate(names))
+    with pytest.raises(CborError):
+        decode(wrong)
+    assert decode(encode({"a": 1, "b": 2, "d": {"a": 1}})) == {"a": 1, "b": 2, "d": {"a": 1}}
+    assert decode(encode({"a": 1, "b": 2, "c": 3})) == {"a": 1, "b": 2, "c": 3}

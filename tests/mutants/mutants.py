@@ -57,6 +57,9 @@ ASKED_BY_COMMAND = "tests/command/test_grant_logins.py"
 CLIENTS = "interfaces/clients.py"
 
 BEARER = "interfaces/auth/bearer.py"
+AT_HAND = "interfaces/tokens_at_hand.py"
+GLANCE = "storage/vault/glance.py"
+IN_MEMORY = "tests/interfaces/test_tokens_at_hand.py"
 FOR_REQUESTS = "interfaces/auth/requests.py"
 FOR_HTTPX = "interfaces/auth/httpx.py"
 ASYNC_SERVICE = "interfaces/async_service.py"
@@ -726,5 +729,69 @@ MUTANTS: tuple[Mutant, ...] = (
         old="            if not self.clients.was_refused(config):\n                raise\n        return sign_in(configure())",
         new="            if not self.clients.was_refused(config):\n                raise\n        return self.once_more(configure(), configure, sign_in)",
         tests=(MOVING,),
+    ),
+    Mutant(
+        name="a token in memory is handed out whatever was saved",
+        file=AT_HAND,
+        old=" and kept.seen == self._glance.look():",
+        new=":",
+        tests=(IN_MEMORY,),
+    ),
+    Mutant(
+        name="a token in memory is handed out after its time",
+        file=AT_HAND,
+        old="        if kept.first <= self._clock.now() < kept.end and ",
+        new="        if ",
+        tests=(IN_MEMORY,),
+    ),
+    Mutant(
+        name="a login that was changed while it was read is kept in memory",
+        file=AT_HAND,
+        old="        if self._glance is None or look != self._glance.begin():",
+        new="        look = self._glance.begin() if self._glance else None\n        if False:",
+        tests=(IN_MEMORY,),
+    ),
+    Mutant(
+        name="a process does not see its own logout where a look comes late",
+        file=AT_HAND,
+        old="        if login is not None:\n            self._kept",
+        new="        if False:\n            self._kept",
+        tests=(IN_MEMORY,),
+        survives="the event of the logout names provider and account, too",
+    ),
+    Mutant(
+        name="what this process saves is not forgotten",
+        file=AT_HAND,
+        old="        self._changes += 1\n        for one in recorded:",
+        new="        return\n        for one in recorded:",
+        tests=(IN_MEMORY,),
+    ),
+    Mutant(
+        name="a token is kept in memory though the file was written within this step of the clock",
+        file=GLANCE,
+        old="            if now - written < (_STEP if written % _SECOND else _COARSE_STEP):",
+        new="            if False:",
+        tests=(IN_MEMORY,),
+    ),
+    Mutant(
+        name="a commit that a write-ahead log publishes is not seen",
+        file=GLANCE,
+        old="            return seen if index is None else (seen, _published(index))",
+        new="            return seen",
+        tests=(IN_MEMORY,),
+    ),
+    Mutant(
+        name="a vault in the place of another is not seen",
+        file=GLANCE,
+        old="                found.st_ino,\n                found.st_size,\n                found.st_mtime_ns,\n                found.st_ctime_ns,\n",
+        new="",
+        tests=(IN_MEMORY,),
+    ),
+    Mutant(
+        name="a database is not asked again",
+        file="storage/postgres/storage.py",
+        old="        return CLOCK.monotonic() // self._seconds",
+        new="        return 0",
+        tests=("tests/postgres/test_tokens_in_memory.py",),
     ),
 )  # fmt: skip
