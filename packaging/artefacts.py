@@ -77,7 +77,7 @@ def source_files() -> list[str]:
     found: list[str] = []
     for folder, below, files in os.walk(ROOT):
         here = Path(folder).relative_to(ROOT)
-        left_behind = LEFT_BEHIND | (MADE_BY_SETUPTOOLS if here == Path() else set())
+        left_behind = LEFT_BEHIND | MADE_BY_SETUPTOOLS if here == Path() else LEFT_BEHIND
         below[:] = [name for name in below if name not in left_behind]
         found += [
             (here / name).as_posix()
