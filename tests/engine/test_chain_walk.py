@@ -11,13 +11,13 @@ from stayfast.engine.audit.events import (
     GONE,
     SET_ASIDE,
     NotAnEvent,
-    rfc3339,
     text_of,
     transition_of,
 )
 from stayfast.engine.audit.findings import FindingCode
 from stayfast.engine.audit.histories import Histories
 from stayfast.engine.audit.verifier import ChainWalk, check_lines
+from stayfast.engine.moments import rfc3339
 
 NOW = 1_800_000_000.0
 
