@@ -53,7 +53,7 @@ class HttpRequest:
     """A request to a provider, ready to be sent.
 
     Attributes:
-        method: ``GET`` or ``POST``.
+        method: ``GET``, ``POST`` or ``DELETE``.
         url: Absolute, ``https`` (or ``http`` to a loopback address).
         headers: Their names as they are to be sent.
         body: What is posted; not shown by ``repr``.

@@ -322,7 +322,9 @@ class Assembly:
         """
         asked = config.issuer and config.discovers != "no"
         if config.issuer and asked and not _knows_endpoints(config, via):
-            found = self.metadata.discover(config.issuer, template=config.issuer_template)
+            found = self.metadata.discover(
+                config.issuer, template=config.issuer_template, pkce=config.pkce != "off"
+            )
             config = apply_metadata(config, found)
         if not config.token_url:
             raise ConfigMissing(

@@ -93,6 +93,7 @@ class KeptMetadata:
         inserted_first: bool = False,
         http: Http | None = None,
         template: str | None = None,
+        pkce: bool = True,
     ) -> ServerMetadata:
         """As :func:`stayfast.engine.oauth.metadata.discover`, from a copy that still serves.
 
@@ -101,6 +102,7 @@ class KeptMetadata:
             inserted_first: See there.
             http: What asks, instead of the usual one.
             template: See there.
+            pkce: See there.
 
         Raises:
             ConfigInvalid, NetworkError, ProviderError: See there.
@@ -109,7 +111,9 @@ class KeptMetadata:
         now = self._clock.now()
         fresh = copy if copy is not None and copy.read_at <= now < copy.ends_at else None
         recorder = _Recorder(http or self._http, fresh)
-        found = discover(recorder, issuer, inserted_first=inserted_first, template=template)
+        found = discover(
+            recorder, issuer, inserted_first=inserted_first, template=template, pkce=pkce
+        )
         if recorder.asked:
             self._keep(issuer, fresh, recorder.asked)
         return found
@@ -134,7 +138,7 @@ class KeptMetadata:
         if copy is None:
             return None
         with suppress(Exception):  # a copy that cannot be read any more is none
-            return discover(_Recorder(_Nobody(), copy), issuer, template=template)
+            return discover(_Recorder(_Nobody(), copy), issuer, template=template, pkce=False)
         return None
 
     def forget(self, issuer: str) -> None:

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from ..engine.oauth.metadata import ServerMetadata
 
 _METHOD: Final = "token_endpoint_auth_method"
+_UNPUBLISHED: Final[Mapping[str, str]] = {
+    "refresh_url": "refresh_endpoint",
+    "registration_url": "registration_endpoint",
+}
+"""Further endpoints that get our secrets, by our names; metadata do not have them, or not for us."""
 _UNSET: Final[Mapping[str, Any]] = {
-    **dict.fromkeys(ENDPOINTS, ""),
+    **dict.fromkeys((*ENDPOINTS, *_UNPUBLISHED), ""),
     "iss_required": False,
     "par_required": False,
     "client_assertion_algorithms": [],
@@ -143,7 +148,7 @@ def _users_own(
     if before is None:
         return False
     theirs = published_settings(before)
-    if member not in ENDPOINTS:
+    if member not in ENDPOINTS and member not in _UNPUBLISHED:
         return bool(value != theirs.get(member, False))
     hosts = {host_of(str(old)), *(host_of(str(theirs.get(name))) for name in ENDPOINTS)}
     return value != theirs.get(member) and host_of(str(value)) not in hosts
@@ -160,6 +165,7 @@ def host_of(address: str) -> str:
 def endpoints_elsewhere(issuer: str, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The endpoints in ``settings`` that another host than the issuer's serves, and which (RFC 9700 §4.4)."""
     home = host_of(issuer)
-    named = [(ENDPOINTS[name], str(settings[name])) for name in ENDPOINTS if settings.get(name)]
+    all_of_them = {**ENDPOINTS, **_UNPUBLISHED}
+    named = [(what, str(settings[one])) for one, what in all_of_them.items() if settings.get(one)]
     hosts = [(name, host_of(address)) for name, address in named]
     return [(name.replace("_", " "), host) for name, host in hosts if host != home]

@@ -56,6 +56,7 @@ def moved(http: Http, config: OAuthConfig) -> OAuthConfig | None:
             config.issuer,
             inserted_first=bool(config.resources),
             template=config.issuer_template,
+            pkce=config.pkce != "off",
         )
     except StayfastError:
         return None

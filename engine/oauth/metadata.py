@@ -117,14 +117,17 @@ class ServerMetadata:
             hint=Hint("provider add", None, "NAME", "--issuer", "…", "--auth-method", "none"),
         )
 
-    def require_feasible(self) -> None:
+    def require_feasible(self, *, pkce: bool = True) -> None:
         """Make sure that there is a way to sign in which can be kept to here.
+
+        Args:
+            pkce: Whether PKCE is used; ``False`` where the provider's settings switch it off.
 
         Raises:
             ProviderError: Without a device endpoint, pushed requests are required, or no ``code``
                 is offered; or PKCE with S256 is not.
         """
-        if self.pkce_methods is not None and "S256" not in self.pkce_methods:
+        if pkce and self.pkce_methods is not None and "S256" not in self.pkce_methods:
             raise ProviderError("this provider does not offer PKCE with S256 (RFC 7636)")
         if self.device_authorization_endpoint:
             return
@@ -247,7 +250,12 @@ def judge_metadata(
 
 
 def discover(
-    http: Http, issuer: str, *, inserted_first: bool = False, template: str | None = None
+    http: Http,
+    issuer: str,
+    *,
+    inserted_first: bool = False,
+    template: str | None = None,
+    pkce: bool = True,
 ) -> ServerMetadata:
     """The metadata of ``issuer``, from the first place that has a document to sign in with.
 
@@ -256,6 +264,7 @@ def discover(
         issuer: The issuer identifier.
         inserted_first: As for :func:`metadata_requests`.
         template: As for :func:`judge_metadata`.
+        pkce: Whether PKCE is used, which the server then has to offer.
 
     Raises:
         ConfigInvalid: ``issuer`` is no issuer identifier.
@@ -276,7 +285,7 @@ def discover(
             if problem is None or (vague and error.reason is not None):
                 problem = error
             continue
-        metadata.require_feasible()
+        metadata.require_feasible(pkce=pkce)
         if metadata.complete:
             return metadata
         incomplete = incomplete or metadata

@@ -63,7 +63,8 @@ SECRET_NAMES: Final = frozenset(
         "callback_url",
     ]
 )
-"""Names whose values are never written, in any spelling (``Access-Token`` too)."""
+"""Names whose values are never written, in any spelling (``Access-Token`` and ``accessToken`` too)."""
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 REDACTED: Final = "[redacted]"
 _DEEPEST: Final = 8  # levels; an object that contains itself must not end in RecursionError
 # Values that the scan looks for. Each costs a search in every text of every entry, and a program
@@ -212,7 +213,12 @@ def audit_processors(
 
 
 def _is_secret_name(name: object) -> bool:
-    return isinstance(name, str) and name.lower().replace("-", "_") in SECRET_NAMES
+    return isinstance(name, str) and _spelt(name) in SECRET_NAMES
+
+
+def _spelt(name: str) -> str:
+    """``name`` in small letters and with underscores."""
+    return _HUMP.sub("_", name).lower().replace("-", "_")
 
 
 def _is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:

@@ -39,13 +39,18 @@ def test_secrets_become_fingerprints_that_tie_lines_together() -> None:
     first, second, third = processed(
         [
             {"event": "a", "access_token": CANARY},
-            {"event": "b", "nested": {"deep": [{"Access-Token": CANARY}]}, "plain": Secret(CANARY)},
+            {
+                "event": "b",
+                "nested": {"deep": [{"Access-Token": CANARY, "accessToken": CANARY}]},
+                "plain": Secret(CANARY),
+            },
             {"event": "c", "tokens": TOKENS, "provider": "acme"},
         ]
     )
     mark = first["access_token"]
     assert mark.startswith("fp:")
-    assert second["nested"]["deep"][0]["Access-Token"] == second["plain"] == mark
+    assert second["nested"]["deep"][0] == {"Access-Token": mark, "accessToken": mark}
+    assert second["plain"] == mark
     assert third["tokens"]["access_token"] == mark != third["tokens"]["refresh_token"]
     assert third["provider"] == "acme"
 

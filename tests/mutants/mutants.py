@@ -75,6 +75,7 @@ FORKED = "tests/interfaces/test_fork_courier.py"
 SPAWNED = "tests/interfaces/test_spawn_courier.py"
 INLINE = "tests/interfaces/test_courier.py"
 CALLBACKS = "tests/protocol/test_callback.py"
+WAYS = "tests/conductor/test_providers_ways.py"
 LOGOUTS = "tests/conductor/test_logout.py"
 REFUSED = "tests/conductor/test_refusals.py"
 AUTH_OBJECTS = "tests/auth/test_auth_objects.py"
@@ -412,7 +413,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a callback from another provider is taken",
         file=CALLBACK,
-        old="    elif (expected and issuer != expected) or (\n",
+        old="    elif (expected and not accepts_issuer(login.config, issuer)) or (\n",
         new="    elif (expected and not issuer) or (\n",
         tests=(CALLBACKS,),
     ),
@@ -429,6 +430,34 @@ MUTANTS: tuple[Mutant, ...] = (
         old="    if Secret(state) != challenge.state:\n",
         new="    if False:\n",
         tests=(CALLBACKS,),
+    ),
+    Mutant(
+        name="a bare code is taken although PKCE is off",
+        file=CALLBACK,
+        old=' and config.pkce != "off"',
+        new="",
+        tests=(WAYS,),
+    ),
+    Mutant(
+        name="a parameter may take the name of another of its request",
+        file="engine/oauth/dialect.py",
+        old="names[name].lower() not in kind - {name}",
+        new="True",
+        tests=("tests/protocol/test_settings_check.py",),
+    ),
+    Mutant(
+        name="a secret goes with requests that it is not for",
+        file="engine/oauth/client_authentication.py",
+        old='    return "none" if config.secret_for == "none" and method in _BY_SECRET else method\n',
+        new="    return method\n",
+        tests=(WAYS,),
+    ),
+    Mutant(
+        name="a no in the body of a 200 confirms a revocation",
+        file="engine/oauth/token_status.py",
+        old="        if members is not None and error_code(members) is not None:\n",
+        new="        if False:\n",
+        tests=(WAYS,),
     ),
     Mutant(
         name="a code without state is taken from any transport",
@@ -450,7 +479,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="of a repeated parameter the first counts",
         file=CALLBACK,
-        old="        if name in _WATCHED and name in values:\n",
+        old="        if name in {*_WATCHED, *kept} and name in values:\n",
         new="        if False:\n",
         tests=(CALLBACKS,),
     ),
@@ -607,7 +636,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a refused registration serves again",
         file=CLIENTS,
-        old="            and not self._refused_since(found)\n",
+        old="            and not self._refused_since(found, config)\n",
         new="",
         tests=(ADDRESSES,),
     ),
@@ -677,7 +706,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a token that was given is kept when it was used",
         file=CODE_EXCHANGE,
-        old="                config=login.config.spent(),",
+        old="                config=_kept(login).spent(),",
         new="                config=login.config,",
         tests=(ASKED,),
     ),

@@ -57,6 +57,18 @@ def test_what_the_new_issuer_does_not_publish_is_taken_out_and_named() -> None:
     assert change.gone == ["revocation_url"]
 
 
+@pytest.mark.parametrize("member", ["refresh_url", "registration_url"])
+@pytest.mark.parametrize(("host", "kept"), [("a.example", False), ("proxy.example", True)])
+def test_an_endpoint_that_nobody_publishes_goes_with_its_host(
+    member: str, host: str, kept: bool
+) -> None:
+    """Refresh tokens and secrets of the new issuer would go to the old one."""
+    after = edited({**FROM_A, member: f"https://{host}/x"})
+
+    assert (member in after) is kept
+    assert bool(endpoints_elsewhere(B.issuer, after)) is kept
+
+
 @pytest.mark.parametrize(
     ("url", "kept"),
     [

@@ -298,6 +298,15 @@ def test_discovery_that_finds_nothing_usable_says_why(pages, error):
         discover(Pages(pages), ISSUER)
 
 
+def test_a_server_without_s256_serves_whoever_switched_pkce_off():
+    """The setting says that such a server is meant; nothing else that it must offer is waived."""
+    document = {**BROWSER_ONLY, "code_challenge_methods_supported": ["plain"]}
+    assert discover(Pages({OIDC: answer(document)}), ISSUER, pkce=False).issuer == ISSUER
+    document["response_types_supported"] = ["id_token"]
+    with pytest.raises(ProviderError):
+        discover(Pages({OIDC: answer(document)}), ISSUER, pkce=False)
+
+
 def test_a_forgotten_slash_is_named():
     """Auth0's issuers end in one; the hint is the option to use."""
     document = {**DOCUMENT, "issuer": ISSUER + "/"}
