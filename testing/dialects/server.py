@@ -100,6 +100,7 @@ class Visitor:
 
     Attributes:
         pages: The addresses that were opened.
+        turned_away: Set once a page was a refusal, after which no browser comes back.
     """
 
     def __init__(self, provider: Provider, *, delivers: bool = True) -> None:
@@ -109,12 +110,15 @@ class Visitor:
         self._pastes: list[str] = []
         self._codes: set[str] = set()
         self.pages: list[str] = []
+        self.turned_away = threading.Event()
 
     def open(self, url: str) -> str | None:
         """Visit ``url`` and consent."""
         self.pages.append(url)
         page = requests.get(self._provider.here(url), allow_redirects=False, timeout=_PATIENCE)
-        if page.is_redirect and self._delivers:
+        if page.status_code >= 400:
+            self.turned_away.set()
+        elif page.is_redirect and self._delivers:
             back = page.headers["Location"]
             threading.Thread(
                 target=requests.get, args=(back,), kwargs={"timeout": _PATIENCE}, daemon=True
