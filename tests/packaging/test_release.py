@@ -10,12 +10,17 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import venv
+from importlib.metadata import distribution
 from importlib.metadata import version as version_of
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import release
 from artefacts import Artefacts
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -48,12 +53,18 @@ def run(clone: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def clone(unpacked, tmp_path):
+def _output(clone: Path, *words: str) -> str:
+    """What git prints in a clone."""
+    ran = subprocess.run(["git", *words], cwd=clone, capture_output=True, text=True, check=True)
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def ready(unpacked, tmp_path_factory):
     """A clone that is ready for a release: a dated section in the changelog, and all committed."""
     if shutil.which("git") is None:
         pytest.skip("no git here")
-    place = tmp_path / "clone"
+    place = tmp_path_factory.mktemp("ready") / "clone"
     left_out = shutil.ignore_patterns("PKG-INFO", "*.egg-info", "setup.cfg")
     shutil.copytree(unpacked, place, ignore=left_out)
     changelog = place / "CHANGELOG.md"
@@ -64,7 +75,19 @@ def clone(unpacked, tmp_path):
     git(place, "init", "--quiet")
     git(place, "add", "--all")
     git(place, "commit", "--quiet", "--message", "ready")
+    git(place, "branch", "ready")
     return place
+
+
+@pytest.fixture
+def clone(ready):
+    """That clone; what a test changes in it is taken back."""
+    yield ready
+    git(ready, "reset", "--quiet", "--hard", "ready")
+    git(ready, "clean", "--quiet", "-dx", "--force")
+    for words in (("tag", "--delete"), ("remote", "remove")):
+        for name in _output(ready, words[0]).split():
+            git(ready, *words, name)
 
 
 def change(path: str, old: str, new: str):
@@ -111,10 +134,12 @@ NOT_READY = {
 
 
 @pytest.mark.parametrize(("spoil", "named"), NOT_READY.values(), ids=NOT_READY)
-def test_what_may_not_be_released_is_refused_before_anything_is_built(clone, spoil, named):
+def test_what_may_not_be_released_is_refused_before_anything_is_built(
+    clone, spoil, named, tmp_path
+):
     """One `error:` names what is wrong, one `hint:` says what to do, and no file is made."""
     spoil(clone)
-    out = clone.parent / "out"
+    out = tmp_path / "out"
     ran = run(clone, str(out))
 
     assert ran.returncode == 1, ran.stdout + ran.stderr
@@ -164,51 +189,82 @@ def test_two_builds_that_differ_are_not_released(tmp_path, monkeypatch):
         "../stayfast",
     ],
 )
-def test_a_clone_of_the_repository_may_be_released(clone, address, monkeypatch):
+def test_a_clone_of_the_repository_may_be_released(tmp_path, address, monkeypatch):
     """However its address is written; and a copy of it on this machine, too."""
-    git(clone, "remote", "add", "origin", address)
-    monkeypatch.setattr("artefacts.ROOT", clone)
-    monkeypatch.setattr("release.git", lambda *words: _output(clone, *words))
-    monkeypatch.setattr("release.in_git", lambda: True)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "remote", "add", "origin", address)
+    monkeypatch.setattr("artefacts.ROOT", tmp_path)
 
     release.check_links(PROJECT["urls"]["Source"])
 
 
-def _output(clone: Path, *words: str) -> str:
-    ran = subprocess.run(["git", *words], cwd=clone, capture_output=True, text=True, check=True)
-    return ran.stdout
+def required(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
+    """The names of what a package needs on this system and Python, its own name included."""
+    found = {name}
+    for line in distribution(name).requires or ():
+        need = Requirement(line)
+        wanted = [{"extra": extra} for extra in ("", *extras)]
+        if need.marker is None or any(need.marker.evaluate(one) for one in wanted):
+            found |= required(canonicalize_name(need.name), frozenset(need.extras))
+    return found
 
 
-def test_the_sbom_names_every_dependency_with_its_version_and_licence(installed, tmp_path):
-    """CycloneDX, with a package URL each, and this project as what it is about."""
-    release.write_sbom(installed.parent.parent, tmp_path / "sbom.json")
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory):
+    """A Python in which the wheel and what it needs is installed, as far as metadata goes."""
+    home = tmp_path_factory.mktemp("environment")
+    venv.create(home, with_pip=False, symlinks=True)
+    (libraries,) = home.glob("lib/python*/site-packages")
+    with ZipFile(wheel) as archive:
+        archive.extractall(libraries)
+    for name in NEEDED:
+        place = Path(str(distribution(name).locate_file("")))
+        (info,) = (
+            one
+            for one in place.glob("*.dist-info")
+            if canonicalize_name(one.name.partition("-")[0]) == name
+        )
+        shutil.copytree(info, libraries / info.name)
+    return home
+
+
+NEEDED = required("stayfast") - {"stayfast"}
+
+
+def test_the_sbom_lists_what_the_wheel_needs_and_nothing_else(environment, tmp_path):
+    """CycloneDX: each package with version, address and licence, and this project as the subject."""
+    release.write_sbom(environment, tmp_path / "sbom.json")
     sbom = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
-    listed = {one["name"].lower().replace("_", "-"): one for one in sbom["components"]}
+    listed = {canonicalize_name(one["name"]): one for one in sbom["components"]}
 
     assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.6")
     subject = sbom["metadata"]["component"]
     assert (subject["name"], subject["version"]) == ("stayfast", VERSION)
-    for line in PROJECT["dependencies"]:
-        name = re.split(r"[>=\[]", line)[0]
-        one = listed[name]
-        assert one["version"] == version_of(name)
-        assert one["purl"].startswith(f"pkg:pypi/{name}@")
-        assert one["licenses"]
+    assert listed.keys() - {"stayfast"} == NEEDED
+    for name in NEEDED:
+        assert listed[name]["version"] == version_of(name)
+        kind, _, address = listed[name]["purl"].rpartition("/")
+        assert (kind, canonicalize_name(address.partition("@")[0])) == ("pkg:pypi", name)
+        assert listed[name]["licenses"]
+    (edges,) = [one for one in sbom["dependencies"] if one["ref"] == subject["bom-ref"]]
+    direct = {re.split(r"[>=\[]", line)[0] for line in PROJECT["dependencies"]}
+    assert {canonicalize_name(ref.partition("==")[0]) for ref in edges["dependsOn"]} == direct
 
 
 @pytest.mark.soak
-def test_the_sbom_is_the_same_every_time(installed, tmp_path):
+def test_the_sbom_is_the_same_every_time(environment, tmp_path, monkeypatch):
     """No serial number and no time of the run is in it."""
-    for name in ("one.json", "two.json"):
-        release.write_sbom(installed.parent.parent, tmp_path / name)
+    release.write_sbom(environment, tmp_path / "one.json")
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    release.write_sbom(environment, tmp_path / "two.json")
 
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
 
 
 @pytest.mark.soak
-def test_a_release_is_all_but_uploaded(clone):
-    """Artefacts, SBOM, recipes and checksums: fetched by an installer as it would be by a user."""
-    out = clone.parent / "out"
+def test_a_release_is_all_but_uploaded(clone, tmp_path):
+    """Artefacts, SBOM, recipes and checksums; the formula brings what the SBOM lists."""
+    out = tmp_path / "out"
     git(clone, "tag", f"v{VERSION}")
     ran = run(clone, str(out))
     assert ran.returncode == 0, ran.stdout + ran.stderr
