@@ -167,11 +167,19 @@ class Entry(NamedTuple):
                 f"{self.title} needs {' and '.join(f'{one.name} ({one.question})' for one in absent)}",
                 hint=self.how_to_add({**{one.name: one.example for one in absent}, **values}),
             )
-        kept = {
+        kept = self.checked(values)
+        return {name: _filled(value, kept) for name, value in self.settings.items()}
+
+    def checked(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The value of every blank as it stands in an address.
+
+        Raises:
+            ConfigInvalid: One does not fit.
+        """
+        return {
             name: template.checked(values.get(name, ""))
             for name, template in self.templates.items()
         }
-        return {name: _filled(value, kept) for name, value in self.settings.items()}
 
     def require_blanks(self, values: Mapping[str, str]) -> None:
         """Make sure that there is a blank for each of the ``values``.

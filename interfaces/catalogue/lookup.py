@@ -216,7 +216,7 @@ class Catalogue:
             if table is not None and "kind" in table:
                 members = settings_of_kind(table["kind"], table.get("template", {}))
             return made_provider(name, {**members, **(table or {})})
-        except ConfigInvalid as error:
+        except (ConfigInvalid, ConfigMissing) as error:  # a blank may be missing in the file
             raise ConfigInvalid(
                 f"{error.message} (provider {name[:40]!r})",
                 hint=Hint("provider edit", name),

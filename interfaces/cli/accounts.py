@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
+from ...engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, NotFound
 from ...engine.hints import Hint
 from ...engine.record import DEFAULT_ACCOUNT, account_alias
 from ...storage.locks import locked
@@ -144,7 +144,9 @@ def offered_provider(app: App) -> str:
     own = ProviderFile(config_dir(app.settings())).names()
     names = [*own, *sorted(used - set(own))]
     terminal = app.terminal
-    if not names or terminal.json or not terminal.interactive:
+    if not names and terminal.interactive and not terminal.json:
+        raise ConfigMissing("no provider is configured yet", hint=Hint("provider add"))
+    if terminal.json or not terminal.interactive:
         raise click.UsageError(
             "the provider to sign in to is not named; see: stayfast provider list"
         )

@@ -203,12 +203,17 @@ dateext keeps its names apart from audit.jsonl.1; instead of nocreate, copytrunc
 store info says which place does not get the log, since when, and why.
 """
 _PROVIDERS = """\
+stayfast provider list WORDS                    finds what is known by name, title or group
+stayfast provider add KIND                      asks what it needs, says how to register a client
+stayfast provider add KIND NAME --set domain=acme.okta.com --client-id ID   asks nothing
+stayfast provider check NAME                    compares with what is published now
 stayfast provider add NAME --issuer https://…   finds the endpoints by discovery
 stayfast provider add NAME --auth-url … --token-url …   names the endpoints
 stayfast provider edit NAME --redirect-uri http://127.0.0.1:8765/callback   fixes the port
 
 The client id and secret come from --client-id, from <NAME>_CLIENT_ID and <NAME>_CLIENT_SECRET,
 or from config.toml. Settings are in [providers.NAME]; every field of OAuthProvider is a setting.
+kind names the entry of the catalogue that a provider is one of, and template what it was asked.
 A client proves itself by what it has: --client-cert before --client-key before the secret; or as
 --client-auth says. --par pushes the authorization request, --request-object signs it, --dpop binds
 the tokens to a key of the login: auto does so where the provider, or the registration, asks for it.

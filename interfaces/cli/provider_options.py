@@ -109,6 +109,31 @@ def provider_settings(command: Any) -> Any:
     return command
 
 
+SET_OPTION: Final = click.option(
+    "--set",
+    "blanks",
+    multiple=True,
+    help="What its kind asks for, as k=v: domain=acme.okta.com; repeatable.",
+)
+
+
+def values_of(blanks: tuple[str, ...]) -> dict[str, str]:
+    """What ``--set`` gives, by name.
+
+    Raises:
+        ConfigInvalid: One is not NAME=VALUE, or two are about the same.
+    """
+    found: dict[str, str] = {}
+    for one in blanks:
+        name, equals, value = one.partition("=")
+        if not equals or not name.strip():
+            raise ConfigInvalid("--set takes NAME=VALUE", hint="--set domain=acme.okta.com")
+        if name.strip() in found:
+            raise ConfigInvalid(f"--set names {name.strip()[:40]} twice", hint=f"--set {one}")
+        found[name.strip()] = value
+    return found
+
+
 def members_of(given: dict[str, Any]) -> dict[str, Any]:
     """The settings that were given, as the provider file spells them.
 

@@ -260,6 +260,22 @@ def test_a_check_of_what_publishes_nothing_says_so(world: World, net: Internet) 
     assert net.asked == []
 
 
+def test_another_server_of_the_kind_is_asked_before_it_is_kept(world: World, net: Internet) -> None:
+    """`provider edit --set` changes what it was asked; what does not work changes nothing."""
+    words = ["keycloak", "--set", "host=sso.acme.test", "--set", "realm=main"]
+    world.run("provider", "add", *words, "--client-id", "cid")
+    before = saved(world)
+    for wrong in ("realm=other", "realm=a b", "tenant=x", "host=gone.acme.invalid"):
+        refused(world.run("provider", "edit", "keycloak", "--set", wrong))
+        assert saved(world) == before
+    refused(world.run("provider", "edit", "demo", "--set", "realm=main"))
+    world.run("provider", "add", "okta", "--set", "domain=acme.okta.com", "--client-id", "cid")
+    changed = world.run("provider", "edit", "okta", "--set", "domain=https://acme.okta.com/")
+    assert changed.code == 0, changed.err
+    assert saved(world)["okta"]["template"] == {"domain": "acme.okta.com"}
+    assert net.asked
+
+
 # --- at a terminal -------------------------------------------------------------------------------
 
 

@@ -48,6 +48,8 @@ def known(world: World) -> World:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
+        ("stayfast provider add keyc", {"keycloak"}),
+        ("stayfast provider show de", {"demo"}),
         ("stayfast token de", {"demo"}),
         ("stayfast token demo --account ", {"home", "work"}),
         ("stayfast account use demo w", {"work"}),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +26,16 @@ from stayfast.engine.oauth.authorization_request import authorization_url
 from stayfast.engine.oauth.device import device_request
 from stayfast.engine.oauth.provider import OAuthConfig, OAuthProvider
 from stayfast.engine.oauth.token_endpoint import judge_token_response, refresh_request
-from stayfast.interfaces.catalogue import OAUTH_PROVIDERS, Catalogue
+from stayfast.interfaces.catalogue import (
+    OAUTH_PROVIDERS,
+    Catalogue,
+    entry,
+    entry_names,
+    made_provider,
+)
+from stayfast.interfaces.cli.provider_choice import GROUPS
 from stayfast.interfaces.provider_file import ProviderFile
+from stayfast.transports.loopback.redirect import addresses_to_register, broken_rule
 
 SHIPPED = sorted(OAUTH_PROVIDERS)
 
@@ -75,6 +86,96 @@ def test_a_provider_is_asked_as_it_is_shipped():
         wanted = None if shipped(name).pkce == "off" else ["S256"]
         assert parse_qs(urlsplit(url).query).get("code_challenge_method") == wanted
         refresh_request(shipped(name), "t")
+
+
+READS = """
+import sys
+read = []
+def opened(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(".toml"):
+        read.append(arguments[0])
+sys.addaudithook(opened)
+from stayfast.interfaces.catalogue import Catalogue, OAUTH_PROVIDERS
+catalogue = Catalogue(environ={})
+names = catalogue.names(), len(OAUTH_PROVIDERS), catalogue.title("github"), "gitlab" in OAUTH_PROVIDERS
+catalogue.of_issuer("https://gitlab.com")
+before = len(read)
+catalogue.lookup("gitlab", client_id="c")
+catalogue.provider("gitlab")
+print(before, len(read))
+"""
+
+
+def test_a_list_of_providers_reads_none_and_a_login_one():
+    """The index says what a list shows; sixty files would be read at every command otherwise."""
+    done = subprocess.run(
+        [sys.executable, "-c", READS], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / ".dev")},
+    )  # fmt: skip
+    assert done.stdout == "0 1\n"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'kind = "nothing-like-it"',
+        'kind = "apple"',
+        'kind = "okta"',  # the file lost what it was asked
+        'kind = "okta"\ntemplate = { domain = "a b" }',
+        'kind = "okta"\ntemplate = { domain = "acme.okta.com", other = "x" }',
+        'kind = "okta"\ntemplate = { domain = 7 }',
+        'kind = "okta"\ntemplate = ["acme.okta.com"]',
+        'kind = ["okta"]',
+        'issuer = "https://{domain}"',
+    ],
+)
+def test_a_table_of_a_kind_that_cannot_be_right_is_an_error_with_its_name(folder, table):
+    """No address is made of a blank, or of a value that does not fit."""
+    folder.write(f"[providers.work]\n{table}\n")
+    with pytest.raises(ConfigInvalid) as caught:
+        Catalogue(folder.path, environ={}).lookup("work", client_id="c")
+
+    assert "work" in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_table_of_a_kind_overrides_single_members(folder):
+    """What the catalogue mends counts for those who added the kind before."""
+    folder.write(
+        '[providers.work]\nkind = "okta"\nscopes = ["openid"]\n'
+        'template = { domain = "acme.okta.com" }\n'
+    )
+    config = Catalogue(folder.path, environ={}).lookup("work", client_id="c")
+
+    assert (config.issuer, config.scopes) == ("https://acme.okta.com", ("openid",))
+    assert config.title == "Okta"
+
+
+@pytest.mark.parametrize("name", entry_names())
+def test_every_entry_says_what_a_person_has_to_know(name):
+    """Its source and the day; of a kind, each blank stands in an address, and no other does."""
+    one = entry(name)
+    about = one.about
+    assert about.source
+    assert about.checked is not None
+    assert about.group in GROUPS
+    if about.impossible:
+        with pytest.raises(ConfigInvalid):
+            Catalogue(environ={}).lookup(name, client_id="c")
+        return
+    assert about.register_how
+    assert set(about.ways) <= {"loopback", "manual", "device"}
+    assert about.secret in {"never", "always", "optional", "loopback"}
+    examples = {
+        key: template.example or template.default for key, template in one.templates.items()
+    }
+    assert all(template.checked(examples[key]) for key, template in one.templates.items())
+    provider = made_provider(name, one.filled(examples))
+    assert all(f"{{{key}}}" in str(one.settings) for key in one.templates)
+    assert secure_address(provider.setup_url)
+    assert addresses_to_register(provider) or provider.redirect_uri == ""
+    assert broken_rule(provider) is None
+    assert (provider.device_url or provider.issuer) or "device" not in about.ways
 
 
 def test_a_name_that_is_almost_right_gets_a_suggestion():

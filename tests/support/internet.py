@@ -11,7 +11,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def _head(connection: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def internet(folder: Path, documents: Documents) -> Iterator[Internet]:
+def internet(folder: Path, documents: Documents) -> Generator[Internet]:
     """Those hosts, for as long as the block."""
     opened = Internet(folder, documents)
     try:

@@ -7,22 +7,24 @@ from typing import Any
 
 import click
 
-from ....engine.errors import ConfigMissing, StayfastError
+from ....engine.errors import ConfigInvalid, ConfigMissing, StayfastError
 from ....engine.hints import Hint
 from ....engine.oauth.metadata import ENDPOINTS, ServerMetadata, discover
-from ...catalogue import OAUTH_PROVIDERS
+from ...catalogue import OAUTH_PROVIDERS, entry, index, made_provider
 from ...metadata_settings import change_of_issuer
 from ...provider_file import ProviderFile
 from ..app import App, HelpfulGroup, takes_app
 from ..provider_options import (
+    SET_OPTION,
     answer_saved,
     file_of,
     members_of,
     provider_settings,
+    values_of,
     warn_of_broken_rule,
     warn_of_other_hosts,
 )
-from .provider_add import add_provider
+from .provider_add import add_provider, require_published
 from .provider_views import check_provider, list_providers, show_provider
 
 
@@ -37,12 +39,15 @@ for _command in (add_provider, check_provider, list_providers, show_provider):
 
 @provider.command("edit")
 @click.argument("provider", metavar="NAME")
+@SET_OPTION
 @provider_settings
 @takes_app
-def edit_provider(app: App, /, *, provider: str, **given: Any) -> None:
+def edit_provider(app: App, /, *, provider: str, blanks: tuple[str, ...], **given: Any) -> None:
     """Change settings of NAME. Other settings stay."""
     name = provider
     changes = members_of(given)
+    if blanks:
+        changes["template"] = _refilled(app, name, values_of(blanks), changes)
     if not changes:
         raise ConfigMissing(
             "nothing to change was named", hint=Hint("provider edit", None, "--help")
@@ -66,6 +71,31 @@ def edit_provider(app: App, /, *, provider: str, **given: Any) -> None:
         answer_saved(app, name)
     warn_of_broken_rule(app, name)
     app.terminal.say(f"provider {name} saved", mark="good")
+
+
+def _refilled(
+    app: App, name: str, values: dict[str, str], changes: Mapping[str, Any]
+) -> dict[str, str]:
+    """What the provider ``name`` was asked when it was added, with ``values`` instead.
+
+    Raises:
+        ConfigInvalid: It is of no kind that asks, or a value does not fit.
+        NetworkError, ProviderError: The server that is meant now cannot be asked for its metadata.
+    """
+    table = file_of(app).written(name)
+    kind = table.get("kind")
+    if kind not in index() or "issuer" in changes:
+        raise ConfigInvalid(
+            f"{name} is of no kind that asks for values"
+            if kind not in index()
+            else "--set and --issuer both say which server is meant",
+            hint=Hint("provider edit", name, "--issuer", "https://…"),
+        )
+    of_kind = entry(str(kind))
+    of_kind.require_blanks(values)
+    filled = {**table.get("template", {}), **values}
+    require_published(app, of_kind, made_provider(name, of_kind.filled(filled)), filled)
+    return of_kind.checked(filled)
 
 
 def _with_issuer(app: App, file: ProviderFile, name: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -27,10 +27,12 @@ from ..app import App, takes_app
 from ..first_contact import say_redirect, say_registration
 from ..provider_choice import offered_kind
 from ..provider_options import (
+    SET_OPTION,
     answer_saved,
     file_of,
     members_of,
     provider_settings,
+    values_of,
     warn_of_broken_rule,
     warn_of_other_hosts,
 )
@@ -49,12 +51,7 @@ _ROOM: Final = 24
 @click.command("add")
 @click.argument("provider_kind", metavar="[KIND]", required=False)
 @click.argument("name", metavar="[NAME]", required=False)
-@click.option(
-    "--set",
-    "blanks",
-    multiple=True,
-    help="What the kind asks for, as k=v: domain=acme.okta.com; repeatable.",
-)
+@SET_OPTION
 @provider_settings
 @takes_app
 def add_provider(
@@ -73,7 +70,7 @@ def add_provider(
     the name of a provider of your own. Without KIND, a terminal offers a choice.
     """
     members = members_of(given)
-    values = _values(blanks)
+    values = values_of(blanks)
     own = "issuer" in members or "token_url" in members
     kind = provider_kind or offered_kind(app)
     if own and name is None:
@@ -92,23 +89,6 @@ def add_provider(
     if kind not in index():
         raise _no_kind(kind)
     _add_kind(app, entry(kind), name or kind, values, members)
-
-
-def _values(blanks: tuple[str, ...]) -> dict[str, str]:
-    """What ``--set`` gives, by name.
-
-    Raises:
-        ConfigInvalid: One is not NAME=VALUE, or two are about the same.
-    """
-    found: dict[str, str] = {}
-    for one in blanks:
-        name, equals, value = one.partition("=")
-        if not equals or not name.strip():
-            raise ConfigInvalid("--set takes NAME=VALUE", hint="--set domain=acme.okta.com")
-        if name.strip() in found:
-            raise ConfigInvalid(f"--set names {name.strip()[:40]} twice", hint=f"--set {one}")
-        found[name.strip()] = value
-    return found
 
 
 def _no_kind(kind: str) -> StayfastError:
@@ -147,15 +127,12 @@ def _add_kind(
     values = _asked(app, kind, values)
     settings = kind.filled(values)
     provider = made_provider(name, {**settings, **members})
-    _discovered(app, kind, provider, values)
+    require_published(app, kind, provider, values)
     say_registration(terminal, provider, kind.about)
     client = members.get("client_id") or _client_id(app, kind, name, values)
     secret = _secret(app, kind, name, members)
     table: dict[str, Any] = {} if name == kind.name and not kind.templates else {"kind": kind.name}
-    if kind.templates:
-        table["template"] = {
-            key: one.checked(values.get(key, "")) for key, one in kind.templates.items()
-        }
+    table |= {"template": kind.checked(values)} if kind.templates else {}
     table |= {"client_id": client} if client else {}
     _save(app, name, {**table, **members}, secret)
     if terminal.json:
@@ -217,7 +194,9 @@ def _answer(app: App, template: Template) -> str:
     raise AssertionError  # the last try has raised
 
 
-def _discovered(app: App, kind: Entry, provider: OAuthProvider, values: dict[str, str]) -> None:
+def require_published(
+    app: App, kind: Entry, provider: OAuthProvider, values: dict[str, str]
+) -> None:
     """Ask for the metadata of ``provider``, so that a wrong answer is noticed now.
 
     Raises:
