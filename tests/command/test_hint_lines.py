@@ -13,9 +13,9 @@ import click
 import pytest
 import stayfast
 from stayfast.engine.hints import Hint
-from stayfast.interfaces.cli.main import cli
 from stayfast.interfaces.words import _SENTENCES, Words
 from stayfast.testing.storage_contract import finished
+from tour import parse_only
 
 ROOT = Path(stayfast.__file__).parent
 FOLDERS = ("engine", "transports", "storage", "interfaces", "diagrams")
@@ -91,19 +91,6 @@ def _value(node: ast.expr, sample: str) -> Any:
 HINTS = made_in_the_code()
 
 
-def parsed(words: list[str]) -> None:
-    """Parse ``words`` as the command does; run nothing."""
-    command: click.Command = cli
-    context = click.Context(cli)
-    while isinstance(command, click.Group) and not words[0].startswith("--"):
-        found = command.get_command(context, words.pop(0))
-        assert found is not None
-        command = found
-        context = click.Context(command, parent=context)
-    with command.make_context("stayfast", words, parent=context.parent):
-        pass
-
-
 def test_the_code_has_hints():
     """The search finds what it is for."""
     assert len(HINTS) > 100
@@ -119,9 +106,9 @@ def test_a_hint_is_a_line_of_the_command(where, tmp_path, monkeypatch):
 
     if "--help" in words or "--version" in words:
         with pytest.raises(click.exceptions.Exit):
-            parsed(words[1:])
+            parse_only(words[1:])
     else:
-        parsed(words[1:])
+        parse_only(words[1:])
 
 
 @pytest.mark.parametrize("where", HINTS)

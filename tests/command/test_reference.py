@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,15 @@ import jsonschema
 import pexpect
 import pytest
 from command import STAYFAST, World
+from stayfast.engine.table import State
 from stayfast.interfaces import catalogue
 from stayfast.interfaces.catalogue.entry import INDEX, made_index
 from stayfast.interfaces.cli.main import cli
 from stayfast.interfaces.cli.reference.__main__ import files
 from stayfast.interfaces.cli.reference.contract import ANSWERS, CODES, SHAPES, WITHOUT, schema_of
 from stayfast.interfaces.cli.reference.tree import Entry, codes, entries
-from tour import leaves, toured
+from stayfast.testing.storage_contract import finished, saved
+from tour import NEIGHBOURS, asked, leaves, parse_only, toured
 
 CATALOGUE = Path(catalogue.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
@@ -203,6 +207,36 @@ def test_every_answer_is_as_its_schema_says(tour: list[Any]) -> None:
             seen.add(name)
     assert {one.command for one in tour} >= set(ANSWERS)
     assert set(SHAPES) - seen == {"answer/1", "token.headers/1", "client-metadata/1"}
+
+
+@pytest.mark.parametrize("kept", ["nothing", "accounts"])
+def test_answers_of_odd_lines_are_as_their_schemas_say_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    """One answer a line; of an error one with a code and a hint, whose command can be parsed."""
+    for name in [name for name in os.environ if name.startswith(("STAYFAST_", "SSH_"))]:
+        monkeypatch.delenv(name)
+    for name, value in {**world.environ, "HOME": str(world.place)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(world.place)
+    if kept == "accounts":
+        for account in ("home", "work", "dead"):
+            state = State.REFRESH_FAILED if account == "dead" else State.AUTHENTICATED
+            login = replace(finished("demo"), account=account, state=state)
+            saved(world.assembly.storage, [login])
+        assert asked("login", "demo", "--account", "third", "--start", "--via", "manual").code == 3
+    for line in " | ".join(NEIGHBOURS.strip().splitlines()).split(" | "):
+        answered = asked(*shlex.split(line))
+        for document in answered.lines:
+            name = str(document["schema"]).removeprefix("stayfast.")
+            jsonschema.validate(document, schema_of(name))
+            hint = document.get("hint") or ""
+            assert hint or name != "error/1", line
+            if hint.startswith("stayfast ") and not hint.endswith("--help"):
+                parse_only(shlex.split(hint)[1:])
+        assert answered.lines or not answered.code, line
+        failed = [one["schema"] for one in answered.lines].count("stayfast.error/1")
+        assert failed <= (1 if answered.code else 0), line
 
 
 @pytest.mark.parametrize("name", [name for name in files() if name.startswith("man/")])

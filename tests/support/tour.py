@@ -17,6 +17,7 @@ from command import World
 from stayfast.engine.errors import StayfastError
 from stayfast.interfaces.cli.app import App
 from stayfast.interfaces.cli.main import cli
+from stayfast.interfaces.cli.main import run as run_command
 from stayfast.testing import user_agent
 
 
@@ -87,6 +88,60 @@ def run(*words: str, stdin: str = "") -> Answered:
     return Answered(command, code if isinstance(code, int) else 0, lines, text)
 
 
+def parse_only(words: list[str]) -> None:
+    """Parse ``words`` as the command does; run nothing."""
+    command: click.Command = cli
+    context = click.Context(cli)
+    while isinstance(command, click.Group) and not words[0].startswith("--"):
+        found = command.get_command(context, words.pop(0))
+        assert found is not None
+        command = found
+        context = click.Context(command, parent=context)
+    with command.make_context("stayfast", words, parent=context.parent):
+        pass
+
+
+NEIGHBOURS = """
+status | status demo | status nosuch | status demo --account nosuch | list | list --limit 1
+whoami | whoami demo | whoami nosuch | account list | account list demo | account use demo nosuch
+account rename demo nosuch other | account rename demo home work | account rename demo home a/b
+token | token demo | token demo --account nosuch | token nosuch | token demo --min-ttl 9d
+token demo --format nosuch | refresh | refresh demo | refresh demo --account dead | logout
+logout demo | logout nosuch | logout demo --account nosuch | resume | resume ZZZZ | resume !
+cancel | cancel ZZZZ | login | login nosuch | login nosuch.example | login demo --via nosuch
+login demo --scope '' --start | login demo --account '' --start | login demo --timeout x
+login http://acme.test | login demo --with-token | login demo --grant client-credentials
+provider show nosuch | provider remove nosuch | provider edit nosuch --scope x | provider list
+provider add a/b --issuer https://acme.test | provider check nosuch | setup git | setup gti
+setup git --undo | setup kubectl --url x | setup docker --provider nosuch --url x.test
+audit show | audit show --login ZZZZ | audit show --since x | audit verify
+audit verify --file nosuch | audit verify --checkpoint nosuch | audit checkpoint | audit report -o -
+audit report --since x | audit prune --before 1d | audit set-aside | audit nosuch | store info
+store mend | store purge | store purge --older-than 1d | store rekey --to nosuch
+store migrate /dev/null/x | diagram --login ZZZZ | diagram --check nosuch | diagram --format x
+doctor --offline | doctor --offline nosuch | exec demo | exec nosuch -- true | statsu | help statsu
+client-metadata nosuch | mcp auth nosuch | status --show-answer ZZZZ | --nosuch | login --nosuch
+"""
+"""Command lines that meet an empty storage, several accounts, a dead one, and what is not there."""
+
+
+def asked(*words: str) -> Answered:
+    """Run ``stayfast`` here with ``--json``, its errors of usage included."""
+    out = io.StringIO()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(b""))
+        try:
+            code: object = run_command(["--json", *words])
+        except SystemExit as left:
+            code = left.code
+        finally:
+            sys.stdin = before
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    return Answered(" ".join(words), code if isinstance(code, int) else 0, lines, out.getvalue())
+
+
 def toured(world: World, monkeypatch: Any) -> list[Answered]:
     """Sign in, look around with every command, sign out."""
     for name in list(os.environ):
@@ -142,7 +197,7 @@ def toured(world: World, monkeypatch: Any) -> list[Answered]:
     go("provider", "remove", "lab", "--json")
     go("setup", "git", "--provider", "demo", "--url", "https://git.acme.test", "--json")
     go("setup", "git", "--provider", "demo", "--url", "https://git.acme.test", "--write", "--json")
-    go("setup", "git", "--provider", "demo", "--url", "https://git.acme.test", "--undo", "--json")
+    go("setup", "git", "--provider", "demo", "--undo", "--json")
     go("client-metadata", "https://acme.test/client.json", "--name", "Acme", "--json")
     go("mcp", "auth", "demo", "--start", "--via", "manual", "--account", "robot", "--json")
     go("audit", "show", "--json")
