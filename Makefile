@@ -118,7 +118,7 @@ docs-tables: setup
 	PYTHONPATH=tests/support $(BIN)/python tests/support/specifications.py > docs/specifications.md
 
 wheel: setup
-	$(BIN)/python -m build --wheel --no-isolation
+	$(BIN)/python packaging/artefacts.py dist
 
 # Wheel, sdist, SBOM, recipes and checksums in dist/; packaging/README.md says what is checked.
 dist: setup
