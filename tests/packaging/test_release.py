@@ -296,3 +296,15 @@ def test_a_release_is_all_but_uploaded(clone, tmp_path):
     assert brought <= names
     assert names - brought <= {"stayfast", "certifi", "cffi", "cryptography", "pycparser", "pip"}
     assert all(address.startswith("https://") for address in re.findall(r'url "(.+?)"', formula))
+
+    # the two lines that the recipe of the container runs, here
+    home = tmp_path / "container"
+    venv.create(home, with_pip=False, symlinks=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install"]
+    pins = out / "recipes" / "container" / "constraints.txt"
+    wheel = out / f"stayfast-{VERSION}-py3-none-any.whl"
+    subprocess.run([*pip, "-q", "--constraint", str(pins), str(wheel)], check=True, timeout=600)
+    said = subprocess.run(
+        [str(home / "bin" / "stayfast"), "--version"], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == f"stayfast {VERSION}\n"
