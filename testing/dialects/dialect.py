@@ -11,10 +11,11 @@ that is left out is as the RFC has it::
     [refresh]     # rotates, only_with: the scope that brings refresh tokens
     [device]  [poll]
     [revoke]
+    [register]    # where a client registers itself at run time
     [metadata]  [id_token]
 
 An answer is a text as the provider sends it, JSON or a form, with ``$access_token``,
-``$refresh_token``, ``$id_token``, ``$scope``, ``$scopes`` (an array), ``$expires_in`` (a number), ``$device_code``,
+``$refresh_token``, ``$id_token``, ``$client_id``, ``$client_secret``, ``$scope``, ``$scopes`` (an array), ``$expires_in`` (a number), ``$device_code``,
 ``$user_code`` and ``$now`` where the values stand; a member without a value is left out of it.
 """
 
@@ -215,6 +216,21 @@ class Revoke(Call):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Register(Call):
+    """The registration of a client by itself, at run time (RFC 7591 §3.1).
+
+    Attributes:
+        body: ``json``, as in the RFC.
+        redirect_uris: The addresses that a program must name.
+        grants: The grant types that it must name.
+    """
+
+    body: str = "json"
+    redirect_uris: tuple[str, ...] = ()
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metadata:
     """What the provider publishes (RFC 8414 §3).
 
@@ -268,6 +284,7 @@ class Dialect:
     device: Device = field(default_factory=Device)
     poll: Poll = field(default_factory=Poll)
     revoke: Revoke = field(default_factory=Revoke)
+    register: Register = field(default_factory=Register)
     metadata: Metadata = field(default_factory=Metadata)
     id_token: IdToken = field(default_factory=IdToken)
 

@@ -99,7 +99,7 @@ class Speaker:
         self,
         dialect: Dialect,
         *,
-        client_id: str,
+        client_id: str | None = None,
         client_secret: str | None = None,
         redirect_uri: str | None = None,
         now: Callable[[], float],
@@ -108,7 +108,7 @@ class Speaker:
 
         Args:
             dialect: What is spoken.
-            client_id: The client.
+            client_id: The client; ``None`` for none, until it registers itself.
             client_secret: Its secret, if it has one.
             redirect_uri: The redirect address that its developer enters; ``None`` for none.
             now: The provider's clock.
@@ -123,13 +123,20 @@ class Speaker:
         self.now = now
         self._codes: dict[str, Grant] = {}
         self._devices: dict[str, Grant] = {}
+        self._scripted: list[tuple[str, int, str]] = []
         self._user_codes: dict[str, Grant] = {}
+        if client_id is None:
+            return
         if client_secret is None and not dialect.client.public:
             self.complaints.append("a client without a secret cannot be registered here")
         if client_secret is not None and not dialect.client.secret:
             self.complaints.append("there are no secrets here")
         if redirect_uri is not None:
             self._require_registrable(redirect_uri)
+
+    def answer_once(self, kind: str, status: int, text: str) -> None:
+        """Answer the next request of that kind with ``text``, whatever it says."""
+        self._scripted.append((kind, status, text))
 
     def answer(self, asked: Asked) -> Reply:
         """The answer to a request."""
@@ -143,6 +150,11 @@ class Speaker:
                 if (parameters := self._meant(kind, call, asked)) is None:
                     continue
                 self.requests.append((kind, parameters))
+                for one in self._scripted:
+                    if one[0] == kind:
+                        self._scripted.remove(one)
+                        page = "text/html" if one[2].startswith("<") else call.type
+                        return Reply(one[1], one[2], {"Content-Type": page})
                 try:
                     return answered(call, asked, parameters)
                 except _Refused as refused:
@@ -173,6 +185,7 @@ class Speaker:
             ("device", d.device, self._device),
             ("token", d.token, self._token),
             ("revoke", d.revoke, self._revoke),
+            ("register", d.register, self._register),
         ]
 
     def _meant(self, kind: str, call: Call, asked: Asked) -> dict[str, str] | None:
@@ -474,6 +487,23 @@ class Speaker:
         for one in ended:
             one.ended |= one.tokens
         return _said(call.answer, call.status, call.type, {})
+
+    def _register(self, call: Any, asked: Asked, sent: dict[str, str]) -> Reply:
+        d = self.dialect.register
+        usual = ("client_name", "redirect_uris", "grant_types")
+        got = self._checked(call, asked, sent, usual)
+        addresses, grants = (json.loads(got.get(one, "[]")) for one in usual[1:])
+        if not {*d.redirect_uris} <= {*addresses} or not {*d.grants} <= {*grants}:
+            raise _Refused("invalid_request", f"{addresses} and {grants} are not what is wanted")
+        self._client_id = f"client-{secrets.token_hex(4)}"
+        self._client_secret = f"secret-{secrets.token_hex(8)}"
+        self._redirect_uri = addresses[0]
+        values = {
+            "client_id": self._client_id,
+            "client_secret": self._client_secret,
+            "now": int(self.now()),
+        }
+        return _said(call.answer, call.status, call.type, values)
 
     # --- what is published -----------------------------------------------------------------------
 

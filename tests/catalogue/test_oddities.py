@@ -320,6 +320,107 @@ def test_a_refusal_is_understood_in_the_form_that_the_provider_gives_it(
     assert answer.code == wanted, answer
 
 
+ENDED: list[tuple[str, bool, int, str, ErrorCode]] = [
+    ("auth0", False, 403, '{"error": "expired_token", "error_description": "The code has expired."}', ErrorCode.TIMEOUT),
+    ("auth0", False, 403, '{"error": "invalid_grant", "error_description": "Invalid or expired device code."}', ErrorCode.AUTH_FAILED),
+    ("auth0", False, 403, '{"error": "access_denied", "error_description": "User cancelled the prompt."}', ErrorCode.AUTH_CANCELLED),
+    ("entra", False, 400, '{"error": "authorization_declined", "error_description": "AADSTS70017: declined", "error_codes": [70017]}', ErrorCode.AUTH_CANCELLED),
+    ("entra", False, 400, '{"error": "bad_verification_code", "error_description": "AADSTS70018: bad", "error_codes": [70018]}', ErrorCode.AUTH_FAILED),
+    ("entra", False, 400, '{"error": "expired_token", "error_description": "AADSTS70020: expired", "error_codes": [70020]}', ErrorCode.TIMEOUT),
+    ("github", False, 200, '{"error": "access_denied", "error_description": "The authorization request was denied."}', ErrorCode.AUTH_CANCELLED),
+    ("github", False, 200, '{"error": "expired_token", "error_description": "This device_code has expired."}', ErrorCode.TIMEOUT),
+    ("github", False, 200, '{"error": "incorrect_device_code", "error_description": "The device_code is not valid."}', ErrorCode.AUTH_FAILED),
+    ("google", True, 403, '{"error": "access_denied", "error_description": "Forbidden"}', ErrorCode.AUTH_CANCELLED),
+    ("twitch", False, 400, '{"status": 400, "message": "invalid device code"}', ErrorCode.TIMEOUT),
+    ("aws-identity-center", True, 400, '{"error": "expired_token", "error_description": null}', ErrorCode.TIMEOUT),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "secret", "status", "text", "code"),
+    [pytest.param(*row, id=f"{row[0]}: {row[4]} {place}") for place, row in enumerate(ENDED)],
+)
+def test_a_poll_that_is_refused_in_the_providers_words_is_the_last_one(
+    at: Sign, name: str, secret: bool, status: int, text: str, code: ErrorCode
+) -> None:
+    """Whoever declined, or was too late, is told so; the provider is not asked again."""
+    one = at(name, "device", secret=secret)
+    one.there.answer_once("poll", status, text)
+
+    answer = one.attempt()
+
+    assert isinstance(answer, Failure)
+    assert answer.code == code, answer
+    assert [kind for kind, _ in one.there.requests].count("poll") == 1
+    one.require_content()
+
+
+@pytest.mark.parametrize(
+    ("name", "secret", "status", "text"),
+    [
+        ("github", False, 400, '{"error": "device_flow_disabled", "error_description": "Device Flow must be explicitly enabled for this App"}'),
+        ("google", True, 403, '{"error_code": "rate_limit_exceeded"}'),
+        ("google", True, 400, '{"error": "invalid_scope", "error_description": "Invalid device flow scope"}'),
+        ("okta", False, 400, '{"error": "unauthorized_client", "error_description": "The client is not authorized to use the provided grant type."}'),
+    ],
+)  # fmt: skip
+def test_a_device_request_that_is_refused_shows_no_code(
+    at: Sign, name: str, secret: bool, status: int, text: str
+) -> None:
+    """The device flow is a switch at the client, or at a policy; some have a few scopes only."""
+    one = at(name, "device", secret=secret)
+    one.there.answer_once("device", status, text)
+
+    assert isinstance(one.attempt(), Failure)
+    assert [kind for kind, _ in one.there.requests if kind != "metadata"] == ["device"]
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "text"),
+    [
+        ("cloudflare", 403, "<!doctype html><title>Just a moment...</title>"),
+        ("cloudflare", 429, '{"success": false, "errors": [{"code": 10013, "message": "wait"}]}'),
+        ("auth0", 429, '{"error": "too_many_requests", "error_description": "Global limit"}'),
+        ("slack", 200, '{"ok": false, "error": "ratelimited"}'),
+        ("google", 403, '{"error": "rate_limit_exceeded"}'),
+    ],
+)
+def test_trouble_in_the_providers_words_spends_no_refresh_token(
+    at: Sign, name: str, status: int, text: str
+) -> None:
+    """A page, a limit: it is tried again later, and works."""
+    one = at(name, secret=entry(name).about.secret == "always")
+    assert isinstance(one.sign_in(), Success)
+    one.there.answer_once("refresh", status, text)
+
+    assert isinstance(one.service.refresh_tokens(name), Failure)
+    assert one.tokens().refresh_token == one.grant.refresh_token
+
+
+def test_a_grant_of_more_than_was_asked_for_is_kept_as_it_was_given(at: Sign) -> None:
+    """GitHub adds the scopes of earlier consents."""
+    one = at("github", "device")
+    one.there.answer_once("poll", 200, (
+        '{"access_token": "gho_1", "scope": "gist,read:user,repo", "token_type": "bearer"}'
+    ))  # fmt: skip
+    assert isinstance(one.attempt(), Success)
+
+    assert set(one.tokens().scopes) == {"gist", "read:user", "repo"}
+
+
+@pytest.mark.parametrize("via", ["loopback", "manual", "device"])
+def test_aws_registers_a_client_at_the_first_login_and_keeps_it(at: Sign, via: str) -> None:
+    """With its addresses, its grants, its scopes and the start URL; the second login asks for none."""
+    one = at("aws-identity-center", via, registers=True)
+    for _ in range(2):
+        assert isinstance(one.sign_in(), Success)
+        assert isinstance(one.service.refresh_tokens("aws-identity-center"), Success)
+        assert isinstance(one.service.sign_out("aws-identity-center"), Success)
+
+    one.require_content()
+    assert [kind for kind, _ in one.there.requests].count("register") == 1
+
+
 # --- that the stand-in would notice ---------------------------------------------------------------
 
 SPOILED: list[tuple[str, str, bool, dict[str, Any]]] = [
@@ -341,6 +442,8 @@ SPOILED: list[tuple[str, str, bool, dict[str, Any]]] = [
     ("reddit", "loopback", False, {"extra_auth_params": {}}),
     ("figma", "loopback", True, {"refresh_url": None}),
     ("figma", "loopback", True, {"token_endpoint_auth_method": "client_secret_post"}),
+    ("google", "device", True, {"scopes_for_device": ["https://www.googleapis.com/auth/calendar.readonly"]}),
+    ("huggingface", "device", False, {"device_url": "https://huggingface.co/oauth/device/code"}),
     ("github", "loopback", True, {"token_endpoint_auth_method": "client_secret_basic"}),
     ("github-app", "loopback", True, {"sends_scope": True, "scopes": ["repo"]}),
     ("slack", "loopback", False, {"scope_parameter": "user_scope"}),

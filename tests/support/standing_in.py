@@ -71,13 +71,22 @@ class LedThere(RequestsHttp):
 class Signing:
     """A program and its user, at the provider of one case."""
 
-    def __init__(self, case: Case, stand_in: StandIn, clock: LeapingClock, **settings: Any) -> None:
+    def __init__(
+        self,
+        case: Case,
+        stand_in: StandIn,
+        clock: LeapingClock,
+        *,
+        registers: bool = False,
+        **settings: Any,
+    ) -> None:
+        """Make them, with the client that somebody registered, or one that registers itself."""
         one, values = entry(case.name), covered()[case.name][1]
         self.dialect: Dialect = documented(case.name)
         blanks = {name: values[name] for name in one.templates if name in values}
         provider = made_provider(case.name, {**one.filled(blanks), **settings})
-        self.client: dict[str, str] = {"client_id": "the-client"}
-        if case.secret:
+        self.client: dict[str, str] = {} if registers else {"client_id": "the-client"}
+        if case.secret and not registers:
             self.client["client_secret"] = "the-secret"
         if ":57548" in provider.redirect_uri:  # the port is the user's choice
             address = provider.redirect_uri.replace(":57548", f":{free_port()}")
