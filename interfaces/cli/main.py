@@ -56,7 +56,7 @@ _COMMANDS: Final = {
     "exec": ("commands.token:execute", "Run COMMAND with the token in its environment."),
     "help": (
         "help_topics:help_command",
-        "Show a page on storage, transports, exit codes or another subject, or on a command.",
+        "Show a page on storage, transports, exit codes or another subject, on an error, or on a command.",
     ),
     "list": (
         "commands.status:list_logins",
