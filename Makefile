@@ -81,10 +81,13 @@ MEETS_LIBRARIES := tests/engine/test_machine.py tests/protocol tests/interfaces 
 test-lowest: setup
 	JOBS=$(JOBS) PYTHONS="$(PYTHONS)" .ci/pythons --lowest $(MEETS_LIBRARIES) $(ARGS)
 
+# STAYFAST_BENCH_ROUNDS=40 for calmer figures. Peers are installed under build/bench, if an index is at hand.
 bench: setup
+	@mkdir -p build/bench && rm -f build/bench/rows.jsonl
 	@set -e; for figure in tests/bench/*.py; do \
-	  PYTHONPATH=tests/support $(BIN)/python "$$figure"; \
+	  STAYFAST_BENCH_ROWS=build/bench/rows.jsonl PYTHONPATH=tests/support $(BIN)/python "$$figure"; \
 	done
+	$(BIN)/python tests/support/performance_page.py build/bench/rows.jsonl > docs/performance.md
 
 # -s: every campaign prints its figures
 soak: setup

@@ -1,0 +1,112 @@
+"""Writes docs/performance.md from the rows of a run of ``make bench``.
+
+``python tests/support/performance_page.py ROWS`` prints it; ROWS is the file that STAYFAST_BENCH_ROWS named.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+INTRODUCTION = """\
+# Performance
+
+What the command and the library cost, measured beside what others take for the same. `make bench` measures all of
+it again and writes this page.
+
+**How to read it.** Every figure is a ratio of two things that were run in turn, many rounds in one go: the median of
+the rounds, and their quartiles in brackets. For a whole process the other one is `python -c pass` of the same
+environment, an idle Python. A busy machine changes milliseconds a lot and ratios little; processor time (*cpu*) less
+than wall time (*wall*). The package was installed as users have it: the wheel, in an environment of its own.
+"""
+
+FLOORS = """\
+## Floors, and goals that are not met
+
+- **`token P`, 1.8.** An interpreter that does nothing and leaves at once is 0.8. The cipher of `cryptography` adds 0.45
+  (its library has 14 MB, and sets OpenSSL up); a vault in SQLite 0.12; looking at directories, header, tree and
+  row 0.1. The rest are some twenty modules of ours at 0.01 each. A plain file with one sealed record
+  would come to 1.45, without the tree that shows an old row that was put back.
+- **`status`, `list`, `provider list`, 6.** click alone is 3.9. What these commands can do (note what has expired, prove
+  the vault whole, name the next step) runs through the parts that sign in, and those are some eighty dataclasses: Python
+  compiles several methods for each, a third of the time. A second, smaller reader of the vault for them would be
+  another implementation, and is not there.
+- **`refresh P`, 14.** `requests` is 10 of it, and a process of its own, which no signal to ours can stop, sends the request.
+- **Memory of `token`, 14 MB.** An idle Python has 8.4 MB, and the library of the cipher alone brings it to 15.2.
+- **Tab behind a provider's name, with a file of providers.** That file is checked as strictly as in every command.
+- **The key in the system keyring.** `token` then loads `keyring`, and that package decides by its own settings which
+  of its back ends has the key. To ask the Secret Service directly would be 2.6 times cheaper, and would be a second reading of those
+  settings, of unlocking and of prompts; it is not built, and neither is a window in the kernel's keyring. Who needs the speed takes the
+  key file (`STAYFAST_STORE=file`) and says so.
+
+## Tried, and of no help
+
+- Other ways to AES-GCM: libcrypto by ctypes takes what the library of `cryptography` takes; the public module of the
+  class takes 1.0 more, for the same class.
+- OpenSSL's HMAC for one token: loading it is 0.25, as long as a thousand digests by Python's small module. It
+  is loaded after a hundred digests, where it pays.
+- `python -I -S`: pip drops flags of the interpreter from the script it writes.
+- An environment without OpenSSL's legacy provider and configuration: no difference that can be measured.
+- `python -m stayfast` instead of the script: 0.45 more, for `runpy`.
+
+## What helped
+
+- Nothing is loaded that a call does not need; a list of heavy modules for each command, and a test that fails when one
+  comes back (`tests/hotpath`). It counts modules, not time.
+- No search for garbage while modules load: a tenth of the time of every command.
+- The version from the name of the folder that pip makes, without `importlib.metadata`: 8 became 1.
+- First sentences of commands in one table, so that the help loads none of them: 26 became 6 to 7.
+- No `functools` for the core of SQLite, which wants one class of it: 0.2 of `token`.
+"""
+
+
+def page(rows: list[dict[str, Any]]) -> str:
+    """The page."""
+    processes = [row for row in rows if "cpu" in row]
+    memories = [row for row in rows if "mb" in row]
+    inside = [row for row in rows if "base_ms" in row]
+    system = f"{platform.system()}, {platform.machine()}, Python {platform.python_version()}"
+    parts = [
+        INTRODUCTION,
+        f"Measured on: {system}.\n",
+        "## Whole processes\n",
+        _table(
+            ("process", "ms", "wall", "cpu", "goal"),
+            [
+                (r["name"], f"{r['ms']:.0f}", r["wall"], r["cpu"], _goal(r["goal"]))
+                for r in processes
+            ],
+        ),
+        "## Peak of memory\n",
+        _table(
+            ("process", "MB", "goal"),
+            [
+                (r["name"].removeprefix("memory: "), f"{r['mb']:.1f}", _goal(r["goal"]))
+                for r in memories
+            ],
+        ),
+        "## In a process\n",
+        _table(
+            ("what, against what", "ms of that", "ms", "ratio"),
+            [(r["name"], f"{r['base_ms']:.4g}", f"{r['ms']:.4g}", r["wall"]) for r in inside],
+        ),
+        FLOORS,
+    ]
+    return "\n".join(parts)
+
+
+def _goal(goal: float | None) -> str:
+    return "" if goal is None else f"{goal:g}"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    kept = Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()
+    sys.stdout.write(page([json.loads(line) for line in kept]))
