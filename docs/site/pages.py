@@ -35,6 +35,7 @@ _MACHINE: Final = (
     " `engine/table.py`, which is the only code that changes a state. Every transition is saved before its"
     " effect, together with one line of the audit log."
 )
+_REFERENCE: Final = re.compile(r":(?:class|meth|data|attr|func|mod|exc|obj):<code>([^<]+)</code>")
 _LINK: Final = re.compile(r"(!?)\[([^\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -69,6 +70,23 @@ def on_page_markdown(markdown: str, *, page: object, files: Files, **_: object) 
         return f"{mark}[{text}]({relative}{anchor})"
 
     return _LINK.sub(link, markdown)
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """``html`` of docstrings, with their references as names, and as links where the page explains them."""
+
+    def reference(match: re.Match[str]) -> str:
+        target = match[1]
+        name = target.lstrip("~.").rpartition(".")[2]
+        shown = (
+            f"<code>{name}</code>"
+            if target[0] in "~."
+            else f"<code>{target.removeprefix('stayfast.')}</code>"
+        )
+        anchor = f"stayfast.{target.lstrip('~.').removeprefix('stayfast.')}"
+        return f'<a href="#{anchor}">{shown}</a>' if f'id="{anchor}"' in html else shown
+
+    return _REFERENCE.sub(reference, html)
 
 
 def _on_site(named: str) -> str:

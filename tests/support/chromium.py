@@ -154,6 +154,7 @@ def running(place: Path) -> Iterator[Chromium]:
     driver = webdriver.Chrome(options=options, service=Service(driver_path))
     try:
         driver.set_page_load_timeout(PATIENCE)
+        driver.set_script_timeout(4 * PATIENCE)  # axe-core reads a long page
         yield Chromium(driver, pictures)
     finally:
         driver.quit()
