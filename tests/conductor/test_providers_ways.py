@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -35,6 +35,7 @@ from stayfast.engine.oauth.token_extras import api_url, callback_extras, further
 from stayfast.engine.ports import Change, HttpRequest, HttpResponse
 from stayfast.engine.reasons import Refusal
 from stayfast.engine.record import Login, Presentation
+from stayfast.engine.secret import Secret
 from stayfast.engine.table import State
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.interfaces.catalogue.lookup import settings_of_kind
@@ -94,20 +95,22 @@ class Timed:
 class Typed:
     """A person who pastes the answer that ``paste`` makes from the address that was shown."""
 
-    def __init__(self, notices: Notices, paste: Any) -> None:
+    def __init__(self, notices: Notices, paste: Callable[[str], str]) -> None:
         self._notices = notices
         self._paste = paste
         self._pasted = False
 
-    def read(self, seconds: float) -> Any:
+    def read(self, seconds: float) -> Secret:
         """The paste."""
         del seconds
-        from stayfast.engine.secret import Secret  # noqa: PLC0415
-
         if self._pasted:
             raise TransportUnavailable("one paste was all")
         self._pasted = True
-        return Secret(self._paste(self._notices.shown[-1].url))
+        return Secret(self._paste(self._notices.shown[-1].url or ""))
+
+    def fileno(self) -> int | None:
+        """Nothing to wait on."""
+        return None
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -122,7 +125,10 @@ def by_device(config: OAuthConfig, *answers: tuple[int, Any]) -> tuple[Login, Pr
 
 
 def by_hand(
-    config: OAuthConfig, paste: Any, *answers: tuple[int, Any], observers: Sequence[Any] = ()
+    config: OAuthConfig,
+    paste: Callable[[str], str],
+    *answers: tuple[int, Any],
+    observers: Sequence[Any] = (),
 ) -> tuple[Login, Provider, Conductor, dict[str, list[str]]]:
     """A login by a pasted answer that is finished, and the parameters of its address."""
     provider, notices = Provider(answers), Notices({})
@@ -375,7 +381,7 @@ STYLES: list[Any] = [
             "revocation_url": "https://discord.com/api/oauth2/token/revoke",
             "token_endpoint_auth_method": "client_secret_post", "revocation_ends": "grant",
         },
-        [(200, {})],
+        [(200, "{}")],
         [("POST", "https://discord.com/api/oauth2/token/revoke", "",
           f"token={RT}&token_type_hint=refresh_token&client_id=acme-cli&client_secret=canary-client-secret")],
         {"access_token": TOO, "refresh_token": REVOKED},

@@ -27,9 +27,10 @@ from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.oauth.settings_check import require_sendable
 from stayfast.engine.oauth.token_endpoint import judge_token_response, refresh_request
 from stayfast.engine.oauth.tokens import OAuthTokens
+from stayfast.engine.record import DeviceGrant
 
-GRANT = BY_DEVICE.device
-assert GRANT is not None
+assert BY_DEVICE.device is not None
+GRANT: DeviceGrant = BY_DEVICE.device
 CODE = GRANT.device_code.reveal()
 
 
