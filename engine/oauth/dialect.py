@@ -43,6 +43,16 @@ _REQUESTS: Final = (
 """Our parameters of one kind of request each, and the setting that adds others to it."""
 _SIGNED_LATER: Final = frozenset({"client_assertion", "client_assertion_type", "assertion"})
 _RENAMED: Final = frozenset[str]().union(*(ours for _, ours in _REQUESTS)) - _SIGNED_LATER
+_SECRET: Final = frozenset(
+    {"code", "code_verifier", "client_secret", "refresh_token", "device_code", "token"}
+    | {"subject_token", "actor_token"}
+)
+_PLAIN: Final = frozenset(
+    {"grant_type", "client_id", "redirect_uri", "scope", "audience", "resource", "response_type"}
+    | {"token_type_hint", "subject_token_type", "code_challenge_method", "response_mode"}
+    | {"acr_values", "max_age", "prompt", "ui_locales", "authorization_details"}
+)
+"""Parameters whose values are shown: they open no door and name nobody."""
 _ERRORS: Final = frozenset({"error", "error_description"})
 _MEMBERS: Final = (
     _ERRORS
@@ -137,6 +147,7 @@ def naming_fault(provider: OAuthProvider) -> tuple[str, str] | None:
         ("parameter_names", set(names) <= _RENAMED, "renames something that is no parameter of these requests"),
         ("parameter_names", all(map(_NAME.fullmatch, names.values())), "has a name that no parameter may have"),
         ("parameter_names", all(_apart(names, kind) for _, kind in _REQUESTS), "gives two parameters of one request one name"),
+        ("parameter_names", all(names[name].lower() not in _PLAIN for name in _SECRET & names.keys()), "gives a secret the name of a parameter that traces show"),
         ("parameter_names", not _added_twice(provider), "gives a parameter the name of one that is added to the same request"),
         ("member_names", set(members) <= set[str]().union(*_MEMBERS), "renames something that is no member of these answers"),
         ("member_names", all(map(_PATH.fullmatch, members.values())), "has a name that no member may have"),

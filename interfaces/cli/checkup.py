@@ -302,12 +302,19 @@ class Checkup:
             yield Check("discovery", SKIP, f"{name}: {why}")
         else:
             try:
-                found = discover(watching, config.issuer, template=config.issuer_template)
+                found = discover(
+                    watching,
+                    config.issuer,
+                    template=config.issuer_template,
+                    pkce=config.pkce != "off",
+                )
             except StayfastError as error:
                 yield Check("discovery", FAIL, f"{name}: {error.message}", error.hint)
             else:
                 yield from _published(name, found)
                 config = apply_metadata(config, found)
+        if config.pkce == "off":
+            yield Check("pkce", WARN, f"{name}: off, as it is configured (RFC 7636)")
         yield from self._way(config)
 
     def _way(self, config: OAuthConfig) -> Iterator[Check]:

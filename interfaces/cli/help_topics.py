@@ -220,6 +220,20 @@ the tokens to a key of the login: auto does so where the provider, or the regist
 login takes the same options, and --resource, --prompt, --max-age and others, for one login alone.
 
 A redirect address without a port uses port 8080, 3000 or 57548; with :0, any free port.
+
+What a provider does otherwise than the RFCs is said by settings of config.toml, each by the RFC's name:
+
+  parameter_names = { scope = "scopes" }           what its requests call a parameter
+  member_names = { error = "error.error_subcode" } where its answers have a member
+  error_codes = { 1349174 = "authorization_pending" }   what its own errors mean
+  device_grant_type, device_lifetime, scopes_for_device, client_id_for_device   its device flow
+  secret_for, empty_secret, sends_scope, repeats_scope, refresh_url   what it wants and where
+  revocation_method, revocation_auth, revocation_parameters, revocation_ends   how a token ends
+  refresh_rotates, refresh_lifetime, api_url_member, callback_extras   what status shows of it
+  pkce = "off"   for a server that refuses PKCE; each login then warns, and the audit log says so
+
+Two parameters cannot have one name, and state and the checks of an answer cannot be switched off.
+stayfast provider show NAME prints what a provider of the catalogue has.
 """
 _MCP = """\
 stayfast login https://mcp.acme.dev/mcp      signs in to the MCP server at that address

@@ -64,6 +64,7 @@ WRONG: list[tuple[str, Any]] = [
             {"code_verifier": "redirect_uri"}, {"code": "Client_Id"}, {"scope": "x", "resource": "X"},
             {"refresh_token": "scope"}, {"token": "token_type_hint"}, {"device_code": "grant_type"},
             {"code": "code_verifier", "code_verifier": "code"},
+            {"code": "scope"}, {"device_code": "Prompt"}, {"client_secret": "audience"},
         )
     ),
     *(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ....engine.record import Login, Summary
 
 _FEW = 20
+_SOON: Final = 3 * 86400.0  # seconds: a weekend, and the Friday before
 _MARKS = {State.AUTHENTICATED: "good", State.EXPIRED: "warn", State.REFRESH_FAILED: "warn"}
 
 _STATUS: Final = Table(
@@ -146,12 +147,18 @@ def _show(
     for one in finished:
         if one.id in active:
             app.terminal.answer_words(f"{one.provider}: {_ASKED[active[one.id]]}")
-        if more := _unasked(app, one):
-            app.terminal.say(
-                f"{one.provider}{option(one.account)} was granted more than you asked for:"
-                f" {' '.join(more)}",
-                mark="warn",
-            )
+        _remark(app, one)
+
+
+def _remark(app: App, one: Summary) -> None:
+    """Say what a user would want to know of ``one`` unasked."""
+    who = f"{one.provider}{option(one.account)}"
+    if (left := _refresh_left(app, one)) is not None:
+        said = f"the refresh token of {who} ends in {span(left)}; sign in again before"
+        app.terminal.say(said, mark="warn")
+    if more := _unasked(app, one):
+        said = f"{who} was granted more than you asked for: {' '.join(more)}"
+        app.terminal.say(said, mark="warn")
 
 
 @click.command("list")
@@ -358,6 +365,18 @@ def _particulars(app: App, one: Summary, *, few: bool) -> dict[str, Any]:
         "further_tokens": further or None,
     }
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _refresh_left(app: App, one: Summary) -> float | None:
+    """Seconds until the refresh token of ``one`` ends, if that is soon enough to say it unasked.
+
+    One that never lives longer than that is renewed with each refresh: of it there is nothing to say.
+    """
+    end = one.refresh_expires_at
+    if end is None or end - (one.issued_at or one.created_at) <= _SOON:
+        return None
+    left = end - app.assembly().clock.now()
+    return left if 0 < left < _SOON else None
 
 
 def _refresh_said(login: Login, one: Summary, now: float) -> str:
