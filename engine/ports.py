@@ -275,11 +275,12 @@ class SearchableStorage(Protocol):
 class PagedStorage(Protocol):
     """A storage that gives a page of its logins without opening the others."""
 
-    def page(self, offset: int, limit: int | None) -> Sequence[Summary]:
+    def page(self, offset: int, limit: int | None) -> Sequence[Summary] | None:
         """At most ``limit`` logins that are not over, after the first ``offset`` of them.
 
         The order is always the same, and finished logins come before those that wait. All logins are
-        given if ``limit`` is ``None``.
+        given if ``limit`` is ``None``. ``None`` is given where a page would cost as much as all of
+        them.
 
         Raises:
             Damaged: A login is missing, or is not the one that was last saved.

@@ -44,12 +44,13 @@ class Overview:
             limit: How many are given at most; all of them if ``None``.
 
         Returns:
-            The logins; ``None`` if the storage has no pages (:class:`~stayfast.engine.ports.PagedStorage`).
+            The logins; ``None`` if the storage has no such page (:class:`~stayfast.engine.ports.PagedStorage`).
         """
         storage = self._dependencies.storage
         if not isinstance(storage, PagedStorage):
             return None
-        return [one for one in storage.page(offset, limit) if not self._overdue(one)]
+        found = storage.page(offset, limit)
+        return None if found is None else [one for one in found if not self._overdue(one)]
 
     def named(self, typed: str) -> Summary:
         """The login whose id is, or begins with, ``typed``; it is ended if its deadline has passed.

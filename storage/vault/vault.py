@@ -104,8 +104,9 @@ from .glance import VaultGlance
 from .handover import Handover, lock_path
 from .info import VaultInfo, vault_info_of
 from .integrity import Head, keep_head, read_head
-from .login_rows import put_login, put_record, summaries_in
+from .login_rows import opened_summaries, put_login, put_record, summaries_in
 from .page_check import torn_pages
+from .pages import FEW, page_of, page_of_all
 from .rekey import rekey
 from .repair import (
     Mended,
@@ -273,6 +274,22 @@ class Vault:
                 except (Damaged, NewerFormat):
                     continue
 
+    def page(self, offset: int, limit: int | None) -> Sequence[Summary] | None:
+        """See :meth:`stayfast.engine.ports.PagedStorage.page`; where a list is short, there is no page."""
+        return None if limit is None else self._settled(lambda: self._page(offset, limit))
+
+    def _page(self, offset: int, limit: int) -> list[Summary] | None:
+        with self._reading() as opened:
+            if opened is None or read_head(*opened).count <= FEW:
+                return None
+            rows = page_of(*opened, offset, limit)
+            if rows is None:
+                every = self._tamper_check.listed(*opened)
+                believable = self._tamper_check.believable(*opened)
+                every = [row for row in every if believable(row[0], row[1])]
+                rows = page_of_all(every, offset, limit)
+            return list(self._as_they_will_be(opened[1], opened_summaries(opened[1], rows)))
+
     def beginning(self, prefix: str) -> Iterable[Summary]:
         """See :meth:`stayfast.engine.ports.SearchableStorage.beginning`."""
         return self._settled(lambda: list(self._beginning(prefix)))
@@ -281,10 +298,13 @@ class Vault:
         with self._reading() as opened:
             if opened is None:
                 return
-            waiting = self._arrivals.waiting(opened[1])
-            for one in summaries_in(*opened, prefix):
-                kept = self._arrivals.login(opened[1], one.id, None) if one.id in waiting else None
-                yield kept.summary() if kept is not None and kept.version > one.version else one
+            yield from self._as_they_will_be(opened[1], summaries_in(*opened, prefix))
+
+    def _as_they_will_be(self, keys: Keys, saved: Iterable[Summary]) -> Iterator[Summary]:
+        waiting = self._arrivals.waiting(keys)
+        for one in saved:
+            kept = self._arrivals.login(keys, one.id, None) if one.id in waiting else None
+            yield kept.summary() if kept is not None and kept.version > one.version else one
 
     def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.events`."""

@@ -102,6 +102,12 @@ with tempfile.TemporaryDirectory() as place:
     saved(many, [others])
     here, there = departures(one, [extra]), departures(many, [others])
     row("delete and sign in anew: the same", lambda: next(here), lambda: next(there), 300)
+    row(
+        "a page of 20 logins, against one look-up",
+        lambda: many.find(alias),
+        lambda: many.page(0, 20),
+        100,
+    )
     few = lots = here = there = iter(())
     gc.collect()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -173,7 +173,8 @@ def _remark(app: App, one: Summary) -> None:
 def list_logins(app: App, *, limit: int | None, offset: int, wide: bool) -> None:
     """Accounts and open logins, one line each; with --limit, a page of them.
 
-    Exits with 8 if the vault is not as it was saved: damaged, or an older copy that was put back.
+    Exits with 8 if the vault is not as it was saved: damaged, or an older copy that was put back. Of
+    more than 1000 logins, a page has them in the order of their ids, and shows damage of its own alone.
     """
     listed = _listed(app, offset, limit)
     finished = [one for one in listed if not one.pending]
@@ -201,7 +202,7 @@ def list_logins(app: App, *, limit: int | None, offset: int, wide: bool) -> None
 def _listed(app: App, offset: int, limit: int | None) -> list[Summary]:
     """The logins of one page: the finished ones come first.
 
-    A database for many users pages them itself, in its own order, because names are sealed in it.
+    A large store pages them itself, in its own order, because names are sealed in it.
     """
     paged = app.assembly().conductor.overview.page(offset, limit)
     if paged is not None:
