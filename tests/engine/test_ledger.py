@@ -34,7 +34,7 @@ from stayfast.storage.memory import MemoryStorage
 WRITTEN = {
     "schema", "time", "event", "login", "provider", "account", "trigger", "from", "to", "reason",
     "transport", "outcome", "http_status", "oauth_error", "issuer", "scopes", "expires_in",
-    "version", "attempt", "duration", "detail", "pid", "host", "user", "app_version",
+    "version", "attempt", "duration", "detail", "pkce", "pid", "host", "user", "app_version",
     "access_token_fp", "refresh_token_fp", "client_fp", "subject_fp",
 }  # fmt: skip
 """Every name that may stand in an audit line, ``seq`` aside."""
