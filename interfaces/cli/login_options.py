@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args
 
 import click
+from click.shell_completion import CompletionItem
 
 from ...engine.oauth.login_wishes import LoginWishes
 from ...engine.oauth.setting_types import ClientAuthentication, Wanted
+from ...transports.plugins import ALIASES, BUILT_IN, installed
 
+VIA_NAMES: Final = ("auto", *BUILT_IN, *ALIASES)
 F = TypeVar("F", bound=Callable[..., Any])
 
 _KEY: Final = click.Path(dir_okay=False, resolve_path=True)
@@ -97,6 +100,51 @@ _OPTIONS: Final = (
         help="Languages of the provider's pages, the best first.",
     ),
 )
+
+
+# subscripts of ParamType are for type checkers alone: click takes them from 8.5 on
+if TYPE_CHECKING:
+    _Text = click.ParamType[str]
+else:
+    _Text = click.ParamType
+
+
+class Via(_Text):
+    """The value of ``--via``: the name of a transport, built in or from another package."""
+
+    name = "transport"
+
+    @property
+    def choices(self) -> list[str]:
+        """Every name there is."""
+        return [*VIA_NAMES, *(plugin.name for plugin in installed())]
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What the usage line shows; click passes ``ctx`` from 8.2 on."""
+        del param, ctx
+        return f"[{'|'.join(VIA_NAMES)}|...]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """``value``, if there is such a transport."""
+        if value not in VIA_NAMES and value not in self.choices:
+            self.fail(f"{value!r} is not one of {', '.join(self.choices)}", param, ctx)
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin with ``incomplete``."""
+        del ctx, param
+        known = {plugin.name: plugin.summary or None for plugin in installed()}
+        helped = {**dict.fromkeys(VIA_NAMES), **known}
+        return [
+            CompletionItem(name, help=about)
+            for name, about in helped.items()
+            if name.startswith(incomplete)
+        ]
+
+
+VIA = Via()
 
 
 def wish_options(command: F) -> F:

@@ -235,11 +235,11 @@ def _color_of(arguments: list[str]) -> str | None:
 
 def _corrected(error: StayfastError | click.UsageError, arguments: list[str]) -> StayfastError:
     """``error`` in our words, with the line that was probably meant where a word is misspelt."""
-    from .wrong_words import right_name, wrong_usage  # noqa: PLC0415  most calls have no error
+    from .wrong_words import right_name, same_login, wrong_usage  # noqa: PLC0415  few calls have an error
 
     if isinstance(error, click.UsageError):
         return wrong_usage(error, arguments)
-    return right_name(error, arguments)
+    return same_login(right_name(error, arguments), arguments)
 
 
 def _unwritten(error: AnswerNotWritten) -> StayfastError:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from ...engine.errors import StayfastError
+from ...engine.errors import ConfigInvalid, ConfigMissing, StayfastError
 from ...engine.hints import Hint
 
 _COMMANDS: Final = {
@@ -60,6 +60,16 @@ _OPTIONS: Final = {
     "--web": "--via loopback",
 }
 """Options by the words that other tools have for them; each stands where the command has the new one."""
+_WISHES: Final = frozenset(
+    {
+        *("--account", "--grant", "--scope", "--audience", "--resource", "--authorization-details"),
+        *("--subject", "--assertion", "--subject-token-file", "--assertion-file"),
+        *("--subject-token-type", "--actor", "--actor-token-file", "--actor-token-type"),
+        *("--requested-token-type", "--assertion-subject", "--client-id", "--client-auth"),
+        *("--client-key", "--client-cert", "--issuer", "--par", "--dpop", "--request-object"),
+    }
+)
+"""Options of a login, each with a value, that say what is asked for. None of the values is a secret."""
 _PREFIXES: Final = frozenset({"auth", "oauth"})
 """Groups of other tools: what stands in them is a command of its own here."""
 _UNSAID: Final = frozenset({"--callback-url", "--challenge", "--param", "--set"})
@@ -173,6 +183,29 @@ def right_name(error: StayfastError, arguments: Sequence[str]) -> StayfastError:
     line = _said_again(arguments, words[nearest[0]], hint.provider) if nearest else None
     if line is not None:
         error.hint = hint.worded(line)
+    return error
+
+
+def same_login(error: StayfastError, arguments: Sequence[str]) -> StayfastError:
+    """``error`` of a login that failed; its hint asks for the same again, as it was asked for.
+
+    Without its grant, scopes or resources the line would be that of another login.
+    """
+    hint = error.hint
+    if not isinstance(hint, Hint) or hint.action != "login" or "login" not in arguments:
+        return error
+    refused = isinstance(error, ConfigInvalid | ConfigMissing) and "--grant" not in hint.options
+    if refused or hint.provider not in arguments:
+        return error
+    there = {one.partition("=")[0] for one in hint.options}
+    if hint.account is not None:
+        there.add("--account")
+    kept: list[str] = []
+    for number, word in enumerate(arguments):
+        name, equals, _ = word.partition("=")
+        if name in _WISHES and name not in there:
+            kept += [word] if equals else arguments[number : number + 2]
+    error.hint = Hint("login", hint.provider, *hint.options, *kept, account=hint.account)
     return error
 
 

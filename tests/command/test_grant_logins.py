@@ -288,3 +288,22 @@ def test_a_login_is_announced_and_not_those_beside_it(service: World) -> None:
         "login.started",
         "login.finished",
     ]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "--grant client-credentials --audience https://api.test",
+        "--grant=client-credentials --scope read --account robot",
+        "--scope read --json",
+    ],
+)
+def test_the_hint_of_a_refused_login_asks_for_the_same(service: World, more: str) -> None:
+    """Its grant, audience, scopes and account stay; what only shapes the answer does not."""
+    service.server.misbehave(
+        "token", Fault(kind=FaultKind.ERROR, members={"error": "invalid_grant"})
+    )
+    done = service.run("login", "api", *more.split(), "--json")
+    kept = set(more.replace("--json", "").split())
+    assert done.lines[-1]["hint"].startswith("stayfast login api ")
+    assert set(done.lines[-1]["hint"].split()[3:]) == kept

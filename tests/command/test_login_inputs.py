@@ -142,3 +142,32 @@ def test_the_lines_that_the_test_server_prints_sign_in(world: World) -> None:
     named = [[CLIENT_ID if word == "stayfast-tried" else word for word in line] for line in named]
     assert world.run(*named[0][1:]).code == 0
     assert world.run(*named[1][1:], "--via", "loopback").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ("--par required --via manual", "provider edit bare --par-url https://…"),
+        ("--par required --via device", "login bare --via manual --par required"),
+        ("--client-auth private_key_jwt", "provider edit bare --client-key FILE"),
+        ("--client-auth tls_client_auth", "provider edit bare --client-cert FILE"),
+        ("--request-object required --via manual", "provider edit bare --client-key FILE"),
+    ],
+)
+def test_what_this_login_asks_for_in_vain_is_refused_before_it_begins(
+    world: World, options: str, hint: str
+) -> None:
+    """With the setting that is missing; no login is left, not even one that has ended."""
+    world.provide("bare", issuer=None)
+    done = world.run("login", "bare", *options.split(), "--start", "--json")
+    assert (done.code, done.json["hint"]) == (1, f"stayfast {hint}")
+    assert world.logins() == []
+
+
+@pytest.mark.parametrize("start", [["--start"], []])
+def test_another_way_is_named_as_a_command(world: World, start: list[str]) -> None:
+    """A provider without a device endpoint is signed in to by a browser, as the same account."""
+    world.provide("bare", issuer=None, device_url=None)
+    done = world.run("login", "bare", "--via", "device", "--account", "work", *start, "--json")
+    assert done.code == 1
+    assert done.lines[-1]["hint"] == "stayfast login bare --account work --via loopback"

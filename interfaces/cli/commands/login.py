@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import click
-from click.shell_completion import CompletionItem
 
 from ....engine.errors import (
     CallbackRefused,
@@ -19,11 +19,11 @@ from ....engine.errors import (
 )
 from ....engine.hints import Hint
 from ....engine.oauth.login_wishes import challenged
+from ....engine.oauth.pushed_request import require_pushable
 from ....engine.record import DEFAULT_TIMEOUT, TokensNotSaved
 from ....engine.table import State
 from ....transports.browser import SystemBrowser
 from ....transports.choice import Choice, Environment, choose
-from ....transports.plugins import ALIASES, BUILT_IN, installed
 from ....transports.terminal.answers import at_terminal, piped_answer
 from ...couriers.signals import signals_as_interrupts
 from ...resource_logins import is_address, read_challenge
@@ -44,65 +44,21 @@ from ..login_messages import (
     show_signed_in,
     show_started,
 )
-from ..login_options import wish_options, wishes_of
+from ..login_options import VIA, wish_options, wishes_of
 from ..login_with_token import keep_token
 from ..terminal.formatting import Duration, span
 from ..terminal.keys import LoginKeys
 from ..terminal.screens import LoginScreen
 
 if TYPE_CHECKING:
+    from ....engine.flows.logins import Started
     from ....engine.oauth.provider import OAuthConfig
     from ....engine.oauth.www_authenticate import AuthChallenge
     from ....engine.ports import Conversation
     from ....engine.record import Login, Summary
     from ...assembly import Assembly
 
-VIA_NAMES: Final = ("auto", *BUILT_IN, *ALIASES)
-
-
-# subscripts of ParamType are for type checkers alone: click takes them from 8.5 on
-if TYPE_CHECKING:
-    _Text = click.ParamType[str]
-else:
-    _Text = click.ParamType
-
-
-class Via(_Text):
-    """The value of ``--via``: the name of a transport, built in or from another package."""
-
-    name = "transport"
-
-    @property
-    def choices(self) -> list[str]:
-        """Every name there is."""
-        return [*VIA_NAMES, *(plugin.name for plugin in installed())]
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """What the usage line shows; click passes ``ctx`` from 8.2 on."""
-        del param, ctx
-        return f"[{'|'.join(VIA_NAMES)}|...]"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """``value``, if there is such a transport."""
-        if value not in VIA_NAMES and value not in self.choices:
-            self.fail(f"{value!r} is not one of {', '.join(self.choices)}", param, ctx)
-        return value
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """The names that begin with ``incomplete``."""
-        del ctx, param
-        known = {plugin.name: plugin.summary or None for plugin in installed()}
-        helped = {**dict.fromkeys(VIA_NAMES), **known}
-        return [
-            CompletionItem(name, help=about)
-            for name, about in helped.items()
-            if name.startswith(incomplete)
-        ]
-
-
-VIA = Via()
+_OTHER_WAY: Final = re.compile(r"choose with --via (\w+)")  # how a transport says it
 
 
 @click.command()
@@ -246,6 +202,7 @@ def login(
         return
     choice = choose(Environment.current(config, via))
     decided.append(choice)
+    _require_pushable(config, choice, account, asked=given["par"] == "required")
     pastes = choice.transport == "manual" and not at_terminal()
     in_two_steps = start or choice.two_step or pastes
     follower.streams = terminal.json and not in_two_steps
@@ -260,16 +217,19 @@ def login(
     if in_two_steps:
         via_name = "manual" if choice.transport == "loopback" else choice.transport
         quiet = TransportMaker(assembly, SilentConversation(), open_browser=False)
-        started = assembly.resource_logins.once_more(
-            config,
-            configure,
-            lambda config: assembly.conductor.start(
+        started = _pointing(
+            follower,
+            lambda: assembly.resource_logins.once_more(
                 config,
-                quiet.make(via_name),
-                account=account,
-                timeout=timeout,
-                taken=taken,
-                replaces=replace,
+                configure,
+                lambda config: assembly.conductor.start(
+                    config,
+                    quiet.make(via_name),
+                    account=account,
+                    timeout=timeout,
+                    taken=taken,
+                    replaces=replace,
+                ),
             ),
         )
         show_started(app, started, via_name)
@@ -293,6 +253,38 @@ def login(
         ),
         account=account,
     )
+
+
+def _require_pushable(config: OAuthConfig, choice: Choice, account: str, *, asked: bool) -> None:
+    """Make sure that a request which must be pushed can be, before a login begins.
+
+    Args:
+        config: The provider and the client.
+        choice: How the answer comes back.
+        account: Whose login it is.
+        asked: Whether this login asks for it, and not the provider's settings.
+
+    Raises:
+        ConfigMissing, TransportUnavailable: It cannot be pushed.
+        ConfigInvalid: This login asks for it in vain.
+    """
+    if choice.transport != "device":
+        require_pushable(config)
+    elif asked:
+        options = ("--via", "manual", "--par", "required")
+        raise ConfigInvalid(
+            "--par required has no part in the device flow, which pushes no request",
+            hint=Hint("login", config.service_name, *options, account=account),
+        )
+
+
+def _pointing(follower: LoginFollower, begin: Callable[[], Started]) -> Started:
+    """What ``begin`` gives; an error of it points at the login that it is about."""
+    try:
+        return begin()
+    except TransportUnavailable as error:
+        _point_at(error, follower.login)
+        raise
 
 
 def _ask_without_user(
@@ -435,11 +427,7 @@ def finish(
         _pause(app, follower)
     except StayfastError as error:
         screen.close(void=follower.login is not None and follower.login.state is State.IDLE)
-        if follower.login is not None and follower.login.pending:
-            # what was pasted is no answer, or no answer came: the login goes on waiting
-            pastes = isinstance(error, CallbackRefused)
-            again = Hint("resume", None, *(("--callback-url", "-") if pastes else ()))
-            error.hint = (error.hint or again).of_login(follower.login.short_id)
+        _point_at(error, follower.login)
         follower.finished(error.exit_code)
         raise
     finally:
@@ -452,6 +440,24 @@ def finish(
         else:
             terminal.answer_json("login/1", login_members(done))
     exit_if_kept_nowhere(app)
+
+
+def _point_at(error: StayfastError, login: Login | None) -> None:
+    """Give ``error`` a hint that is a whole command about ``login``."""
+    if login is None:
+        return
+    if error.hint is not None and (way := _OTHER_WAY.match(error.hint)):
+        error.hint = (
+            Hint("resume", None, "--via", way[1], login=login.short_id)
+            if login.pending
+            else Hint("login", login.provider, "--via", way[1], account=login.account)
+        )
+    elif (
+        login.pending
+    ):  # what was pasted is no answer, or no answer came: the login goes on waiting
+        pastes = isinstance(error, CallbackRefused)
+        again = Hint("resume", None, *(("--callback-url", "-") if pastes else ()))
+        error.hint = (error.hint or again).of_login(login.short_id)
 
 
 def _pause(app: App, follower: LoginFollower) -> NoReturn:
