@@ -27,7 +27,7 @@ from ...storage.keys.keyring import KeyringKey
 from ...storage.paths import config_dir, state_dir
 from ...storage.private_file import check_directory
 from ...transports.choice import Environment, choose
-from ...transports.loopback.redirect import redirect_of
+from ...transports.loopback.redirect import broken_rule, redirect_of
 from ..http import RequestsHttp
 from ..http_settings import proxy_for, trust_of
 from ..provider_file import FILE_NAME, ProviderFile
@@ -324,6 +324,10 @@ class Checkup:
         choice = choose(environment)
         detail = f"{name}: {choice.transport}, because {choice.reason} (row {choice.row})"
         yield Check("transport", OK, detail)
+        broken = broken_rule(config)
+        if broken is not None:
+            hint = Hint("provider edit", name, "--redirect-uri", "http://…")
+            yield Check("redirect", WARN, f"{name}: {broken}", hint)
         if choice.transport != "loopback":
             yield Check("browser", SKIP, f"{name}: {choice.transport} starts none here")
         elif not environment.browser:

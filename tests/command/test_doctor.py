@@ -185,6 +185,13 @@ def test_a_port_that_is_taken_is_found(world: World) -> None:
     assert [port in one["detail"] for one in taken] == [True]
 
 
+def test_a_redirect_address_that_the_provider_refuses_is_named(world: World) -> None:
+    """Its rule is known: Dex takes `localhost` alone."""
+    world.provide("dex", redirect_hosts=["localhost"], redirect_uri="http://127.0.0.1:8000/cb")
+    found = checks(world.run("doctor", "dex", "--json"))
+    assert ["localhost" in one["detail"] for one in found["redirect"]] == [True]
+
+
 @pytest.mark.parametrize("words", [(), ("--json",), ("-vv",)])
 def test_nothing_secret_is_shown(world: World, own_home: Path, words: tuple[str, ...]) -> None:
     """Tokens, secrets of clients, passphrases, passwords of proxies, names of people, the home."""

@@ -155,6 +155,32 @@ def test_tokens_of_another_person_are_not_those_of_the_login(world):
     assert after.tokens.access_token == before.tokens.access_token
 
 
+TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+OF_TENANTS = replace(
+    CLIENT,
+    issuer="https://login.acme.example/common/v2.0",
+    issuer_template="https://login.acme.example/{tenantid}/v2.0",
+)
+
+
+def tenant(tid: str) -> dict[str, str]:
+    """What an ID token of that tenant says."""
+    return {"tid": tid, "iss": f"https://login.acme.example/{tid}/v2.0"}
+
+
+def test_the_same_subject_of_another_tenant_is_another_person(world):
+    """A subject is one person at one issuer (§12.2): the callback may name the tenant's, and a refresh no other."""
+    world.provider.claims = tenant(TENANT)
+    before = world.sign_in(OF_TENANTS, issuer=tenant(TENANT)["iss"])
+    assert before.state is State.AUTHENTICATED
+    world.refresh()
+    world.provider.claims = tenant(TENANT.replace("7", "8"))
+    with pytest.raises(TokenRefreshFailed):
+        world.refresh()
+
+    assert world.found().reason == Reason.ID_TOKEN_OTHER_SUBJECT
+
+
 def test_another_person_is_refused_though_the_signature_cannot_be_checked(world):
     """The token endpoint itself has said so."""
     world.sign_in()

@@ -79,6 +79,13 @@ def test_only_what_the_same_issuer_publishes_on_a_known_host_is_believed(
         assert found == replace(CONFIG, token_url=published, auth_url=f"{ISSUER}/authorize")
 
 
+def test_metadata_that_are_not_to_be_read_move_nothing() -> None:
+    """Atlassian: its two documents differ, and its endpoints are those that are configured."""
+    asked = Publishing(f"{ISSUER}/new", ISSUER)
+    assert moved(asked, CONFIG) is not None
+    assert moved(asked, replace(CONFIG, discovers="no")) is None
+
+
 ELSEWHERE = "https://keys.example/revoke"
 
 

@@ -48,6 +48,7 @@ MESSAGE = "transports/loopback/http_message.py"
 RESOURCE = "engine/oauth/protected_resource.py"
 DISCOVERY = "engine/oauth/resource_discovery.py"
 REGISTRATION = "engine/oauth/registration.py"
+ISSUER = "engine/oauth/issuer.py"
 GRANT = "engine/oauth/grant_request.py"
 GRANTS = "engine/flows/grants.py"
 CODE_EXCHANGE = "engine/flows/code_exchange.py"
@@ -90,6 +91,20 @@ REGISTERED = "tests/protocol/test_registration.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     # --- files ---------------------------------------------------------------------------------
+    Mutant(
+        name="an ID token of one tenant may name the issuer of another",
+        file=ISSUER,
+        old="return expected is not None and named == expected",
+        new="return expected is not None and is_of_tenant(template, named)",
+        tests=("tests/protocol/test_id_token.py", "-k", "tenant"),
+    ),
+    Mutant(
+        name="metadata of another tenant serve the client of one",
+        file=ISSUER,
+        old="if template is None or is_of_tenant(template, asked):",
+        new="if template is None:",
+        tests=("tests/protocol/test_metadata.py", "-k", "tenants"),
+    ),
     Mutant(
         name="a private file gets its name before it is on the disk",
         file=PRIVATE_FILE,

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from base64 import b64decode
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -26,6 +27,7 @@ from stayfast.engine.oauth.authorization_request import authorization_url
 from stayfast.engine.oauth.device import device_request
 from stayfast.engine.oauth.provider import OAuthConfig, OAuthProvider
 from stayfast.engine.oauth.token_endpoint import judge_token_response, refresh_request
+from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import (
     OAUTH_PROVIDERS,
     Catalogue,
@@ -35,6 +37,7 @@ from stayfast.interfaces.catalogue import (
 )
 from stayfast.interfaces.cli.provider_choice import GROUPS
 from stayfast.interfaces.provider_file import ProviderFile
+from stayfast.storage import MemoryStorage
 from stayfast.transports.loopback.redirect import addresses_to_register, broken_rule
 
 SHIPPED = sorted(OAUTH_PROVIDERS)
@@ -176,6 +179,33 @@ def test_every_entry_says_what_a_person_has_to_know(name):
     assert addresses_to_register(provider) or provider.redirect_uri == ""
     assert broken_rule(provider) is None
     assert (provider.device_url or provider.issuer) or "device" not in about.ways
+
+
+class Nobody:
+    """An HTTP client that counts what it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def send(self, request):
+        self.asked.append(request.url)
+        raise NetworkError("nobody is there")
+
+
+@pytest.mark.parametrize(("discovers", "asks"), [("yes", True), ("no", False)])
+def test_metadata_are_read_where_they_are_to_be(discovers, asks):
+    """Endpoints that are missing are asked for, unless the metadata are not to be believed."""
+    provider = OAuthProvider(
+        service_name="lab", issuer="https://lab.example", token_url="https://lab.example/t",
+        discovers=discovers,
+    )  # fmt: skip
+    http = Nobody()
+    assembly = Assembly(
+        MemoryStorage(), Catalogue(providers={"lab": provider}, environ={}), http=http
+    )
+    with suppress(NetworkError):
+        assembly.config("lab", client_id="c")
+    assert bool(http.asked) == asks
 
 
 def test_a_name_that_is_almost_right_gets_a_suggestion():

@@ -279,6 +279,7 @@ OF_TENANTS = replace(
         ("common", {"iss": "common", "tid": TENANT}, True),
         (TENANT, {"iss": TENANT, "tid": TENANT}, True),
         ("common", {"iss": TENANT, "tid": None}, False),
+        ("common", {"iss": TENANT, "tid": TENANT.replace("7", "8")}, False),
         ("common", {"iss": TENANT, "tid": ["x"]}, False),
         ("common", {"iss": TENANT, "tid": TENANT[::-1]}, False),
         ("common", {"iss": "acme", "tid": "acme"}, False),
