@@ -23,7 +23,6 @@ from ..engine.oauth.client_authentication import certificate_of, require_client_
 from ..engine.oauth.login_wishes import LoginWishes, challenged, wishing
 from ..engine.oauth.metadata import apply_metadata
 from ..engine.oauth.request_proofs import Prover
-from ..engine.oauth.resource_discovery import step_up
 from ..engine.record import DEFAULT_ACCOUNT
 from ..storage import TokenStorageAdapter, open_storage
 from ..storage.capabilities import capabilities_of
@@ -37,11 +36,9 @@ from .audit.choice import AuditObserver, audit_sinks
 from .audit.file import AuditFile
 from .catalogue import SHIPPED, Catalogue
 from .client_files import key_of, require_certificate, token_of
-from .clients import DOCUMENT_VARIABLE, Clients
 from .couriers import EventForwarder, choose_courier
 from .http import RequestsHttp
 from .kept_metadata import KeptMetadata
-from .resource_logins import ResourceLogins, is_address, read_challenge
 from .tokens_at_hand import TokensAtHand
 
 if TYPE_CHECKING:
@@ -51,6 +48,7 @@ if TYPE_CHECKING:
     from ..engine.ports import Clock, Http, Observer, Storage
     from ..engine.record import Summary
     from ..storage import TokenStorageProtocol
+    from .resource_logins import ResourceLogins
 
 _RETENTION: Final = "STAYFAST_RETENTION"
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -248,6 +246,8 @@ class Assembly:
         """
         if isinstance(scopes, str):
             scopes = scopes.split()
+        from .resource_logins import is_address, read_challenge  # noqa: PLC0415  to begin a login
+
         refused = read_challenge(challenge)
         wishes = challenged(wishes, refused)
         if refused is not None and scopes is None and not is_address(provider):
@@ -279,6 +279,9 @@ class Assembly:
     @cached_property
     def resource_logins(self) -> ResourceLogins:
         """Makes configurations from addresses."""
+        from .clients import DOCUMENT_VARIABLE, Clients  # noqa: PLC0415  for addresses alone
+        from .resource_logins import ResourceLogins  # noqa: PLC0415  as above
+
         return ResourceLogins(
             Clients(self.storage, self.catalogue, self.http, self.clock),
             self.http,
@@ -300,6 +303,8 @@ class Assembly:
         except AuthRequired:
             return None
         granted = before.tokens.scopes if before.tokens else ()
+        from ..engine.oauth.resource_discovery import step_up  # noqa: PLC0415  for challenges alone
+
         return step_up(before.config.scopes, challenge, granted) if challenge.scopes else None
 
     def wished(self, config: OAuthConfig, wishes: LoginWishes) -> OAuthConfig:

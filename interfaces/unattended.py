@@ -18,7 +18,6 @@ from ..engine.errors import (
 )
 from ..engine.oauth.tokens import DEFAULT_BUFFER
 from ..engine.record import DEFAULT_ACCOUNT
-from .resource_logins import is_address
 
 if TYPE_CHECKING:
     from ..engine.record import Login
@@ -73,6 +72,8 @@ def _login(assembly: Assembly, provider: str, account: str) -> Login | None:
 
 def needs_no_user(assembly: Assembly, provider: str) -> bool:
     """Whether the settings of ``provider`` say that its tokens are asked for without a user."""
+    from .resource_logins import is_address  # noqa: PLC0415  only where there is no token yet
+
     if is_address(provider):
         return False
     try:

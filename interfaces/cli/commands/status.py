@@ -13,9 +13,7 @@ from ....engine.errors import AuthRequired, Damaged, NotFound
 from ....engine.hints import Hint
 from ....engine.moments import timestamp
 from ....engine.oauth.callback import presentable
-from ....engine.oauth.grant_request import scopes_unasked
 from ....engine.oauth.token_extras import api_url, callback_extras, further_tokens
-from ....engine.oauth.token_status import introspection_request, judge_introspection
 from ....engine.reasons import Reason
 from ....engine.record import DEFAULT_ACCOUNT
 from ....engine.table import State
@@ -236,6 +234,11 @@ def _check_active(app: App, one: Summary) -> bool | None:
     login = app.assembly().storage.read(one.id)
     if login is None or login.tokens is None:
         return None
+    from ....engine.oauth.token_status import (  # noqa: PLC0415  for --check alone
+        introspection_request,
+        judge_introspection,
+    )
+
     request = introspection_request(login.config, login.tokens.access_token, "access_token")
     if request is None:
         return None
@@ -272,6 +275,8 @@ def _unasked(app: App, one: Summary) -> list[str]:
         login = app.assembly().storage.read(one.id)
     except Damaged:
         return []
+    from ....engine.oauth.grant_request import scopes_unasked  # noqa: PLC0415  for few logins
+
     return scopes_unasked(login.config, login.tokens) if login and login.tokens else []
 
 

@@ -23,7 +23,6 @@ from ..login_messages import exit_if_kept_nowhere, keep_trying_to_save
 from ..replacing import replace_process
 from ..terminal.formatting import Duration, span
 from ..token_forms import SCROLLBACK_NOTE, json_of_members, json_of_token, text_of
-from .login import login as login_command
 
 if TYPE_CHECKING:
     from ....engine.record import Login
@@ -89,6 +88,8 @@ def token(
         account = account_to_sign_in(app, name, account)
         # an App of its own, without JSON: its events must not mix with the answer, which is a token
         apart = App({**app.options, "as_json": False})
+        from .login import login as login_command  # noqa: PLC0415  screens, for who wants them
+
         with click.Context(login_command, info_name="login", obj=apart) as context:
             context.invoke(login_command, provider=name, account=account)
         found = _valid(app, name, account, min_ttl, refresh=True)
