@@ -142,11 +142,13 @@ class Token(Call):
     Attributes:
         answer_separator: What stands between two granted scopes.
         expires_in: Seconds that an access token lasts.
+        ends_with_refresh_only: Whether one lasts without an end where no refresh token comes with it.
     """
 
     answer: str = _TOKENS
     answer_separator: str = " "
     expires_in: int = 3600
+    ends_with_refresh_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,7 +321,11 @@ def _made(kind: type[T], members: Mapping[str, Any], where: str) -> T:
             raise ValueError(f"{where} has no {name}")
         wanted = types[name]
         if isinstance(value, dict) and get_origin(wanted) is None:
-            made[name] = _made(wanted, value, f"[{name}]")
+            table: dict[str, Any] = value
+            made[name] = _made(wanted, table, f"[{name}]")
+        elif isinstance(value, list):
+            parts: list[Any] = value
+            made[name] = tuple(parts)
         else:
-            made[name] = tuple(value) if isinstance(value, list) else value
+            made[name] = value
     return kind(**made)

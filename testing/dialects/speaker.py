@@ -123,7 +123,7 @@ class Speaker:
         self.now = now
         self._codes: dict[str, Grant] = {}
         self._devices: dict[str, Grant] = {}
-        self._scripted: list[tuple[str, int, str]] = []
+        self._scripted: list[tuple[str, Reply]] = []
         self._user_codes: dict[str, Grant] = {}
         if client_id is None:
             return
@@ -134,9 +134,19 @@ class Speaker:
         if redirect_uri is not None:
             self._require_registrable(redirect_uri)
 
-    def answer_once(self, kind: str, status: int, text: str) -> None:
+    def answer_once(
+        self, kind: str, status: int, text: str, *, media: str = "application/json"
+    ) -> None:
         """Answer the next request of that kind with ``text``, whatever it says."""
-        self._scripted.append((kind, status, text))
+        self._scripted.append((kind, Reply(status, text, {"Content-Type": media})))
+
+    def _script(self, kind: str) -> Reply | None:
+        """The answer that a test wants for a request of that kind."""
+        found = next((one for one in self._scripted if one[0] == kind), None)
+        if found is None:
+            return None
+        self._scripted.remove(found)
+        return found[1]
 
     def answer(self, asked: Asked) -> Reply:
         """The answer to a request."""
@@ -150,11 +160,9 @@ class Speaker:
                 if (parameters := self._meant(kind, call, asked)) is None:
                     continue
                 self.requests.append((kind, parameters))
-                for one in self._scripted:
-                    if one[0] == kind:
-                        self._scripted.remove(one)
-                        page = "text/html" if one[2].startswith("<") else call.type
-                        return Reply(one[1], one[2], {"Content-Type": page})
+                scripted = self._script(kind)
+                if scripted is not None:
+                    return scripted
                 try:
                     return answered(call, asked, parameters)
                 except _Refused as refused:
@@ -431,6 +439,7 @@ class Speaker:
             if grant.refresh_token is not None:
                 grant.spent.add(grant.refresh_token)
             grant.refresh_token = f"refresh-{secrets.token_urlsafe(18)}"
+        ends = brings or not d.token.ends_with_refresh_only
         openid = d.id_token.issuer and (d.id_token.always or "openid" in grant.scope)
         values: dict[str, Any] = {
             "access_token": grant.access_tokens[-1],
@@ -438,7 +447,7 @@ class Speaker:
             "id_token": self._id_token(grant) if openid else None,
             "scope": d.token.answer_separator.join(grant.scope),
             "scopes": list(grant.scope),
-            "expires_in": d.token.expires_in,
+            "expires_in": d.token.expires_in if ends else None,
             "now": int(self.now()),
         }
         return _said(call.answer, call.status, call.type, values)
@@ -584,7 +593,8 @@ def _filled(found: Any, values: Mapping[str, Any]) -> Any:
         filled = {k: _filled(v, values) for k, v in cast("dict[str, Any]", found).items()}
         return {k: v for k, v in filled.items() if v is not None or found[k] is None}
     if isinstance(found, list):
-        return [_filled(one, values) for one in found]
+        parts: list[Any] = found
+        return [_filled(one, values) for one in parts]
     if isinstance(found, str) and found.startswith("$"):
         name = found[1:]
         if name not in values:

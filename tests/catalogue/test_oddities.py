@@ -391,7 +391,8 @@ def test_trouble_in_the_providers_words_spends_no_refresh_token(
     """A page, a limit: it is tried again later, and works."""
     one = at(name, secret=entry(name).about.secret == "always")
     assert isinstance(one.sign_in(), Success)
-    one.there.answer_once("refresh", status, text)
+    media = "text/html" if text.startswith("<") else "application/json"
+    one.there.answer_once("refresh", status, text, media=media)
 
     assert isinstance(one.service.refresh_tokens(name), Failure)
     assert one.tokens().refresh_token == one.grant.refresh_token
@@ -406,6 +407,47 @@ def test_a_grant_of_more_than_was_asked_for_is_kept_as_it_was_given(at: Sign) ->
     assert isinstance(one.attempt(), Success)
 
     assert set(one.tokens().scopes) == {"gist", "read:user", "repo"}
+
+
+@pytest.mark.parametrize(("via", "secret"), [("device", False), ("loopback", True)])
+def test_github_gives_a_refresh_token_to_whoever_asks_for_offline_access(
+    at: Sign, via: str, secret: bool
+) -> None:
+    """Then the access token ends after eight hours; without the scope it does not end."""
+    lasting, ending = at("github", via, secret=secret), at(
+        "github", via, secret=secret, scopes=["read:user", "offline_access"]
+    )  # fmt: skip
+    whole(lasting)
+    assert isinstance(ending.sign_in(), Success)
+
+    assert "refresh" not in {kind for kind, _ in lasting.there.requests}
+    assert ending.tokens().expires_in == 28800
+    assert isinstance(ending.service.refresh_tokens("github"), Success)
+    ending.require_content()
+
+
+def test_github_answers_in_a_form_where_a_proxy_takes_the_accept_header_away(at: Sign) -> None:
+    """The members are the same, and scopes have commas."""
+    one = at("github", secret=True, scopes=["read:user", "repo"])
+    form = "access_token=gho_1&scope=repo%2Cread%3Auser&token_type=bearer"
+    one.there.answer_once("token", 200, form, media="application/x-www-form-urlencoded")
+    assert isinstance(one.attempt(), Success)
+
+    assert one.tokens().access_token == "gho_1"
+    assert set(one.tokens().scopes) == {"repo", "read:user"}
+
+
+def test_google_has_another_client_for_the_device_flow(at: Sign) -> None:
+    """It stands beside the usual one, and goes with the code, the polls and the refresh."""
+    one = at("google", "device", secret=True, environ={
+        "GOOGLE_CLIENT_ID": "desktop", "GOOGLE_CLIENT_SECRET": "of the desktop",
+        "GOOGLE_DEVICE_CLIENT_ID": "the-client", "GOOGLE_DEVICE_CLIENT_SECRET": "the-secret",
+    })  # fmt: skip
+    whole(one)
+
+    assert {sent["client_id"] for kind, sent in one.there.requests if kind != "keys"} == {
+        "the-client"
+    }
 
 
 @pytest.mark.parametrize("via", ["loopback", "manual", "device"])

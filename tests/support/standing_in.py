@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from answers_of_providers import covered, documented
 from stayfast import OAuthService, Success
@@ -17,6 +18,7 @@ from stayfast.interfaces.catalogue.entry import Entry, entry, entry_names
 from stayfast.interfaces.catalogue.shipped import made_provider
 from stayfast.interfaces.couriers import InlineCourier
 from stayfast.interfaces.http import RequestsHttp
+from stayfast.interfaces.transport_maker import Via
 from stayfast.storage import MemoryStorage
 from stayfast.testing.dialects import Dialect, Provider, StandIn, Visitor
 from stayfast.transports.loopback.redirect import redirect_of
@@ -78,14 +80,18 @@ class Signing:
         clock: LeapingClock,
         *,
         registers: bool = False,
+        environ: Mapping[str, str] | None = None,
         **settings: Any,
     ) -> None:
-        """Make them, with the client that somebody registered, or one that registers itself."""
+        """Make them, with the client that somebody registered, or one that registers itself.
+
+        With ``environ``, the program finds the client there.
+        """
         one, values = entry(case.name), covered()[case.name][1]
         self.dialect: Dialect = documented(case.name)
         blanks = {name: values[name] for name in one.templates if name in values}
         provider = made_provider(case.name, {**one.filled(blanks), **settings})
-        self.client: dict[str, str] = {} if registers else {"client_id": "the-client"}
+        self.client: dict[str, Any] = {} if registers else {"client_id": "the-client"}
         if case.secret and not registers:
             self.client["client_secret"] = "the-secret"
         if ":57548" in provider.redirect_uri:  # the port is the user's choice
@@ -108,7 +114,7 @@ class Signing:
         self.service = OAuthService(
             assembly=Assembly(
                 self.storage,
-                Catalogue(None, environ={}, providers={case.name: provider}),
+                Catalogue(None, environ=environ or {}, providers={case.name: provider}),
                 http=LedThere(standing, clock=clock),
                 clock=clock,
                 courier=InlineCourier(),
@@ -119,6 +125,8 @@ class Signing:
             answers=lambda: self.user,
         )
         self.case = case
+        if environ is not None:
+            self.client = {}
 
     def attempt(self) -> Any:
         """Sign in, if the provider lets anybody."""
@@ -126,7 +134,11 @@ class Signing:
         seconds = 900 if self.case.via == "device" else 10
         cancel = self.user.turned_away if self.case.via == "loopback" else None
         return self.service.authenticate(
-            self.case.name, via=self.case.via, timeout=seconds, cancel=cancel, **self.client
+            self.case.name,
+            via=cast("Via", self.case.via),
+            timeout=seconds,
+            cancel=cancel,
+            **self.client,
         )
 
     def sign_in(self) -> Any:
