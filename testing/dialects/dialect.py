@@ -24,7 +24,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, TypeVar, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, cast, get_origin, get_type_hints
 
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 PUBLIC_STYLES: Final = frozenset({"none", "empty-basic"})
@@ -312,7 +312,7 @@ _SHARED: Final = ("url", "method", "body", "names", "headers", "client", "type",
 T = TypeVar("T")
 
 
-def _made(kind: type[T], members: Mapping[str, Any], where: str) -> T:
+def _made(kind: type[T], members: Mapping[str, object], where: str) -> T:
     """A ``kind`` with these members."""
     types = get_type_hints(kind)
     made: dict[str, Any] = {}
@@ -321,11 +321,9 @@ def _made(kind: type[T], members: Mapping[str, Any], where: str) -> T:
             raise ValueError(f"{where} has no {name}")
         wanted = types[name]
         if isinstance(value, dict) and get_origin(wanted) is None:
-            table: dict[str, Any] = value
-            made[name] = _made(wanted, table, f"[{name}]")
+            made[name] = _made(wanted, cast("dict[str, object]", value), f"[{name}]")
         elif isinstance(value, list):
-            parts: list[Any] = value
-            made[name] = tuple(parts)
+            made[name] = tuple(cast("list[object]", value))
         else:
             made[name] = value
     return kind(**made)

@@ -19,7 +19,8 @@ import requests
 from ...engine.errors import TransportUnavailable
 from ...engine.secret import Secret
 from ..endpoints import Reply
-from .speaker import Asked, Speaker
+from .messages import Asked
+from .speaker import Speaker
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import secrets
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
+from urllib.parse import unquote_plus, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from ..endpoints import Reply
 from .dialect import PUBLIC_STYLES, Call, Dialect
+from .messages import Asked, json_reply, members_of, said, without_query
 
 SUBJECT: Final = "ada"
 """Who signs in."""
@@ -62,17 +63,6 @@ class Grant:
         """Every token that is good."""
         alive = {*self.access_tokens[-1:], *([self.refresh_token] if self.refresh_token else [])}
         return alive - self.ended
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request that arrived, its parameters by the names of the RFC."""
-
-    method: str
-    url: str
-    query: Mapping[str, str]
-    body: str
-    headers: Mapping[str, str]
 
 
 class _Refused(Exception):
@@ -156,7 +146,7 @@ class Speaker:
         if asked.method == "GET" and "user_code" in asked.query:
             return self._entered(asked.query["user_code"])
         for kind, call, answered in self._calls():
-            if call.url and asked.url == _without_query(call.url) and asked.method == call.method:
+            if call.url and asked.url == without_query(call.url) and asked.method == call.method:
                 if (parameters := self._meant(kind, call, asked)) is None:
                     continue
                 self.requests.append((kind, parameters))
@@ -176,10 +166,10 @@ class Speaker:
         d = self.dialect
         if url in d.metadata.urls:
             self.requests.append(("metadata", {}))
-            return _json(self._metadata())
+            return json_reply(self._metadata())
         if d.id_token.jwks_url and url == d.id_token.jwks_url:
             self.requests.append(("keys", {}))
-            return _json(dict(KeySet([_key(d.id_token.algorithm)]).as_dict(private=False)))
+            return json_reply(dict(KeySet([_key(d.id_token.algorithm)]).as_dict(private=False)))
         if "/.well-known/" in url:
             return Reply(404, "nothing is published there", {"Content-Type": "text/plain"})
         return None
@@ -202,7 +192,7 @@ class Speaker:
             return {}
         if call.method == "GET":
             return dict(asked.query)
-        parameters = dict(asked.query) | _members(asked)
+        parameters = dict(asked.query) | members_of(asked)
         grant = {**call.names}.get("grant_type", "grant_type")
         wanted = {
             "token": "authorization_code",
@@ -212,7 +202,7 @@ class Speaker:
         given = parameters.get(grant)
         if kind in wanted and given != wanted[kind]:
             alone = not any(
-                one is not call and _without_query(one.url) == asked.url
+                one is not call and without_query(one.url) == asked.url
                 for _, one, _ in self._calls()
             )
             return parameters if alone else None
@@ -408,7 +398,7 @@ class Speaker:
         user_code = secrets.token_hex(4).upper()
         self._devices[device_code] = self._user_codes[user_code] = grant
         values = {"device_code": device_code, "user_code": user_code, "now": int(self.now())}
-        return _said(call.answer, call.status, call.type, values)
+        return said(call.answer, call.status, call.type, values)
 
     def _poll(self, call: Any, asked: Asked, sent: dict[str, str]) -> Reply:
         d = self.dialect.poll
@@ -420,9 +410,9 @@ class Speaker:
             raise _Refused("invalid_grant", "the device code is not known, or was used before")
         grant.polls += 1
         if grant.polls == 1 or not grant.approved:
-            return _said(d.pending, d.pending_status, d.type, {})
+            return said(d.pending, d.pending_status, d.type, {})
         if grant.polls == 2 and d.slow_down:
-            return _said(d.slow_down, d.slow_down_status, d.type, {})
+            return said(d.slow_down, d.slow_down_status, d.type, {})
         self._devices.pop(got["device_code"])
         self.grants.append(grant)
         return self._tokens(call, grant)
@@ -450,7 +440,7 @@ class Speaker:
             "expires_in": d.token.expires_in if ends else None,
             "now": int(self.now()),
         }
-        return _said(call.answer, call.status, call.type, values)
+        return said(call.answer, call.status, call.type, values)
 
     def _id_token(self, grant: Grant) -> str:
         d, now = self.dialect.id_token, int(self.now())
@@ -495,7 +485,7 @@ class Speaker:
         grant.ended.add(token)
         for one in ended:
             one.ended |= one.tokens
-        return _said(call.answer, call.status, call.type, {})
+        return said(call.answer, call.status, call.type, {})
 
     def _register(self, call: Any, asked: Asked, sent: dict[str, str]) -> Reply:
         d = self.dialect.register
@@ -512,7 +502,7 @@ class Speaker:
             "client_secret": self._client_secret,
             "now": int(self.now()),
         }
-        return _said(call.answer, call.status, call.type, values)
+        return said(call.answer, call.status, call.type, values)
 
     # --- what is published -----------------------------------------------------------------------
 
@@ -532,7 +522,7 @@ class Speaker:
     def _refusal(self, call: Call, refused: _Refused) -> Reply:
         values = {"error": refused.error, "complaint": str(refused)}
         text = call.refused or _REFUSED
-        return _said(text, call.refused_status, call.type, values)
+        return said(text, call.refused_status, call.type, values)
 
 
 def _require_headers(call: Call, asked: Asked) -> None:
@@ -559,45 +549,3 @@ def _key(algorithm: str) -> ECKey | RSAKey:
     if algorithm == "ES256":
         return ECKey.generate_key("P-256", {"kid": kid, "use": "sig", "alg": algorithm})
     return RSAKey.generate_key(2048, {"kid": kid, "use": "sig", "alg": algorithm})
-
-
-def _members(asked: Asked) -> dict[str, str]:
-    if asked.headers.get("content-type", "").startswith("application/json"):
-        found = json.loads(asked.body or "{}")
-        members = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-        return {k: v if isinstance(v, str) else json.dumps(v) for k, v in members.items()}
-    return dict(parse_qsl(asked.body, keep_blank_values=True))
-
-
-def _without_query(url: str) -> str:
-    return url.partition("?")[0]
-
-
-def _json(members: Mapping[str, Any]) -> Reply:
-    return Reply(200, json.dumps(members), {"Content-Type": "application/json"})
-
-
-def _said(text: str, status: int, kind: str, values: Mapping[str, Any]) -> Reply:
-    """The answer ``text`` with ``values`` in it; a member whose value is ``None`` is left out."""
-    headers = {"Content-Type": kind}
-    if kind == "application/x-www-form-urlencoded":
-        pairs = _filled(dict(parse_qsl(text, keep_blank_values=True)), values)
-        return Reply(status, urlencode(pairs), headers)
-    if kind != "application/json" or not text:
-        return Reply(status, text, headers)
-    return Reply(status, json.dumps(_filled(json.loads(text), values)), headers)
-
-
-def _filled(found: Any, values: Mapping[str, Any]) -> Any:
-    if isinstance(found, dict):
-        filled = {k: _filled(v, values) for k, v in cast("dict[str, Any]", found).items()}
-        return {k: v for k, v in filled.items() if v is not None or found[k] is None}
-    if isinstance(found, list):
-        parts: list[Any] = found
-        return [_filled(one, values) for one in parts]
-    if isinstance(found, str) and found.startswith("$"):
-        name = found[1:]
-        if name not in values:
-            raise KeyError(f"an answer has no value {found}")
-        return values[name]
-    return found
