@@ -121,7 +121,7 @@ def waited(
         address[:] = [linked(child.before or "")]
         child.sendintr()
         before = (child.before or "") + "left"
-    elif "--via paste" in one.line and "--start" not in one.line:
+    elif "--via paste" in one.line:
         child.expect("Ctrl-C")
         before = child.before or ""
         child.send(user_agent.fetch_only(linked(before) or address[0]))
