@@ -13,7 +13,9 @@ from ...engine.result import ErrorCode
 from ...storage.postgres.driver import GRANTS, GRANTS_TO_PURGE
 from .app import App, takes_app
 from .error_pages import exit_code_of, page_of
+from .terminal.formatting import broken
 
+_COLUMNS: Final = 80  # of help that goes to no terminal
 _ENVIRONMENT = """\
 STAYFAST_STATE_DIR     where logins are kept
 STAYFAST_CONFIG_DIR    where providers are configured, and key files are kept
@@ -168,6 +170,10 @@ _AUDIT = """\
 Every change of a login is one record in the vault, saved together with it or not at all. The
 first refused answers of a login are records, too; later ones are counted, once a minute. A key of
 the vault links each record to all before it.
+
+What is refused before a login begins has no record, for there is no login that it could be of: an
+unknown provider, a client id that is missing, a setting that no request can be made with. The error
+and the exit status say it to whoever ran the command, and nothing was sent.
 
 stayfast audit show             what happened, a line each
 stayfast audit verify           no record was changed, moved, added or cut; the machine allows every
@@ -385,7 +391,9 @@ def help_command(app: App, *, topic: tuple[str, ...]) -> None:
     """
     root = click.get_current_context().find_root()
     if not topic:
-        _show(app, f"{root.get_help()}\n\nPages: stayfast help {' | '.join(TOPICS)}")
+        columns = app.terminal.columns or _COLUMNS
+        pages = broken(f"Pages: stayfast help {' | '.join(TOPICS)}", columns - 1, 7)
+        _show(app, "\n".join([root.get_help(), "", *pages]))
     elif len(topic) == 1 and topic[0] in TOPICS:
         _show(app, TOPICS[topic[0]]().rstrip("\n"))
     elif len(topic) == 1 and topic[0].upper() in set(ErrorCode):
