@@ -17,6 +17,7 @@ from conductors import conductor_over
 from instant import ManualClock
 from logins import CHALLENGE, CONFIG, NOW, ORIGIN, TOKENS, login_in
 from recorded import answer
+from stayfast.engine import cbor
 from stayfast.engine.audit.events import Event, EventKind
 from stayfast.engine.codec import decode_login, decode_summary, encode_login
 from stayfast.engine.errors import (
@@ -431,6 +432,40 @@ def test_each_provider_is_told_in_its_own_way_that_a_token_ends(
     kept = outcomes["refresh_token"] == UNTOLD
     assert ended.refresh_token_valid == kept
     assert ended.revoked == (not kept)
+
+
+def test_a_revocation_that_needs_the_secret_is_not_sent_without_it() -> None:
+    """GitHub revokes for whoever has the client's secret; a device login may have none. It is said."""
+    config = replace(
+        CONFIG,
+        client_secret=None,
+        revocation_url="https://api.github.com/applications/{client_id}/token",
+        revocation_method="DELETE",
+        revocation_auth="basic",
+        revocation_tokens=("access_token",),
+    )
+    storage, provider = MemoryStorage(), Provider([])
+    held = replace(login_in(State.AUTHENTICATED, version=1, tokens=TOKENS), config=config)
+    event = Event(time=NOW, event=EventKind.STORAGE_CHANGED, origin=ORIGIN)
+    storage.commit([Change(login=held, event=event)])
+    ended = conductor_over(storage, http=provider).logout.sign_out(held)
+
+    assert isinstance(ended.problem, ConfigMissing)
+    assert ended.login.tokens is None
+    assert (ended.access_token_valid, ended.refresh_token_valid) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [({}, 1), ({"pkce": "off"}, 4), ({"parameter_names": {"scope": "scopes"}}, 4), ({"refresh_url": "https://a.example/r"}, 4)],
+)  # fmt: skip
+def test_a_version_that_knows_no_dialects_does_not_read_what_it_would_break(
+    changes: dict[str, Any], number: int
+) -> None:
+    """It would send a refresh token elsewhere, or by another name; what has no dialect it still reads."""
+    login = replace(login_in(State.AUTHENTICATED, tokens=TOKENS), config=settings(**changes))
+    assert cbor.decode_map(encode_login(login)[1])["schema"] == number
+    assert decode_login(encode_login(login)[1]) == login
 
 
 @pytest.mark.parametrize("status", [403, 500, 401])

@@ -7,7 +7,9 @@ the ones a catalogue would have.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -28,6 +30,7 @@ from stayfast.engine.oauth.settings_check import require_sendable
 from stayfast.engine.oauth.token_endpoint import judge_token_response, refresh_request
 from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.record import DeviceGrant
+from stayfast.interfaces.catalogue import Catalogue
 
 assert BY_DEVICE.device is not None
 GRANT: DeviceGrant = BY_DEVICE.device
@@ -342,6 +345,18 @@ def test_what_is_added_keeps_its_name() -> None:
 
     assert form(refresh_request(added, "r").body)["scope"] == ["x"]
     assert form(poll_request(added, GRANT).body)["device"] == ["y"]
+
+
+def test_the_dialect_of_the_guide_can_be_configured(tmp_path: Path) -> None:
+    """What the page shows is a table that the command takes as it stands."""
+    page = Path(__file__).parents[2] / "docs" / "guides" / "add-a-provider.md"
+    (table,) = re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    tmp_path.chmod(0o700)
+    (tmp_path / "config.toml").write_text(table)
+    (tmp_path / "config.toml").chmod(0o600)
+
+    found = Catalogue(str(tmp_path), environ={}).provider("odd")
+    assert found.error_codes == {"Invalid refresh token": "invalid_grant"}
 
 
 def test_a_word_of_the_provider_refuses_in_a_200_as_well() -> None:
