@@ -39,6 +39,7 @@ setup: $(VENV)/.dev .dev/stayfast
 test: lint types pytest
 
 lint: setup
+	$(BIN)/codespell
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
