@@ -25,6 +25,7 @@ from stayfast.engine.errors import (
 from stayfast.engine.oauth.addresses import secure_address
 from stayfast.engine.oauth.authorization_request import authorization_url
 from stayfast.engine.oauth.device import device_request
+from stayfast.engine.oauth.issuer import accepts_issuer
 from stayfast.engine.oauth.provider import OAuthConfig, OAuthProvider
 from stayfast.engine.oauth.token_endpoint import judge_token_response, refresh_request
 from stayfast.interfaces.assembly import Assembly
@@ -439,11 +440,12 @@ def test_google_brings_a_refresh_token_only_when_asked_for_both():
 
 
 def test_microsoft_says_seconds_in_text():
-    """Its redirect address is localhost at any port; its issuer depends on the user."""
+    """Its redirect address is localhost at any port; its issuer is that of the user's tenant."""
     found = tokens("microsoft-token", "microsoft")
 
     assert found.expires_in == 3736
-    assert shipped("microsoft").issuer is None
+    tenant = "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0"
+    assert accepts_issuer(shipped("microsoft"), tenant)
     assert shipped("microsoft").redirect_uri == "http://localhost:0/callback"
 
 
