@@ -96,7 +96,7 @@ SENT: list[tuple[str, str, bool, dict[str, Any], dict[str, set[str]], str]] = [
         "authorize": BROWSER, "token": CODE, "refresh": REFRESH, "revoke": set(),
     }, "no secret with PKCE, no user_scope, and a revocation by Bearer"),
     ("strava", "loopback", True, {}, {
-        "authorize": NO_PKCE | {"approval_prompt"}, "revoke": {"access_token"},
+        "authorize": BROWSER | {"approval_prompt"}, "revoke": {"access_token"},
     }, "the token by another name"),
     ("figma", "loopback", True, {}, {"refresh": REFRESH - {"client_id"}}, "refreshed elsewhere"),
     ("auth0", "loopback", False, {"audience": "https://api.example"}, {
@@ -120,8 +120,8 @@ SENT: list[tuple[str, str, bool, dict[str, Any], dict[str, set[str]], str]] = [
     *[
         (name, "loopback", secret, {}, {"authorize": sent - {"scope"}}, "no scope: the app has them")
         for name, secret, sent in (
-            ("github-app", True, BROWSER), ("zoom", False, BROWSER), ("notion", True, NO_PKCE | {"owner"}),
-            ("supabase", True, BROWSER), ("bitbucket", True, NO_PKCE), ("netlify", True, NO_PKCE),
+            ("github-app", True, BROWSER), ("zoom", False, BROWSER), ("notion", True, BROWSER | {"owner"}),
+            ("supabase", True, BROWSER), ("bitbucket", True, NO_PKCE), ("netlify", True, BROWSER),
             ("terraform", False, BROWSER),
         )
     ],
