@@ -263,6 +263,33 @@ class Storage(Protocol):
 
 
 @runtime_checkable
+class PreparedStorage(Protocol):
+    """A storage that can be made ready for a commit which follows at once, and shows the rest itself."""
+
+    def prepare(self) -> None:
+        """As :meth:`Storage.probe`, but nothing is written to see whether it can be.
+
+        Raises:
+            StorageError: It is seen already that the commit would fail.
+        """
+        ...
+
+
+def ready_to_save(storage: Storage) -> None:
+    """Make ``storage`` ready for the first commit of a login, which comes before any effect outside.
+
+    That commit is as good as a probe, and costs no further one.
+
+    Raises:
+        StorageError: A login cannot be saved.
+    """
+    if isinstance(storage, PreparedStorage):
+        storage.prepare()
+    else:
+        storage.probe()
+
+
+@runtime_checkable
 class SearchableStorage(Protocol):
     """A storage that finds logins by the beginning of their ids, without a look at all others."""
 

@@ -88,7 +88,7 @@ from ..login_id import naming
 from ..oauth.callback import digest_of
 from ..oauth.pasted import parse_callback
 from ..oauth.signed_response import peeked
-from ..ports import TransportWanted
+from ..ports import TransportWanted, ready_to_save
 from ..reasons import Reason, Refusal
 from ..record import (
     DEFAULT_ACCOUNT,
@@ -210,7 +210,7 @@ class Conductor:
             return self.userless.ask(
                 config, account=account, timeout=timeout, taken=taken, replaces=replaces
             )
-        self._dependencies.storage.probe()
+        ready_to_save(self._dependencies.storage)
         login = self._begin.new_login(
             config, account=account, timeout=timeout, taken=taken, replaces=replaces
         )
@@ -241,7 +241,7 @@ class Conductor:
                 f"the grant {config.grant} needs no user: there is nothing to finish later",
                 hint=Hint("login", config.service_name),
             )
-        self._dependencies.storage.probe()
+        ready_to_save(self._dependencies.storage)
         login = self._begin.new_login(
             config, account=account, timeout=timeout, taken=taken, replaces=replaces
         )

@@ -427,18 +427,31 @@ class Vault:
     # --- writing ---------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """See :meth:`stayfast.engine.ports.Storage.probe`: a write, taken back.
-
-        Room is set aside for what will come; and what does not open is, so that it stops nobody.
-        """
-        with self._reading() as opened:
-            damaged = opened is not None and self._looks_damaged(*opened)
-        for mended in self._mend_in_place() if damaged else ():
-            self._announce(f"{mended.message}; it was set aside or put right")
+        """See :meth:`stayfast.engine.ports.Storage.probe`: a commit that changes nothing."""
+        self._set_damage_aside()
         with self._vault_connection.writing() as (connection, keys):
             # committed, and changes nothing: what only a commit meets, such as a program that reads
             # the file or a file that is immutable, is met before the browser is opened
             keep_head(connection, keys, read_head(connection, keys))
+        self._set_room_aside()
+
+    def prepare(self) -> None:
+        """See :meth:`stayfast.engine.ports.PreparedStorage.prepare`."""
+        self._set_damage_aside()
+        if self.exists():
+            self._set_room_aside()
+        else:  # the place, too, is to be shown to be ours alone
+            self.probe()
+
+    def _set_damage_aside(self) -> None:
+        """Set aside what does not open, so that it stops nobody."""
+        with self._reading() as opened:
+            damaged = opened is not None and self._looks_damaged(*opened)
+        for mended in self._mend_in_place() if damaged else ():
+            self._announce(f"{mended.message}; it was set aside or put right")
+
+    def _set_room_aside(self) -> None:
+        """Set room aside for tokens that arrive, and remove locks that nobody needs."""
         self._reserve.ensure()
         sweep(os.path.dirname(lock_path(self.directory, "")))
 

@@ -3,6 +3,7 @@
 import gc
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -52,6 +53,20 @@ def listed(storage: Vault) -> float:
     for _summary in storage.summaries():
         pass
     return time.process_time() - began
+
+
+def of_service(place: str) -> int:
+    """KiB of memory that a service has, which serves one token out of the vault in ``place``."""
+    script = (
+        "import resource, sys; from stayfast import OAuthService\n"
+        "from transitions_of import vault_in\n"
+        "service = OAuthService(storage=vault_in(sys.argv[1]), audit='none', environ={})\n"
+        "assert service.get_tokens('demo').value.access_token\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    words = [sys.executable, "-c", script, place]
+    return int(subprocess.run(words, env=environ, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def syncs(place: str, *, wal: bool) -> int:
@@ -119,6 +134,8 @@ with tempfile.TemporaryDirectory() as place:
     print(
         f"{'memory: before a list of 100,000, and at its peak':<52} {before // 1024:9} MB {after // 1024:9} MB"
     )
+    few, lots = of_service(f"{place}/one"), of_service(f"{place}/many")
+    print(f"{'memory of a service: one login, 100,000':<52} {few // 1024:9} MB {lots // 1024:9} MB")
     if unavailable() is None:
         print(f"{'syncs of a transition: write-ahead log, journal':<52} "
               f"{syncs(f'{place}/one', wal=True):9}    {syncs(f'{place}/one', wal=False):9}")  # fmt: skip

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from stayfast.engine.errors import StorageError
+from conductors import conductor_over
+from instant import InstantTransport
+from stayfast.engine.audit.events import Recorded
+from stayfast.engine.errors import StorageError, StorageFull
+from stayfast.engine.ports import Change
 from stayfast.engine.table import State
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.private_file import check_private, open_private, read_private, write_private
 from stayfast.storage.vault.header import decode_copy
 from stayfast.storage.vault.repair import set_files_aside
+from stayfast.testing import user_agent
+from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.storage_contract import finished, further, saved
 
 
@@ -182,3 +188,32 @@ def whole(place: Path) -> bytes:
     return b"".join(
         path.read_bytes() for path in sorted((place / "s").rglob("*")) if path.is_file()
     )
+
+
+def test_a_login_costs_one_commit_for_each_transition(place: Path) -> None:
+    """The commit that begins it shows that it can be saved; nothing else is written to try that."""
+    user = InstantTransport(lambda address: [user_agent.fetch_only(address)])
+    with AuthorizationServer() as server, closing(vault(place)) as opened:
+        conductor = conductor_over(opened)
+        conductor.sign_in(server.config(), user)
+        before = opened.about().generation
+        login = conductor.sign_in(server.config(), user, account="another")
+        assert opened.about().generation - before == login.version == 4
+
+
+class Full(EncryptedFileStorage):
+    """A vault on a disk that is full when a login begins."""
+
+    def commit(self, changes: Sequence[Change]) -> list[Recorded]:
+        del changes
+        raise StorageFull("no space is left on the disk")
+
+
+def test_a_login_that_cannot_be_saved_is_shown_to_nobody(place: Path) -> None:
+    """The storage refuses its beginning, before anybody is asked for anything."""
+    vault(place).probe()
+    user = InstantTransport(lambda address: [user_agent.fetch_only(address)])
+    full = Full(str(place / "s"), config_dir=str(place / "c"), environ={})
+    with AuthorizationServer() as server, closing(full), pytest.raises(StorageFull):
+        conductor_over(full).sign_in(server.config(), user)
+    assert user.addresses == []
