@@ -57,7 +57,7 @@ def list_providers(app: App, *, words: tuple[str, ...], group: str | None, wide:
     """List all providers, or those that every one of WORDS fits.
 
     A kind, such as okta, asks `provider add` for its domain or the like; the others can be signed in
-    to with a client id. A whole sentence is the reason why a provider is none for a command line.
+    to with a client id. A sentence behind a title is why that one is none for a command line.
     """
     found = [*_own(app, words), *_shipped(app, words)]
     found = [one for one in found if group in {None, one.group}]
@@ -80,7 +80,8 @@ def list_providers(app: App, *, words: tuple[str, ...], group: str | None, wide:
 def _row(one: _Listed) -> tuple[str, str, str]:
     asks = one.members.get("asks")
     kind = f" (asks for {' and '.join(asks)})" if asks else ""
-    return one.name, one.group, one.members.get("impossible") or f"{one.title}{kind}"
+    reason = one.members.get("impossible")
+    return one.name, one.group, f"{one.title}: {reason}" if reason else f"{one.title}{kind}"
 
 
 def _own(app: App, words: tuple[str, ...]) -> list[_Listed]:
