@@ -191,6 +191,6 @@ with tempfile.TemporaryDirectory() as place, AuthorizationServer() as server:
             peers.append(Run("git credential fill, by gh", [*fill, by_gh, "credential", "fill"], "protocol=https\nhost=github.com\n\n", environ={**with_gh, **helped}))  # fmt: skip
     measure(
         Run("python -c pass", [python, "-c", "pass"]),
-        [ours("token P", "token kept"), *peers],
+        [ours("token P, beside the peers", "token kept"), *peers],
         environ,
     )

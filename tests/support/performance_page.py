@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 from pathlib import Path
@@ -20,11 +21,14 @@ it again and writes this page.
 **How to read it.** Every figure is a ratio of two things that were run in turn, many rounds in one go: the median of
 the rounds, and their quartiles in brackets. For a whole process the other one is `python -c pass` of the same
 environment, an idle Python. A busy machine changes milliseconds a lot and ratios little; processor time (*cpu*) less
-than wall time (*wall*). The package was installed as users have it: the wheel, in an environment of its own.
+than wall time (*wall*). The package was installed as users have it: the wheel, in an environment of its own. A machine
+that has other work makes the ratios of large processes worse as well, since an idle Python stays in its caches.
 """
 
 FLOORS = """\
 ## Floors, and goals that are not met
+
+The figures in this part and the next are of single comparisons, and rounded.
 
 - **`token P`, 1.8.** An interpreter that does nothing and leaves at once is 0.8. The cipher of `cryptography` adds 0.45
   (its library has 14 MB, and sets OpenSSL up); a vault in SQLite 0.12; looking at directories, header, tree and
@@ -46,7 +50,7 @@ FLOORS = """\
 
 - Other ways to AES-GCM: libcrypto by ctypes takes what the library of `cryptography` takes; the public module of the
   class takes 1.0 more, for the same class.
-- OpenSSL's HMAC for one token: loading it is 0.25, as long as a thousand digests by Python's small module. It
+- OpenSSL's HMAC for one token: loading it is 0.25, about a thousand digests by Python's small module. It
   is loaded after a hundred digests, where it pays.
 - `python -I -S`: pip drops flags of the interpreter from the script it writes.
 - An environment without OpenSSL's legacy provider and configuration: no difference that can be measured.
@@ -58,7 +62,7 @@ FLOORS = """\
   comes back (`tests/hotpath`). It counts modules, not time.
 - No search for garbage while modules load: a tenth of the time of every command.
 - The version from the name of the folder that pip makes, without `importlib.metadata`: 8 became 1.
-- First sentences of commands in one table, so that the help loads none of them: 26 became 6 to 7.
+- First sentences of commands in one table, so that the help loads none of them: 26 became 6.
 - No `functools` for the core of SQLite, which wants one class of it: 0.2 of `token`.
 """
 
@@ -69,9 +73,10 @@ def page(rows: list[dict[str, Any]]) -> str:
     memories = [row for row in rows if "mb" in row]
     inside = [row for row in rows if "base_ms" in row]
     system = f"{platform.system()}, {platform.machine()}, Python {platform.python_version()}"
+    load = f"{os.cpu_count()} cores with a load of {os.getloadavg()[2]:.0f}"
     parts = [
         INTRODUCTION,
-        f"Measured on: {system}.\n",
+        f"Measured on: {system}; {load}.\n",
         "## Whole processes\n",
         _table(
             ("process", "ms", "wall", "cpu", "goal"),
