@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -94,15 +95,16 @@ class Signing:
         self.client: dict[str, Any] = {} if registers else {"client_id": "the-client"}
         if case.secret and not registers:
             self.client["client_secret"] = "the-secret"
-        if ":57548" in provider.redirect_uri:  # the port is the user's choice
-            address = provider.redirect_uri.replace(":57548", f":{free_port()}")
-            provider = replace(provider, redirect_uri=address)
+        if self.dialect.redirect.ports == "exact":  # the port is the user's choice
+            port = free_port()
+            address = re.sub(r"^(http://[^/:]+):\d+", rf"\1:{port}", provider.redirect_uri)
+            provider = replace(provider, redirect_uri=address, ports=(port,))
         self.provider = provider
         registered = provider.redirect_uri
         if not registered.startswith(("https:", "urn:")):
             redirect = redirect_of(provider.to_config("the-client"))
-            port = redirect.ports[0]
-            registered = redirect.address(port) if port else registered.replace(":0", "", 1)
+            first = redirect.ports[0]
+            registered = redirect.address(first) if first else registered.replace(":0", "", 1)
         standing = stand_in.speak(
             self.dialect,
             redirect_uri=registered if provider.sends_redirect_uri else None,
