@@ -11,7 +11,7 @@ _PLAIN = frozenset("0123456789.abcr")  # so a folder has it to the letter (PEP 4
 def app_version() -> str:
     """Our own version; ``unknown`` where we were copied rather than installed."""
     if not _kept:
-        _kept.append(_version_beside(_folder()) or _version_of_metadata())
+        _kept.append(version_beside(_folder()) or _version_of_metadata())
     return _kept[0]
 
 
@@ -20,7 +20,7 @@ def _folder() -> str:
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def _version_beside(folder: str) -> str | None:
+def version_beside(folder: str) -> str | None:
     """The version in the name of the only ``.dist-info`` in ``folder`` that is ours.
 
     importlib.metadata reads the same name, and takes longer to load than the whole of Python.

@@ -29,7 +29,7 @@ _FIRST_WORDS: Final = (
     ("doctor", "why it does not work"),
     ("demo", "watch a whole login"),
 )
-_COMMANDS: Final = {
+COMMANDS: Final = {
     "account": (
         "commands.account:account",
         "The accounts that are signed in, and which one commands mean.",
@@ -99,7 +99,7 @@ def _show_version(context: click.Context, param: click.Parameter, value: object)
         context.exit()
 
 
-_on_demand: Final = CommandsOnDemand(_COMMANDS, prefix="STAYFAST")
+_on_demand: Final = CommandsOnDemand(COMMANDS, prefix="STAYFAST")
 
 
 class _Root(Group):

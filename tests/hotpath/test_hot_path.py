@@ -23,12 +23,12 @@ from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.interfaces.cli.commands.token import FORMATS
 from stayfast.interfaces.cli.fast import cached_token, read_arguments, seconds
-from stayfast.interfaces.cli.main import _COMMANDS, cli
+from stayfast.interfaces.cli.main import COMMANDS, cli
 from stayfast.interfaces.cli.quick_completion import noted_scripts
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.keys import sealing
 from stayfast.storage.paths import config_dir, state_dir
-from stayfast.storage.version import _version_beside, app_version
+from stayfast.storage.version import app_version, version_beside
 from stayfast.testing.storage_contract import finished, saved
 
 HEAVY = {
@@ -359,7 +359,7 @@ def test_a_command_loads_what_it_needs(environ: dict[str, str], call: str, never
 
 def test_the_listed_sentences_are_those_of_the_commands() -> None:
     """What the help says about a command without loading it is what the command says of itself."""
-    for name, (_, about) in _COMMANDS.items():
+    for name, (_, about) in COMMANDS.items():
         command = cli.commands[name]
         assert not command.hidden
         assert about == command.get_short_help_str(400)
@@ -391,7 +391,7 @@ def test_a_folder_says_which_version_lies_beside_it(
     """Only where one installation lies there, and its name is plain."""
     for name in names:
         (tmp_path / name).mkdir()
-    assert _version_beside(str(tmp_path)) == version
+    assert version_beside(str(tmp_path)) == version
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
