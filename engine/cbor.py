@@ -195,6 +195,7 @@ def _read_map(data: bytes, at: int, count: int, depth: int) -> tuple[dict[str, P
     """
     members: dict[str, Plain] = {}
     last, size, shallow = b"", len(data), depth > 1
+    name, key = b"", ""
     usual = _usual.get(count, ())
     known = shallow and bool(usual)
     met: list[tuple[bytes, str]] = []

@@ -124,7 +124,8 @@ def _sha256_of_openssl() -> Callable[[bytes], Any]:
     try:
         from _hashlib import openssl_sha256  # noqa: PLC0415  see above
     except ImportError:  # a Python without OpenSSL
-        openssl_sha256 = sha256
+        by_python: Callable[[bytes], Any] = sha256
+        return by_python
     by_openssl: Callable[[bytes], Any] = openssl_sha256
     return by_openssl
 
