@@ -249,6 +249,21 @@ def test_a_process_that_obtains_finds_what_another_has_obtained(world):
     assert world.server.counts["token:client_credentials"] == 1
 
 
+def test_who_gets_the_lease_last_asks_nobody(world, monkeypatch):
+    """Another process can obtain the login between our look and our lease, without our waiting for it."""
+    config, another = world.config(), world.another()
+    plain = world.storage.lease
+
+    def overtaken(name, **named):
+        monkeypatch.setattr(world.storage, "lease", plain)
+        another.userless.obtain(config)
+        return plain(name, **named)
+
+    monkeypatch.setattr(world.storage, "lease", overtaken)
+    assert world.conductor.userless.obtain(config) == another.userless.obtain(config)
+    assert world.server.counts["token:client_credentials"] == 1
+
+
 @pytest.mark.parametrize("grant", ["client-credentials", "token-exchange", "jwt-bearer"])
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "private_key_jwt"])
 @pytest.mark.parametrize("bound", [False, True], ids=["bearer", "dpop"])

@@ -420,8 +420,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a crash writes the memory to a file",
         file=PROCESS,
-        old="resource.setrlimit(resource.RLIMIT_CORE, (0, hard))",
-        new="resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))",
+        old="resource.setrlimit(resource.RLIMIT_CORE, (0, limits[1]))",
+        new="resource.setrlimit(resource.RLIMIT_CORE, limits)",
         tests=("tests/interfaces/test_process.py",),
     ),
     # --- callbacks -----------------------------------------------------------------------------
@@ -737,7 +737,7 @@ MUTANTS: tuple[Mutant, ...] = (
         file=USERLESS,
         old="                return serving() or self.ask(",
         new="                return self.ask(",
-        tests=(ASKED_BY_COMMAND,),
+        tests=(ASKED,),
     ),
     Mutant(
         name="a token that was refused is found again",

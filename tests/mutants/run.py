@@ -45,7 +45,7 @@ def run_tests(tree: Path, tests: Sequence[str]) -> tuple[int, str]:
     arguments = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
     try:
         done = subprocess.run(
-            [sys.executable, "-c", "import pytest; raise SystemExit(pytest.main())", *arguments],
+            [str(Path(sys.executable).with_name("pytest")), *arguments],
             cwd=tree, env=environ, capture_output=True, text=True, check=False, timeout=PATIENCE,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
