@@ -29,6 +29,6 @@ def _finite(value: Any) -> Any:
     if hasattr(value, "items"):
         return {name: _finite(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
+        return list(map(_finite, value))  # pyright: ignore[reportUnknownArgumentType]
     # NaN alone is unlike itself, and an infinity is not less than itself plus one
     return None if isinstance(value, float) and value - value != 0 else value

@@ -243,7 +243,7 @@ def _members(text: str) -> dict[str, Any] | None:
         members: Any = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return members if isinstance(members, dict) else None
+    return members if type(members) is dict else None  # pyright: ignore[reportUnknownVariableType]
 
 
 # where a token may go

@@ -13,11 +13,11 @@ from struct import pack
 # private homes, here and below, because the public modules cost more than opening a record
 try:
     if sys.version_info >= (3, 12):
-        from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
+        from _sha2 import sha256 as _sha256  # type: ignore[import-not-found,unused-ignore]
     else:
-        from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
+        from _sha256 import sha256 as _sha256  # type: ignore[import-not-found,unused-ignore]
 except ImportError:  # a Python that calls it otherwise
-    from hashlib import sha256
+    from hashlib import sha256 as _sha256
 
 try:
     from cryptography.hazmat.bindings._rust import openssl as _openssl
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     Digest = Callable[[bytes, bytes], bytes]
 
+# typeshed knows no private module
+sha256: Callable[[bytes], Any] = _sha256  # pyright: ignore[reportUnknownVariableType]
 RECORD = 1
 KEY_OCTETS = 32
 _NONCE_OCTETS = 12
@@ -124,8 +126,7 @@ def _sha256_of_openssl() -> Callable[[bytes], Any]:
     try:
         from _hashlib import openssl_sha256  # noqa: PLC0415  see above
     except ImportError:  # a Python without OpenSSL
-        by_python: Callable[[bytes], Any] = sha256
-        return by_python
+        return sha256
     by_openssl: Callable[[bytes], Any] = openssl_sha256
     return by_openssl
 

@@ -16,7 +16,7 @@ from .header import FORMAT, decode_copy, decode_header
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
     from typing import TypeAlias
 
@@ -53,12 +53,18 @@ def _sqlite_core() -> ModuleType:
 def _cache_alone() -> ModuleType:
     """What stands for functools: ``lru_cache(size)``, which gives a cache of a function's results."""
     # typeshed leaves this module out
-    from _functools import (  # type: ignore[import-not-found]  # noqa: PLC0415
-        _lru_cache_wrapper as cached,
-    )
+    import _functools  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    cached: Callable[..., object] = vars(_functools)["_lru_cache_wrapper"]
+
+    def lru_cache(size: int) -> Callable[[object], object]:
+        def decorate(made: object) -> object:
+            return cached(made, size, False, tuple)
+
+        return decorate
 
     module = type(sys)("functools")
-    vars(module)["lru_cache"] = lambda size: lambda made: cached(made, size, False, tuple)
+    vars(module)["lru_cache"] = lru_cache
     return module
 
 
