@@ -108,7 +108,7 @@ diagrams: setup
 	$(BIN)/python -m stayfast.diagrams diagrams
 
 # NO_MKDOCS_2_WARNING: the theme advertises its successor at each build.
-docs: $(VENV)/.docs
+docs: setup $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "open build/site/index.html"
 
