@@ -43,7 +43,7 @@ def authentication_method(config: OAuthConfig) -> str:
             method = "tls_client_auth"
         elif config.client_key or config.client_key_file:
             method = "private_key_jwt"
-        elif config.client_secret or config.secret_for == "code":
+        elif config.client_secret:
             method = _AUTOMATIC[method]
         else:
             method = "client_secret_basic" if config.empty_secret else "none"
@@ -101,12 +101,10 @@ def require_authentication(config: OAuthConfig) -> None:
     elif method in BY_CERTIFICATE and not config.client_certificate_file:
         what, option = "client certificate", "--client-cert"
     if what:
-        hint = Hint("provider edit", config.service_name, option, "FILE")
-        if config.secret_for == "code":
-            what += " for a login by browser"
-            if config.device_url:
-                hint = Hint("login", config.service_name, "--via", "device")
-        raise ConfigMissing(f"{config.title} wants a {what} and none is configured", hint=hint)
+        raise ConfigMissing(
+            f"{config.title} wants a {what} and none is configured",
+            hint=Hint("provider edit", config.service_name, option, "FILE"),
+        )
 
 
 def require_secret(config: OAuthConfig) -> None:
@@ -138,9 +136,16 @@ def require_client_of(config: OAuthConfig, transport: str | None = None) -> None
 
 
 def can_use_browser(config: OAuthConfig) -> bool:
-    """Whether a login by browser has somewhere to go, and a client that can finish it."""
+    """Whether a login by browser has somewhere to go, and a client that can finish it.
+
+    Where a provider wants the secret with the code alone, and there is none, the device flow is the way
+    that is known to end well. Whoever asks for the browser gets it: providers change their minds.
+    """
     other = bool(config.client_id_for_device) and not config.client_id
-    return bool(config.auth_url) and not other and _can_prove_itself(config)
+    unproven = config.secret_for == "code" and authentication_method(config) == "none"
+    if other or (unproven and config.device_url):
+        return False
+    return bool(config.auth_url) and _can_prove_itself(config)
 
 
 def _can_prove_itself(config: OAuthConfig) -> bool:

@@ -113,7 +113,7 @@ with tempfile.TemporaryDirectory() as place, AuthorizationServer() as server:
             ours("exec P true", "exec kept -- true", 2.8),
             ours("--version", "--version", 4),
             ours("completion bash", "completion bash", 4),
-            tab("Tab behind `stayfast to`", "stayfast to", 1),
+            tab("Tab behind the first word `to`", "stayfast to", 1),
             tab("Tab behind `token d`, with a provider file", "stayfast token d", 2),
             ours("--help", "--help", 6),
             ours("help storage", "help storage", 6),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 from click.testing import CliRunner
+from stayfast.engine.errors import NotFound
 from stayfast.engine.result import ErrorCode
 from stayfast.interfaces.cli.error_pages import PAGES
 from stayfast.interfaces.cli.main import cli
@@ -38,4 +39,5 @@ def test_each_step_is_a_command_that_exists(command: str) -> None:
 def test_a_misspelt_code_is_met_with_the_right_one() -> None:
     """As a misspelt command is."""
     shown = CliRunner().invoke(cli, ["help", "AUTH_REQUIERD"])
-    assert "AUTH_REQUIRED" in str(shown.exception or shown.output)
+    assert isinstance(shown.exception, NotFound)
+    assert str(shown.exception.hint) == "stayfast help AUTH_REQUIRED"
