@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import stayfast
 import yaml
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.server_state import Client
@@ -79,6 +80,13 @@ def test_every_page_is_in_the_contents() -> None:
     text = (ROOT / "mkdocs.yml").read_text("utf-8")
     named = set(in_the_contents(yaml.safe_load(text)["nav"]))
     assert {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")} <= named
+
+
+def test_every_public_name_is_explained() -> None:
+    """The page of the library has each of them once."""
+    page = (DOCS / "reference" / "api.md").read_text("utf-8")
+    named = re.findall(r"^::: stayfast\.(\w+)$", page, re.MULTILINE)
+    assert sorted(named) == sorted(set(stayfast.__all__) - {"__version__"})
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
