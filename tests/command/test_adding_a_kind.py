@@ -98,6 +98,20 @@ def test_a_script_adds_a_kind_by_options_alone(world: World, net: Internet, kind
     assert net.asked
 
 
+def test_the_hint_of_a_server_that_cannot_be_asked_keeps_the_name_and_the_command(
+    world: World, net: Internet
+) -> None:
+    """Whoever follows it adds, or edits, what they meant to, and no other provider."""
+    wrong = ["--set", "domain=acme.okta.invalid"]
+    added = refused(world.run("provider", "add", "okta", "work", *wrong, "--client-id", "cid"))
+    assert added.err.endswith("stayfast provider add okta work --set domain=…\n")
+    right = ["--set", "domain=acme.okta.com"]
+    world.run("provider", "add", "okta", "work", *right, "--client-id", "cid")
+    edited = refused(world.run("provider", "edit", "work", *wrong))
+    assert edited.err.endswith("stayfast provider edit work --set domain=…\n")
+    assert net.asked
+
+
 @pytest.mark.parametrize(
     "words",
     [

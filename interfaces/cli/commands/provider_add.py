@@ -127,7 +127,8 @@ def _add_kind(
     values = _asked(app, kind, values)
     settings = kind.filled(values)
     provider = made_provider(name, {**settings, **members})
-    require_published(app, kind, provider, values)
+    blanks = dict.fromkeys(kind.templates, "")
+    require_published(app, kind, provider, values, kind.how_to_add(blanks, name=name))
     say_registration(terminal, provider, kind.about)
     client = members.get("client_id") or _client_id(app, kind, name, values)
     secret = _secret(app, kind, name, members)
@@ -195,9 +196,16 @@ def _answer(app: App, template: Template) -> str:
 
 
 def require_published(
-    app: App, kind: Entry, provider: OAuthProvider, values: dict[str, str]
+    app: App, kind: Entry, provider: OAuthProvider, values: dict[str, str], again: Hint
 ) -> None:
     """Ask for the metadata of ``provider``, so that a wrong answer is noticed now.
+
+    Args:
+        app: The command.
+        kind: What the catalogue knows of it.
+        provider: The settings, with ``values`` in their blanks.
+        values: What the user said.
+        again: The command that says it anew.
 
     Raises:
         NetworkError, ProviderError: They cannot be read, or are another issuer's.
@@ -206,7 +214,6 @@ def require_published(
     known = bool(provider.token_url and provider.auth_url)
     if not provider.issuer or provider.discovers == "no" or (known and not kind.templates):
         return
-    again = kind.how_to_add(dict.fromkeys(kind.templates, ""))
     try:
         with app.terminal.working(f"asking {provider.issuer}"):
             found = discover(
