@@ -94,7 +94,8 @@ def _refilled(
     of_kind = entry(str(kind))
     of_kind.require_blanks(values)
     filled = {**table.get("template", {}), **values}
-    again = Hint("provider edit", name, *(w for key in values for w in ("--set", f"{key}=…")))
+    blanks = [word for key in values for word in ("--set", f"{key}=…")]
+    again = Hint("provider edit", name, *blanks)
     require_published(app, of_kind, made_provider(name, of_kind.filled(filled)), filled, again)
     return of_kind.checked(filled)
 
