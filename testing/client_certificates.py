@@ -85,7 +85,9 @@ class Authority:
         signer: ec.EllipticCurvePrivateKey | None,
         names: list[x509.GeneralName] | None = None,
     ) -> CertificateFiles:
+        # Python 3.13 checks what RFC 5280 §4.2.1 wants of an authority: its use, and the key of each signer
         now = datetime.now(UTC)
+        signed_by = x509.SubjectKeyIdentifier.from_public_key((signer or key).public_key())
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -97,6 +99,14 @@ class Authority:
             .add_extension(
                 x509.BasicConstraints(ca=signer is None, path_length=None), critical=True
             )
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(signed_by),
+                critical=False,
+            )
+            .add_extension(_usage(signs=signer is None), critical=True)
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -143,6 +153,20 @@ def client_by_certificate(
         return client if client.certificate == thumbprint(shown) else None
     subject = x509.load_der_x509_certificate(shown).subject.rfc4514_string()
     return client if client.certificate == subject else None
+
+
+def _usage(*, signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=signs,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _named(name: str) -> x509.Name:
