@@ -24,7 +24,13 @@ _UNREACHABLE: Final = frozenset(
 _LATER: Final = "try again in a while"
 _LOOK: Final = "curl -v https://{host}/"
 _TRUST: Final = "export REQUESTS_CA_BUNDLE=/path/to/your-authority.pem"
-_NOT_YET_VALID, _EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+_STRICT: Final = "openssl s_client -x509_strict -connect {host}:443 </dev/null"
+# the reasons of OpenSSL, of which Python names none (X509_V_ERR_…, openssl-verification-options(1))
+_DATES: Final = frozenset({9, 10})  # CERT_NOT_YET_VALID, CERT_HAS_EXPIRED
+_OTHER_NAME: Final = frozenset({62, 64})  # HOSTNAME_MISMATCH, IP_ADDRESS_MISMATCH
+_MALFORMED: Final = frozenset(range(79, 95))
+"""INVALID_CA to EC_KEY_EXPLICIT_PARAMS: rules of RFC 5280 that Python checks from 3.13 on. To trust the authority does
+not help then."""
 
 
 def explain(
@@ -74,10 +80,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
 
 
-def _certificate_dates(causes: list[BaseException], _: set[str]) -> bool:
-    return any(
-        isinstance(cause, ssl.SSLCertVerificationError)
-        and cause.verify_code in {_NOT_YET_VALID, _EXPIRED}
+def _certificate(codes: frozenset[int]) -> Callable[[list[BaseException], set[str]], bool]:
+    return lambda causes, _: any(
+        isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in codes
         for cause in causes
     )
 
@@ -125,9 +130,15 @@ _SENTENCES: Final[tuple[tuple[Callable[[list[BaseException], set[str]], bool], s
         "pip install --force-reinstall certifi",
     ),
     (
-        _certificate_dates,
+        _certificate(_DATES),
         "the certificate of {host} is not valid at this time; is the clock of this machine right?",
         "date -u",
+    ),
+    (_certificate(_OTHER_NAME), "the certificate of {host} is that of another host", _LOOK),
+    (
+        _certificate(_MALFORMED),
+        "the certificate of {host}, or of who issued it, breaks a rule that this Python checks (RFC 5280)",
+        _STRICT,
     ),
     (_of(ssl.SSLCertVerificationError), "the certificate of {host} is not trusted here", _TRUST),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import socket
@@ -14,13 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from certificates import server_context
+from certificates import lax_context, server_context
 from cryptography.hazmat.primitives import serialization
 from freezegun import freeze_time
 from misbehaving import drip, echo, hang_up, misbehaving, raw, reply, reset, silence
 from stayfast.engine.errors import ConfigInvalid, ConfigMissing, NetworkError
 from stayfast.engine.ports import HttpRequest
 from stayfast.interfaces.http import BODY_LIMIT, RequestsHttp
+from stayfast.interfaces.http_failure import explain
 
 SECRET = "canary-code"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -224,7 +226,38 @@ def test_tls_is_verified(tmp_path, monkeypatch):
             with monkeypatch.context() as patch:
                 patch.setenv(name, trusted)
                 assert RequestsHttp().send(post(url)).status == 200
-        fails(RequestsHttp(certificates=trusted), post(server.url("127.0.0.2", "https")))
+        answered = len(server.requests)
+        with pytest.raises(NetworkError) as caught:  # another name of this machine
+            RequestsHttp(certificates=trusted).send(post(server.url("127.1", "https")))
+        assert caught.value.hint == "curl -v https://127.1/"  # to trust more would not help
+        assert len(server.requests) == answered
+
+
+def test_a_certificate_that_only_a_strict_python_refuses_is_no_matter_of_trust(tmp_path):
+    """Python 3.13 checks RFC 5280: the authority is trusted, and to trust it again would not help."""
+    context = lax_context(tmp_path)
+    shake_hands(context, tmp_path / "certificate.pem", strict=False)
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        shake_hands(context, tmp_path / "certificate.pem", strict=True)
+    explained = explain(caught.value, "company.example")
+    assert "RFC 5280" in explained.message
+    assert explained.hint.startswith("openssl s_client -x509_strict -connect company.example:443")
+    assert not explained.sent
+
+
+def shake_hands(context, trusted, *, strict):
+    """A client, which trusts that file, and a server of ``context`` meet in memory."""
+    asking = ssl.create_default_context(cafile=str(trusted))
+    asking.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if strict:
+        asking.verify_flags |= ssl.VERIFY_X509_STRICT
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = asking.wrap_bio(back, there, server_hostname="127.0.0.1")
+    server = context.wrap_bio(there, back, server_side=True)
+    for end in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    assert client.version()
 
 
 def test_an_expired_certificate_asks_about_the_clock(tmp_path):
