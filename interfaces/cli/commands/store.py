@@ -213,7 +213,7 @@ def migrate_command(app: App, *, destination: str) -> None:
     for one in moved:
         app.terminal.say(f"{one.provider} {one.account}", mark="good")
     many = "1 login was" if len(moved) == 1 else f"{len(moved)} logins were"
-    app.terminal.say(f"{many} moved to {with_tilde(place)}; commands look there once this is set:")
+    app.terminal.say(f"{many} moved to {place}; commands look there once this is set:")
     for waiting in left:
         app.terminal.say(f"login {waiting.short_id} is not finished, and stays here", mark="warn")
     app.terminal.suggest(f"export {variable}", "in this shell, and in its start-up file")
