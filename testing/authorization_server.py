@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -31,6 +31,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 from ..engine.oauth.provider import OAuthConfig
 from .client_certificates import Authority, CertificateFiles
 from .endpoints import Endpoints
+from .loopback_server import LoopbackServer
 from .misbehaviour.faults import Fault
 from .request_handler import make_handler
 from .server_state import Client, Seen, ServerState, Settings
@@ -76,10 +77,9 @@ class AuthorizationServer:
         self._key = _new_key(algorithm, 1)
         self._faults: list[tuple[str, Fault, int | None]] = []
         self._released = threading.Event()
-        self._http: ThreadingHTTPServer | None = None
+        self._http: LoopbackServer | None = None
         self._endpoints: Endpoints | None = None
-        self._thread: threading.Thread | None = None
-        self._secure: ThreadingHTTPServer | None = None
+        self._secure: LoopbackServer | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._context: ssl.SSLContext | None = None
         self.authority: Authority | None = None
@@ -104,16 +104,11 @@ class AuthorizationServer:
         Raises:
             OSError: The port is taken, or may not be used.
         """
-        self._http = ThreadingHTTPServer(("127.0.0.1", self._port), BaseHTTPRequestHandler)
-        self.issuer = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self._http = LoopbackServer(port=self._port)
+        self.issuer = f"http://{self._http.place}"
         self._endpoints = Endpoints(self, self._key)
         self._http.RequestHandlerClass = make_handler(self._endpoints)
-        # a connection that a test keeps open must not keep the test program alive
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
+        self._http.start()
         if self.settings.mtls:
             self._start_secure(self._http.RequestHandlerClass)
 
@@ -122,16 +117,13 @@ class AuthorizationServer:
         self._folder = tempfile.TemporaryDirectory()
         self.authority = Authority(self._folder.name)
         self._context, _ = self.authority.server_context()
-        self._secure = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._secure.daemon_threads = True
+        self._secure = LoopbackServer(handler)
         # the handshake comes with the first octet that a handler reads, in a thread of its own
         self._secure.socket = self._context.wrap_socket(
             self._secure.socket, server_side=True, do_handshake_on_connect=False
         )
-        self.secure_address = f"https://127.0.0.1:{self._secure.server_address[1]}"
-        threading.Thread(
-            target=self._secure.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        ).start()
+        self.secure_address = f"https://{self._secure.place}"
+        self._secure.start()
 
     def issue_certificate(self, name: str, *, self_signed: bool = False) -> CertificateFiles:
         """A certificate for the client ``name``, with the setting ``mtls``.
@@ -152,15 +144,13 @@ class AuthorizationServer:
     def stop(self) -> None:
         """Close the ports. A second call does nothing."""
         if self._secure is not None:
-            self._secure.shutdown()
-            self._secure.server_close()
+            self._secure.stop()
             self._secure = None
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
         if self._http is not None:
-            self._http.shutdown()
-            self._http.server_close()
+            self._http.stop()
             self._http = None
 
     # --- for clients -----------------------------------------------------------------------------

@@ -13,15 +13,16 @@ What it publishes is data, by path, and may be replaced while it runs (:attr:`Re
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
+
+from .loopback_server import LoopbackServer
 
 if TYPE_CHECKING:
     from .authorization_server import AuthorizationServer
@@ -70,18 +71,15 @@ class ResourceServer:
         self.counts: Counter[str] = Counter()
         self.origin = ""
         self.address = ""
-        self._http: ThreadingHTTPServer | None = None
+        self._http: LoopbackServer | None = None
 
     def __enter__(self) -> Self:
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-        self._http.daemon_threads = True
-        self.origin = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self._http = LoopbackServer()
+        self.origin = f"http://{self._http.place}"
         self.address = f"{self.origin}{PATH}"
         self._http.RequestHandlerClass = _handler(self)
         self.publish(self.metadata())
-        threading.Thread(
-            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        ).start()
+        self._http.start()
         return self
 
     def __exit__(
@@ -91,8 +89,7 @@ class ResourceServer:
         traceback: TracebackType | None,
     ) -> None:
         if self._http is not None:
-            self._http.shutdown()
-            self._http.server_close()
+            self._http.stop()
 
     def metadata(self, **members: Any) -> dict[str, Any]:
         """The usual metadata, with ``members`` instead of its own."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,6 +19,7 @@ import requests
 from ...engine.errors import TransportUnavailable
 from ...engine.secret import Secret
 from ..endpoints import Reply
+from ..loopback_server import LoopbackServer
 from .messages import Asked
 from .speaker import Speaker
 
@@ -42,14 +43,12 @@ class StandIn:
         """Listen nowhere yet."""
         self.now = now
         self._speakers: list[Speaker] = []
-        self._http: ThreadingHTTPServer | None = None
+        self._http: LoopbackServer | None = None
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"stand_in": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._http.daemon_threads = True
-        serve = self._http.serve_forever
-        threading.Thread(target=serve, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self._http = LoopbackServer(handler)
+        self._http.start()
         return self
 
     def __exit__(
@@ -59,15 +58,14 @@ class StandIn:
         traceback: TracebackType | None,
     ) -> None:
         if self._http is not None:
-            self._http.shutdown()
-            self._http.server_close()
+            self._http.stop()
 
     def speak(self, dialect: Dialect, **client: Any) -> Provider:
         """A provider that speaks ``dialect``, with a client of its own (:class:`.speaker.Speaker`)."""
         if self._http is None:
             raise RuntimeError("the stand-in does not run")
         self._speakers.append(Speaker(dialect, now=self.now, **client))
-        place = f"http://127.0.0.1:{self._http.server_address[1]}/{len(self._speakers)}"
+        place = f"http://{self._http.place}/{len(self._speakers)}"
         return Provider(self._speakers[-1], place)
 
     def answer(self, place: str, asked: Asked) -> Reply:

@@ -46,6 +46,7 @@ SHORTER = {
     "interfaces/cli/terminal/clipboard.py": "one terminal sequence, and which terminals take it",
     "storage/postgres/driver.py": "the part that works without psycopg, which is optional",
     "storage/vault/database.py": "the protocol of SQLite and PostgreSQL: vault and audit import it, and it imports neither",
+    "testing/loopback_server.py": "three servers run on it, and none of them owns it",
     "testing/consent_pages.py": "the HTML of the test server: a language of its own",
 }
 """Modules shorter than most, and why each is a module. Packages need no reason."""
