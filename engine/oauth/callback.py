@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ..errors import CallbackRefused, IllegalTransition
+from ..foreign_text import quotable
 from ..reasons import Refusal
 from ..secret import Secret
 from ..table import State
@@ -24,12 +25,9 @@ from .issuer import accepts_issuer
 if TYPE_CHECKING:
     from ..record import Login
 
-_TOKEN_LIKE: Final = re.compile(r"(?=[A-Za-z_~+=.-]*[0-9])[A-Za-z0-9_~+=.-]{20,}")
-"""A long word with a digit in it: no code of an error, and no word of a sentence."""
 _WATCHED: Final = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 _IMPLICIT: Final = frozenset({"access_token", "id_token", "token_type", "refresh_token"})
 _ERROR: Final = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]{1,100}\Z")  # RFC 6749 §4.1.2.1
-_DESCRIPTION_LENGTH: Final = 300
 _EXTRA_LENGTH: Final = 500
 _SEAL: Final = object()
 
@@ -181,24 +179,6 @@ def _denial(error: str, description: str | None) -> Denial:
     if not _ERROR.match(error):
         raise _refused(Refusal.MALFORMED_ERROR, "the answer's error code is malformed")
     return Denial(error, quotable(description))
-
-
-def printable(text: str) -> str:
-    """``text`` with a space for each character that a terminal would act upon."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def presentable(text: str | None) -> str | None:
-    """``text`` of a provider with nothing in it that a terminal would act upon, and not long."""
-    if not text:
-        return None
-    return " ".join(printable(text[:_DESCRIPTION_LENGTH]).split()) or None
-
-
-def quotable(text: str | None) -> str | None:
-    """As :func:`presentable`, with whatever may be a secret hidden: some providers quote ours."""
-    shown = presentable(text)
-    return shown and _TOKEN_LIKE.sub(str(Secret("")), shown)
 
 
 def _refused(refusal: Refusal, message: str) -> CallbackRefused:

@@ -18,11 +18,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
 from ..errors import ConfigInvalid, NetworkError, ProviderError
+from ..foreign_text import presentable
 from ..hints import Hint
 from ..reasons import Reason
 from ..record import Identity
 from ..secret import Secret
-from .callback import presentable
 from .issuer import accepts_issuer
 from .signing_keys import (
     IdTokenRefused,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl
 
 from ..errors import NetworkError, ProviderError
+from ..foreign_text import quotable
 from ..secret import Secret
-from .callback import quotable
 from .dialect import in_our_names, named_error
 from .error_codes import refuses
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 from ..errors import NetworkError
+from ..foreign_text import presentable
 from .authorization_request import require_client
-from .callback import presentable
 from .client_authentication import basic, client_request, plain_request, require_secret
 from .dialect import in_their_names
 from .provider_response import error_code, judge, read_members

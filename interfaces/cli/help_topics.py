@@ -310,7 +310,7 @@ https://oauth2accesstoken@pypi.acme.dev/simple, a program keyring that is first 
 
 def _installed() -> list[str]:
     """The transports that other packages bring."""
-    from ...engine.oauth.callback import printable  # noqa: PLC0415  for this page alone
+    from ...engine.foreign_text import printable  # noqa: PLC0415  for this page alone
     from ...transports.plugins import installed  # noqa: PLC0415  as above
 
     lines = [f"{one.name:<9} {one.summary or 'no summary'} ({one.package})" for one in installed()]

@@ -7,8 +7,8 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import AuthRequired, Damaged, StayfastError, StorageError
+from ...engine.foreign_text import printable
 from ...engine.moments import timestamp
-from ...engine.oauth.callback import printable
 from ...engine.oauth.provider import same_client, same_grant, same_resources
 from ...engine.reasons import Reason
 from ...engine.record import DEFAULT_ACCOUNT, TokensNotSaved, account_alias

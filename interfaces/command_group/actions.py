@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import AuthFailed, AuthRequired, StayfastError
+from ...engine.foreign_text import printable
 from ...engine.hints import Hint
 from ...engine.login_id import choose, interrupted_login
-from ...engine.oauth.callback import printable
 from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import ErrorCode, Failure, Success
 from ...engine.table import State

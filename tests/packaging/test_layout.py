@@ -36,6 +36,7 @@ SHORTER = {
     "engine/oauth/pkce.py": "one specification, and it is short",
     "interfaces/audit/reading.py": "the command and the exports both read the log with it, and neither owns it",
     "interfaces/cli/entry.py": "on the fast path, before anything else is loaded",
+    "engine/foreign_text.py": "callbacks, answers and every screen use it, and none of them owns it",
     "engine/moments.py": "the fast path needs it for some forms alone, and what else has a calendar is large",
     "interfaces/json_text.py": "log lines and answers are written by it, and the fast path loads nothing else of them",
     "interfaces/cli/replacing.py": "the fast path and the whole command both end by it",

@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 from logins import BY_BROWSER, CHALLENGE, CODE_EXCHANGE, CONFIG, NOW
 from stayfast.engine.errors import CallbackRefused, IllegalTransition
+from stayfast.engine.foreign_text import presentable, quotable
 from stayfast.engine.oauth.callback import (
     Denial,
     ValidatedCallback,
-    presentable,
-    quotable,
     saved_callback,
     validate_callback,
 )

@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
 from xml.etree import ElementTree as ET
 
+from ....engine.foreign_text import printable
 from ....engine.moments import moment_of
-from ....engine.oauth.callback import printable
 
 if TYPE_CHECKING:
     Child: TypeAlias = "ET.Element | str | None"

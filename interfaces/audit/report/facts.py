@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ....diagrams import Step, steps_of
 from ....engine.audit.events import EventKind
-from ....engine.oauth.callback import printable
+from ....engine.foreign_text import printable
 from ....engine.table import State, Trigger
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ....engine.errors import AuthRequired, Damaged, NotFound
+from ....engine.foreign_text import presentable
 from ....engine.hints import Hint
 from ....engine.moments import timestamp
-from ....engine.oauth.callback import presentable
 from ....engine.oauth.token_extras import api_url, callback_extras, further_tokens
 from ....engine.reasons import Reason
 from ....engine.record import DEFAULT_ACCOUNT

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from ....engine.oauth.callback import printable
+from ....engine.foreign_text import printable
 from ....engine.table import State
 from .formatting import NARROWEST, broken, columns_of, flowed
 

@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from ....engine.foreign_text import printable
 from ....engine.hints import Hint
-from ....engine.oauth.callback import printable
 from ....transports.terminal.answers import at_terminal
 from ...json_text import document_of
 from .formatting import broken, columns_of, command_lines
