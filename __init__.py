@@ -56,8 +56,9 @@ if TYPE_CHECKING:
     from .engine.oauth.tokens import OAuthTokens
     from .engine.oauth.userinfo import UserInfo
     from .engine.ports import Answers, Browser, Conversation, Notice, NoticeKind, Storage
-    from .engine.record import Summary, TokensNotSaved
+    from .engine.record import TokensNotSaved
     from .engine.result import ErrorCode, Failure, Result, Success
+    from .engine.summary import Summary
     from .engine.table import TABLE, State, Trigger
     from .interfaces.async_service import AsyncOAuthService
     from .interfaces.audit.processors import audit_processors
@@ -164,7 +165,8 @@ _HOMES = {
     "engine.ports": ("Answers", "Browser", "Conversation", "Notice", "NoticeKind", "Storage"),
     "engine.oauth.pkce": ("PKCEChallenge",),
     "engine.oauth.provider": ("OAuthConfig", "OAuthProvider"),
-    "engine.record": ("Summary", "TokensNotSaved"),
+    "engine.record": ("TokensNotSaved",),
+    "engine.summary": ("Summary",),
     "engine.result": ("ErrorCode", "Failure", "Result", "Success"),
     "engine.table": ("TABLE", "State", "Trigger"),
     "engine.oauth.tokens": ("OAuthTokens",),

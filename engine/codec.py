@@ -1,16 +1,11 @@
-"""A login as bytes, in two parts: the summary that a list shows, and the whole record.
-
-A list of many logins opens only the summaries, which hold no secret. Each part has a schema number.
-"""
+"""A login as bytes, in two parts: the summary that a list shows (:mod:`.summary_codec`), and the whole record."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any
 
 from . import cbor
-from .errors import Damaged, NewerFormat, StayfastError
-from .hints import Hint
 from .oauth.provider import OAuthConfig
 from .oauth.setting_types import SINCE_FOUR
 from .oauth.tokens import OAuthTokens
@@ -18,38 +13,21 @@ from .record import (
     Challenge,
     DeviceGrant,
     Exchange,
-    Identity,
     Login,
     Presentation,
     ProofKey,
     PushedRequest,
     Setback,
-    Summary,
     UnreadAnswer,
 )
 from .secret import Secret
+from .summary_codec import decoded, identity_members, identity_of, present, summary_members
 from .table import State
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SCHEMA: Final = 4
-"""The number of this layout.
-
-Number 2 has pushed requests and keys of proofs, number 3 grants without a user, number 4 the
-dialects of providers. A login without them is written as number 1, which older versions read.
-
-A reader refuses a higher number: it could drop members that it does not know when it saves the
-login again. Members may be added under the same number only if their loss does no harm.
-"""
-
-T = TypeVar("T")
-_STATES: Final = {state.value: state for state in State}
 
 
 def encode_login(login: Login) -> tuple[bytes, bytes]:
     """The summary and the whole of ``login``. Only the second part holds secrets."""
-    return cbor.encode(_summary_members(login.summary())), cbor.encode(_login_members(login))
+    return cbor.encode(summary_members(login.summary())), cbor.encode(_login_members(login))
 
 
 def decode_login(secret: bytes) -> Login:
@@ -59,39 +37,7 @@ def decode_login(secret: bytes) -> Login:
         NewerFormat: A newer version wrote it.
         Damaged: The bytes are not a login.
     """
-    return _decoded(secret, _login)
-
-
-def decode_summary(meta: bytes) -> Summary:
-    """The summary in the first part that :func:`encode_login` gives.
-
-    Raises:
-        NewerFormat: A newer version wrote it.
-        Damaged: The bytes are not a summary.
-    """
-    return _decoded(meta, _summary)
-
-
-def _decoded(data: bytes, build: Callable[[Mapping[str, Any]], T]) -> T:
-    try:
-        members = cast("dict[str, Any]", cbor.decode_map(data))
-        if members["schema"] > SCHEMA:
-            raise NewerFormat(
-                "this login was written by a newer version of Stayfast",
-                hint="in a newer clone of Stayfast: pip install .",
-            )
-        return build(members)
-    except (cbor.CborError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Damaged("a login cannot be read", hint=Hint("list")) from error
-    except NewerFormat:
-        raise
-    except StayfastError as error:  # the saved configuration has a value that is refused today
-        raise Damaged("a login cannot be read", hint=Hint("list")) from error
-
-
-def _present(**members: Any) -> dict[str, Any]:
-    """The members that are not ``None``: an absent member and ``None`` mean the same."""
-    return {name: value for name, value in members.items() if value is not None}
+    return decoded(secret, _login)
 
 
 def _reveal(secret: Secret | None) -> str | None:
@@ -105,7 +51,7 @@ def _hide(value: str | None) -> Secret | None:
 def _login_members(login: Login) -> dict[str, Any]:
     challenge, shown, exchange = login.challenge, login.presentation, login.exchange
     setback = login.setback
-    return _present(
+    return present(
         schema=_schema(login),
         id=login.id,
         version=login.version,
@@ -118,24 +64,24 @@ def _login_members(login: Login) -> dict[str, Any]:
         reason=login.reason,
         oauth_error=login.oauth_error,
         challenge=challenge
-        and _present(
+        and present(
             verifier=challenge.verifier.reveal(),
             state=_reveal(challenge.state),
             nonce=challenge.nonce.reveal(),
         ),
         presentation=shown
-        and _present(
+        and present(
             transport=shown.transport,
             redirect_uri=shown.redirect_uri,
             device=shown.device and _device_members(shown.device),
             pushed=shown.pushed
-            and _present(
+            and present(
                 request_uri=shown.pushed.request_uri.reveal(),
                 expires_at=float(shown.pushed.expires_at),
             ),
         ),
         exchange=exchange
-        and _present(
+        and present(
             kind=exchange.kind,
             started_at=exchange.started_at,
             code=_reveal(exchange.code),
@@ -145,10 +91,10 @@ def _login_members(login: Login) -> dict[str, Any]:
         ),
         callback_digest=login.callback_digest,
         tokens=login.tokens and login.tokens.to_dict(),
-        identity=_identity_members(login.identity),
+        identity=identity_members(login.identity),
         replaces=login.replaces or None,
         setback=setback
-        and _present(
+        and present(
             tries=setback.tries,
             doubts=setback.doubts,
             lost=setback.lost,
@@ -157,7 +103,7 @@ def _login_members(login: Login) -> dict[str, Any]:
         ),
         unread=login.unread and _unread_members(login.unread),
         proof_key=login.proof_key
-        and _present(
+        and present(
             key=login.proof_key.key.reveal(),
             algorithm=login.proof_key.algorithm,
             nonce=login.proof_key.nonce,
@@ -177,7 +123,7 @@ def _schema(login: Login) -> int:
 
 
 def _unread_members(answer: UnreadAnswer) -> dict[str, Any]:
-    return _present(
+    return present(
         status=answer.status,
         received_at=float(answer.received_at),
         body=answer.body.reveal().encode("latin-1"),
@@ -187,42 +133,13 @@ def _unread_members(answer: UnreadAnswer) -> dict[str, Any]:
 
 
 def _device_members(device: DeviceGrant) -> dict[str, Any]:
-    return _present(
+    return present(
         device_code=device.device_code.reveal(),
         user_code=device.user_code,
         verification_uri=device.verification_uri,
         verification_uri_complete=device.verification_uri_complete,
         expires_at=device.expires_at,
         interval=device.interval,
-    )
-
-
-def _identity_members(identity: Identity | None) -> dict[str, Any] | None:
-    return _present(subject=identity.subject, name=identity.name) if identity else None
-
-
-def _summary_members(summary: Summary) -> dict[str, Any]:
-    return _present(
-        schema=1,
-        id=summary.id,
-        version=summary.version,
-        state=summary.state.value,
-        provider=summary.provider,
-        account=summary.account,
-        created_at=float(summary.created_at),
-        changed_at=float(summary.changed_at),
-        deadline=summary.deadline,
-        reason=summary.reason,
-        oauth_error=summary.oauth_error,
-        transport=summary.transport,
-        issuer=summary.issuer,
-        holds_tokens=summary.holds_tokens,
-        expires_at=summary.expires_at,
-        issued_at=summary.issued_at,
-        scopes=list(summary.scopes),
-        refreshable=summary.refreshable,
-        refresh_expires_at=summary.refresh_expires_at,
-        identity=_identity_members(summary.identity),
     )
 
 
@@ -268,7 +185,7 @@ def _login(members: Mapping[str, Any]) -> Login:
         else None,
         callback_digest=members.get("callback_digest"),
         tokens=OAuthTokens.from_dict(tokens) if tokens else None,
-        identity=_identity(members.get("identity")),
+        identity=identity_of(members.get("identity")),
         replaces=members.get("replaces", False),
         setback=Setback(
             tries=setback["tries"],
@@ -322,32 +239,4 @@ def _device(members: Mapping[str, Any] | None) -> DeviceGrant | None:
         verification_uri_complete=members.get("verification_uri_complete"),
         expires_at=members["expires_at"],
         interval=members["interval"],
-    )
-
-
-def _identity(members: Mapping[str, Any] | None) -> Identity | None:
-    return Identity(subject=members["subject"], name=members.get("name")) if members else None
-
-
-def _summary(members: Mapping[str, Any]) -> Summary:
-    return Summary(
-        id=members["id"],
-        version=members["version"],
-        state=_STATES[members["state"]],
-        provider=members["provider"],
-        account=members["account"],
-        created_at=members["created_at"],
-        changed_at=members["changed_at"],
-        deadline=members.get("deadline"),
-        reason=members.get("reason"),
-        oauth_error=members.get("oauth_error"),
-        transport=members.get("transport"),
-        issuer=members.get("issuer"),
-        holds_tokens=members["holds_tokens"],
-        expires_at=members.get("expires_at"),
-        issued_at=members.get("issued_at"),
-        scopes=tuple(members["scopes"]),
-        refreshable=members["refreshable"],
-        refresh_expires_at=members.get("refresh_expires_at"),
-        identity=_identity(members.get("identity")),
     )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from .errors import NotFound
 from .hints import Hint
-from .record import DEFAULT_ACCOUNT, SHORT_ID
+from .summary import DEFAULT_ACCOUNT, SHORT_ID
 
 if TYPE_CHECKING:
     from .ports import Randomness
-    from .record import Summary
+    from .summary import Summary
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32. It has no I, L, O or U, so that a person can read an id to another."""

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from .errors import StayfastError
     from .oauth.provider import OAuthConfig
     from .reasons import Refusal
-    from .record import Login, Presentation, ProofKey, Summary
+    from .record import Login, Presentation, ProofKey
     from .result import ErrorCode
     from .secret import Secret
+    from .summary import Summary
 
 # --- the world -----------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from ..engine.oauth.client_authentication import certificate_of, require_client_
 from ..engine.oauth.login_wishes import LoginWishes, challenged, wishing
 from ..engine.oauth.metadata import apply_metadata
 from ..engine.oauth.request_proofs import Prover
-from ..engine.record import DEFAULT_ACCOUNT
+from ..engine.summary import DEFAULT_ACCOUNT
 from ..storage import TokenStorageAdapter, open_storage
 from ..storage.capabilities import capabilities_of
 from ..storage.host import CLOCK, SystemClock, SystemRandomness, origin
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ..engine.oauth.provider import OAuthConfig, OAuthProvider
     from ..engine.oauth.www_authenticate import AuthChallenge
     from ..engine.ports import Clock, Http, Observer, Storage
-    from ..engine.record import Summary
+    from ..engine.summary import Summary
     from ..storage import TokenStorageProtocol
     from .resource_logins import ResourceLogins
 

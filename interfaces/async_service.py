@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
-from ..engine.record import DEFAULT_ACCOUNT
+from ..engine.summary import DEFAULT_ACCOUNT
 from ..transports.cancelling import in_own_thread
 from .arguments import COUNT, require
 from .service import OAuthService, require_service

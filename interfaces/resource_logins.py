@@ -39,7 +39,7 @@ from ..engine.oauth.resource_discovery import (
 )
 from ..engine.oauth.setting_types import DEFAULT_REDIRECT_URI
 from ..engine.oauth.www_authenticate import challenge_for_token
-from ..engine.record import DEFAULT_ACCOUNT
+from ..engine.summary import DEFAULT_ACCOUNT
 from ..transports.loopback.redirect import addresses_to_register
 from .clients import Clients
 

@@ -16,7 +16,8 @@ from ..engine.oauth.login_wishes import LoginWishes
 from ..engine.oauth.request_proofs import resource_headers
 from ..engine.oauth.token_endpoint import access_token, bearer_token
 from ..engine.oauth.tokens import DEFAULT_BUFFER
-from ..engine.record import DEFAULT_ACCOUNT, DEFAULT_TIMEOUT
+from ..engine.record import DEFAULT_TIMEOUT
+from ..engine.summary import DEFAULT_ACCOUNT
 from ..storage import MemoryStorage
 from ..storage.capabilities import capabilities_of
 from ..storage.host import CLOCK
@@ -44,8 +45,9 @@ if TYPE_CHECKING:
     from ..engine.oauth.tokens import OAuthTokens
     from ..engine.oauth.userinfo import UserInfo
     from ..engine.ports import Answers, Browser, Conversation, Observer, Storage
-    from ..engine.record import Login, Summary
+    from ..engine.record import Login
     from ..engine.result import Result
+    from ..engine.summary import Summary
     from ..storage import TokenStorageProtocol
     from ..transports.cancelling import CancelToken
     from .auth.httpx import HttpxAuth

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ..engine.flows.logout import LogoutResult
     from ..engine.oauth.end_session import EndSession
     from ..engine.oauth.token_status import Revocation
-    from ..engine.record import Identity, Login, Summary
+    from ..engine.record import Login
+    from ..engine.summary import Identity, Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)

@@ -17,7 +17,7 @@ from ..engine.errors import (
     TokenRefreshFailed,
 )
 from ..engine.oauth.tokens import DEFAULT_BUFFER
-from ..engine.record import DEFAULT_ACCOUNT
+from ..engine.summary import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from ..engine.record import Login

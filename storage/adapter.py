@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.errors import ConfigInvalid, StayfastError, StorageError
 from ..engine.oauth.tokens import OAuthTokens
-from ..engine.record import DEFAULT_ACCOUNT, account_alias
+from ..engine.summary import DEFAULT_ACCOUNT, account_alias
 from ..engine.table import Trigger
 from .capabilities import Capabilities
 from .memory import MemoryStorage
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ..engine.audit.events import Event, Recorded
     from ..engine.oauth.provider import OAuthConfig
     from ..engine.ports import Change, Lease
-    from ..engine.record import Login, Summary
+    from ..engine.record import Login
+    from ..engine.summary import Summary
     from .token_storage import TokenStorageProtocol
 
 

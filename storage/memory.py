@@ -12,7 +12,8 @@ from ..engine.codec import decode_login, encode_login
 from ..engine.errors import LoginBusy, StorageConflict
 from ..engine.hints import Hint
 from ..engine.ports import Change, Lease
-from ..engine.record import Login, Summary
+from ..engine.record import Login
+from ..engine.summary import Summary
 from .audit.rows import members_of
 from .capabilities import Capabilities
 from .keys.sealing import Keys

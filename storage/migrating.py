@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 from ..engine.flows.ledger import Circumstances, Ledger
 from ..engine.login_id import new_login_id
 from ..engine.reasons import Reason
-from ..engine.record import DEFAULT_ACCOUNT, Challenge, Exchange, Login, Presentation, account_alias
+from ..engine.record import Challenge, Exchange, Login, Presentation
 from ..engine.secret import Secret
+from ..engine.summary import DEFAULT_ACCOUNT, account_alias
 from ..engine.table import State, Trigger
 from .capabilities import capabilities_of
 from .host import CLOCK, SystemRandomness, origin
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..engine.oauth.provider import OAuthConfig
     from ..engine.oauth.tokens import OAuthTokens
     from ..engine.ports import Change, Storage
-    from ..engine.record import Identity, Summary
+    from ..engine.summary import Identity, Summary
 
 TRANSPORT: Final = "import"
 """What the audit log names as the way these tokens came."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeVar, runtime_ch
 
 from ..engine.errors import StorageConflict
 from ..engine.oauth.provider import OAuthConfig
-from ..engine.record import DEFAULT_ACCOUNT, account_alias
+from ..engine.summary import DEFAULT_ACCOUNT, account_alias
 from .memory import MemoryStorage
 from .migrating import forget_login, import_tokens
 from .opening import open_storage

@@ -10,8 +10,9 @@ from ..engine.login_id import new_login_id
 from ..engine.oauth.provider import OAuthConfig
 from ..engine.oauth.tokens import OAuthTokens
 from ..engine.ports import Change
-from ..engine.record import Challenge, DeviceGrant, Exchange, Identity, Login, Presentation
+from ..engine.record import Challenge, DeviceGrant, Exchange, Login, Presentation
 from ..engine.secret import Secret
+from ..engine.summary import Identity
 from ..engine.table import State
 
 NOW = 1_800_000_000.0

@@ -21,8 +21,9 @@ import pytest
 from ..engine.audit.events import Event, EventKind, Recorded
 from ..engine.errors import LoginBusy, StorageConflict
 from ..engine.ports import Storage
-from ..engine.record import Login, account_alias, state_alias
+from ..engine.record import Login, state_alias
 from ..engine.secret import Secret
+from ..engine.summary import account_alias
 from ..engine.table import State
 from .sample_logins import NOW, ORIGIN, change, complete, finished, further, pending
 

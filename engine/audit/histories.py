@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ..record import SHORT_ID
+from ..summary import SHORT_ID
 from ..table import TABLE, Guard, State, Trigger
 from .findings import Finding, FindingCode
 

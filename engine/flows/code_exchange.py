@@ -24,7 +24,8 @@ from ..oauth.token_endpoint import code_request, judge_token_response
 from ..oauth.token_extras import with_callback_extras
 from ..ports import Verdict, VerdictKind
 from ..reasons import Reason
-from ..record import account_alias, account_names
+from ..record import account_names
+from ..summary import account_alias
 from ..table import Trigger
 from .job import JobKind
 from .ledger import Circumstances

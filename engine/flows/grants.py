@@ -10,8 +10,9 @@ from ..hints import Hint
 from ..oauth.grant_request import signs_assertion, token_type_urn
 from ..oauth.id_token import claims_of, is_time
 from ..oauth.tokens import printable
-from ..record import DEFAULT_ACCOUNT, Exchange
+from ..record import Exchange
 from ..secret import Secret
+from ..summary import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from ..oauth.provider import OAuthConfig

@@ -19,16 +19,8 @@ if TYPE_CHECKING:
     from ..oauth.tokens import OAuthTokens
     from ..ports import Clock, Lease, Observer, Storage
     from ..reasons import Refusal
-    from ..record import (
-        Challenge,
-        Exchange,
-        Identity,
-        Login,
-        Presentation,
-        ProofKey,
-        Setback,
-        UnreadAnswer,
-    )
+    from ..record import Challenge, Exchange, Login, Presentation, ProofKey, Setback, UnreadAnswer
+    from ..summary import Identity
 
 
 class Amendment(TypedDict, total=False):

@@ -90,15 +90,9 @@ from ..oauth.pasted import parse_callback
 from ..oauth.signed_response import peeked
 from ..ports import TransportWanted, ready_to_save
 from ..reasons import Reason, Refusal
-from ..record import (
-    DEFAULT_ACCOUNT,
-    DEFAULT_TIMEOUT,
-    Login,
-    account_alias,
-    require_account_name,
-    state_alias,
-)
+from ..record import DEFAULT_TIMEOUT, Login, require_account_name, state_alias
 from ..secret import Secret
+from ..summary import DEFAULT_ACCOUNT, account_alias
 from ..table import State, Trigger
 from .begin import Begin
 from .identify import Identify

@@ -17,8 +17,8 @@ from ..oauth.token_status import (
     revocation_request,
 )
 from ..reasons import Reason
-from ..record import account_alias
 from ..secret import Secret
+from ..summary import account_alias
 from ..table import State, Trigger
 from .ledger import Circumstances
 from .refusals import Refusals

@@ -15,7 +15,7 @@ from ..reasons import Reason
 from ..table import State
 
 if TYPE_CHECKING:
-    from ..record import Summary
+    from ..summary import Summary
     from .begin import Begin
     from .dependencies import Dependencies
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING, Final
 
 from ..errors import (
@@ -18,19 +17,21 @@ from ..errors import (
     TokenRefreshFailed,
 )
 from ..hints import Hint
-from ..lifetime import eagerness, service_of
+from ..lifetime import eagerness
 from ..oauth.protected_resource import other_spelling
 from ..oauth.provider_response import LONGEST_WAIT
 from ..oauth.tokens import DEFAULT_BUFFER
 from ..reasons import Reason
-from ..record import Exchange, TokensNotSaved, account_alias
+from ..record import Exchange, TokensNotSaved
+from ..summary import account_alias
 from ..table import State, Trigger
 from .grants import GrantSources
 from .unread import show_hint
 
 if TYPE_CHECKING:
     from ..ports import Lease
-    from ..record import Login, Setback, Summary
+    from ..record import Login, Setback
+    from ..summary import Summary
     from .dependencies import Dependencies
     from .jobs import Jobs
 
@@ -38,8 +39,6 @@ LEASE_WAIT: Final = 60.0
 """Seconds to wait for another process's refresh: longer than its two requests can take."""
 
 _ROUNDS: Final = 4  # a login may be replaced by a newer one while we wait for it
-_ALWAYS: Final = (-inf, inf)
-_NEVER: Final = (inf, -inf)
 
 
 class Refresh:
@@ -77,7 +76,7 @@ class Refresh:
         A token serves until its end whatever became of its refresh. A token of unknown lifetime
         serves while the login is ``authenticated``.
         """
-        first, end = _service_of(login, buffer, early)
+        first, end = login.service(buffer, early)
         return first <= self._dependencies.clock.now() < end
 
     def due(self, login: Login, buffer: float = DEFAULT_BUFFER) -> bool:
@@ -93,7 +92,7 @@ class Refresh:
 
         POSIX seconds. That holds while the login is stored as it is.
         """
-        return _service_of(login.summary(), DEFAULT_BUFFER, _earliness(login) or 0.0)
+        return login.summary().service(DEFAULT_BUFFER, _earliness(login) or 0.0)
 
     def observe(self, login: Login, buffer: float = DEFAULT_BUFFER) -> Login:
         """``login``, moved to ``expired`` if its token is seen to be within ``buffer``.
@@ -264,16 +263,6 @@ class Refresh:
         if login.unread is not None and not self.usable(done.summary(), 0.0):
             return self._refresh(done, lease, force=force)
         return done
-
-
-def _service_of(login: Summary, buffer: float, early: float) -> tuple[float, float]:
-    """From when on and until when the access token of ``login`` serves, POSIX seconds."""
-    if not login.holds_tokens or login.state is State.IDLE:
-        return _NEVER
-    if login.expires_at is None:
-        return _ALWAYS if login.state is State.AUTHENTICATED else _NEVER
-    issued_at = login.created_at if login.issued_at is None else login.issued_at
-    return service_of(issued_at, login.expires_at - issued_at, buffer, early)
 
 
 def _earliness(login: Login) -> float | None:

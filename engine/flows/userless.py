@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import AuthRequired, LoginBusy
 from ..login_id import lease_name, naming
-from ..record import DEFAULT_ACCOUNT, DEFAULT_TIMEOUT, account_alias
+from ..record import DEFAULT_TIMEOUT
+from ..summary import DEFAULT_ACCOUNT, account_alias
 from .refresh import LEASE_WAIT
 
 if TYPE_CHECKING:

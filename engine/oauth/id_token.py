@@ -21,8 +21,8 @@ from ..errors import ConfigInvalid, NetworkError, ProviderError
 from ..foreign_text import presentable
 from ..hints import Hint
 from ..reasons import Reason
-from ..record import Identity
 from ..secret import Secret
+from ..summary import Identity
 from .issuer import accepts_issuer
 from .signing_keys import (
     IdTokenRefused,

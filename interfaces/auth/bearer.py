@@ -23,8 +23,8 @@ from ...engine.oauth.www_authenticate import (
     INSUFFICIENT_SCOPE,
     challenge_for_token,
 )
-from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import Failure
+from ...engine.summary import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from ...engine.oauth.tokens import OAuthTokens

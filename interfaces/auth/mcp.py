@@ -31,8 +31,8 @@ from ...engine.errors import AuthFailed, AuthRequired, StayfastError
 from ...engine.hints import Hint
 from ...engine.oauth.protected_resource import canonical_resource
 from ...engine.oauth.tokens import OAuthTokens
-from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import Failure
+from ...engine.summary import DEFAULT_ACCOUNT
 from ...storage.capabilities import capabilities_of
 from ...storage.migrating import import_tokens
 from .bearer import Bearer, Origin, stronger, token_in

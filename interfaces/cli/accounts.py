@@ -15,7 +15,7 @@ import click
 
 from ...engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, NotFound
 from ...engine.hints import Hint
-from ...engine.record import DEFAULT_ACCOUNT, account_alias
+from ...engine.summary import DEFAULT_ACCOUNT, account_alias
 from ...storage.locks import locked
 from ...storage.paths import config_dir
 from ...storage.private_file import CONFIG_VARIABLE, ensure_directory, write_private
@@ -24,7 +24,8 @@ from ..unattended import needs_no_user
 from .fast import DEFAULT_ACCOUNTS, account_of
 
 if TYPE_CHECKING:
-    from ...engine.record import Login, Summary
+    from ...engine.record import Login
+    from ...engine.summary import Summary
     from .app import App
 
 _LOCK_SECONDS = 10.0

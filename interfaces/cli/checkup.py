@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ...engine.oauth.metadata import ServerMetadata
     from ...engine.oauth.provider import OAuthConfig
     from ...engine.ports import HttpRequest, HttpResponse
-    from ...engine.record import Summary
+    from ...engine.summary import Summary
     from .app import App
 
 OK, WARN, FAIL, SKIP = "ok", "warn", "fail", "skip"

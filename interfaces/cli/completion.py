@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from .app import App, HelpContext
 
 if TYPE_CHECKING:
-    from ...engine.record import Summary
+    from ...engine.summary import Summary
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 

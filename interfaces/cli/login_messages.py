@@ -11,7 +11,8 @@ from ...engine.foreign_text import printable
 from ...engine.moments import timestamp
 from ...engine.oauth.provider import same_client, same_grant, same_resources
 from ...engine.reasons import Reason
-from ...engine.record import DEFAULT_ACCOUNT, TokensNotSaved, account_alias
+from ...engine.record import TokensNotSaved
+from ...engine.summary import DEFAULT_ACCOUNT, account_alias
 from ...engine.table import State
 from .terminal.formatting import clock_said, more, sealed, span
 

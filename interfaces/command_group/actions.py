@@ -12,14 +12,14 @@ from ...engine.errors import AuthFailed, AuthRequired, StayfastError
 from ...engine.foreign_text import printable
 from ...engine.hints import Hint
 from ...engine.login_id import choose, interrupted_login
-from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import ErrorCode, Failure, Success
+from ...engine.summary import DEFAULT_ACCOUNT
 from ...engine.table import State
 from ..signed_in import status_of
 
 if TYPE_CHECKING:
-    from ...engine.record import Summary
     from ...engine.result import Result
+    from ...engine.summary import Summary
     from ..service import OAuthService
     from ..signed_in import SignedIn
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
-from ...engine.record import DEFAULT_ACCOUNT
+from ...engine.summary import DEFAULT_ACCOUNT
 from .actions import HELP, Actions
 from .elsewhere import line_elsewhere
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...engine.record import DEFAULT_ACCOUNT
+from ...engine.summary import DEFAULT_ACCOUNT
 from .actions import HELP, Actions
 from .elsewhere import line_elsewhere
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from ...engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, NotFound, StayfastError
 from ...engine.hints import Hint
 from ...engine.oauth.tokens import OAuthTokens, printable
-from ...engine.record import DEFAULT_ACCOUNT
 from ...engine.result import Failure, Success
+from ...engine.summary import DEFAULT_ACCOUNT
 from ...storage import migrating
 from ..answers import signed_in
 from ..arguments import OF_CALLS, require

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...engine.codec import decode_summary
 from ...engine.errors import Damaged, NewerFormat
+from ...engine.summary_codec import decode_summary
 from ...engine.table import PENDING
 from ..vault.info import DatabaseInfo
 from ..vault.integrity import read_head
@@ -13,7 +13,7 @@ from ..vault.repair import quarantined
 from .resealing import left
 
 if TYPE_CHECKING:
-    from ...engine.record import Summary
+    from ...engine.summary import Summary
     from ..keys.sealing import Keys
     from ..vault.database import Database
     from ..vault.header import Header

@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
     from ...engine.audit.verifier import Verification
     from ...engine.ports import Change
-    from ...engine.record import Login, Summary
+    from ...engine.record import Login
+    from ...engine.summary import Summary
     from ..audit.segments import Pruned
     from ..keys.sealing import Keys
     from ..vault.file import Row

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.audit.events import PURGED, Event, EventKind, Outcome
-from ...engine.codec import decode_summary
 from ...engine.errors import Damaged, NewerFormat
+from ...engine.summary_codec import decode_summary
 from ...engine.table import State
 from ..audit.rows import append_event
 from ..host import CLOCK, origin

@@ -13,7 +13,7 @@ from .repair import quarantined
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...engine.record import Summary
+    from ...engine.summary import Summary
     from ..keys.sealing import Keys
     from .header import Header
 

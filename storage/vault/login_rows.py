@@ -6,16 +6,18 @@ import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ...engine.codec import decode_summary, encode_login
+from ...engine.codec import encode_login
 from ...engine.errors import Damaged, NewerFormat, StorageConflict
 from ...engine.hints import Hint
+from ...engine.summary_codec import decode_summary
 from .tree import leaves_of, tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ...engine.ports import Change
-    from ...engine.record import Login, Summary
+    from ...engine.record import Login
+    from ...engine.summary import Summary
     from ..keys.sealing import Keys
     from .database import Database
     from .integrity import Head

@@ -73,7 +73,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.audit.verifier import check_lines
-from ...engine.codec import decode_login, decode_summary
+from ...engine.codec import decode_login
 from ...engine.errors import (
     Damaged,
     NewerFormat,
@@ -82,7 +82,8 @@ from ...engine.errors import (
 )
 from ...engine.hints import Hint
 from ...engine.ports import Lease
-from ...engine.record import account_alias
+from ...engine.summary import account_alias
+from ...engine.summary_codec import decode_summary
 from ..arrivals import Arrivals, arrived
 from ..audit.check import check_log, file_keys, nothing_to_verify
 from ..audit.rows import append_event, append_text, read_events
@@ -130,7 +131,8 @@ if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
     from ...engine.audit.verifier import Verification
     from ...engine.ports import Change
-    from ...engine.record import Login, Summary
+    from ...engine.record import Login
+    from ...engine.summary import Summary
     from ..arrivals import Kept
     from ..keys.sealing import Keys
     from ..keys.sources import KeySources

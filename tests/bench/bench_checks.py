@@ -16,7 +16,7 @@ from postgres_server import PostgresServer, binaries
 from ratios import row
 from stayfast import OAUTH_PROVIDERS, OAuthService, Success
 from stayfast.engine.ports import Storage
-from stayfast.engine.record import account_alias
+from stayfast.engine.summary import account_alias
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.cli import fast
 from stayfast.storage.postgres import PostgresStorage, resealing

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ratios import row
-from stayfast.engine.record import Login, account_alias
+from stayfast.engine.record import Login
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.storage import Vault
 from stayfast.testing.crash_driver import CrashDriver, unavailable

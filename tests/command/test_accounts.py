@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 from command import World
-from stayfast.engine.record import Identity, Login
+from stayfast.engine.record import Login
+from stayfast.engine.summary import Identity
 from stayfast.engine.table import State
 from stayfast.testing.storage_contract import finished, saved
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from logins import fresh_login
 from stayfast.engine.audit.events import Recorded
 from stayfast.engine.moments import rfc3339
-from stayfast.engine.record import Identity, Login, Presentation
+from stayfast.engine.record import Login, Presentation
+from stayfast.engine.summary import Identity
 from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.audit.lines import line_of, render

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from command import Done, World
-from stayfast.engine.record import Identity
+from stayfast.engine.summary import Identity
 from stayfast.engine.table import State
 from stayfast.testing.storage_contract import finished, pending, saved
 

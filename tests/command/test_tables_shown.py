@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 from command import World
-from stayfast.engine.record import Identity
+from stayfast.engine.summary import Identity
 from stayfast.engine.table import State
 from stayfast.testing.storage_contract import finished, saved
 from tmux import styled, window

@@ -20,7 +20,7 @@ from stayfast.engine.oauth.signing_keys import IdTokenRefused
 from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.ports import HttpRequest, HttpResponse
 from stayfast.engine.reasons import Reason
-from stayfast.engine.record import account_alias
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.storage import MemoryStorage
 

@@ -38,7 +38,8 @@ from stayfast.engine.flows.job import Job, JobKind, JobOutcome
 from stayfast.engine.flows.jobs import Jobs
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.ports import Change, HttpRequest, HttpResponse, Lease, Verdict, VerdictKind
-from stayfast.engine.record import Identity, Login, TokensNotSaved
+from stayfast.engine.record import Login, TokensNotSaved
+from stayfast.engine.summary import Identity
 from stayfast.engine.table import State
 from stayfast.interfaces.couriers import InlineCourier
 from stayfast.storage import MemoryStorage

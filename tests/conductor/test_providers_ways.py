@@ -19,7 +19,7 @@ from logins import CHALLENGE, CONFIG, NOW, ORIGIN, TOKENS, login_in
 from recorded import answer
 from stayfast.engine import cbor
 from stayfast.engine.audit.events import Event, EventKind
-from stayfast.engine.codec import decode_login, decode_summary, encode_login
+from stayfast.engine.codec import decode_login, encode_login
 from stayfast.engine.errors import (
     CallbackRefused,
     ConfigInvalid,
@@ -37,6 +37,7 @@ from stayfast.engine.ports import Change, HttpRequest, HttpResponse
 from stayfast.engine.reasons import Refusal
 from stayfast.engine.record import Login, Presentation
 from stayfast.engine.secret import Secret
+from stayfast.engine.summary_codec import decode_summary
 from stayfast.engine.table import State
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.interfaces.catalogue.lookup import settings_of_kind

@@ -8,7 +8,8 @@ import pytest
 from conductors import conductor_over
 from logins import REFRESH_EXCHANGE, TOKENS, login_in
 from stayfast.engine.errors import ConfigInvalid, IllegalTransition
-from stayfast.engine.record import account_alias, require_account_name
+from stayfast.engine.record import require_account_name
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.storage import EncryptedFileStorage, MemoryStorage
 from stayfast.testing.storage_contract import records_of_logins, saved

@@ -10,7 +10,7 @@ from embedded import Embedded, embedded
 from stayfast.engine.errors import ConfigMissing, NetworkError, StayfastError
 from stayfast.engine.oauth.userinfo import UserInfoRefused
 from stayfast.engine.reasons import Refusal
-from stayfast.engine.record import account_alias
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.testing.misbehaviour import Fault, FaultKind, Signature
 from stayfast.testing.server_state import EMAIL, USER

@@ -27,7 +27,8 @@ from stayfast.engine.errors import IllegalTransition, StorageConflict
 from stayfast.engine.flows.ledger import Amendment, Circumstances, Ledger
 from stayfast.engine.ports import Change
 from stayfast.engine.reasons import Reason, Refusal
-from stayfast.engine.record import Identity, Login
+from stayfast.engine.record import Login
+from stayfast.engine.summary import Identity
 from stayfast.engine.table import TABLE, State, Trigger
 from stayfast.storage.memory import MemoryStorage
 

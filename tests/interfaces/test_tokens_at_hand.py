@@ -26,7 +26,8 @@ from stayfast.engine.lifetime import eagerness
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.ports import HttpRequest, HttpResponse, Storage
-from stayfast.engine.record import Login, account_alias
+from stayfast.engine.record import Login
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue

@@ -15,7 +15,7 @@ from logins import CONFIG
 from stayfast import Failure, MemoryStorage, OAuthService, OAuthTokens, SignedIn, Success
 from stayfast.engine.errors import NotFound
 from stayfast.engine.login_id import ALPHABET
-from stayfast.engine.record import Summary
+from stayfast.engine.summary import Summary
 from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue

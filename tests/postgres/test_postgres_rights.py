@@ -16,7 +16,7 @@ from stayfast.engine.audit.events import Event, EventKind
 from stayfast.engine.errors import Damaged, NewerFormat, StorageError
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.oauth.tokens import OAuthTokens
-from stayfast.engine.record import account_alias
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.storage import open_storage
 from stayfast.storage.migrating import forget_login, import_tokens

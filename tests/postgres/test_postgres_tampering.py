@@ -8,7 +8,7 @@ import pytest
 from postgres_server import Host, PostgresServer
 from stayfast.engine.audit.findings import FindingCode
 from stayfast.engine.errors import Damaged
-from stayfast.engine.record import account_alias
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.storage.postgres import PostgresStorage
 from stayfast.testing.storage_contract import finished, further, saved

@@ -15,7 +15,8 @@ from postgres_server import Host, PostgresServer
 from stayfast.engine.audit.findings import CHAIN, Finding
 from stayfast.engine.errors import Damaged, StorageConflict, StorageError
 from stayfast.engine.ports import Change
-from stayfast.engine.record import Login, account_alias
+from stayfast.engine.record import Login
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State, Trigger
 from stayfast.storage.postgres import PostgresStorage, key_change, resealing
 from stayfast.storage.postgres.driver import GRANTS_TO_PURGE

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from postgres_server import Host
 from stayfast import OAuthService, Success
-from stayfast.engine.record import Login, account_alias
+from stayfast.engine.record import Login
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue

@@ -19,8 +19,8 @@ from stayfast.engine.errors import ConfigInvalid, NetworkError, ProviderError
 from stayfast.engine.oauth.id_token import Asked, judge_id_token, require_checkable
 from stayfast.engine.oauth.signing_keys import UnknownKey, judge_keys, keys_request
 from stayfast.engine.reasons import Reason
-from stayfast.engine.record import Identity
 from stayfast.engine.secret import Secret
+from stayfast.engine.summary import Identity
 
 CLIENT = replace(
     CONFIG,

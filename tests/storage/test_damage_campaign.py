@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from stayfast.engine import cbor
 from stayfast.engine.errors import Damaged, StayfastError
-from stayfast.engine.record import Login, account_alias
+from stayfast.engine.record import Login
+from stayfast.engine.summary import account_alias
 from stayfast.storage import Vault
 from stayfast.storage.vault.file import row_by_id
 from stayfast.testing.storage_contract import finished, further, saved

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from stayfast.engine.errors import Damaged
-from stayfast.engine.record import Login, account_alias
+from stayfast.engine.record import Login
+from stayfast.engine.summary import account_alias
 from stayfast.storage import Vault
 from stayfast.storage.vault.definitions import differences
 from stayfast.testing.storage_contract import finished, further, saved

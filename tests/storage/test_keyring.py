@@ -25,7 +25,7 @@ MAKE = """
 import sys
 from stayfast.storage import open_storage
 from stayfast.testing.storage_contract import finished, saved
-from stayfast.engine.record import account_alias
+from stayfast.engine.summary import account_alias
 said = []
 storage = open_storage(announce=said.append)
 if "make" in sys.argv: saved(storage, [finished()])

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from stayfast.engine import cbor
-from stayfast.engine.codec import SCHEMA, encode_login
+from stayfast.engine.codec import encode_login
 from stayfast.engine.errors import NewerFormat, StorageError
 from stayfast.engine.record import state_alias
 from stayfast.engine.secret import Secret
+from stayfast.engine.summary_codec import SCHEMA
 from stayfast.interfaces.cli.fast import cached_token, seconds
 from stayfast.storage import EncryptedFileStorage, MemoryStorage
 from stayfast.storage.private_file import check_directory

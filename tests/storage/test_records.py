@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stayfast.engine import cbor
-from stayfast.engine.codec import SCHEMA, decode_login, decode_summary, encode_login
+from stayfast.engine.codec import decode_login, encode_login
 from stayfast.engine.errors import Damaged, NewerFormat
 from stayfast.engine.oauth.tokens import OAuthTokens
-from stayfast.engine.record import DeviceGrant, Exchange, Identity, Presentation
+from stayfast.engine.record import DeviceGrant, Exchange, Presentation
 from stayfast.engine.secret import Secret
+from stayfast.engine.summary import Identity
+from stayfast.engine.summary_codec import SCHEMA, decode_summary
 from stayfast.storage import MemoryTokenStorage, TokenStorageProtocol
 from stayfast.testing.storage_contract import finished, pending
 

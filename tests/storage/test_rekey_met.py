@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from stayfast.engine.audit.events import EventKind
 from stayfast.engine.errors import Damaged
-from stayfast.engine.record import account_alias
+from stayfast.engine.summary import account_alias
 from stayfast.storage import Vault, open_storage
 from stayfast.storage.vault.header import Header
 from stayfast.testing.crash_driver import EIO, ENOSPC, KILL, CrashDriver

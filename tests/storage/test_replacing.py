@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from stayfast.engine.errors import Damaged, StorageError
 from stayfast.engine.oauth.tokens import OAuthTokens
-from stayfast.engine.record import Identity, Login, account_alias
+from stayfast.engine.record import Login
+from stayfast.engine.summary import Identity, account_alias
 from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.keys.slots import KeyMissing

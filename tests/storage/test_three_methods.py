@@ -16,7 +16,8 @@ from stayfast.engine.machine import next_state
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.oauth.tokens import OAuthTokens
 from stayfast.engine.ports import Change, Storage
-from stayfast.engine.record import Exchange, Login, account_alias
+from stayfast.engine.record import Exchange, Login
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import TABLE, State, Trigger
 from stayfast.storage import (
     FileTokenStorage,

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from stayfast.engine.errors import Damaged
-from stayfast.engine.record import Login, account_alias
+from stayfast.engine.record import Login
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import Vault

@@ -19,7 +19,8 @@ from stayfast.engine.audit.events import EventKind, Recorded
 from stayfast.engine.audit.findings import FindingCode
 from stayfast.engine.errors import ConfigInvalid, Damaged, StorageError, StorageFull
 from stayfast.engine.ports import Change
-from stayfast.engine.record import Identity, Login, account_alias
+from stayfast.engine.record import Login
+from stayfast.engine.summary import Identity, account_alias
 from stayfast.engine.table import State, Trigger
 from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage

@@ -20,7 +20,7 @@ from stayfast.engine.errors import (
     StorageError,
     StorageFull,
 )
-from stayfast.engine.record import account_alias
+from stayfast.engine.summary import account_alias
 from stayfast.storage import EncryptedFileStorage, open_storage
 from stayfast.storage.vault.header import FORMAT
 from stayfast.testing.storage_contract import (

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from stayfast.engine.errors import Damaged, StayfastError, StorageError
-from stayfast.engine.record import account_alias
+from stayfast.engine.summary import account_alias
 from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.migrating import import_tokens

@@ -17,7 +17,7 @@ from stayfast.engine import cbor
 from stayfast.engine.audit.events import EventKind
 from stayfast.engine.errors import Damaged, LoginBusy, NewerFormat
 from stayfast.engine.ports import Storage
-from stayfast.engine.record import account_alias
+from stayfast.engine.summary import account_alias
 from stayfast.interfaces.audit.lines import line_of
 from stayfast.interfaces.audit.schema import schema
 from stayfast.storage import EncryptedFileStorage, MemoryStorage, open_storage

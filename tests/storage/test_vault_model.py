@@ -26,8 +26,9 @@ from stayfast.engine.audit.events import Event, EventKind
 from stayfast.engine.errors import Damaged, IllegalTransition, StorageConflict
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.machine import next_state
-from stayfast.engine.record import Login, account_alias, state_alias
+from stayfast.engine.record import Login, state_alias
 from stayfast.engine.secret import Secret
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State, Trigger
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.vault.integrity import read_head

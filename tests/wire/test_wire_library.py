@@ -26,7 +26,8 @@ from stayfast.engine.oauth.provider import OAuthConfig, OAuthProvider
 from stayfast.engine.oauth.token_endpoint import refresh_request
 from stayfast.engine.oauth.token_status import introspection_request, judge_introspection
 from stayfast.engine.ports import HttpRequest, HttpResponse, NoticeKind
-from stayfast.engine.record import DEFAULT_ACCOUNT, Login
+from stayfast.engine.record import Login
+from stayfast.engine.summary import DEFAULT_ACCOUNT
 from stayfast.engine.table import State
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import EncryptedFileStorage

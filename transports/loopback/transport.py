@@ -16,8 +16,9 @@ from weakref import WeakSet
 from ...engine.errors import CallbackRefused, TransportUnavailable
 from ...engine.ports import Notice, NoticeKind, ReceivedCallback, Verdict, VerdictKind
 from ...engine.reasons import Refusal
-from ...engine.record import SHORT_ID, Presentation
+from ...engine.record import Presentation
 from ...engine.result import STORAGE_CODES
+from ...engine.summary import SHORT_ID
 from . import page
 from .http_message import render_response
 from .last_page import DONE_PATH, PageKeeper

@@ -17,7 +17,7 @@ from ....diagrams.svg import svg_in_page
 from ....engine.audit.findings import records
 from ....engine.errors import Damaged
 from ....engine.moments import moment_of
-from ....engine.record import SHORT_ID
+from ....engine.summary import SHORT_ID
 from .elements import bar, buckets, element, html, over_time, picture, sheet, sign, swatch, table
 from .facts import STEPS, Facts, LoginFacts, Share, quantile
 from .style import POLICY, STYLE

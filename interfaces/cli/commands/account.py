@@ -12,14 +12,14 @@ from ....engine.errors import AuthRequired, StayfastError
 from ....engine.hints import Hint
 from ....engine.oauth.userinfo import UserInfoRefused, offers_userinfo
 from ....engine.reasons import Refusal
-from ....engine.record import DEFAULT_ACCOUNT
+from ....engine.summary import DEFAULT_ACCOUNT
 from ..accounts import account_to_use, choose_default, chosen_default, known_as, option
 from ..app import App, HelpfulGroup, takes_app
 from ..terminal.tables import STATE_STYLES, Column, Row, Table, wide_option
 
 if TYPE_CHECKING:
     from ....engine.oauth.userinfo import UserInfo
-    from ....engine.record import Summary
+    from ....engine.summary import Summary
 
 _ACCOUNTS: Final = Table(
     (Column("  provider"), Column("account"), Column("who", folds=True), Column("state")), heads=2

@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from ....engine.oauth.provider import OAuthConfig
     from ....engine.oauth.www_authenticate import AuthChallenge
     from ....engine.ports import Conversation
-    from ....engine.record import Login, Summary
+    from ....engine.record import Login
+    from ....engine.summary import Summary
     from ...assembly import Assembly
 
 _OTHER_WAY: Final = re.compile(r"choose with --via (\w+)")  # how a transport says it

@@ -15,7 +15,7 @@ from ....engine.hints import Hint
 from ....engine.moments import timestamp
 from ....engine.oauth.token_extras import api_url, callback_extras, further_tokens
 from ....engine.reasons import Reason
-from ....engine.record import DEFAULT_ACCOUNT
+from ....engine.summary import DEFAULT_ACCOUNT
 from ....engine.table import State
 from ....storage.capabilities import capabilities_of
 from ...signed_in import status_of
@@ -25,7 +25,8 @@ from ..terminal.formatting import clock_said, clock_time, sealed, span
 from ..terminal.tables import STATE_STYLES, Column, Row, Table, wide_option
 
 if TYPE_CHECKING:
-    from ....engine.record import Login, Summary
+    from ....engine.record import Login
+    from ....engine.summary import Summary
 
 _FEW = 20
 _SOON: Final = 3 * 86400.0  # seconds: a weekend, and the Friday before

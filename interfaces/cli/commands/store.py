@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ....engine.ports import Storage
-    from ....engine.record import Summary
+    from ....engine.summary import Summary
     from ....storage.vault.info import VaultInfo
 
 _SHORT: Final = 16  # characters of a passphrase below which it is worth a word
