@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,62 +22,17 @@ from ...audit.lines import line_of, render
 from ...audit.mappings import MAPPINGS
 from ...audit.reading import every_event
 from ..app import App, HelpfulGroup, takes_app
+from ..marks import MARKS, MarkParam
 from ..on_demand import CommandsOnDemand
-from ..terminal.formatting import Duration, day_of, span
+from ..terminal.formatting import day_of, span
 from ..terminal.tables import Column, Row, Table, wide_option
 
 if TYPE_CHECKING:
     from ....engine.audit.events import Recorded
+    from ..marks import Mark
 
 _EVENTS: Final = sorted({*(one.value for one in EventKind), *(one.value for one in Trigger)})
 _DETAILS: Final = ("reason", "transport", "oauth_error", "http_status", "expires_in", "detail")
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place in the log: a number, a moment, or so long ago."""
-
-    seq: int | None = None
-    time: float | None = None
-    ago: float | None = None
-
-    def moment(self, now: float) -> float | None:
-        """The moment, if it is not a number."""
-        return now - self.ago if self.ago is not None else self.time
-
-
-# subscripts of ParamType are for type checkers alone: click takes them from 8.5 on
-if TYPE_CHECKING:
-    _Mark = click.ParamType[Mark]
-else:
-    _Mark = click.ParamType
-
-
-class MarkParam(_Mark):
-    """``730``, ``7d``, ``2026-03-04``, ``2026-03-04T14:00:00Z``."""
-
-    name = "mark"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Mark:
-        """A place in the log."""
-        if isinstance(value, Mark):
-            return value
-        text = str(value).strip()
-        if text.isascii() and text.isdigit():
-            return Mark(seq=int(text[:18]))
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            try:
-                return Mark(ago=Duration().convert(text, param, ctx))
-            except click.BadParameter:
-                why = f"{text[:40]!r} is no number, age or date; try 118, 7d or 2026-03-04"
-                self.fail(why, param, ctx)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return Mark(time=moment.timestamp())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,17 +82,12 @@ def filtering(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--account", default=None, help="Only this account."),
             click.option("--event", "--trigger", default=None, help="Only this event or trigger."),
             click.option("--failures", is_flag=True, help="Only what failed or was refused."),
-            click.option(
-                "--since",
-                type=MarkParam(),
-                default=None,
-                help="From this number, age or date on: 118, 7d, 2026-03-04.",
-            ),
+            click.option("--since", type=MarkParam(), default=None, help=f"From this {MARKS}."),
             click.option(
                 "--until",
                 type=MarkParam(),
                 default=None,
-                help="Up to this number, age or date.",
+                help="Up to this number, age, day or date.",
             ),
         )
     ):

@@ -21,7 +21,8 @@ from ...audit.report import gather, render
 from ...audit.report.facts import quantile
 from ...audit.report.page import MARK, About
 from ..app import App, takes_app
-from .audit import MarkParam, filter_of
+from ..marks import MARKS, MarkParam
+from .audit import filter_of
 from .verify import audit_log, verified
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ....engine.audit.events import Recorded
     from ....engine.audit.verifier import Verification
     from ...audit.report import Facts
-    from .audit import Mark
+    from ..marks import Mark
 
 NAME: Final = "stayfast-report.html"
 _HEAD: Final = 4096  # bytes in which an earlier report says that it is one
@@ -41,7 +42,7 @@ _HEAD: Final = 4096  # bytes in which an earlier report says that it is one
     "--since",
     type=MarkParam(),
     default=None,
-    help="From this number, age or date on: 118, 7d, 2026-03-04.",
+    help=f"From this {MARKS}.",
 )
 @click.option(
     "-o",
@@ -109,8 +110,7 @@ def report(app: App, /, *, since: Mark | None, output: str, opened: bool) -> Non
 
 
 def _since(mark: Mark, now: float) -> str:
-    moment = mark.moment(now)
-    return f"record {mark.seq}" if moment is None else str(timestamp(moment))
+    return str(timestamp(mark.moment(now))) if mark.seq is None else f"record {mark.seq}"
 
 
 def check_place(output: str) -> None:

@@ -11,24 +11,23 @@ from ....engine.errors import StorageError
 from ....storage.capabilities import capabilities_of
 from ...audit.file import AuditFile
 from ..app import App, takes_app
-from ..terminal.formatting import Duration
+from ..marks import MomentParam
 
 if TYPE_CHECKING:
     from ....engine.ports import Storage
     from ....storage.capabilities import AuditLog, VaultUpkeep
+    from ..marks import Mark
 
 
 @click.command()
 @click.option(
     "--before",
-    "age",
-    type=Duration(),
+    type=MomentParam(),
     required=True,
-    metavar="AGE",
-    help="Remove the records that are older than this, such as 90d.",
+    help="Remove the records that are older than this age or date, such as 90d.",
 )
 @takes_app
-def prune(app: App, *, age: float) -> None:
+def prune(app: App, *, before: Mark) -> None:
     """Remove old records. The rest can still be verified.
 
     The old records are verified first, then closed with a checkpoint, which is printed. The log goes on
@@ -36,7 +35,7 @@ def prune(app: App, *, age: float) -> None:
     over, with the last record of its history. A part that was set aside goes once it is old enough.
     """
     assembly = app.assembly()
-    done = _log(assembly.storage).prune(assembly.clock.now() - age)
+    done = _log(assembly.storage).prune(before.moment(assembly.clock.now()))
     if done is None:
         if app.terminal.json:
             app.terminal.answer_json("audit-prune/1", {"removed": None, "logins": 0, "note": None})

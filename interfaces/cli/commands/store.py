@@ -22,7 +22,7 @@ from ....storage.vault.info import DatabaseInfo
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
 from ..app import App, HelpfulGroup, takes_app
-from ..terminal.formatting import Duration, clock_time, day_of, with_tilde, word_of_path
+from ..terminal.formatting import AGES, Duration, clock_time, day_of, with_tilde, word_of_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -157,7 +157,7 @@ def rekey(app: App, *, kind: str | None) -> None:
 @click.option(
     "--older-than",
     "age",
-    type=Duration(),
+    type=Duration(AGES),
     default=None,
     metavar="AGE",
     help="How long they have been over, such as 30d; by default STAYFAST_RETENTION.",
