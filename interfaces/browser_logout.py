@@ -43,10 +43,12 @@ class BrowserLogout:
         returned: Whether the browser came back with the ``state`` it was sent with; ``None`` where it
             was not asked to: no address for that is registered, or it is another machine's.
         problem: Why it could not be sent to the provider.
+        interrupted: Whether Ctrl-C ended the wait for it.
     """
 
     returned: bool | None = None
     problem: StayfastError | None = None
+    interrupted: bool = False
 
 
 def ending_of(result: LogoutResult, redirect_uri: str | None) -> EndSession | None:
@@ -105,6 +107,7 @@ def end_in_browser(
         # nobody can come back; the session ends all the same, and only now is its ID token at hand
         _show(ending_of(result, None), conversation, browser)
         return BrowserLogout(problem=error)
+    interrupted = False
     try:
         ending = ending_of(result, session.presentation.redirect_uri)
         session.present(ending.address if ending else None)
@@ -112,11 +115,11 @@ def end_in_browser(
             session, ending, clock, seconds, lambda refusal: refusals.note(login, refusal, _WAY)
         )
     except KeyboardInterrupt:  # it ends the wait, and nothing else is left to do
-        returned = False
+        returned, interrupted = False, True
     finally:
         session.close()
         refusals.finish(login.id)
-    return BrowserLogout(returned=returned)
+    return BrowserLogout(returned=returned, interrupted=interrupted)
 
 
 def _returned(

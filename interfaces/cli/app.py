@@ -118,11 +118,12 @@ class App:
         if given or not there:
             return given or None
         if self._typed is None:
+            from .terminal.asking import ask  # noqa: PLC0415  only whoever is asked needs it
+
             try:
-                typed = click.prompt("The vault's passphrase", hide_input=True, err=True)
+                self._typed = ask(self.terminal, "The vault's passphrase", hidden=True)
             except click.Abort:
                 return None
-            self._typed = str(typed)
         return self._typed
 
     def report_failed_sinks(self) -> None:

@@ -14,6 +14,7 @@ from ...engine.reasons import Reason
 from ...engine.record import TokensNotSaved
 from ...engine.summary import DEFAULT_ACCOUNT, account_alias
 from ...engine.table import State
+from .terminal.asking import typed_line
 from .terminal.formatting import clock_said, more, sealed, span
 
 if TYPE_CHECKING:
@@ -124,11 +125,8 @@ def offer_to_replace(app: App, login: Login, account: str) -> Login:
         mark="warn",
     )
     terminal.say(f"Replace the login of account {account}? [y/N]")
-    try:
-        answer = input().strip().lower()
-    except (EOFError, KeyboardInterrupt):
-        return login
-    if answer not in {"y", "yes"}:
+    answer = typed_line(terminal)
+    if answer is None or answer.strip().lower() not in {"y", "yes"}:
         return login
     try:
         return app.assembly().conductor.replace(login.id, account)
@@ -224,9 +222,7 @@ def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
     while error.kept is None and terminal.interactive:
         terminal.error(error)
         terminal.say("The tokens are held in memory only. Press Enter to try again.", mark="warn")
-        try:
-            input()
-        except (EOFError, KeyboardInterrupt):
+        if typed_line(terminal) is None:
             break
         try:
             return error.save_again()

@@ -105,6 +105,13 @@ _on_demand: Final = CommandsOnDemand(COMMANDS, prefix="STAYFAST")
 class _Root(Group):
     """The command itself, whose commands are on demand."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """See :meth:`click.Group.invoke`; click would answer Ctrl-C with an empty line, also in a file."""
+        try:
+            return super().invoke(ctx)
+        except (EOFError, KeyboardInterrupt) as stop:
+            raise click.Abort from stop
+
     def about(self, ctx: click.Context, name: str) -> str | None:
         """See :meth:`Group.about`; none is loaded for it."""
         return _on_demand.about(name) or super().about(ctx, name)
@@ -195,6 +202,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a comm
         app.terminal.error(_corrected(error, arguments))
         return 2
     except (click.Abort, KeyboardInterrupt):
+        app.terminal.end_line()
         app.terminal.say("interrupted", mark="warn")
         return 130
     except AnswerNotWritten as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ..catalogue import index
+from .terminal.asking import ask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ def offered_kind(app: App) -> str:
     _show(app, {name: line for name, line in index().items() if "impossible" not in line})
     terminal.suggest("stayfast provider add NAME --issuer https://…", "another one")
     while True:
-        typed = str(click.prompt("  provider", err=True)).strip()
+        typed = ask(terminal, "  provider").strip()
         found = _meant(typed)
         if len(found) == 1:
             return found[0]

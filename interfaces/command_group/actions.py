@@ -256,7 +256,8 @@ class Actions:
         login = None
         with suppress(StayfastError, OSError):
             login = self._service.assembly.storage.read(login_id) if login_id is not None else None
-        _say("")  # the terminal shows ^C in the line
+        if sys.stderr.isatty():
+            _say("")  # the terminal shows ^C in the line
         if login is None:
             _say("Interrupted before the login began")
         elif login.pending:

@@ -466,6 +466,7 @@ def _pause(app: App, follower: LoginFollower) -> NoReturn:
     if saved is not None:
         show_paused(app, saved)
     else:
+        app.terminal.end_line()
         app.terminal.say("interrupted before the login began", mark="warn")
     follower.finished(130)
     sys.exit(130)

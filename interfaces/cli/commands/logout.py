@@ -129,6 +129,8 @@ def _end_session(app: App, ended: LogoutResult, *, opens: bool) -> dict[str, obj
         assembly.clock,
         assembly.conductor.logout.refusals(),
     )
+    if done.interrupted:
+        terminal.end_line()
     where = ended.login.config.title
     if done.problem is not None:
         terminal.say(done.problem.message, mark="warn")

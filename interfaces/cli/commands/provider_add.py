@@ -36,6 +36,7 @@ from ..provider_options import (
     warn_of_broken_rule,
     warn_of_other_hosts,
 )
+from ..terminal.asking import ask, confirm
 
 if TYPE_CHECKING:
     from ....engine.oauth.provider import OAuthProvider
@@ -185,7 +186,7 @@ def _answer(app: App, template: Template) -> str:
         app.terminal.say(f"  {what[:1].upper()}{what[1:]}", hang=2)
         what = template.name
     for left in range(_TRIES, 0, -1):
-        typed: str = click.prompt(f"  {what}{example}", default=template.default or None, err=True)
+        typed = ask(app.terminal, f"  {what}{example}", default=template.default or None)
         try:
             return template.checked(typed)
         except ConfigInvalid as error:
@@ -262,7 +263,7 @@ def _client_id(app: App, kind: Entry, name: str, values: dict[str, str]) -> str:
             f"no client id is given for {kind.title}",
             hint=kind.how_to_add(values, "--client-id", "ID", name=name),
         )
-    typed = str(click.prompt("  client id (not a secret)", err=True)).strip()
+    typed = ask(app.terminal, "  client id (not a secret)").strip()
     if not typed.isprintable() or " " in typed or not 0 < len(typed) <= _LENGTH:
         raise ConfigInvalid(
             "that is no client id",
@@ -278,14 +279,8 @@ def _secret(app: App, kind: Entry, name: str, members: dict[str, Any]) -> str:
     if given or not wanted or not app.terminal.interactive or app.terminal.json:
         return ""
     why = "" if kind.about.secret == "always" else "; the device flow needs none"
-    typed: str = click.prompt(
-        f"  client secret (not shown; Enter for none{why})",
-        default="",
-        show_default=False,
-        hide_input=True,
-        err=True,
-    )
-    return typed.strip()
+    text = f"  client secret (not shown; Enter for none{why})"
+    return ask(app.terminal, text, default="", show_default=False, hidden=True).strip()
 
 
 def _save(app: App, name: str, table: dict[str, Any], secret: str) -> None:
@@ -316,7 +311,7 @@ def _offer_login(app: App, name: str) -> None:
         terminal.interactive
         and not terminal.json
         and not terminal.quiet
-        and click.confirm(f"  Sign in to {name} now?", default=True, err=True)
+        and confirm(terminal, f"  Sign in to {name} now?", default=True)
     )
     if not wants:
         terminal.suggest(f"stayfast login {name}")
@@ -350,9 +345,9 @@ def _add_own(app: App, name: str, members: dict[str, Any]) -> None:
         }
         warn_of_other_hosts(app, members["issuer"], members)
     if "client_id" not in members and terminal.interactive:
-        members["client_id"] = click.prompt("  client id (not a secret)", err=True)
+        members["client_id"] = ask(terminal, "  client id (not a secret)")
     if "scopes" not in members and terminal.interactive:
-        members["scopes"] = click.prompt("  scopes", default="openid", err=True).split()
+        members["scopes"] = ask(terminal, "  scopes", default="openid").split()
     file_of(app).add(name, members)
     if terminal.json:
         answer_saved(app, name)

@@ -59,6 +59,7 @@ class Terminal:
         json: Whether answers are JSON.
         quiet: Whether only errors are printed.
         verbose: How many details are printed.
+        at_line_start: Whether Ctrl-C or Ctrl-D has ended what stood in the line of the cursor.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Terminal:
         self.verbose = verbose
         self._passage: list[str] | None = None
         self._working = False
+        self.at_line_start = False
 
     # rich takes as long as the rest of a command, and an answer in JSON needs none of it: so
     # the consoles are made, and its modules are loaded, where something is shown
@@ -180,9 +182,19 @@ class Terminal:
     def _show(self, text: Text) -> None:
         """Print ``text``, and remember how many rows it takes."""
         self._clear_working()
+        self.at_line_start = False
         if self._passage is not None:
             self._passage += text.plain.split("\n")
         self.err.print(text)
+
+    def end_line(self) -> None:
+        """Go to a new line after Ctrl-C or Ctrl-D: the terminal shows ``^C`` where the cursor was.
+
+        Once is enough, and nothing but a terminal shows it.
+        """
+        if not self.at_line_start and sys.stderr.isatty():
+            self._write_now("\n")
+        self.at_line_start = True
 
     def begin_passage(self) -> None:
         """Remember what is said from now on, so that it can be taken back."""
@@ -270,6 +282,11 @@ class Terminal:
         timer.start()
         try:
             yield
+        except KeyboardInterrupt:
+            timer.cancel()
+            timer.join()
+            self.at_line_start = self._working  # ^C goes with the line
+            raise
         finally:
             timer.cancel()
             timer.join()
@@ -386,6 +403,7 @@ class Terminal:
             except AnswerNotWritten:  # the sentence and the exit status still say it
                 drop_answers()
         self._clear_working()
+        self.at_line_start = False
         named = [("error: ", error.message), ("why:   ", error.why), ("hint:  ", error.hint)]
         for name, line in named:
             if line:
