@@ -62,12 +62,13 @@ if TYPE_CHECKING:
     from .engine.table import TABLE, State, Trigger
     from .interfaces.async_service import AsyncOAuthService
     from .interfaces.audit.processors import audit_processors
+    from .interfaces.auth_status import AuthStatus
     from .interfaces.catalogue import OAUTH_PROVIDERS
     from .interfaces.command_group import commands, typer_commands
     from .interfaces.importers import Source, import_tokens
     from .interfaces.sdk import OAuthClient, create_client
     from .interfaces.service import OAuthService
-    from .interfaces.signed_in import AuthStatus, Health, SignedIn, SignedOut
+    from .interfaces.signed_in import Health, SignedIn, SignedOut
     from .interfaces.telemetry import OpenTelemetryObserver
     from .interfaces.transport_maker import TransportName, Via
     from .interfaces.words import Advice
@@ -175,7 +176,8 @@ _HOMES = {
     "interfaces.audit.processors": ("audit_processors",),
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
     "engine.flows.logins": ("Started",),
-    "interfaces.signed_in": ("AuthStatus", "Health", "SignedIn", "SignedOut"),
+    "interfaces.auth_status": ("AuthStatus",),
+    "interfaces.signed_in": ("Health", "SignedIn", "SignedOut"),
     "interfaces.command_group": ("commands", "typer_commands"),
     "interfaces.importers": ("Source", "import_tokens"),
     "interfaces.sdk": ("OAuthClient", "create_client"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-from .lifetime import service_of
+from .lifetime import USUAL_BUFFER, service_of
 from .table import PENDING, State
 
 DEFAULT_ACCOUNT: Final = "default"
@@ -89,6 +89,11 @@ class Summary:
     def pending(self) -> bool:
         """Whether it is on its way to its first tokens."""
         return self.state in PENDING and not self.holds_tokens
+
+    def serves(self, now: float, buffer: float = USUAL_BUFFER, *, early: float = 0.0) -> bool:
+        """Whether the access token is good for more than ``buffer`` seconds at ``now`` (POSIX seconds)."""
+        first, end = self.service(buffer, early)
+        return first <= now < end
 
     def service(self, buffer: float, early: float = 0.0) -> tuple[float, float]:
         """From when on and until when the access token serves, POSIX seconds.

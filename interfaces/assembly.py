@@ -10,45 +10,41 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, Unpack
 
 from ..engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, StorageError
-from ..engine.flows.dependencies import Dependencies
-from ..engine.flows.ledger import Ledger
-from ..engine.flows.logins import Conductor
+from ..engine.flows.overview import Overview
 from ..engine.hints import Hint
 from ..engine.login_id import choose
-from ..engine.oauth.client_authentication import certificate_of, require_client_of
-from ..engine.oauth.login_wishes import LoginWishes, challenged, wishing
-from ..engine.oauth.metadata import apply_metadata
-from ..engine.oauth.request_proofs import Prover
 from ..engine.summary import DEFAULT_ACCOUNT
-from ..storage import TokenStorageAdapter, open_storage
+from ..storage import open_storage
 from ..storage.capabilities import capabilities_of
 from ..storage.host import CLOCK, SystemClock, SystemRandomness, origin
 from ..storage.paths import THE_COMMAND, absolute
 from ..storage.paths import config_dir as default_config_dir
 from ..storage.private_file import CONFIG_VARIABLE
 from ..storage.program import ProgramEnviron
-from ..storage.token_storage import StorageView
 from .audit.choice import AuditObserver, audit_sinks
 from .audit.file import AuditFile
-from .catalogue import SHIPPED, Catalogue
-from .client_files import key_of, require_certificate, token_of
-from .couriers import EventForwarder, choose_courier
-from .http import RequestsHttp
-from .kept_metadata import KeptMetadata
-from .tokens_at_hand import TokensAtHand
+from .couriers import courier_wanted
 
 if TYPE_CHECKING:
     from ..engine.flows.job import Courier
+    from ..engine.flows.logins import Conductor
+    from ..engine.oauth.login_wishes import LoginWishes
     from ..engine.oauth.provider import OAuthConfig, OAuthProvider
+    from ..engine.oauth.request_proofs import Prover
     from ..engine.oauth.www_authenticate import AuthChallenge
     from ..engine.ports import Clock, Http, Observer, Storage
+    from ..engine.record import Login
     from ..engine.summary import Summary
     from ..storage import TokenStorageProtocol
+    from .catalogue import Catalogue
+    from .couriers.channel import EventForwarder
+    from .kept_metadata import KeptMetadata
     from .resource_logins import ResourceLogins
+    from .tokens_at_hand import TokensAtHand
 
 _RETENTION: Final = "STAYFAST_RETENTION"
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -66,6 +62,32 @@ def _retention(environ: Mapping[str, str]) -> float | None:
             f"{_RETENTION} is not a duration: {given[:40]!r}", hint=f"export {_RETENTION}=30d"
         )
     return float(int(found[1]) * _SECONDS[found[2]])
+
+
+T = TypeVar("T")
+
+
+class _once(Generic[T]):  # noqa: N801  used as a decorator
+    """A part of an assembly, made when it is first asked for, and never twice.
+
+    :func:`functools.cached_property` makes it twice where two threads ask at once, from Python 3.12 on; two
+    conductors would not tell each other's memory what they save.
+    """
+
+    def __init__(self, make: Callable[[Assembly], T]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, assembly: Assembly, owner: type | None = None) -> T:
+        parts = assembly.__dict__  # where Python looks first the next time
+        with assembly.making:
+            if self._name not in parts:
+                parts[self._name] = self._make(assembly)
+            found: T = parts[self._name]
+        return found
 
 
 class Assembly:
@@ -87,7 +109,7 @@ class Assembly:
     def __init__(
         self,
         storage: Storage,
-        catalogue: Catalogue,
+        catalogue: Catalogue | Callable[[], Catalogue],
         *,
         http: Http | None = None,
         clock: Clock | None = None,
@@ -97,34 +119,90 @@ class Assembly:
     ) -> None:
         """Connect the parts; a part that is not given is the real one.
 
+        A part is made when it is first used: to list logins takes none of those that sign in.
+
         Raises:
             ConfigInvalid: The environment names a courier that does not exist.
         """
+        self.making = RLock()
         self.storage = storage
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self.retention = _retention(self.environ)
+        courier_wanted(self.environ)
         self.sinks: Sequence[AuditObserver] = ()
         self._tidy_at = 0.0
-        self.catalogue = catalogue
-        self.http: Http = http or RequestsHttp()
+        self._catalogue = catalogue
+        self._http = http
         self.clock: Clock = clock or SystemClock()
-        self.metadata = KeptMetadata(capabilities_of(storage).entries, self.http, self.clock)
-        self.at_hand = TokensAtHand(capabilities_of(storage).glance, self.clock)
-        self._forwarder = EventForwarder([self.at_hand, *observers, self.metadata])
-        if courier is None:
-            courier = choose_courier(
-                storage,
-                self.http,
-                self._forwarder,
-                self.environ,
-                self.clock,
-            )
-        self.conductor = Conductor(
+        self._courier = courier
+        self._observers = tuple(observers)
+
+    @_once
+    def catalogue(self) -> Catalogue:
+        """The providers known here."""
+        return self._catalogue() if callable(self._catalogue) else self._catalogue
+
+    @_once
+    def http(self) -> Http:
+        """Sends requests to them."""
+        from .http import RequestsHttp  # noqa: PLC0415  for those who ask a provider
+
+        return self._http or RequestsHttp()
+
+    @_once
+    def metadata(self) -> KeptMetadata:
+        """What servers publish, kept."""
+        from .kept_metadata import KeptMetadata  # noqa: PLC0415  for those who ask a provider
+
+        return KeptMetadata(capabilities_of(self.storage).entries, self.http, self.clock)
+
+    @_once
+    def at_hand(self) -> TokensAtHand:
+        """The logins whose tokens serve, kept in memory until something is saved."""
+        from .tokens_at_hand import TokensAtHand  # noqa: PLC0415  for programs that live on
+
+        return TokensAtHand(capabilities_of(self.storage).glance, self.clock)
+
+    @property
+    def overview(self) -> Overview:
+        """Finds logins. Only one whose deadline has passed needs the conductor: it is ended.
+
+        It is not kept: a circle of the two would outlive its service.
+        """
+        return Overview(self.storage, self.clock, self._end_overdue)
+
+    def _end_overdue(self, login_id: str) -> Login | None:
+        return self.conductor.end_overdue(login_id)
+
+    @_once
+    def _forwarder(self) -> EventForwarder:
+        from .couriers.channel import EventForwarder  # noqa: PLC0415  for those who change a login
+
+        return EventForwarder([self.at_hand, *self._observers, self.metadata])
+
+    @_once
+    def conductor(self) -> Conductor:
+        """Moves logins through the table.
+
+        Raises:
+            ConfigInvalid: The courier that the environment names cannot be had here.
+        """
+        from ..engine.flows.dependencies import Dependencies  # noqa: PLC0415  for who changes a login
+        from ..engine.flows.ledger import Ledger  # noqa: PLC0415  as above
+        from ..engine.flows.logins import Conductor  # noqa: PLC0415  as above
+        from .client_files import token_of  # noqa: PLC0415  as above
+        from .couriers.choice import choose_courier  # noqa: PLC0415  as above
+
+        storage, clock, forwarder = self.storage, self.clock, self._forwarder
+        courier = self._courier or choose_courier(
+            storage, self.http, forwarder, self.environ, clock
+        )
+        return Conductor(
             Dependencies(
                 storage=storage,
-                ledger=Ledger(storage, self.clock, origin(), [self._forwarder]),
+                ledger=Ledger(storage, clock, origin(), [forwarder]),
                 http=self.http,
-                clock=self.clock,
+                clock=clock,
                 randomness=SystemRandomness(),
                 courier=courier,
                 sign_request=self.prover.request_object,
@@ -137,6 +215,8 @@ class Assembly:
 
         Requests that a courier sends in another process are among them.
         """
+        from .http import RequestsHttp  # noqa: PLC0415  for those who ask a provider
+
         if isinstance(self.http, RequestsHttp):
             self._forwarder.show_requests(self.http, show)
 
@@ -188,11 +268,15 @@ class Assembly:
             config_dir = absolute(config_dir, env, CONFIG_VARIABLE)
         users = (config_dir or default_config_dir(env)) if program == THE_COMMAND else None
         alone = program != THE_COMMAND or providers is not None
-        catalogue = Catalogue(
-            users, environ=env, providers=SHIPPED if alone else None, own=providers
-        )
-        if storage is None:
-            storage = _storage_behind(token_storage, catalogue)
+
+        def catalogue() -> Catalogue:
+            from .catalogue import SHIPPED, Catalogue  # noqa: PLC0415  for those who name a provider
+
+            shipped = SHIPPED if alone else None
+            return Catalogue(users, environ=env, providers=shipped, own=providers)
+
+        if storage is None and token_storage is not None:
+            storage = _storage_behind(token_storage, catalogue())
         if storage is None:
             storage = open_storage(
                 store,
@@ -246,7 +330,8 @@ class Assembly:
         """
         if isinstance(scopes, str):
             scopes = scopes.split()
-        from .resource_logins import is_address, read_challenge  # noqa: PLC0415  to begin a login
+        from ..engine.oauth.login_wishes import challenged, wishing  # noqa: PLC0415  to begin a login
+        from .resource_logins import is_address, read_challenge  # noqa: PLC0415  as above
 
         refused = read_challenge(challenge)
         wishes = challenged(wishes, refused)
@@ -276,7 +361,7 @@ class Assembly:
         config = self.resource_logins.clients.of_provider(replace(config, **changed))
         return self.discovered(wishing(config, wishes), via=via)
 
-    @cached_property
+    @_once
     def resource_logins(self) -> ResourceLogins:
         """Makes configurations from addresses."""
         from .clients import DOCUMENT_VARIABLE, Clients  # noqa: PLC0415  for addresses alone
@@ -314,6 +399,8 @@ class Assembly:
             ConfigMissing, ConfigInvalid: A key or a certificate is absent or cannot be used, or a
                 wish cannot be sent.
         """
+        from ..engine.oauth.login_wishes import wishing  # noqa: PLC0415  to begin a login
+
         config = wishing(config, wishes)
         self._require_proofs(config)
         return config
@@ -330,6 +417,8 @@ class Assembly:
             found = self.metadata.discover(
                 config.issuer, template=config.issuer_template, pkce=config.pkce != "off"
             )
+            from ..engine.oauth.metadata import apply_metadata  # noqa: PLC0415  to begin a login
+
             config = apply_metadata(config, found)
         if not config.token_url:
             raise ConfigMissing(
@@ -342,6 +431,10 @@ class Assembly:
     @property
     def prover(self) -> Prover:
         """What signs requests: that of the HTTP client, which remembers what servers want."""
+        from ..engine.oauth.request_proofs import Prover  # noqa: PLC0415  for those who ask a provider
+        from .client_files import key_of  # noqa: PLC0415  as above
+        from .http import RequestsHttp  # noqa: PLC0415  as above
+
         if isinstance(self.http, RequestsHttp):
             return self.http.prover
         return Prover(self.clock, SystemRandomness(), key_of)
@@ -352,6 +445,12 @@ class Assembly:
         Raises:
             ConfigMissing, ConfigInvalid: A key or a certificate is absent or cannot be used.
         """
+        from ..engine.oauth.client_authentication import (  # noqa: PLC0415  to begin a login
+            certificate_of,
+            require_client_of,
+        )
+        from .client_files import require_certificate  # noqa: PLC0415  as above
+
         require_client_of(config)
         self.prover.require(config)
         certificate = certificate_of(config)
@@ -364,12 +463,8 @@ class Assembly:
         Raises:
             NotFound: No login matches, or several do.
         """
-        conductor = self.conductor
-        return (
-            choose(conductor.overview.summaries(), None)
-            if typed is None
-            else conductor.overview.named(typed)
-        )
+        overview = self.overview
+        return choose(overview.summaries(), None) if typed is None else overview.named(typed)
 
     def tidy(self) -> None:
         """Purge, where ``STAYFAST_RETENTION`` says how long to keep what is over; at most once an hour.
@@ -400,7 +495,7 @@ class Assembly:
         upkeep = capabilities_of(self.storage).upkeep
         if upkeep is None:
             raise ConfigInvalid(f"{self.storage.description} keeps no logins that are over")
-        ended = self.conductor.overview.end_overdue(most)
+        ended = self.overview.end_overdue(most)
         removed = upkeep.purge(self.clock.now() - older_than)
         for sink in self.sinks:
             sink.observe([], None)  # the records of this
@@ -408,7 +503,7 @@ class Assembly:
 
     def open_logins(self) -> list[Summary]:
         """The pending logins: they wait for their user or for tokens."""
-        return [login for login in self.conductor.overview.summaries() if login.pending]
+        return [login for login in self.overview.summaries() if login.pending]
 
 
 def _knows_endpoints(config: OAuthConfig, via: str) -> bool:
@@ -422,12 +517,11 @@ def _knows_endpoints(config: OAuthConfig, via: str) -> bool:
     return bool(config.auth_url and (config.par != "required" or config.par_url))
 
 
-def _storage_behind(
-    token_storage: TokenStorageProtocol | None, catalogue: Catalogue
-) -> Storage | None:
+def _storage_behind(token_storage: TokenStorageProtocol, catalogue: Catalogue) -> Storage:
     """The complete storage behind three methods: the one they are a view of, or an adapter."""
-    if token_storage is None:
-        return None
+    from ..storage import TokenStorageAdapter  # noqa: PLC0415  for programs alone
+    from ..storage.token_storage import StorageView  # noqa: PLC0415  as above
+
     if isinstance(token_storage, StorageView):
         return token_storage.storage
     return TokenStorageAdapter(token_storage, catalogue.lookup)

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..engine.errors import ConfigInvalid, ConfigMissing, StorageError
 from ..storage.private_file import check_readers
-from .provider_file import check_origin, open_regular, text_of
+from .settings_files import check_origin, open_regular, text_of
 
 # octets. A wrong path may name a large file or a device: read a bounded piece, and refuse more.
 _LIMIT: Final = 16 * 1024

@@ -6,13 +6,11 @@ tomlkit, and replaces the file as a whole or not at all.
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..engine.errors import ConfigInvalid, NotFound, StorageError
 from ..engine.hints import Hint
@@ -23,19 +21,16 @@ from ..engine.oauth.settings_check import require_sendable
 from ..storage.locks import locked
 from ..storage.private_file import (
     CONFIG_VARIABLE,
-    check_writers,
     ensure_directory,
-    foreign_hint,
     trusted_directory_exists,
     write_private,
 )
 from ..transports.loopback.redirect import require_redirect
+from .settings_files import FILE_NAME, check_origin, open_regular, parse_toml, text_of
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
-FILE_NAME: Final = "config.toml"
-"""The user's file, in the configuration directory."""
 CLIENT_MEMBERS: Final = frozenset(
     {"client_id", "client_secret", "client_secret_file"}
     | {"client_id_for_device", "client_secret_for_device", "client_secret_for_device_file"}
@@ -51,34 +46,6 @@ _KNOWN: Final = (frozenset(f.name for f in fields(OAuthConfig)) - _SERVES_ONCE) 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _SIZE_LIMIT: Final = 1024 * 1024
 _LOCK_SECONDS: Final = 10.0
-
-
-def text_of(octets: bytes) -> str:
-    """The text of a file that an editor saved: UTF-8, or UTF-16 with its byte order mark.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    wide = octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return octets.decode("utf-16" if wide else "utf-8-sig")
-
-
-def parse_toml(text: bytes) -> dict[str, Any]:
-    """The members of a TOML document.
-
-    Raises:
-        ConfigInvalid: The document is not TOML, or not UTF-8.
-    """
-    try:
-        import tomllib  # noqa: PLC0415  many have no such file
-
-        return tomllib.loads(text_of(text))
-    except (ValueError, RecursionError) as error:  # tomllib and UTF-8 errors are ValueErrors
-        where = re.search(r"\(at line \d+, column \d+\)", str(error))
-        raise ConfigInvalid(
-            f"{FILE_NAME} is not TOML {where.group() if where else ''}".rstrip(),
-            hint=f"edit {FILE_NAME}",
-        ) from error
 
 
 def provider_tables(directory: str) -> dict[str, Any]:
@@ -239,42 +206,6 @@ def _read(path: str) -> bytes | None:
     if len(text) > _SIZE_LIMIT:
         raise ConfigInvalid(f"{path} is too large", hint=f"ls -l {path}")
     return text
-
-
-def open_regular(path: str) -> BinaryIO:
-    """The file ``path``, open for reading. It is opened without waiting: a pipe may have no writer.
-
-    Raises:
-        ConfigInvalid: It is a pipe, a device or a directory.
-        OSError: It cannot be opened.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise ConfigInvalid(f"{path} is not a file", hint=f"ls -l {path}")
-    return os.fdopen(descriptor, "rb")
-
-
-def check_origin(path: str, status: os.stat_result) -> None:
-    """Make sure that only this user and root can write the open file ``path``, or replace it.
-
-    Raises:
-        ConfigInvalid: Another user can.
-    """
-    if os.name != "posix":
-        return
-    if status.st_uid not in {os.geteuid(), 0}:
-        raise ConfigInvalid(
-            f"{path} belongs to another user (uid {status.st_uid})",
-            hint=foreign_hint(status, CONFIG_VARIABLE),
-        )
-    try:
-        check_writers(path, status)
-        for place in {os.path.dirname(path), os.path.dirname(os.path.realpath(path))}:
-            trusted_directory_exists(place)
-    except StorageError as error:
-        raise ConfigInvalid(error.message, hint=error.hint) from error
 
 
 def _document(text: bytes) -> TOMLDocument:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from ..engine.oauth.tokens import OAuthTokens
     from ..engine.oauth.userinfo import UserInfo
     from ..engine.result import Result
-    from .signed_in import AuthStatus, SignedOut
+    from .auth_status import AuthStatus
+    from .signed_in import SignedOut
 
 
 class OAuthClient:

@@ -29,10 +29,11 @@ from ..transports.loopback.page import Site
 from .answers import answered, handing_out, signed_in, tokens_of
 from .arguments import OF_CALLS, OF_SERVICE, require
 from .assembly import Assembly
+from .auth_status import AuthStatus, status_of
 from .browser_logout import RETURN_WAIT, ending_of
 from .catalogue import require_providers
 from .resource_logins import is_address
-from .signed_in import AuthStatus, Health, SignedIn, SignedOut, status_of
+from .signed_in import Health, SignedIn, SignedOut
 from .unattended import valid_login
 from .user_contact import UserContact, until_cancelled
 from .words import Words
@@ -463,7 +464,7 @@ class OAuthService:
 
         Failures: ``STORAGE_…``.
         """
-        return self.assembly.conductor.overview.summaries()
+        return self.assembly.overview.summaries()
 
     @answered
     def find_login(self, beginning: str) -> Summary:
@@ -473,7 +474,7 @@ class OAuthService:
 
         Failures: ``NOT_FOUND`` (no such login, or several; the message names them).
         """
-        return self.assembly.conductor.overview.named(beginning)
+        return self.assembly.overview.named(beginning)
 
     # --- staying signed in -----------------------------------------------------------------------
 
@@ -710,7 +711,7 @@ class OAuthService:
         return self._user.way(self.assembly, config, via)
 
     def _full_id(self, login_id: str) -> str:
-        return self.assembly.conductor.overview.exactly(login_id)
+        return self.assembly.overview.exactly(login_id)
 
 
 def require_service(value: object) -> OAuthService:

@@ -1,23 +1,21 @@
-"""What a login gives to the program: its status, its tokens, and who signed in."""
+"""What a login gives to the program: its tokens, and who signed in; and what signing out came to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..engine.oauth.id_token import claims_of
 from ..engine.oauth.tokens import OAuthTokens
 from ..engine.result import Failure
-from ..engine.table import State
 
 if TYPE_CHECKING:
     from ..engine.flows.logout import LogoutResult
     from ..engine.oauth.end_session import EndSession
     from ..engine.oauth.token_status import Revocation
     from ..engine.record import Login
-    from ..engine.summary import Identity, Summary
+    from ..engine.summary import Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -151,30 +149,3 @@ class Health:
 
     storage: str
     seconds: float
-
-
-class AuthStatus(StrEnum):
-    """Whether there are tokens for a provider, and whether they are of use."""
-
-    NOT_AUTHENTICATED = "not_authenticated"
-    """No tokens are stored."""
-    AUTHENTICATED = "authenticated"
-    """Valid tokens are at hand."""
-    TOKEN_EXPIRED = "token_expired"
-    """The tokens have expired and need a refresh."""
-    TOKEN_REFRESH_FAILED = "token_refresh_failed"
-    """A refresh was tried and refused; a new login is needed."""
-
-
-def status_of(login: Summary | None, *, usable: bool) -> AuthStatus:
-    """The status of ``login``.
-
-    Args:
-        login: The login, if there is one.
-        usable: Whether its access token is good by the clock.
-    """
-    if login is None or not login.holds_tokens:
-        return AuthStatus.NOT_AUTHENTICATED
-    if login.state is State.REFRESH_FAILED:
-        return AuthStatus.TOKEN_REFRESH_FAILED
-    return AuthStatus.AUTHENTICATED if usable else AuthStatus.TOKEN_EXPIRED

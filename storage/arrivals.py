@@ -26,16 +26,11 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..engine import cbor
-from ..engine.audit.events import text_of
-from ..engine.codec import decode_login, encode_login
 from ..engine.errors import Damaged, LoginBusy, StorageConflict, StorageError
-from ..engine.flows.ledger import Ledger
 from ..engine.hints import Hint
 from ..engine.reasons import Reason
 from ..engine.table import Trigger
-from .audit.rows import members_of
 from .host import CLOCK, origin
-from .memory import MemoryStorage
 from .private_file import ensure_directory, read_private, write_private
 
 if TYPE_CHECKING:
@@ -116,6 +111,8 @@ class Arrivals:
 
     def keep(self, keys: Keys, changes: Sequence[Change]) -> str | None:
         """Keep ``changes`` and their events; gives the place, if one takes them."""
+        from ..engine.codec import encode_login  # noqa: PLC0415  where the storage failed
+
         last = changes[-1].login
         told: list[cbor.Plain] = [
             {"login": encode_login(login)[1], "fence": fence, "event": text}
@@ -236,6 +233,9 @@ def _unforeseen(error: OSError) -> StorageError:
 
 
 def _kept(keys: Keys, changes: Sequence[Change]) -> list[Kept]:
+    from ..engine.audit.events import text_of  # noqa: PLC0415  where the storage failed
+    from .audit.rows import members_of  # noqa: PLC0415  as above
+
     return [
         (change.login, change.fence, text_of(members_of(change.event, keys.fingerprint)))
         for change in changes
@@ -247,6 +247,9 @@ def _ending(keys: Keys, login: Login, filed: Callable[[str], Login | None]) -> l
     older = filed(login.alias) if login.alias is not None else None
     if older is None or older.id == login.id:
         return []
+    from ..engine.flows.ledger import Ledger  # noqa: PLC0415  where the storage failed
+    from .memory import MemoryStorage  # noqa: PLC0415  as above
+
     ledger = Ledger(MemoryStorage(), CLOCK, origin())
     return _kept(keys, ledger.ending(older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN))
 
@@ -259,11 +262,18 @@ def _places(environ: Mapping[str, str], state_dir: str) -> Generator[str]:
     if runtime:
         yield os.path.join(runtime, "stayfast")
     yield os.path.join(state_dir, "arrivals")
-    import tempfile  # noqa: PLC0415  random and shutil, for the last of the places
-
     whose = os.getuid() if hasattr(os, "getuid") else "user"
     with suppress(OSError):  # no directory for temporary files can be written
-        yield os.path.join(environ.get("TMPDIR") or tempfile.gettempdir(), f"stayfast-{whose}")
+        yield os.path.join(environ.get("TMPDIR") or _temporary(), f"stayfast-{whose}")
+
+
+def _temporary() -> str:
+    """Where temporary files are. Python's own search writes a file into each candidate, at every start."""
+    if os.name == "posix":
+        return "/tmp"  # noqa: S108  no file is made in it: a private directory is, and checked
+    import tempfile  # noqa: PLC0415  random and shutil, for the last of the places
+
+    return tempfile.gettempdir()
 
 
 def _name(keys: Keys, login_id: str) -> str:
@@ -274,6 +284,8 @@ def _read(keys: Keys, place: str, login_id: str) -> list[Kept]:
     path = os.path.join(place, _name(keys, login_id))
     if not os.path.lexists(path):
         return []
+    from ..engine.codec import decode_login  # noqa: PLC0415  where the storage failed
+
     try:
         plain = keys.open_arrival(login_id, read_private(path, _LIMIT))
         members: dict[str, Any] = dict(cbor.decode_map(plain))

@@ -7,10 +7,12 @@ import platform
 import sys
 import time
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ..engine.audit.events import Origin
 from .version import app_version
+
+if TYPE_CHECKING:
+    from ..engine.audit.events import Origin
 
 
 class SystemClock:
@@ -65,5 +67,7 @@ def _host_and_user() -> tuple[str, str]:
 
 def origin() -> Origin:
     """This process, as the audit log names it."""
+    from ..engine.audit.events import Origin  # noqa: PLC0415  for those who write to the log
+
     host, user = _host_and_user()
     return Origin(pid=os.getpid(), host=host, user=user, app_version=app_version())

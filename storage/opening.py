@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from ..engine.errors import ConfigInvalid, StorageError
 from ..engine.hints import Hint
-from .memory import MemoryStorage
 from .postgres.driver import is_address
 from .vault.handover import HandedSources
 from .vault.opener import Announce, VaultOpener
@@ -79,6 +78,8 @@ def open_storage(
             hint=f"STAYFAST_STORE={'|'.join(CHOICES)}|postgresql://…",
         )
     if chosen == "memory":
+        from .memory import MemoryStorage  # noqa: PLC0415  few want it
+
         return MemoryStorage()
     opener = VaultOpener(
         chosen,

@@ -170,8 +170,14 @@ class Conductor:
         self.refresh: Final = Refresh(dependencies, self.jobs)
         self.logout: Final = Logout(dependencies)
         self.identify: Final = Identify(dependencies)
-        self.overview: Final = Overview(dependencies, self._begin)
+        self.overview: Final = Overview(
+            dependencies.storage, dependencies.clock, self._begin.end_overdue
+        )
         self.userless: Final = Userless(dependencies, self._begin, self.jobs, self.refresh)
+
+    def end_overdue(self, login_id: str) -> Login | None:
+        """The login, ended if its deadline has passed and no process has it in hand."""
+        return self._begin.end_overdue(login_id)
 
     # --- begin -----------------------------------------------------------------------------------
 

@@ -15,9 +15,11 @@ from ..reasons import Reason
 from ..table import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..ports import Clock, Storage
+    from ..record import Login
     from ..summary import Summary
-    from .begin import Begin
-    from .dependencies import Dependencies
 
 _FEW: Final = 20  # logins that a look at the store ends at once
 
@@ -25,14 +27,17 @@ _FEW: Final = 20  # logins that a look at the store ends at once
 class Overview:
     """Finds logins in the storage."""
 
-    def __init__(self, dependencies: Dependencies, begin: Begin) -> None:
-        """Look by ``dependencies``; logins whose deadline has passed are ended by ``begin``."""
-        self._dependencies = dependencies
-        self._begin = begin
+    def __init__(
+        self, storage: Storage, clock: Clock, end_overdue: Callable[[str], Login | None]
+    ) -> None:
+        """Look into ``storage``; ``end_overdue`` ends a login, by its id, whose deadline has passed."""
+        self._storage = storage
+        self._clock = clock
+        self._end = end_overdue
 
     def summaries(self) -> list[Summary]:
         """Every login, oldest first. This ends every login whose deadline has passed."""
-        return self._in_time(self._dependencies.storage.summaries())
+        return self._in_time(self._storage.summaries())
 
     def page(self, offset: int, limit: int | None) -> list[Summary] | None:
         """A page of the logins that are not over, as the storage pages them. This writes nothing.
@@ -46,7 +51,7 @@ class Overview:
         Returns:
             The logins; ``None`` if the storage has no such page (:class:`~stayfast.engine.ports.PagedStorage`).
         """
-        storage = self._dependencies.storage
+        storage = self._storage
         if not isinstance(storage, PagedStorage):
             return None
         found = storage.page(offset, limit)
@@ -60,7 +65,7 @@ class Overview:
         Raises:
             NotFound: No login has such an id, or several have.
         """
-        storage, wanted = self._dependencies.storage, normalise(typed)
+        storage, wanted = self._storage, normalise(typed)
         if is_full(wanted):
             login = storage.read(wanted)
             if login is None:
@@ -80,7 +85,7 @@ class Overview:
             NotFound: No login has this id.
         """
         wanted = normalise(login_id)
-        if not is_full(wanted) or self._dependencies.storage.read(wanted) is None:
+        if not is_full(wanted) or self._storage.read(wanted) is None:
             raise no_login(login_id)
         return wanted
 
@@ -90,8 +95,8 @@ class Overview:
         Args:
             most: How many are looked at; all of them if not given.
         """
-        overdue = [one for one in self._dependencies.storage.summaries() if self._overdue(one)]
-        ended = [self._begin.end_overdue(one.id) for one in overdue[:most]]
+        overdue = [one for one in self._storage.summaries() if self._overdue(one)]
+        ended = [self._end(one.id) for one in overdue[:most]]
         return sum(one is not None and not one.pending for one in ended)
 
     def _in_time(self, logins: Iterable[Summary]) -> list[Summary]:
@@ -109,10 +114,10 @@ class Overview:
                     one, state=State.IDLE, reason=Reason.DEADLINE_PASSED.value, deadline=None
                 )
                 continue
-            ended = self._begin.end_overdue(one.id)
+            ended = self._end(one.id)
             found[place] = ended.summary() if ended else one
         return found
 
     def _overdue(self, one: Summary) -> bool:
-        now = self._dependencies.clock.now()
+        now = self._clock.now()
         return one.pending and one.deadline is not None and one.deadline <= now

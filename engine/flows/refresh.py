@@ -71,13 +71,8 @@ class Refresh:
         return login
 
     def usable(self, login: Summary, buffer: float = DEFAULT_BUFFER, *, early: float = 0.0) -> bool:
-        """Whether the access token of ``login`` is good for more than ``buffer`` seconds.
-
-        A token serves until its end whatever became of its refresh. A token of unknown lifetime
-        serves while the login is ``authenticated``.
-        """
-        first, end = login.service(buffer, early)
-        return first <= self._dependencies.clock.now() < end
+        """Whether the access token of ``login`` is good for more than ``buffer`` seconds from now."""
+        return login.serves(self._dependencies.clock.now(), buffer, early=early)
 
     def due(self, login: Login, buffer: float = DEFAULT_BUFFER) -> bool:
         """Whether it is time to look for the next token, though the present one still serves.

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Required, TypedDict, c
 
 from ...engine.errors import ConfigInvalid, ConfigMissing
 from ...engine.hints import Hint
-from ..provider_file import parse_toml
+from ..settings_files import parse_toml
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable

@@ -19,7 +19,7 @@ from ...engine.summary import DEFAULT_ACCOUNT, account_alias
 from ...storage.locks import locked
 from ...storage.paths import config_dir
 from ...storage.private_file import CONFIG_VARIABLE, ensure_directory, write_private
-from ..provider_file import ProviderFile, check_origin, open_regular
+from ..settings_files import check_origin, open_regular
 from ..unattended import needs_no_user
 from .fast import DEFAULT_ACCOUNTS, account_of
 
@@ -142,6 +142,8 @@ def offered_provider(app: App) -> str:
         click.UsageError: Nobody is at a terminal, or there is nothing to choose from.
     """
     used = {one.provider for one in app.assembly().storage.summaries() if one.holds_tokens}
+    from ..provider_file import ProviderFile  # noqa: PLC0415  where nothing was named
+
     own = ProviderFile(config_dir(app.settings())).names()
     names = [*own, *sorted(used - set(own))]
     terminal = app.terminal

@@ -30,7 +30,8 @@ from ...transports.choice import Environment, choose
 from ...transports.loopback.redirect import broken_rule, redirect_of
 from ..http import RequestsHttp
 from ..http_settings import proxy_for, trust_of
-from ..provider_file import FILE_NAME, ProviderFile
+from ..provider_file import ProviderFile
+from ..settings_files import FILE_NAME
 from .accounts import chosen_default
 from .commands.verify import verified
 from .terminal.formatting import span

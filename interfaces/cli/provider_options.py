@@ -14,7 +14,8 @@ from ...storage.paths import config_dir
 from ...storage.private_file import CONFIG_VARIABLE, ensure_directory
 from ...transports.loopback.redirect import broken_rule, registered_address
 from ..metadata_settings import endpoints_elsewhere
-from ..provider_file import ProviderFile, open_regular
+from ..provider_file import ProviderFile
+from ..settings_files import open_regular
 from .app import App
 from .grant_options import grant_options
 from .login_options import setting

@@ -15,7 +15,7 @@ from ...engine.login_id import choose, interrupted_login
 from ...engine.result import ErrorCode, Failure, Success
 from ...engine.summary import DEFAULT_ACCOUNT
 from ...engine.table import State
-from ..signed_in import status_of
+from ..auth_status import status_of
 
 if TYPE_CHECKING:
     from ...engine.result import Result
@@ -275,7 +275,7 @@ class Actions:
         """
         if typed is not None:
             return self._service.assembly.chosen(typed)
-        logins = self._service.assembly.conductor.overview.summaries()
+        logins = self._service.assembly.overview.summaries()
         return choose([one for one in logins if self._ours(one)], None)
 
     def _ours(self, login: Summary) -> bool:
@@ -287,7 +287,7 @@ class Actions:
             assembly.catalogue.provider(provider)
         return [
             one
-            for one in assembly.conductor.overview.summaries()
+            for one in assembly.overview.summaries()
             if one.holds_tokens and provider in {None, one.provider}
         ]
 

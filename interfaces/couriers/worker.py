@@ -24,9 +24,9 @@ from ...storage.vault.handover import Handover
 from ...storage.version import app_version
 from ..http import RequestsHttp
 from ..process import forbid_core_dumps
-from . import InlineCourier
 from .channel import Channel, EventForwarder
 from .fork import run
+from .saving import InlineCourier
 from .wire import unpack_job
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from ...engine.summary import DEFAULT_ACCOUNT
 from ...storage import migrating
 from ..answers import signed_in
 from ..arguments import OF_CALLS, require
-from ..provider_file import open_regular
 from ..service import require_service
+from ..settings_files import open_regular
 from ..signed_in import SignedIn
 from . import gh, google, msal
 from .found import FORMATS, Found, host_of, tokens_from, undated

@@ -6,10 +6,10 @@ import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ...engine.codec import encode_login
 from ...engine.errors import Damaged, NewerFormat, StorageConflict
 from ...engine.hints import Hint
 from ...engine.summary_codec import decode_summary
+from .file import open_secret
 from .tree import leaves_of, tags_of
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ...engine.summary import Summary
     from ..keys.sealing import Keys
     from .database import Database
+    from .file import Row
     from .integrity import Head
 
 _AFTER_ALL_IDS: Final = "~"
@@ -47,6 +48,17 @@ def opened_summaries(keys: Keys, rows: Iterable[Any]) -> Iterator[Summary]:
             continue
 
 
+def login_in(keys: Keys, row: Row) -> Login:
+    """The login in ``row``.
+
+    Raises:
+        Damaged, NewerFormat: It does not open, or cannot be read.
+    """
+    from ...engine.codec import decode_login  # noqa: PLC0415  a list opens summaries alone
+
+    return decode_login(open_secret(keys, row))
+
+
 def put_login(connection: Database, keys: Keys, head: Head, change: Change) -> Head:
     """Write the record of ``change`` over the version it was decided upon; gives the new head.
 
@@ -69,6 +81,8 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
             f"login {login.short_id} has been changed by another process",
             hint=Hint("status", login.provider),
         )
+    from ...engine.codec import encode_login  # noqa: PLC0415  as above
+
     meta, secret = encode_login(login)
     names = (login.id, login.version, login.state.value)
     meta = keys.seal_row("meta", *names, meta)

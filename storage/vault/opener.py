@@ -24,7 +24,6 @@ from .file import headers
 from .header import Header, keys_of
 from .integrity import read_head
 from .schema import create_database
-from .set_aside import sound_vault_aside
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
@@ -119,14 +118,14 @@ class VaultOpener:
         again, _ = next(headers(connection, place))
         if again.body not in tried:  # it got another key meanwhile
             return self.unlock(connection, directory)
-        if (
-            directory is None
-            and isinstance(problem, KeyMissing)
-            and (aside := sound_vault_aside(place, self.unlock)) is not None
-        ):
-            raise KeyMissing(
-                f"{problem.message}; the vault in {aside.place} opens", hint=_MEND
-            ) from problem
+        if directory is None and isinstance(problem, KeyMissing):
+            from .set_aside import sound_vault_aside  # noqa: PLC0415  hardly ever
+
+            aside = sound_vault_aside(place, self.unlock)
+            if aside is not None:
+                raise KeyMissing(
+                    f"{problem.message}; the vault in {aside.place} opens", hint=_MEND
+                ) from problem
         raise problem or Damaged("the header of the vault cannot be read", hint=_MEND)
 
     def _found(self, header: Header) -> Keys | StorageError:

@@ -69,11 +69,9 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractContextManager, contextmanager, suppress
-from itertools import count
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.audit.verifier import check_lines
-from ...engine.codec import decode_login
 from ...engine.errors import (
     Damaged,
     NewerFormat,
@@ -82,7 +80,6 @@ from ...engine.errors import (
 )
 from ...engine.hints import Hint
 from ...engine.ports import Lease
-from ...engine.summary import account_alias
 from ...engine.summary_codec import decode_summary
 from ..arrivals import Arrivals, arrived
 from ..audit.check import check_log, file_keys, nothing_to_verify
@@ -91,38 +88,23 @@ from ..audit.segments import Pruned, go_forward_secure, prune, ready, set_aside
 from ..audit.signing import Signer, signed_head
 from ..capabilities import Capabilities, rebuilt_elsewhere
 from ..host import CLOCK
-from ..keys.slots import KeyMissing
 from ..locks import ChangePolling, held, locked, sweep
 from ..private_file import ensure_directory
 from .connection import VaultConnection
-from .definitions import differences, need_restoring, restore_definitions
+from .definitions import differences
 from .ended import remove_ended
 from .entries import TABLE as ENTRY_TABLE
 from .entries import every_entry, has_entries, read_entry, write_entry
-from .file import DATABASE, open_secret, row_by_alias, row_by_id, scan_for_alias
-from .file import set_aside as set_aside_places
+from .file import row_by_alias, row_by_id, scan_for_alias
 from .glance import VaultGlance
 from .handover import Handover, lock_path
-from .info import VaultInfo, vault_info_of
 from .integrity import Head, keep_head, read_head
-from .login_rows import opened_summaries, put_login, put_record, summaries_in
+from .login_rows import login_in, opened_summaries, put_login, put_record, summaries_in
 from .page_check import torn_pages
 from .pages import FEW, page_of, page_of_all
-from .rekey import rekey
-from .repair import (
-    Mended,
-    definitions_event,
-    mend,
-    record_rollback,
-    restore_header,
-    rollback_recorded,
-    set_files_aside,
-    whole_vault_event,
-)
 from .reserve import Reserve
 from .rollback import RollbackMarker
 from .schema import put_header
-from .set_aside import sound_vault_aside, vaults_aside
 from .sqlite_errors import translated
 from .tamper_check import TamperCheck, problems_of
 from .tree import read_by_alias, read_by_id
@@ -137,7 +119,10 @@ if TYPE_CHECKING:
     from ..keys.sealing import Keys
     from ..keys.sources import KeySources
     from .header import Header
-    from .set_aside import AsideVault, Unlock
+    from .info import VaultInfo
+    from .mending import Mending
+    from .repair import Mended
+    from .set_aside import Unlock
 
 T = TypeVar("T")
 _HELP: Final = Hint("store mend")
@@ -226,7 +211,7 @@ class Vault:
                 lambda: read_by_id(*opened, login_id),
                 lambda: row_by_id(opened[0], login_id),
             )
-            login = None if row is None else decode_login(open_secret(opened[1], row))
+            login = None if row is None else login_in(opened[1], row)
             return self._arrivals.login(opened[1], login_id, login)
 
     def find(self, alias: str) -> Login | None:
@@ -242,7 +227,7 @@ class Vault:
                 lambda: read_by_alias(*opened, alias),
                 lambda: scan_for_alias(*opened, alias),
             )
-            login = None if row is None else decode_login(open_secret(opened[1], row))
+            login = None if row is None else login_in(opened[1], row)
             # the index is not sealed with the row: it may have been moved
             if login is not None and login.alias != alias:
                 raise Damaged("a login in the vault is filed under another's name", hint=_HELP)
@@ -391,6 +376,8 @@ class Vault:
 
     def about(self) -> VaultInfo:
         """What there is to say of the vault as a whole."""
+        from .info import vault_info_of  # noqa: PLC0415  for who asks
+
         with self._reading() as opened:
             return vault_info_of(
                 self._vault_connection.header, self._vault_connection.directory, opened
@@ -449,7 +436,7 @@ class Vault:
         """Set aside what does not open, so that it stops nobody."""
         with self._reading() as opened:
             damaged = opened is not None and self._looks_damaged(*opened)
-        for mended in self._mend_in_place() if damaged else ():
+        for mended in self._mending.in_place() if damaged else ():
             self._announce(f"{mended.message}; it was set aside or put right")
 
     def _set_room_aside(self) -> None:
@@ -540,6 +527,8 @@ class Vault:
         with self._vault_connection.writing() as (connection, keys):
             head, recorded = ready(connection, keys)
             if self._rollback_marker.behind(keys, head.generation):
+                from .repair import record_rollback  # noqa: PLC0415  as for mending
+
                 head, event = record_rollback(connection, keys, head)
                 recorded.append(event)
             yield connection, keys, head, recorded
@@ -548,147 +537,19 @@ class Vault:
     # --- upkeep ----------------------------------------------------------------------------------
 
     def mend(self, *, without_key: bool = False) -> list[Mended]:
-        """Set aside what does not open, and put right what can be; gives what was done.
+        """See :meth:`.mending.Mending.mend`."""
+        return self._mending.mend(without_key=without_key)
 
-        If the vault does not open at all, and one that was set aside opens and is as it was saved,
-        that one is taken back. Otherwise a new vault takes along what opens.
+    @property
+    def _mending(self) -> Mending:
+        from .mending import Mending  # noqa: PLC0415  few vaults ever need it
 
-        Args:
-            without_key: Also set aside a vault whose key is merely missing.
+        return Mending(self, self._vault_connection, self._rollback_marker, self._unlock)
 
-        Raises:
-            KeyMissing: The key is not where it was looked for, and ``without_key`` is not set.
-            StorageError: The vault cannot be written, or its key cannot be had today.
-        """
-        done: list[Mended] = []
-        replaced: str | None = None
-        present = self._file()
-        try:
-            done = self._mend_in_place()
-        except Damaged as problem:
-            aside = sound_vault_aside(self.directory, self._unlock)
-            if aside is not None:
-                done, replaced = self._take_back(aside, problem, present)
-            elif isinstance(problem, KeyMissing) and not without_key:
-                raise
-            else:
-                done = self._replace(problem, present)
-        done.extend(self._record_rollback())
-        self._rollback_marker.forget()
-        if set_aside_places(self.directory):
-            with self._vault_connection.mending():
-                done.extend(self._take_along_from_aside(replaced))
-        return done
-
-    def _record_rollback(self) -> list[Mended]:
-        """Commit, if an older copy was put back: the log then says so, and it is no problem any more."""
-        if not self._rollback_marker.problems:
-            return []
+    def record_rollback(self) -> None:
+        """Commit: the log then says that an older copy was put back, and that is no problem any more."""
         with self._changing() as (connection, keys, head, _):
             keep_head(connection, keys, head)
-        return [rollback_recorded()]
-
-    def _mend_in_place(self) -> list[Mended]:
-        """Put right what can be without another vault: the definitions of the tables, then the rows."""
-        restored: list[str] = []
-        if need_restoring(self.directory):
-            with self._vault_connection.replacing():
-                self._vault_connection.forget_keys()
-                restored = restore_definitions(self.directory)
-        done = [Mended(login=None, message=message) for message in restored]
-        if not self.exists():
-            return done
-        done += self._mend_rows()
-        if restored:  # last: the log can be written once the integrity record is in order
-            self.note(definitions_event())
-        return done
-
-    def _mend_rows(self) -> list[Mended]:
-        with self._vault_connection.writing() as (connection, keys):
-            done = mend(connection, keys)
-            header = self._vault_connection.header
-            return done if header is None else [*done, *restore_header(connection, keys, header)]
-
-    def _file(self) -> tuple[int, int] | None:
-        """Which file the database is: a vault in its place is another file."""
-        try:
-            found = os.lstat(os.path.join(self.directory, DATABASE))
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
-    def _replace(self, problem: Damaged, present: tuple[int, int] | None) -> list[Mended]:
-        """Set the whole vault aside, and make a new one, if ``present`` is still the database."""
-        with self._vault_connection.replacing():
-            self._vault_connection.forget_keys()
-            if self._file() != present:  # another process has replaced it meanwhile
-                return []
-            place = set_files_aside(self.directory)
-            self._vault_connection.make_anew()
-        self.note(whole_vault_event())
-        return [Mended(login=None, message=f"{problem.message}: it was set aside in {place}")]
-
-    def _take_back(
-        self, aside: AsideVault, problem: Damaged, present: tuple[int, int] | None
-    ) -> tuple[list[Mended], str | None]:
-        """Set the present vault aside, and make ``aside`` the present one.
-
-        Nothing is done if ``present`` is no longer the database. Gives what was done, and where the vault that was the present one is.
-        """
-        with self._vault_connection.replacing():
-            self._vault_connection.forget_keys()
-            if self._file() != present:  # another process has replaced it meanwhile
-                return [], None
-            place = set_files_aside(self.directory)
-            aside.take_back(self.directory)
-        self.note(whole_vault_event())
-        back = Mended(login=None, message=f"the vault in {aside.place} opens: it was taken back")
-        if place == aside.place:  # there was no other
-            return [back], place
-        gone = Mended(login=None, message=f"{problem.message}: it was set aside in {place}")
-        return [gone, back], place
-
-    def _take_along_from_aside(self, replaced: str | None) -> list[Mended]:
-        """Keep the logins that open in vaults that were set aside, beside those of the present one.
-
-        A login that the present vault has for the same account is the newer one, and stays.
-
-        Args:
-            replaced: The directory of a vault that an older one has just replaced: its logins are
-                the newer ones, and get an account name that is free.
-        """
-        from ..migrating import import_tokens  # noqa: PLC0415  brings the engine along
-
-        done: list[Mended] = []
-        for aside in vaults_aside(self.directory, self._unlock):
-            for login in aside.logins:
-                account = self._free_account(login, beside=aside.place == replaced)
-                if login.tokens is None or account is None:
-                    continue
-                kept = import_tokens(self, login.config, login.tokens, account, login.identity)
-                told = "kept" if account == login.account else f"kept as {account}"
-                message = f"{login.provider} {login.account}: {told}"
-                done.append(Mended(login=kept.id, message=message))
-            if aside.torn:
-                done.append(Mended(login=None, message=f"{aside.torn} logins do not open"))
-            aside.note_taken_along()
-        return done
-
-    def _free_account(self, login: Login, *, beside: bool) -> str | None:
-        """The account name under which ``login`` is kept; ``None`` if it is not needed.
-
-        Args:
-            login: A finished login of another vault.
-            beside: Whether it is kept under another name if its own is not free.
-        """
-        for number in count(1):
-            account = login.account if number == 1 else f"{login.account}-{number}"
-            here = self.find(account_alias(login.provider, account))
-            if here is None:
-                return account
-            if not beside or here.tokens == login.tokens:
-                break
-        return None
 
     def rekey(self, kind: str, passphrase: str | None = None) -> None:
         """Seal everything under a new root key, whose own key is kept in another place.
@@ -704,6 +565,8 @@ class Vault:
             StorageError: The new key cannot be kept there, or the vault not be written.
             ConfigInvalid: There is no such kind.
         """
+        from .rekey import rekey  # noqa: PLC0415  once in a long while
+
         self._arrivals.looked = False
         self._bring_all_in()
         with self._vault_connection.writing() as (connection, keys):
@@ -836,7 +699,7 @@ class Vault:
     def _filed(self, alias: str) -> Login | None:
         with self._reading() as opened:
             row = row_by_alias(*opened, alias) if opened else None
-            return decode_login(open_secret(opened[1], row)) if opened and row else None
+            return login_in(opened[1], row) if opened and row else None
 
     def _bring_all_in(self) -> None:
         if not self._arrivals.looked:

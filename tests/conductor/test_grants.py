@@ -31,7 +31,7 @@ from stayfast.engine.ports import HttpRequest, HttpResponse
 from stayfast.engine.record import Login
 from stayfast.engine.table import State, Trigger
 from stayfast.interfaces.client_files import token_of
-from stayfast.interfaces.couriers import InlineCourier
+from stayfast.interfaces.couriers.saving import InlineCourier
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage
 from stayfast.storage.host import SystemRandomness, origin

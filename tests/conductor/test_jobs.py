@@ -41,7 +41,7 @@ from stayfast.engine.ports import Change, HttpRequest, HttpResponse, Lease, Verd
 from stayfast.engine.record import Login, TokensNotSaved
 from stayfast.engine.summary import Identity
 from stayfast.engine.table import State
-from stayfast.interfaces.couriers import InlineCourier
+from stayfast.interfaces.couriers.saving import InlineCourier
 from stayfast.storage import MemoryStorage
 from stayfast.storage.host import SystemRandomness, origin
 

@@ -34,8 +34,9 @@ from stayfast.engine.record import (
 from stayfast.engine.result import ErrorCode, Failure, Success
 from stayfast.engine.secret import Secret
 from stayfast.engine.table import State
+from stayfast.interfaces.auth_status import AuthStatus
 from stayfast.interfaces.service import OAuthService
-from stayfast.interfaces.signed_in import AuthStatus, Health, SignedIn, SignedOut
+from stayfast.interfaces.signed_in import Health, SignedIn, SignedOut
 from stayfast.testing.storage_contract import finished
 
 CANARY = "canary-4711"

@@ -8,7 +8,9 @@ from typing import Any
 
 from stayfast.interfaces.audit.choice import audit_sinks
 from stayfast.interfaces.audit.file import AUDIT_FILE, AuditFile
-from stayfast.interfaces.couriers import EventForwarder, InlineCourier, choose_courier
+from stayfast.interfaces.couriers.channel import EventForwarder
+from stayfast.interfaces.couriers.choice import choose_courier
+from stayfast.interfaces.couriers.saving import InlineCourier
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage
 from stayfast.storage.capabilities import Capabilities, capabilities_of

@@ -24,7 +24,7 @@ from stayfast.engine.ports import (
 )
 from stayfast.engine.record import TokensNotSaved
 from stayfast.engine.table import State
-from stayfast.interfaces.couriers import InlineCourier
+from stayfast.interfaces.couriers.saving import InlineCourier
 from stayfast.interfaces.couriers.signals import acknowledging, signals_as_interrupts
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage

@@ -23,8 +23,10 @@ from stayfast.engine.ports import Lease, Verdict, VerdictKind
 from stayfast.engine.reasons import Refusal
 from stayfast.engine.record import Login, TokensNotSaved
 from stayfast.engine.result import ErrorCode
-from stayfast.interfaces.couriers import EventForwarder, ForkCourier, InlineCourier, choose_courier
-from stayfast.interfaces.couriers.fork import can_fork
+from stayfast.interfaces.couriers.channel import EventForwarder
+from stayfast.interfaces.couriers.choice import choose_courier
+from stayfast.interfaces.couriers.fork import ForkCourier, can_fork
+from stayfast.interfaces.couriers.saving import InlineCourier
 from stayfast.interfaces.couriers.wire import pack_outcome, unpack_outcome
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage, open_storage

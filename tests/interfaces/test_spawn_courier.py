@@ -26,12 +26,10 @@ from stayfast.engine.errors import ConfigInvalid, LoginBusy, NetworkError, Token
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
-from stayfast.interfaces.couriers import (
-    EventForwarder,
-    SpawnCourier,
-    choose_courier,
-    spawn,
-)
+from stayfast.interfaces.couriers import spawn
+from stayfast.interfaces.couriers.channel import EventForwarder
+from stayfast.interfaces.couriers.choice import choose_courier
+from stayfast.interfaces.couriers.spawn import SpawnCourier
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import EncryptedFileStorage, KeyringStorage, MemoryStorage, Vault
 from stayfast.storage.host import CLOCK, SystemClock

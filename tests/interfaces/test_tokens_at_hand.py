@@ -31,7 +31,7 @@ from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
-from stayfast.interfaces.couriers import InlineCourier
+from stayfast.interfaces.couriers.saving import InlineCourier
 from stayfast.interfaces.tokens_at_hand import TokensAtHand
 from stayfast.storage import Vault
 from stayfast.storage.vault import schema

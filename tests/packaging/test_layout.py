@@ -42,6 +42,7 @@ SHORTER = {
     "interfaces/cli/replacing.py": "the fast path and the whole command both end by it",
     "interfaces/process.py": "the command and every courier call it, and the fast path loads it first",
     "storage/version.py": "`--version` prints it, and what else knows this machine loads much",
+    "interfaces/auth_status.py": "programs get it from the service, `status` prints it, and neither loads the other",
     "interfaces/extras.py": "several interfaces have optional libraries, and none of them owns the rule",
     "interfaces/frozen/hook-stayfast.py": "PyInstaller runs it; nothing imports it",
     "interfaces/cli/terminal/clipboard.py": "one terminal sequence, and which terminals take it",

@@ -18,7 +18,9 @@ from postgres_server import PostgresServer
 from stayfast.engine.errors import LoginBusy, TokenRefreshFailed
 from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
-from stayfast.interfaces.couriers import EventForwarder, SpawnCourier, choose_courier
+from stayfast.interfaces.couriers.channel import EventForwarder
+from stayfast.interfaces.couriers.choice import choose_courier
+from stayfast.interfaces.couriers.spawn import SpawnCourier
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage.postgres import PostgresStorage
 from stayfast.testing.authorization_server import AuthorizationServer

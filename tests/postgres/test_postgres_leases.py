@@ -22,7 +22,7 @@ from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.ports import Change
 from stayfast.engine.table import State
-from stayfast.interfaces.couriers import InlineCourier
+from stayfast.interfaces.couriers.saving import InlineCourier
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage.host import SystemClock, SystemRandomness, origin
 from stayfast.storage.postgres import PostgresStorage

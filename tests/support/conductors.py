@@ -9,7 +9,7 @@ from stayfast.engine.flows.dependencies import Dependencies
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.ports import Clock, Http, Observer
-from stayfast.interfaces.couriers import InlineCourier
+from stayfast.interfaces.couriers.saving import InlineCourier
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage.host import SystemClock, SystemRandomness, origin
 

@@ -17,7 +17,7 @@ from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
 from stayfast.interfaces.catalogue.entry import Entry, entry, entry_names
 from stayfast.interfaces.catalogue.shipped import made_provider
-from stayfast.interfaces.couriers import InlineCourier
+from stayfast.interfaces.couriers.saving import InlineCourier
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.interfaces.transport_maker import Via
 from stayfast.storage import MemoryStorage

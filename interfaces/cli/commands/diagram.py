@@ -47,7 +47,7 @@ def diagram(
         drawing = draw(form)
     else:
         storage = app.assembly().storage
-        chosen = app.assembly().conductor.overview.named(login_id)
+        chosen = app.assembly().overview.named(login_id)
         drawing = path(steps_of(every_event(storage), chosen.id), form)
     if opens:
         _open(app, drawing)

@@ -18,7 +18,7 @@ from ....engine.reasons import Reason
 from ....engine.summary import DEFAULT_ACCOUNT
 from ....engine.table import State
 from ....storage.capabilities import capabilities_of
-from ...signed_in import status_of
+from ...auth_status import status_of
 from ..accounts import account_to_use, known_as, option
 from ..app import App, takes_app
 from ..terminal.formatting import clock_said, clock_time, sealed, span
@@ -102,7 +102,7 @@ def status(
 def _show_answer(app: App, login_id: str) -> None:
     """Print an answer that could not be read: to the letter, but at a terminal without controls."""
     assembly, terminal = app.assembly(), app.terminal
-    chosen = assembly.conductor.overview.named(login_id)
+    chosen = assembly.overview.named(login_id)
     login = assembly.storage.read(chosen.id)
     answer = login.unread if login else None
     if login is None or answer is None:
@@ -203,7 +203,7 @@ def _listed(app: App, offset: int, limit: int | None) -> list[Summary]:
 
     A large store pages them itself, in its own order, because names are sealed in it.
     """
-    paged = app.assembly().conductor.overview.page(offset, limit)
+    paged = app.assembly().overview.page(offset, limit)
     if paged is not None:
         return [
             replace(one, state=State.EXPIRED) if _has_expired(app, one) else one for one in paged
@@ -252,7 +252,7 @@ def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summar
     assembly = app.assembly()
     finished: list[Summary] = []
     pending: list[Summary] = []
-    for one in assembly.conductor.overview.summaries():
+    for one in assembly.overview.summaries():
         if provider not in {None, one.provider}:
             continue
         if one.holds_tokens:
@@ -282,7 +282,7 @@ def _unasked(app: App, one: Summary) -> list[str]:
 
 
 def _has_expired(app: App, one: Summary) -> bool:
-    return one.state is State.AUTHENTICATED and not app.assembly().conductor.refresh.usable(one)
+    return one.state is State.AUTHENTICATED and not one.serves(app.assembly().clock.now())
 
 
 def _observed(app: App, one: Summary) -> Summary:
@@ -296,7 +296,7 @@ def _observed(app: App, one: Summary) -> Summary:
 
 def _serves(app: App, one: Summary) -> bool:
     """Whether there is a token without the user: a usable one, or one that can be refreshed."""
-    return app.assembly().conductor.refresh.usable(one) or (
+    return one.serves(app.assembly().clock.now()) or (
         one.state in {State.EXPIRED, State.EXCHANGING} and one.refreshable
     )
 
@@ -309,14 +309,14 @@ def _next(app: App, one: Summary) -> str:
 
 
 def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[str, Any]:
-    refresh = app.assembly().conductor.refresh
+    now = app.assembly().clock.now()
     return {
         "logins": [
             {
                 "provider": one.provider,
                 "account": one.account,
                 "state": one.state.value,
-                "status": status_of(one, usable=refresh.usable(one)).value,
+                "status": status_of(one, usable=one.serves(now)).value,
                 "identity": one.identity.label if one.identity else None,
                 "issuer": one.issuer,
                 "scopes": list(one.scopes),

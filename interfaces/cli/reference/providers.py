@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ...catalogue import About, Entry, entry, entry_names
-from ...provider_file import FILE_NAME
+from ...settings_files import FILE_NAME
 from ..provider_choice import group_order
 
 _HEAD: Final = f"""# Providers
