@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from ..engine.oauth.id_token import claims_of
+from ..engine.oauth.token_extras import api_url
 from ..engine.oauth.tokens import OAuthTokens
 from ..engine.result import Failure
 
@@ -30,12 +31,15 @@ class SignedIn(OAuthTokens):
             for, if that one is another person's.
         identity: Who signed in; ``None`` unless a validated ID token said so.
         claims: All claims of that ID token (OpenID Connect Core §2). Empty without one.
+        api_url: Where the API is that the tokens are for, if the provider's answer said so and a
+            token may go there (Salesforce: ``instance_url``).
     """
 
     login_id: str
     account: str
     identity: Identity | None = None
     claims: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    api_url: str | None = None
 
     @classmethod
     def of(cls, login: Login, tokens: OAuthTokens) -> SignedIn:
@@ -48,6 +52,7 @@ class SignedIn(OAuthTokens):
             account=login.account,
             identity=login.identity,
             claims=claims_of(checked) if checked else {},
+            api_url=api_url(login.config, tokens),
         )
 
     @property

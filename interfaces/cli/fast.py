@@ -34,7 +34,9 @@ DEFAULT_ACCOUNTS = "accounts"
 """The file of the accounts that are meant where none is named, in the configuration directory."""
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DIGITS = 12  # Python refuses to read thousands of them
-_NO_USER = 3  # the schema of logins by a grant that needs no user (engine/codec.py)
+# schemas of a login (engine/codec.py): of a user; by a grant that needs none; of a provider whose
+# settings are newer, by either
+_OF_USER, _NO_USER, _NEWER = 1, 3, 4
 _SERVING = ("authenticated", "expired", "exchanging", "refresh_failed")
 # a token, or options
 _STEERING = tuple(
@@ -57,9 +59,12 @@ class Held:
         token_type: As the provider wrote it.
         expires_at: POSIX seconds, if that is known.
         scopes: What was granted.
+        said_api_url: What the answer said of the API's address, which nobody has judged.
     """
 
-    __slots__ = ("account", "expires_at", "provider", "scopes", "token", "token_type")
+    __slots__ = (
+        "account", "expires_at", "provider", "said_api_url", "scopes", "token", "token_type",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -69,6 +74,7 @@ class Held:
         token_type: str,
         expires_at: float | None,
         scopes: Sequence[str],
+        said_api_url: object,
     ) -> None:
         """Keep the parts."""
         self.provider = provider
@@ -77,6 +83,7 @@ class Held:
         self.token_type = token_type
         self.expires_at = expires_at
         self.scopes = scopes
+        self.said_api_url = said_api_url
 
 
 def go(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -122,7 +129,17 @@ def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | 
         token_type=held.token_type,
         expires_at=held.expires_at,
         scopes=held.scopes,
+        api_url=_judged(held.said_api_url),
     )
+
+
+def _judged(address: object) -> str | None:
+    """``address``, if a token may go there."""
+    if not isinstance(address, str):
+        return None
+    from ...engine.oauth.addresses import secure_address  # noqa: PLC0415  few answers say one
+
+    return address if secure_address(address) else None
 
 
 def run_with_token(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -351,7 +368,7 @@ def _held(
 ) -> Held | None:
     tokens, schema = login.get("tokens"), login.get("schema")
     if (
-        schema not in (1, _NO_USER)
+        schema not in (_OF_USER, _NO_USER, _NEWER)
         or login.get("state") not in _SERVING
         or not isinstance(tokens, dict)
     ):
@@ -367,7 +384,7 @@ def _held(
     end = None
     if isinstance(lasts, int | float) and isinstance(issued, int | float):
         early = 0.0
-        renews = tokens.get("refresh_token") or schema == _NO_USER
+        renews = tokens.get("refresh_token") or schema != _OF_USER
         if login.get("state") == "authenticated" and renews:
             early = eagerness(str(login.get("id")), lasts)
         now = time.time()
@@ -379,7 +396,10 @@ def _held(
         end = end_of(issued, lasts)
     elif login.get("state") != "authenticated":
         return None
-    return Held(provider, account, token, kind, end, scope.split())
+    config, extra = login.get("config"), tokens.get("extra")
+    member = config.get("api_url_member") if isinstance(config, dict) else None
+    said = extra.get(member) if isinstance(extra, dict) and isinstance(member, str) else None
+    return Held(provider, account, token, kind, end, scope.split(), said)
 
 
 def seconds(text: str) -> float | None:

@@ -236,6 +236,7 @@ What a provider does otherwise than the RFCs is said by settings of config.toml,
   secret_for, empty_secret, sends_scope, repeats_scope, refresh_url   what it wants and where
   revocation_method, revocation_auth, revocation_parameters, revocation_ends   how a token ends
   refresh_rotates, refresh_lifetime, api_url_member, callback_extras   what status shows of it
+  (the API's address that an answer says is also in token --json, and exec --api-url-var hands it on)
   pkce = "off"   for a server that refuses PKCE; each login then warns, and the audit log says so
 
 Two parameters cannot have one name, and state and the checks of an answer cannot be switched off.

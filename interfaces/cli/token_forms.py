@@ -38,6 +38,7 @@ def json_of_token(
     token_type: str,
     expires_at: float | None,
     scopes: Sequence[str],
+    api_url: str | None,
 ) -> str:
     """The line of JSON with a token and what is known of it."""
     from ...engine.moments import timestamp  # noqa: PLC0415  the other forms need no calendar
@@ -50,6 +51,7 @@ def json_of_token(
             "token_type": token_type,
             "expires_at": timestamp(expires_at),
             "scopes": list(scopes),
+            **({"api_url": api_url} if api_url is not None else {}),
         }
     )
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 
+import pytest
 from command import World
+from stayfast.testing.storage_contract import finished, saved
 
 
 def test_a_login_without_pkce_is_loud_and_in_the_log(world: World) -> None:
@@ -37,3 +41,53 @@ def test_the_setting_is_shown_with_the_provider(world: World) -> None:
     shown = json.loads(world.run("provider", "show", "bare", "--json").out)
 
     assert (shown["pkce"], shown["refresh_rotates"]) == ("off", "yes")
+
+
+def keep(world: World, **extra: object) -> None:
+    """A login of demo, whose answer had these members, too."""
+    login = finished("demo", token="the-token")
+    assert login.tokens is not None
+    tokens = replace(login.tokens, issued_at=time.time(), extra=extra)
+    config = replace(login.config, api_url_member="instance_url")
+    saved(world.assembly.storage, [replace(login, tokens=tokens, config=config)])
+
+
+ECHOES = ["--", "sh", "-c", 'echo "${TOKEN-none} ${API_URL-none}"']
+
+
+def test_a_command_gets_the_address_of_the_api(world: World) -> None:
+    """In the variable that ``--api-url-var`` names, and in none where it is not asked for."""
+    keep(world, instance_url="https://api.example")
+    asks = ("exec", "demo", "--var", "TOKEN")
+    assert world.run(*asks, "--api-url-var", "API_URL", *ECHOES).out.split() == [
+        "the-token", "https://api.example",
+    ]  # fmt: skip
+    assert world.run(*asks, *ECHOES).out.split() == ["the-token", "none"]
+    assert world.run("token", "demo", "--json").json["api_url"] == "https://api.example"
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({}, ["--api-url-var", "API_URL"]),
+        ({"instance_url": "http://api.example"}, ["--api-url-var", "API_URL"]),
+        ({"instance_url": "https://api.example"}, ["--api-url-var", "TOKEN"]),
+        ({"instance_url": "https://api.example"}, ["--api-url-var", "1"]),
+        ({"instance_url": "https://api.example"}, ["--api-url-var", ""]),
+    ],
+)
+def test_a_command_is_not_run_without_the_address_it_wants(
+    world: World, extra: dict[str, object], words: list[str]
+) -> None:
+    """No answer said one, a token may not go there, or the variable is none: nothing runs."""
+    keep(world, **extra)
+    done = world.run("exec", "demo", "--var", "TOKEN", *words, *ECHOES)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.count("error: ") == done.err.count("hint: ") == 1
+
+
+def test_a_token_of_the_environment_has_no_address(world: World) -> None:
+    """Nothing is known of it but the token."""
+    world.extra["STAYFAST_TOKEN"] = "t"
+    done = world.run("exec", "demo", "--api-url-var", "API_URL", *ECHOES)
+    assert (done.code, done.out) == (1, "")

@@ -107,6 +107,7 @@ def samples(option: click.Option) -> list[tuple[list[str], str]]:
         return [([long, one], one)]
     kinds = {
         "mark": "7d",
+        "moment": "2026-03-04",
         "duration": "90s",
         "integer range": "7",
         "integer": "7",

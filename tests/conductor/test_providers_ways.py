@@ -43,6 +43,7 @@ from stayfast.interfaces.catalogue import Catalogue
 from stayfast.interfaces.catalogue.lookup import settings_of_kind
 from stayfast.interfaces.catalogue.shipped import made_provider
 from stayfast.interfaces.clients import Clients
+from stayfast.interfaces.signed_in import SignedIn
 from stayfast.storage import MemoryStorage
 from stayfast.transports.choice import Environment, choose
 from stayfast.transports.device import DeviceTransport
@@ -659,6 +660,7 @@ def test_salesforce_says_where_its_api_is(url: Any, known: bool) -> None:
 
     assert login.tokens is not None
     assert api_url(salesforce, login.tokens) == (url if known else None)
+    assert SignedIn.of(login, login.tokens).api_url == (url if known else None)
 
 
 def aws(portal: str = "https://acme.awsapps.com/start") -> OAuthConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import importlib.metadata
+import json
 import os
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 from stayfast.engine.lifetime import USUAL_BUFFER, eagerness
+from stayfast.engine.oauth.addresses import secure_address
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.interfaces.cli.commands.token import FORMATS
@@ -243,6 +245,34 @@ def test_both_ways_print_the_same(
             quick, whole = both_ways(environ, ["token", *call])
             assert quick == whole
             assert cached_token(call, environ) == quick[1].decode().rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "https://acme.my.salesforce.com", "https://ünïcode.example/a?b=c", "http://127.0.0.1:8080",
+        "http://a.example", "https://u@a.example", "ftp://a.example", "https://a\\b", "", 5, None,
+        {"a": "https://a.example"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("member", ["instance_url", "extra"])
+def test_both_ways_print_the_address_of_the_api(
+    environ: dict[str, str], said: object, member: str
+) -> None:
+    """Only an address to which a token may go is printed; a provider with newer settings is as quick."""
+    login = _lasting("odd")
+    assert login.tokens is not None
+    tokens = replace(login.tokens, extra={"instance_url": said} if said is not None else {})
+    config = replace(login.config, api_url_member=member, refresh_rotates="yes")
+    saved(EncryptedFileStorage(environ=environ), [replace(login, tokens=tokens, config=config)])
+    for call in (["odd", "--json"], ["odd", "--format=env"], ["odd"]):
+        quick, whole = both_ways(environ, ["token", *call])
+        assert quick == whole
+        assert cached_token(call, environ) == quick[1].decode().rstrip("\n")
+    answer = json.loads(cached_token(["odd", "--json"], environ) or "")
+    known = member == "instance_url" and secure_address(said)
+    assert answer.get("api_url") == (said if known else None)
+    assert ("api_url" in answer) == known
 
 
 @pytest.mark.parametrize(

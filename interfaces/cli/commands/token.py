@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ....engine.errors import AuthRequired, ConfigInvalid, NotFound, TokenExpired
+from ....engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, NotFound, TokenExpired
 from ....engine.hints import Hint
 from ....engine.moments import timestamp
 from ....engine.oauth.request_proofs import resource_headers
 from ....engine.oauth.token_endpoint import bearer_token
+from ....engine.oauth.token_extras import api_url
 from ....engine.oauth.tokens import DEFAULT_BUFFER
 from ....engine.record import TokensNotSaved
 from ...unattended import valid_login
@@ -168,6 +169,7 @@ def _print(app: App, login: Login, form: str) -> None:
             token_type=tokens.token_type if tokens else "Bearer",
             expires_at=tokens.expires_at if tokens else None,
             scopes=tokens.scopes if tokens else (),
+            api_url=api_url(login.config, tokens) if tokens else None,
         )
         app.terminal.answer(answer)
     else:
@@ -249,29 +251,63 @@ class _CommandNotRun(ConfigInvalid):
     exit_code = 126
 
 
+def _check_variable(name: str, hint: str) -> None:
+    if not (name.isascii() and name.isidentifier()):
+        raise ConfigInvalid(f"{name!r} is not the name of a variable", hint=hint)
+
+
 @click.command("exec", cls=_Exec, context_settings={"allow_interspersed_args": False})
 @click.argument("provider")
 @click.option("--var", default="ACCESS_TOKEN", show_default=True, help="The variable it is put in.")
+@click.option(
+    "--api-url-var",
+    "url_var",
+    default=None,
+    metavar="TEXT",
+    help="A variable for the address of the API, if the provider's answer said one.",
+)
 @click.option("--account", default=None, help=ACCOUNT_HELP)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @takes_app
 def execute(
-    app: App, *, provider: str, var: str, account: str | None, command: tuple[str, ...]
+    app: App,
+    *,
+    provider: str,
+    var: str,
+    url_var: str | None,
+    account: str | None,
+    command: tuple[str, ...],
 ) -> None:
-    """Run COMMAND with the token in its environment. No other program sees it."""
-    if not (var.isascii() and var.isidentifier()):
-        raise ConfigInvalid(f"{var!r} is not the name of a variable", hint="--var ACCESS_TOKEN")
+    """Run COMMAND with the token in its environment. No other program sees it.
+
+    Salesforce and others say with the token where their API is: --api-url-var NAME hands that on.
+    """
+    _check_variable(var, "--var ACCESS_TOKEN")
+    if url_var is not None:
+        _check_variable(url_var, "--api-url-var API_URL")
+        if url_var == var:
+            raise ConfigInvalid(
+                f"{var} cannot hold both the token and the address", hint="--api-url-var API_URL"
+            )
     if command[0] == "--":
         command = command[1:]
     if not command:
         raise ConfigInvalid("no command was named", hint=Hint("exec", provider, "--", "COMMAND"))
-    secret = _from_environment(app)
+    secret, where = _from_environment(app), None
     if secret is None:
         account = account_to_use(app, provider, account)
-        secret = bearer_token(_refreshed(app, provider, account, DEFAULT_BUFFER, force=False))
+        login = _refreshed(app, provider, account, DEFAULT_BUFFER, force=False)
+        secret = bearer_token(login)
+        where = api_url(login.config, login.tokens) if login.tokens else None
+    if url_var is not None and where is None:
+        raise ConfigMissing(
+            f"no answer of {provider} said where its API is, so {url_var} has no value",
+            hint=Hint("status", provider),
+        )
+    variables = {var: secret, **({url_var: where} if url_var and where else {})}
     app.report_failed_sinks()  # nothing of ours runs after the command has taken our place
     try:
-        replace_process(command, app.environ, {var: secret})
+        replace_process(command, app.environ, variables)
     except OSError as error:
         kind = _CommandNotFound if error.errno == errno.ENOENT else _CommandNotRun
         raise kind(

@@ -351,6 +351,7 @@ SHAPES: Final[Mapping[str, Mapping[str, object]]] = {
         "token_type": "str",
         "expires_at": "time?",
         "scopes": ["str"],
+        "~api_url": "str",
     },
     "token.headers/1": {"provider": "str", "headers": "map"},
     "whoami/1": {"accounts": [{**_ACCOUNT, "source": "str?", "claims": "map?", "problem": "map?"}]},
