@@ -156,10 +156,8 @@ def offered_provider(app: App) -> str:
     for number, name in enumerate(names, 1):
         terminal.say(f"  {number}  {name}{' (signed in)' if name in used else ''}")
     numbers = [str(number) for number in range(1, len(names) + 1)]
-    from .terminal.asking import ask  # noqa: PLC0415  only whoever is asked needs it
-
     choice = click.Choice([*numbers, *names])
-    typed = ask(terminal, "Sign in to which", type=choice, show_choices=False)
+    typed = terminal.ask("Sign in to which", type=choice, show_choices=False)
     return names[int(typed) - 1] if typed in numbers else typed
 
 

@@ -118,10 +118,8 @@ class App:
         if given or not there:
             return given or None
         if self._typed is None:
-            from .terminal.asking import ask  # noqa: PLC0415  only whoever is asked needs it
-
             try:
-                self._typed = ask(self.terminal, "The vault's passphrase", hidden=True)
+                self._typed = self.terminal.ask("The vault's passphrase", hidden=True)
             except click.Abort:
                 return None
         return self._typed

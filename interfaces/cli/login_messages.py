@@ -14,7 +14,6 @@ from ...engine.reasons import Reason
 from ...engine.record import TokensNotSaved
 from ...engine.summary import DEFAULT_ACCOUNT, account_alias
 from ...engine.table import State
-from .terminal.asking import typed_line
 from .terminal.formatting import clock_said, more, sealed, span
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def offer_to_replace(app: App, login: Login, account: str) -> Login:
         mark="warn",
     )
     terminal.say(f"Replace the login of account {account}? [y/N]")
-    answer = typed_line(terminal)
+    answer = terminal.typed_line()
     if answer is None or answer.strip().lower() not in {"y", "yes"}:
         return login
     try:
@@ -222,7 +221,7 @@ def keep_trying_to_save(app: App, error: TokensNotSaved) -> Login:
     while error.kept is None and terminal.interactive:
         terminal.error(error)
         terminal.say("The tokens are held in memory only. Press Enter to try again.", mark="warn")
-        if typed_line(terminal) is None:
+        if terminal.typed_line() is None:
             break
         try:
             return error.save_again()

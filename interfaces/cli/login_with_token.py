@@ -12,7 +12,6 @@ from ...engine.oauth.tokens import OAuthTokens
 from ...engine.record import require_account_name
 from ..importers.importing import import_into
 from .accounts import account_to_sign_in, option
-from .terminal.asking import ask
 
 if TYPE_CHECKING:
     from .app import App
@@ -63,7 +62,7 @@ def _given_token(app: App) -> str:
     """
     if not app.terminal.interactive:
         return sys.stdin.read(_TOKEN_LIMIT + 1).strip() if sys.stdin is not None else ""
-    typed = ask(app.terminal, "Token (it is not shown)", hidden=True)
+    typed = app.terminal.ask("Token (it is not shown)", hidden=True)
     if len(typed) >= _TERMINAL_LINE:
         raise ConfigInvalid(
             "the token is longer than a line of this terminal can be, so a part of it is missing",

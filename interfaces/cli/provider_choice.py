@@ -43,10 +43,8 @@ def offered_kind(app: App) -> str:
     terminal.say("Which provider? Type its name, or words to search for.")
     _show(app, {name: line for name, line in index().items() if "impossible" not in line})
     terminal.suggest("stayfast provider add NAME --issuer https://…", "another one")
-    from .terminal.asking import ask  # noqa: PLC0415  only whoever is asked needs it
-
     while True:
-        typed = ask(terminal, "  provider").strip()
+        typed = terminal.ask("  provider").strip()
         found = _meant(typed)
         if len(found) == 1:
             return found[0]

@@ -36,7 +36,6 @@ from ..provider_options import (
     warn_of_broken_rule,
     warn_of_other_hosts,
 )
-from ..terminal.asking import ask, confirm
 
 if TYPE_CHECKING:
     from ....engine.oauth.provider import OAuthProvider
@@ -186,7 +185,7 @@ def _answer(app: App, template: Template) -> str:
         app.terminal.say(f"  {what[:1].upper()}{what[1:]}", hang=2)
         what = template.name
     for left in range(_TRIES, 0, -1):
-        typed = ask(app.terminal, f"  {what}{example}", default=template.default or None)
+        typed = app.terminal.ask(f"  {what}{example}", default=template.default or None)
         try:
             return template.checked(typed)
         except ConfigInvalid as error:
@@ -263,7 +262,7 @@ def _client_id(app: App, kind: Entry, name: str, values: dict[str, str]) -> str:
             f"no client id is given for {kind.title}",
             hint=kind.how_to_add(values, "--client-id", "ID", name=name),
         )
-    typed = ask(app.terminal, "  client id (not a secret)").strip()
+    typed = app.terminal.ask("  client id (not a secret)").strip()
     if not typed.isprintable() or " " in typed or not 0 < len(typed) <= _LENGTH:
         raise ConfigInvalid(
             "that is no client id",
@@ -280,7 +279,7 @@ def _secret(app: App, kind: Entry, name: str, members: dict[str, Any]) -> str:
         return ""
     why = "" if kind.about.secret == "always" else "; the device flow needs none"
     text = f"  client secret (not shown; Enter for none{why})"
-    return ask(app.terminal, text, default="", show_default=False, hidden=True).strip()
+    return app.terminal.ask(text, default="", show_default=False, hidden=True).strip()
 
 
 def _save(app: App, name: str, table: dict[str, Any], secret: str) -> None:
@@ -311,7 +310,7 @@ def _offer_login(app: App, name: str) -> None:
         terminal.interactive
         and not terminal.json
         and not terminal.quiet
-        and confirm(terminal, f"  Sign in to {name} now?", default=True)
+        and terminal.confirm(f"  Sign in to {name} now?", default=True)
     )
     if not wants:
         terminal.suggest(f"stayfast login {name}")
@@ -345,9 +344,9 @@ def _add_own(app: App, name: str, members: dict[str, Any]) -> None:
         }
         warn_of_other_hosts(app, members["issuer"], members)
     if "client_id" not in members and terminal.interactive:
-        members["client_id"] = ask(terminal, "  client id (not a secret)")
+        members["client_id"] = terminal.ask("  client id (not a secret)")
     if "scopes" not in members and terminal.interactive:
-        members["scopes"] = ask(terminal, "  scopes", default="openid").split()
+        members["scopes"] = terminal.ask("  scopes", default="openid").split()
     file_of(app).add(name, members)
     if terminal.json:
         answer_saved(app, name)

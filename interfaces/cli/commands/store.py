@@ -22,7 +22,6 @@ from ....storage.vault.info import DatabaseInfo
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
 from ..app import App, HelpfulGroup, takes_app
-from ..terminal.asking import ask, confirm
 from ..terminal.formatting import AGES, Duration, clock_time, day_of, with_tilde, word_of_path
 
 if TYPE_CHECKING:
@@ -308,7 +307,7 @@ def _wants_another_vault(app: App, problem: KeyMissing) -> bool:
         return False
     app.terminal.say(problem.message, mark="warn")
     try:
-        return confirm(app.terminal, "Set this vault aside, and make a new one?", default=False)
+        return app.terminal.confirm("Set this vault aside, and make a new one?", default=False)
     except click.Abort:
         return False
 
@@ -320,7 +319,7 @@ def _new_passphrase(app: App) -> str:
     if not app.terminal.interactive:
         raise ConfigInvalid("there is no new passphrase", hint="export STAYFAST_NEW_PASSPHRASE=…")
     try:
-        entered = ask(app.terminal, "New passphrase", hidden=True, confirmation_prompt=True)
+        entered = app.terminal.ask("New passphrase", hidden=True, confirmation_prompt=True)
     except click.Abort as error:
         raise StayfastError("nothing was changed", hint=Hint("store rekey")) from error
     if len(entered) < _SHORT:

@@ -7,15 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import click
 
-if TYPE_CHECKING:
-    from .tty import Terminal
+
+class Line(Protocol):
+    """What a question needs of the terminal.
+
+    Attributes:
+        at_line_start: Whether Ctrl-C or Ctrl-D has ended what stood in the line of the cursor.
+    """
+
+    at_line_start: bool
+
+    def end_line(self) -> None:
+        """Go to a new line after Ctrl-C or Ctrl-D, once."""
+        ...
 
 
-def ask(terminal: Terminal, text: str, *, hidden: bool = False, **options: Any) -> str:
+def ask(terminal: Line, text: str, *, hidden: bool = False, **options: Any) -> str:
     """What is typed for ``text``.
 
     Args:
@@ -31,7 +42,7 @@ def ask(terminal: Terminal, text: str, *, hidden: bool = False, **options: Any) 
         return str(click.prompt(text, hide_input=hidden, err=True, **options))
 
 
-def confirm(terminal: Terminal, text: str, *, default: bool) -> bool:
+def confirm(terminal: Line, text: str, *, default: bool) -> bool:
     """Whether the answer to ``text`` is yes; Enter alone is ``default``.
 
     Raises:
@@ -41,7 +52,7 @@ def confirm(terminal: Terminal, text: str, *, default: bool) -> bool:
         return click.confirm(text, default=default, err=True)
 
 
-def typed_line(terminal: Terminal) -> str | None:
+def typed_line(terminal: Line) -> str | None:
     """The next line that is typed; ``None`` if there is none: Ctrl-C, Ctrl-D."""
     try:
         return input()
@@ -52,7 +63,7 @@ def typed_line(terminal: Terminal) -> str | None:
 
 
 @contextmanager
-def _whole_lines(terminal: Terminal, *, ended: bool = False) -> Generator[None]:
+def _whole_lines(terminal: Line, *, ended: bool = False) -> Generator[None]:
     """Begin a new line if the question stays without an answer; ``ended`` if click has begun one."""
     terminal.at_line_start = False
     try:

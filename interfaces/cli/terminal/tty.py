@@ -196,6 +196,24 @@ class Terminal:
             self._write_now("\n")
         self.at_line_start = True
 
+    def ask(self, text: str, *, hidden: bool = False, **options: Any) -> str:
+        """What is typed for ``text``; see :func:`.asking.ask`."""
+        from .asking import ask  # noqa: PLC0415  only whoever is asked needs it
+
+        return ask(self, text, hidden=hidden, **options)
+
+    def confirm(self, text: str, *, default: bool) -> bool:
+        """Whether the answer to ``text`` is yes; see :func:`.asking.confirm`."""
+        from .asking import confirm  # noqa: PLC0415  as above
+
+        return confirm(self, text, default=default)
+
+    def typed_line(self) -> str | None:
+        """The next line that is typed; see :func:`.asking.typed_line`."""
+        from .asking import typed_line  # noqa: PLC0415  as above
+
+        return typed_line(self)
+
     def begin_passage(self) -> None:
         """Remember what is said from now on, so that it can be taken back."""
         self._passage = [] if self.interactive else None
