@@ -18,7 +18,7 @@ KINDS = (
 
 def lines(rows: list[Row], width: int | None, *, header: bool = True) -> list[str]:
     shown = Table(KINDS).lines(rows, width, at_terminal=header, symbol=lambda name: name)
-    return [line.plain for line in shown]
+    return ["".join(text for text, _ in line) for line in shown]
 
 
 @given(st.lists(st.tuples(WORDS, WORDS, WORDS, WORDS), min_size=1, max_size=8), st.integers(1, 120))

@@ -19,9 +19,12 @@ from ....engine.table import State
 from .formatting import NARROWEST, broken, columns_of, flowed
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from typing import TypeAlias
 
     from .tty import Terminal
+
+    Line: TypeAlias = list[tuple[str, str]]
+    """The parts of a line, each with how it is shown where there is colour."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,15 +38,6 @@ STATE_STYLES: Final = {
 _GAP: Final = "  "
 _INDENT: Final = "   "
 _AT_ONCE: Final = 200  # rows that are laid out together, so that a long table begins at once
-
-
-# rich takes as long as the rest of a command, which needs nothing of it for an answer in JSON
-
-
-def _text(line: str = "", style: str = "") -> Text:
-    from rich.text import Text  # noqa: PLC0415  see above
-
-    return Text(line, style=style)
 
 
 def wide_option(command: F) -> F:
@@ -115,7 +109,7 @@ class Table:
         at_terminal = terminal.columns is not None
         width = None if wide else terminal.columns
         for line in self.lines(rows, width, at_terminal=at_terminal, symbol=terminal.symbol):
-            terminal.answer_text(line)
+            terminal.answer_parts(line)
 
     def lines(
         self,
@@ -124,7 +118,7 @@ class Table:
         *,
         at_terminal: bool,
         symbol: Callable[[str], str],
-    ) -> Iterator[Text]:
+    ) -> Iterator[Line]:
         """The lines that show ``rows``; the header is repeated where the columns have changed.
 
         Args:
@@ -159,45 +153,48 @@ class _Layout:
     total: int | None
     said: tuple[tuple[int, str], ...]
 
-    def header(self, columns: Sequence[Column], dot: str) -> Iterator[Text]:
+    def header(self, columns: Sequence[Column], dot: str) -> Iterator[Line]:
         """What all rows say, and the titles."""
         parts = [f"{columns[number].title.strip()}: {text}" for number, text in self.said]
         for line in flowed(parts, self.total or 0, "", f" {dot} ") if parts else ():
-            yield _text(line, style="dim")
+            yield [(line, "dim")]
         if self.widths:
             for titles in self._lines(columns, Row(tuple(column.title for column in columns))):
-                titles.stylize("bold")
-                yield titles
+                yield [(text, "bold") for text, _ in titles]
 
-    def row(self, table: Table, row: Row, arrow: str) -> Iterator[Text]:
+    def row(self, table: Table, row: Row, arrow: str) -> Iterator[Line]:
         """The lines of a row."""
         yield from self._lines(table.columns, row) if self.widths else self._stacked(table, row)
         if row.next:
             before = " " * (self.widths[0][1] if self.widths else 1)
-            yield _text(f"{before}{_GAP}{arrow} ").append(row.next, "bold")
+            yield [(f"{before}{_GAP}{arrow} ", ""), (row.next, "bold")]
 
-    def _lines(self, columns: Sequence[Column], row: Row) -> list[Text]:
+    def _lines(self, columns: Sequence[Column], row: Row) -> list[Line]:
         cells = {
             number: broken(row.cells[number], width, 0)
             if columns[number].folds and self.total is not None
             else [row.cells[number]]
             for number, width in self.widths
         }
-        lines: list[Text] = []
+        lines: list[Line] = []
         for place in range(max(map(len, cells.values()))):
-            line = _text()
+            line: Line = []
+            before = ""
             for number, width in self.widths:
                 text = cells[number][place] if place < len(cells[number]) else ""
                 blank = " " * max(width - columns_of(text), 0)
-                style = row.style if number == row.styled else ""
-                line.append(blank if columns[number].right else "")
-                line.append(text, style)
-                line.append(("" if columns[number].right else blank) + _GAP)
-            line.rstrip()
+                right = columns[number].right
+                before += blank if right else ""
+                if text.strip():  # a line ends with its last text
+                    line += [(before, ""), (text, row.style if number == row.styled else "")]
+                    before = ""
+                else:
+                    before += text
+                before += ("" if right else blank) + _GAP
             lines.append(line)
         return lines
 
-    def _stacked(self, table: Table, row: Row) -> list[Text]:
+    def _stacked(self, table: Table, row: Row) -> list[Line]:
         """The lines of ``row`` where the terminal is too narrow for columns."""
         total = self.total or 1 << 16
         once = {number for number, _ in self.said}
@@ -207,7 +204,7 @@ class _Layout:
             if text.strip() and number not in once
         ]
         head = _GAP.join(text for number, text in there if number < table.heads)
-        lines = [_text(line, style="bold") for line in broken(head, total, len(_INDENT))]
+        lines: list[Line] = [[(line, "bold")] for line in broken(head, total, len(_INDENT))]
         if row.narrow:
             below = [
                 line
@@ -220,10 +217,8 @@ class _Layout:
             below = flowed(rest, total, _INDENT, _GAP) if rest else []
         text = row.cells[row.styled]
         for line in below:
-            shown = _text(line)
-            if row.style and text:
-                shown.highlight_words([text], row.style)
-            lines.append(shown)
+            before, found, after = line.partition(text) if row.style and text else (line, "", "")
+            lines.append([(before, ""), (found, row.style), (after, "")])
         return lines
 
 

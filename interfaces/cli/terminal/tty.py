@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -26,12 +26,16 @@ from .formatting import broken, columns_of, command_lines
 from .streams import AnswerNotWritten, drop_answers
 
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import TextIO, TypeAlias
 
     from rich.console import Console
+    from rich.style import Style
     from rich.text import Text
 
     from ....engine.errors import StayfastError
+
+    Parts: TypeAlias = Sequence[tuple[str, str | Style]]
+    """A text, each part of it with how it is shown where there is colour."""
 
 _SYMBOLS: Final = {
     "good": "✓", "warn": "!", "bad": "✗", "wait": "…",
@@ -42,6 +46,8 @@ _PLAIN: Final = {
     "next": "->", "dot": "-", "hidden": "...", "cursor": "_",
 }  # fmt: skip
 _DIGITS: Final = 4  # of a size of a terminal
+_ASK_FOR_STYLE: Final = ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE")
+"""Variables by which rich may take a pipe for a terminal."""
 _SLOW: Final = 1.0  # seconds after which a person wonders
 _LINKED: Final = 2000  # characters of an address that terminals take for a link
 WORKING_THREAD: Final = "stayfast-working"
@@ -81,8 +87,8 @@ class Terminal:
         self._working = False
         self.at_line_start = False
 
-    # rich takes as long as the rest of a command, and an answer in JSON needs none of it: so
-    # the consoles are made, and its modules are loaded, where something is shown
+    # rich takes as long as the rest of a command, and what goes to a program needs none of it: so
+    # the consoles are made, and its modules are loaded, where a terminal shows something
 
     @cached_property
     def out(self) -> Console:
@@ -132,7 +138,7 @@ class Terminal:
     @property
     def colors(self) -> bool:
         """Whether colours are shown."""
-        return self.err.color_system is not None
+        return not self._plain(sys.stderr) and self.err.color_system is not None
 
     @property
     def interactive(self) -> bool:
@@ -169,23 +175,32 @@ class Terminal:
         line = printable(line)
         if hang is None:
             hang = len(symbol) + len(line) - len(line.lstrip())
-        lines = self._broken(symbol + line, hang)
-        text = _text(lines[0], style)
-        text.stylize(_STYLES.get(mark or "", ""), 0, len(symbol))
-        for more in lines[1:]:
-            text.append(f"\n{more}")
-        place = text.plain.find(strong) if strong else -1
-        if place >= 0:
-            text.stylize("bold", place, place + len(strong))
-        self._show(text)
+        text = "\n".join(self._broken(symbol + line, hang))
+        rest = text[len(symbol) :]
+        before, strong, after = rest.partition(strong) if strong else (rest, "", "")
+        marked = f"{style} {_STYLES.get(mark or '', '')}".strip()
+        bold = f"{style} bold".strip()
+        self._show([(text[: len(symbol)], marked), (before, style), (strong, bold), (after, style)])
 
-    def _show(self, text: Text) -> None:
-        """Print ``text``, and remember how many rows it takes."""
+    def _show(self, shown: Parts | Text) -> None:
+        """Print ``shown``, and remember how many rows it takes."""
         self._clear_working()
         self.at_line_start = False
         if self._passage is not None:
-            self._passage += text.plain.split("\n")
-        self.err.print(text)
+            self._passage += _without_style(shown).split("\n")
+        self._print(shown)
+
+    def _print(self, shown: Parts | Text) -> None:
+        if self._plain(sys.stderr):
+            sys.stderr.write(_without_style(shown) + "\n")
+            sys.stderr.flush()
+        else:
+            self.err.print(_assembled(shown))
+
+    def _plain(self, stream: TextIO) -> bool:
+        """Whether ``stream`` shows no style: it is no terminal, and nobody asked for one all the same."""
+        asked = self._color == "always" or any(os.environ.get(name) for name in _ASK_FOR_STYLE)
+        return not asked and not stream.isatty()
 
     def end_line(self) -> None:
         """Go to a new line after Ctrl-C or Ctrl-D: the terminal shows ``^C`` where the cursor was.
@@ -240,19 +255,19 @@ class Terminal:
 
     def _broken(self, line: str, hang: int) -> list[str]:
         """``line`` as the lines it makes at this terminal; a pipe gets it whole."""
-        if not self.err.is_terminal:
+        if self._plain(sys.stderr) or not self.err.is_terminal:
             return [line]
         return broken(line, self.width, hang)
 
     def plain(self, line: str) -> None:
         """Say ``line`` whole, however long: an address, to be compared."""
         if not self.quiet:
-            self._show(_text(printable(line)))
+            self._show([(printable(line), "")])
 
     def draw(self, before: str, row: Text, after: Text) -> None:
         """Show a row of a picture between two texts."""
         if not self.quiet:
-            self._show(_text(before).append_text(row).append_text(after))
+            self._show(_assembled([(before, "")]).append_text(row).append_text(after))
 
     def send(self, sequence: str) -> None:
         """Send a control sequence to the terminal; it shows nothing."""
@@ -267,19 +282,20 @@ class Terminal:
     def suggest(self, command: str, why: str = "") -> None:
         """Name the command to run next."""
         before = f"  {self.symbol('next')} "
-        lines = self._command(before, command)
-        fits = len(lines[-1]) + len(why) + 5 <= self.width or not self.err.is_terminal
-        shown = _text("\n".join(lines))
-        shown.stylize("bold", len(before))
+        text = "\n".join(self._command(before, command))
+        parts: list[tuple[str, str]] = [(before, ""), (text[len(before) :], "bold")]
         if why:
-            shown.append(f"     {why}" if fits else f"\n{' ' * len(before)}{why}")
+            last = text.rpartition("\n")[2]
+            whole = self._plain(sys.stderr) or not self.err.is_terminal
+            fits = whole or len(last) + len(why) + 5 <= self.width
+            parts.append((f"     {why}" if fits else f"\n{' ' * len(before)}{why}", ""))
         if not self.quiet:
-            self._show(shown)
+            self._show(parts)
 
     def _command(self, before: str, command: str) -> list[str]:
         """A command to be copied, behind ``before``; a pipe gets it whole."""
         command = printable(command)
-        if not self.err.is_terminal:
+        if self._plain(sys.stderr) or not self.err.is_terminal:
             return [before + command]
         return command_lines(command, self.width, before)
 
@@ -368,10 +384,12 @@ class Terminal:
         if short and capable:
             bare, query, _ = url.partition("?")
             text = f"{bare}?{'…' if self.unicode else '...'}" if query else bare
-        from rich.style import Style  # noqa: PLC0415  see the class
+        style: str | Style = ""
+        if capable:
+            from rich.style import Style  # noqa: PLC0415  see the class
 
-        style = Style(link=url if capable else None, dim=text != url)
-        self._show(_text(before).append(text, style=style))
+            style = Style(link=url, dim=text != url)
+        self._show([(before, ""), (text, style)])
         return text != url
 
     def answer_line(self, line: str) -> None:
@@ -393,12 +411,12 @@ class Terminal:
         for part in broken(line, columns, hang if columns >= 2 * hang + 20 else 4):
             self.answer(part)
 
-    def answer_text(self, text: Text) -> None:
+    def answer_parts(self, parts: Parts) -> None:
         """Print a line of the answer for people, in colour where that is wanted."""
-        if self.out.color_system is None:
-            self.answer(text.plain)
+        if self._plain(sys.stdout) or self.out.color_system is None:
+            self.answer(_without_style(parts))
         else:
-            self.out.print(text)
+            self.out.print(_assembled(parts))
 
     def answer(self, text: str) -> None:
         """Print the answer unchanged, for programs."""
@@ -431,10 +449,9 @@ class Terminal:
                     if command
                     else self._broken(name + printable(line), len(name))
                 )
-                text = _text("\n".join(lines))
-                if name == "error: ":
-                    text.stylize("bold red", 0, len(name))
-                self.err.print(text)
+                text = "\n".join(lines)
+                style = "bold red" if name == "error: " else ""
+                self._print([(text[: len(name)], style), (text[len(name) :], "")])
 
 
 def _console(stream: TextIO, color: str) -> Console:
@@ -446,10 +463,14 @@ def _console(stream: TextIO, color: str) -> Console:
     return Console(file=stream, soft_wrap=True, **options)
 
 
-def _text(line: str, style: str = "") -> Text:
+def _assembled(shown: Parts | Text) -> Text:
     from rich.text import Text  # noqa: PLC0415  see the class
 
-    return Text(line, style=style)
+    return shown if isinstance(shown, Text) else Text.assemble(*shown)
+
+
+def _without_style(shown: Parts | Text) -> str:
+    return "".join(text for text, _ in shown) if isinstance(shown, list | tuple) else str(shown)
 
 
 def _colors_wanted(color: str, environ: Mapping[str, str]) -> dict[str, Any]:
