@@ -42,7 +42,8 @@ _ADDRESSES: Final = (*ENDPOINTS, "issuer")
 """The members that must be https addresses."""
 _SERVES_ONCE: Final = frozenset({"subject_token", "actor_token"})
 """Tokens that a login is given as it begins; a file of settings names their file instead."""
-_KNOWN: Final = (frozenset(f.name for f in fields(OAuthConfig)) - _SERVES_ONCE) | FILE_MEMBERS
+KNOWN: Final = (frozenset(f.name for f in fields(OAuthConfig)) - _SERVES_ONCE) | FILE_MEMBERS
+"""All that a table may hold."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _SIZE_LIMIT: Final = 1024 * 1024
 _LOCK_SECONDS: Final = 10.0
@@ -258,7 +259,7 @@ def check_table(name: str, table: object) -> dict[str, Any]:
 
 def _check_members(name: str, table: Mapping[str, object]) -> None:
     for member in table:
-        if member not in _KNOWN or member == "service_name":
+        if member not in KNOWN or member == "service_name":
             raise ConfigInvalid(
                 f"provider {name[:40]!r} has no setting {member[:40]!r}",
                 hint=Hint("help providers"),

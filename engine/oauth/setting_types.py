@@ -6,6 +6,7 @@ Whether a request can be made with the settings is another question (:mod:`.sett
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Final, Literal, TypeAlias, cast, get_args
 
 from ..errors import ConfigInvalid
@@ -186,6 +187,26 @@ _PARTS: Final[Mapping[str, frozenset[str]]] = {
     "redirect_hosts": frozenset({"127.0.0.1", "localhost", "::1"}),
 }
 """The lists whose parts are words of ours."""
+
+
+class Form(Enum):
+    """How a setting is written as text, where that is not the text itself."""
+
+    LIST = "list"
+    TABLE = "table"
+    SWITCH = "switch"
+    SECONDS = "seconds"
+
+
+def form_of(name: str) -> Form | tuple[str, ...] | None:
+    """How the setting ``name`` is written; the words that it may be; ``None`` for any text."""
+    if name in _LISTS:
+        return Form.LIST
+    if name in _MAPS or name in EXTRA_PARAMETERS:
+        return Form.TABLE
+    if name in _SWITCHES:
+        return Form.SWITCH
+    return Form.SECONDS if name in _SECONDS else _CHOICES.get(name)
 
 
 def check(name: str, value: object) -> None:

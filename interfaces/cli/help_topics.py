@@ -227,7 +227,9 @@ login takes the same options, and --resource, --prompt, --max-age and others, fo
 
 A redirect address without a port uses port 8080, 3000 or 57548; with :0, any free port.
 
-What a provider does otherwise than the RFCs is said by settings of config.toml, each by the RFC's name:
+What a provider does otherwise than the RFCs is said by settings of config.toml, each by the RFC's name.
+provider add and edit take them, too: --set refresh_lifetime=86400 --set parameter_names.scope=scopes
+--set "repeats_scope=poll refresh"; and provider edit NAME --set refresh_lifetime= takes one out.
 
   parameter_names = { scope = "scopes" }           what its requests call a parameter
   member_names = { error = "error.error_subcode" } where its answers have a member

@@ -112,10 +112,27 @@ def provider_settings(command: Any) -> Any:
 
 SET_OPTION: Final = click.option(
     "--set",
-    "blanks",
+    "values",
     multiple=True,
-    help="What its kind asks for, as k=v: domain=acme.okta.com; repeatable.",
+    help="What its kind asks for, or any other setting, as k=v: domain=acme.okta.com; repeatable.",
 )
+
+
+def settings_set(values: Mapping[str, str], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that ``--set`` gives; see :func:`.setting_words.settings_of`.
+
+    Raises:
+        ConfigInvalid: One is not as it must be.
+    """
+    if not values:
+        return {}
+    from .setting_words import settings_of  # noqa: PLC0415  few set what has no option
+
+    found = settings_of(values, click.get_current_context().command.params, before)
+    for name, value in found.items():
+        if name.endswith("_file") and value is not None:
+            _require_readable(f"--set {name}=", value)
+    return found
 
 
 def values_of(blanks: tuple[str, ...]) -> dict[str, str]:
@@ -143,7 +160,7 @@ def members_of(given: dict[str, Any]) -> dict[str, Any]:
     """
     members = {name: value for name, value in given.items() if value not in (None, ())}
     if "client_secret_file" in members:
-        _require_readable(members["client_secret_file"])
+        _require_readable("--client-secret-file ", members["client_secret_file"])
     if "scopes" in members:
         members["scopes"] = [scope for one in members["scopes"] for scope in one.split()]
     for kind in EXTRA_PARAMETERS:
@@ -161,20 +178,20 @@ def members_of(given: dict[str, Any]) -> dict[str, Any]:
     return members
 
 
-def _require_readable(path: str) -> None:
+def _require_readable(given: str, path: str) -> None:
     """Make sure that the file of a secret can be read now: a login is a bad moment to notice.
 
     Raises:
         ConfigInvalid: It cannot, or there is nothing in it.
     """
-    hint = "--client-secret-file FILE"
+    hint = f"{given}FILE"
     try:
         with open_regular(path) as file:
             if not file.read(1024).strip():
-                raise ConfigInvalid(f"--client-secret-file {path} holds no secret", hint=hint)
+                raise ConfigInvalid(f"{given}{path} holds no secret", hint=hint)
     except OSError as error:
         why = (error.strerror or "it cannot be read").lower()
-        raise ConfigInvalid(f"--client-secret-file {path}: {why}", hint=hint) from error
+        raise ConfigInvalid(f"{given}{path}: {why}", hint=hint) from error
 
 
 def file_of(app: App) -> ProviderFile:

@@ -20,6 +20,7 @@ from ..provider_options import (
     file_of,
     members_of,
     provider_settings,
+    settings_set,
     values_of,
     warn_of_broken_rule,
     warn_of_other_hosts,
@@ -42,12 +43,16 @@ for _command in (add_provider, check_provider, list_providers, show_provider):
 @SET_OPTION
 @provider_settings
 @takes_app
-def edit_provider(app: App, /, *, provider: str, blanks: tuple[str, ...], **given: Any) -> None:
-    """Change settings of NAME. Other settings stay."""
+def edit_provider(app: App, /, *, provider: str, values: tuple[str, ...], **given: Any) -> None:
+    """Change settings of NAME. Other settings stay.
+
+    --set changes what its kind asked for, and any setting that has no option (`stayfast help
+    providers`); --set NAME= takes one out again.
+    """
     name = provider
     changes = members_of(given)
-    if blanks:
-        changes["template"] = _refilled(app, name, values_of(blanks), changes)
+    if values:
+        changes |= _set(app, name, values_of(values), changes)
     if not changes:
         raise ConfigMissing(
             "nothing to change was named", hint=Hint("provider edit", None, "--help")
@@ -73,6 +78,29 @@ def edit_provider(app: App, /, *, provider: str, blanks: tuple[str, ...], **give
     app.terminal.say(f"provider {name} saved", mark="good")
 
 
+def _set(app: App, name: str, values: dict[str, str], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``--set`` changes of the provider ``name``.
+
+    Raises:
+        ConfigInvalid: A value does not fit, or the settings do not go together.
+        NetworkError, ProviderError: As for :func:`_refilled`.
+    """
+    catalogue = app.assembly().catalogue
+    catalogue.require(name)
+    kind = file_of(app).written(name).get("kind")
+    asked = entry(str(kind)).templates if kind in index() else {}
+    blanks = {one: value for one, value in values.items() if one in asked}
+    others = {one: value for one, value in values.items() if one not in asked}
+    found: dict[str, Any] = {}
+    if others:
+        before = catalogue.provider(name).to_config("").to_dict()
+        found = settings_set(others, before)
+        made_provider(name, {**before, **changes, **found})
+    if blanks:
+        found["template"] = _refilled(app, name, blanks, changes)
+    return found
+
+
 def _refilled(
     app: App, name: str, values: dict[str, str], changes: Mapping[str, Any]
 ) -> dict[str, str]:
@@ -84,15 +112,12 @@ def _refilled(
     """
     table = file_of(app).written(name)
     kind = table.get("kind")
-    if kind not in index() or "issuer" in changes:
+    if "issuer" in changes:
         raise ConfigInvalid(
-            f"{name} is of no kind that asks for values"
-            if kind not in index()
-            else "--set and --issuer both say which server is meant",
+            "--set and --issuer both say which server is meant",
             hint=Hint("provider edit", name, "--issuer", "https://…"),
         )
     of_kind = entry(str(kind))
-    of_kind.require_blanks(values)
     filled = {**table.get("template", {}), **values}
     blanks = [word for key in values for word in ("--set", f"{key}=…")]
     again = Hint("provider edit", name, *blanks)

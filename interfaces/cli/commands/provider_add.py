@@ -23,6 +23,7 @@ from ....engine.oauth.metadata import apply_metadata, discover
 from ....storage.private_file import write_private
 from ...catalogue import OAUTH_PROVIDERS, Entry, entry, index, made_provider
 from ...metadata_settings import client_of, published_settings
+from ...provider_file import KNOWN
 from ..app import App, takes_app
 from ..first_contact import say_redirect, say_registration
 from ..provider_choice import offered_kind
@@ -32,6 +33,7 @@ from ..provider_options import (
     file_of,
     members_of,
     provider_settings,
+    settings_set,
     values_of,
     warn_of_broken_rule,
     warn_of_other_hosts,
@@ -60,26 +62,22 @@ def add_provider(
     *,
     provider_kind: str | None,
     name: str | None,
-    blanks: tuple[str, ...],
+    values: tuple[str, ...],
     **given: Any,
 ) -> None:
     """Add a provider: one of a KIND of `provider list`, or one of your own.
 
-    A kind is asked what it needs, such as a domain; --set answers for a script. NAME is what you
+    A kind is asked what it needs, such as a domain; --set answers for a script, and also gives any
+    setting that has no option (`stayfast help providers`). NAME is what you
     call it, by default as its kind. With --issuer, or with --auth-url and --token-url, KIND is
     the name of a provider of your own. Without KIND, a terminal offers a choice.
     """
     members = members_of(given)
-    values = values_of(blanks)
+    wanted = values_of(values)
     own = "issuer" in members or "token_url" in members
     kind = provider_kind or offered_kind(app)
     if own and name is None:
-        if values:
-            raise ConfigInvalid(
-                "--set fills in a kind, and --issuer or --token-url names a provider of your own",
-                hint=Hint("provider add", kind, "--issuer", str(members.get("issuer") or "…")),
-            )
-        _add_own(app, kind, members)
+        _add_own(app, kind, {**members, **_given(settings_set(wanted, members))})
         return
     if own:
         raise ConfigInvalid(
@@ -88,7 +86,12 @@ def add_provider(
         )
     if kind not in index():
         raise _no_kind(kind)
-    _add_kind(app, entry(kind), name or kind, values, members)
+    _add_kind(app, entry(kind), name or kind, wanted, members)
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    """``settings`` without those that ``--set NAME=`` leaves as they are."""
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _no_kind(kind: str) -> StayfastError:
@@ -122,7 +125,10 @@ def _add_kind(
             f"nobody can sign in to {kind.title} from a command line: {kind.about.impossible}",
             hint=Hint("provider list"),
         )
-    kind.require_blanks(values)
+    others = {one: value for one, value in values.items() if one not in kind.templates}
+    kind.require_blanks({one: "" for one in others if one.partition(".")[0] not in KNOWN})
+    members = {**members, **_given(settings_set(others, kind.settings))}
+    values = {one: value for one, value in values.items() if one not in others}
     _require_free(app, kind, name)
     values = _asked(app, kind, values)
     settings = kind.filled(values)
