@@ -28,8 +28,11 @@ CALLS = (
     "exec demo true",
     "--help",
     "help storage",
+    "status",
     "status --json",
+    "list",
     "list --json",
+    "provider list",
     "provider list --json",
 )
 QUICK = CALLS[:6]

@@ -12,6 +12,8 @@ import pytest
 import segno
 from hypothesis import given
 from hypothesis import strategies as st
+from stayfast.engine.errors import NotFound
+from stayfast.engine.hints import Hint
 from stayfast.interfaces.cli.terminal.clipboard import copy, copy_sequence
 from stayfast.interfaces.cli.terminal.formatting import (
     broken,
@@ -23,7 +25,8 @@ from stayfast.interfaces.cli.terminal.formatting import (
     word_of_path,
 )
 from stayfast.interfaces.cli.terminal.screens import QUIET_ZONE, draw_qr
-from stayfast.interfaces.cli.terminal.tty import utf8_locale
+from stayfast.interfaces.cli.terminal.tables import Column, Row, Table
+from stayfast.interfaces.cli.terminal.tty import Terminal, utf8_locale
 
 WORDS = st.lists(st.text("abcdefgh", min_size=1, max_size=12), min_size=1, max_size=30)
 
@@ -148,3 +151,31 @@ def test_a_path_is_named_as_people_and_shells_name_it(monkeypatch: pytest.Monkey
             env={"HOME": "/home/ada"}, capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert done.stdout == path
+
+
+def test_a_program_reads_the_words_that_a_terminal_shows_in_styles(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages, hints, errors, addresses and tables differ by their styles alone."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def written(color: str) -> tuple[str, str]:
+        terminal = Terminal(color=color, verbose=1)
+        terminal.say("  said of acme", mark="warn", strong="acme")
+        terminal.say("dim", style="dim", indent=3)
+        terminal.suggest("stayfast status", "to see it")
+        terminal.plain("https://a.example/plain")
+        terminal.link("https://a.example/link", before="  ")
+        terminal.error(NotFound("no such thing", hint=Hint("status")))
+        table = Table((Column("state"), Column("number", right=True)), heads=1)
+        table.show(terminal, [Row(("good", "1"), style="green", next="stayfast token")])
+        out, err = capfd.readouterr()
+        return out, err
+
+    (out, err), (styled_out, styled_err) = written("auto"), written("always")
+    assert "\x1b[" not in out + err
+    assert "\x1b[" in styled_out
+    assert "\x1b[" in styled_err
+    style = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\")
+    assert style.sub("", styled_out) == out
+    assert style.sub("", styled_err) == err
