@@ -14,7 +14,7 @@ from ..engine.errors import AuthRequired, ConfigInvalid, StayfastError
 from ..engine.flows.logins import Started
 from ..engine.oauth.login_wishes import LoginWishes
 from ..engine.oauth.request_proofs import resource_headers
-from ..engine.oauth.token_endpoint import access_token, bearer_token
+from ..engine.oauth.token_endpoint import access_token, bearer_token, further_token
 from ..engine.oauth.tokens import DEFAULT_BUFFER
 from ..engine.record import DEFAULT_TIMEOUT
 from ..engine.summary import DEFAULT_ACCOUNT
@@ -514,6 +514,33 @@ class OAuthService:
     @handing_out(bearer_token)
     def _bearer_token(self, service: str, *, account: str) -> str:
         return bearer_token(valid_login(self.assembly, service, account))
+
+    @answered
+    def further_token(
+        self,
+        service: str,
+        resource: str,
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        buffer_seconds: float = DEFAULT_BUFFER,
+    ) -> OAuthTokens:
+        """A token for ``resource`` that came with the tokens of a login, as Globus sends one a service.
+
+        It is not refreshed: once it has ended, a new sign-in brings the next one. A refresh token
+        that came with it is in ``refresh_token``, for programs that refresh it themselves.
+
+        Args:
+            service: The provider's name.
+            resource: As the provider names it, such as ``transfer.api.globus.org``.
+            account: The account's name.
+            buffer_seconds: Seconds that the token must still be good for; at most half of its
+                lifetime counts.
+
+        Failures: ``AUTH_REQUIRED``, ``NOT_FOUND`` (nothing came for it), ``TOKEN_EXPIRED``,
+        ``STORAGE_…``.
+        """
+        login = self.assembly.conductor.refresh.find(service, account)
+        return further_token(login, resource, self.assembly.clock.now(), buffer_seconds)
 
     @answered
     def request_headers(

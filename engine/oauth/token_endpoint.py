@@ -6,13 +6,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ..errors import AuthRequired, ConfigMissing, NetworkError, ProviderError
+from ..errors import (
+    AuthRequired,
+    ConfigMissing,
+    NetworkError,
+    NotFound,
+    ProviderError,
+    TokenExpired,
+)
 from ..hints import Hint
+from ..lifetime import serves
 from .authorization_request import targets
 from .client_authentication import client_request
 from .dialect import in_our_names
 from .provider_response import error_code, judge, server_date
-from .token_extras import with_refresh_end
+from .token_extras import tokens_for, with_further_since, with_refresh_end
 from .tokens import OAuthTokens, printable
 
 if TYPE_CHECKING:
@@ -132,6 +140,46 @@ def bearer_token(login: Login) -> str:
     )
 
 
+def further_token(login: Login, resource: str, now: float, buffer: float) -> OAuthTokens:
+    """What came with the tokens of ``login`` for ``resource``, a bearer token that serves for a while.
+
+    It is not refreshed: the machine of a login knows one refresh token.
+
+    Args:
+        login: A finished login.
+        resource: As the provider names it.
+        now: POSIX seconds.
+        buffer: Seconds that the token must still be good for; at most half of its lifetime counts.
+
+    Raises:
+        NotFound: Nothing came for it.
+        TokenExpired: It does not last so long.
+        AuthRequired: The login has no tokens, or this one is of another type.
+    """
+    name, tokens = login.provider, login.tokens
+    found = tokens_for(login.config, tokens, resource) if tokens else None
+    if tokens is None:
+        raise AuthRequired(f"not signed in to {name}", hint=Hint.sign_in(login))
+    if found is None:
+        raise NotFound(
+            f"{name} sent no token for {resource[:80]!r} with this login", hint=Hint("status", name)
+        )
+    if not understood(login.config, found.token_type):
+        raise AuthRequired(
+            f"the token of {name} for {resource[:80]} is of a type that is not understood",
+            hint=Hint.sign_in(login, "--new"),
+        )
+    lasts = found.expires_in
+    if lasts is not None and not serves(
+        now=now, issued_at=found.issued_at, expires_in=lasts, buffer=buffer
+    ):
+        raise TokenExpired(
+            f"the token of {name} for {resource[:80]} has ended or is about to",
+            hint=Hint("refresh", name) if found is tokens else Hint.sign_in(login, "--new"),
+        )
+    return found
+
+
 def access_token(login: Login) -> str:
     """The access token of ``login``, a bearer token or one that is bound to the login's key.
 
@@ -215,7 +263,8 @@ def judge_token_response(
         error.status = response.status
         raise
     _check_type(config, tokens, response.status, bound=bound)
-    return with_refresh_end(config, _continued(tokens, previous), previous)
+    whole = with_further_since(config, _continued(tokens, previous), tokens, previous)
+    return with_refresh_end(config, whole, previous)
 
 
 def _check_type(config: OAuthConfig, tokens: OAuthTokens, status: int, *, bound: bool) -> None:

@@ -5,19 +5,24 @@ None of it has a place in RFC 6749. Which members have it, the provider's settin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from ..errors import ProviderError
 from ..lifetime import LONGEST
 from .addresses import secure_address
-from .tokens import OAuthTokens, lifetime
+from .tokens import OAuthTokens
 
 if TYPE_CHECKING:
     from .provider import OAuthConfig
 
 CALLBACK: Final = "callback"
 """The member of :attr:`.tokens.OAuthTokens.extra` that has what came with the callback."""
+
+_SINCE: Final = "further_since"
+"""The member of ``extra`` that says when further tokens came, which a refresh has left as they were."""
 
 
 def with_refresh_end(
@@ -76,30 +81,66 @@ class FurtherToken:
     refreshable: bool
 
 
+def with_further_since(
+    config: OAuthConfig, tokens: OAuthTokens, answer: OAuthTokens, previous: OAuthTokens | None
+) -> OAuthTokens:
+    """``tokens``, with the time of the further tokens that ``answer`` did not bring.
+
+    A refresh leaves them as they were, and they end as if nothing had been refreshed.
+    """
+    if previous is None or not config.token_lists:
+        return tokens
+    before = _since(previous)
+    since = {
+        name: before.get(name, previous.issued_at)
+        for name in config.token_lists
+        if name in tokens.extra and name not in answer.extra
+    }
+    kept = {name: value for name, value in tokens.extra.items() if name != _SINCE}
+    return replace(tokens, extra={**kept, **({_SINCE: since} if since else {})})
+
+
 def further_tokens(config: OAuthConfig, tokens: OAuthTokens) -> Sequence[FurtherToken]:
     """The further tokens that came with ``tokens``, without the tokens themselves."""
-    found: list[FurtherToken] = []
-    for name in config.token_lists:
-        listed = tokens.extra.get(name)
-        for one in cast("list[object]", listed) if isinstance(listed, list | tuple) else []:
-            if isinstance(one, Mapping):
-                members = cast("Mapping[str, Any]", one)
-                found += _further(config, members, tokens.issued_at)
-    return found
-
-
-def _further(
-    config: OAuthConfig, members: Mapping[str, Any], issued_at: float
-) -> list[FurtherToken]:
-    resource, scope = members.get(config.token_resource_member), members.get("scope")
-    if not isinstance(resource, str) or not isinstance(members.get("access_token"), str):
-        return []
-    lasts = lifetime(members.get("expires_in"))
     return [
         FurtherToken(
             resource=resource,
-            scopes=tuple(scope.split()) if isinstance(scope, str) else (),
-            expires_at=None if lasts is None else issued_at + lasts,
-            refreshable=isinstance(members.get("refresh_token"), str),
+            scopes=one.scopes,
+            expires_at=one.expires_at,
+            refreshable=one.refresh_token is not None,
         )
+        for resource, one in _further(config, tokens)
     ]
+
+
+def tokens_for(config: OAuthConfig, tokens: OAuthTokens, resource: str) -> OAuthTokens | None:
+    """What came for ``resource``: ``tokens`` themselves, or a further token; ``None`` if nothing did."""
+    member = config.token_resource_member
+    if member and tokens.extra.get(member) == resource:
+        return tokens
+    return next((one for name, one in _further(config, tokens) if name == resource), None)
+
+
+def _further(config: OAuthConfig, tokens: OAuthTokens) -> Iterator[tuple[str, OAuthTokens]]:
+    """The further tokens that can be used, each with the name of its resource."""
+    since = _since(tokens)
+    for name in config.token_lists:
+        listed = tokens.extra.get(name)
+        for one in cast("list[object]", listed) if isinstance(listed, list | tuple) else []:
+            if not isinstance(one, Mapping):
+                continue
+            members = cast("Mapping[str, Any]", one)
+            resource = members.get(config.token_resource_member)
+            with suppress(ProviderError):  # it has no token, or one that could end a header
+                made = OAuthTokens.from_response(
+                    members, received_at=since.get(name, tokens.issued_at)
+                )
+                if isinstance(resource, str):
+                    yield resource, made
+
+
+def _since(tokens: OAuthTokens) -> Mapping[str, float]:
+    """When the further tokens came, by the member that has them, if a refresh came after it."""
+    kept = tokens.extra.get(_SINCE)
+    found = cast("Mapping[str, Any]", kept) if isinstance(kept, Mapping) else {}
+    return {name: since for name, since in found.items() if isinstance(since, int | float)}

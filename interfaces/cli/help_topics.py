@@ -239,6 +239,7 @@ provider add and edit take them, too: --set refresh_lifetime=86400 --set paramet
   revocation_method, revocation_auth, revocation_parameters, revocation_ends   how a token ends
   refresh_rotates, refresh_lifetime, api_url_member, callback_extras   what status shows of it
   (the API's address that an answer says is also in token --json, and exec --api-url-var hands it on)
+  token_lists, token_resource_member   further tokens of one answer, for token --resource NAME
   pkce = "off"   for a server that refuses PKCE; each login then warns, and the audit log says so
 
 Two parameters cannot have one name, and state and the checks of an answer cannot be switched off.

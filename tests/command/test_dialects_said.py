@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from command import World
+from stayfast import OAuthService
 from stayfast.testing.storage_contract import finished, saved
 
 
@@ -91,3 +92,40 @@ def test_a_token_of_the_environment_has_no_address(world: World) -> None:
     world.extra["STAYFAST_TOKEN"] = "t"
     done = world.run("exec", "demo", "--api-url-var", "API_URL", *ECHOES)
     assert (done.code, done.out) == (1, "")
+
+
+def test_a_further_token_is_printed_by_the_name_of_its_resource(world: World) -> None:
+    """In every form; the first token by its own name, too, and nothing for other names."""
+    login = finished("demo", token="the-token")
+    assert login.tokens is not None
+    others = [
+        {"resource_server": "transfer", "access_token": "t", "expires_in": 172800, "scope": "a b"},
+        {"resource_server": "ended", "access_token": "e", "expires_in": 30},
+    ]
+    extra = {"resource_server": "auth", "other_tokens": others}
+    tokens = replace(login.tokens, issued_at=time.time() - 60, extra=extra)
+    config = replace(
+        login.config, token_lists=("other_tokens",), token_resource_member="resource_server"
+    )
+    saved(world.assembly.storage, [replace(login, tokens=tokens, config=config)])
+
+    def token(resource: str, *words: str) -> tuple[int, str]:
+        done = world.run("token", "demo", "--resource", resource, *words)
+        return done.code, done.out
+
+    assert token("transfer") == (0, "t\n")
+    assert token("transfer", "--format", "header") == (0, "Authorization: Bearer t\n")
+    assert token("auth") == (0, "the-token\n")
+    assert token("ended") == (4, "")
+    assert token("groups")[1] == token("")[1] == ""
+    shown = world.run("token", "demo", "--resource", "transfer", "--json").json
+    assert (shown["access_token"], shown["scopes"]) == ("t", ["a", "b"])
+    assert (
+        world.run("token", "--format", "dpop", "GET", "https://a.test", "--resource", "t").code == 2
+    )
+
+    oauth = OAuthService(environ=world.environ)
+    assert oauth.further_token("demo", "transfer").unwrap().access_token == "t"
+    assert oauth.further_token("demo", "groups").code == "NOT_FOUND"
+    assert oauth.further_token("demo", "ended").code == "TOKEN_EXPIRED"
+    assert oauth.further_token("demo", "t", account="other").code == "AUTH_REQUIRED"

@@ -21,10 +21,13 @@ from stayfast.engine import cbor
 from stayfast.engine.audit.events import Event, EventKind
 from stayfast.engine.codec import decode_login, encode_login
 from stayfast.engine.errors import (
+    AuthRequired,
     CallbackRefused,
     ConfigInvalid,
     ConfigMissing,
+    NotFound,
     ProviderError,
+    TokenExpired,
     TransportUnavailable,
 )
 from stayfast.engine.flows.logins import Conductor
@@ -32,6 +35,7 @@ from stayfast.engine.oauth.callback import validate_callback
 from stayfast.engine.oauth.provider import OAuthConfig, same_client
 from stayfast.engine.oauth.setting_types import DEVICE_GRANT_TYPE
 from stayfast.engine.oauth.settings_check import require_sendable
+from stayfast.engine.oauth.token_endpoint import further_token
 from stayfast.engine.oauth.token_extras import api_url, callback_extras, further_tokens
 from stayfast.engine.ports import Change, HttpRequest, HttpResponse
 from stayfast.engine.reasons import Refusal
@@ -642,6 +646,55 @@ def test_globus_sends_several_tokens_in_one_answer() -> None:
             ("transfer.api.globus.org", True), ("groups.api.globus.org", False),
         ]  # fmt: skip
         assert "'t'" not in repr(found)
+
+
+def test_a_further_token_ends_when_it_did_whatever_is_refreshed() -> None:
+    """A refresh that does not bring it leaves its end where it was; one that brings it begins anew."""
+    globus = settings(token_lists=["other_tokens"], token_resource_member="resource_server")
+    other = {"access_token": "t", "expires_in": 172800, "resource_server": "transfer"}
+    first = {**GRANTED, "resource_server": "auth", "other_tokens": [other]}
+    clock = ManualClock(NOW)
+    answers: list[tuple[int, Any]] = [(200, first), *[(200, {**GRANTED})] * 2, (200, first)]
+    notices = Notices({})
+    conductor = conductor_over(MemoryStorage(), http=Timed(Provider(answers), clock), clock=clock)
+    transport = ManualTransport(notices, lambda: Typed(notices, whole_address))
+    login = conductor.sign_in(globus, transport)
+    for ends in (NOW, NOW, NOW, NOW + 3 * HOUR):
+        assert login.tokens is not None
+        (found,) = further_tokens(globus, login.tokens)
+        assert found.expires_at == ends + 172800
+        whole = further_token(login, "transfer", clock.time, 60.0)
+        assert (whole.access_token, whole.expires_at) == ("t", ends + 172800)
+        assert further_token(login, "auth", clock.time, 60.0) is login.tokens
+        if ends == NOW + 3 * HOUR:
+            break
+        clock.time += HOUR
+        login = conductor.refresh.valid(login.provider, login.account, force=True)
+        assert decode_login(encode_login(login)[1]) == login
+    with pytest.raises(TokenExpired):
+        further_token(login, "transfer", clock.time + 172800, 60.0)
+    for other_name in ("groups", "", "transfer "):
+        with pytest.raises(NotFound):
+            further_token(login, other_name, clock.time, 60.0)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"access_token": "a\nb"},
+        {"access_token": ""},
+        {"access_token": 5},
+        {"access_token": "t", "resource_server": 5},
+        {"access_token": "t", "token_type": "mac"},
+    ],
+)
+def test_a_further_token_that_cannot_be_used_is_not_handed_out(odd: dict[str, Any]) -> None:
+    """Characters that could end a header, no text, a type that is not understood."""
+    globus = settings(token_lists=["other_tokens"], token_resource_member="resource_server")
+    answer = {**GRANTED, "other_tokens": [{"resource_server": "transfer", **odd}]}
+    login, *_ = by_hand(globus, whole_address, (200, answer))
+    with pytest.raises((NotFound, AuthRequired)):
+        further_token(login, "transfer", NOW, 60.0)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from ....engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, NotFou
 from ....engine.hints import Hint
 from ....engine.moments import timestamp
 from ....engine.oauth.request_proofs import resource_headers
-from ....engine.oauth.token_endpoint import bearer_token
-from ....engine.oauth.token_extras import api_url
+from ....engine.oauth.token_endpoint import bearer_token, further_token
+from ....engine.oauth.token_extras import api_url, tokens_for
 from ....engine.oauth.tokens import DEFAULT_BUFFER
 from ....engine.record import TokensNotSaved
 from ...unattended import valid_login
@@ -26,6 +26,7 @@ from ..terminal.formatting import Duration, span
 from ..token_forms import SCROLLBACK_NOTE, json_of_members, json_of_token, text_of
 
 if TYPE_CHECKING:
+    from ....engine.oauth.tokens import OAuthTokens
     from ....engine.record import Login
 
 FORMATS = ["raw", "header", "json", "env", "fish", "powershell", "dpop"]
@@ -44,6 +45,11 @@ FORMATS = ["raw", "header", "json", "env", "fish", "powershell", "dpop"]
     default=60.0,
     help="How long the token must still last, such as 5m.",
 )
+@click.option(
+    "--resource",
+    default=None,
+    help="Another token of the same sign-in, by the name that `status` shows (Globus).",
+)
 @click.option("--no-refresh", is_flag=True, help="Use the stored token only.")
 @click.option("--nonce", default=None, help="What the API wants in a proof (--format dpop).")
 @click.option("--login", "sign_in", is_flag=True, help="Sign in first if necessary.")
@@ -55,6 +61,7 @@ def token(
     account: str | None,
     form: str,
     min_ttl: float,
+    resource: str | None,
     no_refresh: bool,
     sign_in: bool,
     request_line: tuple[str, ...],
@@ -70,6 +77,10 @@ def token(
     if (form == "dpop") != (len(request_line) == 2) or (request_line and form != "dpop"):
         raise click.UsageError("--format dpop takes METHOD and URL, and no other format does")
     chosen = "json" if app.terminal.json else form
+    if form == "dpop" and resource is not None:
+        raise click.UsageError(
+            "--format dpop is for the first token of a login, not for --resource"
+        )
     given = _from_environment(app)
     if given:
         if chosen == "json":
@@ -80,9 +91,8 @@ def token(
         return
     name = provider if sign_in and provider is not None else app.only_provider(provider)
     try:
-        found = _valid(
-            app, name, account_to_use(app, name, account), min_ttl, refresh=not no_refresh
-        )
+        used = account_to_use(app, name, account)
+        found, further = _wanted(app, name, used, resource, min_ttl, refresh=not no_refresh)
     except AuthRequired:
         if not sign_in:
             raise
@@ -93,21 +103,36 @@ def token(
 
         with click.Context(login_command, info_name="login", obj=apart) as context:
             context.invoke(login_command, provider=name, account=account)
-        found = _valid(app, name, account, min_ttl, refresh=True)
+        found, further = _wanted(app, name, account, resource, min_ttl, refresh=True)
     if form == "dpop":
         _print_headers(app, found, request_line, nonce)
     else:
-        _print(app, found, chosen)
-    _announce_short_life(app, found, min_ttl)
+        _print(app, found, chosen, further)
+    _announce_short_life(app, found, further or found.tokens, min_ttl)
     exit_if_kept_nowhere(app)
 
 
-def _announce_short_life(app: App, login: Login, min_ttl: float) -> None:
+def _wanted(
+    app: App, name: str, account: str, resource: str | None, min_ttl: float, *, refresh: bool
+) -> tuple[Login, OAuthTokens | None]:
+    """A login whose token serves, or the token for ``resource`` that came with it; it is not refreshed."""
+    if resource is not None:
+        login = app.assembly().conductor.refresh.find(name, account)
+        tokens = login.tokens
+        if tokens is None or tokens_for(login.config, tokens, resource) is not tokens:
+            now = app.assembly().clock.now()
+            return login, further_token(login, resource, now, min_ttl)
+    return _valid(app, name, account, min_ttl, refresh=refresh), None
+
+
+def _announce_short_life(
+    app: App, login: Login, tokens: OAuthTokens | None, min_ttl: float
+) -> None:
     """Say that the token does not last as long as it was asked to, because none does."""
-    end = login.tokens.expires_at if login.tokens else None
+    end = tokens.expires_at if tokens else None
     left = min_ttl if end is None else end - app.assembly().clock.now()
     if left < min_ttl and min_ttl > DEFAULT_BUFFER:
-        lasts = span(login.tokens.expires_in or 0.0) if login.tokens else ""
+        lasts = span(tokens.expires_in or 0.0) if tokens else ""
         app.terminal.say(
             f"this token lasts {span(max(left, 0.0))} more, not {span(min_ttl)}: "
             f"{login.provider} issues tokens for {lasts}",
@@ -159,8 +184,9 @@ def _print_headers(
     _print_secret(app, "\n".join(f"{name}: {value}" for name, value in headers.items()))
 
 
-def _print(app: App, login: Login, form: str) -> None:
-    secret, tokens = bearer_token(login), login.tokens
+def _print(app: App, login: Login, form: str, further: OAuthTokens | None) -> None:
+    tokens = further or login.tokens
+    secret = further.access_token if further else bearer_token(login)
     if form == "json":
         answer = json_of_token(
             provider=login.provider,
