@@ -1,9 +1,12 @@
-"""The audit log as a file of JSON lines outside the vault, rendered by structlog.
+"""The audit log as a file of JSON lines outside the vault.
 
 The log in the vault counts; the file is a copy of it for other programs. After a crash an event may
 be written twice, and a reader drops repeats by ``seq``. One event is one line in one write, so that
 a reader of the growing file sees no half line of a process that lives. Several vaults may write to
 one file; each line names its vault.
+
+The lines are those that structlog writes with our processor (:func:`.lines.render`). To load structlog takes a
+third of a whole command, so the file does without.
 
 The file may be rotated by renaming it, or by copying and emptying it: the cursor beside it says
 which record comes next. A file that has grown to :data:`ROTATE_AT` is renamed here, and the one
@@ -16,7 +19,6 @@ import json
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from ...storage.locks import locked
@@ -26,9 +28,10 @@ from .lines import render
 from .outbox import Outbox
 
 if TYPE_CHECKING:
+    from io import FileIO
+
     from ...engine.audit.events import Recorded, Scalar
     from ...engine.ports import Storage
-    from ...engine.record import Login
 
 AUDIT_FILE: Final = "audit.jsonl"
 ROTATE_AT: Final = 32 * 1024 * 1024  # octets
@@ -43,13 +46,6 @@ class AuditFile(Outbox):
         """Write the records of ``storage`` to the file ``path``, with its cursor beside it."""
         self._file = _Lines(path)
         super().__init__(self._file, storage, f"{path}.cursor")
-
-    def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-        """See :meth:`.outbox.Outbox.observe`."""
-        # a slow disk takes longer to load it than there is time for sending
-        with suppress(ImportError, OSError):
-            import_module("structlog")
-        super().observe(recorded, login)
 
     @contextmanager
     def _open(self) -> Generator[None]:
@@ -86,26 +82,20 @@ class _Lines:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._logger: Any = None
+        self._open: FileIO | None = None
         self._last: dict[str, Position] = {}
 
     @contextmanager
     def opened(self) -> Generator[None]:
         """Open the file for lines, and rename it afterwards if it has become too long."""
-        import structlog  # noqa: PLC0415  a third of the whole command, and most write no line
-
         descriptor = open_private(self._path, create=True, append=True)
         with open(descriptor, "r+b", buffering=0) as file:  # unbuffered: one write a line
             self._last = _last_positions(file)
-            self._logger = structlog.wrap_logger(
-                structlog.BytesLogger(file),
-                processors=[render],
-                wrapper_class=structlog.BoundLogger,
-            )
+            self._open = file
             try:
                 yield
             finally:
-                self._logger = None
+                self._open = None
             too_long = os.fstat(descriptor).st_size >= ROTATE_AT
         if too_long:
             os.replace(self._path, f"{self._path}.1")
@@ -116,7 +106,8 @@ class _Lines:
 
     def take(self, line: Mapping[str, Scalar]) -> None:
         """See :meth:`.sinks.Sink.take`."""
-        self._logger.msg(**line)
+        if self._open is not None:
+            self._open.write(render(None, "", line) + b"\n")
 
     def forget(self, through: int, store: str) -> None:
         """Rewrite the file, and the one before it, without these lines."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from stayfast.engine.audit.events import Event, EventKind, Origin, Recorded
 from stayfast.interfaces.audit.file import AuditFile
-from stayfast.interfaces.audit.lines import FIELDS, line_of
+from stayfast.interfaces.audit.lines import FIELDS, line_of, render
 from stayfast.storage import MemoryStorage
 
 ORIGIN = Origin(pid=1, host="h", user="u", app_version="1")
@@ -44,6 +46,20 @@ def test_each_event_is_one_line(path: Path) -> None:
     assert all(set(line) <= FIELDS for line in found)
     assert path.stat().st_mode & 0o077 == 0
     assert audit_file.dropped == 0
+
+
+def test_the_file_has_what_structlog_writes(path: Path) -> None:
+    """A program that renders events by structlog and our processor gets the same octets."""
+    storage = MemoryStorage()
+    recorded = [note(storage) for _ in range(2)]
+    AuditFile(str(path), storage).observe(recorded, None)
+    written = io.BytesIO()
+    logger = structlog.wrap_logger(
+        structlog.BytesLogger(written), processors=[render], wrapper_class=structlog.BoundLogger
+    )
+    for one in recorded:
+        logger.msg(**line_of(one))
+    assert path.read_bytes() == written.getvalue()
 
 
 def test_what_a_dead_process_did_not_tell_is_told(path: Path) -> None:
