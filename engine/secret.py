@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hmac import compare_digest
 from typing import Final, final
 
 HIDDEN: Final = "‹hidden›"
@@ -36,6 +35,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        from hmac import compare_digest  # noqa: PLC0415  it loads OpenSSL, and few compare secrets
+
         # a typed value may hold a lone surrogate; then it is wrong, and must not raise
         return compare_digest(
             self._value.encode("utf-8", "surrogatepass"),

@@ -11,7 +11,8 @@ from ..transports.browser import SystemBrowser
 from ..transports.cancelling import CancellableTransport, InterruptibleAnswers
 from ..transports.choice import Environment, choose_to_wait
 from ..transports.loopback.transport import LoopbackTransport
-from ..transports.terminal.answers import at_terminal, can_answer, standard_answers
+from ..transports.terminal.answers import can_answer, standard_answers
+from ..transports.terminal.standard_input import at_terminal
 from .browser_logout import end_in_browser
 from .transport_maker import LineConversation, SilentConversation, TransportMaker
 

@@ -22,7 +22,7 @@ from ..engine.oauth.client_authentication import can_use_browser
 from .browser import is_text_browser, launchers, named_browsers
 from .loopback.redirect import local_redirect
 from .plugins import ALIASES
-from .terminal.answers import at_terminal
+from .terminal.standard_input import at_terminal
 
 if TYPE_CHECKING:
     from ..engine.oauth.provider import OAuthConfig

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..login_id import choose, is_full, no_login, normalise
-from ..ports import PagedStorage, SearchableStorage
 from ..reasons import Reason
+from ..storage_ports import PagedStorage, SearchableStorage
 from ..table import State
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Overview:
             limit: How many are given at most; all of them if ``None``.
 
         Returns:
-            The logins; ``None`` if the storage has no such page (:class:`~stayfast.engine.ports.PagedStorage`).
+            The logins; ``None`` if the storage has no such page (:class:`~stayfast.engine.storage_ports.PagedStorage`).
         """
         storage = self._storage
         if not isinstance(storage, PagedStorage):

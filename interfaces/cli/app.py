@@ -14,7 +14,6 @@ from click.core import ParameterSource
 
 from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
 from ...engine.hints import Hint
-from ...engine.oauth.tokens import printable
 from ...storage.paths import absolute, named_directory, state_dir
 
 if TYPE_CHECKING:
@@ -161,6 +160,8 @@ class App:
         Raises:
             ConfigInvalid: It has characters that no token may have (RFC 6749 appendix A.12).
         """
+        from ...engine.oauth.tokens import printable  # noqa: PLC0415  for commands that hand a token out
+
         given = self.environ.get("STAYFAST_TOKEN", "").strip()
         if not printable(given):
             raise ConfigInvalid(

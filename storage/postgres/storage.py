@@ -244,7 +244,7 @@ class PostgresStorage:
         return sorted(self._as_they_will_be(self._reading(work)), key=lambda one: one.created_at)
 
     def page(self, offset: int, limit: int | None) -> Sequence[Summary]:
-        """See :meth:`stayfast.engine.ports.PagedStorage.page`."""
+        """See :meth:`stayfast.engine.storage_ports.PagedStorage.page`."""
 
         def work(database: Executor, keys: Keys) -> list[Summary]:
             rows = self._own.tamper_check.page(database, keys, offset, limit)
@@ -255,7 +255,7 @@ class PostgresStorage:
         return list(self._as_they_will_be(self._reading(work)))
 
     def beginning(self, prefix: str) -> Iterable[Summary]:
-        """See :meth:`stayfast.engine.ports.SearchableStorage.beginning`."""
+        """See :meth:`stayfast.engine.storage_ports.SearchableStorage.beginning`."""
         self._bring_all_in()
 
         def work(database: Executor, keys: Keys) -> list[Summary]:

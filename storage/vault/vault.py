@@ -79,7 +79,7 @@ from ...engine.errors import (
     StorageFull,
 )
 from ...engine.hints import Hint
-from ...engine.ports import Lease
+from ...engine.storage_ports import Lease
 from ...engine.summary_codec import decode_summary
 from ..arrivals import Arrivals, arrived
 from ..audit.check import check_log, file_keys, nothing_to_verify
@@ -262,7 +262,7 @@ class Vault:
                     continue
 
     def page(self, offset: int, limit: int | None) -> Sequence[Summary] | None:
-        """See :meth:`stayfast.engine.ports.PagedStorage.page`; where a list is short, there is no page."""
+        """See :meth:`stayfast.engine.storage_ports.PagedStorage.page`; where a list is short, there is no page."""
         return None if limit is None else self._settled(lambda: self._page(offset, limit))
 
     def _page(self, offset: int, limit: int) -> list[Summary] | None:
@@ -278,7 +278,7 @@ class Vault:
             return list(self._as_they_will_be(opened[1], opened_summaries(opened[1], rows)))
 
     def beginning(self, prefix: str) -> Iterable[Summary]:
-        """See :meth:`stayfast.engine.ports.SearchableStorage.beginning`."""
+        """See :meth:`stayfast.engine.storage_ports.SearchableStorage.beginning`."""
         return self._settled(lambda: list(self._beginning(prefix)))
 
     def _beginning(self, prefix: str) -> Iterator[Summary]:
@@ -425,7 +425,7 @@ class Vault:
         self._set_room_aside()
 
     def prepare(self) -> None:
-        """See :meth:`stayfast.engine.ports.PreparedStorage.prepare`."""
+        """See :meth:`stayfast.engine.storage_ports.PreparedStorage.prepare`."""
         self._set_damage_aside()
         if self.exists():
             self._set_room_aside()

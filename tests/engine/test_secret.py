@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import hmac
 import json
 import logging
 import pickle
@@ -118,8 +117,8 @@ def test_values_are_compared_in_constant_time(monkeypatch):
 
     def compared(one, other):
         seen.append((bytes(one), bytes(other)))
-        return hmac.compare_digest(one, other)
+        return bytes(one) == bytes(other)
 
-    monkeypatch.setattr("stayfast.engine.secret.compare_digest", compared)
+    monkeypatch.setattr("hmac.compare_digest", compared)
     assert Secret("right") != Secret("wrong")
     assert seen == [(b"right", b"wrong")]

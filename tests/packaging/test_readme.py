@@ -133,7 +133,7 @@ def test_what_is_shown_to_be_installed_can_be_installed():
         assert set((found[1] or "").split(",")) - {""} <= extras, file
     assert {file for file, _ in ours} >= {
         "README.md",
-        "engine/codec.py",
+        "engine/summary_codec.py",
         "interfaces/cli/commands/demo.py",
         "interfaces/cli/help_topics.py",
         "storage/postgres/driver.py",

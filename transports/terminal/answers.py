@@ -23,6 +23,7 @@ from ...engine.hints import Hint
 from ...engine.secret import Secret
 from .keystrokes import LIMIT, End, Key, Keystrokes, TypedLine
 from .quiet import QuietTerminal
+from .standard_input import at_terminal
 
 if TYPE_CHECKING:
     from ...engine.ports import Answers
@@ -250,15 +251,6 @@ class InputAnswers:
 
 # Standard input may be absent (``pythonw``, services: ``None``), closed (daemons), or an object of
 # another program (notebooks, test runners) that has text and no octets.
-
-
-def at_terminal() -> bool:
-    """Whether standard input is a terminal. False if it is closed or absent."""
-    stream: IO[str] | None = sys.stdin
-    try:
-        return stream is not None and stream.isatty()
-    except (OSError, ValueError):  # it is closed
-        return False
 
 
 def piped_answer() -> StreamAnswers:

@@ -24,7 +24,8 @@ from ....engine.record import DEFAULT_TIMEOUT, TokensNotSaved
 from ....engine.table import State
 from ....transports.browser import SystemBrowser
 from ....transports.choice import Choice, Environment, choose
-from ....transports.terminal.answers import at_terminal, piped_answer
+from ....transports.terminal.answers import piped_answer
+from ....transports.terminal.standard_input import at_terminal
 from ...couriers.signals import signals_as_interrupts
 from ...resource_logins import is_address, read_challenge
 from ...transport_maker import RESOLVED, SilentConversation, TransportMaker

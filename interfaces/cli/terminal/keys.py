@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ....engine.ports import NoticeKind, TransportWanted
-from ....transports.terminal.answers import TerminalAnswers, at_terminal, piped_answer
+from ....transports.terminal.answers import TerminalAnswers, piped_answer
+from ....transports.terminal.standard_input import at_terminal
 from .clipboard import copy
 
 if TYPE_CHECKING:

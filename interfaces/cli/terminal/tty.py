@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ....engine.foreign_text import printable
 from ....engine.hints import Hint
-from ....transports.terminal.answers import at_terminal
+from ....transports.terminal.standard_input import at_terminal
 from ...json_text import document_of
 from .formatting import broken, columns_of, command_lines
 from .streams import AnswerNotWritten, drop_answers
