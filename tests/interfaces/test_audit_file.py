@@ -49,7 +49,7 @@ def test_each_event_is_one_line(path: Path) -> None:
 
 
 def test_the_file_has_what_structlog_writes(path: Path) -> None:
-    """A program that renders events by structlog and our processor gets the same octets."""
+    """A program that renders events by structlog and our processor gets the same members."""
     storage = MemoryStorage()
     recorded = [note(storage) for _ in range(2)]
     AuditFile(str(path), storage).observe(recorded, None)
@@ -59,7 +59,7 @@ def test_the_file_has_what_structlog_writes(path: Path) -> None:
     )
     for one in recorded:
         logger.msg(**line_of(one))
-    assert path.read_bytes() == written.getvalue()
+    assert lines(path) == [json.loads(line) for line in written.getvalue().splitlines()]
 
 
 def test_what_a_dead_process_did_not_tell_is_told(path: Path) -> None:
