@@ -110,6 +110,7 @@ class AsyncOAuthService:
     check = _awaited(OAuthService.check)
     get_status = _awaited(OAuthService.get_status)
     get_tokens = _awaited(OAuthService.get_tokens)
+    client_certificate = _awaited(OAuthService.client_certificate)
     further_token = _awaited(OAuthService.further_token)
     authenticate = _awaiting_user(OAuthService.authenticate)
     begin = _awaited(OAuthService.begin)

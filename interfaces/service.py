@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from ..engine.errors import AuthRequired, ConfigInvalid, StayfastError
 from ..engine.flows.logins import Started
+from ..engine.oauth.client_authentication import certificate_of
 from ..engine.oauth.login_wishes import LoginWishes
 from ..engine.oauth.request_proofs import resource_headers
 from ..engine.oauth.token_endpoint import access_token, bearer_token, further_token
@@ -606,6 +607,39 @@ class OAuthService:
         said = conductor.identify.ask(login)
         conductor.identify.keep(login, said)
         return said
+
+    @answered
+    def client_certificate(
+        self, service: str, *, account: str = DEFAULT_ACCOUNT
+    ) -> tuple[str, str | None] | None:
+        """The files of the TLS certificate that the tokens of a login are bound to (RFC 8705 §3).
+
+        The API wants the same certificate on the connection, which no auth object can show for a
+        program. The value is the certificate's file and its key's, ``None`` where one file has both;
+        or ``None`` if the client has no certificate. HTTP libraries take it as it is::
+
+            files = service.client_certificate("acme").value
+            requests.get(url, auth=service.auth("acme"), cert=files)
+
+            trust = ssl.create_default_context()
+            trust.load_cert_chain(*files)
+            httpx.get(url, auth=service.httpx_auth("acme"), verify=trust)
+
+        Every host of such a connection sees the certificate.
+
+        Failures: ``CONFIG_MISSING`` (a file is not there), ``CONFIG_INVALID`` (a file cannot be used,
+        or others could read the key), and as for :meth:`ensure_valid_token`.
+        """
+        try:
+            config = self.assembly.conductor.refresh.find(service, account).config
+        except AuthRequired:  # a grant that needs no user has a login from its first token on
+            config = valid_login(self.assembly, service, account).config
+        files = certificate_of(config)
+        if files is not None:
+            from .client_files import require_certificate  # noqa: PLC0415  few clients have one
+
+            require_certificate(*files)
+        return files
 
     def auth(
         self, service: str, *, account: str = DEFAULT_ACCOUNT, hosts: str | Sequence[str] = ()

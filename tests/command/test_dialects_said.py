@@ -125,7 +125,7 @@ def test_a_further_token_is_printed_by_the_name_of_its_resource(world: World) ->
     )
 
     oauth = OAuthService(environ=world.environ)
-    assert oauth.further_token("demo", "transfer").unwrap().access_token == "t"
+    assert oauth.further_token("demo", "transfer").value.access_token == "t"
     assert oauth.further_token("demo", "groups").code == "NOT_FOUND"
     assert oauth.further_token("demo", "ended").code == "TOKEN_EXPIRED"
     assert oauth.further_token("demo", "t", account="other").code == "AUTH_REQUIRED"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import requests
 from command import World
 from conductors import conductor_over
 from instant import InstantTransport
+from stayfast import Failure, OAuthService, Success
 from stayfast.engine.errors import ConfigMissing, StayfastError
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.oauth.metadata import apply_metadata, discover
@@ -151,6 +156,82 @@ def test_by_command(server: AuthorizationServer, tmp_path: Path) -> None:
     assert server.state.tokens[-1].certificate == files.thumbprint
     out = world.run("logout", server.issuer, "--json")
     assert (out.code, out.json["logouts"][0]["revoked"]) == (0, True), out.err
+
+
+@pytest.mark.parametrize("one_file", [False, True])
+@pytest.mark.parametrize("library", ["requests", "httpx"])
+def test_a_program_shows_the_api_the_certificate_of_its_tokens(
+    server: AuthorizationServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    library: str,
+    one_file: bool,
+) -> None:
+    """The service says which files it is; without them the API refuses the bound token."""
+    tmp_path.chmod(0o700)
+    files = registered(server, "tls_client_auth")
+    if one_file:
+        with open(files.certificate, "ab") as file:
+            file.write(Path(files.key).read_bytes())
+        os.unlink(files.key)
+    assert server.authority is not None
+    trusted = server.authority.own.certificate
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", trusted)
+    world = World(tmp_path, server, {"REQUESTS_CA_BUNDLE": trusted})
+    key = () if one_file else ("--client-key", files.key)
+    done = world.run(
+        "login", server.issuer, "--client-id", "certain", "--via", "loopback",
+        "--client-cert", files.certificate, *key,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    oauth = OAuthService(environ=world.environ)
+    shown = oauth.client_certificate(server.issuer)
+    assert isinstance(shown, Success)
+    assert shown.value == (files.certificate, None if one_file else files.key)
+
+    address = f"{server.secure_address}/me"
+    statuses: list[int] = []
+    for certificate in (shown.value, None):
+        if library == "requests":
+            auth: Any = oauth.auth(server.issuer)
+            statuses.append(
+                requests.get(
+                    address, auth=auth, cert=certificate, verify=trusted, timeout=10
+                ).status_code
+            )
+        else:
+            trust = ssl.create_default_context(cafile=trusted)
+            if certificate is not None:
+                trust.load_cert_chain(*certificate)
+            statuses.append(
+                httpx.get(address, auth=oauth.httpx_auth(server.issuer), verify=trust).status_code
+            )
+    assert statuses == [200, 401]
+
+    Path(files.certificate if one_file else files.key).write_text("no key")
+    spoiled = oauth.client_certificate(server.issuer)
+    assert isinstance(spoiled, Failure)
+    assert spoiled.code == "CONFIG_INVALID"
+    os.unlink(files.certificate)
+    gone = oauth.client_certificate(server.issuer)
+    assert isinstance(gone, Failure)
+    assert gone.code == "CONFIG_MISSING"
+
+
+def test_a_client_without_a_certificate_has_no_files(
+    server: AuthorizationServer, tmp_path: Path
+) -> None:
+    """``None``, which HTTP libraries take for no certificate; and nobody is signed in by asking."""
+    tmp_path.chmod(0o700)
+    world = World(tmp_path, server)
+    oauth = OAuthService(environ=world.environ)
+    asked = oauth.client_certificate("demo")
+    assert isinstance(asked, Failure)
+    assert asked.code == "AUTH_REQUIRED"
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    shown = oauth.client_certificate("demo")
+    assert isinstance(shown, Success)
+    assert shown.value is None
 
 
 @pytest.mark.parametrize("method", METHODS)

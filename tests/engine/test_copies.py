@@ -102,6 +102,7 @@ VALUES: dict[Any, Any] = {
     stayfast.Summary: finished("demo").summary(),
     dict: {"Authorization": "DPoP token", "DPoP": "proof"},
     str: "token",
+    tuple: ("client.pem", "client.key"),
     AuthStatus: AuthStatus.TOKEN_EXPIRED,
     Health: Health(storage="memory", seconds=0.1),
     SignedOut: SignedOut(
