@@ -9,7 +9,7 @@ Sign in, and call an API with a token that is always good::
 Start with :class:`OAuthService`; ``help(stayfast.OAuthService)`` explains each call. The same for
 
 - asyncio: :class:`AsyncOAuthService`; commands of click or typer: :func:`commands`, :func:`typer_commands`
-- providers: :class:`OAuthProvider`, :class:`OAuthConfig`, :data:`OAUTH_PROVIDERS`
+- providers: :class:`OAuthProvider`, :class:`OAuthConfig`, :data:`OAUTH_PROVIDERS`, :func:`provider_kinds`
 - results: :class:`Success`, :class:`Failure`, :class:`SignedIn`, :class:`OAuthTokens`, :class:`Hint`
 - errors: :class:`StayfastError` and those below it; each has a message, a hint and a code
 - storages: :class:`FileTokenStorage`, :class:`EncryptedFileStorage`, :class:`KeyringStorage`,
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from .interfaces.audit.processors import audit_processors
     from .interfaces.auth_status import AuthStatus
     from .interfaces.catalogue import OAUTH_PROVIDERS
+    from .interfaces.catalogue.kinds import ProviderKind, provider_kinds
     from .interfaces.command_group import commands, typer_commands
     from .interfaces.importers import Source, import_tokens
     from .interfaces.sdk import OAuthClient, create_client
@@ -130,6 +131,7 @@ __all__ = [
     "OutcomeUnknown",
     "PKCEChallenge",
     "ProviderError",
+    "ProviderKind",
     "Result",
     "SignedIn",
     "SignedOut",
@@ -158,6 +160,7 @@ __all__ = [
     "commands",
     "create_client",
     "import_tokens",
+    "provider_kinds",
     "typer_commands",
 ]
 
@@ -175,6 +178,7 @@ _HOMES = {
     "interfaces.async_service": ("AsyncOAuthService",),
     "interfaces.audit.processors": ("audit_processors",),
     "interfaces.catalogue": ("OAUTH_PROVIDERS",),
+    "interfaces.catalogue.kinds": ("ProviderKind", "provider_kinds"),
     "engine.flows.logins": ("Started",),
     "interfaces.auth_status": ("AuthStatus",),
     "interfaces.signed_in": ("Health", "SignedIn", "SignedOut"),
