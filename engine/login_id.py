@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from .errors import NotFound
@@ -49,6 +48,8 @@ def lease_name(what: str) -> str:
 
     No id begins with its first letter.
     """
+    from hashlib import sha256  # noqa: PLC0415  it loads OpenSSL, and few need it
+
     return "X" + sha256(what.encode("utf-8", "surrogatepass")).hexdigest()[: _LENGTH - 1].upper()
 
 

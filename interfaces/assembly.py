@@ -25,8 +25,6 @@ from ..storage.paths import THE_COMMAND, absolute
 from ..storage.paths import config_dir as default_config_dir
 from ..storage.private_file import CONFIG_VARIABLE
 from ..storage.program import ProgramEnviron
-from .audit.choice import AuditObserver, audit_sinks
-from .audit.file import AuditFile
 from .couriers import courier_wanted
 
 if TYPE_CHECKING:
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
     from ..engine.record import Login
     from ..engine.summary import Summary
     from ..storage import TokenStorageProtocol
+    from .audit.choice import AuditObserver
     from .catalogue import Catalogue
     from .couriers.channel import EventForwarder
     from .kept_metadata import KeptMetadata
@@ -115,6 +114,7 @@ class Assembly:
         clock: Clock | None = None,
         courier: Courier | None = None,
         observers: Sequence[Observer] = (),
+        sinks: Callable[[], Sequence[AuditObserver]] = tuple,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         """Connect the parts; a part that is not given is the real one.
@@ -129,13 +129,24 @@ class Assembly:
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self.retention = _retention(self.environ)
         courier_wanted(self.environ)
-        self.sinks: Sequence[AuditObserver] = ()
         self._tidy_at = 0.0
         self._catalogue = catalogue
         self._http = http
         self.clock: Clock = clock or SystemClock()
         self._courier = courier
         self._observers = tuple(observers)
+        self._sinks = sinks
+
+    @_once
+    def sinks(self) -> Sequence[AuditObserver]:
+        """Where the audit log goes."""
+        return self._sinks()
+
+    @property
+    def used_sinks(self) -> Sequence[AuditObserver]:
+        """Those of :attr:`sinks` that may have got something; none if nothing was saved."""
+        found: Sequence[AuditObserver] = self.__dict__.get("sinks", ())
+        return found
 
     @_once
     def catalogue(self) -> Catalogue:
@@ -178,7 +189,7 @@ class Assembly:
     def _forwarder(self) -> EventForwarder:
         from .couriers.channel import EventForwarder  # noqa: PLC0415  for those who change a login
 
-        return EventForwarder([self.at_hand, *self._observers, self.metadata])
+        return EventForwarder([self.at_hand, *self._observers, *self.sinks, self.metadata])
 
     @_once
     def conductor(self) -> Conductor:
@@ -287,12 +298,16 @@ class Assembly:
                 announce=announce,
                 environ=env,
             )
-        sinks = audit_sinks(storage, env, audit)
-        assembly = cls(storage, catalogue, observers=[*observers, *sinks], environ=env)
-        assembly.sinks = sinks
-        for sink in sinks:
-            if isinstance(sink, AuditFile):
-                sink.others = tuple(observers)
+        kept = storage
+
+        def sinks() -> Sequence[AuditObserver]:
+            from .audit.choice import audit_sinks  # noqa: PLC0415  for those who change a login
+
+            return audit_sinks(kept, env, audit, others=observers)
+
+        assembly = cls(storage, catalogue, observers=observers, sinks=sinks, environ=env)
+        if audit or env.get("STAYFAST_AUDIT") or env.get("STAYFAST_AUDIT_FILE"):
+            assembly.sinks  # noqa: B018  what is set is checked at once
         return assembly
 
     def config(

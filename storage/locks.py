@@ -14,7 +14,6 @@ writes, it first checks cheaply whether anything was written (:class:`ChangePoll
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
@@ -74,6 +73,11 @@ _threads: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 _threads_guard = threading.Lock()
 _held: dict[int, str] = {}
 _left: set[int] = set()
+
+
+def login_lock(directory: str, login_id: str) -> str:
+    """The path of the lock of a login, where logins are kept in ``directory``."""
+    return os.path.join(directory, "locks", f"{login_id}.lock")
 
 
 def _forget_after_fork() -> None:
@@ -250,6 +254,8 @@ def _wait_for(
 
 def name_holder(descriptor: int) -> None:
     """Write this process into the lock file, for messages to people. A full disk may lose it."""
+    import socket  # noqa: PLC0415  for who takes a lock
+
     text = f"{os.getpid()} {int(CLOCK.now())} {socket.gethostname()} ".encode()
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -266,6 +272,8 @@ def _holder(path: str) -> str:
         minutes = max(0, int(CLOCK.now()) - int(since)) // 60
     except (OSError, ValueError):
         return "another process"
+    import socket  # noqa: PLC0415  for who waits too long
+
     where = "this machine" if host == socket.gethostname() else host
     ago = f", for {minutes} min" if minutes else ""
     who = "another thread of this process" if int(pid) == os.getpid() else f"process {pid}"

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from ..engine.errors import ConfigInvalid, StorageError
 from ..engine.hints import Hint
 from .postgres.driver import is_address
-from .vault.handover import HandedSources
 from .vault.opener import Announce, VaultOpener
 from .vault.vault import Vault
 
@@ -111,6 +110,8 @@ def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault | 
         passphrase=lambda: None,
         environ=environ,
     )
+    from .vault.handover import HandedSources  # noqa: PLC0415  for a process that got one
+
     opener.key_sources = HandedSources(handover, environ)
     arguments = opener.arguments()
     arguments["create"] = _never_made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ...engine.errors import ConfigInvalid
@@ -14,7 +14,7 @@ from .outbox import BufferedSender, Outbox
 from .sinks import HostLogging, Journal, StandardError, Syslog
 
 if TYPE_CHECKING:
-    from ...engine.ports import Storage
+    from ...engine.ports import Observer, Storage
 
 AuditObserver: TypeAlias = AuditFile | Outbox | BufferedSender
 KINDS: Final = ("file", "stderr", "syslog", "journald", "logging", "none")
@@ -26,7 +26,11 @@ _OUTBOXES: Final[Mapping[str, Callable[..., Syslog | Journal]]] = {
 
 
 def audit_sinks(
-    storage: Storage, environ: Mapping[str, str], wanted: str | None = None
+    storage: Storage,
+    environ: Mapping[str, str],
+    wanted: str | None = None,
+    *,
+    others: Sequence[Observer] = (),
 ) -> list[AuditObserver]:
     """Observers that send the audit log of ``storage`` to the chosen sinks.
 
@@ -36,6 +40,7 @@ def audit_sinks(
             is the path of the file, or ``off``.
         wanted: A list that replaces ``STAYFAST_AUDIT``. Each item is a name of :data:`KINDS`. After
             a colon it may have a place: a file, a socket, or the name of a logger.
+        others: The other observers of these events.
 
     Raises:
         ConfigInvalid: A name is not in :data:`KINDS`.
@@ -47,6 +52,9 @@ def audit_sinks(
     for one in named.split(","):
         kind, _, place = one.strip().partition(":")
         sinks += _made(kind, place, storage, environ)
+    for sink in sinks:
+        if isinstance(sink, AuditFile):
+            sink.others = tuple(others)
     return sinks
 
 

@@ -17,7 +17,9 @@ from ...engine.hints import Hint
 from ...storage.paths import absolute, named_directory, state_dir
 
 if TYPE_CHECKING:
+    from ...engine.audit.events import Recorded
     from ...engine.ports import Observer
+    from ...engine.record import Login
     from ..assembly import Assembly
     from .terminal.tty import Terminal
 
@@ -65,7 +67,6 @@ class App:
         if self._assembly is None:
             # half of the command, and a page of help needs none of it
             from ..assembly import Assembly  # noqa: PLC0415
-            from .follower import LogAlarm  # noqa: PLC0415
 
             terminal = self.terminal
             self._assembly = Assembly.open(
@@ -74,7 +75,7 @@ class App:
                 interactive=self._may_ask(),
                 passphrase=self._passphrase if self._may_ask() else None,
                 announce=self.announced.append,
-                observers=[*observers, LogAlarm(terminal)],
+                observers=[*observers, _LogAlarm(terminal)],
                 environ=self.settings(),
             )
             if terminal.verbose > 1:
@@ -125,12 +126,12 @@ class App:
 
     def report_failed_sinks(self) -> None:
         """Name the sinks that could not get the audit log."""
-        if self._assembly is None:
+        if self._assembly is None or not self._assembly.used_sinks:
             return
         from ..audit.file import AuditFile  # noqa: PLC0415  loaded by the assembly
         from ..audit.outbox import BufferedSender  # noqa: PLC0415
 
-        for sink in self._assembly.sinks:
+        for sink in self._assembly.used_sinks:
             if sink.problem is not None:
                 name = "the audit file" if isinstance(sink, AuditFile) else sink.sink.name
                 self.terminal.say(
@@ -205,6 +206,27 @@ class App:
             f"several providers are signed in: {', '.join(sorted(names))}",
             hint=Hint("status"),
         )
+
+
+class _LogAlarm:
+    """Warns that a damaged part of the log was set aside; the command goes on."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        """Say it on ``terminal``."""
+        self._terminal = terminal
+
+    def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
+        """Look for a record of damage among those that were just saved."""
+        del login
+        from ...engine.audit.events import EventKind  # noqa: PLC0415  for who changes a login
+
+        for one in recorded:
+            if one.members.get("event") == EventKind.AUDIT_SET_ASIDE:
+                numbers = str(one.members.get("detail", "")).partition("=")[2]
+                self._terminal.say(
+                    f"the audit log was damaged: records {numbers} were set aside", mark="warn"
+                )
+                self._terminal.suggest("stayfast audit verify")
 
 
 def _show_lines(terminal: Terminal) -> Callable[[Sequence[str]], None]:

@@ -1,14 +1,10 @@
-"""The observers of a command: each is called once an event is saved.
-
-One follows the login of the command and reports each transition. One reports damage in the audit log.
-"""
+"""The observer that follows the login of a command and reports each transition once it is saved."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ...engine.audit.events import EventKind
 from ...engine.moments import timestamp
 from ...engine.ports import ASKING, Notice
 from ...engine.table import State
@@ -149,22 +145,3 @@ class StreamingConversation:
                 },
             )
         self._screen.show(notice)
-
-
-class LogAlarm:
-    """Warns that a damaged part of the log was set aside; the command goes on."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        """Say it on ``terminal``."""
-        self._terminal = terminal
-
-    def observe(self, recorded: Sequence[Recorded], login: Login | None) -> None:
-        """Look for a record of damage among those that were just saved."""
-        del login
-        for one in recorded:
-            if one.members.get("event") == EventKind.AUDIT_SET_ASIDE:
-                numbers = str(one.members.get("detail", "")).partition("=")[2]
-                self._terminal.say(
-                    f"the audit log was damaged: records {numbers} were set aside", mark="warn"
-                )
-                self._terminal.suggest("stayfast audit verify")

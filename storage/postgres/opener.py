@@ -10,8 +10,8 @@ from ...engine.hints import Hint
 from ..audit.keys import new_audit_keys, read_audit_keys, write_audit_keys
 from ..host import CLOCK
 from ..vault.header import Header, decode_header
+from ..vault.making import begin_log
 from ..vault.opener import VaultOpener
-from ..vault.schema import begin_log
 from .connections import Executor
 from .schema import prepare
 

@@ -35,8 +35,9 @@ from ..vault.file import open_secret, row_by_id
 from ..vault.handover import HandedSources, Handover
 from ..vault.integrity import read_head
 from ..vault.login_rows import opened_summaries, summaries_in
+from ..vault.problems import problems_of
 from ..vault.rollback import RollbackMarker
-from ..vault.tamper_check import TamperCheck, problems_of
+from ..vault.tamper_check import TamperCheck
 from ..vault.tree import read_by_id
 from .address import Address
 from .commits import Commits

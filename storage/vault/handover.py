@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from .header import Header
 
 
-def lock_path(directory: str, login_id: str) -> str:
-    """The path of the lock of a login, in the vault in ``directory``."""
-    return os.path.join(directory, "locks", f"{login_id}.lock")
-
-
 @dataclass(frozen=True, slots=True)
 class Handover:
     """One storage and its root key.

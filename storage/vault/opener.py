@@ -23,7 +23,6 @@ from ..private_file import CONFIG_VARIABLE, check_directory, refuse_network_fs
 from .file import headers
 from .header import Header, keys_of
 from .integrity import read_head
-from .schema import create_database
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
@@ -168,6 +167,8 @@ class VaultOpener:
         check_directory(self.state_dir)
         self._refuse_network_fs()
         header, keys = self.new_header()
+        from .making import create_database  # noqa: PLC0415  once in the life of a vault
+
         created = create_database(self.state_dir, header, keys)
         self.announce(header.reason)
         return created

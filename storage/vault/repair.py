@@ -27,7 +27,7 @@ from ..host import CLOCK, origin
 from ..private_file import ensure_directory, sync_directory
 from .file import BESIDE, DATABASE, SECOND_HEADER, new_place_aside, set_aside
 from .integrity import Head, keep_head, read_head
-from .tamper_check import last_saved
+from .problems import last_saved
 from .tree import leaves_of, read_tree, root_of, tags_of, tree_of, write_tree
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ...engine.audit.findings import Finding, FindingCode
 from ...engine.errors import Damaged, StorageError
 from ...engine.hints import Hint
 from ..host import CLOCK
@@ -97,6 +96,8 @@ class RollbackMarker:
         """``found``, with one more finding if an older copy was put back."""
         if not self._behind:
             return found
+        from ...engine.audit.findings import Finding, FindingCode  # noqa: PLC0415  for who checks the log
+
         finding = Finding(code=FindingCode.ROLLED_BACK, message=ROLLED_BACK)
         return replace(found, findings=[*found.findings, finding])
 

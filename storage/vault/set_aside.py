@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 from ...engine.errors import StorageError
 from ..private_file import write_private
 from .file import note_taken_along, open_database, set_aside
+from .problems import problems_of
 from .repair import move_files, salvage
 from .sqlite_errors import translated
-from .tamper_check import problems_of
 
 if TYPE_CHECKING:
     from ...engine.record import Login

@@ -71,7 +71,6 @@ from collections.abc import (
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ...engine.audit.verifier import check_lines
 from ...engine.errors import (
     Damaged,
     NewerFormat,
@@ -82,22 +81,16 @@ from ...engine.hints import Hint
 from ...engine.storage_ports import Lease
 from ...engine.summary_codec import decode_summary
 from ..arrivals import Arrivals, arrived
-from ..audit.check import check_log, file_keys, nothing_to_verify
-from ..audit.rows import append_event, append_text, read_events
-from ..audit.segments import Pruned, go_forward_secure, prune, ready, set_aside
-from ..audit.signing import Signer, signed_head
 from ..capabilities import Capabilities, rebuilt_elsewhere
 from ..host import CLOCK
-from ..locks import ChangePolling, held, locked, sweep
+from ..locks import ChangePolling, held, locked, login_lock, sweep
 from ..private_file import ensure_directory
 from .connection import VaultConnection
 from .definitions import differences
-from .ended import remove_ended
 from .entries import TABLE as ENTRY_TABLE
 from .entries import every_entry, has_entries, read_entry, write_entry
 from .file import row_by_alias, row_by_id, scan_for_alias
 from .glance import VaultGlance
-from .handover import Handover, lock_path
 from .integrity import Head, keep_head, read_head
 from .login_rows import login_in, opened_summaries, put_login, put_record, summaries_in
 from .page_check import torn_pages
@@ -106,7 +99,7 @@ from .reserve import Reserve
 from .rollback import RollbackMarker
 from .schema import put_header
 from .sqlite_errors import translated
-from .tamper_check import TamperCheck, problems_of
+from .tamper_check import TamperCheck
 from .tree import read_by_alias, read_by_id
 
 if TYPE_CHECKING:
@@ -116,8 +109,11 @@ if TYPE_CHECKING:
     from ...engine.record import Login
     from ...engine.summary import Summary
     from ..arrivals import Kept
+    from ..audit.segments import Pruned
+    from ..audit.signing import Signer
     from ..keys.sealing import Keys
     from ..keys.sources import KeySources
+    from .handover import Handover
     from .header import Header
     from .info import VaultInfo
     from .mending import Mending
@@ -298,6 +294,8 @@ class Vault:
         with self._reading() as opened:
             if opened is None:
                 return []
+            from ..audit.rows import read_events  # noqa: PLC0415  for who reads the log
+
             return read_events(*opened, after=after, limit=limit)
 
     def entry(self, name: str) -> bytes | None:
@@ -331,6 +329,8 @@ class Vault:
 
     @staticmethod
     def _problems(connection: sqlite3.Connection, keys: Keys) -> list[str]:
+        from .problems import problems_of  # noqa: PLC0415  for who asks
+
         found = torn_pages(connection)
         with translated():
             found += differences(connection).problems()
@@ -345,6 +345,8 @@ class Vault:
             marks: The records whose links are to be kept in the answer.
             forward: The first record whose key was erased, and that key.
         """
+        from ..audit.check import check_log, nothing_to_verify  # noqa: PLC0415  for who checks the log
+
         with self._reading() as opened:
             found = nothing_to_verify() if opened is None else check_log(*opened, marks, forward)
         # sealed anew under its eyes: then what it found is of no worth
@@ -359,6 +361,9 @@ class Vault:
         forward: tuple[int, bytes] | None = None,
     ) -> Verification:
         """Check an exported log with the key of this vault; without it, if there is no vault."""
+        from ...engine.audit.verifier import check_lines  # noqa: PLC0415  as above
+        from ..audit.check import file_keys  # noqa: PLC0415  as above
+
         with self._reading() as opened:
             link = file_keys(*opened, forward).link if opened else None
             store = opened[1].name if opened else None
@@ -366,11 +371,15 @@ class Vault:
 
     def signer(self) -> Signer | None:
         """What signs checkpoints of the log; ``None`` without a vault."""
+        from ..audit.signing import Signer  # noqa: PLC0415  as above
+
         with self._reading() as opened:
             return Signer(opened[1]) if opened else None
 
     def checkpoint(self) -> str | None:
         """A signed note of how the log stands; ``None`` of an empty one."""
+        from ..audit.signing import signed_head  # noqa: PLC0415  as above
+
         with self._reading() as opened:
             return signed_head(*opened) if opened else None
 
@@ -442,7 +451,7 @@ class Vault:
     def _set_room_aside(self) -> None:
         """Set room aside for tokens that arrive, and remove locks that nobody needs."""
         self._reserve.ensure()
-        sweep(os.path.dirname(lock_path(self.directory, "")))
+        sweep(os.path.dirname(login_lock(self.directory, "")))
 
     def _looks_damaged(self, connection: sqlite3.Connection, keys: Keys) -> bool:
         """Whether :meth:`mend` has something to do, as far as a new login waits for the answer.
@@ -483,6 +492,8 @@ class Vault:
             return self._commit(changes)
 
     def _commit(self, changes: Sequence[Change]) -> list[Recorded]:
+        from ..audit.rows import append_event  # noqa: PLC0415  for who writes
+
         with self._changing() as (connection, keys, head, recorded):
             after = head
             for change in changes:
@@ -495,6 +506,8 @@ class Vault:
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`stayfast.engine.ports.Storage.note`."""
+        from ..audit.rows import append_event  # noqa: PLC0415  for who writes
+
         with self._changing() as (connection, keys, head, _):
             after, recorded = append_event(connection, keys, head, event)
             keep_head(connection, keys, after)
@@ -506,6 +519,8 @@ class Vault:
             with self._vault_connection.writing() as (connection, keys):
                 self._put_entry(connection, keys, name, value)
             return
+        from ..audit.rows import append_event  # noqa: PLC0415  for who writes
+
         with self._changing() as (connection, keys, head, _):
             self._put_entry(connection, keys, name, value)
             after, _ = append_event(connection, keys, head, event)
@@ -524,6 +539,8 @@ class Vault:
 
         A damaged end of the log stops no login: it is set aside, and the log records that.
         """
+        from ..audit.segments import ready  # noqa: PLC0415  for who writes
+
         with self._vault_connection.writing() as (connection, keys):
             head, recorded = ready(connection, keys)
             if self._rollback_marker.behind(keys, head.generation):
@@ -593,6 +610,8 @@ class Vault:
             beyond: Do so only if the present segment has a record up to this number: for who finds
                 damage behind it, and may not be the first to.
         """
+        from ..audit.segments import set_aside  # noqa: PLC0415  for who mends the log
+
         if not self.exists():
             return None
         with self._vault_connection.writing() as (connection, keys):
@@ -610,6 +629,8 @@ class Vault:
         Raises:
             ConfigInvalid: That is so already.
         """
+        from ..audit.segments import go_forward_secure, ready  # noqa: PLC0415  for who asks
+
         with self._vault_connection.writing() as (connection, keys):
             head, _ = ready(connection, keys)
             head, shown = go_forward_secure(connection, keys, head)
@@ -618,6 +639,8 @@ class Vault:
 
     def purge(self, before: float) -> int:
         """See :meth:`stayfast.storage.capabilities.Upkeep.purge`."""
+        from .ended import remove_ended  # noqa: PLC0415  for who purges
+
         removed = 0
         with suppress(_NothingToDo):
             while self.exists():
@@ -635,6 +658,8 @@ class Vault:
         Raises:
             Damaged: The records that would go are not as they were written.
         """
+        from ..audit.segments import prune  # noqa: PLC0415  for who cuts the log
+
         if not self.exists():
             return None
         with self._vault_connection.writing() as (connection, keys):
@@ -658,7 +683,7 @@ class Vault:
     def _lease(
         self, login_id: str, wait: float, until: Callable[[], bool] | None
     ) -> Generator[Lease]:
-        path = lock_path(self.directory, login_id)
+        path = login_lock(self.directory, login_id)
         ensure_directory(self.directory)
         ensure_directory(os.path.dirname(path))
         sooner = None if until is None else ChangePolling(self._vault_connection.changes, until)
@@ -669,7 +694,7 @@ class Vault:
 
     def held(self, lease: Lease) -> list[int] | None:
         """See :meth:`stayfast.storage.capabilities.Sharing.held`."""
-        descriptor = held(lock_path(self.directory, lease.login_id))
+        descriptor = held(login_lock(self.directory, lease.login_id))
         return None if descriptor is None else [descriptor]
 
     def adopted(self, lease: Lease) -> Lease:
@@ -681,6 +706,8 @@ class Vault:
         with self._reading() as opened:
             if opened is None:
                 return None
+            from .handover import Handover  # noqa: PLC0415  for other processes
+
             return Handover.from_keys(self.directory, self._key_sources.config_dir, opened[1])
 
     def _bring_in(self, login_id: str) -> None:
@@ -689,6 +716,8 @@ class Vault:
             self._arrivals.bring_in(keys, login_id, self._put, self._filed)
 
     def _put(self, kept: Sequence[Kept]) -> None:
+        from ..audit.rows import append_text  # noqa: PLC0415  for who writes
+
         with self._changing() as (connection, keys, head, _):
             after = head
             for login, fence, text in kept:

@@ -14,7 +14,7 @@ from stayfast.engine.errors import Damaged
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.audit import rows
 from stayfast.storage.keys.sealing import Keys
-from stayfast.storage.vault.tamper_check import problems_of
+from stayfast.storage.vault.problems import problems_of
 from stayfast.testing.storage_contract import finished, further, saved
 from transitions_of import vault_in
 

@@ -13,7 +13,6 @@ from ....engine.errors import AuthRequired, Damaged, NotFound
 from ....engine.foreign_text import presentable
 from ....engine.hints import Hint
 from ....engine.moments import timestamp
-from ....engine.oauth.token_extras import api_url, callback_extras, further_tokens
 from ....engine.reasons import Reason
 from ....engine.summary import DEFAULT_ACCOUNT
 from ....engine.table import State
@@ -355,6 +354,12 @@ def _particulars(app: App, one: Summary, *, few: bool) -> dict[str, Any]:
         return {}
     if login is None or login.tokens is None:
         return {}
+    from ....engine.oauth.token_extras import (  # noqa: PLC0415  for whole records
+        api_url,
+        callback_extras,
+        further_tokens,
+    )
+
     config, tokens = login.config, login.tokens
     further = [
         {
@@ -459,6 +464,12 @@ def _ways(login: Login) -> list[tuple[str, str]]:
     if tokens is None:
         return []
     lines = [("pkce", "off, as this provider is configured")] if config.pkce == "off" else []
+    from ....engine.oauth.token_extras import (  # noqa: PLC0415  as above
+        api_url,
+        callback_extras,
+        further_tokens,
+    )
+
     where = api_url(config, tokens)
     lines += [("API", where)] if where else []
     lines += [(name, value) for name, value in callback_extras(tokens).items()]
