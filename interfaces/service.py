@@ -611,12 +611,12 @@ class OAuthService:
     @answered
     def client_certificate(
         self, service: str, *, account: str = DEFAULT_ACCOUNT
-    ) -> tuple[str, str | None] | None:
+    ) -> tuple[str, str] | None:
         """The files of the TLS certificate that the tokens of a login are bound to (RFC 8705 §3).
 
         The API wants the same certificate on the connection, which no auth object can show for a
-        program. The value is the certificate's file and its key's, ``None`` where one file has both;
-        or ``None`` if the client has no certificate. HTTP libraries take it as it is::
+        program. The value is the certificate's file and its key's, twice the same where one file has
+        both; or ``None`` if the client has no certificate. HTTP libraries take it as it is::
 
             files = service.client_certificate("acme").value
             requests.get(url, auth=service.auth("acme"), cert=files)
@@ -635,11 +635,13 @@ class OAuthService:
         except AuthRequired:  # a grant that needs no user has a login from its first token on
             config = valid_login(self.assembly, service, account).config
         files = certificate_of(config)
-        if files is not None:
-            from .client_files import require_certificate  # noqa: PLC0415  few clients have one
+        if files is None:
+            return None
+        from .client_files import require_certificate  # noqa: PLC0415  few clients have one
 
-            require_certificate(*files)
-        return files
+        require_certificate(*files)
+        certificate, key = files
+        return certificate, key or certificate
 
     def auth(
         self, service: str, *, account: str = DEFAULT_ACCOUNT, hosts: str | Sequence[str] = ()

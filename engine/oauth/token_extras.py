@@ -142,5 +142,5 @@ def _further(config: OAuthConfig, tokens: OAuthTokens) -> Iterator[tuple[str, OA
 def _since(tokens: OAuthTokens) -> Mapping[str, float]:
     """When the further tokens came, by the member that has them, if a refresh came after it."""
     kept = tokens.extra.get(_SINCE)
-    found = cast("Mapping[str, Any]", kept) if isinstance(kept, Mapping) else {}
+    found: Mapping[str, Any] = cast("Any", kept) if isinstance(kept, Mapping) else {}
     return {name: since for name, since in found.items() if isinstance(since, int | float)}

@@ -82,4 +82,6 @@ def test_a_service_takes_what_a_kind_makes(tmp_path: Path) -> None:
         providers={"okta": okta.to_config("cid")},
         environ={"STAYFAST_STATE_DIR": str(tmp_path / "s"), "STAYFAST_CONFIG_DIR": str(tmp_path)},
     )
-    assert service.get_status("okta").value is stayfast.AuthStatus.NOT_AUTHENTICATED
+    status = service.get_status("okta")
+    assert isinstance(status, stayfast.Success)
+    assert status.value is stayfast.AuthStatus.NOT_AUTHENTICATED

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from command import World
-from stayfast import OAuthService
+from stayfast import Failure, OAuthService, Success
 from stayfast.testing.storage_contract import finished, saved
 
 
@@ -125,7 +125,14 @@ def test_a_further_token_is_printed_by_the_name_of_its_resource(world: World) ->
     )
 
     oauth = OAuthService(environ=world.environ)
-    assert oauth.further_token("demo", "transfer").value.access_token == "t"
-    assert oauth.further_token("demo", "groups").code == "NOT_FOUND"
-    assert oauth.further_token("demo", "ended").code == "TOKEN_EXPIRED"
-    assert oauth.further_token("demo", "t", account="other").code == "AUTH_REQUIRED"
+    further = oauth.further_token("demo", "transfer")
+    assert isinstance(further, Success)
+    assert further.value.access_token == "t"
+    for resource, account, code in (
+        ("groups", "default", "NOT_FOUND"),
+        ("ended", "default", "TOKEN_EXPIRED"),
+        ("transfer", "other", "AUTH_REQUIRED"),
+    ):
+        refused = oauth.further_token("demo", resource, account=account)
+        assert isinstance(refused, Failure)
+        assert refused.code == code

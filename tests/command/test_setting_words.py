@@ -11,7 +11,7 @@ import pytest
 from command import World
 from stayfast.engine.oauth.provider import OAuthProvider
 from stayfast.engine.oauth.setting_types import form_of
-from stayfast.interfaces.cli.main import cli
+from stayfast.interfaces.cli.commands.provider import edit_provider
 from stayfast.interfaces.cli.setting_words import settings_of
 
 OWN = ("--auth-url", "https://a.test/auth", "--token-url", "https://a.test/token")
@@ -114,8 +114,7 @@ def test_a_setting_that_cannot_be_right_is_refused(world: World, typed: str) -> 
 
 def test_every_setting_of_a_provider_can_be_typed() -> None:
     """By an option or by ``--set``; secrets are typed by neither."""
-    edit = cli.get_command(None, "provider").get_command(None, "edit")  # type: ignore[arg-type, union-attr]
-    options = {one.name for one in edit.params}
+    options = {one.name for one in edit_provider.params}
     names = {one.name for one in fields(OAuthProvider)} - options - {"service_name"}
     assert {"refresh_rotates", "parameter_names", "token_lists"} <= names
     for name in names:
@@ -124,4 +123,4 @@ def test_every_setting_of_a_provider_can_be_typed() -> None:
         if isinstance(form, tuple):
             text = next(one for one in form if one)
         typed = f"{name}.x" if getattr(form, "value", "") == "table" else name
-        assert set(settings_of({typed: text}, edit.params, {})) == {name}
+        assert set(settings_of({typed: text}, edit_provider.params, {})) == {name}

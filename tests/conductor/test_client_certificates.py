@@ -187,7 +187,7 @@ def test_a_program_shows_the_api_the_certificate_of_its_tokens(
     oauth = OAuthService(environ=world.environ)
     shown = oauth.client_certificate(server.issuer)
     assert isinstance(shown, Success)
-    assert shown.value == (files.certificate, None if one_file else files.key)
+    assert shown.value == (files.certificate, files.certificate if one_file else files.key)
 
     address = f"{server.secure_address}/me"
     statuses: list[int] = []

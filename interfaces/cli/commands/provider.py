@@ -88,7 +88,7 @@ def _set(app: App, name: str, values: dict[str, str], changes: Mapping[str, Any]
     catalogue = app.assembly().catalogue
     catalogue.require(name)
     kind = file_of(app).written(name).get("kind")
-    asked = entry(str(kind)).templates if kind in index() else {}
+    asked = list(entry(str(kind)).templates if kind in index() else ())
     blanks = {one: value for one, value in values.items() if one in asked}
     others = {one: value for one, value in values.items() if one not in asked}
     found: dict[str, Any] = {}
