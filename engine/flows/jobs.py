@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import StorageConflict, StorageError
@@ -9,16 +10,16 @@ from ..hints import Hint
 from ..ports import Verdict
 from ..record import TokensNotSaved
 from ..table import State
-from .code_exchange import CodeExchange
-from .grant_exchange import GrantExchange
 from .job import Job, JobKind
-from .refresh_exchange import RefreshExchange
 
 if TYPE_CHECKING:
     from ..ports import Lease
     from ..record import Login
+    from .code_exchange import CodeExchange
     from .dependencies import Dependencies
+    from .grant_exchange import GrantExchange
     from .job import JobOutcome
+    from .refresh_exchange import RefreshExchange
 
 
 class Jobs:
@@ -27,9 +28,24 @@ class Jobs:
     def __init__(self, dependencies: Dependencies) -> None:
         """Hand the jobs to their courier."""
         self._dependencies = dependencies
-        self._code_exchange = CodeExchange(dependencies)
-        self._grant_exchange = GrantExchange(dependencies, self._code_exchange)
-        self._refresh_exchange = RefreshExchange(dependencies)
+
+    @cached_property
+    def _code_exchange(self) -> CodeExchange:
+        from .code_exchange import CodeExchange  # noqa: PLC0415  each job has need of one of the three
+
+        return CodeExchange(self._dependencies)
+
+    @cached_property
+    def _grant_exchange(self) -> GrantExchange:
+        from .grant_exchange import GrantExchange  # noqa: PLC0415  as above
+
+        return GrantExchange(self._dependencies, self._code_exchange)
+
+    @cached_property
+    def _refresh_exchange(self) -> RefreshExchange:
+        from .refresh_exchange import RefreshExchange  # noqa: PLC0415  as above
+
+        return RefreshExchange(self._dependencies)
 
     def send_code(self, login: Login, lease: Lease, *, again: bool = False) -> Login:
         """Have the saved code of ``login`` exchanged; see :meth:`CodeExchange.send_code`."""
@@ -84,6 +100,7 @@ class Jobs:
         return outcome
 
     def _carried(self, job: Job) -> JobOutcome:
+        self._exchange(job)  # loaded before a courier is forked, which gets it with the rest
         try:
             return self._dependencies.courier.carry(job, self.perform)
         except TokensNotSaved as error:

@@ -72,6 +72,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ..errors import (
@@ -85,29 +86,26 @@ from ..errors import (
 )
 from ..hints import Hint
 from ..login_id import naming
-from ..oauth.callback import digest_of
-from ..oauth.pasted import parse_callback
-from ..oauth.signed_response import peeked
 from ..ports import TransportWanted, ready_to_save
 from ..reasons import Reason, Refusal
 from ..record import DEFAULT_TIMEOUT, Login, require_account_name, state_alias
 from ..secret import Secret
 from ..summary import DEFAULT_ACCOUNT, account_alias
 from ..table import State, Trigger
-from .begin import Begin
-from .identify import Identify
 from .jobs import Jobs
-from .logout import Logout
 from .overview import Overview
 from .refresh import LEASE_WAIT, Refresh
-from .userless import Userless
-from .wait import Wait
 
 if TYPE_CHECKING:
     from ..oauth.provider import OAuthConfig
     from ..ports import Lease, Session, Transport
     from ..record import DeviceGrant
+    from .begin import Begin
     from .dependencies import Dependencies
+    from .identify import Identify
+    from .logout import Logout
+    from .userless import Userless
+    from .wait import Wait
 
 _PATIENCE: Final = 1.0  # seconds; a poll that a dead process had begun is over by then
 
@@ -162,18 +160,44 @@ class Conductor:
     """
 
     def __init__(self, dependencies: Dependencies) -> None:
-        """Build one object for each part of a login's way."""
+        """Begin nothing yet; what begins, waits or ends is loaded by the first who wants it."""
         self._dependencies = dependencies
         self.jobs: Final = Jobs(dependencies)
-        self._begin = Begin(dependencies)
-        self._wait = Wait(dependencies, self._begin, self.jobs)
         self.refresh: Final = Refresh(dependencies, self.jobs)
-        self.logout: Final = Logout(dependencies)
-        self.identify: Final = Identify(dependencies)
-        self.overview: Final = Overview(
-            dependencies.storage, dependencies.clock, self._begin.end_overdue
-        )
-        self.userless: Final = Userless(dependencies, self._begin, self.jobs, self.refresh)
+        self.overview: Final = Overview(dependencies.storage, dependencies.clock, self.end_overdue)
+
+    @cached_property
+    def _begin(self) -> Begin:
+        from .begin import Begin  # noqa: PLC0415  a refresh begins nothing
+
+        return Begin(self._dependencies)
+
+    @cached_property
+    def _wait(self) -> Wait:
+        from .wait import Wait  # noqa: PLC0415  as for _begin
+
+        return Wait(self._dependencies, self._begin, self.jobs)
+
+    @cached_property
+    def logout(self) -> Logout:
+        """Ends finished logins."""
+        from .logout import Logout  # noqa: PLC0415  for who signs out
+
+        return Logout(self._dependencies)
+
+    @cached_property
+    def identify(self) -> Identify:
+        """Asks who signed in."""
+        from .identify import Identify  # noqa: PLC0415  for a login, and for who asks
+
+        return Identify(self._dependencies)
+
+    @cached_property
+    def userless(self) -> Userless:
+        """Gets tokens by grants that need no user."""
+        from .userless import Userless  # noqa: PLC0415  for those grants alone
+
+        return Userless(self._dependencies, self._begin, self.jobs, self.refresh)
 
     def end_overdue(self, login_id: str) -> Login | None:
         """The login, ended if its deadline has passed and no process has it in hand."""
@@ -308,6 +332,9 @@ class Conductor:
             CallbackRefused: They belong to no login that waits for them; nothing has changed.
             StayfastError: As :meth:`Wait.receive` and :meth:`Jobs.send_code` say.
         """
+        from ..oauth.callback import digest_of  # noqa: PLC0415  as for _begin
+        from ..oauth.signed_response import peeked  # noqa: PLC0415  as for _begin
+
         if login_id is None:
             login_id = self._by_state(parameters)
         with self._held(login_id) as (login, lease):
@@ -341,6 +368,8 @@ class Conductor:
             CallbackRefused: It answers no login that waits for it; nothing has changed.
             StayfastError: As :meth:`complete` says.
         """
+        from ..oauth.pasted import parse_callback  # noqa: PLC0415  as for _begin
+
         login = self._dependencies.storage.read(login_id) if login_id is not None else None
         presentation = login.presentation if login else None
         try:
@@ -513,6 +542,8 @@ class Conductor:
         return None
 
     def _by_state(self, parameters: Sequence[tuple[str, str]]) -> str:
+        from ..oauth.signed_response import peeked  # noqa: PLC0415  as for _begin
+
         for name, value in peeked(parameters):
             if name == "state":
                 login = self._dependencies.storage.find(state_alias(Secret(value)))
