@@ -265,7 +265,7 @@ def test_a_grant_without_a_user_by_certificate(
     assert first.tokens != again.tokens
     if not dpop:
         stranger = server.issue_certificate("stranger")
-        token = issued.access_token
+        token = server.state.tokens[-1].access_token
         assert [me(server, token, one) for one in (files, None, stranger)] == [200, 401, 401]
 
 
