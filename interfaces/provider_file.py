@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ..engine.errors import ConfigInvalid, NotFound, StorageError
+from ..engine.errors import ConfigInvalid, NotFound
 from ..engine.hints import Hint
 from ..engine.oauth.addresses import secure_address
 from ..engine.oauth.metadata import ENDPOINTS
@@ -22,11 +22,10 @@ from ..storage.locks import locked
 from ..storage.private_file import (
     CONFIG_VARIABLE,
     ensure_directory,
-    trusted_directory_exists,
     write_private,
 )
 from ..transports.loopback.redirect import require_redirect
-from .settings_files import FILE_NAME, check_origin, open_regular, parse_toml, text_of
+from .settings_files import FILE_NAME, parse_toml, provider_tables, read_settings, text_of
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -45,31 +44,7 @@ _SERVES_ONCE: Final = frozenset({"subject_token", "actor_token"})
 KNOWN: Final = (frozenset(f.name for f in fields(OAuthConfig)) - _SERVES_ONCE) | FILE_MEMBERS
 """All that a table may hold."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
-_SIZE_LIMIT: Final = 1024 * 1024
 _LOCK_SECONDS: Final = 10.0
-
-
-def provider_tables(directory: str) -> dict[str, Any]:
-    """The providers of the user's file in ``directory``; empty without a file.
-
-    :func:`check_table` checks a table when its provider is used: an unknown setting in one table, such
-    as one of a newer version, must not disable the others.
-
-    Raises:
-        ConfigInvalid: The file cannot be read, is not TOML, or other users could have written it:
-            a person who can write it decides where our secrets are sent.
-    """
-    path = os.path.join(directory, FILE_NAME)
-    text = _read(path)
-    if text is None:
-        return {}
-    try:
-        providers = parse_toml(text).get("providers", {})
-    except ConfigInvalid as error:
-        raise ConfigInvalid(f"{error.message}: {path}", hint=f"edit {path}") from error
-    if not isinstance(providers, dict):
-        raise ConfigInvalid("providers is not a table", hint=f"edit {path}")
-    return cast("dict[str, Any]", providers)
 
 
 class ProviderFile:
@@ -176,7 +151,7 @@ class ProviderFile:
         ensure_directory(self._directory, CONFIG_VARIABLE)
         with locked(f"{self.path}.lock", wait=_LOCK_SECONDS, what=FILE_NAME):
             provider_tables(self._directory)  # a file that cannot be read is not edited
-            document = _document(_read(self.path) or b"")
+            document = _document(read_settings(self.path) or b"")
             if "providers" not in document:
                 document["providers"] = _super_table()
             change(cast("dict[str, Any]", document["providers"]))
@@ -187,26 +162,6 @@ class ProviderFile:
 
     def _absent(self, name: str) -> NotFound:
         return NotFound(f"provider {name[:40]!r} is not in {self.path}", hint=Hint("provider list"))
-
-
-def _read(path: str) -> bytes | None:
-    try:
-        if not trusted_directory_exists(os.path.dirname(path)):
-            return None
-    except StorageError as error:
-        raise ConfigInvalid(error.message, hint=error.hint) from error
-    try:
-        with open_regular(path) as file:
-            status = os.fstat(file.fileno())
-            check_origin(path, status)
-            text = file.read(_SIZE_LIMIT + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigInvalid(f"{path} cannot be read", hint=f"ls -l {path}") from error
-    if len(text) > _SIZE_LIMIT:
-        raise ConfigInvalid(f"{path} is too large", hint=f"ls -l {path}")
-    return text
 
 
 def _document(text: bytes) -> TOMLDocument:

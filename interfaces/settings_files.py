@@ -6,7 +6,7 @@ import codecs
 import os
 import re
 import stat
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..engine.errors import ConfigInvalid, StorageError
 from ..storage.private_file import (
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "config.toml"
 """The file of providers, in the configuration directory."""
+_SIZE_LIMIT: Final = 1024 * 1024
 
 
 def text_of(octets: bytes) -> str:
@@ -85,3 +86,51 @@ def check_origin(path: str, status: os.stat_result) -> None:
             trusted_directory_exists(place)
     except StorageError as error:
         raise ConfigInvalid(error.message, hint=error.hint) from error
+
+
+def provider_tables(directory: str) -> dict[str, Any]:
+    """The providers of the user's file in ``directory``; empty without a file.
+
+    A table is checked (:func:`stayfast.interfaces.provider_file.check_table`) when its provider is used: an unknown setting in one table, such
+    as one of a newer version, must not disable the others.
+
+    Raises:
+        ConfigInvalid: The file cannot be read, is not TOML, or other users could have written it:
+            a person who can write it decides where our secrets are sent.
+    """
+    path = os.path.join(directory, FILE_NAME)
+    text = read_settings(path)
+    if text is None:
+        return {}
+    try:
+        providers = parse_toml(text).get("providers", {})
+    except ConfigInvalid as error:
+        raise ConfigInvalid(f"{error.message}: {path}", hint=f"edit {path}") from error
+    if not isinstance(providers, dict):
+        raise ConfigInvalid("providers is not a table", hint=f"edit {path}")
+    return cast("dict[str, Any]", providers)
+
+
+def read_settings(path: str) -> bytes | None:
+    """What stands in the file of settings ``path``; ``None`` if it is absent.
+
+    Raises:
+        ConfigInvalid: It cannot be read, is too large, or other users could have written it.
+    """
+    try:
+        if not trusted_directory_exists(os.path.dirname(path)):
+            return None
+    except StorageError as error:
+        raise ConfigInvalid(error.message, hint=error.hint) from error
+    try:
+        with open_regular(path) as file:
+            status = os.fstat(file.fileno())
+            check_origin(path, status)
+            text = file.read(_SIZE_LIMIT + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigInvalid(f"{path} cannot be read", hint=f"ls -l {path}") from error
+    if len(text) > _SIZE_LIMIT:
+        raise ConfigInvalid(f"{path} is too large", hint=f"ls -l {path}")
+    return text

@@ -16,7 +16,8 @@ from ...engine.oauth.provider import OAuthConfig, OAuthProvider
 from ...storage.paths import THE_COMMAND, program_of
 from ...storage.program import COMMANDS_PREFIX
 from ..client_files import secret_of
-from ..provider_file import check_table, provider_tables
+from ..provider_file import check_table
+from ..settings_files import provider_tables
 from .entry import entry, index
 from .shipped import FIELDS, OAUTH_PROVIDERS, SHIPPED, Providers, made_provider
 

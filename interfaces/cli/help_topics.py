@@ -9,10 +9,8 @@ import click
 
 from ...engine.errors import NotFound
 from ...engine.hints import Hint
-from ...engine.result import ErrorCode
 from ...storage.postgres.driver import GRANTS, GRANTS_TO_PURGE
 from .app import App, takes_app
-from .error_pages import exit_code_of, page_of
 from .terminal.formatting import broken
 
 _COLUMNS: Final = 80  # of help that goes to no terminal
@@ -361,6 +359,9 @@ def _machine() -> str:
 
 
 def _errors() -> str:
+    from ...engine.result import ErrorCode  # noqa: PLC0415  for this page alone
+    from .error_pages import exit_code_of  # noqa: PLC0415  as above
+
     lines = [f"{code.value:<26}{exit_code_of(code)}" for code in ErrorCode]
     return (
         "Each error has a code, which --json and programs see, and the command an exit code:\n\n"
@@ -400,10 +401,17 @@ def help_command(app: App, *, topic: tuple[str, ...]) -> None:
         _show(app, "\n".join([root.get_help(), "", *pages]))
     elif len(topic) == 1 and topic[0] in TOPICS:
         _show(app, TOPICS[topic[0]]().rstrip("\n"))
-    elif len(topic) == 1 and topic[0].upper() in set(ErrorCode):
-        _show(app, page_of(ErrorCode(topic[0].upper())).rstrip("\n"))
     else:
-        _show(app, _help_of(root, topic))
+        _show(app, _page_of_error(topic) or _help_of(root, topic))
+
+
+def _page_of_error(topic: Sequence[str]) -> str | None:
+    """The page on the code of an error, if ``topic`` is one."""
+    from ...engine.result import ErrorCode  # noqa: PLC0415  no other page needs the codes
+    from .error_pages import page_of  # noqa: PLC0415  as above
+
+    code = topic[0].upper() if len(topic) == 1 else ""
+    return page_of(ErrorCode(code)).rstrip("\n") if code in set(ErrorCode) else None
 
 
 def _show(app: App, page: str) -> None:
@@ -422,6 +430,8 @@ def _help_of(root: click.Context, words: Sequence[str]) -> str:
         below = command.get_command(context, word) if isinstance(command, click.Group) else None
         if below is None:
             from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
+
+            from ...engine.result import ErrorCode  # noqa: PLC0415  as above
 
             names = _names(command)
             if command is root.command:

@@ -173,7 +173,7 @@ def _providers(
     names: dict[str, str] = dict(param["words"])
     path = os.path.join(config_dir(environ), "config.toml")
     if os.path.exists(path):
-        from ..provider_file import provider_tables  # noqa: PLC0415  20 ms, only with such a file
+        from ..settings_files import provider_tables  # noqa: PLC0415  only with such a file
 
         names |= dict.fromkeys(provider_tables(config_dir(environ)), "")
     return names

@@ -111,3 +111,19 @@ def test_a_quick_call_asks_little_of_the_system(environ: dict[str, str], call: s
     assert others == [0, 0, 0]
     assert len(found) < 35
     assert not found & {"click", "rich", "requests", "structlog", "keyring"}
+
+
+def test_tab_reads_a_file_of_providers_and_loads_nothing_that_uses_one(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Their names are enough."""
+    Path(tmp_path, "config.toml").write_text('[providers.mine]\nissuer = "https://a.example"\n')
+    seen("completion bash", environ)  # it notes the words
+    asked = {
+        "_STAYFAST_COMPLETE": "bash_complete",
+        "COMP_WORDS": "stayfast token m",
+        "COMP_CWORD": "2",
+    }
+    found, _ = seen("", {**environ, **asked, "STAYFAST_CONFIG_DIR": str(tmp_path)})
+    assert "stayfast.interfaces.settings_files" in found
+    assert not found & {"click", "stayfast.interfaces.provider_file"}

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from stayfast.engine.errors import ConfigInvalid, NotFound, StorageError
 from stayfast.interfaces.catalogue import Catalogue
-from stayfast.interfaces.provider_file import ProviderFile, provider_tables
+from stayfast.interfaces.provider_file import ProviderFile
+from stayfast.interfaces.settings_files import provider_tables
 
 ACME = {"issuer": "https://login.acme.example", "client_id": "acme-cli"}
 

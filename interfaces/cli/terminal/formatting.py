@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import click
 
@@ -113,6 +112,8 @@ def clock_said(login: Login) -> str | None:
     off = clock_error(tokens.issued_at, tokens.server_date) if tokens else None
     if off is None:
         return None
+    from urllib.parse import urlsplit  # noqa: PLC0415  for clocks that are wrong
+
     host = login.provider
     with suppress(ValueError):  # an address of an old record, which nobody judged
         host = urlsplit(login.config.token_url or "").hostname or host

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Final
 from ....engine.foreign_text import printable
 from ....engine.hints import Hint
 from ....transports.terminal.standard_input import at_terminal
-from ...json_text import document_of
 from .formatting import broken, columns_of, command_lines
 from .streams import AnswerNotWritten, drop_answers
 
@@ -425,6 +424,8 @@ class Terminal:
 
     def answer_json(self, schema: str, members: Mapping[str, Any]) -> None:
         """Print the answer as one line of JSON, its schema first."""
+        from ...json_text import document_of  # noqa: PLC0415  for programs alone
+
         self.answer(document_of(schema, members))
 
     def error(self, error: StayfastError) -> None:
