@@ -279,23 +279,21 @@ def transition_in_text(text: bytes) -> Transition | None:
     plain = text.decode("ascii", "replace")
     if "\\" in plain or not plain.startswith("{"):  # escapes in it: parse all of it
         return transition_of(members_of_text(text))
-    if '"event":"login.transition"' not in plain:
+    _, event, rest = plain.partition('"event":"login.transition"')
+    if not event:
         return None
-    index = plain.index
+    # each step leaves what follows; a name that is not there leaves nothing, which is no version
+    _, _, rest = rest.partition(',"from":"')
+    source, _, rest = rest.partition('"')
+    _, _, rest = rest.partition(',"login":"')
+    login, _, rest = rest.partition('"')
+    _, _, rest = rest.partition(',"to":"')
+    dest, _, rest = rest.partition('"')
+    _, _, rest = rest.partition(',"trigger":"')
+    trigger, _, rest = rest.partition('"')
+    _, _, version = rest.partition(',"version":')
     try:
-        source = index(',"from":"') + 9
-        login = index(',"login":"', source) + 10
-        dest = index(',"to":"', login) + 7
-        trigger = index(',"trigger":"', dest) + 12
-        version = index(',"version":', trigger) + 11
-        return Transition._make(
-            (
-                plain[login : index('"', login)],
-                int(plain[version:-1]),
-                plain[trigger : index('"', trigger)],
-                plain[source : index('"', source)],
-                plain[dest : index('"', dest)],
-            )
-        )  # _make is quicker than the constructor
+        # _make is quicker than the constructor
+        return Transition._make((login, int(version[:-1]), trigger, source, dest))
     except ValueError:
         return transition_of(members_of_text(text))

@@ -55,7 +55,8 @@ class Overview:
         if not isinstance(storage, PagedStorage):
             return None
         found = storage.page(offset, limit)
-        return None if found is None else [one for one in found if not self._overdue(one)]
+        now = self._clock.now()
+        return None if found is None else [one for one in found if not _overdue(one, now)]
 
     def named(self, typed: str) -> Summary:
         """The login whose id is, or begins with, ``typed``; it is ended if its deadline has passed.
@@ -95,7 +96,8 @@ class Overview:
         Args:
             most: How many are looked at; all of them if not given.
         """
-        overdue = [one for one in self._storage.summaries() if self._overdue(one)]
+        logins, now = list(self._storage.summaries()), self._clock.now()
+        overdue = [one for one in logins if _overdue(one, now)]
         ended = [self._end(one.id) for one in overdue[:most]]
         return sum(one is not None and not one.pending for one in ended)
 
@@ -105,8 +107,8 @@ class Overview:
         A few are ended for good. In a store with many of them, a look at it must not write for each:
         whoever meets one later ends it, and so does :meth:`end_overdue`.
         """
-        found = list(logins)
-        overdue = [place for place, one in enumerate(found) if self._overdue(one)]
+        found, now = list(logins), self._clock.now()
+        overdue = [place for place, one in enumerate(found) if _overdue(one, now)]
         for place in overdue:
             one = found[place]
             if len(overdue) > _FEW:
@@ -118,6 +120,7 @@ class Overview:
             found[place] = ended.summary() if ended else one
         return found
 
-    def _overdue(self, one: Summary) -> bool:
-        now = self._clock.now()
-        return one.pending and one.deadline is not None and one.deadline <= now
+
+def _overdue(one: Summary, now: float) -> bool:
+    """Whether the deadline of ``one`` has passed at ``now``; few logins have a deadline at all."""
+    return one.deadline is not None and one.deadline <= now and one.pending

@@ -114,7 +114,7 @@ class TamperCheck:
         head, rows = self._read(connection, keys, lambda: list(connection.execute(_LISTED)))
         if rows is None:
             return list(connection.execute("SELECT id, version, state, meta FROM login"))
-        self._compare(keys, head, (_with_seal(row) for row in rows))
+        self._compare(keys, head, rows)
         return [(login, version, state, meta) for login, version, state, _, meta, _ in rows]
 
     def _read(
@@ -202,9 +202,3 @@ class TamperCheck:
 
         last = last_saved(connection, keys, read_head(connection, keys).first)
         return lambda login, version: last is None or last.get(login) == version
-
-
-def _with_seal(row: Any) -> tuple[Any, ...]:
-    """A row as :func:`~.integrity.compare_rows` takes it: of the summary, its seal is enough."""
-    login, version, state, index, meta, secret = row
-    return login, version, state, index, meta[-16:] if isinstance(meta, bytes) else None, secret

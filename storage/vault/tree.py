@@ -323,10 +323,11 @@ def tree_of(keys: Keys, rows: Iterable[tuple[tuple[int, ...], int]]) -> dict[int
     sums: dict[int, int] = {}
     for leaves, digest in rows:
         for leaf in leaves:
-            sums[leaf] = (sums.get(leaf, 0) + digest) % MODULUS
+            sums[leaf] = sums.get(leaf, 0) + digest
     nodes: dict[int, dict[int, bytes]] = {}
     for leaf, total in sums.items():
-        nodes.setdefault(path(leaf)[-1], {})[number_of(leaf)] = total.to_bytes(32, "big")
+        entry = (total % MODULUS).to_bytes(32, "big")
+        nodes.setdefault(path(leaf)[-1], {})[number_of(leaf)] = entry
     bodies: dict[int, bytes] = {}
     while nodes:
         level, nodes = nodes, {}
