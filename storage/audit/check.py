@@ -16,6 +16,7 @@ from ...engine.audit.findings import Finding, FindingCode, records
 from ...engine.audit.histories import Histories
 from ...engine.audit.verifier import ChainWalk
 from ...engine.errors import Damaged
+from ..vault.database import one_moment
 from ..vault.integrity import Head, read_head
 from .forward_keys import present_key
 from .keys import LogKeys
@@ -93,8 +94,7 @@ def _checked(
     after = start.first - 1
     logins: dict[str, tuple[int, str]] | None = None
     while logins is None:
-        connection.execute("BEGIN")  # one snapshot of the integrity record, the log and the rows
-        try:
+        with one_moment(connection):  # one snapshot of the integrity record, the log and the rows
             head = _head_or_none(connection, keys)
             if start_of(head) != start_of(begun):
                 raise BegunAnew
@@ -104,8 +104,6 @@ def _checked(
                     "SELECT CAST(id AS TEXT), version, CAST(state AS TEXT) FROM login"
                 )
                 logins = {login: (version, state) for login, version, state in found}
-        finally:
-            connection.execute("COMMIT")
         after = rows[-1][0] if rows else after
         _walk(audit, walk, rows, strange)
     if head is None:
@@ -159,14 +157,11 @@ def nothing_to_verify() -> Verification:
 
 def _beginning(connection: Database, keys: Keys) -> tuple[Head | None, tuple[int | None, int]]:
     """The head of the log, if it can be read; the first record that was set aside, and how many."""
-    connection.execute("BEGIN")
-    try:
+    with one_moment(connection):
         head = _head_or_none(connection, keys)
         aside, many = connection.execute(
             "SELECT min(seq), count(*) FROM audit WHERE seq < ?", ((head or Head()).first,)
         ).fetchone()
-    finally:
-        connection.execute("COMMIT")
     return head, (aside, many)
 
 

@@ -24,6 +24,7 @@ from ...engine.audit.events import (
 from ...engine.errors import Damaged
 from ...engine.hints import Hint
 from ..keys.sealing import hmac
+from ..vault.database import one_moment
 from ..vault.integrity import read_head
 from .forward_keys import take_key
 from .keys import LogKeys
@@ -117,16 +118,13 @@ def _check_chain(connection: Database, keys: Keys, batch: int | None) -> None:
     begun: Head | None = None
     link, last = b"", 0
     while True:
-        connection.execute("BEGIN")  # the integrity record and a piece of the log, of one moment
-        try:
+        with one_moment(connection):  # the integrity record and a piece of the log, of one moment
             head = read_head(connection, keys)
             if begun is None:
                 begun, link, last = head, head.link, head.first - 1
             elif start_of(head) != start_of(begun):
                 raise BegunAnew
             rows = records(connection, last, batch)
-        finally:
-            connection.execute("COMMIT")
         audit = LogKeys(keys, head.forward)
         for seq, sealed, mac in rows:
             if not isinstance(sealed, bytes) or seq != last + 1:
@@ -188,8 +186,7 @@ def read_events(connection: Database, keys: Keys, *, after: int, limit: int) -> 
         if aside:
             return aside
         after = first - 1
-    connection.execute("BEGIN")  # the integrity record and the log of one moment
-    try:
+    with one_moment(connection):  # the integrity record and the log of one moment
         head = read_head(connection, keys)
         # The first row is the one before the events: its link is needed to check theirs.
         rows = list(
@@ -198,8 +195,6 @@ def read_events(connection: Database, keys: Keys, *, after: int, limit: int) -> 
                 (after, limit + 1),
             )
         )
-    finally:
-        connection.execute("COMMIT")
     if head.first != first:  # another part was set aside or pruned just now
         return read_events(connection, keys, after=after, limit=limit)
     link = head.link

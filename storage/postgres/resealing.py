@@ -24,6 +24,7 @@ from ...engine.errors import Damaged, NewerFormat
 from ...engine.hints import Hint
 from ..audit.rows import append_event
 from ..audit.segments import ready
+from ..vault.database import one_moment
 from ..vault.entries import reseal_entries
 from ..vault.file import row_by_alias
 from ..vault.integrity import keep_head, read_head, rows_of
@@ -234,15 +235,12 @@ def found_by_alias(database: Database, keys: Keys, alias: str) -> Found:
     found = read_by_alias(database, keys, alias)
     if found[0] is not None or keys.former is None:
         return found
-    database.execute("BEGIN")  # one moment: the row could go from the one index to the other
-    try:
+    with one_moment(database):  # one moment: the row could go from the one index to the other
         found = read_by_alias(database, keys, alias)
         if found[0] is not None:
             return found
         row, genuine, generation = read_by_index(database, keys, keys.former.index(alias))
         return row, genuine and found[1], generation
-    finally:
-        database.execute("COMMIT")
 
 
 def row_filed(database: Database, keys: Keys, alias: str) -> Row | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 
@@ -27,3 +28,20 @@ class Database(Protocol):
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Rows:
         """Run one statement."""
         ...
+
+
+@contextmanager
+def one_moment(database: Database) -> Generator[None]:
+    """All that the block reads is of one moment.
+
+    An error of the block goes up as it is. After some errors, such as that of a failing disk, SQLite has ended the
+    transaction by itself; a COMMIT would then fail in a way that looks like damage to the file.
+    """
+    database.execute("BEGIN")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        with suppress(Exception):  # of whichever database; there is nothing to take back
+            database.execute("ROLLBACK")
+        raise

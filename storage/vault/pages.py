@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.table import PENDING, State
+from .database import one_moment
 from .integrity import read_head
 from .tree import MODULUS, digest_of, leaf_of_id, number_of, path, step, tags_of, unpacked
 
@@ -53,8 +54,7 @@ def page_of(connection: Database, keys: Keys, offset: int, limit: int) -> list[A
     Raises:
         Damaged: The integrity record was changed.
     """
-    connection.execute("BEGIN")  # all of one moment
-    try:
+    with one_moment(connection):  # all of one moment
         head = read_head(connection, keys)
         ids = [found[0] for found in connection.execute(_IDS, (limit, offset))]
         if len(ids) < limit:
@@ -69,8 +69,6 @@ def page_of(connection: Database, keys: Keys, offset: int, limit: int) -> list[A
         (_, *low), (_, *high) = path(first), path(last)
         within = [place for pair in zip(low, high, strict=True) for place in pair]
         nodes = dict(connection.execute(_NODES, within))
-    finally:
-        connection.execute("COMMIT")
     try:
         if _sums(keys, rows) != _sums_in_tree(keys, nodes, head.root, first, last):
             return None

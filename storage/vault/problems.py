@@ -8,6 +8,7 @@ from ...engine.audit.events import GONE, PURGED, SET_ASIDE, NotAnEvent, members_
 from ...engine.errors import Damaged
 from ...engine.table import State
 from ..audit.rows import BATCH, check_chain, records
+from .database import one_moment
 from .integrity import compare_rows, read_head, rows_of
 from .sqlite_errors import translated
 from .tree import read_tree
@@ -28,12 +29,9 @@ def problems_of(connection: Database, keys: Keys) -> list[str]:
     rows: list[Any] | None = None
     try:
         with translated():
-            connection.execute("BEGIN")  # the integrity record and the rows of one moment
-            try:
+            with one_moment(connection):  # the integrity record and the rows of one moment
                 head, rows = read_head(connection, keys), rows_of(connection)
                 tree = read_tree(connection)
-            finally:
-                connection.execute("COMMIT")
             if compare_rows(keys, head, rows) != tree:
                 found.append("the tree under the integrity record is not as it was written")
     except Damaged as error:

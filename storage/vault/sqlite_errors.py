@@ -21,6 +21,8 @@ _IOERR: Final = 10
 _CORRUPT: Final = frozenset({11, 26})  # malformed; not a database
 _READONLY: Final = frozenset({8, 14})  # read-only; cannot open
 _BUSY: Final = frozenset({5, 6})
+_OF_TRANSACTIONS: Final = ("cannot commit", "cannot rollback", "cannot start a transaction")
+"""What SQLite says with that number of transactions: it says nothing of the file."""
 _MEND: Final = Hint("store mend")
 
 
@@ -44,7 +46,8 @@ def _translate(error: sqlite3.Error, *, committing: bool) -> StorageError:
     if code == _FULL:
         return StorageFull("there is no space left for the vault", hint="df -h")
     undecodable = isinstance(error, sqlite3.OperationalError) and not code  # text that is not UTF-8
-    if code in _CORRUPT or code == _NO_SUCH_TABLE or undecodable:
+    unknown = code == _NO_SUCH_TABLE and not str(error).startswith(_OF_TRANSACTIONS)
+    if code in _CORRUPT or unknown or undecodable:
         return _unreadable()
     if code == _IOERR:
         return _failing_disk(committing=committing)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...engine.errors import Damaged
 from ...engine.table import PENDING, State
 from ..host import CLOCK
+from .database import one_moment
 from .integrity import compare_rows, read_head, rows_in_pieces, rows_of
 from .sqlite_errors import translated
 
@@ -124,8 +125,7 @@ class TamperCheck:
 
         No transaction is open afterwards: a process that is stopped then is in no writer's way.
         """
-        connection.execute("BEGIN")
-        try:
+        with one_moment(connection):
             head = read_head(connection, keys)
             try:
                 with translated():  # text that is not UTF-8, or a torn page, is damage as well
@@ -133,8 +133,6 @@ class TamperCheck:
             except Damaged as error:
                 self._checked, self._said = None, (error.message, error.hint)
                 return head, None
-        finally:
-            connection.execute("COMMIT")
 
     def page(self, connection: Database, keys: Keys, offset: int, limit: int | None) -> list[Any]:
         """As :meth:`listed`, of one page of the logins that are not over: the finished ones first.
@@ -151,14 +149,11 @@ class TamperCheck:
         Raises:
             Damaged: The integrity record itself was changed.
         """
-        connection.execute("BEGIN")
-        try:
+        with one_moment(connection):
             head = read_head(connection, keys)
             if not self._counts(head):
                 self._compare(keys, head, rows_in_pieces(connection))
             return list(connection.execute(_PAGE, (limit, offset)))
-        finally:
-            connection.execute("COMMIT")
 
     def _counts(self, head: Head) -> bool:
         """Whether the rows of that commit were compared a moment ago, and were in order."""
