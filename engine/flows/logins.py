@@ -164,7 +164,11 @@ class Conductor:
         self._dependencies = dependencies
         self.jobs: Final = Jobs(dependencies)
         self.refresh: Final = Refresh(dependencies, self.jobs)
-        self.overview: Final = Overview(dependencies.storage, dependencies.clock, self.end_overdue)
+
+    @property
+    def overview(self) -> Overview:
+        """Finds logins; it is not kept, since a circle of the two would outlive who dropped them."""
+        return Overview(self._dependencies.storage, self._dependencies.clock, self.end_overdue)
 
     @cached_property
     def _begin(self) -> Begin:
