@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, Unpack
 
@@ -198,13 +199,15 @@ class Assembly:
         Raises:
             ConfigInvalid: The courier that the environment names cannot be had here.
         """
-        from ..engine.flows.dependencies import Dependencies  # noqa: PLC0415  for who changes a login
+        from ..engine.flows.dependencies import Dependencies, ready_as_it_is  # noqa: PLC0415  for who changes a login
         from ..engine.flows.ledger import Ledger  # noqa: PLC0415  as above
         from ..engine.flows.logins import Conductor  # noqa: PLC0415  as above
         from .client_files import token_of  # noqa: PLC0415  as above
         from .couriers.choice import choose_courier  # noqa: PLC0415  as above
+        from .http import RequestsHttp  # noqa: PLC0415  as above
 
         storage, clock, forwarder = self.storage, self.clock, self._forwarder
+        ours = isinstance(self.http, RequestsHttp)
         courier = self._courier or choose_courier(
             storage, self.http, forwarder, self.environ, clock
         )
@@ -218,6 +221,7 @@ class Assembly:
                 courier=courier,
                 sign_request=self.prover.request_object,
                 read_token=token_of,
+                get_ready=_load_exchange if ours else ready_as_it_is,
             )
         )
 
@@ -530,6 +534,17 @@ def _knows_endpoints(config: OAuthConfig, via: str) -> bool:
     if via == "device":
         return bool(config.device_url)
     return bool(config.auth_url and (config.par != "required" or config.par_url))
+
+
+def _load_exchange(config: OAuthConfig) -> None:
+    """Load what an exchange sends and checks with, while its user looks at the browser.
+
+    It is the larger half of what a login loads, and a courier that is forked afterwards has it.
+    """
+    with suppress(ImportError):  # said where it is needed
+        import_module("requests")
+        if "openid" in config.scopes:
+            import_module("..engine.oauth.signatures", __package__)
 
 
 def _storage_behind(token_storage: TokenStorageProtocol, catalogue: Catalogue) -> Storage:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .job import Courier
     from .ledger import Ledger
 
+Readying: TypeAlias = Callable[["OAuthConfig"], None]
+"""Loads what the exchange of a login will need; raises nothing."""
 TokenReader: TypeAlias = Callable[[str], str]
 """Reads the file of a subject or actor token; raises ``ConfigMissing`` or ``ConfigInvalid``."""
 
@@ -32,6 +34,11 @@ def no_files(path: str) -> str:
         ConfigInvalid: Always.
     """
     raise ConfigInvalid(f"the token file {path} cannot be read here")
+
+
+def ready_as_it_is(config: OAuthConfig) -> None:
+    """Load nothing."""
+    del config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +55,7 @@ class Dependencies:
         new_proof_key: Where the keys of proofs come from.
         sign_request: What signs authorization requests, where that is asked for.
         read_token: What reads the files of subject and actor tokens.
+        get_ready: Called when a user has been asked, and is waited for.
     """
 
     storage: Storage
@@ -59,3 +67,4 @@ class Dependencies:
     new_proof_key: Callable[[OAuthConfig], ProofKey] = new_proof_key
     sign_request: RequestSigner = no_signer
     read_token: TokenReader = no_files
+    get_ready: Readying = ready_as_it_is

@@ -60,6 +60,7 @@ class Wait:
             TransportWanted: The user asks for another transport; nothing has changed.
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
         """
+        self._dependencies.get_ready(login.config)
         try:
             while login.state is State.AWAITING_CALLBACK:
                 keep_waiting(lease)

@@ -24,6 +24,7 @@ from ..reasons import Reason
 from ..secret import Secret
 from ..summary import Identity
 from .issuer import accepts_issuer
+from .setting_types import ASYMMETRIC
 from .signing_keys import (
     IdTokenRefused,
     Keys,
@@ -98,9 +99,10 @@ def require_checkable(config: OAuthConfig) -> None:
             read.
     """
     if "openid" in config.scopes:
-        from .signatures import require_algorithm  # noqa: PLC0415  as for `verified`
+        if not set(ASYMMETRIC).intersection(config.id_token_algorithms):
+            from .signatures import require_algorithm  # noqa: PLC0415  as for `verified`
 
-        require_algorithm(config)
+            require_algorithm(config)
         _wishes(config, config.extra_auth_params)
         _wishes(config, config.extra_device_params)
 

@@ -15,7 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command import World
 from stayfast.storage import EncryptedFileStorage
+from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.storage_contract import finished, saved
 
 LIST = Path(__file__).with_name("loaded.json")
@@ -44,7 +46,7 @@ sys.path[:0] = {path!r}
 before = set(sys.modules)
 import io, os
 calls = []
-sys.addaudithook(lambda event, args: calls.append(event))
+sys.addaudithook(lambda event, args: left() if event == {until!r} else calls.append(event))
 from stayfast.storage import version
 version._kept.append("1")  # a clone has it in another place, and reads more
 def left(*_):
@@ -74,11 +76,14 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], **given}
 
 
-def seen(call: str, environ: dict[str, str]) -> tuple[set[str], list[int]]:
-    """The modules of ours and the libraries that ``call`` loads, and how often it calls the system."""
+def seen(call: str, environ: dict[str, str], until: str = "") -> tuple[set[str], list[int]]:
+    """The modules of ours and the libraries that ``call`` loads, and how often it calls the system.
+
+    With ``until``, up to the first event of that name of Python's audit.
+    """
     path = [one for one in sys.path if one and "support" not in one]
     done = subprocess.run(
-        [sys.executable, "-S", "-c", CODE.format(path=path, words=call.split())],
+        [sys.executable, "-S", "-c", CODE.format(path=path, words=call.split(), until=until)],
         env=environ, capture_output=True, text=True, check=True,
     )  # fmt: skip
     *names, last = done.stderr.splitlines()
@@ -127,3 +132,36 @@ def test_tab_reads_a_file_of_providers_and_loads_nothing_that_uses_one(
     found, _ = seen("", {**environ, **asked, "STAYFAST_CONFIG_DIR": str(tmp_path)})
     assert "stayfast.interfaces.settings_files" in found
     assert not found & {"click", "stayfast.interfaces.provider_file"}
+
+
+SENDING = {"requests", "urllib3", "joserfc"}
+
+
+@pytest.mark.parametrize(
+    ("call", "until", "ways"),
+    [
+        ("login demo --new --via loopback", "subprocess.Popen", {"logout", "userless"}),
+        ("refresh demo", "os.fork", {"begin", "wait", "logout", "identify", "code_exchange"}),
+    ],
+)
+def test_what_sends_and_checks_is_loaded_late(
+    tmp_path: Path, call: str, until: str, ways: set[str]
+) -> None:
+    """It is loaded while the user looks at the browser, or by the courier, which alone sends."""
+    tmp_path.chmod(0o700)
+    with AuthorizationServer() as server:
+        world = World(tmp_path, server)
+        assert world.run("login", "demo", "--via", "loopback").code == 0
+        found, _ = seen(call, world.environ, until)
+    assert "stayfast.engine.flows.jobs" in found
+    assert not found & {*SENDING, "structlog", "rich", "keyring", "segno"}
+    assert not found & {f"stayfast.engine.flows.{way}" for way in ways}
+
+
+def test_what_sends_and_checks_is_loaded_while_the_user_looks(tmp_path: Path) -> None:
+    """When the answer is here, the courier is forked with all that it needs."""
+    tmp_path.chmod(0o700)
+    with AuthorizationServer() as server:
+        world = World(tmp_path, server)
+        found, _ = seen("login demo --via loopback", world.environ, "os.fork")
+    assert found >= SENDING

@@ -17,6 +17,7 @@ from logins import CONFIG, NOW
 from recorded import answer
 from stayfast.engine.errors import ConfigInvalid, NetworkError, ProviderError
 from stayfast.engine.oauth.id_token import Asked, judge_id_token, require_checkable
+from stayfast.engine.oauth.setting_types import ASYMMETRIC
 from stayfast.engine.oauth.signing_keys import UnknownKey, judge_keys, keys_request
 from stayfast.engine.reasons import Reason
 from stayfast.engine.secret import Secret
@@ -514,3 +515,8 @@ def test_keys_are_asked_for_and_read():
     for body, status in (("<html>", 200), ({}, 200), ({"keys": {}}, 200), (KEYS, 404)):
         with pytest.raises(ProviderError):
             judge_keys(answer(body, status))
+
+
+def test_whoever_accepts_a_public_key_need_not_ask_what_can_be_checked():
+    """Each algorithm with a public key can be checked here, so a login asks no library for them."""
+    assert set(ASYMMETRIC) <= jws.JWSRegistry.algorithms.keys()

@@ -46,7 +46,6 @@ from ..login_messages import (
     show_started,
 )
 from ..login_options import VIA, wish_options, wishes_of
-from ..login_with_token import keep_token
 from ..terminal.formatting import Duration, span
 from ..terminal.keys import LoginKeys
 from ..terminal.screens import LoginScreen
@@ -156,6 +155,8 @@ def login(
     terminal = app.terminal
     provider = provider or offered_provider(app)
     if with_token:
+        from ..login_with_token import keep_token  # noqa: PLC0415  few logins are one
+
         keep_token(app, provider, account, make_room=new or replace)
         return
     decided: list[Choice] = []

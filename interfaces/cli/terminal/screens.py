@@ -9,9 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from rich.style import Style
-from rich.text import Text
-
 from ....engine.ports import ASKING, Notice, NoticeKind
 from ....engine.table import Trigger
 from ...couriers.signals import acknowledging
@@ -19,6 +16,8 @@ from .formatting import countdown, sentence
 from .waiting import WaitingLine
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from .tty import Terminal
 
 
@@ -37,7 +36,6 @@ QUIET_ZONE: Final = 2
 """The blank border of a QR code, in modules. The standard wants 4; scanners manage with 2."""
 _BLOCKS: Final = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
 """Two modules one above the other, (dark, dark) as blank: drawn light on dark."""
-_LIGHT_ON_DARK: Final = Style(color="#ffffff", bgcolor="#000000")
 
 
 _FETCHING: Final = "fetching the tokens"
@@ -245,6 +243,9 @@ class LoginScreen:
 
     def _code(self, notice: Notice) -> None:
         """The code and its address; beside the picture if there is one and room, else above it."""
+        from rich.style import Style  # noqa: PLC0415  for the device flow alone
+        from rich.text import Text  # noqa: PLC0415  as above
+
         say, terminal = self._terminal.say, self._terminal
         left = (notice.expires_at or 0) - time.time()
         named = [
@@ -367,10 +368,12 @@ def draw_qr(address: str, *, unicode: bool, color: bool) -> list[Text]:
         color: Whether light and dark can be named, so that a light theme does not invert them.
     """
     import segno  # noqa: PLC0415  only the device flow draws a code
+    from rich.style import Style  # noqa: PLC0415  as above
+    from rich.text import Text  # noqa: PLC0415  as above
 
     made = segno.make(address, error="l", micro=False)
     rows = [[bool(one) for one in row] for row in made.matrix_iter(border=QUIET_ZONE)]
-    style = _LIGHT_ON_DARK if color else Style.null()
+    style = Style(color="#ffffff", bgcolor="#000000") if color else Style.null()
     if not unicode:
         lines = ["".join("  " if dark else "##" for dark in row) for row in rows]
         return [Text(line) for line in lines]

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from rich.live import Live
-from rich.text import Text
-
 from .formatting import countdown, flowed
 
 if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.text import Text
+
     from .tty import Terminal
 
 _FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -42,8 +42,9 @@ class WaitingLine:
     @property
     def _redraws(self) -> bool:
         terminal = self._terminal
-        quiet = terminal.quiet or terminal.json or terminal.err.is_dumb_terminal
-        return terminal.interactive and not quiet
+        if terminal.quiet or terminal.json or not terminal.interactive:
+            return False
+        return not terminal.err.is_dumb_terminal
 
     def begin(
         self,
@@ -76,6 +77,8 @@ class WaitingLine:
                 self._terminal.say(line)
 
     def _start(self) -> None:
+        from rich.live import Live  # noqa: PLC0415  for terminals that can redraw
+
         self._live = Live(
             get_renderable=self._drawn,
             console=self._terminal.err,
@@ -135,6 +138,8 @@ class WaitingLine:
             self._live.refresh()
 
     def _drawn(self) -> Text:
+        from rich.text import Text  # noqa: PLC0415  as for Live
+
         return Text("\n".join(self._lines(time.time())), no_wrap=True, overflow="crop")
 
     def _lines(self, now: float) -> list[str]:
