@@ -17,14 +17,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Required, TypedDict, cast
+from pkgutil import get_data
+from typing import Any, Final, NamedTuple, Required, TypedDict, cast
 
 from ...engine.errors import ConfigInvalid, ConfigMissing
 from ...engine.hints import Hint
 from ..settings_files import parse_toml
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
 
 INDEX: Final = "index.json"
 _FOLDER: Final = "entries"
@@ -214,16 +212,15 @@ def _filled(value: Any, values: Mapping[str, str]) -> Any:
     return value
 
 
-def _resources() -> Traversable:
-    from importlib.resources import files  # noqa: PLC0415  for those who look one up
-
-    return files(__package__ or __name__)  # the package may lie in a zip file, or a frozen program
+def _read_file(name: str) -> bytes:
+    # the package may lie in a zip file, or a frozen program; importlib.resources would load zipfile for it
+    return get_data(__package__ or __name__, name) or b""
 
 
 @cache
 def index() -> Mapping[str, IndexLine]:
     """What is known of every entry without reading it, by name."""
-    found: dict[str, IndexLine] = json.loads(_resources().joinpath(INDEX).read_bytes())
+    found: dict[str, IndexLine] = json.loads(_read_file(INDEX))
     return found
 
 
@@ -244,7 +241,9 @@ def entry(name: str) -> Entry:
 
 def file_names() -> list[str]:
     """The files of entries, without their ending."""
-    found = (one.name for one in _resources().joinpath(_FOLDER).iterdir())
+    from importlib.resources import files  # noqa: PLC0415  to make the index
+
+    found = (one.name for one in files(__package__ or __name__).joinpath(_FOLDER).iterdir())
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
 
@@ -254,8 +253,7 @@ def entries_of(file: str) -> dict[str, Entry]:
     Raises:
         ConfigInvalid: The file is not as it must be.
     """
-    path = _resources().joinpath(_FOLDER, f"{file}.toml")
-    return read_entries(file, parse_toml(path.read_bytes()))
+    return read_entries(file, parse_toml(_read_file(f"{_FOLDER}/{file}.toml")))
 
 
 def read_entries(file: str, tables: Mapping[str, Any]) -> dict[str, Entry]:

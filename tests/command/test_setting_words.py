@@ -11,7 +11,7 @@ import pytest
 from command import World
 from stayfast.engine.oauth.provider import OAuthProvider
 from stayfast.engine.oauth.setting_types import form_of
-from stayfast.interfaces.cli.commands.provider import edit_provider
+from stayfast.interfaces.cli.commands.provider_edit import edit_provider
 from stayfast.interfaces.cli.setting_words import settings_of
 
 OWN = ("--auth-url", "https://a.test/auth", "--token-url", "https://a.test/token")

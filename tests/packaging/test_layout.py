@@ -28,6 +28,7 @@ LONGER: dict[str, str] = {
 
 SHORT = 60
 SHORTER = {
+    "interfaces/cli/commands/provider.py": "names the commands below it, and loads none of them",
     "diagrams/__main__.py": "what `python -m stayfast.diagrams` runs; nothing imports it",
     "interfaces/command_group/elsewhere.py": "what the groups of both libraries share about others' commands",
     "__main__.py": "what `python -m stayfast` runs; nothing imports it",
