@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import time
 from functools import cache
@@ -58,11 +57,20 @@ class SystemRandomness:
         return os.urandom(count)
 
 
+def node_name() -> str:
+    """The name of this machine. On Unix it takes no module and no open file, of which a process may have none left."""
+    if sys.platform == "win32":
+        import socket  # noqa: PLC0415  only here
+
+        return socket.gethostname()
+    return os.uname().nodename
+
+
 @cache
 def _host_and_user() -> tuple[str, str]:
     # not getpass.getuser(): it raises where the user has no name, as in many containers
     user = os.environ.get("USER") or os.environ.get("USERNAME")
-    return platform.node(), user or str(os.getuid() if hasattr(os, "getuid") else "unknown")
+    return node_name(), user or str(os.getuid() if hasattr(os, "getuid") else "unknown")
 
 
 def origin() -> Origin:

@@ -24,7 +24,7 @@ from weakref import WeakValueDictionary
 
 from ..engine.errors import LoginBusy, StorageError
 from ..engine.hints import Hint
-from .host import CLOCK
+from .host import CLOCK, node_name
 from .private_file import open_private
 
 _FIRST_PAUSE: Final = 0.001  # seconds: one commit takes about that long
@@ -254,9 +254,7 @@ def _wait_for(
 
 def name_holder(descriptor: int) -> None:
     """Write this process into the lock file, for messages to people. A full disk may lose it."""
-    import socket  # noqa: PLC0415  for who takes a lock
-
-    text = f"{os.getpid()} {int(CLOCK.now())} {socket.gethostname()} ".encode()
+    text = f"{os.getpid()} {int(CLOCK.now())} {node_name()} ".encode()
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)
         # padded to one length: truncating the file first would take a tenth of a whole commit
@@ -272,9 +270,7 @@ def _holder(path: str) -> str:
         minutes = max(0, int(CLOCK.now()) - int(since)) // 60
     except (OSError, ValueError):
         return "another process"
-    import socket  # noqa: PLC0415  for who waits too long
-
-    where = "this machine" if host == socket.gethostname() else host
+    where = "this machine" if host == node_name() else host
     ago = f", for {minutes} min" if minutes else ""
     who = "another thread of this process" if int(pid) == os.getpid() else f"process {pid}"
     return f"{who} on {where}{ago}"

@@ -130,6 +130,28 @@ class _NothingToDo(Exception):
     """A transaction is rolled back, for there is nothing to change."""
 
 
+def _load_what_writes() -> None:
+    """Load what a commit takes, at the latest when a lease is taken. A look at the logins takes none of it.
+
+    Later, when tokens have come, the process may have no open file left to read a module from.
+
+    Raises:
+        StorageError: It has none left now.
+    """
+    try:
+        from ...engine import codec  # noqa: F401, PLC0415  see above; so are those below
+        from ...engine.flows import ledger  # noqa: F401, PLC0415
+        from .. import memory  # noqa: F401, PLC0415
+        from ..audit import rows, segments  # noqa: F401, PLC0415
+        from . import repair  # noqa: F401, PLC0415
+    except (OSError, ImportError) as error:  # which of the two depends on where the search ended
+        why = (
+            error.strerror if isinstance(error, OSError) and error.strerror else "a module is gone"
+        )
+        message = f"what writes the vault cannot be loaded: {why.lower()}"
+        raise StorageError(message, hint="ulimit -n") from error
+
+
 class Vault:
     """A sealed storage in one directory; shared by any number of threads and processes."""
 
@@ -492,9 +514,9 @@ class Vault:
             return self._commit(changes)
 
     def _commit(self, changes: Sequence[Change]) -> list[Recorded]:
-        from ..audit.rows import append_event  # noqa: PLC0415  for who writes
-
         with self._changing() as (connection, keys, head, recorded):
+            from ..audit.rows import append_event  # noqa: PLC0415  it is loaded
+
             after = head
             for change in changes:
                 after = put_login(connection, keys, after, change)
@@ -506,9 +528,9 @@ class Vault:
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`stayfast.engine.ports.Storage.note`."""
-        from ..audit.rows import append_event  # noqa: PLC0415  for who writes
-
         with self._changing() as (connection, keys, head, _):
+            from ..audit.rows import append_event  # noqa: PLC0415  it is loaded
+
             after, recorded = append_event(connection, keys, head, event)
             keep_head(connection, keys, after)
         return recorded
@@ -519,9 +541,9 @@ class Vault:
             with self._vault_connection.writing() as (connection, keys):
                 self._put_entry(connection, keys, name, value)
             return
-        from ..audit.rows import append_event  # noqa: PLC0415  for who writes
-
         with self._changing() as (connection, keys, head, _):
+            from ..audit.rows import append_event  # noqa: PLC0415  it is loaded
+
             self._put_entry(connection, keys, name, value)
             after, _ = append_event(connection, keys, head, event)
             keep_head(connection, keys, after)
@@ -539,13 +561,13 @@ class Vault:
 
         A damaged end of the log stops no login: it is set aside, and the log records that.
         """
-        from ..audit.segments import ready  # noqa: PLC0415  for who writes
+        _load_what_writes()
+        from ..audit.segments import ready  # noqa: PLC0415  it is loaded
+        from .repair import record_rollback  # noqa: PLC0415  as above
 
         with self._vault_connection.writing() as (connection, keys):
             head, recorded = ready(connection, keys)
             if self._rollback_marker.behind(keys, head.generation):
-                from .repair import record_rollback  # noqa: PLC0415  as for mending
-
                 head, event = record_rollback(connection, keys, head)
                 recorded.append(event)
             yield connection, keys, head, recorded
@@ -683,6 +705,7 @@ class Vault:
     def _lease(
         self, login_id: str, wait: float, until: Callable[[], bool] | None
     ) -> Generator[Lease]:
+        _load_what_writes()
         path = login_lock(self.directory, login_id)
         ensure_directory(self.directory)
         ensure_directory(os.path.dirname(path))

@@ -608,7 +608,9 @@ WITHOUT_DESCRIPTORS = """
 import os, resource, sys
 from stayfast.engine.errors import StayfastError
 from stayfast.storage import EncryptedFileStorage
-place, when = sys.argv[1:]
+from stayfast.testing.storage_contract import finished, saved
+place, when, what = sys.argv[1:]
+logins = [finished(f"other{number}") for number in range(9)]
 storage = EncryptedFileStorage(place + "/s", config_dir=place + "/c", environ={})
 if when == "opened":
     list(storage.summaries())
@@ -621,7 +623,7 @@ except OSError:
     pass
 for spare in range(9):
     try:
-        storage.probe()
+        saved(storage, [logins[spare]]) if what == "save" else storage.probe()
     except StayfastError as error:
         print(error.exit_code, end=" ")
     else:
@@ -631,12 +633,16 @@ for spare in range(9):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits the number of open files")
+@pytest.mark.parametrize("what", ["probe", "save"])
 @pytest.mark.parametrize("when", ["closed", "opened"])
-def test_the_probe_meets_a_process_without_descriptors(place: Path, when: str) -> None:
-    """With none left or too few for a commit it says so, exit 7; with enough of them it passes."""
+def test_a_process_without_descriptors(place: Path, when: str, what: str) -> None:
+    """With none left or too few for a commit it says so, exit 7; with enough of them it passes.
+
+    Nothing that a commit takes is loaded too late: a module is read from a file, too.
+    """
     saved(vault(place), [finished()])
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_DESCRIPTORS, str(place), when],
+        [sys.executable, "-c", WITHOUT_DESCRIPTORS, str(place), when, what],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
