@@ -12,11 +12,13 @@ import pytest
 import segno
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from stayfast.engine.errors import NotFound
 from stayfast.engine.hints import Hint
 from stayfast.interfaces.cli.terminal.clipboard import copy, copy_sequence
 from stayfast.interfaces.cli.terminal.formatting import (
     broken,
+    columns_of,
     command_lines,
     flowed,
     more,
@@ -179,3 +181,9 @@ def test_a_program_reads_the_words_that_a_terminal_shows_in_styles(
     style = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\")
     assert style.sub("", styled_out) == out
     assert style.sub("", styled_err) == err
+
+
+@given(text=st.text(st.sampled_from("✓✗…→·•▮!aé日 \u0301"), max_size=12))
+def test_columns_are_counted_as_rich_counts_them(text: str) -> None:
+    """Also of our own symbols, for which its tables are not loaded."""
+    assert columns_of(text) == cell_len(text)

@@ -159,9 +159,13 @@ def sentence(message: str) -> str:
     return ". ".join(clauses) + "."
 
 
+_OURS: Final = dict.fromkeys(map(ord, "✓✗…→·•▮"))
+"""The symbols of ours that are no ASCII; each takes one column."""
+
+
 def columns_of(text: str) -> int:
     """How many columns of a terminal the printable ``text`` takes."""
-    if text.isascii():
+    if text.translate(_OURS).isascii():
         return len(text)
     from rich.cells import cell_len  # noqa: PLC0415  few texts need rich for that
 
