@@ -24,6 +24,8 @@ from ...engine.oauth.provider_response import server_date
 from ...engine.table import State
 from ...storage.capabilities import capabilities_of
 from ...storage.keys.keyring import KeyringKey
+from ...storage.keys.slots import UNLOCK_WINDOW
+from ...storage.keys.window import seconds_of, why_not
 from ...storage.paths import config_dir, state_dir
 from ...storage.private_file import check_directory
 from ...transports.choice import Environment, choose
@@ -102,6 +104,7 @@ class Checkup:
             ("directories", self._directories),
             ("store", self._store),
             ("keyring", self._keyring),
+            ("unlock window", self._window),
             ("audit", self._audit),
             ("logins", self._logins),
             ("environment", self._variables),
@@ -202,6 +205,20 @@ class Checkup:
             )
         else:
             yield Check("keyring", OK, f"{keyring.name} answers")
+
+    def _window(self) -> Iterator[Check]:
+        lasts = seconds_of(self._environ)
+        if not lasts:
+            return
+        why = why_not()
+        if why:
+            yield Check("unlock window", WARN, f"{why}; no key is kept", f"unset {UNLOCK_WINDOW}")
+            return
+        detail = (
+            f"the key of a vault stays in the kernel for {lasts} s after it was opened; any program of "
+            "this session can use it till then (stayfast store lock ends it)"
+        )
+        yield Check("unlock window", OK, detail)
 
     def _audit(self) -> Iterator[Check]:
         log = capabilities_of(self._app.assembly().storage).log

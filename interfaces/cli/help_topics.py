@@ -22,6 +22,8 @@ STAYFAST_STORE         auto, keyring, file or memory; used when the vault is mad
 STAYFAST_PASSPHRASE    opens a vault that is sealed under a passphrase, or seals a new one
 STAYFAST_NEW_PASSPHRASE  the passphrase that `store rekey --to passphrase` seals the vault under
 STAYFAST_KEY_COMMAND   a command that prints the key of a vault sealed with its output
+STAYFAST_UNLOCK_WINDOW   keeps what opens the vault in the kernel's session keyring for so long,
+                       such as 15m (Linux; off by default; see storage)
 STAYFAST_KEYRING       a keyring back end to use, as module:Class
 STAYFAST_CLIENT_METADATA  address of your client metadata document, for servers that take one
 STAYFAST_COURIER       auto, fork, spawn or inline: which process sends a request whose answer
@@ -66,9 +68,20 @@ tokens in clear.
   stayfast store info               where the vault is, what opens it, whether it is in order
   stayfast store rekey --to KIND    another key, kept in: keyring, passphrase, keyfile,
                                     systemd-creds (credential `stayfast`), command
+  stayfast store lock               ends the unlock windows of this session
   stayfast store mend               sets aside what does not open; deletes nothing
   stayfast store purge              removes logins that have been over for long; see STAYFAST_RETENTION
   stayfast store migrate WHERE      moves finished logins to another directory or database
+
+UNLOCK WINDOW. A system keyring, a passphrase or a key command makes each command slow. On Linux,
+STAYFAST_UNLOCK_WINDOW=15m keeps what opened the vault in the kernel's keyring of this session for 15
+minutes (24h at most); commands with the same setting then open it without asking, a locked system
+keyring included. It is off by default, because every program of this session can use that key
+until it ends: after the time, by `stayfast store lock`, at the end of the session, or by `store rekey`,
+which makes it useless everywhere. Nothing is written to disk. The time counts from the
+unlocking, and use does not prolong it. `stayfast logout` does not end it. Where the kernel keeps no
+keys (other systems, many containers, processes without a session), everything works without
+it, and `stayfast doctor` says why.
 
 A directory or file that other users could read, write or replace is an error, and the hint is the
 command that mends it. A directory may be a link of your own. A vault that cannot be read is an

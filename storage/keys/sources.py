@@ -165,7 +165,10 @@ class KeySources:
             before: The header whose slots have gone.
             header: The present one.
         """
+        from .window import forget_key  # noqa: PLC0415  only where the key changes
+
         for slot in before.slots:
+            forget_key(slot.commitment)
             if slot.kind == KEYRING:
                 with suppress(StorageError):
                     self.keyring.delete(header.store, str(slot.params.get("item", "key")))

@@ -41,6 +41,7 @@ NEIGHBOURS = {
     "STAYFAST_AUDIT_FILE": "relative",
     "STAYFAST_KEYRING": "os:system",
     "STAYFAST_KEY_COMMAND": "false",
+    "STAYFAST_UNLOCK_WINDOW": "pigeon",
     "STAYFAST_PASSPHRASE": "the neighbour's",
     "STAYFAST_TOKEN": "the-neighbours",
     "STAYFAST_VIA": "pigeon",

@@ -117,7 +117,7 @@ setup git --undo | setup kubectl --url x | setup docker --provider nosuch --url 
 audit show | audit show --login ZZZZ | audit show --since x | audit verify
 audit verify --file nosuch | audit verify --checkpoint nosuch | audit checkpoint | audit report -o -
 audit report --since x | audit prune --before 1d | audit set-aside | audit nosuch | store info
-store mend | store purge | store purge --older-than 1d | store rekey --to nosuch
+store mend | store lock | store purge | store purge --older-than 1d | store rekey --to nosuch
 store migrate /dev/null/x | diagram --login ZZZZ | diagram --check nosuch | diagram --format x
 doctor --offline | doctor --offline nosuch | exec demo | exec nosuch -- true | statsu | help statsu
 client-metadata nosuch | mcp auth nosuch | status --show-answer ZZZZ | --nosuch | login --nosuch

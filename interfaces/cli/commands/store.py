@@ -16,6 +16,7 @@ from ....storage import open_storage
 from ....storage.capabilities import Upkeep, capabilities_of
 from ....storage.keys.slots import KeyMissing
 from ....storage.keys.sources import KINDS
+from ....storage.keys.window import forget_all
 from ....storage.migrating import migrate, place_of
 from ....storage.paths import absolute
 from ....storage.vault.info import DatabaseInfo
@@ -151,6 +152,24 @@ def rekey(app: App, *, kind: str | None) -> None:
     if vault and wanted not in {None, "auto", vault.description.partition(":")[0]}:
         app.terminal.say(f"STAYFAST_STORE still names {wanted}", mark="warn")
         app.terminal.suggest("unset STAYFAST_STORE")
+
+
+@store.command("lock")
+@takes_app
+def lock(app: App) -> None:
+    """Forget the keys that an unlock window keeps in this session. No login is signed out.
+
+    The next command opens the vault with its passphrase, the system keyring or the key command again, and
+    opens another window if STAYFAST_UNLOCK_WINDOW is set. Other sessions keep their own windows.
+    """
+    forgotten = forget_all()
+    if app.terminal.json:
+        app.terminal.answer_json("locked/1", {"forgotten": forgotten})
+        return
+    app.terminal.say(
+        f"{_many(forgotten, 'key')} forgotten" if forgotten else "no unlock window is open here",
+        mark="good",
+    )
 
 
 @store.command("purge")
