@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+UNLOCK_WINDOW = "STAYFAST_UNLOCK_WINDOW"
+"""The variable that says how long the kernel keeps what opened a vault: ``90s``, ``15m`` or ``8h``."""
 THE_COMMAND = "stayfast"
 """The program that the command is. Others have directories of their own (:mod:`.program`)."""
 _OF_A_PROGRAM = "logins"  # their own directory is theirs, and may be open to others

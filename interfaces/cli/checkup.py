@@ -24,9 +24,8 @@ from ...engine.oauth.provider_response import server_date
 from ...engine.table import State
 from ...storage.capabilities import capabilities_of
 from ...storage.keys.keyring import KeyringKey
-from ...storage.keys.slots import UNLOCK_WINDOW
 from ...storage.keys.window import seconds_of, why_not
-from ...storage.paths import config_dir, state_dir
+from ...storage.paths import UNLOCK_WINDOW, config_dir, state_dir
 from ...storage.private_file import check_directory
 from ...transports.choice import Environment, choose
 from ...transports.loopback.redirect import broken_rule, redirect_of

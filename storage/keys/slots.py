@@ -7,7 +7,7 @@ from binascii import a2b_base64, b2a_base64
 
 from ...engine.errors import Damaged, StorageError
 from ...engine.hints import Hint
-from ..paths import leading_to
+from ..paths import UNLOCK_WINDOW, leading_to
 from ..private_file import (
     CONFIG_VARIABLE,
     ensure_directory,
@@ -32,8 +32,6 @@ PASSPHRASE = "passphrase"
 KEYRING = "keyring"
 CREDENTIALS = "systemd-creds"
 COMMAND = "command"
-UNLOCK_WINDOW = "STAYFAST_UNLOCK_WINDOW"
-"""The variable that turns the unlock window on (:mod:`.window`): ``90s``, ``15m`` or ``8h``."""
 _WINDOWED = (KEYRING, PASSPHRASE, COMMAND)  # the others cost no more than the window
 
 # RFC 9106 §4, second recommended option: 64 MiB, 3 passes, 4 lanes; a sixth of a second. The first

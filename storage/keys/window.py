@@ -13,7 +13,7 @@ import os
 import sys
 
 from ...engine.errors import ConfigInvalid
-from .slots import UNLOCK_WINDOW
+from ..paths import UNLOCK_WINDOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
