@@ -106,6 +106,7 @@ def identity_of(members: Mapping[str, Any] | None) -> Identity | None:
 
 
 def _summary(members: Mapping[str, Any]) -> Summary:
+    get = members.get
     return Summary(
         id=members["id"],
         version=members["version"],
@@ -114,16 +115,16 @@ def _summary(members: Mapping[str, Any]) -> Summary:
         account=members["account"],
         created_at=members["created_at"],
         changed_at=members["changed_at"],
-        deadline=members.get("deadline"),
-        reason=members.get("reason"),
-        oauth_error=members.get("oauth_error"),
-        transport=members.get("transport"),
-        issuer=members.get("issuer"),
+        deadline=get("deadline"),
+        reason=get("reason"),
+        oauth_error=get("oauth_error"),
+        transport=get("transport"),
+        issuer=get("issuer"),
         holds_tokens=members["holds_tokens"],
-        expires_at=members.get("expires_at"),
-        issued_at=members.get("issued_at"),
+        expires_at=get("expires_at"),
+        issued_at=get("issued_at"),
         scopes=tuple(members["scopes"]),
         refreshable=members["refreshable"],
-        refresh_expires_at=members.get("refresh_expires_at"),
-        identity=identity_of(members.get("identity")),
+        refresh_expires_at=get("refresh_expires_at"),
+        identity=identity_of(get("identity")),
     )

@@ -33,7 +33,7 @@ from ..private_file import CONFIG_VARIABLE
 from ..vault.entries import every_entry, read_entry
 from ..vault.file import open_secret, row_by_id
 from ..vault.handover import HandedSources, Handover
-from ..vault.integrity import read_head
+from ..vault.integrity import read_head, released
 from ..vault.login_rows import opened_summaries, summaries_in
 from ..vault.problems import problems_of
 from ..vault.rollback import RollbackMarker
@@ -239,7 +239,7 @@ class PostgresStorage:
             self._own.tamper_check.vouch(
                 database, keys, None
             )  # a list must not be short in silence
-            return list(opened_summaries(keys, rows))
+            return list(opened_summaries(keys, released(rows)))
 
         self._bring_all_in()
         return sorted(self._as_they_will_be(self._reading(work)), key=lambda one: one.created_at)

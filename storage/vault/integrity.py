@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ...engine import cbor
 from ...engine.errors import Damaged
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..keys.sealing import Keys
     from .database import Database
 
+T = TypeVar("T")
 _READ: Final = "SELECT body, mac FROM head"
 _READ_TO_WRITE: Final = "SELECT body, mac FROM head FOR UPDATE"
 _ROWS: Final = (
@@ -157,6 +158,13 @@ def check_rows(connection: Database, keys: Keys, head: Head) -> None:
 def rows_of(connection: Database) -> list[Any]:
     """What :func:`compare_rows` compares. It is read at once, so that writers are soon let in."""
     return list(connection.execute(_ROWS))
+
+
+def released(rows: list[T]) -> Iterator[T]:
+    """Each of ``rows`` in turn. The list gives up each of them, so that not all are held until the end."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
 
 
 def rows_in_pieces(connection: Database) -> Iterator[Any]:

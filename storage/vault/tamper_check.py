@@ -8,7 +8,7 @@ from ...engine.errors import Damaged
 from ...engine.table import PENDING, State
 from ..host import CLOCK
 from .database import one_moment
-from .integrity import compare_rows, read_head, rows_in_pieces, rows_of
+from .integrity import compare_rows, read_head, released, rows_in_pieces, rows_of
 from .sqlite_errors import translated
 
 if TYPE_CHECKING:
@@ -116,7 +116,9 @@ class TamperCheck:
         if rows is None:
             return list(connection.execute("SELECT id, version, state, meta FROM login"))
         self._compare(keys, head, rows)
-        return [(login, version, state, meta) for login, version, state, _, meta, _ in rows]
+        return [
+            (login, version, state, meta) for login, version, state, _, meta, _ in released(rows)
+        ]
 
     def _read(
         self, connection: Database, keys: Keys, rows_now: Callable[[], list[Any]]

@@ -91,7 +91,7 @@ from .entries import TABLE as ENTRY_TABLE
 from .entries import every_entry, has_entries, read_entry, write_entry
 from .file import row_by_alias, row_by_id, scan_for_alias
 from .glance import VaultGlance
-from .integrity import Head, keep_head, read_head
+from .integrity import Head, keep_head, read_head, released
 from .login_rows import login_in, opened_summaries, put_login, put_record, summaries_in
 from .page_check import torn_pages
 from .pages import FEW, page_of, page_of_all
@@ -257,7 +257,8 @@ class Vault:
         What is left out is not silent: :attr:`damage` says so, and :meth:`problems` names it.
         """
         found = self._settled(lambda: list(self._summaries()))
-        return sorted(found, key=lambda summary: summary.created_at)
+        found.sort(key=lambda summary: summary.created_at)
+        return found
 
     def _summaries(self) -> Iterator[Summary]:
         with self._reading() as opened:
@@ -267,7 +268,7 @@ class Vault:
             rows = self._tamper_check.listed(connection, keys)
             believable = self._tamper_check.believable(connection, keys)
             waiting = self._arrivals.waiting(keys)
-            for login, version, state, meta in rows:
+            for login, version, state, meta in released(rows):
                 if not believable(login, version):
                     continue
                 kept = self._arrivals.login(keys, login, None) if login in waiting else None

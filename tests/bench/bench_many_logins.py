@@ -1,15 +1,13 @@
 """A vault of 100,000 logins against a vault with one; listing; memory; syncs of a transition."""
 
-import gc
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from processes import Run, memory
 from ratios import row
 from stayfast.engine.record import Login
 from stayfast.engine.summary import account_alias
@@ -21,6 +19,8 @@ from transitions_of import vault_in
 
 MANY = 100_000
 AT_ONCE = 2_000
+TOKEN = "assert service.get_tokens('demo').value.access_token"
+LIST = "every = service.logins().value; assert len(every) > 1"
 
 
 def fill(storage: Vault, count: int, begin: int = 0) -> None:
@@ -56,18 +56,15 @@ def listed(storage: Vault) -> float:
     return time.process_time() - began
 
 
-def of_service(place: str) -> int:
-    """KiB of memory that a service has, which serves one token out of the vault in ``place``."""
+def service(name: str, place: str, *work: str) -> Run:
+    """A process that makes a service with the vault in ``place``, and then does ``work``."""
     script = (
-        "import resource, sys; from stayfast import OAuthService\n"
-        "from transitions_of import vault_in\n"
-        "service = OAuthService(storage=vault_in(sys.argv[1]), audit='none', environ={})\n"
-        "assert service.get_tokens('demo').value.access_token\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "import sys; from stayfast import OAuthService",
+        "from transitions_of import vault_in",
+        "service = OAuthService(storage=vault_in(sys.argv[1]), audit='none', environ={})",
+        *work,
     )
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    words = [sys.executable, "-c", script, place]
-    return int(subprocess.run(words, env=environ, stdout=subprocess.PIPE, check=True).stdout)
+    return Run(f"memory: a service, {name}", [sys.executable, "-c", "\n".join(script), place])
 
 
 def syncs(place: str, *, wal: bool) -> int:
@@ -124,19 +121,19 @@ with tempfile.TemporaryDirectory() as place:
         lambda: many.page(0, 20),
         100,
     )
-    few = lots = here = there = iter(())
-    gc.collect()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     whole = min(listed(many) for _ in range(3))
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(
         f"{'list: 10,000 and 100,000':<52} {tenth * 1e3:9.0f} ms {whole * 1e3:9.0f} ms   x {whole / tenth:.1f}"
     )
-    print(
-        f"{'memory: before a list of 100,000, and at its peak':<52} {before // 1024:9} MB {after // 1024:9} MB"
+    memory(
+        [
+            service("idle", f"{place}/one"),
+            service("that gave a token: one login", f"{place}/one", TOKEN),
+            service("that gave a token: 100,000 logins", f"{place}/many", TOKEN),
+            service("that listed 100,000 logins", f"{place}/many", LIST),
+        ],
+        {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
-    few, lots = of_service(f"{place}/one"), of_service(f"{place}/many")
-    print(f"{'memory of a service: one login, 100,000':<52} {few // 1024:9} MB {lots // 1024:9} MB")
     if unavailable() is None:
         print(f"{'syncs of a transition: write-ahead log, journal':<52} "
               f"{syncs(f'{place}/one', wal=True):9}    {syncs(f'{place}/one', wal=False):9}")  # fmt: skip

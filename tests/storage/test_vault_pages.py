@@ -12,6 +12,7 @@ import pytest
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.storage import Vault
+from stayfast.storage.vault.integrity import released
 from stayfast.storage.vault.pages import FEW
 from stayfast.testing.storage_contract import finished, further, pending, saved
 from transitions_of import vault_in
@@ -178,3 +179,11 @@ def test_a_page_needs_no_other_login(
     assert vault.damage is None
     vault.page(800, LIMIT)
     assert vault.damage is not None
+
+
+def test_rows_are_let_go_of_in_their_order() -> None:
+    """While a row is worked on, those before it are held no longer, and those after it still are."""
+    rows = list(range(5))
+    assert [(one, sorted(rows)) for one in released(rows)] == [
+        (one, list(range(one + 1, 5))) for one in range(5)
+    ]

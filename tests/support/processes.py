@@ -25,7 +25,9 @@ _SMALL = """\
 import os, posix, sys
 pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[
     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
-print(os.wait4(pid, 0)[2].ru_maxrss)
+_, status, used = os.wait4(pid, 0)
+print(used.ru_maxrss)
+sys.exit(status != 0)
 """
 
 
@@ -76,7 +78,8 @@ def memory(runs: Sequence[Run], environ: Mapping[str, str]) -> None:
             env={**environ, **one.environ}, capture_output=True, text=True, check=True,
         )  # fmt: skip
         peak = int(done.stdout) / 1024
-        print(f"{one.name:<46} {peak:8.1f} MB  goal {one.goal:g}", flush=True)
+        goal = "" if one.goal is None else f"  goal {one.goal:g}"
+        print(f"{one.name:<46} {peak:8.1f} MB{goal}", flush=True)
         kept(name=one.name, mb=peak, goal=one.goal)
 
 
