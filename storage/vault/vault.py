@@ -69,6 +69,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractContextManager, contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.errors import (
@@ -130,6 +131,14 @@ class _NothingToDo(Exception):
     """A transaction is rolled back, for there is nothing to change."""
 
 
+_WRITING: Final = (
+    *("...engine.codec", "...engine.flows.ledger"),
+    *("..memory", "..audit.rows", "..audit.segments", ".repair"),
+    "hmac",  # a comparison of secrets
+)
+"""What is loaded before a lease is taken."""
+
+
 def _load_what_writes() -> None:
     """Load what a commit takes, at the latest when a lease is taken. A look at the logins takes none of it.
 
@@ -139,11 +148,8 @@ def _load_what_writes() -> None:
         StorageError: It has none left now.
     """
     try:
-        from ...engine import codec  # noqa: F401, PLC0415  see above; so are those below
-        from ...engine.flows import ledger  # noqa: F401, PLC0415
-        from .. import memory  # noqa: F401, PLC0415
-        from ..audit import rows, segments  # noqa: F401, PLC0415
-        from . import repair  # noqa: F401, PLC0415
+        for module in _WRITING:
+            import_module(module, __package__)
     except (OSError, ImportError) as error:  # which of the two depends on where the search ended
         why = (
             error.strerror if isinstance(error, OSError) and error.strerror else "a module is gone"
