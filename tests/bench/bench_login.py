@@ -1,6 +1,12 @@
-"""A whole login with every transition saved, against the two bare requests of its exchange."""
+"""A whole login with every transition saved, against the two bare requests of its exchange.
+
+The second row has the floor of the first: the same requests, and as many bare commits as a login has
+transitions, so that what the disk takes is seen apart from what the login takes.
+"""
 
 import http.client
+import os
+import sqlite3
 import tempfile
 import threading
 from urllib.parse import urlencode, urlsplit
@@ -10,11 +16,14 @@ from ratios import row
 from stayfast.engine.oauth.pkce import PKCEChallenge
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.host import SystemClock
+from stayfast.storage.vault.schema import TABLES, set_pragmas
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.transports.loopback.transport import LoopbackTransport
 
 VERIFIER = "v" * 43
+TRANSITIONS = 4
+"""Commits of a login; ``test_a_login_costs_one_commit_for_each_transition`` counts them."""
 
 
 class Browser:
@@ -52,9 +61,35 @@ with AuthorizationServer() as server, tempfile.TemporaryDirectory() as place:
         assert connection.getresponse().read().startswith(b"{")
         connection.close()
 
+    bare = sqlite3.connect(f"{place}/bare.db", isolation_level=None)
+    bare.executescript(TABLES)
+    set_pragmas(bare)
+
+    def floor() -> None:
+        baseline()
+        for _ in range(TRANSITIONS):
+            bare.execute("BEGIN IMMEDIATE")
+            bare.execute(
+                "INSERT OR REPLACE INTO login VALUES ('l', 1, 0, 's', 1, NULL, ?, ?)",
+                (os.urandom(400), os.urandom(2_000)),
+            )
+            bare.execute("INSERT INTO audit VALUES (NULL, ?, ?)", (os.urandom(400), b"m" * 32))
+            bare.execute(
+                "INSERT OR REPLACE INTO head VALUES (1, ?, ?)", (os.urandom(130), b"m" * 32)
+            )
+            bare.execute("COMMIT")
+
     row(
         "a whole login, against its raw exchange",
         baseline,
         lambda: conductor.sign_in(config, transport),
         40,
     )
+    row("the exchange and bare commits, against it alone", baseline, floor, 40)
+    row(
+        "a whole login, against exchange and bare commits",
+        floor,
+        lambda: conductor.sign_in(config, transport),
+        40,
+    )
+    bare.close()

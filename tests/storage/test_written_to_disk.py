@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +23,7 @@ from stayfast.storage.vault.header import decode_copy
 from stayfast.storage.vault.repair import set_files_aside
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
+from stayfast.testing.crash_driver import unavailable
 from stayfast.testing.storage_contract import finished, further, saved
 
 
@@ -199,6 +202,44 @@ def test_a_login_costs_one_commit_for_each_transition(place: Path) -> None:
         before = opened.about().generation
         login = conductor.sign_in(server.config(), user, account="another")
         assert opened.about().generation - before == login.version == 4
+
+
+UNTRACEABLE = unavailable()
+COMMITS = """
+import os
+import sys
+from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.vault import schema
+from stayfast.testing.storage_contract import finished, further, saved
+schema._WAL_SAFE = (0,) if sys.argv[2] == "wal" else (999,)
+storage = EncryptedFileStorage(f"{sys.argv[1]}/s", config_dir=f"{sys.argv[1]}/c", environ={})
+login = finished()
+saved(storage, [login])
+for _ in range(int(sys.argv[3])):
+    login = further(login)
+    saved(storage, [login])
+os._exit(0)  # closing a vault with a write-ahead log synchronises as well
+"""
+
+
+def synchronisations(place: Path, journal: str, commits: int) -> int:
+    """How often a process that saves a login so many times more waits for the disk."""
+    place.mkdir(mode=0o700)
+    calls = place / "calls"
+    traced = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", str(calls)]
+    own = [sys.executable, "-c", COMMITS, str(place), journal, str(commits)]
+    subprocess.run([*traced, *own], check=True, timeout=60)
+    return sum("sync(" in line for line in calls.read_text().splitlines())
+
+
+@pytest.mark.skipif(UNTRACEABLE is not None, reason=str(UNTRACEABLE))
+@pytest.mark.parametrize(("journal", "each"), [("wal", 1), ("rollback", 5)])
+def test_a_saved_transition_waits_for_the_disk_as_often_as_its_journal_needs(
+    place: Path, journal: str, each: int
+) -> None:
+    """A write-ahead log needs one; a rollback journal its pages, its name, its count, the database and its end."""
+    few, more = (synchronisations(place / str(number), journal, number) for number in (2, 6))
+    assert more - few == 4 * each
 
 
 class Full(EncryptedFileStorage):
