@@ -207,6 +207,7 @@ def toured(world: World, monkeypatch: Any) -> list[Answered]:
     go("audit", "report", "-o", "-", "--json")
     go("audit", "prune", "--before", "30d", "--json")
     go("audit", "set-aside", "--json")
+    go("store", "lock", "--json")
     go("audit", "forward-secure", "--json")
     go("store", "info", "--json")
     go("store", "mend", "--json")
