@@ -37,4 +37,4 @@ with tempfile.TemporaryDirectory() as place:
         newest.append(further(newest.pop()))
         vault.commit([change(newest[0])])
 
-    row("a saved transition, against the bare SQLite commit", baseline, ours, 300)
+    row("a saved transition, against the bare SQLite commit", baseline, ours, 300, goal=1.5)

@@ -84,6 +84,7 @@ with AuthorizationServer() as server, tempfile.TemporaryDirectory() as place:
         baseline,
         lambda: conductor.sign_in(config, transport),
         40,
+        goal=2.3,
     )
     row("the exchange and bare commits, against it alone", baseline, floor, 40)
     row(

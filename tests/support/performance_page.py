@@ -95,8 +95,17 @@ def page(rows: list[dict[str, Any]]) -> str:
         ),
         "## In a process\n",
         _table(
-            ("what, against what", "ms of that", "ms", "ratio"),
-            [(r["name"], f"{r['base_ms']:.4g}", f"{r['ms']:.4g}", r["wall"]) for r in inside],
+            ("what, against what", "ms of that", "ms", "ratio", "goal"),
+            [
+                (
+                    r["name"],
+                    f"{r['base_ms']:.4g}",
+                    f"{r['ms']:.4g}",
+                    r["wall"],
+                    _goal(r.get("goal")),
+                )
+                for r in inside
+            ],
         ),
         FLOORS,
     ]

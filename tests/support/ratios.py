@@ -13,13 +13,26 @@ KEPT = "STAYFAST_BENCH_ROWS"
 """The variable that names a file for all rows of a run, as JSON lines."""
 
 
-def row(name: str, baseline: Callable[[], object], ours: Callable[[], object], rounds: int) -> None:
-    """Print the medians of both, run in turn, and the ratio of the pairs: its median and quartiles."""
-    measured(name, lambda: _timed(baseline), lambda: _timed(ours), rounds)
+def row(
+    name: str,
+    baseline: Callable[[], object],
+    ours: Callable[[], object],
+    rounds: int,
+    goal: float | None = None,
+) -> None:
+    """Print the medians of both, run in turn, and the ratio of the pairs: its median and quartiles.
+
+    ``goal`` is the ratio to reach, if there is one.
+    """
+    measured(name, lambda: _timed(baseline), lambda: _timed(ours), rounds, goal)
 
 
 def measured(
-    name: str, baseline: Callable[[], float], ours: Callable[[], float], rounds: int
+    name: str,
+    baseline: Callable[[], float],
+    ours: Callable[[], float],
+    rounds: int,
+    goal: float | None = None,
 ) -> None:
     """As :func:`row`, for work that gives the seconds that count itself."""
     baseline()
@@ -30,8 +43,11 @@ def measured(
         pairs.append((first, ours()))
     base = statistics.median(pair[0] for pair in pairs)
     own = statistics.median(pair[1] for pair in pairs)
-    print(f"{name:<52} {base * 1e3:9.3f} ms {own * 1e3:9.3f} ms   {spread(pairs)}", flush=True)
-    kept(name=name, base_ms=base * 1e3, ms=own * 1e3, wall=spread(pairs))
+    wanted = "" if goal is None else f"   goal {goal:g}"
+    print(
+        f"{name:<52} {base * 1e3:9.3f} ms {own * 1e3:9.3f} ms   {spread(pairs)}{wanted}", flush=True
+    )
+    kept(name=name, base_ms=base * 1e3, ms=own * 1e3, wall=spread(pairs), goal=goal)
 
 
 def spread(pairs: Sequence[tuple[float, float]]) -> str:
