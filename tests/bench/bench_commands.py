@@ -16,6 +16,7 @@ from pathlib import Path
 from command import World
 from processes import Run, environment, measure, memory
 from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.keys.window import why_not
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.storage_contract import finished, saved
 
@@ -90,6 +91,22 @@ with tempfile.TemporaryDirectory() as place, AuthorizationServer() as server:
     )
     subprocess.run([command, "completion", "bash"], env=environ, check=True, capture_output=True)
 
+    under_passphrase = {
+        "STAYFAST_STATE_DIR": str(Path(place) / "passphrase"),
+        "STAYFAST_CONFIG_DIR": str(Path(place) / "passphrase-config"),
+        "STAYFAST_PASSPHRASE": "a passphrase of many words",
+    }
+    another = EncryptedFileStorage(environ={**environ, **under_passphrase})
+    saved(another, [replace(login, tokens=tokens)])
+    unlocked = {**under_passphrase, "STAYFAST_UNLOCK_WINDOW": "1h"}
+    windows = [
+        Run("stayfast token P, passphrase", [command, "token", "kept"], environ=under_passphrase),
+        Run("the same, in an unlock window", [command, "token", "kept"], "", 2.0, unlocked),
+    ]
+    if why_not():
+        print(f"left out: the unlock window; {why_not()}")
+        del windows[1:]
+
     def ours(name: str, words: str, goal: float | None = None, stdin: str = "") -> Run:
         return Run(f"stayfast {name}", [command, *words.split()], stdin, goal)
 
@@ -111,6 +128,7 @@ with tempfile.TemporaryDirectory() as place, AuthorizationServer() as server:
             ours("token P --min-ttl 5m", "token kept --min-ttl 5m", 2.8),
             ours("credential git get", "credential git --provider kept get", 2.8, ASKED),
             ours("exec P true", "exec kept -- true", 2.8),
+            *windows,
             ours("--version", "--version", 4),
             ours("completion bash", "completion bash", 4),
             tab("Tab behind the first word `to`", "stayfast to", 1),
