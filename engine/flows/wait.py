@@ -60,18 +60,22 @@ class Wait:
             TransportWanted: The user asks for another transport; nothing has changed.
             KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
         """
-        self._dependencies.get_ready(login.config)
+        # the first look takes the terminal: what is pasted from then on is not shown, however long loading takes
+        patience = 0.0
         try:
             while login.state is State.AWAITING_CALLBACK:
                 keep_waiting(lease)
                 remaining = self._begin.check_deadline(login, lease, session)
                 try:
-                    arrival = session.receive(min(remaining, SLICE))
+                    arrival = session.receive(min(remaining, patience))
                 except CallbackRefused as refused:
                     self._refuse(login, session, refused)
                     continue
                 if arrival is not None:
                     login = self._hear(login, arrival, session, lease)
+                elif not patience:
+                    self._dependencies.get_ready(login.config)
+                    patience = SLICE
         finally:
             self._refusals.finish(login.id)
         return login
