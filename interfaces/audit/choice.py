@@ -11,13 +11,13 @@ from ...storage.capabilities import capabilities_of
 from ...storage.paths import absolute, state_dir
 from .file import AUDIT_FILE, AuditFile
 from .outbox import BufferedSender, Outbox
-from .sinks import HostLogging, Journal, StandardError, Syslog
+from .sinks import HostLogging, HostStructlog, Journal, StandardError, Syslog
 
 if TYPE_CHECKING:
     from ...engine.ports import Observer, Storage
 
 AuditObserver: TypeAlias = AuditFile | Outbox | BufferedSender
-KINDS: Final = ("file", "stderr", "syslog", "journald", "logging", "none")
+KINDS: Final = ("file", "stderr", "syslog", "journald", "logging", "structlog", "none")
 """The names that ``STAYFAST_AUDIT`` may have."""
 _OUTBOXES: Final[Mapping[str, Callable[..., Syslog | Journal]]] = {
     "syslog": Syslog,
@@ -69,6 +69,8 @@ def _made(
         return [BufferedSender(StandardError())]
     if kind == "logging":
         return [BufferedSender(HostLogging(*[place] if place else []))]
+    if kind == "structlog":
+        return [BufferedSender(HostStructlog(*[place] if place else []))]
     if kind in _OUTBOXES:
         sink = _OUTBOXES[kind](*[place] if place else [])
         vault = capabilities_of(storage).vault

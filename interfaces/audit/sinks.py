@@ -194,6 +194,29 @@ class HostLogging:
         self._logger.log(level, "%s", render(None, "", line).decode(), extra=extra)
 
 
+class HostStructlog:
+    """The embedding program's own structlog chain.
+
+    The event is the name of the audit event, its fields are those of the line. What the program has configured
+    renders them: processors, context and destination.
+    """
+
+    name = "structlog"
+
+    def __init__(self, logger: str = "stayfast.audit") -> None:
+        """Log to the logger of that name; the program's logger factory gets it."""
+        import structlog  # noqa: PLC0415  a third of a whole command; for programs that have it anyway
+
+        self._logger = structlog.get_logger(logger)
+
+    def take(self, line: Mapping[str, Scalar]) -> None:
+        """See :meth:`Sink.take`. Processors belong to the program, and may take their time."""
+        fields = {name: value for name, value in line.items() if name != "event"}
+        failed = line.get("outcome") == "failure"
+        say = self._logger.warning if failed else self._logger.info
+        say(line.get("event"), **fields)
+
+
 def _severity(line: Mapping[str, Scalar]) -> int:
     return _NOTICE if line.get("outcome") == "failure" else _INFO
 

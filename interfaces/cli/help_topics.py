@@ -33,7 +33,8 @@ STAYFAST_RETENTION     how long a login that is over is kept, such as 30d; used 
 STAYFAST_VIA           auto, loopback, manual, device, or an installed transport
 STAYFAST_TOKEN         a token to use instead of any stored login; a warning names it
 STAYFAST_AUDIT         where the audit log goes: file (the default), stderr, syslog, journald,
-                       logging or none; several with commas, each with a place after a colon
+                       logging, structlog or none; several with commas, each with a place
+                       after a colon
 STAYFAST_AUDIT_FILE    the file of the audit log as JSON lines; off writes none
 STAYFAST_COLOR         auto, always or never
 STAYFAST_ALLOW_NETWORK_FS   1 allows a vault on a network file system

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from logins import BY_BROWSER, CANARY, CHALLENGE, CODE_EXCHANGE, ORIGIN, TOKENS, fresh_login
 from stayfast import OAuthService
 from stayfast.engine.audit.events import Event, EventKind, Origin, Outcome, Recorded, Scalar
@@ -21,8 +22,15 @@ from stayfast.engine.errors import ConfigInvalid
 from stayfast.engine.flows.ledger import Ledger
 from stayfast.engine.table import Trigger
 from stayfast.interfaces.audit.choice import audit_sinks
+from stayfast.interfaces.audit.lines import FIELDS
 from stayfast.interfaces.audit.outbox import BUDGET, BufferedSender, Outbox
-from stayfast.interfaces.audit.sinks import HostLogging, Journal, StandardError, Syslog
+from stayfast.interfaces.audit.sinks import (
+    HostLogging,
+    HostStructlog,
+    Journal,
+    StandardError,
+    Syslog,
+)
 from stayfast.storage import MemoryStorage
 
 HERE = Origin(pid=1, host="h", user="u", app_version="1")
@@ -221,6 +229,21 @@ def test_the_programs_own_logging_is_told(caplog: pytest.LogCaptureFixture) -> N
     assert json.loads(record.getMessage())["seq"] == 1
 
 
+def test_the_programs_own_structlog_is_told() -> None:
+    """A failure is a warning; event and fields arrive as structlog has them, without a secret."""
+    storage = MemoryStorage()
+    with structlog.testing.capture_logs() as told:
+        sender = BufferedSender(HostStructlog())
+        sender.observe([note(storage), note(storage, detail="again")], None)
+    assert sender.problem is None
+    assert [(one["event"], one["log_level"], one["seq"]) for one in told] == [
+        ("login.refused", "warning", 1),
+        ("login.refused", "warning", 2),
+    ]
+    assert told[1]["detail"] == "again"
+    assert set(told[0]) - {"log_level"} <= FIELDS
+
+
 def test_a_handler_that_raises_ends_no_login() -> None:
     """Whatever a program's handler does, it is a problem of the sink."""
 
@@ -245,6 +268,7 @@ def test_sinks_are_chosen_by_name_and_place(place: Path) -> None:
     environ = {"STAYFAST_AUDIT": f"file:{place}/a.jsonl, stderr,logging:x"}
     environ["STAYFAST_STATE_DIR"] = str(place)
     assert len(audit_sinks(storage, environ)) == 3
+    assert [one.sink.name for one in audit_sinks(storage, environ, "structlog:x")] == ["structlog"]  # type: ignore[union-attr]
     assert audit_sinks(storage, environ, "none") == []
     assert [one.sink.name for one in audit_sinks(storage, environ, "syslog,journald")] == [
         "syslog",
