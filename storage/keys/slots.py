@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ...engine.cbor import Plain
     from ..vault.header import Header
+    from .window import UnlockWindow
 
     Prompt = Callable[[], str | None]
 
@@ -108,15 +109,16 @@ def unlock(
         Damaged: A slot was changed.
         ConfigInvalid: The setting of the unlock window is not a duration.
     """
-    lasts = 0
+    window: UnlockWindow | None = None
     if UNLOCK_WINDOW in environ:
-        from .window import keep_key, kept_key, seconds_of  # noqa: PLC0415  only who asked for it
+        from .window import window_of  # noqa: PLC0415  only who asked for it
 
-        lasts = seconds_of(environ)
+        window = window_of(environ)
     problem: StorageError | None = None
     for slot in header.slots:
-        windowed = lasts > 0 and slot.kind in _WINDOWED
-        if windowed and (kept := kept_key(slot.commitment)) is not None:
+        open_for_now = window if slot.kind in _WINDOWED else None
+        kept = None if open_for_now is None else open_for_now.kept(slot.commitment)
+        if kept is not None:
             root = slot.unwrap(kept, header.store)
             if root is not None:
                 return root
@@ -129,8 +131,8 @@ def unlock(
         if key is not None:
             root = slot.unwrap(key, header.store)
             if root is not None:
-                if windowed:
-                    keep_key(slot.commitment, key, lasts)
+                if open_for_now is not None:
+                    open_for_now.keep(slot.commitment, key)
                 return root
             problem = problem or _wrong_key(slot)
     raise problem or Damaged("this vault has no key slot", hint=_MEND)

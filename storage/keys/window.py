@@ -56,6 +56,34 @@ def seconds_of(environ: Mapping[str, str]) -> int:
     return int(number) * unit
 
 
+class UnlockWindow:
+    """Keeps keys for as long as the user wants."""
+
+    __slots__ = ("_lasts",)
+
+    def __init__(self, lasts: int) -> None:
+        """Keep each key for ``lasts`` seconds."""
+        self._lasts = lasts
+
+    def kept(self, commitment: bytes) -> bytes | None:
+        """See :func:`kept_key`."""
+        return kept_key(commitment)
+
+    def keep(self, commitment: bytes, key: bytes) -> None:
+        """See :func:`keep_key`. Where the kernel does not keep it, the vault opens the ordinary way the next time."""
+        keep_key(commitment, key, self._lasts)
+
+
+def window_of(environ: Mapping[str, str]) -> UnlockWindow | None:
+    """The window that the user asked for; ``None`` without one.
+
+    Raises:
+        ConfigInvalid: As :func:`seconds_of` says.
+    """
+    lasts = seconds_of(environ)
+    return UnlockWindow(lasts) if lasts else None
+
+
 def kept_key(commitment: bytes) -> bytes | None:
     """The key of the slot with ``commitment``, if its window is open in this session.
 
