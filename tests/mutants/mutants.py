@@ -28,6 +28,7 @@ class Mutant:
 
 PRIVATE_FILE = "storage/private_file.py"
 SCHEMA = "storage/vault/schema.py"
+MAKING = "storage/vault/making.py"
 TREE = "storage/vault/tree.py"
 INTEGRITY = "storage/vault/integrity.py"
 TAMPER_CHECK = "storage/vault/tamper_check.py"
@@ -178,7 +179,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # --- the vault -----------------------------------------------------------------------------
     Mutant(
         name="the directory of a new vault is not synchronised",
-        file=SCHEMA,
+        file=MAKING,
         old="        sync_directory(directory)\n",
         new="",
         tests=(DISK,),
@@ -299,8 +300,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a list is shown without being compared",
         file=TAMPER_CHECK,
-        old="        self._compare(keys, head, (_with_seal(row) for row in rows))\n",
-        new="",
+        old="        self._compare(keys, head, rows)\n        return [\n",
+        new="        return [\n",
         tests=("tests/postgres/test_pages_of_logins.py",),
     ),
     Mutant(
