@@ -541,7 +541,7 @@ def _load_exchange(config: OAuthConfig) -> None:
 
     It is the larger half of what a login loads, and a courier that is forked afterwards has it.
     """
-    with suppress(ImportError):  # said where it is needed
+    with suppress(ImportError, OSError):  # said where it is needed; no open file is left, perhaps
         import_module("requests")
         if "openid" in config.scopes:
             import_module("..engine.oauth.signatures", __package__)

@@ -18,6 +18,7 @@ from ..paths import UNLOCK_WINDOW
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
 
 MOST_SECONDS = 24 * 3600
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -172,16 +173,15 @@ def _own_session(keyctl: Callable[..., int]) -> None:
 
 def _content(keyctl: Callable[..., int], operation: int, serial: int) -> bytes:
     """What the kernel writes for ``operation``: the content of a key, or its description."""
-    import ctypes  # noqa: PLC0415  only where the window is on
-
+    ctypes = _ctypes()
     buffer = ctypes.create_string_buffer(_LIMIT)
     length = keyctl(operation, serial, buffer, ctypes.c_size_t(_LIMIT))
-    return buffer.raw[: min(length, _LIMIT)]
+    content: bytes = buffer.raw[: min(length, _LIMIT)]
+    return content
 
 
 def _add(name: bytes, content: bytes) -> int:
-    import ctypes  # noqa: PLC0415  as above
-
+    ctypes = _ctypes()
     size = ctypes.c_size_t(len(content))
     return _call(_numbers()[0], _TYPE, name, content, size, _PROCESS)
 
@@ -201,9 +201,17 @@ def _numbers() -> tuple[int, int]:
     return _NUMBERS[machine]
 
 
-def _call(number: int, *arguments: object) -> int:
-    import ctypes  # noqa: PLC0415  as above
+def _ctypes() -> Any:
+    """The module; some builds of Python have none, and a process without open files cannot read it."""
+    try:
+        import ctypes  # noqa: PLC0415  only where the window is on
+    except (ImportError, OSError) as error:
+        raise Refused("this Python cannot load ctypes") from error
+    return ctypes
 
+
+def _call(number: int, *arguments: object) -> int:
+    ctypes = _ctypes()
     result: int = ctypes.CDLL(None, use_errno=True).syscall(
         *(ctypes.c_long(one) if isinstance(one, int) else one for one in (number, *arguments))
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from command import STAYFAST
 from stayfast.engine.errors import ConfigInvalid
-from stayfast.storage.keys.window import seconds_of
+from stayfast.storage.keys.window import forget_all, seconds_of, why_not, window_of
 
 JOIN = """
 import ctypes, os, sys
@@ -288,3 +288,16 @@ print(opens(STAYFAST_PASSPHRASE=""))
 """
     done = in_a_session(sys.executable, "-c", WORLD + code, STAYFAST, environ=environ).split()
     assert done == ["ok" if KEEPS else "warn", "0", "fail", "1" if KEEPS else "0", "0", REFUSES]
+
+
+def test_a_python_without_ctypes_opens_the_vault_the_ordinary_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The window is a matter of speed: that it cannot be had is said by ``doctor``, and fails nothing."""
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    wanted = window_of({"STAYFAST_UNLOCK_WINDOW": "15m"})
+    assert wanted is not None
+    wanted.keep(b"c" * 32, b"k" * 32)
+    assert wanted.kept(b"c" * 32) is None
+    assert forget_all() == 0
+    assert why_not()
