@@ -44,7 +44,7 @@ def settings_of(
     found: dict[str, Any] = {}
     for typed, text in values.items():
         name, _, member = typed.partition(".")
-        _require_setting(name, text, options)
+        _require_setting(name, member, text, options)
         if form_of(name) is Form.TABLE:
             if not member:
                 raise ConfigInvalid(f"{name} is a table of names", hint=f"--set {name}.NAME=VALUE")
@@ -59,7 +59,9 @@ def settings_of(
     return found
 
 
-def _require_setting(name: str, text: str, options: Collection[click.Parameter]) -> None:
+def _require_setting(
+    name: str, member: str, text: str, options: Collection[click.Parameter]
+) -> None:
     for option in options:
         if option.name == name:
             raise ConfigInvalid(
@@ -74,7 +76,9 @@ def _require_setting(name: str, text: str, options: Collection[click.Parameter])
         similar = get_close_matches(name, KNOWN - _NOT_SET - _SECRETS.keys(), n=1)
         raise ConfigInvalid(
             f"there is no setting {name[:40]!r}",
-            hint=f"--set {similar[0]}=…" if similar else Hint("help providers"),
+            hint=f"--set {similar[0]}{f'.{member}' if member else ''}=…"
+            if similar
+            else Hint("help providers"),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from command import World
+from stayfast.engine.errors import ConfigInvalid
 from stayfast.engine.oauth.provider import OAuthProvider
 from stayfast.engine.oauth.setting_types import form_of
 from stayfast.interfaces.cli.commands.provider_edit import edit_provider
@@ -124,3 +125,10 @@ def test_every_setting_of_a_provider_can_be_typed() -> None:
             text = next(one for one in form if one)
         typed = f"{name}.x" if getattr(form, "value", "") == "table" else name
         assert set(settings_of({typed: text}, edit_provider.params, {})) == {name}
+
+
+def test_the_hint_for_a_misspelt_table_keeps_its_member() -> None:
+    """Without the member, what the hint says would be refused as well."""
+    with pytest.raises(ConfigInvalid) as caught:
+        settings_of({"paramter_names.scope": "scopes"}, (), {})
+    assert caught.value.hint == "--set parameter_names.scope=…"
