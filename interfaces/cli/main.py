@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -181,6 +182,8 @@ def main() -> None:
         code = code or 1
     # what is still held would fail once more, and be reported, when the interpreter closes the stream
     drop_answers()
+    # what is left goes with the process: the interpreter would search it all for garbage, several times
+    gc.freeze()
     sys.exit(code if isinstance(code, int) else int(code is not None))
 
 

@@ -118,6 +118,19 @@ def test_a_quick_call_asks_little_of_the_system(environ: dict[str, str], call: s
     assert not found & {"click", "rich", "requests", "structlog", "keyring"}
 
 
+def test_nothing_is_searched_for_garbage_as_a_command_ends(environ: dict[str, str]) -> None:
+    """The interpreter would look at every object of every module, which takes as long as a command's work."""
+    code = (
+        "import gc, sys\nsys.argv[1:] = ['status']\n"
+        "sys.exit = lambda code: print(gc.get_freeze_count() > len(gc.get_objects()), file=sys.stderr)\n"
+        "from stayfast.interfaces.cli.entry import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "True\n"
+
+
 def test_tab_reads_a_file_of_providers_and_loads_nothing_that_uses_one(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
