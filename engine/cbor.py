@@ -93,35 +93,46 @@ def _write(value: Plain, out: list[bytes], depth: int) -> None:
     if depth == 0:
         msg = "nested too deeply"
         raise CborError(msg)
-    if value is None:
+    if isinstance(value, str):  # first what is met most
+        out.append(_text(value))
+    elif value is None:
         out.append(b"\xf6")
     elif value is True:
         out.append(b"\xf5")
     elif value is False:
         out.append(b"\xf4")
+    elif isinstance(value, float):
+        out.append(pack(">Bd", 0xFB, value))
     elif isinstance(value, int):
         if not -_INT_LIMIT <= value < _INT_LIMIT:
             msg = "integer out of range"
             raise CborError(msg)
         out.append(_head(0, value) if value >= 0 else _head(1, -1 - value))
-    elif isinstance(value, float):
-        out.append(pack(">Bd", 0xFB, value))
     elif isinstance(value, bytes):
         out.extend((_head(2, len(value)), value))
-    elif isinstance(value, str):
-        out.append(_text(value))
+    elif isinstance(value, dict):
+        out.append(_head(5, len(value)))
+        for key, name in _in_order(tuple(value)):
+            out.append(key)
+            _write(value[name], out, depth - 1)
     elif isinstance(value, list | tuple):
         out.append(_head(4, len(value)))
         for item in value:
             _write(item, out, depth - 1)
-    elif isinstance(value, dict):
-        out.append(_head(5, len(value)))
-        for key, name in sorted((_key(name), name) for name in value):
-            out.append(key)
-            _write(value[name], out, depth - 1)
     else:
         msg = f"no encoding for {type(value).__name__}"
         raise CborError(msg)
+
+
+def _in_order(names: tuple[str, ...]) -> list[tuple[bytes, str]]:
+    """``names`` as they are written, in their order. One record has the same names again and again."""
+    found = _orders.get(names)
+    if found is None:
+        found = sorted((_key(name), name) for name in names)
+        if len(_orders) >= _MANY:
+            _orders.clear()
+        _orders[names] = found
+    return found
 
 
 def _key(name: object) -> bytes:
@@ -235,6 +246,8 @@ def _read_map(data: bytes, at: int, count: int, depth: int) -> tuple[dict[str, P
 
 
 _MANY = 64
+_orders: dict[tuple[str, ...], list[tuple[bytes, str]]] = {}
+"""The names of some maps that were written, in order."""
 _usual: dict[int, list[tuple[bytes, str]]] = {}
 """The names of the last map with so many members, which was in order."""
 _SIMPLE: dict[int, bool | None] = {0xF4: False, 0xF5: True, 0xF6: None}

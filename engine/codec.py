@@ -51,12 +51,13 @@ def _hide(value: str | None) -> Secret | None:
 def _login_members(login: Login) -> dict[str, Any]:
     challenge, shown, exchange = login.challenge, login.presentation, login.exchange
     setback = login.setback
+    config = login.config.to_dict()
     return present(
-        schema=_schema(login),
+        schema=_schema(login, config),
         id=login.id,
         version=login.version,
         state=login.state.value,
-        config=login.config.to_dict(),
+        config=config,
         account=login.account,
         created_at=float(login.created_at),
         changed_at=float(login.changed_at),
@@ -111,9 +112,9 @@ def _login_members(login: Login) -> dict[str, Any]:
     )
 
 
-def _schema(login: Login) -> int:
-    """The lowest number whose readers lose nothing of ``login``."""
-    if not SINCE_FOUR.isdisjoint(login.config.to_dict()):
+def _schema(login: Login, config: Mapping[str, object]) -> int:
+    """The lowest number whose readers lose nothing of ``login``, with the members ``config``."""
+    if not SINCE_FOUR.isdisjoint(config):
         return 4
     if login.config.needs_no_user or login.sends_grant:
         return 3

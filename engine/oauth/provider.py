@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -310,10 +310,10 @@ class OAuthProvider:
         Raises:
             ConfigInvalid: A field has the wrong type or a value outside its choices.
         """
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if value is not None or f.default is not None:
-                check(f.name, value)
+        for name, f in self.__dataclass_fields__.items():
+            value = getattr(self, name)
+            if value is not f.default:
+                check(name, value)
         self._check_parameters()
         for name in self.token_request_headers:
             if name.strip().lower() in OUR_HEADERS:
@@ -448,10 +448,10 @@ class OAuthConfig(OAuthProvider):
     def to_dict(self) -> dict[str, Any]:
         """Every field that differs from the default of a file, secrets included, as plain data."""
         plain: dict[str, Any] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if f.name == "service_name" or value not in (_DEFAULTS.get(f.name), {}):
-                plain[f.name] = _plain(value)
+        for name, f in self.__dataclass_fields__.items():  # at each commit: fields() is slower
+            value, default = getattr(self, name), _OF_FILES.get(name, f.default)
+            if value is not default and value not in (default, {}):
+                plain[name] = _plain(value)
         return plain
 
     @classmethod
@@ -461,9 +461,8 @@ class OAuthConfig(OAuthProvider):
         Raises:
             ConfigInvalid: A member is unknown or cannot be right, or there is no ``service_name``.
         """
-        known = {f.name for f in fields(cls)}
         for name in data:
-            if name not in known:
+            if name not in cls.__dataclass_fields__:
                 msg = f"unknown provider setting {name!r}"
                 raise ConfigInvalid(msg, hint=Hint("help providers"))
         if "service_name" not in data:
@@ -509,10 +508,8 @@ def same_server(one: OAuthProvider, other: OAuthProvider) -> bool:
     return urlsplit(one.token_url).netloc.lower() == urlsplit(other.token_url).netloc.lower()
 
 
-_DEFAULTS: Final[Mapping[str, object]] = {
-    **{f.name: f.default for f in fields(OAuthConfig) if f.default is not MISSING},
-    "redirect_uri": DEFAULT_REDIRECT_URI,  # as logins are saved, and files written
-}
+_OF_FILES: Final = {"redirect_uri": DEFAULT_REDIRECT_URI}
+"""Defaults of a file, and of saved logins, that differ from those of a program."""
 
 
 def _ours(name: str) -> ConfigInvalid:
@@ -523,10 +520,12 @@ def _ours(name: str) -> ConfigInvalid:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(cast("Mapping[str, str]", value))
+    if isinstance(value, str):  # most are, and to ask for a mapping takes long
+        return value
     if isinstance(value, list | tuple):
         return list(cast("Sequence[str | int]", value))
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[str, str]", value))
     return value
 
 

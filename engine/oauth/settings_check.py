@@ -47,6 +47,10 @@ _OTHER_GRANTS: Final = frozenset(
 )
 _BLANK: Final = re.compile(r"\{[^}]*\}?|\}")
 _DIGITS: Final = 10  # of a number of seconds: more than a human life
+_JUDGED_WITH_SOURCE: Final = frozenset(
+    {"client_id", "client_secret", "client_key", "subject_token", "actor_token"}
+    | {"client_id_for_device", "client_secret_for_device"}
+)
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING: Final = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -68,7 +72,7 @@ def require_sendable(provider: OAuthProvider) -> None:
 def fault_of(provider: OAuthProvider) -> tuple[str, str] | None:
     """The first setting that no request can be made with, and why; ``None`` if all are fine."""
     for name, text in _texts(provider):
-        if any(unicodedata.category(c) in _CONTROLS or c in _TURNING for c in text):
+        if _has_controls(text):
             return name, "has control characters"
         if _holds_address(name) and (blank := _BLANK.search(_without_client_id(name, text))):
             return name, f"has a blank that nobody has filled in: {blank.group()[:40]}"
@@ -108,6 +112,13 @@ def fault_of(provider: OAuthProvider) -> tuple[str, str] | None:
         if not fine:
             return setting, why
     return naming_fault(provider) or _capability_fault(provider)
+
+
+def _has_controls(text: str) -> bool:
+    """Whether ``text`` has characters that do something to the line or the terminal it is shown in."""
+    if text.isascii() and text.isprintable():  # as nearly every text: one look, not one a character
+        return False
+    return any(unicodedata.category(c) in _CONTROLS or c in _TURNING for c in text)
 
 
 def _holds_address(name: str) -> bool:
@@ -220,22 +231,14 @@ def _texts(provider: OAuthProvider) -> Iterator[tuple[str, str]]:
     """Every text in the settings, with the name of its setting."""
     for f in fields(provider):
         value: object = getattr(provider, f.name)
-        if f.name in {
-            "client_id",
-            "client_secret",
-            "client_key",
-            "subject_token",
-            "actor_token",
-            "client_id_for_device",
-            "client_secret_for_device",
-        }:  # judged with their source
+        if not value or f.name in _JUDGED_WITH_SOURCE:
             continue
         if isinstance(value, str):
             yield f.name, value
-        elif isinstance(value, Mapping):
-            for pair in cast("Mapping[str, str]", value).items():
-                yield from ((f.name, text) for text in pair)
         elif isinstance(value, list | tuple):
             for part in cast("list[object]", value):
                 if isinstance(part, str):
                     yield f.name, part
+        elif isinstance(value, Mapping):
+            for pair in cast("Mapping[str, str]", value).items():
+                yield from ((f.name, text) for text in pair)
