@@ -136,6 +136,14 @@ def forget_all() -> int:
     return count
 
 
+def how_many() -> int:
+    """How many windows are open in this session."""
+    try:
+        return sum(1 for _ in _ours(_kernel()))
+    except Refused:
+        return 0
+
+
 def why_not() -> str:
     """Why no key can be kept here; empty if one can."""
     try:

@@ -16,7 +16,7 @@ from ....storage import open_storage
 from ....storage.capabilities import Upkeep, capabilities_of
 from ....storage.keys.slots import KeyMissing
 from ....storage.keys.sources import KINDS
-from ....storage.keys.window import forget_all
+from ....storage.keys.window import forget_all, how_many, seconds_of, why_not
 from ....storage.migrating import migrate, place_of
 from ....storage.paths import absolute
 from ....storage.vault.info import DatabaseInfo
@@ -46,7 +46,8 @@ def store() -> None:
 def info(app: App) -> int:
     """Show where the logins are, what opens them, and whether all is as it was saved.
 
-    Also shows which receivers of the audit log lack records, since when, and why.
+    Also shows which receivers of the audit log lack records, since when, and why; and whether this
+    session has what an unlock window keeps.
 
     Exits with 8 if something is not as it was saved.
     """
@@ -63,15 +64,18 @@ def info(app: App) -> int:
         return 0
     info = upkeep.about()
     problems = upkeep.problems() if info.key else []
+    lasts, kept = seconds_of(app.environ), how_many()
     if app.terminal.json:
         members = _members(upkeep, info, problems)
+        members["unlock_window"] = {"seconds": lasts, "kept": kept}
         members["sinks"] = [asdict(one) for one in sinks]
         app.terminal.answer_json("store/1", members)
     else:
         counted = (
             _counted(storage.summaries()) if info.key and not problems else f"{info.logins} kept"
         )
-        for name, value in _fields(info, counted):
+        unlocked = [("unlocked", _window(lasts, kept))] if lasts or kept else []
+        for name, value in [*_fields(info, counted), *unlocked]:
             app.terminal.answer_words(f"  {name:<10} {with_tilde(value)}", 13)
         _answer_sinks(app, sinks)
         for problem in problems:
@@ -405,6 +409,15 @@ def _fields(info: VaultInfo | DatabaseInfo, counted: str) -> list[tuple[str, str
         since = day_of(moment_of(oldest.created_at).astimezone())
         fields.append(("waiting", f"login {oldest.short_id} to {oldest.provider}, since {since}"))
     return fields
+
+
+def _window(lasts: int, kept: int) -> str:
+    """What the unlock window has at the moment, in words."""
+    if kept:
+        return f"this session keeps {_many(kept, 'key')}; stayfast store lock forgets them"
+    return (
+        why_not() or f"not now; the next command that opens the vault keeps its key for {lasts} s"
+    )
 
 
 def _members(

@@ -345,6 +345,7 @@ SHAPES: Final[Mapping[str, Mapping[str, object]]] = {
         "~records": "int",
         "~set_aside": "any",
         "~problems": "any",
+        "~unlock_window": {"seconds": "int", "kept": "int"},
         "~sinks": [{"sink": "str", "behind_since": "any", "problem": "str?"}],
     },
     "token/1": {
