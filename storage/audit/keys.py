@@ -56,7 +56,7 @@ def read_audit_keys(connection: Database, keys: Keys) -> None:
         for first, sealed in connection.execute(
             "SELECT first_seq, sealed FROM audit_key ORDER BY first_seq"
         ):
-            with suppress(Damaged, TypeError, AttributeError, struct.error):
+            with suppress(Damaged, TypeError, AttributeError, OverflowError):
                 kept.append((first, keys.open_audit_key(first, sealed)))
     except (sqlite3.Error, UnicodeDecodeError):
         kept = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from struct import pack
 
 # private homes, here and below, because the public modules cost more than opening a record
 try:
@@ -144,9 +143,24 @@ def expand(key: bytes, label: str, *context: bytes) -> bytes:
     return hmac(key, _info(label, context))
 
 
+# numbers, the first octet first; to load the module struct takes longer than to read a token
+
+
+def _u16(number: int) -> bytes:
+    return number.to_bytes(2, "big")
+
+
+def _u32(number: int) -> bytes:
+    return number.to_bytes(4, "big")
+
+
+def _u64(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
 def _info(label: str, context: Sequence[bytes]) -> bytes:
     """What :func:`expand` computes its HMAC of."""
-    parts = b"".join([pack(">I", len(part)) + part for part in context])
+    parts = b"".join([_u32(len(part)) + part for part in context])
     return b"stayfast/1/" + label.encode("ascii") + b"\0" + parts + b"\x01"
 
 
@@ -239,7 +253,7 @@ class Keys:
         """
         try:
             key, bound = self._row(kind, login), self._bound(kind, login, version, state)
-        except Exception as error:  # SQLite keeps any type in any column; naming struct.error costs
+        except Exception as error:  # SQLite keeps any type in any column
             raise Damaged("a sealed record claims to be what none can be", hint=_HELP) from error
         if self.former is None:
             return unseal(key, sealed, bound)
@@ -251,15 +265,15 @@ class Keys:
     def _row(self, kind: str, login: str) -> bytes:
         end = self._ends.get(kind)
         if end is None:
-            parts = _info("", (kind.encode(), pack(">I", self.epoch)))
+            parts = _info("", (kind.encode(), _u32(self.epoch)))
             end = self._ends[kind] = parts[len(_info("", ())) - 1 :]
         name = login.encode()
-        return self._expand_root(_OF_RECORD + pack(">I", len(name)) + name + end)
+        return self._expand_root(_OF_RECORD + _u32(len(name)) + name + end)
 
     def _bound(
         self, kind: str, login: str, version: int, state: str, epoch: int | None = None
     ) -> bytes:
-        head = pack(">HQI", RECORD, version, self.epoch if epoch is None else epoch)
+        head = _u16(RECORD) + _u64(version) + _u32(self.epoch if epoch is None else epoch)
         names = b"\0".join((self.store, login.encode(), kind.encode(), state.encode()))
         return head + names
 
@@ -280,10 +294,10 @@ class Keys:
         return unseal(self._entry(index), sealed, self._bound_entry(index))
 
     def _entry(self, index: bytes) -> bytes:
-        return expand(self._root, "entry", index, pack(">I", self.epoch))
+        return expand(self._root, "entry", index, _u32(self.epoch))
 
     def _bound_entry(self, index: bytes) -> bytes:
-        return pack(">HI", RECORD, self.epoch) + self.store + b"\0" + index
+        return _u16(RECORD) + _u32(self.epoch) + self.store + b"\0" + index
 
     def seal_arrival(self, login: str, plain: bytes) -> bytes:
         """``plain`` sealed as what is kept aside of ``login``, outside of the storage."""
@@ -315,7 +329,7 @@ class Keys:
 
     def seal_earlier(self, epoch: int, arrivals_key: bytes) -> bytes:
         """The key of what was kept aside under root key ``epoch``, sealed under this one."""
-        return seal(expand(self._root, "earlier", self.store), arrivals_key, pack(">I", epoch))
+        return seal(expand(self._root, "earlier", self.store), arrivals_key, _u32(epoch))
 
     def open_earlier(self, epoch: int, sealed: bytes) -> bytes:
         """What :meth:`seal_earlier` was given.
@@ -323,11 +337,11 @@ class Keys:
         Raises:
             Damaged: It is not that one.
         """
-        return unseal(expand(self._root, "earlier", self.store), sealed, pack(">I", epoch))
+        return unseal(expand(self._root, "earlier", self.store), sealed, _u32(epoch))
 
     def seal_former(self, former: Keys) -> bytes:
         """The root key before, sealed under this one, for as long as rows are sealed under it."""
-        return seal(expand(self._root, "former", self.store), former.root, pack(">I", former.epoch))
+        return seal(expand(self._root, "former", self.store), former.root, _u32(former.epoch))
 
     def open_former(self, epoch: int, sealed: bytes) -> Keys:
         """The keys that :meth:`seal_former` was given.
@@ -335,7 +349,7 @@ class Keys:
         Raises:
             Damaged: They are not those.
         """
-        root = unseal(expand(self._root, "former", self.store), sealed, pack(">I", epoch))
+        root = unseal(expand(self._root, "former", self.store), sealed, _u32(epoch))
         return Keys(root, self.store, epoch)
 
     @property
@@ -362,7 +376,7 @@ class Keys:
 
     def seal_audit_key(self, first: int, key: bytes) -> bytes:
         """An audit key, sealed under the root key."""
-        return seal(expand(self._root, "audit-key", self.store), key, pack(">Q", first))
+        return seal(expand(self._root, "audit-key", self.store), key, _u64(first))
 
     def open_audit_key(self, first: int, sealed: bytes) -> bytes:
         """What :meth:`seal_audit_key` was given.
@@ -370,11 +384,11 @@ class Keys:
         Raises:
             Damaged: It is not that one.
         """
-        return unseal(expand(self._root, "audit-key", self.store), sealed, pack(">Q", first))
+        return unseal(expand(self._root, "audit-key", self.store), sealed, _u64(first))
 
     def seal_event(self, seq: int, plain: bytes) -> bytes:
         """An audit event sealed as number ``seq``."""
-        return seal(expand(self._audit_key(seq), "event"), plain, self.store + pack(">Q", seq))
+        return seal(expand(self._audit_key(seq), "event"), plain, self.store + _u64(seq))
 
     def open_event(self, seq: int, sealed: bytes) -> bytes:
         """The audit event number ``seq``.
@@ -382,11 +396,11 @@ class Keys:
         Raises:
             Damaged: It is not that one.
         """
-        return unseal(expand(self._audit_key(seq), "event"), sealed, self.store + pack(">Q", seq))
+        return unseal(expand(self._audit_key(seq), "event"), sealed, self.store + _u64(seq))
 
     def chain(self, before: bytes, seq: int, sealed: bytes) -> bytes:
         """The link of event ``seq`` to all before it."""
-        return hmac(self._audit_key(seq), before + pack(">Q", seq) + sealed)
+        return hmac(self._audit_key(seq), before + _u64(seq) + sealed)
 
     def row_digest(self, login: str, version: int, state: str, tags: bytes) -> int:
         """The number that one row adds to the sums of its leaves."""
@@ -395,7 +409,7 @@ class Keys:
 
     def node_digest(self, place: int, body: bytes) -> bytes:
         """The digest of a node, as the node above it holds it."""
-        return self._integrity(b"node\0" + pack(">I", place) + body)
+        return self._integrity(b"node\0" + _u32(place) + body)
 
     def head_mac(self, head: bytes) -> bytes:
         """The seal of the integrity record."""

@@ -56,6 +56,19 @@ def test_what_is_written_is_read(value):
     assert same(decode(encode(value)), value)
 
 
+@given(st.binary(min_size=8, max_size=8), st.binary(min_size=1, max_size=4), st.binary(max_size=4))
+def test_floats_are_read_the_same_both_ways(octets, before, after):
+    """A float of any octets is read the same before the module ``struct`` is loaded and after."""
+    floats, data = cbor._Floats(), before + octets + after
+    with_struct = cbor._Floats()
+    with_struct._few = 0
+    found = floats.read(data, len(before)), with_struct.read(data, len(before))
+    assert floats._struct is None
+    assert with_struct._struct is not None
+    assert same(*found)
+    assert same(found[0], struct.unpack(">d", octets)[0])
+
+
 @given(VALUES)
 def test_another_library_reads_what_we_write(value):
     """Any CBOR tool can open what we write."""

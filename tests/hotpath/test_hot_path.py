@@ -88,7 +88,7 @@ def test_a_cached_token_loads_next_to_nothing(environ: dict[str, str]) -> None:
     )
     found = modules(code, environ)
     assert not {name for name in found if name in LEAN or name.partition(".")[0] in LEAN}
-    assert not found & {"functools", "collections", "warnings", "_hashlib"}
+    assert not found & {"functools", "collections", "warnings", "_hashlib", "struct"}
     assert len(found) < 45
 
 
@@ -119,6 +119,13 @@ def test_openssl_is_loaded_for_many_digests(environ: dict[str, str]) -> None:
     assert "_hashlib" not in modules(
         "from stayfast.storage.keys.sealing import hmac\nhmac(b'k', b'm')", environ
     )
+
+
+def test_struct_is_loaded_for_many_floats(environ: dict[str, str]) -> None:
+    """A process that reads many floats reads them by the module for that."""
+    code = "from stayfast.engine import cbor\nassert [cbor.decode(b'\\xfb' + bytes(8)) for _ in range({})]"
+    assert "struct" in modules(code.format(200), environ)
+    assert "struct" not in modules(code.format(20), environ)
 
 
 def test_functools_is_whole_after_a_token_was_read(environ: dict[str, str]) -> None:

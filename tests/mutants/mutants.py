@@ -208,8 +208,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="the seal of a row does not know its version",
         file=SEALING,
-        old='head = pack(">HQI", RECORD, version, self.epoch if epoch is None else epoch)',
-        new='head = pack(">HQI", RECORD, 0, self.epoch if epoch is None else epoch)',
+        old="_u16(RECORD) + _u64(version) + _u32(",
+        new="_u16(RECORD) + _u64(0) + _u32(",
         tests=RECORDS,
     ),
     Mutant(
@@ -222,15 +222,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="all rows are sealed with one key",
         file=SEALING,
-        old='_OF_RECORD + pack(">I", len(name)) + name + end',
-        new='_OF_RECORD + pack(">I", 0) + end',
+        old="_OF_RECORD + _u32(len(name)) + name + end",
+        new="_OF_RECORD + _u32(0) + end",
         tests=RECORDS,
     ),
     Mutant(
         name="the link of an event does not hold those before it",
         file=SEALING,
-        old='before + pack(">Q", seq) + sealed)',
-        new='pack(">Q", seq) + sealed)',
+        old="before + _u64(seq) + sealed)",
+        new="_u64(seq) + sealed)",
         tests=("tests/storage/test_audit_tampering.py", *RECORDS),
     ),
     Mutant(
