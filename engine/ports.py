@@ -296,6 +296,8 @@ class Transport(Protocol):
     def prepare(self, asking: Asking) -> Session:
         """Get ready: bind a port, or request a device code.
 
+        A transport that sends nothing here may say so (:func:`sends_nothing_first`).
+
         Raises:
             TransportUnavailable: The transport cannot work here.
             ProviderError: The provider refused the device request.
@@ -310,6 +312,15 @@ class Transport(Protocol):
             TransportUnavailable: It is not possible. The login needs a new challenge.
         """
         ...
+
+
+def sends_nothing_first(transport: Transport) -> bool:
+    """Whether :meth:`Transport.prepare` has no effect outside this machine.
+
+    A transport says so by a true attribute ``sends_nothing_first``. The beginning of its logins is then
+    saved together with what ``prepare`` gives, in one commit. Without the attribute, it is saved before.
+    """
+    return bool(getattr(transport, "sends_nothing_first", False))
 
 
 class TransportWanted(Exception):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from ..engine.errors import AuthCancelled
 from ..engine.hints import Hint
+from ..engine.ports import sends_nothing_first
 
 if TYPE_CHECKING:
     from ..engine.ports import Answers, Arrival, Asking, Clock, Session, Transport, Verdict
@@ -43,6 +44,7 @@ class CancellableTransport:
     def __init__(self, transport: Transport, token: CancelToken, clock: Clock) -> None:
         """Wait by ``transport`` until ``token`` is set; ``clock`` measures the waits."""
         self.name = transport.name
+        self.sends_nothing_first = sends_nothing_first(transport)
         self.login_id: str | None = None
         self.cancelled = False
         self._transport = transport

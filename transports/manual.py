@@ -20,6 +20,7 @@ class ManualTransport:
     """Shows the address and waits for a paste."""
 
     name = "manual"
+    sends_nothing_first = True
 
     def __init__(self, conversation: Conversation, answers: Callable[[], Answers]) -> None:
         """Make the transport.

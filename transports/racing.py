@@ -27,6 +27,7 @@ class RacingTransport:
     """A listener, and a terminal where an address may be pasted meanwhile."""
 
     name = "loopback"
+    sends_nothing_first = True
 
     def __init__(self, loopback: LoopbackTransport, manual: ManualTransport) -> None:
         """Combine ``loopback`` and ``manual``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ from ..oauth.pushed_request import (
 from ..oauth.request_object import signed_url, signs_requests
 from ..oauth.settings_check import require_sendable
 from ..oauth.signed_response import require_signed_response
-from ..ports import Asking, Verdict, VerdictKind
+from ..ports import Asking, Verdict, VerdictKind, sends_nothing_first
 from ..reasons import Reason
 from ..record import Challenge, Login, require_account_name
 from ..result import ErrorCode
@@ -46,7 +46,7 @@ from .ledger import Circumstances
 
 if TYPE_CHECKING:
     from ..oauth.provider import OAuthConfig
-    from ..ports import Lease, Session, Transport
+    from ..ports import Change, Lease, Session, Transport
     from ..record import Exchange, Presentation
     from .dependencies import Dependencies
 
@@ -95,11 +95,26 @@ class Begin:
             proof_key=self._dependencies.new_proof_key(config) if binds(config) else None,
         )
 
-    def start(self, login: Login, lease: Lease | None = None) -> Login:
-        """Mint the secrets of ``login`` and save them."""
-        return self._dependencies.ledger.advance(
+    def begin(self, login: Login, transport: Transport, lease: Lease) -> tuple[Login, Session]:
+        """Mint the secrets of ``login``, which is new, and ask its user by ``transport``.
+
+        The secrets are saved before anything leaves this machine. Where nothing leaves it before the
+        user is asked, they are saved with the presentation: both steps or, if the process dies, neither,
+        and then nobody was asked anything.
+
+        Raises:
+            TransportUnavailable, ProviderError, NetworkError: The login is idle again.
+            LoginTimedOut: It has no time at all.
+        """
+        ledger = self._dependencies.ledger
+        begun = ledger.draft(
             login, Trigger.BEGIN, lease=lease, challenge=self._mint(), deadline=login.deadline
         )
+        in_time = login.deadline is None or self._dependencies.clock.now() < login.deadline
+        if in_time and sends_nothing_first(transport) and not pushes(login.config):
+            return self._ask(begun.login, transport, lease, [begun])
+        ledger.commit([begun])
+        return self.ask(begun.login, transport, lease)
 
     def request(self, login: Login, lease: Lease, sending: Exchange) -> Login:
         """Save what a ``login`` without a user is about to send."""
@@ -152,16 +167,23 @@ class Begin:
             TransportUnavailable, ProviderError, NetworkError: The login is idle again.
         """
         self.check_deadline(login, lease)
+        return self._ask(login, transport, lease)
+
+    def _ask(
+        self, login: Login, transport: Transport, lease: Lease, unsaved: Sequence[Change] = ()
+    ) -> tuple[Login, Session]:
         try:
             _require_way(login.config, transport)
             session = transport.prepare(self.asking(login))
         except Exception as error:
-            self._fail(login, lease, error)
+            self._fail(login, lease, error, unsaved)
             raise
-        return self._present(login, session, lease), session
+        return self._present(login, session, lease, unsaved), session
 
-    def _present(self, login: Login, session: Session, lease: Lease) -> Login:
-        """Save the presentation of ``session``, then show it to the user.
+    def _present(
+        self, login: Login, session: Session, lease: Lease, unsaved: Sequence[Change] = ()
+    ) -> Login:
+        """Save the presentation of ``session``, after ``unsaved`` changes, then show it to the user.
 
         A request that must be pushed is pushed before.
 
@@ -172,21 +194,23 @@ class Begin:
             address = self.address(replace(login, presentation=presentation))
         except Exception as error:
             session.close()
-            self._fail(login, lease, error)
+            self._fail(login, lease, error, unsaved)
             raise
         try:
-            login = self._dependencies.ledger.advance(
+            ledger = self._dependencies.ledger
+            presented = ledger.draft(
                 login,
                 Trigger.PRESENT,
                 lease=lease,
                 presentation=presentation,
                 deadline=_deadline(login, session),
             )
+            ledger.commit([*unsaved, presented])
             session.present(address)
         except BaseException:
             session.close()
             raise
-        return login
+        return presented.login
 
     def _pushed(self, login: Login, presentation: Presentation, lease: Lease) -> Presentation:
         """``presentation`` with the request of ``login`` pushed, where it goes that way.
@@ -231,15 +255,19 @@ class Begin:
             login, Trigger.PUSH_AGAIN, lease=lease, presentation=again
         )
 
-    def _fail(self, login: Login, lease: Lease, error: Exception) -> None:
+    def _fail(
+        self, login: Login, lease: Lease, error: Exception, unsaved: Sequence[Change] = ()
+    ) -> None:
         """End the login: ``error`` keeps its user from being sent to the provider."""
-        self._dependencies.ledger.advance(
+        ledger = self._dependencies.ledger
+        failed = ledger.draft(
             login,
             Trigger.FAIL,
             lease=lease,
             reason=_why_not(error),
             circumstances=_as_circumstances(error),
         )
+        ledger.commit([*unsaved, failed])
 
     def end_overdue(self, login_id: str) -> Login | None:
         """The login, ended if its deadline has passed and no process has it in hand."""

@@ -32,8 +32,9 @@ Save, then act
 
 No effect outside happens before the state that explains it is durable. The address is shown after
 the secrets are saved. The code is sent after the code is saved. Success is reported after the
-tokens are saved. So a process may die between any two lines above. The next one reads the record,
-and the record says what may have happened:
+tokens are saved. A transport that sends nothing to get ready, as the one that binds a port, gets ready
+first; versions 1 and 2 are then one commit. So a process may die between any two lines above. The
+next one reads the record, and the record says what may have happened:
 
 * "challenge": the user has seen nothing. Show them the address.
 * "awaiting_callback": the user may answer at any time. Wait by the same address or device code;
@@ -232,7 +233,7 @@ class Conductor:
 
         Raises:
             StayfastError: As :meth:`Begin.ask` and :meth:`Wait.for_answer` say.
-            KeyboardInterrupt: The user pressed Ctrl-C; the login can be resumed.
+            KeyboardInterrupt: The user pressed Ctrl-C; a login whose user was asked can be resumed.
         """
         if config.needs_no_user:
             return self.userless.ask(
@@ -243,8 +244,9 @@ class Conductor:
             config, account=account, timeout=timeout, taken=taken, replaces=replaces
         )
         with naming(login.id), self._dependencies.storage.lease(login.id, wait=0) as lease:
-            login = self._begin.start(login, lease)
-            return self.identify.named(self._ask_and_wait(login, transport, lease, timeout), lease)
+            asked, session = self._begin.begin(login, transport, lease)
+            answered = self._wait_for_answer(asked, session, lease, timeout)
+            return self.identify.named(answered, lease)
 
     def start(
         self,
@@ -274,8 +276,7 @@ class Conductor:
             config, account=account, timeout=timeout, taken=taken, replaces=replaces
         )
         with self._dependencies.storage.lease(login.id, wait=0) as lease:
-            login = self._begin.start(login, lease)
-            login, session = self._begin.ask(login, transport, lease)
+            login, session = self._begin.begin(login, transport, lease)
             session.close()
         return Started(login=login, address=self.address(login))
 

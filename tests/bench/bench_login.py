@@ -1,7 +1,7 @@
 """A whole login with every transition saved, against the two bare requests of its exchange.
 
-The second row has the floor of the first: the same requests, and as many bare commits as a login has
-transitions, so that what the disk takes is seen apart from what the login takes.
+The second row has the floor of the first: the same requests, and as many bare commits as a login
+makes, so that what the disk takes is seen apart from what the login takes.
 """
 
 import http.client
@@ -22,8 +22,8 @@ from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.transports.loopback.transport import LoopbackTransport
 
 VERIFIER = "v" * 43
-TRANSITIONS = 4
-"""Commits of a login; ``test_a_login_costs_one_commit_for_each_transition`` counts them."""
+COMMITS = 3
+"""Of a login by a port: its first two steps are one commit (``tests/conductor/test_first_commit.py``)."""
 
 
 class Browser:
@@ -67,7 +67,7 @@ with AuthorizationServer() as server, tempfile.TemporaryDirectory() as place:
 
     def floor() -> None:
         baseline()
-        for _ in range(TRANSITIONS):
+        for _ in range(COMMITS):
             bare.execute("BEGIN IMMEDIATE")
             bare.execute(
                 "INSERT OR REPLACE INTO login VALUES ('l', 1, 0, 's', 1, NULL, ?, ?)",

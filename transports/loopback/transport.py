@@ -45,6 +45,7 @@ class LoopbackTransport:
     """Listens for the browser's return, and opens the browser where that is wanted."""
 
     name = "loopback"
+    sends_nothing_first = True
 
     def __init__(
         self,
