@@ -11,8 +11,6 @@ import re
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from ...engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, NotFound
 from ...engine.hints import Hint
 from ...engine.summary import DEFAULT_ACCOUNT, account_alias
@@ -142,7 +140,9 @@ def offered_provider(app: App) -> str:
         click.UsageError: Nobody is at a terminal, or there is nothing to choose from.
     """
     used = {one.provider for one in app.assembly().storage.summaries() if one.holds_tokens}
-    from ..provider_file import ProviderFile  # noqa: PLC0415  where nothing was named
+    import click  # noqa: PLC0415  where nothing was named
+
+    from ..provider_file import ProviderFile  # noqa: PLC0415  as above
 
     own = ProviderFile(config_dir(app.settings())).names()
     names = [*own, *sorted(used - set(own))]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import click
 from click.shell_completion import CompletionItem
 
-from .app import App, HelpContext
+from .app import App
+from .command_line import HelpContext
 
 if TYPE_CHECKING:
     from ...engine.summary import Summary

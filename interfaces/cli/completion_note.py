@@ -14,7 +14,7 @@ from ...engine.errors import StayfastError
 from ...storage.paths import state_dir
 from ...storage.private_file import STATE_VARIABLE, ensure_directory, write_private
 from ..catalogue import OAUTH_PROVIDERS
-from .app import HelpfulGroup
+from .command_line import HelpfulGroup
 from .completion import COMPLETERS, kinds, pages, value_name
 from .login_options import VIA_NAMES, Via
 from .quick_completion import NOTE, noted_scripts, version_of_words

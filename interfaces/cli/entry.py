@@ -41,6 +41,14 @@ def main() -> None:
             sys.stdout.flush()
             os._exit(0)
     forbid_core_dumps()
+    if arguments[:1] in (["status"], ["list"]) or arguments[:2] == ["provider", "list"]:
+        from .plain import plain_call  # noqa: PLC0415  as above
+
+        perform = plain_call(arguments, os.environ)
+        if perform is not None:
+            from .ending import leave_with, outcome  # noqa: PLC0415  as above
+
+            leave_with(lambda: outcome(arguments, perform))
     from .main import main as whole_command  # noqa: PLC0415  click, rich, requests: 300 ms
 
     whole_command()

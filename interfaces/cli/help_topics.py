@@ -10,7 +10,8 @@ import click
 from ...engine.errors import NotFound
 from ...engine.hints import Hint
 from ...storage.postgres.driver import GRANTS, GRANTS_TO_PURGE
-from .app import App, takes_app
+from .app import App
+from .command_line import takes_app
 from .terminal.formatting import broken
 
 _COLUMNS: Final = 80  # of help that goes to no terminal

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import errno
-import gc
 import os
 import sys
 from collections.abc import Mapping
-from itertools import zip_longest
 from typing import Any, Final
 
 import click
 from click.shell_completion import get_completion_class
 
-from ...engine.errors import StayfastError
-from ...engine.hints import Hint
-from .app import App, Group, global_options
+from .app import App
+from .command_line import Group, global_options
 from .completion import complete_values
+from .ending import leave_with, outcome
 from .on_demand import CommandsOnDemand, name_variables
-from .terminal.streams import AnswerNotWritten, drop_answers, prepare_streams
 
 _FIRST_WORDS: Final = (
     ("login", "sign in"),
@@ -172,98 +168,20 @@ def main() -> None:
     """Run the command and leave with its exit code."""
     if "_STAYFAST_COMPLETE" in os.environ:
         _note_words()
-    try:
-        code: object = run(sys.argv[1:])
-    except SystemExit as left:  # of click, where the reader of a pipe is gone, and of our commands
-        code = left.code
-    try:
-        sys.stdout.flush()
-    except OSError:
-        code = code or 1
-    # what is still held would fail once more, and be reported, when the interpreter closes the stream
-    drop_answers()
-    # what is left goes with the process: the interpreter would search it all for garbage, several times
-    gc.freeze()
-    sys.exit(code if isinstance(code, int) else int(code is not None))
+    leave_with(lambda: run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:  # noqa: PLR0911  one for every way a command can end
+def run(arguments: list[str]) -> int:
     """The exit code of ``stayfast`` with ``arguments``."""
-    app = App()
-    was_open = prepare_streams()
-    before_command = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    # read first: an error of usage is answered in JSON, too, and without colour
-    if "--json" in before_command:
-        app.options["as_json"] = True
-    app.options["color"] = _color_of(before_command) or app.environ.get("STAYFAST_COLOR")
-    try:
-        outcome = cli.main(args=arguments, prog_name="stayfast", standalone_mode=False, obj=app)
-    except StayfastError as error:
-        app.terminal.error(_corrected(error, arguments))
-        return error.exit_code
-    except click.UsageError as error:
-        app.terminal.error(_corrected(error, arguments))
-        return 2
-    except (click.Abort, KeyboardInterrupt):
-        app.terminal.end_line()
-        app.terminal.say("interrupted", mark="warn")
-        return 130
-    except AnswerNotWritten as error:
-        drop_answers()
-        if error.errno != errno.EPIPE:  # the reader closed the pipe, as `head` does
-            app.terminal.error(_unwritten(error))
-        return 1
-    except Exception as error:  # noqa: BLE001  the last line of defence: words, not a traceback
-        if int(app.options.get("verbose") or 0) > 1:
-            import traceback  # noqa: PLC0415  only here
 
-            traceback.print_exc()
-        # the system's own words, if it gave some, help more than the name of a class
-        said = error.strerror.lower() if isinstance(error, OSError) and error.strerror else None
-        bug = _Unexpected(
-            f"something unexpected went wrong: {said or type(error).__name__}",
-            hint="run it again with -vv and report what it prints",
-        )
-        app.terminal.error(bug)
-        return 1
-    finally:
-        app.pass_on()
-        app.report_failed_sinks()
-    if not was_open:  # the caller closed it: `>&-`
-        app.terminal.error(_Unexpected("standard output is closed", hint=Hint("--help")))
-        return 1
-    return outcome if isinstance(outcome, int) else 0
+    def perform(app: App) -> object:
+        try:
+            return cli.main(args=arguments, prog_name="stayfast", standalone_mode=False, obj=app)
+        except click.UsageError as error:
+            from .wrong_words import wrong_usage  # noqa: PLC0415  few calls have an error
 
+            raise wrong_usage(error, arguments) from error
+        except click.Abort:
+            raise KeyboardInterrupt from None
 
-def _color_of(arguments: list[str]) -> str | None:
-    """The value of ``--color``, if it is among ``arguments``."""
-    for word, after in zip_longest(arguments, arguments[1:], fillvalue=""):
-        name, equals, value = word.partition("=")
-        if name == "--color":
-            return value if equals else after
-    return None
-
-
-def _corrected(error: StayfastError | click.UsageError, arguments: list[str]) -> StayfastError:
-    """``error`` in our words, with the line that was probably meant where a word is misspelt."""
-    from .wrong_words import right_name, same_login, wrong_usage  # noqa: PLC0415  few calls have an error
-
-    if isinstance(error, click.UsageError):
-        return wrong_usage(error, arguments)
-    return same_login(right_name(error, arguments), arguments)
-
-
-def _unwritten(error: AnswerNotWritten) -> StayfastError:
-    """The answer that was lost on its way to the reader, with the system's reason."""
-    why = (error.strerror or "it takes nothing").lower()
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    return _Unexpected(
-        f"the answer could not be written to standard output: {why}",
-        hint="df -h" if full else "look where standard output goes",
-    )
-
-
-class _Unexpected(StayfastError):
-    """A failure that no other error class describes."""
-
-    code = "UNEXPECTED"
+    return outcome(arguments, perform)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ...engine.moments import moment_of
-from .terminal.formatting import AGES, Duration
+from .command_line import AGES, Duration
 
 MARKS: Final = (
     "number, age, day or date on: 118, 7d, today, yesterday, 2026-03-04. "

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from ..catalogue import index
 
 if TYPE_CHECKING:
@@ -39,6 +37,8 @@ def offered_kind(app: App) -> str:
     """
     terminal = app.terminal
     if terminal.json or not terminal.interactive:
+        import click  # noqa: PLC0415  for a mistake alone
+
         raise click.UsageError("the kind of provider is not named; see: stayfast provider list")
     terminal.say("Which provider? Type its name, or words to search for.")
     _show(app, {name: line for name, line in index().items() if "impossible" not in line})

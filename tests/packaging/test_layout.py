@@ -28,6 +28,8 @@ LONGER: dict[str, str] = {
 
 SHORT = 60
 SHORTER = {
+    "interfaces/cli/commands/provider_list.py": "what click reads; the answer is made without click, too",
+    "interfaces/cli/commands/status.py": "what click reads; the answers are made without click, too",
     "interfaces/cli/commands/provider.py": "names the commands below it, and loads none of them",
     "diagrams/__main__.py": "what `python -m stayfast.diagrams` runs; nothing imports it",
     "interfaces/command_group/elsewhere.py": "what the groups of both libraries share about others' commands",
@@ -36,7 +38,6 @@ SHORTER = {
     "storage/vault/reserve.py": "disk space in reserve for a vault; arrivals, which use it, are of any storage",
     "engine/oauth/pkce.py": "one specification, and it is short",
     "interfaces/audit/reading.py": "the command and the exports both read the log with it, and neither owns it",
-    "interfaces/cli/entry.py": "on the fast path, before anything else is loaded",
     "engine/foreign_text.py": "callbacks, answers and every screen use it, and none of them owns it",
     "engine/moments.py": "the fast path needs it for some forms alone, and what else has a calendar is large",
     "interfaces/json_text.py": "log lines and answers are written by it, and the fast path loads nothing else of them",

@@ -14,8 +14,9 @@ from ....engine.oauth.userinfo import UserInfoRefused, offers_userinfo
 from ....engine.reasons import Refusal
 from ....engine.summary import DEFAULT_ACCOUNT
 from ..accounts import account_to_use, choose_default, chosen_default, known_as, option
-from ..app import App, HelpfulGroup, takes_app
-from ..terminal.tables import STATE_STYLES, Column, Row, Table, wide_option
+from ..app import App
+from ..command_line import HelpfulGroup, takes_app, wide_option
+from ..terminal.tables import STATE_STYLES, Column, Row, Table
 
 if TYPE_CHECKING:
     from ....engine.oauth.userinfo import UserInfo

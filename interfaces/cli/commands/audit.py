@@ -21,11 +21,12 @@ from ....engine.table import Trigger
 from ...audit.lines import line_of, render
 from ...audit.mappings import MAPPINGS
 from ...audit.reading import every_event
-from ..app import App, HelpfulGroup, takes_app
+from ..app import App
+from ..command_line import HelpfulGroup, takes_app, wide_option
 from ..marks import MARKS, MarkParam
 from ..on_demand import CommandsOnDemand
 from ..terminal.formatting import day_of, span
-from ..terminal.tables import Column, Row, Table, wide_option
+from ..terminal.tables import Column, Row, Table
 
 if TYPE_CHECKING:
     from ....engine.audit.events import Recorded

@@ -22,7 +22,8 @@ from ....storage.version import app_version
 from ...json_text import json_of
 from ...unattended import valid_login
 from ..accounts import ACCOUNT_HELP, account_to_use
-from ..app import App, HelpfulGroup, takes_app
+from ..app import App
+from ..command_line import HelpfulGroup, takes_app
 from ..credential_protocols import (
     DOCKER_NOT_FOUND,
     GIT_CAPABILITY,

@@ -22,7 +22,8 @@ from rich.text import Text
 
 from ....engine.errors import ConfigMissing, StayfastError
 from ....engine.hints import Hint
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import takes_app
 from ..terminal.formatting import broken
 
 if TYPE_CHECKING:

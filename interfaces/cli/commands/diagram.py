@@ -16,7 +16,8 @@ from ....engine.errors import ConfigInvalid
 from ....engine.hints import Hint
 from ....transports.browser import SystemBrowser
 from ...audit.reading import every_event
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import takes_app
 
 
 @click.command()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ....storage.version import app_version
-from ..app import App, takes_app
+from ..app import App
 from ..checkup import FAIL, WARN, Checkup
+from ..command_line import takes_app
 from ..terminal.formatting import command_lines, with_tilde
 
 if TYPE_CHECKING:

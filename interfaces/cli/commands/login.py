@@ -30,7 +30,8 @@ from ...couriers.signals import signals_as_interrupts
 from ...resource_logins import is_address, read_challenge
 from ...transport_maker import RESOLVED, SilentConversation, TransportMaker
 from ..accounts import account_to_sign_in, offered_provider, require_known
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import Duration, takes_app
 from ..explain import Explainer
 from ..first_contact import with_client
 from ..follower import LoginFollower, StreamingConversation
@@ -46,7 +47,7 @@ from ..login_messages import (
     show_started,
 )
 from ..login_options import VIA, wish_options, wishes_of
-from ..terminal.formatting import Duration, span
+from ..terminal.formatting import span
 from ..terminal.keys import LoginKeys
 from ..terminal.screens import LoginScreen
 

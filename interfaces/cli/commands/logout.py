@@ -15,7 +15,8 @@ from ...browser_logout import end_in_browser
 from ...signed_in import revocations_of
 from ...transport_maker import LineConversation
 from ..accounts import ACCOUNT_HELP, whose_login
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import takes_app
 from ..terminal.formatting import span
 
 if TYPE_CHECKING:

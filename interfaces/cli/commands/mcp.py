@@ -19,7 +19,8 @@ from ....engine.ports import HttpRequest
 from ....transports.loopback.redirect import addresses_to_register
 from ...clients import DOCUMENT_VARIABLE
 from ...resource_logins import is_address
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import takes_app
 from .login import login
 
 

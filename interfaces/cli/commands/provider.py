@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from ..app import HelpfulGroup
+from ..command_line import HelpfulGroup
 from ..on_demand import CommandsOnDemand
 
 _BELOW: Final = {

@@ -24,7 +24,8 @@ from ....storage.private_file import write_private
 from ...catalogue import OAUTH_PROVIDERS, Entry, entry, index, made_provider
 from ...metadata_settings import client_of, published_settings
 from ...provider_file import KNOWN
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import takes_app
 from ..first_contact import say_redirect, say_registration
 from ..provider_choice import offered_kind
 from ..provider_options import (

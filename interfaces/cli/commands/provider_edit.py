@@ -13,7 +13,8 @@ from ....engine.oauth.metadata import ENDPOINTS, ServerMetadata, discover
 from ...catalogue import OAUTH_PROVIDERS, entry, index, made_provider
 from ...metadata_settings import change_of_issuer
 from ...provider_file import ProviderFile
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import takes_app
 from ..provider_options import (
     SET_OPTION,
     answer_saved,

@@ -19,7 +19,8 @@ from ....transports.loopback.redirect import broken_rule
 from ...catalogue import Entry, entry, index
 from ...metadata_settings import published_settings
 from ...provider_file import ProviderFile
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import takes_app
 from ..first_contact import about_kind, kind_of
 from ..terminal.formatting import span
 

@@ -20,7 +20,8 @@ from ...audit.reading import every_event
 from ...audit.report import gather, render
 from ...audit.report.facts import quantile
 from ...audit.report.page import MARK, About
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import takes_app
 from ..marks import MARKS, MarkParam
 from .audit import filter_of
 from .verify import audit_log, verified

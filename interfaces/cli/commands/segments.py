@@ -10,7 +10,8 @@ from ....engine.audit.findings import records
 from ....engine.errors import StorageError
 from ....storage.capabilities import capabilities_of
 from ...audit.file import AuditFile
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import takes_app
 from ..marks import MomentParam
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from ....engine.errors import ConfigInvalid
 from ....engine.hints import Hint
 from ....storage.paths import state_dir
 from ..accounts import require_known
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import takes_app
 from ..setups import KINDS, Plan, Wanted, plan, undo, write
 from ..terminal.formatting import with_tilde, word_of_path
 

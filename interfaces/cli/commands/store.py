@@ -22,8 +22,9 @@ from ....storage.paths import absolute
 from ....storage.vault.info import DatabaseInfo
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
-from ..app import App, HelpfulGroup, takes_app
-from ..terminal.formatting import AGES, Duration, clock_time, day_of, with_tilde, word_of_path
+from ..app import App
+from ..command_line import AGES, Duration, HelpfulGroup, takes_app
+from ..terminal.formatting import clock_time, day_of, with_tilde, word_of_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,10 +19,11 @@ from ....engine.oauth.tokens import DEFAULT_BUFFER
 from ....engine.record import TokensNotSaved
 from ...unattended import valid_login
 from ..accounts import ACCOUNT_HELP, account_to_sign_in, account_to_use, whose_login
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import Duration, takes_app
 from ..login_messages import exit_if_kept_nowhere, keep_trying_to_save
 from ..replacing import replace_process
-from ..terminal.formatting import Duration, span
+from ..terminal.formatting import span
 from ..token_forms import SCROLLBACK_NOTE, json_of_members, json_of_token, text_of
 
 if TYPE_CHECKING:

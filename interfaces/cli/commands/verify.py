@@ -31,7 +31,8 @@ from ....storage.audit.signing import signed_by
 from ....storage.capabilities import capabilities_of
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
-from ..app import App, takes_app
+from ..app import App
+from ..command_line import takes_app
 from ..terminal.formatting import day_of
 
 if TYPE_CHECKING:

@@ -11,50 +11,11 @@ from datetime import datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from ....engine.lifetime import LONGEST, clock_error
 from ....engine.moments import moment_of
 
 if TYPE_CHECKING:
     from ....engine.record import Login
-
-# subscripts of ParamType are for type checkers alone: click takes them from 8.5 on
-if TYPE_CHECKING:
-    _Number = click.ParamType[float]
-else:
-    _Number = click.ParamType
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST: Final = 366 * 86400
-AGES: Final = 100 * _LONGEST
-"""The longest age, in seconds: a log or a login may be kept for years."""
-
-
-class Duration(_Number):
-    """``90``, ``90s``, ``10m``, ``2h``, ``7d``: seconds."""
-
-    name = "duration"
-
-    def __init__(self, longest: float = _LONGEST) -> None:
-        """``longest`` in seconds: a year for what is waited for, and a century for ages."""
-        self._longest = longest
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Seconds."""
-        if isinstance(value, int | float):
-            return float(value)
-        found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", str(value).strip())
-        if found is None:
-            self.fail(f"{value!r} is not a duration; try 90s, 10m or 2h", param, ctx)
-        seconds = float(int(found[1]) * _UNITS[found[2] or "s"])
-        if seconds > self._longest:
-            years = self._longest / _LONGEST
-            long = "a year" if years <= 1 else f"{years:.0f} years"
-            self.fail(f"{value!r} is longer than {long}", param, ctx)
-        return seconds
 
 
 def _bounded(seconds: float) -> float:

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-import click
+from typing import TYPE_CHECKING, Final
 
 from ....engine.foreign_text import printable
 from ....engine.table import State
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     Line: TypeAlias = list[tuple[str, str]]
     """The parts of a line, each with how it is shown where there is colour."""
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 STATE_STYLES: Final = {
     State.AUTHENTICATED: "green",
     State.EXPIRED: "yellow",
@@ -38,13 +34,6 @@ STATE_STYLES: Final = {
 _GAP: Final = "  "
 _INDENT: Final = "   "
 _AT_ONCE: Final = 200  # rows that are laid out together, so that a long table begins at once
-
-
-def wide_option(command: F) -> F:
-    """``command`` with the option by which a table heeds no width."""
-    return click.option(
-        "--wide", is_flag=True, help="One line per row and every column, however narrow it is."
-    )(command)
 
 
 @dataclass(frozen=True, slots=True)
