@@ -122,6 +122,21 @@ class StorageContract:
         assert storage.read(first.id) == second
         assert [event.members["version"] for event in records_of_logins(storage)] == [1, 2]
 
+    @pytest.mark.parametrize("gap", [0, 2])
+    def test_a_step_that_does_not_follow_refuses_all_of_them(
+        self, storage: Storage, gap: int
+    ) -> None:
+        """Several steps of one login count up by one, within a commit as from one to the next."""
+        login = pending()
+        saved(storage, [login])
+        before = storage.read(login.id)
+        first = further(login)
+        second = replace(further(first), version=first.version + gap)
+        with pytest.raises(StorageConflict):
+            storage.commit([change(first), change(second)])
+        assert storage.read(login.id) == before
+        assert [one.members["version"] for one in records_of_logins(storage)] == [login.version]
+
     def test_a_refused_commit_changes_nothing(self, storage: Storage) -> None:
         """Neither records, aliases nor numbers show that a refused commit was tried."""
         login, other = pending(), pending(state="other")

@@ -325,7 +325,7 @@ class CodeExchange:
         """
         login, ledger = job.login, self._dependencies.ledger
         for attempt in range(_ATTEMPTS):
-            account, reason = self._account(login, arrived)
+            account, reason, older = self._account(login, arrived)
             arrival = ledger.draft(
                 login,
                 Trigger.ACCEPT_TOKENS,
@@ -343,7 +343,6 @@ class CodeExchange:
                 unread=None,
                 config=_kept(login).spent(),
             )
-            older = self._filed(login, account)
             # no lease is needed: a process that is refreshing the older login right now finds
             # that its version is gone, and uses this newer login instead
             changes = ledger.ending(older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN) if older else []
@@ -356,21 +355,21 @@ class CodeExchange:
                 return arrival.login
         raise AssertionError("unreachable")  # pragma: no cover
 
-    def _account(self, login: Login, arrived: Login) -> tuple[str, Reason | None]:
-        """The account to keep ``arrived`` under, and what the log says of that choice."""
+    def _account(self, login: Login, arrived: Login) -> tuple[str, Reason | None, Login | None]:
+        """The account to keep ``arrived`` under, why that one, and the login that makes room there."""
         reason = Reason(arrived.reason) if arrived.reason else None
         older = self._filed(login, login.account)
         if older is None or login.replaces:
-            return login.account, reason
+            return login.account, reason, older
         foreign = _foreign(older, arrived)
         if foreign is None:
             unknown = older.identity is not None and arrived.identity is None
-            return login.account, reason or (Reason.SUBJECT_UNKNOWN if unknown else None)
+            return login.account, reason or (Reason.SUBJECT_UNKNOWN if unknown else None), older
         for account in account_names(arrived.identity) if arrived.identity else ():
             other = self._filed(login, account)
             if other is None or _foreign(other, arrived) is None:
-                return account, foreign
-        return login.id.lower(), foreign  # nobody else has this name
+                return account, foreign, other
+        return login.id.lower(), foreign, None  # nobody else has this name
 
     def _filed(self, login: Login, account: str) -> Login | None:
         """The other login that ``account`` has; none where the storage cannot be read.

@@ -23,7 +23,7 @@ from ..host import CLOCK
 from ..vault.ended import remove_ended
 from ..vault.entries import write_entry
 from ..vault.integrity import keep_head, read_head, rows_of
-from ..vault.login_rows import put_login, put_record
+from ..vault.login_rows import put_logins, put_record
 from ..vault.rekey import renewed
 from ..vault.repair import mend, record_rollback, rollback_recorded
 from .connections import Executor
@@ -73,7 +73,8 @@ class Commits:
             recorded: list[Recorded] = []
             for change in changes:
                 _check_fence(connection, change.login.id, change.fence)
-                head = put_login(database, keys, head, change)
+            head = put_logins(database, keys, head, changes)
+            for change in changes:
                 head, event = append_event(database, keys, head, change.event)
                 recorded.append(event)
             return head, recorded

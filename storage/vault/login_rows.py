@@ -13,7 +13,7 @@ from .file import open_secret
 from .tree import leaves_of, tags_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ...engine.ports import Change
     from ...engine.record import Login
@@ -59,28 +59,44 @@ def login_in(keys: Keys, row: Row) -> Login:
     return decode_login(open_secret(keys, row))
 
 
-def put_login(connection: Database, keys: Keys, head: Head, change: Change) -> Head:
-    """Write the record of ``change`` over the version it was decided upon; gives the new head.
+def put_logins(connection: Database, keys: Keys, head: Head, changes: Sequence[Change]) -> Head:
+    """Write the last record of each login in ``changes``, which are one commit; gives the new head.
+
+    Each is written over the version that the first change of its login was decided upon.
 
     Raises:
         StorageConflict: Another version is there, or another login has its alias.
     """
-    return put_record(connection, keys, head, change.login, change.fence)
+    latest: dict[str, tuple[Change, int]] = {}
+    for change in changes:
+        login = change.login
+        before = latest.pop(login.id, None)  # put in again at the end, where the record is written
+        if before is not None and before[0].login.version != login.version - 1:
+            raise _changed(login)
+        latest[login.id] = change, login.version - 1 if before is None else before[1]
+    for change, over in latest.values():
+        head = put_record(connection, keys, head, change.login, change.fence, over=over)
+    return head
 
 
-def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence: int) -> Head:
-    """As :func:`put_login`, of the record alone."""
+def put_record(
+    connection: Database,
+    keys: Keys,
+    head: Head,
+    login: Login,
+    fence: int,
+    *,
+    over: int | None = None,
+) -> Head:
+    """As :func:`put_logins`, of one record, which is written over version ``over``: the one before."""
     found = connection.execute(
         "SELECT version, state, idx, substr(meta, length(meta) - 15),"
         " substr(secret, length(secret) - 15) FROM login"
         " WHERE id = ?",
         (login.id,),
     ).fetchone()
-    if (found[0] if found else 0) != login.version - 1:
-        raise StorageConflict(
-            f"login {login.short_id} has been changed by another process",
-            hint=Hint("status", login.provider),
-        )
+    if (found[0] if found else 0) != (login.version - 1 if over is None else over):
+        raise _changed(login)
     from ...engine.codec import encode_login  # noqa: PLC0415  as above
 
     meta, secret = encode_login(login)
@@ -91,14 +107,20 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
     if keys.former is not None and login.alias is not None:
         _refuse_another(connection, keys.former.index(login.alias), login)
     try:
-        connection.execute(
-            "INSERT INTO login (id, version, fence, state, epoch, idx, meta, secret)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-            " version = excluded.version, fence = excluded.fence, state = excluded.state,"
-            " epoch = excluded.epoch, idx = excluded.idx, meta = excluded.meta,"
-            " secret = excluded.secret",
-            (*names[:2], fence, names[2], keys.epoch, index, meta, secret),
-        )
+        if not found:
+            connection.execute(
+                "INSERT INTO login (id, version, fence, state, epoch, idx, meta, secret)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*names[:2], fence, names[2], keys.epoch, index, meta, secret),
+            )
+        else:
+            # an index that stays is not named: the database would write its page all the same
+            moved, of_index = ("", ()) if index == found[2] else (", idx = ?", (index,))
+            connection.execute(
+                "UPDATE login SET version = ?, fence = ?, state = ?, epoch = ?, meta = ?,"  # noqa: S608  one column or none
+                f" secret = ?{moved} WHERE id = ?",
+                (login.version, fence, names[2], keys.epoch, meta, secret, *of_index, login.id),
+            )
     except sqlite3.IntegrityError as error:
         raise _another_finished(login) from error
     digest = keys.row_digest(*names, tags_of(index, meta, secret))
@@ -111,6 +133,13 @@ def put_record(connection: Database, keys: Keys, head: Head, login: Login, fence
         return head.without_row(leaves_of(login.id, index), digest)
     except (TypeError, AttributeError) as error:  # SQLite keeps any type in any column
         raise Damaged("the login that was there is not one of ours", hint=Hint("list")) from error
+
+
+def _changed(login: Login) -> StorageConflict:
+    return StorageConflict(
+        f"login {login.short_id} has been changed by another process",
+        hint=Hint("status", login.provider),
+    )
 
 
 def _refuse_another(connection: Database, index: bytes, login: Login) -> None:

@@ -27,6 +27,9 @@ class Reserve:
 
     def ensure(self) -> None:
         """Take the space, if the disk has it; called before the user is sent to the browser."""
+        with suppress(OSError):
+            if os.lstat(self._path).st_size == _OCTETS:
+                return
         with suppress(OSError, StorageError):
             descriptor = open_private(self._path, create=True)
             try:

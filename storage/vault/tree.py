@@ -116,7 +116,10 @@ def unpacked(body: bytes) -> dict[int, bytes]:
         ValueError: No node looks like this.
     """
     bits = int.from_bytes(body[:_BITMAP], "big")
-    numbers = [number for number in range(_BITMAP * 8) if bits >> number & 1]
+    numbers: list[int] = []
+    while bits:
+        numbers.append((bits & -bits).bit_length() - 1)
+        bits &= bits - 1
     if len(body) not in (0, _BITMAP + _ENTRY * len(numbers)):
         raise ValueError("no node is this long")
     return {

@@ -69,6 +69,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -93,7 +94,7 @@ from .entries import every_entry, has_entries, read_entry, write_entry
 from .file import row_by_alias, row_by_id, scan_for_alias
 from .glance import VaultGlance
 from .integrity import Head, keep_head, read_head, released
-from .login_rows import login_in, opened_summaries, put_login, put_record, summaries_in
+from .login_rows import login_in, opened_summaries, put_logins, put_record, summaries_in
 from .page_check import torn_pages
 from .pages import FEW, page_of, page_of_all
 from .reserve import Reserve
@@ -139,6 +140,7 @@ _WRITING: Final = (
 """What is loaded before a lease is taken."""
 
 
+@cache
 def _load_what_writes() -> None:
     """Load what a commit takes, at the latest when a lease is taken. A look at the logins takes none of it.
 
@@ -490,13 +492,15 @@ class Vault:
         """
         now, others = CLOCK.monotonic(), self._vault_connection.changes_of_others()
         try:
-            if read_head(connection, keys).count <= _CHECKED_AT_ONCE and (
-                others != self._probed[0] or now - self._probed[1] >= _PROBED_ANEW
-            ):
-                self._tamper_check.look(connection, keys)
+            if others == self._probed[0] and now - self._probed[1] < _PROBED_ANEW:
+                damaged = False
+            else:
+                if read_head(connection, keys).count <= _CHECKED_AT_ONCE:
+                    self._tamper_check.look(connection, keys)
+                damaged = any(differences(connection))
                 self._probed = others, now
-            if self._tamper_check.suspicion is None:
-                return any(differences(connection))
+            if not damaged and self._tamper_check.suspicion is None:
+                return False
         except Damaged:  # the integrity record itself, which can be made again
             pass
         self._probed = (None, 0.0)  # what is mended now is compared again
@@ -524,9 +528,8 @@ class Vault:
         with self._changing() as (connection, keys, head, recorded):
             from ..audit.rows import append_event  # noqa: PLC0415  it is loaded
 
-            after = head
+            after = put_logins(connection, keys, head, changes)
             for change in changes:
-                after = put_login(connection, keys, after, change)
                 after, event = append_event(connection, keys, after, change.event)
                 recorded.append(event)
             keep_head(connection, keys, after)

@@ -21,7 +21,7 @@ from stayfast.storage import EncryptedFileStorage, MemoryStorage
 from stayfast.storage.private_file import check_directory
 from stayfast.storage.vault.header import FORMAT, decode_header
 from stayfast.storage.vault.integrity import check_rows, keep_head, read_head
-from stayfast.storage.vault.login_rows import put_login
+from stayfast.storage.vault.login_rows import put_logins
 from stayfast.storage.vault.tree import leaves_of, tags_of
 from stayfast.testing.storage_contract import change, finished, further, pending, saved
 
@@ -97,7 +97,7 @@ def test_a_newer_login_is_refused_and_does_not_spoil_the_list(place: Path) -> No
     whole = cbor.encode({**cbor.decode_map(encode_login(one)[1]), "schema": SCHEMA + 1})
     later = further(one)
     with storage._vault_connection.writing() as (connection, keys):
-        head = put_login(connection, keys, read_head(connection, keys), change(later))
+        head = put_logins(connection, keys, read_head(connection, keys), [change(later)])
         names = (later.id, later.version, later.state.value)
         old = connection.execute(
             "SELECT idx, meta, secret FROM login WHERE id = ?", (one.id,)

@@ -32,7 +32,7 @@ from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State, Trigger
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.vault.integrity import read_head
-from stayfast.storage.vault.login_rows import put_login
+from stayfast.storage.vault.login_rows import put_logins
 from stayfast.testing.storage_contract import NOW, change, finished, further, pending, saved
 
 which = st.integers(0, 1)
@@ -169,7 +169,7 @@ class Vaults(RuleBasedStateMachine):
                 vault._vault_connection.writing() as (connection, keys),
             ):
                 connection.execute("PRAGMA cache_size = 1")  # so that pages reach the file
-                put_login(connection, keys, read_head(connection, keys), change(newer))
+                put_logins(connection, keys, read_head(connection, keys), [change(newer)])
                 connection.execute("UPDATE audit SET body = zeroblob(length(body))")
                 os._exit(0)
 
