@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..engine.errors import StorageError
+from ..engine.storage_errors import StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

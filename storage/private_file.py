@@ -21,7 +21,7 @@ import errno
 import os
 import stat
 
-from ..engine.errors import StorageError, StorageFull
+from ..engine.storage_errors import StorageError, StorageFull
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

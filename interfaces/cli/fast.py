@@ -13,8 +13,8 @@ import sys
 import time
 
 from ...engine import cbor
-from ...engine.errors import StayfastError
 from ...engine.lifetime import USUAL_BUFFER, eagerness, end_of, serves
+from ...engine.storage_errors import StayfastError
 from ...storage.keys.slots import unlock
 from ...storage.paths import config_dir, state_dir
 from ...storage.vault.file import headers, noted_generation, open_database, open_secret

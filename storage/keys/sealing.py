@@ -27,8 +27,8 @@ except (ImportError, AttributeError):  # moved by a newer release
         AESGCM as Aead,  # noqa: N811  a class, whatever its capitals say
     )
 
-from ...engine.errors import Damaged
 from ...engine.hints import Hint
+from ...engine.storage_errors import Damaged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

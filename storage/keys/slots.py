@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from binascii import a2b_base64, b2a_base64
 
-from ...engine.errors import Damaged, StorageError
 from ...engine.hints import Hint
+from ...engine.storage_errors import Damaged, StorageError
 from ..paths import UNLOCK_WINDOW, leading_to
 from ..private_file import (
     CONFIG_VARIABLE,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
-from ...engine.errors import Damaged, NewerFormat, StorageError
 from ...engine.hints import Hint
+from ...engine.storage_errors import Damaged, NewerFormat, StorageError
 from ..private_file import check_private, directory_exists, read_private
 from .header import FORMAT, decode_copy, decode_header
 

@@ -7,8 +7,8 @@ header is kept twice, in the database and beside it, because nothing opens witho
 from __future__ import annotations
 
 from ...engine import cbor
-from ...engine.errors import Damaged, NewerFormat
 from ...engine.hints import Hint
+from ...engine.storage_errors import Damaged, NewerFormat
 from ..keys.sealing import Keys, hmac, seal, unseal
 
 TYPE_CHECKING = False

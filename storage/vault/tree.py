@@ -26,8 +26,8 @@ fitted: a node that was exchanged does not become genuine by the next commit.
 from __future__ import annotations
 
 from ...engine import cbor
-from ...engine.errors import Damaged
 from ...engine.hints import Hint
+from ...engine.storage_errors import Damaged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -78,7 +78,14 @@ REACHED: Final = {
 }
 """The command and the method by which a module is reached; :data:`LOGIN` reaches all others."""
 _GENERAL: Final = frozenset(
-    {"engine.errors", "engine.ports", "engine.record", "engine.reasons", "engine.audit.events"}
+    {
+        "engine.errors",
+        "engine.storage_errors",
+        "engine.ports",
+        "engine.record",
+        "engine.reasons",
+        "engine.audit.events",
+    }
 )
 """Modules that everything uses: what they name, another module does."""
 _NAMED: Final = re.compile(
