@@ -12,8 +12,14 @@ from ..process import allow_core_dumps, limit_core_dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
+else:
+    try:
+        import _signal as signal  # its core, without enum, which takes a third of an idle Python
+    except ImportError:  # a Python that calls it otherwise
+        import signal
 
 _OURS = frozenset({"STAYFAST_PASSPHRASE", "STAYFAST_KEY_COMMAND", "STAYFAST_TOKEN"})
 
@@ -29,8 +35,6 @@ def replace_process(
     Raises:
         OSError: It cannot be run; this process goes on as before.
     """
-    import signal  # noqa: PLC0415  enum, which only those wait for who need it
-
     # Python ignores them, and a command inherits what is ignored: `yes | head` would report a
     # broken pipe. subprocess does the same.
     names = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")

@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
     from ...engine.cbor import Plain
     from ..vault.header import Header
     from .window import UnlockWindow
@@ -246,11 +248,23 @@ def _read_key_file(path: str, environ: Mapping[str, str]) -> bytes:
     return octets
 
 
-def _stretch(passphrase: str, params: Mapping[str, Plain]) -> bytes:
-    from cryptography.hazmat.primitives.kdf.argon2 import (  # noqa: PLC0415  19 ms, only here
-        Argon2id,
-    )
+def argon2id() -> type[Argon2id]:
+    """The class that stretches a passphrase, from its private home as the cipher's in ``sealing``.
 
+    To load the public module of it takes as long as an idle Python.
+    """
+    try:
+        from cryptography.hazmat.bindings._rust import openssl  # noqa: PLC0415  only here
+
+        found = openssl.kdf.Argon2id
+    except (ImportError, AttributeError):  # moved by a newer release
+        from cryptography.hazmat.primitives.kdf.argon2 import (  # noqa: PLC0415
+            Argon2id as found,  # noqa: N813  a class, whatever its capitals say
+        )
+    return found
+
+
+def _stretch(passphrase: str, params: Mapping[str, Plain]) -> bytes:
     salt = params.get("salt")
     memory, passes, lanes = (params.get(name) for name in ("memory_kib", "passes", "lanes"))
     if (
@@ -264,6 +278,6 @@ def _stretch(passphrase: str, params: Mapping[str, Plain]) -> bytes:
         or len(salt) < 8
     ):
         raise Damaged("a passphrase slot asks for the impossible", hint=_MEND)
-    return Argon2id(
+    return argon2id()(
         salt=salt, length=KEY_OCTETS, iterations=passes, lanes=lanes, memory_cost=memory
     ).derive(passphrase.encode("utf-8", "surrogateescape"))  # as the environment gave it

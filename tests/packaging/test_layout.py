@@ -41,7 +41,6 @@ SHORTER = {
     "engine/foreign_text.py": "callbacks, answers and every screen use it, and none of them owns it",
     "engine/moments.py": "the fast path needs it for some forms alone, and what else has a calendar is large",
     "interfaces/json_text.py": "log lines and answers are written by it, and the fast path loads nothing else of them",
-    "interfaces/cli/replacing.py": "the fast path and the whole command both end by it",
     "transports/terminal/standard_input.py": "every command asks it, and what reads there is large",
     "interfaces/process.py": "the command and every courier call it, and the fast path loads it first",
     "storage/version.py": "`--version` prints it, and what else knows this machine loads much",
