@@ -9,53 +9,53 @@ and saving, the new tokens are lost and the user must sign in again. So this str
 caller holds the lock of the login and has saved the state ``exchanging`` before it calls a courier.
 The job itself saves the answer; what is sent back only informs the caller.
 
-    inline                    fork                             spawn
+    inline                    forked child             worker
 
-    caller                    caller                           caller
-      | hold back signals       | hold back signals              | hold back signals
-      | send, save              | close the storage              | start a worker, or take an idle one
-      | deliver signals         | fork ----> child               |   <--- ready
-      v                         |              | own session     | job + lock ---> a thread there
-                                |              | send, save      |   <--- taken      |
-                                | <-- events --|                 |                   | send, save
-                                | <-- outcome -|                 | <--- events ------|
-                                | waitpid      x                 | <--- outcome -----|
-                                | deliver signals                | deliver signals   | idle: next job,
-                                v                                v                   x at most 300 s
+    caller                    caller                   caller
+      | hold back signals       | hold back signals      | hold back signals
+      | send, save              | close the storage      | begin a worker, or take an idle one
+      | deliver signals         | fork ----> child       |   <--- ready
+      v                         |              | own     | job + lock ---> a thread there
+                                |              | session |   <--- taken      |
+                                |              | send,   |                   | send, save
+                                |              | save    |                   |
+                                | <-- events --|         | <--- events ------|
+                                | <-- outcome -|         | <--- outcome -----|
+                                | waitpid      x         | deliver signals   | idle: next job,
+                                | deliver signals        v                   x at most 300 s
+                                v
 
-Which one. ``auto`` forks if no other thread runs that may hold a lock, and not on macOS; else it
-spawns; else it runs the job inline. Fork and spawn need a storage that is not in memory, and our own
-HTTP client; spawn also needs a vault or PostgreSQL, the system's clock, and a Python to start. Forking
-takes 5 ms, a new worker 0.1 to 0.3 s, one that is there 2 ms. ``STAYFAST_COURIER=fork`` does not look
-at threads. On PostgreSQL every child needs a session of its own: there only the first job of a process
-is forked, and a worker carries the others.
+Which one. The first job of a process gets a child that is forked for it: nothing is as quick for a
+command, which has no second one. All others go to a worker, which lives on: it keeps its modules, its
+connections to providers, and its sessions at a database server. A worker begins as a fork of the process,
+or as a Python of its own (:mod:`.worker_process`), and then does the same.
 
-One worker serves all threads of a process. Each job goes through a lane, a socket of its own to a
-thread of the worker, and the lane is kept for the next job (:mod:`.pool`). So a worker that is killed
-takes down all jobs that it has at that moment, and each of their senders goes on as said below. A courier that the variable names and that cannot be had is an error.
-
-With ``-vv`` the lines about each request pass as events do (:mod:`stayfast.interfaces.http_lines`).
-
-What passes over. The two processes share one socket pair, which nobody else can open
-(:mod:`.channel`; the format is in :mod:`.wire`).
-
-=============  ======================================  ===========================================
-               fork: the child inherits                spawn: the worker is given
-=============  ======================================  ===========================================
-descriptors    its end of the socket and copies of     its end of the socket; standard input,
-               the locks; every other one is replaced  output and error are the null device; the
-               by the null device, so that no pipe or  lock arrives with each job (``SCM_RIGHTS``)
-               port of the caller stays in use         and is closed after it
-locks          all that the caller holds               the lock of the login
-database       closed before the fork, because SQLite  opened there, with the root key and the
-               must not cross one; each opens its own  address, which come through the socket
-memory         all of it; our thread locks are new     version, key, HTTP settings, ``sys.path``:
-               (``register_at_fork``) and the HTTP     through the socket, because others can read
-               session belongs to one process id       arguments and environment
-environment    all of it                               a list of names without secrets
-signals        ``SIGINT``, ``SIGTERM``, ``SIGHUP``,    ``SIGINT``, ``SIGTERM``, ``SIGHUP`` ignored
-               ``SIGALRM`` ignored; own session        from its first line on; own session
-=============  ======================================  ===========================================
+====================  ============================  ===========================  ==========================
+             forked child: inherits        worker: is given             forked worker, besides
+===========  ============================  ===========================  ==========================
+descriptors  its end of the socket and     its end of the socket; the   every other one is replaced
+             copies of the locks; every    lock arrives with each job   by the null device
+             other one is replaced by      (``SCM_RIGHTS``) and is
+             the null device, so that no   closed after it
+             pipe or port of the caller
+             stays in use
+locks        all that the caller holds     the lock of the login        those of the caller are
+                                                                        closed
+database     closed before the fork,       opened there, with the root  closed before the fork
+             because SQLite must not       key and the address, which
+             cross one; each opens its     come through the socket
+             own
+memory       all of it; our thread locks   version, key, HTTP settings, all of it, and used for
+             are new and the HTTP session  ``sys.path``: through the    nothing but the modules
+             belongs to one process id     socket, because others can
+                                           read arguments and
+                                           environment
+environment  all of it                     a list of names without      the same list
+                                           secrets
+signals      ``SIGINT``, ``SIGTERM``,      the same, from its first     the same
+             ``SIGHUP``, ``SIGALRM``       line on
+             ignored; own session
+===========  ============================  ===========================  ==========================
 
 Locks. ``flock`` belongs to the open file, not to the process: copies of one descriptor are one lock,
 and the kernel frees it when the last copy is closed. So the login stays locked until both processes
@@ -84,8 +84,8 @@ When one side dies:
 - Both: the kernel frees the lock. The login is ``exchanging``; the next process that handles it
   sends the request once more, with ``again=True``.
 - An observer raises in the caller: the courier finishes first, then the error goes up.
-- A forked child of the host program: it closes its copies of the sockets to workers, so that a
-  worker sees the end of the process that started it.
+- A child that the host program forks closes its copies of the sockets to workers, so that a worker sees
+  the end of the process that started it.
 
 When tokens arrive and cannot be saved, whoever performs the job has the storage keep them, sealed
 (:mod:`stayfast.storage.arrivals`), and the caller gets the access token at once. The courier, or a

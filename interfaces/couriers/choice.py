@@ -12,7 +12,8 @@ from ..http import RequestsHttp
 from . import courier_wanted
 from .fork import ForkCourier, can_fork
 from .saving import InlineCourier
-from .spawn import SpawnCourier, can_spawn
+from .worker_courier import WorkerCourier
+from .worker_process import Forking, Spawning, can_pass_files, can_spawn, safest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ...engine.flows.job import Courier, Job, JobOutcome
     from ...engine.ports import Clock, Http, Storage
     from .channel import EventForwarder
+    from .worker_process import Begin
 
 
 def choose_courier(
@@ -45,12 +47,15 @@ def choose_courier(
     if chosen == "inline":
         return InlineCourier()
     forked = _forked(storage, http, forwarder)
-    spawned = _spawned(storage, http, forwarder, clock, environ)
+    worker = _worker(_beginning(chosen, storage, environ), storage, http, forwarder, clock)
     if chosen == "auto":
-        otherwise = spawned or InlineCourier()
-        once = spawned is not None and capabilities_of(storage).remote
-        return _ForkIfSafe(forked, otherwise, once=once) if forked else otherwise
-    asked = forked if chosen == "fork" else spawned
+        otherwise = worker or InlineCourier()
+        return (
+            ForkFirst(forked, otherwise, once=bool(worker), safe=can_fork) if forked else otherwise
+        )
+    asked = worker if chosen == "spawn" else forked
+    if chosen == "fork" and forked and worker:
+        asked = ForkFirst(forked, worker, once=True, safe=lambda: True)
     if asked is None:  # whoever asks for safety must not be left without it in silence
         raise ConfigInvalid(
             f"STAYFAST_COURIER={chosen} cannot be met: {_obstacle(chosen, storage, http, clock)}",
@@ -67,21 +72,33 @@ def _forked(storage: Storage, http: Http, forwarder: EventForwarder) -> Courier 
     return ForkCourier(forwarder, close)
 
 
-def _spawned(
+def _beginning(chosen: str, storage: Storage, environ: Mapping[str, str]) -> Begin | None:
+    """How a worker may begin here, if the courier is to be ``chosen``."""
+    close = capabilities_of(storage).close
+    spawning = Spawning(environ) if can_spawn() else None
+    if chosen == "spawn" or close is None or not hasattr(os, "fork") or not can_pass_files():
+        return spawning
+    forking = Forking(close, environ)
+    if chosen == "fork":
+        return forking
+    return safest(forking, spawning) if spawning else None
+
+
+def _worker(
+    begin: Begin | None,
     storage: Storage,
     http: Http,
     forwarder: EventForwarder,
     clock: Clock | None,
-    environ: Mapping[str, str],
 ) -> Courier | None:
-    """A courier that spawns workers, if a worker can build the same storage, HTTP and clock."""
+    """A courier with a worker, if a worker can build the same storage, HTTP and clock."""
     sharing = capabilities_of(storage).sharing
     # exactly this class: a worker knows nothing of what a subclass adds
     if sharing is None or not isinstance(http, RequestsHttp) or type(http) is not RequestsHttp:
         return None
-    if type(clock or SystemClock()) is not SystemClock or not can_spawn():
+    if type(clock or SystemClock()) is not SystemClock or begin is None:
         return None
-    return SpawnCourier(forwarder, sharing, http, environ)
+    return WorkerCourier(forwarder, sharing, http, begin)
 
 
 def _obstacle(chosen: str, storage: Storage, http: Http, clock: Clock | None) -> str:
@@ -96,25 +113,32 @@ def _obstacle(chosen: str, storage: Storage, http: Http, clock: Clock | None) ->
     return "this system or program cannot start another Python"
 
 
-class _ForkIfSafe:
-    """Forks if that is safe at the moment of the job, else uses another courier."""
+class ForkFirst:
+    """Forks a child for a job, or uses another courier.
 
-    def __init__(self, forked: Courier, otherwise: Courier, *, once: bool) -> None:
+    Nothing is as quick for the only job of a program, such as the command. A program that lives on is
+    better off with a worker, which keeps its modules, its connections and its sessions at servers.
+    """
+
+    def __init__(
+        self, forked: Courier, otherwise: Courier, *, once: bool, safe: Callable[[], bool]
+    ) -> None:
         """Use either.
 
         Args:
             forked: Forks.
-            otherwise: Does not.
-            once: Whether to fork for the first job alone. Each child needs a session at the server,
-                which a program that lives on should not open for every job.
+            otherwise: Carries the other jobs.
+            once: Whether to fork for the first job alone.
+            safe: Whether a fork is safe at the moment of the job.
         """
         self._forked = forked
         self._otherwise = otherwise
         self._once = once
+        self._safe = safe
         self._first = True
 
     def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
         """See :meth:`stayfast.engine.flows.job.Courier.carry`."""
-        fork = can_fork() and (self._first or not self._once)
+        fork = (self._first or not self._once) and self._safe()
         self._first = False
         return (self._forked if fork else self._otherwise).carry(job, perform)

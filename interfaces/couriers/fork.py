@@ -78,7 +78,7 @@ class ForkCourier:
             return self._carry(job, perform)
 
     def _carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
-        self._left = [child for child in self._left if not _reap(child, os.WNOHANG)]
+        self._left = [child for child in self._left if not reap(child, os.WNOHANG)]
         self._let_go()
         forked = self._forked(job, perform)
         if forked is None:  # no process or descriptor is to be had: the log says so
@@ -92,7 +92,7 @@ class ForkCourier:
             if heard.goes_on:  # it is reaped when it has saved the tokens
                 self._left.append(child)
             else:
-                _reap(child)
+                reap(child)
         if heard.last is None:
             return perform_here(heard.without_courier(job), perform)
         if heard.holds_on:
@@ -110,7 +110,7 @@ class ForkCourier:
         child = None
         try:
             with shared_with_child() as (locks, copies):
-                child = _fork()
+                child = forked_process()
                 if child == 0:
                     self._be_courier(theirs, copies, job, perform)
         except OSError:  # no more processes, memory or files
@@ -130,14 +130,7 @@ class ForkCourier:
         perform: Callable[[Job], JobOutcome],
     ) -> NoReturn:
         try:
-            forbid_core_dumps()
-            for number in DEFERRED:
-                signal.signal(number, signal.SIG_IGN)
-            with suppress(OSError):  # each is a comfort; without it the work is done all the same
-                os.setsid()
-            with suppress(OSError):
-                _keep_only({home.fileno(), *locks})
-            _more_descriptors()
+            stand_alone({home.fileno(), *locks})
             for lock in locks:
                 name_holder(lock)
             self._forwarder.leave(home)
@@ -237,7 +230,19 @@ class Heard:
         return replace(job, again=job.again or self.sent)
 
 
-def _reap(child: int, how: int = 0) -> bool:
+def stand_alone(kept: Collection[int]) -> None:
+    """In a forked child: let go of all that is the parent's, but the files ``kept``."""
+    forbid_core_dumps()
+    for number in DEFERRED:
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(OSError):  # each is a comfort; without it the work is done all the same
+        os.setsid()
+    with suppress(OSError):
+        _keep_only(kept)
+    _more_descriptors()
+
+
+def reap(child: int, how: int = 0) -> bool:
     """Whether ``child`` has ended and is reaped."""
     try:
         return os.waitpid(child, how)[0] == child
@@ -245,7 +250,8 @@ def _reap(child: int, how: int = 0) -> bool:
         return True
 
 
-def _fork() -> int:
+def forked_process() -> int:
+    """As :func:`os.fork`."""
     with warnings.catch_warnings():
         # Python 3.12 warns of any second thread; can_fork has looked at what they are
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
@@ -20,67 +18,12 @@ from ...engine import cbor
 from .channel import Channel
 
 if TYPE_CHECKING:
-    import subprocess
+    from .worker_process import Begin
 
 _STARTING: Final = 20.0  # seconds a worker may take to be ready
 _KEPT_IDLE: Final = 32  # lanes; more threads than that rarely send jobs at the same time
 _TRIES: Final = 3  # a worker may be killed, or leave, at the moment of the job
 _LANE: Final = cbor.encode({"lane": True})
-
-# signals first, since to import takes a while; sys.path comes through the socket, because what is
-# on the command line or in the environment can be read by others
-_BOOT: Final = """\
-import signal, socket, sys
-for name in ("SIGINT", "SIGTERM", "SIGHUP"): signal.signal(getattr(signal, name), signal.SIG_IGN)
-end = socket.socket(fileno=int(sys.argv[1]))
-size = int.from_bytes(end.recv(4, socket.MSG_WAITALL), "big")
-sys.path[:] = end.recv(size, socket.MSG_WAITALL).decode("utf-8", "surrogateescape").split("\\0")
-from importlib import import_module
-import_module(sys.argv[2]).serve(end)
-"""
-
-_WANTED: Final = frozenset(
-    [
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "USERNAME",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "TMPDIR",
-        "TEMP",
-        "TMP",
-        "SYSTEMROOT",
-        "CREDENTIALS_DIRECTORY",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "NO_PROXY",
-        "SSLKEYLOGFILE",
-        "__PYVENV_LAUNCHER__",
-    ]
-)
-_WANTED_BEGIN: Final = ("LC_", "XDG_", "LD_", "DYLD_", "SSL_CERT_", "OPENSSL_", "RES_")
-
-
-_OURS: Final = ("STAYFAST_ALLOW_NETWORK_FS", "STAYFAST_KEYRING")
-
-
-def _ours(environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings of ours that a worker needs, as ``environ`` of the program has them."""
-    return {name: environ[name] for name in _OURS if name in environ}
-
-
-def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """As much of ``environ`` as a worker needs: no setting of ours or a host's that is a secret."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if name.upper() in _WANTED or name.startswith(_WANTED_BEGIN)
-    }
 
 
 class Worker:
@@ -93,8 +36,8 @@ class Worker:
         goes_on: Whether it may still save tokens that nobody waits for.
     """
 
-    def __init__(self, terms: bytes, environ: Mapping[str, str]) -> None:
-        """Start one.
+    def __init__(self, terms: bytes, begin: Begin) -> None:
+        """Start one, with ``begin``.
 
         Raises:
             OSError: It cannot be started, or is not ready in time.
@@ -106,7 +49,7 @@ class Worker:
         self._line = Channel(self._end)
         with theirs:
             try:
-                self._process = _start(theirs, environ)
+                self._process = begin(self._end, theirs)
             except BaseException:
                 self._end.close()
                 raise
@@ -120,9 +63,6 @@ class Worker:
 
     def _greet(self) -> None:
         self._end.settimeout(_STARTING)
-        paths = "\0".join(os.path.abspath(path) for path in sys.path)
-        known = paths.encode("utf-8", "surrogateescape")
-        self._end.sendall(len(known).to_bytes(4, "big") + known)
         self._line.send(self.terms)
         if self._line.receive() is None:
             raise ConnectionError
@@ -154,12 +94,12 @@ class Worker:
 
     def ended(self) -> bool:
         """Whether it has ended; then it is reaped."""
-        return self._process.poll() is not None
+        return self._process.ended()
 
     def forget(self) -> None:
         """Leave it to itself; or, in a forked child, to the parent."""
         self._line.close()
-        self._process.returncode = 0  # or its finaliser would look for a child we do not have
+        self._process.forget()
 
 
 class Lane:
@@ -188,28 +128,12 @@ class Lane:
         self.line.close()
 
 
-def _start(theirs: socket.socket, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    import subprocess  # noqa: PLC0415  most commands start no worker
-
-    number = theirs.fileno()
-    package = __name__.rpartition(".")[0]
-    return subprocess.Popen(  # noqa: S603  this very Python, and words of our own
-        [sys.executable, "-I", "-c", _BOOT, str(number), f"{package}.worker"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=(number,),
-        start_new_session=True,
-        env={**environment(os.environ), **_ours(environ)},
-    )
-
-
 class WorkerPool:
     """The worker of one courier and the lanes to it; any number of threads may send jobs."""
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        """Start no worker yet; each will get what it needs of the settings in ``environ``."""
-        self._environ = os.environ if environ is None else environ
+    def __init__(self, begin: Begin) -> None:
+        """Start no worker yet; ``begin`` will start each."""
+        self._begin = begin
         self._worker: Worker | None = None
         self._lanes: set[Lane] = set()
         self._idle: list[Lane] = []
@@ -298,7 +222,7 @@ class WorkerPool:
                 worker = None
             lane = None if worker is None else self._another(worker)
             if lane is None:
-                started = Worker(terms, self._environ)
+                started = Worker(terms, self._begin)
                 with self._guard:
                     self._worker = started
                 lane = self._another(started)

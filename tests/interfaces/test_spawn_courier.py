@@ -26,10 +26,10 @@ from stayfast.engine.errors import ConfigInvalid, LoginBusy, NetworkError, Token
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
-from stayfast.interfaces.couriers import spawn
+from stayfast.interfaces.couriers import worker_courier
 from stayfast.interfaces.couriers.channel import EventForwarder
 from stayfast.interfaces.couriers.choice import choose_courier
-from stayfast.interfaces.couriers.spawn import SpawnCourier
+from stayfast.interfaces.couriers.worker_courier import WorkerCourier
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import EncryptedFileStorage, KeyringStorage, MemoryStorage, Vault
 from stayfast.storage.host import CLOCK, SystemClock
@@ -355,7 +355,7 @@ def test_a_worker_that_cannot_start_is_done_without(
     if trouble == "start":
         monkeypatch.setattr(sys, "executable", str(place / "python-that-is-not-there"))
     else:
-        monkeypatch.setattr(spawn, "app_version", lambda: "0.0.0-former")
+        monkeypatch.setattr(worker_courier, "app_version", lambda: "0.0.0-former")
     before = own.conductor.refresh.find("demo", "default")
     assert refresh(own).version > before.version
     assert workers() == {}
@@ -410,7 +410,7 @@ def test_who_is_chosen(place: Path) -> None:
     class OwnHttp(RequestsHttp):
         """Another's."""
 
-    assert isinstance(choose_courier(vault, http, forwarder, spawn, SystemClock()), SpawnCourier)
+    assert isinstance(choose_courier(vault, http, forwarder, spawn, SystemClock()), WorkerCourier)
 
     class OwnVault(EncryptedFileStorage):
         """One that adds something no worker knows of."""
@@ -437,7 +437,7 @@ def test_who_asks_for_a_courier_that_is_not_to_be_had_hears_it(tmp_path: Path) -
     vault = EncryptedFileStorage(str(tmp_path / "s"), environ={})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "frozen", True, raising=False)
-        assert not isinstance(choose_courier(vault, http, forwarder, {}), SpawnCourier)
+        assert not isinstance(choose_courier(vault, http, forwarder, {}), WorkerCourier)
         with pytest.raises(ConfigInvalid):
             choose_courier(vault, http, forwarder, {"STAYFAST_COURIER": "spawn"})
 
@@ -450,5 +450,5 @@ def test_the_storages_a_program_names_can_be_handed_over(
     storage = kind(str(tmp_path / "s"), environ={})
     spawn = {"STAYFAST_COURIER": "spawn"}
     assert isinstance(
-        choose_courier(storage, RequestsHttp(), EventForwarder(), spawn), SpawnCourier
+        choose_courier(storage, RequestsHttp(), EventForwarder(), spawn), WorkerCourier
     )

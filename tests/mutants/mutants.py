@@ -39,7 +39,7 @@ SLOTS = "storage/keys/slots.py"
 OUTSIDE = "storage/keys/outside.py"
 ARRIVALS = "storage/arrivals.py"
 FORK = "interfaces/couriers/fork.py"
-POOL = "interfaces/couriers/pool.py"
+WORKER_PROCESS = "interfaces/couriers/worker_process.py"
 SIGNALS = "interfaces/couriers/signals.py"
 PROCESS = "interfaces/process.py"
 CALLBACK = "engine/oauth/callback.py"
@@ -372,20 +372,20 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a forked courier stays in the session of its sender",
         file=FORK,
-        old="                os.setsid()\n",
-        new="                pass\n",
+        old="        os.setsid()\n",
+        new="        pass\n",
         tests=(FORKED,),
     ),
     Mutant(
         name="a worker stays in the session of its program",
-        file=POOL,
-        old="        start_new_session=True,\n",
+        file=WORKER_PROCESS,
+        old="            start_new_session=True,\n",
         new="",
         tests=(SPAWNED,),
     ),
     Mutant(
         name="a worker inherits the whole environment",
-        file=POOL,
+        file=WORKER_PROCESS,
         old="**environment(os.environ)",
         new="**os.environ",
         tests=(SPAWNED,),
@@ -407,8 +407,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a courier keeps the files of its sender open",
         file=FORK,
-        old="                _keep_only({home.fileno(), *locks})\n",
-        new="                pass\n",
+        old="        _keep_only(kept)\n",
+        new="        pass\n",
         tests=(FORKED,),
     ),
     Mutant(

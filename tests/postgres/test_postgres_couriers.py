@@ -20,7 +20,7 @@ from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.couriers.channel import EventForwarder
 from stayfast.interfaces.couriers.choice import choose_courier
-from stayfast.interfaces.couriers.spawn import SpawnCourier
+from stayfast.interfaces.couriers.worker_courier import WorkerCourier
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage.postgres import PostgresStorage
 from stayfast.testing.authorization_server import AuthorizationServer
@@ -181,5 +181,5 @@ def test_a_storage_that_somebody_derived_is_not_handed_over() -> None:
     http, forwarder = RequestsHttp(), EventForwarder()
     ours, theirs = PostgresStorage("postgresql://h/d"), Own("postgresql://h/d")
     spawn = {"STAYFAST_COURIER": "spawn"}
-    assert isinstance(choose_courier(ours, http, forwarder, spawn), SpawnCourier)
+    assert isinstance(choose_courier(ours, http, forwarder, spawn), WorkerCourier)
     assert theirs.capabilities.sharing is None

@@ -1,16 +1,13 @@
-"""The courier that runs jobs in a program of its own, for a process whose threads forbid a fork.
+"""The courier that runs jobs in a worker, which lives on for the next ones.
 
-A web server is one. The worker is handed the key of the storage and its place, the login's lock and the
-job through a private socket; ``kill -9`` of the sender then loses nothing, as with a forked child.
+The worker is handed the key of the storage and its place, the login's lock and the job through a private
+socket; ``kill -9`` of the sender then loses nothing, as with a child that is forked for one job.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -29,20 +26,11 @@ if TYPE_CHECKING:
     from ...storage.capabilities import Sharing
     from ..http import RequestsHttp
     from .channel import EventForwarder
+    from .worker_process import Begin
 
 
-def can_spawn() -> bool:
-    """Whether a worker can be started here: by a Python of its own, with a socket that passes files.
-
-    A program that embeds Python, or was frozen into one file, is started again as itself.
-    """
-    if os.name != "posix" or not hasattr(socket, "send_fds") or getattr(sys, "frozen", False):
-        return False
-    return os.path.basename(sys.executable or "").startswith(("python", "pypy"))
-
-
-class SpawnCourier:
-    """Sends jobs to one worker: 0.1 to 0.3 s to start it, 2 ms a job afterwards.
+class WorkerCourier:
+    """Sends jobs to one worker: 2 ms a job, once it has begun.
 
     May be used from any number of threads.
     """
@@ -52,7 +40,7 @@ class SpawnCourier:
         forwarder: EventForwarder,
         storage: Sharing,
         http: RequestsHttp,
-        environ: Mapping[str, str] | None = None,
+        begin: Begin,
     ) -> None:
         """Start nothing yet.
 
@@ -60,12 +48,12 @@ class SpawnCourier:
             forwarder: Passes events of the worker to the observers here.
             storage: The storage that a worker opens too.
             http: The HTTP client whose settings a worker gets.
-            environ: The environment of the program, whose settings a worker gets.
+            begin: Begins the process of each worker.
         """
         self._forwarder = forwarder
         self._storage = storage
         self._http = http
-        self._pool = WorkerPool(environ)
+        self._pool = WorkerPool(begin)
         weakref.finalize(self, self._pool.dismiss)
 
     def carry(self, job: Job, perform: Callable[[Job], JobOutcome]) -> JobOutcome:
