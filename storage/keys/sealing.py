@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from ..lending import Lent
+
 # private homes, here and below, because the public modules cost more than opening a record
 try:
     if sys.version_info >= (3, 12):
@@ -19,7 +21,8 @@ except ImportError:  # a Python that calls it otherwise
     from hashlib import sha256 as _sha256
 
 try:
-    from cryptography.hazmat.bindings._rust import openssl as _openssl
+    with Lent("types", SimpleNamespace=type(sys.implementation)):
+        from cryptography.hazmat.bindings._rust import openssl as _openssl
 
     Aead = _openssl.aead.AESGCM
 except (ImportError, AttributeError):  # moved by a newer release

@@ -6,10 +6,10 @@ The vault and ``stayfast token`` both read by means of this module.
 from __future__ import annotations
 
 import os
-import sys
 
 from ...engine.hints import Hint
 from ...engine.storage_errors import Damaged, NewerFormat, StorageError
+from ..lending import Lent
 from ..private_file import check_private, directory_exists, read_private
 from .header import FORMAT, decode_copy, decode_header
 
@@ -30,42 +30,27 @@ if TYPE_CHECKING:
 def _sqlite_core() -> ModuleType:
     """The core of :mod:`sqlite3`, or that module itself on a Python that has no such core.
 
-    The module brings datetime and converters along, which nobody here needs (2.5 ms). The core
-    asks functools for one class, and to load functools takes a fifth of the time that an idle Python
-    takes. So where nobody has loaded functools yet, as in ``stayfast token``, the core gets that
-    class alone.
+    The module brings datetime and converters along, which nobody here needs (2.5 ms).
     """
-    name = "functools"
-    lent = name not in sys.modules
     try:
-        if lent:
-            sys.modules[name] = _cache_alone()
-        try:
+        with Lent("functools", lru_cache=_lru_cache):
             import _sqlite3 as core  # noqa: PLC0415  as above
-        finally:
-            if lent:
-                del sys.modules[name]
     except ImportError:
         import sqlite3 as core  # type: ignore[no-redef]  # noqa: PLC0415  it by its public name
     return core
 
 
-def _cache_alone() -> ModuleType:
-    """What stands for functools: ``lru_cache(size)``, which gives a cache of a function's results."""
+def _lru_cache(size: int) -> Callable[[object], object]:
+    """As :func:`functools.lru_cache`: a decorator that makes a cache of a function's results."""
     # typeshed leaves this module out
     import _functools  # type: ignore[import-not-found]  # noqa: PLC0415
 
     cached: Callable[..., object] = vars(_functools)["_lru_cache_wrapper"]
 
-    def lru_cache(size: int) -> Callable[[object], object]:
-        def decorate(made: object) -> object:
-            return cached(made, size, False, tuple)
+    def decorate(made: object) -> object:
+        return cached(made, size, False, tuple)
 
-        return decorate
-
-    module = type(sys)("functools")
-    vars(module)["lru_cache"] = lru_cache
-    return module
+    return decorate
 
 
 if not TYPE_CHECKING:

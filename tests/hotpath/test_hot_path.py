@@ -10,9 +10,11 @@ import sqlite3
 import subprocess
 import sys
 import time
+import types
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
@@ -31,6 +33,7 @@ from stayfast.interfaces.cli.quick_completion import noted_scripts
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.keys import sealing, slots
 from stayfast.storage.paths import config_dir, state_dir
+from stayfast.storage.vault import file
 from stayfast.storage.version import app_version, version_beside
 from stayfast.testing.storage_contract import finished, saved
 
@@ -89,7 +92,7 @@ def test_a_cached_token_loads_next_to_nothing(environ: dict[str, str]) -> None:
     )
     found = modules(code, environ)
     assert not {name for name in found if name in LEAN or name.partition(".")[0] in LEAN}
-    assert not found & {"functools", "collections", "warnings", "_hashlib", "struct"}
+    assert not found & {"functools", "collections", "warnings", "_hashlib", "struct", "types"}
     assert len(found) < 45
 
 
@@ -130,16 +133,48 @@ def test_struct_is_loaded_for_many_floats(environ: dict[str, str]) -> None:
     assert "struct" not in modules(code.format(20), environ)
 
 
-def test_functools_is_whole_after_a_token_was_read(environ: dict[str, str]) -> None:
-    """A program that reads a token first finds functools as it is, and SQLite goes on to work."""
+def test_what_was_lent_is_whole_after_a_token_was_read(environ: dict[str, str]) -> None:
+    """A program that reads a token first finds each module as it is, and SQLite goes on to work."""
     code = (
         "import os\nfrom stayfast.interfaces.cli.fast import cached_token\n"
         "assert cached_token(['demo'], os.environ) == 'the-token'\n"
-        "assert 'functools' not in sys.modules\n"
-        "import functools, sqlite3\nassert functools.wraps and functools.lru_cache\n"
+        "assert not {'functools', 'types'} & set(sys.modules)\n"
+        "import functools, sqlite3, types\nassert functools.wraps and functools.lru_cache\n"
+        "assert types.SimpleNamespace and types.ModuleType\n"
         "assert sqlite3.connect(':memory:').execute('SELECT 1').fetchone() == (1,)"
     )
-    assert "functools" in modules(code, environ)
+    assert {"functools", "types"} <= modules(code, environ)
+
+
+def test_a_lent_module_gives_what_else_is_asked_for(environ: dict[str, str]) -> None:
+    """An extension that asks for more than what is lent gets it from the module itself."""
+    code = (
+        "from stayfast.storage.lending import Lent\n"
+        "with Lent('types', SimpleNamespace='lent'):\n"
+        "    import types\n    assert types.SimpleNamespace == 'lent'\n"
+        "    assert types.MethodType is type(environ.get)\n"
+        "    from types import MethodType, SimpleNamespace\n"
+        "    assert SimpleNamespace is type(sys.implementation)\n"
+        "    with Lent('types', SimpleNamespace='lent'):\n"
+        "        from types import SimpleNamespace\n"
+        "        assert SimpleNamespace is type(sys.implementation)\n"
+        "assert sys.modules['types'] is not types"
+    )
+    modules(f"from os import environ\n{code}", environ)
+
+
+def test_what_is_lent_is_what_the_module_gives() -> None:
+    """The names that are lent are those of the modules."""
+    assert type(sys.implementation) is types.SimpleNamespace
+    calls: list[int] = []
+
+    def doubled(number: int) -> int:
+        calls.append(number)
+        return 2 * number
+
+    cached: Any = file._lru_cache(2)(doubled)
+    assert [cached(number) for number in (1, 1, 2, 3, 1)] == [2, 2, 4, 6, 2]
+    assert calls == [1, 2, 3, 1]
 
 
 def test_directories_are_where_they_belong(monkeypatch: pytest.MonkeyPatch) -> None:

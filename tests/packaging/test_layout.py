@@ -42,6 +42,7 @@ SHORTER = {
     "engine/moments.py": "the fast path needs it for some forms alone, and what else has a calendar is large",
     "interfaces/json_text.py": "log lines and answers are written by it, and the fast path loads nothing else of them",
     "transports/terminal/standard_input.py": "every command asks it, and what reads there is large",
+    "storage/lending.py": "the cipher and the vault both load by it, and neither owns it",
     "interfaces/process.py": "the command and every courier call it, and the fast path loads it first",
     "storage/version.py": "`--version` prints it, and what else knows this machine loads much",
     "interfaces/auth_status.py": "programs get it from the service, `status` prints it, and neither loads the other",
