@@ -152,7 +152,11 @@ def _write(value: Plain, out: list[bytes], depth: int) -> None:
         out.append(_head(5, len(value)))
         for key, name in _in_order(tuple(value)):
             out.append(key)
-            _write(value[name], out, depth - 1)
+            member = value[name]
+            if isinstance(member, str) and depth > 1:  # most are: no call for each
+                out.append(_text(member))
+            else:
+                _write(member, out, depth - 1)
     elif isinstance(value, list | tuple):
         out.append(_head(4, len(value)))
         for item in value:
@@ -182,7 +186,8 @@ def _key(name: object) -> bytes:
 
 def _text(value: str) -> bytes:
     data = value.encode("utf-8", "surrogatepass")
-    return _head(3, len(data)) + data
+    count = len(data)
+    return (_SHORT[count] if count < 24 else _head(3, count)) + data
 
 
 def _count(data: bytes, at: int, info: int) -> tuple[int, int]:
@@ -288,6 +293,8 @@ _orders: dict[tuple[str, ...], list[tuple[bytes, str]]] = {}
 """The names of some maps that were written, in order."""
 _usual: dict[int, list[tuple[bytes, str]]] = {}
 """The names of the last map with so many members, which was in order."""
+_SHORT = tuple(bytes((0x60 | count,)) for count in range(24))
+"""The heads of short texts."""
 _SIMPLE: dict[int, bool | None] = {0xF4: False, 0xF5: True, 0xF6: None}
 
 
