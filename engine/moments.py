@@ -5,7 +5,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import UTC, datetime
+else:
+    try:  # its core: the module brings a second calendar along, in Python
+        from _datetime import datetime, timezone
+
+        UTC = timezone.utc
+    except ImportError:  # a Python without that core
+        from datetime import UTC, datetime
 
 # a day from the ends of the calendar, so that there is a local time, too
 _FIRST = datetime(1, 1, 2, tzinfo=UTC).timestamp()

@@ -40,7 +40,6 @@ SHORTER = {
     "interfaces/audit/reading.py": "the command and the exports both read the log with it, and neither owns it",
     "engine/foreign_text.py": "callbacks, answers and every screen use it, and none of them owns it",
     "engine/moments.py": "the fast path needs it for some forms alone, and what else has a calendar is large",
-    "interfaces/json_text.py": "log lines and answers are written by it, and the fast path loads nothing else of them",
     "transports/terminal/standard_input.py": "every command asks it, and what reads there is large",
     "storage/lending.py": "the cipher and the vault both load by it, and neither owns it",
     "interfaces/process.py": "the command and every courier call it, and the fast path loads it first",
