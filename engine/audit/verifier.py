@@ -141,6 +141,25 @@ class ChainWalk:
             self._marks[seq] = mac
         self._hear(seq, text)
 
+    def take_all(self, texts: Sequence[bytes], macs: Sequence[bytes]) -> None:
+        """Take the next records, whose links the caller has found to be right.
+
+        Args:
+            texts: Their texts.
+            macs: Their links.
+        """
+        first, hear = self.last + 1, self._hear
+        self.last += len(texts)
+        if not self.records:
+            self.first, self._first_text = first, texts[0]
+        self.records += len(texts)
+        self.before, self._computed, self._last_text = macs[-1], None, texts[-1]
+        self._marks.update(
+            (seq, macs[seq - first]) for seq in self.wanted if first <= seq <= self.last
+        )
+        for seq, text in enumerate(texts, first):
+            hear(seq, text)
+
     def _hear(self, seq: int, text: bytes) -> None:
         """Pass what the record says about a login to the histories."""
         try:

@@ -113,6 +113,37 @@ class LogKeys:
         mac.update(before + _NUMBER(seq) + text)
         return mac.finalize()
 
+    def texts(self, before: bytes, rows: Sequence[tuple[int, Any, Any]]) -> Sequence[bytes] | None:
+        """The texts of ``rows``, if each opens, and follows the one before with the right link.
+
+        It is what :meth:`open` and :meth:`link` say of each, in three quarters of the time. ``None``
+        says that one of the rows has to be looked at, or that their keys are not the same.
+
+        Args:
+            before: The link of the record before the first row.
+            rows: Numbers, sealed texts and links.
+        """
+        first, last = rows[0][0], rows[-1][0]
+        try:
+            if not self._first <= first < self._end:
+                self._turn_to(first)
+            if last >= min(self._end, self._forward):
+                return None
+            decrypt, fresh, store, number_of = self._decrypt, self._chain.copy, self._store, _NUMBER
+            texts: list[bytes] = []
+            for seq, (found, sealed, mac) in enumerate(rows, first):
+                number = number_of(seq)
+                text = decrypt(sealed[:_NONCE], sealed[_NONCE:], store + number)
+                link = fresh()
+                link.update(before + number + text)
+                if found != seq or link.finalize() != mac:
+                    return None
+                texts.append(text)
+                before = mac
+        except Exception:  # noqa: BLE001  as for open: whoever looks at each finds which it is
+            return None
+        return texts
+
     def erased(self, seq: int) -> bytes | None:
         """The erased key of record ``seq``, derived again; ``None`` without the first key.
 

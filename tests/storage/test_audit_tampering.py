@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
 from stayfast.engine.audit.findings import CHAIN, FindingCode
 from stayfast.engine.audit.verifier import Verification
 from stayfast.storage import Vault
+from stayfast.storage.audit import check
 from stayfast.storage.audit.check import check_log
 from transitions_of import vault_in
 from wandering import Wanderer
@@ -32,12 +33,12 @@ class Log:
             source.backup(self.connection)
         source.close()
 
-    def after(self, deed: Deed, position: int) -> Verification:
+    def after(self, deed: Deed, position: int, marks: Collection[int] = ()) -> Verification:
         """What a check finds after ``deed``, which is undone again."""
         saved = self.connection.serialize()
         try:
             deed(self.connection, position)
-            return check_log(self.connection, self.keys)
+            return check_log(self.connection, self.keys, marks)
         finally:
             self.connection.deserialize(saved)
 
@@ -153,3 +154,22 @@ def test_every_deed_at_every_place_is_named(log: Log, deed: str) -> None:
         assert (named[0].seq, named[0].code in codes) == (first(position), True), (position, named)
         assert found.intact == first(position) - 1
     assert log.after(lambda c, n: None, 0).findings == []
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_the_quick_check_finds_what_the_thorough_one_finds(
+    log: Log, deed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many records are checked at once; the result is that of looking at each, wherever a fault is."""
+    do, *_ = DEEDS[deed]
+    marks = {1, 6, 7, 8, 100, LINES}
+    places = [1, 7, 8, 100, LINES]
+
+    def found() -> list[Verification]:
+        untouched = log.after(lambda c, n: None, 0, marks)
+        return [untouched, *(log.after(do, place, marks) for place in places)]
+
+    monkeypatch.setattr(check, "BATCH", 7)
+    quick = found()
+    monkeypatch.setattr(check.LogKeys, "texts", lambda *_: None)
+    assert quick == found()
