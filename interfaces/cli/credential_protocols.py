@@ -7,10 +7,8 @@ git is answered by the quick way of :mod:`.fast`, so what the others need is loa
 
 from __future__ import annotations
 
-import re
-
-from ...engine.errors import ConfigInvalid, StayfastError
 from ...engine.hints import Hint
+from ...engine.storage_errors import StayfastError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,6 +140,8 @@ def kubernetes_version(environ: Mapping[str, str]) -> tuple[str, bool]:
         return KUBERNETES_VERSIONS[1], False  # as older clients, which say nothing
     import json  # noqa: PLC0415  see the docstring
 
+    from ...engine.errors import ConfigInvalid  # noqa: PLC0415  as above
+
     try:
         members = json.loads(said)
         version = members["apiVersion"]
@@ -248,11 +248,12 @@ def _members(text: str) -> dict[str, Any] | None:
 
 # where a token may go
 
-_SCHEME = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
-_USER = r"(?:[A-Za-z0-9._~%!$&'()*+,;=:-]*@)?"
-_HOST = r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w-]+(?:\.[\w-]+)*\.?)(?::(?P<port>[0-9]{1,5}))?"
-_ADDRESS = re.compile(rf"(?:{_SCHEME}{_USER})?{_HOST}(?:/[^\\\s\x00-\x1f\x7f]*)?")
-_ALONE = re.compile(_HOST)
+_SCHEME_SIGNS = frozenset("+.-")  # beside letters and digits: RFC 3986 §3.1
+_USER_SIGNS = frozenset("._~%!$&'()*+,;=:-")  # §3.2.1
+_IPV6_SIGNS = frozenset("0123456789ABCDEFabcdef:.")  # §3.2.2
+_LABEL_SIGNS = frozenset("_-")
+_CONTROLS = frozenset(map(chr, (*range(0x20), 0x7F)))
+_PORT_DIGITS = 5
 
 
 class Server:
@@ -291,11 +292,60 @@ def server_of(text: str, scheme: str | None = None) -> Server:
     Raises:
         NotAsked: It is no host, or one that can be read in two ways.
     """
-    found = (_ADDRESS if scheme is None else _ALONE).fullmatch(text)
-    if found is None or not _names_a_host(found["name"], found["port"]):
+    named, host = (_parts_of(text) or (None, "")) if scheme is None else (scheme, text)
+    name, port = _name_and_port(host) or ("", None)
+    if not name or not _names_a_host(name, port):
         raise NotAsked(f"{text[:60]!r} is not the address of a host", hint=Hint("help credentials"))
-    named = found["scheme"] if scheme is None else scheme
-    return Server((named or "https").lower(), found["name"].lower(), found["port"])
+    return Server((named or "https").lower(), name.lower(), port)
+
+
+# read by hand: to load the module re takes half as long as an idle Python, and git waits for it
+
+
+def _parts_of(address: str) -> tuple[str | None, str] | None:
+    """The scheme of ``address`` if it has one, and its host with the port; ``None`` if it is odd."""
+    scheme, sign, rest = address.partition("://")
+    if not sign or not _is_scheme(scheme):
+        scheme, rest = "", address
+    host, _, path = rest.partition("/")
+    if any(letter == "\\" or letter.isspace() or letter in _CONTROLS for letter in path):
+        return None
+    user, at, behind = host.partition("@")
+    if at:
+        if not scheme or not (user.isascii() and _consists_of(user, _USER_SIGNS)):
+            return None
+        host = behind
+    return scheme or None, host
+
+
+def _is_scheme(text: str) -> bool:
+    return text.isascii() and text[:1].isalpha() and _consists_of(text, _SCHEME_SIGNS)
+
+
+def _consists_of(text: str, signs: frozenset[str]) -> bool:
+    """Whether ``text`` has letters, digits and ``signs`` alone."""
+    return all(letter.isalnum() or letter in signs for letter in text)
+
+
+def _name_and_port(host: str) -> tuple[str, str | None] | None:
+    """The two parts of ``host``, as far as their letters tell; ``None`` if it is no host."""
+    if host.startswith("["):
+        inside, end, behind = host[1:].partition("]")
+        if not end or not inside or not _IPV6_SIGNS.issuperset(inside):
+            return None
+        name, colon, port = f"[{inside}]", behind[:1], behind[1:]
+        if colon not in {"", ":"}:
+            return None
+    else:
+        name, colon, port = host.partition(":")
+        labels = name.removesuffix(".").split(".")
+        if not all(label and _consists_of(label, _LABEL_SIGNS) for label in labels):
+            return None
+    if not colon:
+        return name, None
+    if not (port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS):
+        return None
+    return name, port
 
 
 def _names_a_host(name: str, port: str | None) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,8 @@ import pytest
 from certificates import server_context
 from command import STAYFAST, Done, World
 from credential_callers import GitServer, Guarded, require
+from hypothesis import given
+from hypothesis import strategies as st
 from stayfast.engine.errors import ConfigInvalid
 from stayfast.engine.oauth.id_token import claims_of
 from stayfast.engine.record import Login
@@ -231,6 +235,38 @@ def test_an_address_of_one_host_is_read(text: str, scheme: str, host: str) -> No
     """With its port; a bare host is asked by https."""
     server = server_of(text)
     assert (server.scheme, server.host) == (scheme, host)
+
+
+SCHEME = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
+USER = r"(?:[A-Za-z0-9._~%!$&'()*+,;=:-]*@)?"
+HOST = r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w-]+(?:\.[\w-]+)*\.?)(?::(?P<port>[0-9]{1,5}))?"
+ADDRESS = re.compile(rf"(?:{SCHEME}{USER})?{HOST}(?:/[^\\\s\x00-\x1f\x7f]*)?")
+ALONE = re.compile(HOST)
+PIECES = st.sampled_from(
+    ["https", "http", "a1+-.", "://", ":/", "/", "//", "@", ":", "a", "a.example", ".", "..", "-", "_", "[", "]",
+     "[::1]", "::1", "1.2.3.4", "80", "443", "0", "65536", "123456", "\u0663", "\u00b2", "\u00e4", "\u01c5", "\\", " ", "\n", "\x7f",
+     "\x85", "\u2028", "\0", "%", "!", "#", "?", "\u3002", "\ud800"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES | st.characters(), max_size=9).map("".join), st.booleans())
+def test_an_address_is_what_its_grammar_says(text: str, whole: bool) -> None:
+    """What is read by hand is what the expressions say, of every text."""
+    found = (ADDRESS if whole else ALONE).fullmatch(text)
+    right = found and found["name"] and (not found["port"] or 0 < int(found["port"]) < 65536)
+    if right and found["name"].startswith("["):
+        try:
+            right = ipaddress.ip_address(found["name"][1:-1]).version == 6
+        except ValueError:
+            right = False
+    try:
+        server = server_of(text, None if whole else "https")
+    except NotAsked:
+        assert not right
+    else:
+        assert right
+        assert server.scheme == (found["scheme"] or "https" if whole else "https").lower()
+        assert (server.name, server.port) == (found["name"].lower(), found["port"])
 
 
 @pytest.mark.parametrize(
