@@ -83,14 +83,14 @@ class _Lines:
     def __init__(self, path: str) -> None:
         self._path = path
         self._open: FileIO | None = None
-        self._last: dict[str, Position] = {}
+        self._tail = b""
 
     @contextmanager
     def opened(self) -> Generator[None]:
         """Open the file for lines, and rename it afterwards if it has become too long."""
         descriptor = open_private(self._path, create=True, append=True)
         with open(descriptor, "r+b", buffering=0) as file:  # unbuffered: one write a line
-            self._last = _last_positions(file)
+            self._tail = _tail_of(file)
             self._open = file
             try:
                 yield
@@ -102,7 +102,7 @@ class _Lines:
 
     def position(self, store: str) -> Position | None:
         """The last record of ``store`` among the file's last lines."""
-        return self._last.get(store)
+        return last_position(self._tail, store)
 
     def take(self, line: Mapping[str, Scalar]) -> None:
         """See :meth:`.sinks.Sink.take`."""
@@ -117,25 +117,30 @@ class _Lines:
                 write_private(path, b"".join(kept))
 
 
-def _last_positions(file: Any) -> dict[str, Position]:
-    """The last record of each store among the file's last lines.
+def _tail_of(file: Any) -> bytes:
+    """The end of the file.
 
-    A crash may have left half a line at the end. It gets a line end, so that it spoils no other
-    line, and its record is written again.
+    A crash may have left half a line there. It gets a line end, so that it spoils no other line, and
+    its record is written again.
     """
     end = file.seek(0, os.SEEK_END)
     file.seek(max(0, end - _TAIL))
     tail: bytes = file.read(_TAIL)
     if tail and not tail.endswith(b"\n"):
         file.write(b"\n")
-    found: dict[str, Position] = {}
-    for line in tail.split(b"\n"):
-        members = _members(line)
-        if members is not None:
-            found[str(members.get("store", ""))] = Position(
-                members["seq"], str(members.get("mac", ""))
-            )
-    return found
+    return tail
+
+
+def last_position(tail: bytes, store: str) -> Position | None:
+    """The last record of ``store`` among the lines in ``tail``, which are read from the last one on."""
+    end = len(tail)
+    while end > 0:
+        begin = tail.rfind(b"\n", 0, end) + 1
+        members = _members(tail[begin:end])
+        if members is not None and str(members.get("store", "")) == store:
+            return Position(members["seq"], str(members.get("mac", "")))
+        end = begin - 1
+    return None
 
 
 def _is_old(line: bytes, through: int, store: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import Damaged, LoginBusy, StayfastError
@@ -146,8 +147,10 @@ class Outbox:
             # saved before the first line: if the sink refuses it, the next process begins here too
             file.write()
         sent = 0
-        while True:
+        batch, turned_back = _following(recorded, position), False
+        if not batch:
             batch, turned_back = self._next(position)
+        while True:
             if anew or turned_back:
                 self._take(section_of(store))
                 anew = False
@@ -161,14 +164,18 @@ class Outbox:
                     return sent, False
             if not batch:
                 return sent, True
+            # by other processes meanwhile; what they follow was just sent, and need not be looked at
+            batch, turned_back = self._next(position, looked=True)
 
     def _take(self, line: Mapping[str, Any]) -> None:
         self.sink.take(self._listed(None, "", dict(line)))
 
-    def _next(self, position: Position | None) -> tuple[Sequence[Recorded], bool]:
+    def _next(
+        self, position: Position | None, *, looked: bool = False
+    ) -> tuple[Sequence[Recorded], bool]:
         """The next records, and whether the log goes on from an earlier position than ``position``.
 
-        A damaged record would stop the sending for ever. So a vault sets the damaged part aside,
+        It is not asked where that record was, if it was ``looked`` at. A damaged record would stop the sending for ever. So a vault sets the damaged part aside,
         which is an event of its own, and the sending goes on after it.
         """
 
@@ -176,6 +183,8 @@ class Outbox:
             return self._storage.events(after=after, limit=limit)
 
         try:
+            if looked and position is not None:
+                return read(position.seq, _BATCH), False
             return records_after(read, position, _BATCH)
         except Damaged:
             vault = capabilities_of(self._storage).vault
@@ -192,6 +201,19 @@ class Outbox:
         now = CLOCK.monotonic()
         self._resting = now + 10 * (now - began)
         self.behind -= 1
+
+
+def _following(recorded: Sequence[Recorded], position: Position | None) -> Sequence[Recorded]:
+    """``recorded`` if they are linked to the record at ``position``; then they need not be read.
+
+    Their members are in the order in which they are read.
+    """
+    if not recorded or position is None:
+        return ()
+    first = recorded[0]
+    if not first.prev or (first.seq, first.prev.hex()) != (position.seq + 1, position.mac):
+        return ()
+    return [replace(one, members=dict(sorted(one.members.items()))) for one in recorded]
 
 
 def _reason_of(error: Exception) -> str:

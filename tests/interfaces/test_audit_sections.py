@@ -8,20 +8,20 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from stayfast.engine.audit.events import SECTION, Scalar
+from stayfast.engine.audit.events import SECTION, Recorded, Scalar
 from stayfast.interfaces.audit import file as audit_file
 from stayfast.interfaces.audit import outbox as audit_outbox
 from stayfast.interfaces.audit.cursor import Cursor, Position, held_cursor, read_cursor
 from stayfast.interfaces.audit.file import AuditFile
 from stayfast.interfaces.audit.outbox import Outbox
 from stayfast.interfaces.cli.help_topics import TOPICS
-from stayfast.storage import Vault
+from stayfast.storage import EncryptedFileStorage, Vault
 from stayfast.testing.storage_contract import change, finished
 from transitions_of import vault_in
 
@@ -266,3 +266,55 @@ def test_a_torn_cursor_is_an_empty_one(tmp_path: Path, octets: bytes) -> None:
             file.cursor.positions = positions
             file.write()
         assert read_cursor(str(path)) == Cursor(positions)
+
+
+class Counting(EncryptedFileStorage):
+    """Counts how often its log is read."""
+
+    reads = 0
+
+    def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+        self.reads += 1
+        return super().events(after=after, limit=limit)
+
+
+def test_what_was_just_recorded_is_not_read_back(tmp_path: Path) -> None:
+    """One look shows that nothing else is new, however long the file; its lines are those that are read."""
+    tmp_path.chmod(0o700)
+    storage = Counting(str(tmp_path / "s"), config_dir=str(tmp_path / "c"), environ={})
+    told, read = (AuditFile(str(tmp_path / name), storage) for name in ("told", "read"))
+    with closing(storage):
+        told.observe(storage.commit([change(finished("first"))]), None)
+        for number in range(5):
+            recorded = storage.commit([change(finished(f"p{number}"))])
+            storage.reads = 0
+            told.observe(recorded, None)
+            assert storage.reads == 1
+        read.catch_up()
+    assert (tmp_path / "told").read_bytes() == (tmp_path / "read").read_bytes()
+
+
+def test_records_of_others_come_before_what_was_just_recorded(tmp_path: Path) -> None:
+    """A process tells what another one recorded and did not tell, each record once and in order."""
+    place = Place(tmp_path)
+    with closing(place.open()) as ours, closing(place.open()) as theirs:
+        audit = AuditFile(str(place.path), ours)
+        audit.observe(ours.commit([change(finished("ours"))]), None)
+        theirs.commit([change(finished("theirs"))])
+        audit.observe(ours.commit([change(finished("again"))]), None)
+    lines = [json.loads(line) for line in place.path.read_text().splitlines()]
+    assert [(one["seq"], one["mac"]) for one in lines] == place.records()
+
+
+@pytest.mark.parametrize(
+    "torn", [b"", b"\n", b'{"seq": 9, "store": "a', b"[]\n", b'{"seq": "9"}\n']
+)
+def test_the_last_record_of_each_store_is_found_in_a_file_of_several(torn: bytes) -> None:
+    """What is no record, or is torn, is passed over; a store without a line has no position."""
+    lines = [
+        {"seq": seq, "mac": f"{seq:02x}", "store": store}
+        for seq, store in ((1, "a"), (2, "a"), (1, "b"))
+    ]
+    tail = b'"half"}\n' + b"".join(json.dumps(line).encode() + b"\n" for line in lines) + torn
+    found = [audit_file.last_position(tail, store) for store in ("a", "b", "c")]
+    assert found == [Position(2, "02"), Position(1, "01"), None]
