@@ -17,6 +17,7 @@ from pathlib import Path
 
 from command import World
 from processes import Run, environment, measure, memory
+from secret_service import PROGRAMS, secret_service
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.keys.window import _numbers, why_not
 from stayfast.testing.authorization_server import AuthorizationServer
@@ -52,6 +53,7 @@ from google.oauth2.credentials import Credentials
 found = Credentials.from_authorized_user_file(sys.argv[1])
 print(found.token)
 """
+KEYRING_CLASS = "import os, keyring.backends.SecretService as b; b.Keyring().get_password('s', 'u'); os._exit(0)"
 ASKED = "protocol=https\nhost=a.example\n\n"
 
 
@@ -158,6 +160,26 @@ with tempfile.TemporaryDirectory() as place, AuthorizationServer() as server:
         ],
         environ,
     )
+
+    with secret_service(Path(place) / "session") as leading:
+        if leading is None:
+            print(f"left out: the key in the system keyring; {' or '.join(PROGRAMS)} is missing")
+        else:
+            state = str(Path(place) / "in-keyring")
+            session = {**leading, "STAYFAST_STATE_DIR": state, "STAYFAST_STORE": "keyring"}
+            store = [python, "-c", "import keyring; keyring.set_password('s', 'u', 't')"]
+            for words in ([command, "login", "demo", "--via", "loopback"], store):
+                subprocess.run(words, env={**environ, **session}, check=True, capture_output=True)
+            get = [str(Path(python).with_name("keyring")), "get", "s", "u"]
+            measure(
+                Run("python -c pass", [python, "-c", "pass"]),
+                [
+                    Run("stayfast token P, key in the system keyring", [command, "token", "demo"], environ=session),
+                    Run("the class of keyring for it, alone", [python, "-c", KEYRING_CLASS], environ=session),
+                    Run("keyring get, from the same keyring", get, environ=session),
+                ],
+                environ,
+            )  # fmt: skip
 
     print("peers, each with a valid token; ratios to the same idle Python")
     token = (
