@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from .changes import LEASE_OUTLASTS, Change, Lease
 from .storage_ports import (
-    LEASE_OUTLASTS,
-    Change,
-    Lease,
     PagedStorage,
     PreparedStorage,
     SearchableStorage,

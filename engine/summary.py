@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from .lifetime import USUAL_BUFFER, service_of
 from .table import PENDING, State
@@ -16,8 +15,7 @@ _ALWAYS: Final = (-inf, inf)
 _NEVER: Final = (inf, -inf)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(NamedTuple):
     """The user who signed in, by a validated ID token.
 
     Attributes:
@@ -34,8 +32,7 @@ class Identity:
         return self.name or self.subject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(NamedTuple):
     """The part of a login that a list shows: fields of :class:`Login`, and facts about the tokens.
 
     Attributes:

@@ -16,9 +16,8 @@ A refused input (a callback with another login's ``state``, say) is not a row: i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class State(StrEnum):
@@ -77,8 +76,7 @@ class Guard(StrEnum):
     CAN_ASK_AGAIN = "can_ask_again"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One arrow of the machine.
 
     Attributes:

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from importlib import import_module
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, Unpack
@@ -377,6 +376,8 @@ class Assembly:
         if redirect_uri is not None:
             changed["redirect_uri"] = redirect_uri
             changed["redirect_per_issuer"] = False  # the caller registered exactly this address
+        from dataclasses import replace  # noqa: PLC0415  as above
+
         config = self.resource_logins.clients.of_provider(replace(config, **changed))
         return self.discovered(wishing(config, wishes), via=via)
 

@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any, Final
 from ..engine import cbor
 from ..engine.errors import Damaged, LoginBusy, StorageConflict, StorageError
 from ..engine.hints import Hint
-from ..engine.reasons import Reason
 from ..engine.table import Trigger
 from .host import CLOCK, origin
 from .private_file import ensure_directory, read_private, write_private
@@ -248,6 +247,7 @@ def _ending(keys: Keys, login: Login, filed: Callable[[str], Login | None]) -> l
     if older is None or older.id == login.id:
         return []
     from ..engine.flows.ledger import Ledger  # noqa: PLC0415  where the storage failed
+    from ..engine.reasons import Reason  # noqa: PLC0415  as above
     from .memory import MemoryStorage  # noqa: PLC0415  as above
 
     ledger = Ledger(MemoryStorage(), CLOCK, origin())

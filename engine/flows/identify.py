@@ -9,7 +9,6 @@ nothing ties it to the login.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigMissing, StayfastError, StorageError
@@ -105,7 +104,7 @@ class Identify:
             return login
         try:
             return self._dependencies.ledger.amend(
-                login, Trigger.IDENTIFY, lease=lease, identity=replace(identity, name=said.name)
+                login, Trigger.IDENTIFY, lease=lease, identity=identity._replace(name=said.name)
             )
         except StorageError:
             return login

@@ -6,11 +6,9 @@ Whoever looks sees a login whose deadline has passed as over, and a few such log
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..login_id import choose, is_full, no_login, normalise
-from ..reasons import Reason
 from ..storage_ports import PagedStorage, SearchableStorage
 from ..table import State
 
@@ -112,13 +110,18 @@ class Overview:
         for place in overdue:
             one = found[place]
             if len(overdue) > _FEW:
-                found[place] = replace(
-                    one, state=State.IDLE, reason=Reason.DEADLINE_PASSED.value, deadline=None
-                )
+                found[place] = _ended(one)
                 continue
             ended = self._end(one.id)
             found[place] = ended.summary() if ended else one
         return found
+
+
+def _ended(one: Summary) -> Summary:
+    """``one`` as it is when its deadline has passed."""
+    from ..reasons import Reason  # noqa: PLC0415  few stores have so many
+
+    return one._replace(state=State.IDLE, reason=Reason.DEADLINE_PASSED.value, deadline=None)
 
 
 def _overdue(one: Summary, now: float) -> bool:

@@ -234,7 +234,7 @@ class Identification:
         else:
             if identity is not None:
                 if login.identity is not None and not identity.name:  # userinfo may have said it
-                    identity = replace(identity, name=login.identity.name)
+                    identity = identity._replace(name=login.identity.name)
                 return Identified(tokens=tokens, identity=identity)
             reason = Reason.ID_TOKEN_UNCHECKABLE
         kept = replace(tokens, id_token=before)

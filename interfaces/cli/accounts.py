@@ -18,7 +18,6 @@ from ...storage.locks import locked
 from ...storage.paths import config_dir
 from ...storage.private_file import CONFIG_VARIABLE, ensure_directory, write_private
 from ..settings_files import check_origin, open_regular
-from ..unattended import needs_no_user
 from .fast import DEFAULT_ACCOUNTS, account_of
 
 if TYPE_CHECKING:
@@ -28,9 +27,8 @@ if TYPE_CHECKING:
 
 _LOCK_SECONDS = 10.0
 _SHOWN = 8  # accounts in one sentence
-_HOST: Final = re.compile(
-    r"(?:(?P<here>localhost|127(?:\.\d{1,3}){3})|[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::\d{1,5})?(?:/\S*)?",
-    re.IGNORECASE,
+_HOST: Final = (
+    r"(?:(?P<here>localhost|127(?:\.\d{1,3}){3})|[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::\d{1,5})?(?:/\S*)?"
 )
 """An address without its scheme: a host, with a port and a path where there are some."""
 
@@ -100,6 +98,8 @@ def account_to_use(app: App, provider: str, named: str | None) -> str:
             return owned[0].account
     if not there:
         _require_provider(app, provider)
+        from ..unattended import needs_no_user  # noqa: PLC0415  where there is no token yet
+
         if needs_no_user(app.assembly(), provider):
             return first
     if not there or named is not None or chosen is not None:
@@ -244,7 +244,7 @@ def _require_provider(app: App, provider: str) -> None:
 
 def _meant_address(error: NotFound, typed: str) -> NotFound:
     """``error`` of an unknown provider, whose hint is an address where ``typed`` is a host's name."""
-    host = _HOST.fullmatch(typed)
+    host = re.fullmatch(_HOST, typed, re.IGNORECASE)
     if host is not None and error.hint is not None and error.hint.action == "provider list":
         scheme = "http" if host["here"] else "https"
         error.hint = Hint("login", f"{scheme}://{typed}")

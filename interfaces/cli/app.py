@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from .terminal.tty import Terminal
 
 
-@dataclass
 class App:
     """The command as it was called.
 
@@ -35,14 +33,22 @@ class App:
         tokens_kept_nowhere: Whether tokens came that could be saved in no place at all.
     """
 
-    options: dict[str, Any] = field(default_factory=dict[str, Any])
-    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
-    tokens_kept_nowhere: bool = False
-    never_asks: bool = False
-    announced: list[str] = field(default_factory=list[str])
-    _typed: str | None = field(default=None, repr=False)
-    _terminal: Terminal | None = None
-    _assembly: Assembly | None = None
+    def __init__(
+        self,
+        options: dict[str, Any] | None = None,
+        *,
+        environ: dict[str, str] | None = None,
+        assembly: Assembly | None = None,
+    ) -> None:
+        """Begin with what is given, and with the process's environment."""
+        self.options: dict[str, Any] = {} if options is None else options
+        self.environ = dict(os.environ) if environ is None else environ
+        self.tokens_kept_nowhere = False
+        self.never_asks = False
+        self.announced: list[str] = []
+        self._typed: str | None = None
+        self._terminal: Terminal | None = None
+        self._assembly = assembly
 
     @property
     def terminal(self) -> Terminal:

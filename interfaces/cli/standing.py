@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import AuthRequired, Damaged, NotFound
 from ...engine.foreign_text import presentable
 from ...engine.hints import Hint
-from ...engine.moments import timestamp
-from ...engine.reasons import Reason
 from ...engine.summary import DEFAULT_ACCOUNT
 from ...engine.table import State
 from ...storage.capabilities import capabilities_of
@@ -130,6 +127,8 @@ def _show_answer(app: App, login_id: str) -> None:
     body = answer.body.reveal().encode("latin-1").decode("utf-8", "surrogateescape")
     if terminal.json:
         members = {"login": chosen.short_id, "provider": chosen.provider}
+        from ...engine.moments import timestamp  # noqa: PLC0415  for JSON alone
+
         answered = {"status": answer.status, "received_at": timestamp(answer.received_at)}
         shown = body.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         terminal.answer_json("answer/1", {**members, **answered, "body": shown})
@@ -187,7 +186,7 @@ def _listed(app: App, offset: int, limit: int | None) -> list[Summary]:
     paged = app.assembly().overview.page(offset, limit)
     if paged is not None:
         return [
-            replace(one, state=State.EXPIRED) if _has_expired(app, one) else one for one in paged
+            one._replace(state=State.EXPIRED) if _has_expired(app, one) else one for one in paged
         ]
     finished, pending = _collect(app, None)
     return [*finished, *pending][offset : None if limit is None else offset + limit]
@@ -245,12 +244,16 @@ def _collect(app: App, provider: str | None) -> tuple[list[Summary], list[Summar
         # few are noted for good; a look at a large store must not write for each of its logins
         one = finished[place]
         few = len(expired) <= _FEW
-        finished[place] = _observed(app, one) if few else replace(one, state=State.EXPIRED)
+        finished[place] = _observed(app, one) if few else one._replace(state=State.EXPIRED)
     return sorted(finished, key=lambda one: (one.provider, one.account)), pending
 
 
 def _unasked(app: App, one: Summary) -> list[str]:
     """The scopes that were granted and not asked for, as the reason of the login says."""
+    if one.reason is None:
+        return []
+    from ...engine.reasons import Reason  # noqa: PLC0415  few logins have one
+
     if one.reason != Reason.SCOPE_WIDER.value:
         return []
     try:
@@ -290,6 +293,8 @@ def _next(app: App, one: Summary) -> str:
 
 
 def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[str, Any]:
+    from ...engine.moments import timestamp  # noqa: PLC0415  for JSON alone
+
     now = app.assembly().clock.now()
     return {
         "logins": [
@@ -336,6 +341,7 @@ def _particulars(app: App, one: Summary, *, few: bool) -> dict[str, Any]:
         return {}
     if login is None or login.tokens is None:
         return {}
+    from ...engine.moments import timestamp  # noqa: PLC0415  for JSON alone
     from ...engine.oauth.token_extras import (  # noqa: PLC0415  for whole records
         api_url,
         callback_extras,

@@ -19,7 +19,7 @@ from ...engine.errors import Damaged
 from ..vault.database import one_moment
 from ..vault.integrity import Head, read_head
 from .forward_keys import present_key
-from .keys import LogKeys
+from .record_keys import LogKeys
 from .rows import BATCH, BegunAnew, start_of
 from .rows import records as records_after
 

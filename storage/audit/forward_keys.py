@@ -15,7 +15,6 @@ made of it are out of our reach.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from struct import pack
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +37,7 @@ def step(key: bytes) -> bytes:
 def begin(keys: Keys, head: Head) -> tuple[Head, bytes]:
     """Begin with the next record. Gives the new head, and the key of that record, which is not kept."""
     key, first = os.urandom(KEY_OCTETS), head.seq + 1
-    return replace(head, forward=first, forward_key=_sealed(keys, first, key)), key
+    return head._replace(forward=first, forward_key=_sealed(keys, first, key)), key
 
 
 def take_key(keys: Keys, head: Head) -> tuple[bytes, Head]:
@@ -48,7 +47,7 @@ def take_key(keys: Keys, head: Head) -> tuple[bytes, Head]:
         Damaged: The sealed key does not open.
     """
     key = present_key(keys, head)
-    return key, replace(head, forward_key=_sealed(keys, head.seq + 2, step(key)))
+    return key, head._replace(forward_key=_sealed(keys, head.seq + 2, step(key)))
 
 
 def present_key(keys: Keys, head: Head) -> bytes:

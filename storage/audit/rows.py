@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from struct import pack
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +26,7 @@ from ..keys.sealing import hmac
 from ..vault.database import one_moment
 from ..vault.integrity import read_head
 from .forward_keys import take_key
-from .keys import LogKeys
+from .record_keys import LogKeys
 
 if TYPE_CHECKING:
     from ..keys.sealing import Keys
@@ -67,7 +66,7 @@ def append_text(
     else:
         mac = keys.chain(head.mac, seq, text)
     connection.execute("INSERT INTO audit VALUES (?, ?, ?)", (seq, keys.seal_event(seq, text), mac))
-    return replace(head, seq=seq, mac=mac), Recorded(
+    return head._replace(seq=seq, mac=mac), Recorded(
         seq, members_of_text(text) if members is None else members, before, mac, keys.name
     )
 

@@ -6,7 +6,7 @@ checkpoint that was signed at the cut proves which records were removed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ...engine.audit.events import Event, EventKind, Outcome, members_of_text
@@ -20,7 +20,7 @@ from ..host import CLOCK, origin
 from ..vault.integrity import read_head
 from ..vault.tree import leaves_of, tags_of
 from .forward_keys import begin, key_text
-from .keys import LogKeys
+from .record_keys import LogKeys
 from .rows import append_event
 from .signing import Signer
 
@@ -57,7 +57,7 @@ def set_aside(connection: Database, keys: Keys, head: Head) -> tuple[Head, Recor
         outcome=Outcome.SUCCESS,
         detail=f"records={head.first}-{head.seq}",
     )
-    begun = replace(head, first=head.seq + 1, link=head.mac)
+    begun = head._replace(first=head.seq + 1, link=head.mac)
     return append_event(connection, keys, begun, event)
 
 
@@ -144,7 +144,7 @@ def prune(
         outcome=Outcome.SUCCESS,
         detail=f"records={first}-{cut} sha256={link.hex()}",
     )
-    head, recorded = append_event(connection, keys, replace(head, first=cut + 1, link=link), event)
+    head, recorded = append_event(connection, keys, head._replace(first=cut + 1, link=link), event)
     # With this note the removed part can still be proved from an export: its last link is signed.
     note = Signer(keys).note(cut, link)
     return head, Pruned(first=first, last=cut, logins=logins, note=note), recorded
@@ -186,4 +186,4 @@ def _forget(connection: Database, keys: Keys, head: Head, login: str, version: i
     state, index, meta, secret = found
     digest = keys.row_digest(login, version, state, tags_of(index, meta, secret))
     connection.execute("DELETE FROM login WHERE id = ?", (login,))
-    return replace(head.without_row(leaves_of(login, index), digest), count=head.count - 1)
+    return head.without_row(leaves_of(login, index), digest)._replace(rows=head.rows - 1)

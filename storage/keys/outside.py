@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import shlex
-import signal
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -175,6 +174,8 @@ def _read(process: subprocess.Popen[bytes], output: int, hint: str) -> bytes:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the command and all that it has started."""
     if os.name == "posix":
+        import signal  # noqa: PLC0415  subprocess has loaded it
+
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
@@ -189,6 +190,8 @@ def _in_the_foreground(group: int) -> Generator[None]:
     except (OSError, AttributeError):
         yield
         return
+    import signal  # noqa: PLC0415  subprocess has loaded it
+
     before: Any = None
     try:
         if os.tcgetpgrp(terminal) == os.getpgrp() and threading.current_thread() is _main:

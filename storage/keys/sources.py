@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -177,6 +176,8 @@ class KeySources:
             for slot in header.slots
             if slot.kind == KEYFILE
         }
+        import glob  # noqa: PLC0415  as above
+
         # not only the old header's: an interrupted change of keys leaves a file that no header names
         ours = os.path.join(glob.escape(self.config_dir), f"vault-{header.store[:4].hex()}*.key")
         for path in set(glob.glob(ours)) - kept:

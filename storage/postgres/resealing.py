@@ -16,7 +16,6 @@ go on where it ended.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.codec import decode_login
@@ -138,7 +137,7 @@ def begin(database: Database, keys: Keys, fresh: Keys, header: Header, digests: 
     rows = rows_of(database)
     digests.add(rows)
     before, after = digests.placed(rows)
-    if len(rows) != head.count or root_of(keys, tree_of(keys, before)) != head.root:
+    if len(rows) != head.rows or root_of(keys, tree_of(keys, before)) != head.root:
         raise Damaged("a login in the database is not the one that was last saved", hint=_HELP)
     move_audit_keys(database, keys, fresh, head)
     tree = tree_of(fresh, after)
@@ -146,7 +145,7 @@ def begin(database: Database, keys: Keys, fresh: Keys, header: Header, digests: 
     # who saves an entry without an event waits for no other writer, so it must wait here
     database.execute("LOCK TABLE entry IN SHARE ROW EXCLUSIVE MODE")
     reseal_entries(database, keys, fresh)
-    head = replace(head, root=root_of(fresh, tree))
+    head = head._replace(root=root_of(fresh, tree))
     head, _ = append_event(database, fresh, head, rekeyed(f"epoch={header.epoch}"))
     return keep_head(database, fresh, head)
 

@@ -7,7 +7,6 @@ would keep millions of them. Once such a row is old enough it goes, with one rec
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.audit.events import PURGED, Event, EventKind, Outcome
@@ -49,7 +48,7 @@ def remove_ended(
         outcome=Outcome.SUCCESS,
         detail=f"{PURGED}{len(ended)}",
     )
-    head = replace(head, count=head.count - len(ended))
+    head = head._replace(rows=head.rows - len(ended))
     head, recorded = append_event(connection, keys, head, event)
     return head, len(ended), recorded
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ...engine import cbor
@@ -36,13 +35,12 @@ class Moved(NamedTuple):
     before: Moved | None
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The state of the vault as a whole, written with every commit.
 
     Attributes:
         root: The digest of the tree's first node (:mod:`.tree`); empty where there are no rows.
-        count: How many rows there are.
+        rows: How many there are.
         seq: The number of the last audit event.
         mac: Its link in the chain.
         generation: Counts the commits.
@@ -55,7 +53,7 @@ class Head:
     """
 
     root: bytes = b""
-    count: int = 0
+    rows: int = 0
     seq: int = 0
     mac: bytes = b""
     generation: int = 0
@@ -63,14 +61,14 @@ class Head:
     link: bytes = b""
     forward: int = 0
     forward_key: bytes = b""
-    moved: Moved | None = field(default=None, compare=False, repr=False)
+    moved: Moved | None = None
 
     def encode(self, keys: Keys) -> tuple[bytes, bytes]:
         """The head as written, and what shows that it was not edited."""
         body = cbor.encode(
             {
                 "root": self.root,
-                "count": self.count,
+                "count": self.rows,
                 "seq": self.seq,
                 "mac": self.mac,
                 "generation": self.generation,
@@ -87,7 +85,7 @@ class Head:
         moved = self.moved
         for leaf in leaves:
             moved = Moved(leaf, digest, moved)
-        return replace(self, moved=moved)
+        return self._replace(moved=moved)
 
     def without_row(self, leaves: Iterable[int], digest: int) -> Head:
         """The head after a row of that digest went from ``leaves``."""
@@ -135,7 +133,7 @@ def keep_head(connection: Database, keys: Keys, head: Head) -> Head:
     root = head.root
     if head.moved is not None:
         root = write_leaves(connection, keys, root, _latest_first(head.moved))
-    head = replace(head, root=root, generation=head.generation + 1, moved=None)
+    head = head._replace(root=root, generation=head.generation + 1, moved=None)
     connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))
     return head
 
@@ -190,9 +188,9 @@ def compare_rows(keys: Keys, head: Head, found: Iterable[Any]) -> dict[int, byte
                 raise Damaged("a login in the vault is not one of ours", hint=_HELP) from error
 
     tree = tree_of(keys, placed())  # only the sums of the leaves are kept
-    if count != head.count:
+    if count != head.rows:
         raise Damaged(
-            f"the vault holds {count} logins and should hold {head.count}",
+            f"the vault holds {count} logins and should hold {head.rows}",
             hint=_HELP,
         )
     if root_of(keys, tree) != head.root:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import Damaged, NewerFormat, StorageConflict
@@ -126,7 +125,7 @@ def put_record(
     digest = keys.row_digest(*names, tags_of(index, meta, secret))
     head = head.with_row(leaves_of(login.id, index), digest)
     if not found:
-        return replace(head, count=head.count + 1)
+        return head._replace(rows=head.rows + 1)
     version, state, index, meta, secret = found
     try:
         digest = keys.row_digest(login.id, version, state, tags_of(index, meta, secret))

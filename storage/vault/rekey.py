@@ -11,7 +11,6 @@ a transaction over all its rows would keep every writer waiting.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ...engine.audit.events import Event, EventKind
@@ -136,7 +135,7 @@ def _reseal(connection: Database, old: Keys, new: Keys, head: Head) -> Head:
         rows.append((leaves_of(login, index), digest))
     tree = tree_of(new, rows)
     write_tree(connection, tree)
-    return replace(head, root=root_of(new, tree), count=len(rows))
+    return head._replace(root=root_of(new, tree), rows=len(rows))
 
 
 def _every_row(connection: Database) -> Iterator[tuple[str, int, str, bytes, bytes]]:

@@ -16,7 +16,7 @@ import os
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.audit.events import GONE, SET_ASIDE, Event, EventKind
@@ -84,11 +84,11 @@ def mend(connection: Database, keys: Keys) -> list[Mended]:
         done.append(Mended(login=name, message=f"login {name[:4]}: it was no longer there"))
     tree = tree_of(keys, rows)
     counted = (root_of(keys, tree), len(rows))
-    if not sound or counted != (head.root, head.count) or tree != _tree(connection):
+    if not sound or counted != (head.root, head.rows) or tree != _tree(connection):
         if not done:
             done.append(Mended(login=None, message="the integrity record"))
         write_tree(connection, tree)
-        head = replace(head, root=counted[0], count=counted[1])
+        head = head._replace(root=counted[0], rows=counted[1])
     if done and head.seq == before:  # no row was set aside, so the log has no record of this yet
         head, _ = append_event(connection, keys, head, _event("integrity record"))
     if done:

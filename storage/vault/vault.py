@@ -80,7 +80,6 @@ from ...engine.errors import (
     StorageFull,
 )
 from ...engine.hints import Hint
-from ...engine.storage_ports import Lease
 from ...engine.summary_codec import decode_summary
 from ..arrivals import Arrivals, arrived
 from ..capabilities import Capabilities, rebuilt_elsewhere
@@ -88,14 +87,12 @@ from ..host import CLOCK
 from ..locks import ChangePolling, held, locked, login_lock, sweep
 from ..private_file import ensure_directory
 from .connection import VaultConnection
-from .definitions import differences
 from .entries import TABLE as ENTRY_TABLE
 from .entries import every_entry, has_entries, read_entry, write_entry
 from .file import row_by_alias, row_by_id, scan_for_alias
 from .glance import VaultGlance
 from .integrity import Head, keep_head, read_head, released
 from .login_rows import login_in, opened_summaries, put_logins, put_record, summaries_in
-from .page_check import torn_pages
 from .pages import FEW, page_of, page_of_all
 from .reserve import Reserve
 from .rollback import RollbackMarker
@@ -107,6 +104,7 @@ from .tree import read_by_alias, read_by_id
 if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
     from ...engine.audit.verifier import Verification
+    from ...engine.changes import Lease
     from ...engine.ports import Change
     from ...engine.record import Login
     from ...engine.summary import Summary
@@ -133,16 +131,18 @@ class _NothingToDo(Exception):
 
 
 _WRITING: Final = (
-    *("...engine.codec", "...engine.flows.ledger"),
+    *("...engine.changes", "...engine.codec", "...engine.flows.ledger"),
     *("..memory", "..audit.rows", "..audit.segments", ".repair"),
     "hmac",  # a comparison of secrets
 )
 """What is loaded before a lease is taken."""
+_COMPARING: Final = (".definitions",)
+"""What is loaded before a login is begun."""
 
 
 @cache
-def _load_what_writes() -> None:
-    """Load what a commit takes, at the latest when a lease is taken. A look at the logins takes none of it.
+def _load(modules: tuple[str, ...]) -> None:
+    """Load what is not needed for a look at the logins, at the latest when a lease is taken.
 
     Later, when tokens have come, the process may have no open file left to read a module from.
 
@@ -150,7 +150,7 @@ def _load_what_writes() -> None:
         StorageError: It has none left now.
     """
     try:
-        for module in _WRITING:
+        for module in modules:
             import_module(module, __package__)
     except (OSError, ImportError) as error:  # which of the two depends on where the search ended
         why = (
@@ -294,7 +294,7 @@ class Vault:
 
     def _page(self, offset: int, limit: int) -> list[Summary] | None:
         with self._reading() as opened:
-            if opened is None or read_head(*opened).count <= FEW:
+            if opened is None or read_head(*opened).rows <= FEW:
                 return None
             rows = page_of(*opened, offset, limit)
             if rows is None:
@@ -360,7 +360,9 @@ class Vault:
 
     @staticmethod
     def _problems(connection: sqlite3.Connection, keys: Keys) -> list[str]:
-        from .problems import problems_of  # noqa: PLC0415  for who asks
+        from .definitions import differences  # noqa: PLC0415  for who asks
+        from .page_check import torn_pages  # noqa: PLC0415  as above
+        from .problems import problems_of  # noqa: PLC0415  as above
 
         found = torn_pages(connection)
         with translated():
@@ -495,7 +497,10 @@ class Vault:
             if others == self._probed[0] and now - self._probed[1] < _PROBED_ANEW:
                 damaged = False
             else:
-                if read_head(connection, keys).count <= _CHECKED_AT_ONCE:
+                _load(_COMPARING)
+                from .definitions import differences  # noqa: PLC0415  for who begins a login
+
+                if read_head(connection, keys).rows <= _CHECKED_AT_ONCE:
                     self._tamper_check.look(connection, keys)
                 damaged = any(differences(connection))
                 self._probed = others, now
@@ -571,7 +576,7 @@ class Vault:
 
         A damaged end of the log stops no login: it is set aside, and the log records that.
         """
-        _load_what_writes()
+        _load(_WRITING)
         from ..audit.segments import ready  # noqa: PLC0415  it is loaded
         from .repair import record_rollback  # noqa: PLC0415  as above
 
@@ -715,7 +720,9 @@ class Vault:
     def _lease(
         self, login_id: str, wait: float, until: Callable[[], bool] | None
     ) -> Generator[Lease]:
-        _load_what_writes()
+        _load(_WRITING)
+        from ...engine.changes import Lease  # noqa: PLC0415  it is one of those
+
         path = login_lock(self.directory, login_id)
         ensure_directory(self.directory)
         ensure_directory(os.path.dirname(path))

@@ -109,7 +109,7 @@ def shown(login: Login, *words: str) -> Result:
     """What a command shows of a vault with that login in it."""
     storage = MemoryStorage()
     saved(storage, [login])
-    app = App(environ={}, _assembly=Assembly(storage, Catalogue(None)))
+    app = App(environ={}, assembly=Assembly(storage, Catalogue(None)))
     return CliRunner().invoke(cli, words, obj=app)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ class Another:
 def test_a_storage_that_says_nothing_keeps_logins_and_no_more(tmp_path: Path) -> None:
     """Its log has no file, and no other process carries its jobs."""
     for storage in (MemoryStorage(), Another(tmp_path)):
-        assert replace(capabilities_of(storage), entries=None, glance=None) == Capabilities()
+        assert capabilities_of(storage)._replace(entries=None, glance=None) == Capabilities()
         assert audit_sinks(storage, {}) == []
         courier = choose_courier(storage, RequestsHttp(), EventForwarder(()), {})
         assert isinstance(courier, InlineCourier)

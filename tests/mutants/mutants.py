@@ -271,7 +271,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="missing logins are not counted",
         file=INTEGRITY,
-        old="    if count != head.count:\n",
+        old="    if count != head.rows:\n",
         new="    if False:\n",
         tests=DAMAGE,
         survives="the root differs as well; the count only makes the sentence more telling",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +85,7 @@ def test_who_has_the_root_key_cannot_cut_it(forward) -> None:
         connection.execute("DELETE FROM audit WHERE seq > 40")
         head = read_head(connection, keys)
         (mac,) = connection.execute("SELECT mac FROM audit WHERE seq = 40").fetchone()
-        keep_head(connection, keys, replace(head, seq=40, mac=mac))
+        keep_head(connection, keys, head._replace(seq=40, mac=mac))
     assert (C.FORWARD_KEY, None) in codes(vault, key)
 
 
@@ -96,7 +95,7 @@ def test_who_has_the_root_key_cannot_begin_it_anew(forward) -> None:
     rewrite(vault, lambda seq, members: members)
     with vault._vault_connection.writing() as (connection, keys):
         keep_head(
-            connection, keys, replace(read_head(connection, keys), forward=0, forward_key=b"")
+            connection, keys, read_head(connection, keys)._replace(forward=0, forward_key=b"")
         )
     assert codes(vault) == []
     found = codes(vault, key)

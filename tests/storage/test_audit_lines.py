@@ -9,7 +9,7 @@ import pytest
 from stayfast.engine.audit.findings import FindingCode
 from stayfast.engine.audit.verifier import check_lines
 from stayfast.interfaces.audit.file import AuditFile
-from stayfast.storage.audit.keys import LogKeys
+from stayfast.storage.audit.record_keys import LogKeys
 from stayfast.storage.keys.sealing import Keys
 from transitions_of import vault_in
 from wandering import Wanderer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from stayfast.engine.audit.events import Scalar, members_of_text, text_of
 from stayfast.storage import Vault
@@ -36,5 +35,5 @@ def rewrite(
             connection.execute(
                 "INSERT INTO audit VALUES (?, ?, ?)", (last, keys.seal_event(last, text), link)
             )
-        head = replace(head, seq=last, mac=link)
+        head = head._replace(seq=last, mac=link)
         connection.execute("UPDATE head SET body = ?, mac = ?", head.encode(keys))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from ....engine.lifetime import LONGEST, clock_error
-from ....engine.moments import moment_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ....engine.record import Login
 
 
@@ -57,6 +56,8 @@ def day_of(moment: datetime) -> str:
 
 def clock_time(seconds: float, now: float) -> str:
     """A moment for people: their own clock, and the day unless it is that of ``now``."""
+    from ....engine.moments import moment_of  # noqa: PLC0415  few answers name a time
+
     moment, today = (moment_of(one).astimezone() for one in (seconds, now))
     clock = f"{moment:%H:%M:%S}"
     return clock if moment.date() == today.date() else f"{day_of(moment)}, {clock}"
@@ -147,6 +148,8 @@ def broken(line: str, width: int, hang: int) -> list[str]:
     """
     if len(line) <= width:
         return [line]
+    import textwrap  # noqa: PLC0415  for long lines alone
+
     return textwrap.wrap(
         line,
         max(width, hang + NARROWEST),
@@ -169,7 +172,7 @@ def command_lines(command: str, width: int, before: str) -> list[str]:
     if len(before) + len(command) <= width:
         return [before + command]
     lines = [before]
-    for word in _WORD.findall(command):
+    for word in re.findall(_WORD, command):
         if lines[-1].strip() and lines[-1] != before and len(lines[-1]) + len(word) + 3 > width:
             lines[-1] += " \\"
             lines.append(" " * len(before) + word)
@@ -178,7 +181,7 @@ def command_lines(command: str, width: int, before: str) -> list[str]:
     return lines
 
 
-_WORD: Final = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\]|['"\\])+""")
+_WORD: Final = r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\]|['"\\])+"""
 
 
 def flowed(parts: Sequence[str], width: int, indent: str, between: str) -> list[str]:

@@ -8,9 +8,8 @@ program that reads the table through a pipe gets every column, one line a row an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ....engine.foreign_text import printable
 from ....engine.table import State
@@ -36,8 +35,7 @@ _INDENT: Final = "   "
 _AT_ONCE: Final = 200  # rows that are laid out together, so that a long table begins at once
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column.
 
     Attributes:
@@ -55,8 +53,7 @@ class Column:
     right: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row.
 
     Attributes:
@@ -75,8 +72,7 @@ class Row:
     narrow: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """What the rows of a table have in common.
 
     Attributes:
@@ -127,8 +123,7 @@ class Table:
                 yield from layout.row(self, row, symbol("next"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(NamedTuple):
     """Which columns are shown, and how wide.
 
     Attributes:
