@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import Damaged, NewerFormat
 from ...engine.summary_codec import decode_summary
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..vault.database import Database
     from ..vault.header import Header
     from .address import Address
+
+
+_PENDING: Final = frozenset(state.value for state in PENDING)
 
 
 def database_info_of(
@@ -52,7 +55,8 @@ def database_info_of(
         generation=generation,
         logins=sum(states.values()),
         states=states,
-        oldest_pending=_oldest_pending(database, keys),
+        # each of the two reads the whole table, which has no index by state: every save would pay for it
+        oldest_pending=_oldest_pending(database, keys) if states.keys() & _PENDING else None,
         leased=leased,
         records=records,
         first_record=first,
@@ -65,7 +69,7 @@ def _oldest_pending(database: Database, keys: Keys) -> Summary | None:
     oldest: Summary | None = None
     for login, version, state, meta in database.execute(
         "SELECT id, version, state, meta FROM login WHERE state IN (?, ?, ?)",
-        sorted(state.value for state in PENDING),
+        sorted(_PENDING),
     ):
         try:
             one = decode_summary(keys.open_row("meta", login, version, state, meta))
