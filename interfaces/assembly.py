@@ -158,7 +158,7 @@ class Assembly:
         """Sends requests to them."""
         from .http import RequestsHttp  # noqa: PLC0415  for those who ask a provider
 
-        return self._http or RequestsHttp()
+        return self._http or RequestsHttp(environ=self.environ)
 
     @_once
     def metadata(self) -> KeptMetadata:

@@ -154,7 +154,7 @@ class RequestsHttp:
             ) from None
         session = self._open_session(public=request.public_only)
         # nothing meant for this machine goes through a proxy, which would call itself by that name
-        proxy = None if loopback_host(host) else proxy_for(request.url)
+        proxy = None if loopback_host(host) else proxy_for(request.url, self._environ)
         trust = trust_of(self._environ, self._certificates)
         try:
             response = session.send(

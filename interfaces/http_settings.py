@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import os
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CERTIFICATES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+PROXY_VARIABLES: Final = tuple(
+    spelling
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+    for spelling in (name, name.upper())
+)
+"""The variables that name proxies, and what goes without one."""
 _SOCKS: Final = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
 _SYSTEM: Final = "the system's settings"
 
@@ -64,21 +72,23 @@ def trust_of(environ: Mapping[str, str], certificates: str | None = None) -> Tru
     return next(named, None)
 
 
-def proxy_for(url: str) -> Proxy | None:
+def proxy_for(url: str, environ: Mapping[str, str] | None = None) -> Proxy | None:
     """The proxy that the environment, or the system, names for ``url``.
+
+    Args:
+        url: Where a request is to go.
+        environ: Instead of the environment of the process. The system's settings count only where
+            both name the same proxies.
 
     Raises:
         NetworkError: The proxy cannot be used; nothing has been sent.
     """
-    from requests.utils import (  # noqa: PLC0415  90 ms that a cached token does not need
-        get_environ_proxies,
-        select_proxy,
-    )
-
-    address = select_proxy(url, dict(get_environ_proxies(url)))
+    env = os.environ if environ is None else environ
+    same = all(env.get(name) == os.environ.get(name) for name in PROXY_VARIABLES)
+    address = _proxy_of_the_process(url) if same else _proxy_in(env, url)
     if not address:
         return None
-    variable = _variable_of(address, urlsplit(url).scheme)
+    variable = _variable_of(address, urlsplit(url).scheme, env)
     why, hint = _unfit(address.strip())
     if why is not None:
         raise NetworkError(
@@ -88,11 +98,47 @@ def proxy_for(url: str) -> Proxy | None:
     return Proxy(variable, address.strip())
 
 
-def _variable_of(address: str, scheme: str) -> str:
+def _proxy_of_the_process(url: str) -> str | None:
+    from requests.utils import (  # noqa: PLC0415  90 ms that a cached token does not need
+        get_environ_proxies,
+        select_proxy,
+    )
+
+    return select_proxy(url, dict(get_environ_proxies(url)))
+
+
+def _proxy_in(environ: Mapping[str, str], url: str) -> str | None:
+    """As requests and Python choose one, from variables that are not those of the process."""
+    parts = urlsplit(url)
+    address = _value(environ, f"{parts.scheme}_proxy") or _value(environ, "all_proxy")
+    if not address or _goes_without(parts.hostname or "", parts.port, _value(environ, "no_proxy")):
+        return None
+    return address
+
+
+def _value(environ: Mapping[str, str], name: str) -> str:
+    """The variable ``name``, or else its spelling in capitals."""
+    return environ.get(name, environ.get(name.upper(), ""))
+
+
+def _goes_without(host: str, port: int | None, exempt: str) -> bool:
+    """Whether ``no_proxy``, with the value ``exempt``, has a name, a domain or a network of ``host``."""
+    for entry in exempt.replace(" ", "").lower().split(","):
+        name = entry.lstrip(".")
+        ends = (f".{name}", f".{name.removesuffix(f':{port}')}")
+        if entry == "*" or (name and f".{host}".endswith(ends)):
+            return True
+        with suppress(ValueError):  # a name, or no network
+            if ip_address(host) in ip_network(entry, strict=False):
+                return True
+    return False
+
+
+def _variable_of(address: str, scheme: str, environ: Mapping[str, str]) -> str:
     """The variable that holds ``address``, by the order in which Python reads them."""
     for name in (f"{scheme}_proxy", "all_proxy"):
         for spelling in (name, name.upper()):
-            if os.environ.get(spelling) == address:
+            if environ.get(spelling) == address:
                 return spelling
     return _SYSTEM
 

@@ -38,6 +38,8 @@ from .commands.verify import verified
 from .terminal.formatting import span
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...engine.oauth.metadata import ServerMetadata
     from ...engine.oauth.provider import OAuthConfig
     from ...engine.ports import HttpRequest, HttpResponse
@@ -71,8 +73,10 @@ class Check:
 class _Watching:
     """The ``Http`` of the checks: it also notes how far the clock of each host is from ours."""
 
-    def __init__(self) -> None:
-        self._http = RequestsHttp(connect=_SECONDS, read=_SECONDS, total=2 * _SECONDS)
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._http = RequestsHttp(
+            connect=_SECONDS, read=_SECONDS, total=2 * _SECONDS, environ=environ
+        )
         self.off: dict[str, float] = {}
 
     def send(self, request: HttpRequest) -> HttpResponse:
@@ -284,7 +288,7 @@ class Checkup:
         if not names:
             detail = "none is configured by you; those that are shipped need a client id"
             yield Check("providers", WARN, detail, Hint("provider list"))
-        watching = _Watching()
+        watching = _Watching(self._environ)
         for name in names:
             try:
                 config = catalogue.lookup(name)
@@ -306,7 +310,7 @@ class Checkup:
 
     def _proxy(self, config: OAuthConfig) -> Iterator[Check]:
         with suppress(ImportError):
-            proxy = proxy_for(config.issuer or config.token_url)
+            proxy = proxy_for(config.issuer or config.token_url, self._environ)
             if proxy is not None:
                 yield Check("proxy", OK, f"{config.service_name}: as {proxy.variable} says")
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TypeAlias
 
+from ..http_settings import PROXY_VARIABLES
 from .fork import can_fork, forked_process, reap, stand_alone
 
 if TYPE_CHECKING:
@@ -75,10 +76,6 @@ _WANTED: Final = frozenset(
         "SYSTEMROOT",
         "CREDENTIALS_DIRECTORY",
         "DBUS_SESSION_BUS_ADDRESS",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "NO_PROXY",
         "SSLKEYLOGFILE",
         "__PYVENV_LAUNCHER__",
     ]
@@ -86,12 +83,12 @@ _WANTED: Final = frozenset(
 _WANTED_BEGIN: Final = ("LC_", "XDG_", "LD_", "DYLD_", "SSL_CERT_", "OPENSSL_", "RES_")
 
 
-_OURS: Final = ("STAYFAST_ALLOW_NETWORK_FS", "STAYFAST_KEYRING")
+_SETTINGS: Final = ("STAYFAST_ALLOW_NETWORK_FS", "STAYFAST_KEYRING", *PROXY_VARIABLES)
 
 
-def _ours(environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings of ours that a worker needs, as ``environ`` of the program has them."""
-    return {name: environ[name] for name in _OURS if name in environ}
+def _settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings that a worker needs, as ``environ`` of the program has them."""
+    return {name: environ[name] for name in _SETTINGS if name in environ}
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -234,4 +231,4 @@ def safest(forking: Begin, spawning: Begin) -> Begin:
 
 
 def _environment_of_worker(environ: Mapping[str, str]) -> dict[str, str]:
-    return {**environment(os.environ), **_ours(environ)}
+    return {**environment(os.environ), **_settings(environ)}

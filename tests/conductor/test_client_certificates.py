@@ -16,12 +16,13 @@ from command import World
 from conductors import conductor_over
 from instant import InstantTransport
 from stayfast import Failure, OAuthService, Success
-from stayfast.engine.errors import ConfigMissing, StayfastError
+from stayfast.engine.errors import ConfigMissing, NetworkError, StayfastError
 from stayfast.engine.flows.logins import Conductor
 from stayfast.engine.oauth.metadata import apply_metadata, discover
 from stayfast.engine.oauth.provider import OAuthConfig
 from stayfast.engine.oauth.token_endpoint import refresh_request
 from stayfast.engine.ports import HttpRequest
+from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.http import RequestsHttp
 from stayfast.storage import MemoryStorage
 from stayfast.testing import user_agent
@@ -299,3 +300,31 @@ def test_a_grant_with_the_certificate_of_another_is_refused(server: Authorizatio
     with pytest.raises(StayfastError, match="invalid_client"):
         conductor_over(storage, http=http_of(server)).userless.ask(config)
     assert server.state.tokens == []
+
+
+@pytest.mark.parametrize("courier", ["inline", "spawn"])
+def test_the_environment_of_a_program_says_whom_to_trust(
+    server: AuthorizationServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, courier: str
+) -> None:
+    """Its ``REQUESTS_CA_BUNDLE`` counts, in whatever process a code or refresh token is sent."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    assert server.authority is not None
+    trusted = {"REQUESTS_CA_BUNDLE": server.authority.own.certificate}
+    config = configured(
+        server, registered(server, "tls_client_auth"), token_endpoint_auth_method="tls_client_auth"
+    )
+
+    def program(environ: dict[str, str]) -> Conductor:
+        return Assembly.open(
+            state_dir=str(tmp_path / "s"),
+            config_dir=str(tmp_path / "c"),
+            store="file",
+            environ={"STAYFAST_COURIER": courier, "STAYFAST_AUDIT": "none", **environ},
+        ).conductor
+
+    conductor = program(trusted)
+    login = conductor.sign_in(config, InstantTransport(approve))
+    assert conductor.refresh.valid("demo", "default", force=True).version > login.version
+    with pytest.raises(NetworkError):
+        program({}).refresh.valid("demo", "default", force=True)

@@ -23,6 +23,7 @@ from stayfast.engine.errors import ConfigInvalid, ConfigMissing, NetworkError
 from stayfast.engine.ports import HttpRequest
 from stayfast.interfaces.http import BODY_LIMIT, RequestsHttp
 from stayfast.interfaces.http_failure import explain
+from stayfast.interfaces.http_settings import proxy_for
 
 SECRET = "canary-code"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -334,6 +335,40 @@ def test_a_proxy_is_used_for_other_hosts(monkeypatch):
     assert asked.startswith(b"CONNECT login.acme.invalid:443 ")
     assert SECRET.encode() not in asked
     assert "proxy" in message
+
+
+def test_the_environment_of_a_program_is_asked_and_not_that_of_the_process(monkeypatch):
+    """A client with an environment of its own uses its proxy; without one there it uses none."""
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    with misbehaving(reply(b"", "403 Forbidden")) as proxy:
+        http = RequestsHttp(environ={"HTTPS_PROXY": proxy.url(path="")})
+        fails(http, post("https://login.acme.invalid/token"))
+        assert proxy.requests[0].startswith(b"CONNECT login.acme.invalid:443 ")
+    alone = fails(RequestsHttp(environ={}), post("https://login.acme.invalid/token"))
+    assert "proxy" not in alone
+    bad = fails(RequestsHttp(environ={"ALL_PROXY": "ftp://x"}), post("https://a.invalid/"))
+    assert "ALL_PROXY" in bad
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+@pytest.mark.parametrize("host", ["a.example", "b.a.example", "10.1.2.3", "a.example:8443"])
+@pytest.mark.parametrize("proxies", [{"https_proxy": "http://p:1"}, {"ALL_PROXY": "http://p:2"},
+    {"https_proxy": "", "HTTPS_PROXY": "http://p:3"}, {"http_proxy": "http://p:4", "all_proxy": "http://p:5"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "exempt",
+    [None, "", "*", "a.example", ".a.example", "b.a.example, c", "example.com", "10.0.0.0/8",
+     "10.1.2.3", "A.EXAMPLE", "a.example:8443", "a.example:9", "le"],
+)  # fmt: skip
+def test_the_same_variables_name_the_same_proxy_wherever_they_stand(
+    monkeypatch, scheme, host, proxies, exempt
+):
+    """In the process, where requests reads them, and in the environment of a program."""
+    named = {**proxies, **({} if exempt is None else {"no_proxy": exempt})}
+    url = f"{scheme}://{host}/token"
+    apart = proxy_for(url, named)
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_for(url) == apart
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
