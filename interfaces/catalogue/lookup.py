@@ -172,7 +172,10 @@ class Catalogue:
         if not client_id:  # a client that is named for this login is meant for its every way
             of_device = self._sources(name, tables.get(name, {}), None, None, flow=_DEVICE)
             chosen, secret = _client(name, of_device)
-            config = replace(config, client_id_for_device=chosen, client_secret_for_device=secret)
+            if (chosen, secret) != (config.client_id_for_device, config.client_secret_for_device):
+                config = replace(
+                    config, client_id_for_device=chosen, client_secret_for_device=secret
+                )
         registered = self._providers.get(name)
         if isinstance(registered, OAuthConfig) and registered.client_id == config.client_id:
             config = replace(config, client_key=registered.client_key)
@@ -187,7 +190,7 @@ class Catalogue:
         paths: dict[str, Any] = {
             member: self._path(named) for member in _PATHS if (named := getattr(config, member))
         }
-        return replace(config, **paths)
+        return replace(config, **paths) if paths else config  # a copy is judged anew, each setting
 
     def has_client(self, name: str) -> bool:
         """Whether a client id is configured for the provider ``name``, wherever that is.
