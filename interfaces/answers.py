@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 from ..engine.errors import AuthFailed, AuthRequired, StayfastError
 from ..engine.hints import Hint
 from ..engine.login_id import interrupted_login
+from ..engine.oauth.login_wishes import WISHES
 from ..engine.record import TokensNotSaved
 from ..engine.result import Failure, Success
-from .arguments import OF_CALLS, optional_of, require
+from .arguments import OF_CALLS, keywords_of, optional_of, require, require_keywords
 from .signed_in import SignedIn
 
 if TYPE_CHECKING:
@@ -94,12 +95,17 @@ def handing_out(
 def answered(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[Concatenate[S, P], Result[T]]:
-    """``method`` with its errors as :class:`Failure` and its value as :class:`Success`."""
+    """``method`` with its errors as :class:`Failure` and its value as :class:`Success`.
+
+    A keyword that it does not know is a mistake of the program, and no failure: ``TypeError``.
+    """
     shown = inspect.signature(method)
     names, optional = tuple(shown.parameters)[1:], optional_of(shown)
+    known = keywords_of(method, WISHES)
 
     @wraps(method)
     def answer(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
+        require_keywords(method.__qualname__, known, kwargs)
         try:
             require(OF_CALLS, [*zip(names, args, strict=False), *kwargs.items()], optional)
             value = method(self, *args, **kwargs)

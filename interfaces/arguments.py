@@ -1,7 +1,9 @@
 """What the arguments of public calls may be: one table, and one error for a value of a wrong type.
 
 A caller without a type checker who passes a number for a name would get an ``AttributeError`` from
-somewhere deep. The calls of the service ask here first, by the name of the parameter.
+somewhere deep. The calls of the service ask here first, by the name of the parameter. A call that
+collects keywords would take a misspelt one for a wish that nobody has, and sign in without it: so its
+keywords are held against those that it knows.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from inspect import signature
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from ..engine.errors import ConfigInvalid
@@ -147,6 +150,37 @@ def _named(value: object) -> str:
     if value is None:
         return "None"
     return f"of type {type(value).__name__}"
+
+
+def require_keywords(call: str, known: AbstractSet[str], given: Iterable[str]) -> None:
+    """Make sure that a call which collects keywords knows each of those that are ``given``.
+
+    Args:
+        call: Its name, for people.
+        known: The keywords that it takes.
+        given: Those of the caller.
+
+    Raises:
+        TypeError: It does not know one, as Python says of a call that collects none. The message
+            names the nearest one that it knows.
+    """
+    for name in given:
+        if name in known:
+            continue
+        from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
+
+        similar = get_close_matches(name, known, n=1)
+        meant = f". Did you mean {similar[0]!r}?" if similar else ""
+        msg = f"{call}() got an unexpected keyword argument {name!r}{meant}"
+        raise TypeError(msg)
+
+
+def keywords_of(call: Callable[..., object], collected: Iterable[str]) -> frozenset[str]:
+    """The keywords of a method; those that are ``collected`` are among them if it collects any."""
+    _, *parameters = signature(call).parameters.values()
+    named = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
+    collects = len(named) < len(parameters)
+    return frozenset([*named, *(collected if collects else ())])
 
 
 def optional_of(shown: Signature) -> frozenset[str]:

@@ -345,12 +345,15 @@ class Assembly:
             ConfigMissing: No client id, or no endpoint and no issuer to ask for it.
             ConfigInvalid: A wish cannot be sent.
             NetworkError, ProviderError: The issuer's metadata cannot be read.
+            TypeError: There is no such wish.
         """
-        if isinstance(scopes, str):
-            scopes = scopes.split()
-        from ..engine.oauth.login_wishes import challenged, wishing  # noqa: PLC0415  to begin a login
+        from ..engine.oauth.login_wishes import WISHES, challenged, wishing  # noqa: PLC0415  to begin
+        from .arguments import keywords_of, require_keywords  # noqa: PLC0415  as above
         from .resource_logins import is_address, read_challenge  # noqa: PLC0415  as above
 
+        require_keywords("Assembly.config", keywords_of(Assembly.config, WISHES), wishes)
+        if isinstance(scopes, str):
+            scopes = scopes.split()
         refused = read_challenge(challenge)
         wishes = challenged(wishes, refused)
         if refused is not None and scopes is None and not is_address(provider):

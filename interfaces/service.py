@@ -63,7 +63,8 @@ class OAuthService:
     """Logins of one program's user, by provider name.
 
     Every method answers with :class:`Success` or :class:`Failure`; none raises for what can go
-    wrong with a login. Threads and processes may share it: when a token has expired, exactly one of
+    wrong with a login. A keyword that a method does not know is a mistake of the program, and raises
+    ``TypeError``. Threads and processes may share it: when a token has expired, exactly one of
     them refreshes it, and the others use the result.
     """
 

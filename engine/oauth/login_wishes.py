@@ -91,6 +91,8 @@ class LoginWishes(TypedDict, total=False):
     audience: str | None
 
 
+WISHES: Final = frozenset(LoginWishes.__annotations__)
+"""Their names."""
 _SETTINGS: Final[Mapping[str, str]] = {
     "client_auth": "token_endpoint_auth_method",
     "client_key": "client_key",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from stayfast import (
     import_tokens,
     typer_commands,
 )
+from stayfast.engine.oauth.login_wishes import WISHES
 from stayfast.interfaces.arguments import OF_CALLS, OF_SERVICE
 
 CONFIG = OAuthConfig(
@@ -129,3 +131,57 @@ def test_an_import_judges_its_arguments(given: dict[str, Any]) -> None:
     )
     assert isinstance(refused, Failure)
     assert refused.code is ErrorCode.CONFIG_INVALID
+
+
+def misspelt() -> list[tuple[str, str, str]]:
+    """Each call of the service that finds its failures itself, with keywords that it does not know."""
+    calls = [
+        name for name, call in inspect.getmembers(OAuthService) if hasattr(call, "__wrapped__")
+    ]
+    found: list[tuple[str, str, str]] = []
+    for call in calls:
+        keywords = [
+            one.name
+            for one in inspect.signature(getattr(OAuthService, call)).parameters.values()
+            if one.kind is one.KEYWORD_ONLY
+        ]
+        # doubling a letter keeps it near to its own name, and unlike every other one
+        found += [(call, f"{name[:2]}{name[1:]}", name) for name in keywords]
+    wishes = [
+        (call, f"{wish}s", wish) for call in ("authenticate", "begin") for wish in sorted(WISHES)
+    ]
+    return [one for one in [*found, *wishes] if one[1] not in WISHES]
+
+
+@pytest.mark.parametrize(("call", "typed", "meant"), misspelt())
+def test_a_misspelt_keyword_is_a_mistake_of_the_program(call: str, typed: str, meant: str) -> None:
+    """No login begins for another account than was meant: Python's error, with the nearest keyword."""
+    values = {"service": "acme", "login_id": "x", "resource": "r", "method": "GET", "url": "u"}
+    wanted = inspect.signature(getattr(OAuthService, call)).parameters
+    given = {name: value for name, value in values.items() if name in wanted}
+    kept = service()
+    with pytest.raises(TypeError) as caught:
+        getattr(kept, call)(**given, **{typed: None})
+    assert repr(typed) in str(caught.value)
+    assert repr(meant) in str(caught.value)
+    assert not kept.logins().value  # type: ignore[union-attr]  # a memory can be read
+
+
+def test_a_keyword_like_no_other_is_refused_too() -> None:
+    """Where no keyword is near, the error names the one that the call does not know."""
+    with pytest.raises(TypeError, match="'fax'"):
+        service().begin("acme", fax="device")  # type: ignore[call-arg]  # a mistake
+    with pytest.raises(TypeError, match="'client_id'"):
+        service().assembly.config("acme", clientid="x")  # type: ignore[call-arg]  # a mistake
+
+
+@pytest.mark.parametrize("call", ["authenticate", "begin", "resume", "ensure_valid_token"])
+def test_the_service_that_is_awaited_knows_the_same_keywords(call: str) -> None:
+    """A task gets the error of the call that it awaits."""
+
+    async def called() -> None:
+        async with AsyncOAuthService(service()) as awaited:
+            await getattr(awaited, call)("acme", accout="work")
+
+    with pytest.raises(TypeError, match="'accout'"):
+        asyncio.run(called())
