@@ -300,6 +300,7 @@ class Login:
             refreshable=self.refreshable,
             refresh_expires_at=tokens.refresh_expires_at if tokens else None,
             identity=self.identity,
+            plain=tokens is not None and not tokens.extra and self.config.pkce != "off",
         )
 
 

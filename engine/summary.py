@@ -55,6 +55,8 @@ class Summary(NamedTuple):
         scopes: The granted scopes.
         refreshable: Whether there is a refresh token, or a grant that can be asked again.
         refresh_expires_at: When the refresh token ends, POSIX seconds, if known.
+        plain: Whether it is known that the provider's own ways add nothing to it (``status --json``); a
+            login that an older version saved has to be opened for that.
     """
 
     id: str
@@ -76,6 +78,7 @@ class Summary(NamedTuple):
     identity: Identity | None
     issued_at: float | None = None
     refresh_expires_at: float | None = None
+    plain: bool = False
 
     @property
     def short_id(self) -> str:

@@ -97,6 +97,7 @@ def summary_members(summary: Summary) -> dict[str, Any]:
         refreshable=summary.refreshable,
         refresh_expires_at=summary.refresh_expires_at,
         identity=identity_members(summary.identity),
+        plain=summary.plain or None,
     )
 
 
@@ -127,4 +128,5 @@ def _summary(members: Mapping[str, Any]) -> Summary:
         refreshable=members["refreshable"],
         refresh_expires_at=get("refresh_expires_at"),
         identity=identity_of(get("identity")),
+        plain=get("plain") is True,
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _WITH_CODE: Final = frozenset({Trigger.RECEIVE_CALLBACK.value, Trigger.KEEP_ANSWER.value})
 _WITH_GRANT: Final = frozenset({Trigger.REQUEST_TOKENS.value})
-_ENTERED_BY: Final = {
+_ENTERED_BY: Final[Mapping[Guard | None, frozenset[str]]] = {
     Guard.SENDS_CODE: _WITH_CODE,
     Guard.SENDS_GRANT: _WITH_GRANT,
     Guard.GETS_FIRST_TOKENS: _WITH_CODE | _WITH_GRANT,

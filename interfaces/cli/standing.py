@@ -335,6 +335,8 @@ def _members(app: App, finished: list[Summary], pending: list[Summary]) -> dict[
 
 def _particulars(app: App, one: Summary, *, few: bool) -> dict[str, Any]:
     """What a provider's own ways add to a login, where the whole records of a ``few`` are opened for it."""
+    if one.plain:
+        return {}
     try:
         login = app.assembly().storage.read(one.id) if few else None
     except Damaged:

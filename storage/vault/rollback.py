@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import Damaged, StorageError
@@ -99,6 +98,8 @@ class RollbackMarker:
         from ...engine.audit.findings import Finding, FindingCode  # noqa: PLC0415  for who checks the log
 
         finding = Finding(code=FindingCode.ROLLED_BACK, message=ROLLED_BACK)
+        from dataclasses import replace  # noqa: PLC0415  for who checks the log
+
         return replace(found, findings=[*found.findings, finding])
 
     def note(self, keys: Keys, generation: int) -> None:

@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 from command import World
 from stayfast import Failure, OAuthService, Success
+from stayfast.engine import cbor
+from stayfast.engine.summary_codec import decode_summary, summary_members
 from stayfast.testing.storage_contract import finished, saved
 
 
@@ -136,3 +138,26 @@ def test_a_further_token_is_printed_by_the_name_of_its_resource(world: World) ->
         refused = oauth.further_token("demo", resource, account=account)
         assert isinstance(refused, Failure)
         assert refused.code == code
+
+
+@pytest.mark.parametrize(
+    ("pkce", "extra", "plain"),
+    [
+        ("S256", {}, True),
+        ("off", {}, False),
+        ("S256", {"instance_url": "https://a.example"}, False),
+        ("S256", {"callback": {"realm": "1"}}, False),
+    ],
+)
+def test_a_summary_says_where_nothing_has_to_be_opened_for_more(
+    pkce: str, extra: dict[str, object], plain: bool
+) -> None:
+    """It goes through the sealed part of a list; what an older version wrote does not say so."""
+    login = finished("demo")
+    assert login.tokens is not None
+    tokens = replace(login.tokens, extra=extra)
+    login = replace(login, tokens=tokens, config=replace(login.config, pkce=pkce))
+    members = summary_members(login.summary())
+    assert decode_summary(cbor.encode(members)).plain is plain
+    members.pop("plain", None)
+    assert decode_summary(cbor.encode(members)).plain is False

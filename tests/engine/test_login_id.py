@@ -57,7 +57,7 @@ def test_the_open_login_is_meant_where_several_match():
         ([WAITING], ""),
         ([WAITING], "-"),
         ([SIGNED_IN, OTHER], "abcd"),
-        ([WAITING, replace(WAITING, id="ABCD3" + "0" * 21)], None),
+        ([WAITING, WAITING._replace(id="ABCD3" + "0" * 21)], None),
     ],
 )
 def test_no_login_is_guessed(logins, typed):

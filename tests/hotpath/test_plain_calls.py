@@ -103,3 +103,36 @@ def test_an_empty_store_and_one_that_cannot_be_opened_are_said_the_same(
     for place in (empty, {**environ, "STAYFAST_STORE": "no-such"}):
         for words in (["status"], ["status", "--json"], ["list"]):
             assert answered(words, place) == answered(words, {**place, **WHOLE})
+
+
+LEFT = """
+import sys, os
+def left(code):
+    sys.stderr.write("\\n".join(sys.modules))
+    sys.stderr.flush()
+    os._exit(0)
+sys.exit = left
+sys.argv[1:] = {words!r}
+from stayfast.interfaces.cli.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize("words", ["status", "status --json", "list", "list --json"])
+def test_what_shows_logins_builds_no_class_by_its_fields(
+    environ: dict[str, str], tmp_path: Path, words: str
+) -> None:
+    """Nor does it load click, or open a whole record of a login to which its provider adds nothing."""
+    tmp_path.chmod(0o700)
+    own = {**environ, "STAYFAST_STATE_DIR": str(tmp_path / "s")}
+    login = finished("plain")
+    assert login.tokens is not None
+    tokens = replace(login.tokens, issued_at=time.time() - 60)
+    saved(EncryptedFileStorage(environ=own), [replace(login, tokens=tokens)])
+    path = [one for one in sys.path if one and "support" not in one]
+    code = f"import sys\nsys.path[:0] = {path!r}\n" + LEFT.format(words=words.split())
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env=own, capture_output=True, text=True, check=True
+    )
+    never = {"click", "dataclasses", "inspect", "stayfast.engine.record", "stayfast.engine.reasons"}
+    assert not never & set(done.stderr.split())
