@@ -51,8 +51,11 @@ def outcome(arguments: Sequence[str], perform: Callable[[App], object]) -> int:
         app.terminal.error(_corrected(error, arguments))
         return error.exit_code
     except KeyboardInterrupt:
-        app.terminal.end_line()
-        app.terminal.say("interrupted", mark="warn")
+        if (
+            "_STAYFAST_COMPLETE" not in app.environ
+        ):  # nothing may stand in the line that is completed
+            app.terminal.end_line()
+            app.terminal.say("interrupted", mark="warn")
         return 130
     except AnswerNotWritten as error:
         drop_answers()

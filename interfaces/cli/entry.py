@@ -8,24 +8,41 @@ import sys
 
 from ..process import forbid_core_dumps, limit_core_dumps
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_INTERRUPTED = 130
 _UNCOLLECTED = 50_000  # containers; the modules of the whole command make about as many
 
 
 def main() -> None:
     """Run ``stayfast``."""
+    try:
+        _run(sys.argv[1:])
+    except (
+        KeyboardInterrupt
+    ):  # while modules are loaded; or a second one, while the first is answered
+        if (
+            "_STAYFAST_COMPLETE" not in os.environ
+        ):  # nothing may stand in the line that is completed
+            _written("! interrupted\n", sys.stderr)
+        os._exit(_INTERRUPTED)
+
+
+def _run(arguments: list[str]) -> None:
     # modules leave no garbage behind, and to look for it takes a tenth of the time of loading them
     gc.set_threshold(_UNCOLLECTED)
-    arguments = sys.argv[1:]
     if arguments in (["--version"], ["-V"]):
         from ...storage.version import app_version  # noqa: PLC0415  only here
 
-        if _written(f"stayfast {app_version()}\n"):
+        if _written(f"stayfast {app_version()}\n", sys.stdout):
             os._exit(0)
     if arguments[:1] == ["completion"] and len(arguments) == 2:
         from .quick_completion import noted_scripts  # noqa: PLC0415  only here
 
         script = noted_scripts(os.environ).get(arguments[1])
-        if script is not None and _written(script + "\n"):
+        if script is not None and _written(script + "\n", sys.stdout):
             os._exit(0)
     if arguments[:1] in (["token"], ["exec"], ["credential"]):
         limit_core_dumps()
@@ -54,12 +71,16 @@ def main() -> None:
     whole_command()
 
 
-def _written(text: str) -> bool:
-    """Whether standard output takes ``text``; else the whole command says what is wrong."""
+def _written(text: str, stream: TextIO) -> bool:
+    """Whether ``stream`` takes ``text``; if standard output does not, the whole command says why."""
     left = text.encode()
     try:
         while left:  # past the buffer: what it would keep could fail once more
-            left = left[os.write(sys.stdout.fileno(), left) :]
-    except (AttributeError, OSError, ValueError):
+            left = left[os.write(stream.fileno(), left) :]
+    except (
+        AttributeError,
+        OSError,
+        ValueError,
+    ):  # it was closed, and its number may be another file's
         return False
     return True
