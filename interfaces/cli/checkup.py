@@ -51,6 +51,7 @@ _CLOCK_OFF: Final = 60.0  # seconds; ID tokens and signed requests are refused b
 _MOST: Final = 8  # providers that are asked, each with a patience of its own
 _SECONDS: Final = 5.0
 _RETIRED: Final = (3, 11)
+_UNITS: Final = ((3600, "h"), (60, "min"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +98,29 @@ class Checkup:
         self._environ = app.settings()
         self._provider = provider
         self._offline = offline
-        self._summaries: list[Summary] = []
+        self._summaries: list[Summary] | None = None  # ``None`` while no look could read them
 
     def checks(self) -> Iterator[Check]:
-        """Every check, as it is made."""
+        """Every check, as it is made; one cause fails one check, and what hangs on it is skipped."""
+        failed: dict[str, str] = {}
+        for one in self._all():
+            if one.result == FAIL:
+                cause = failed.setdefault(one.detail, one.name)
+                if cause != one.name:
+                    yield Check(
+                        one.name, SKIP, f"not known before the failure of {cause} is mended"
+                    )
+                    continue
+            yield one
+
+    def _all(self) -> Iterator[Check]:
         looks: tuple[tuple[str, Callable[[], Iterator[Check]]], ...] = (
             ("python", self._python),
             ("config", self._config),
             ("directories", self._directories),
-            ("store", self._store),
+            ("unlock window", self._window),  # causes first
             ("keyring", self._keyring),
-            ("unlock window", self._window),
+            ("store", self._store),
             ("audit", self._audit),
             ("logins", self._logins),
             ("environment", self._variables),
@@ -140,9 +153,13 @@ class Checkup:
         mode = stat.S_IMODE(os.stat(path).st_mode)
         many = f"{len(names)} provider{'' if len(names) == 1 else 's'}"
         yield Check("config", OK, f"{many}, {path}, mode {mode:04o}")
+        try:
+            catalogue = self._app.assembly().catalogue
+        except StayfastError:  # a setting of the storage; a later look says which
+            return
         for name in names:
             try:
-                self._app.assembly().catalogue.provider(name)
+                catalogue.provider(name)
             except StayfastError as error:
                 yield Check("config", FAIL, error.message, error.hint)
 
@@ -168,6 +185,7 @@ class Checkup:
         if vault is not None:
             info = vault.about()
             if info.key is None:
+                self._summaries = []
                 yield Check("store", SKIP, "there is no vault yet; the first login makes one")
                 return
             problems = vault.problems()
@@ -177,6 +195,8 @@ class Checkup:
                 aside = f"{len(info.quarantined)} rows that did not open are set aside"
                 yield Check("store", WARN, aside, Hint("store info"))
             if problems:
+                with suppress(StorageError):  # one that opens is known all the same
+                    self._summaries = list(storage.summaries())
                 return
             kept = f"{vault.description.partition(':')[0]}, format {info.format}"
         else:
@@ -187,8 +207,12 @@ class Checkup:
 
     def _keyring(self) -> Iterator[Check]:
         wanted = self._environ.get("STAYFAST_STORE") or "auto"
-        vault = capabilities_of(self._app.assembly().storage).vault
-        present = vault.about().key if vault is not None else None
+        try:
+            vault = capabilities_of(self._app.assembly().storage).vault
+            present = vault.about().key if vault is not None else None
+        except StayfastError:  # the next look says why
+            yield Check("keyring", SKIP, "not known while the vault cannot be opened")
+            return
         if wanted not in {"auto", "keyring"} or (present is not None and present != "keyring"):
             yield Check("keyring", SKIP, "the key of the vault is not kept in it")
             return
@@ -218,7 +242,7 @@ class Checkup:
             yield Check("unlock window", WARN, f"{why}; no key is kept", f"unset {UNLOCK_WINDOW}")
             return
         detail = (
-            f"the key of a vault stays in the kernel for {lasts} s after it was opened; any program of "
+            f"the key of a vault stays in the kernel for {_exactly(lasts)} after it was opened; any program of "
             "this session can use it till then (stayfast store lock ends it)"
         )
         yield Check("unlock window", OK, detail)
@@ -238,6 +262,9 @@ class Checkup:
             yield Check("audit", OK, f"{found.records:,} records, chain unbroken")
 
     def _logins(self) -> Iterator[Check]:
+        if self._summaries is None:
+            yield Check("logins", SKIP, "not known while the vault cannot be opened")
+            return
         now = self._app.assembly().clock.now()
         pending = [one for one in self._summaries if one.pending]
         over = [one for one in pending if one.deadline is not None and one.deadline < now]
@@ -256,9 +283,10 @@ class Checkup:
         if self._environ.get("STAYFAST_TOKEN", "").strip():
             detail = "STAYFAST_TOKEN is set and used instead of every login"
             yield Check("environment", WARN, detail, "unset STAYFAST_TOKEN")
-        for one in sorted({login.provider for login in self._summaries if login.holds_tokens}):
+        known = self._summaries or ()
+        for one in sorted({login.provider for login in known if login.holds_tokens}):
             chosen = chosen_default(self._app, one)
-            there = {x.account for x in self._summaries if x.provider == one and x.holds_tokens}
+            there = {x.account for x in known if x.provider == one and x.holds_tokens}
             if chosen is not None and chosen not in there:
                 detail = f"the account that was chosen for {one} is not signed in"
                 yield Check("environment", WARN, detail, Hint("account list", one))
@@ -282,7 +310,7 @@ class Checkup:
             names = [self._provider]
         else:
             own = ProviderFile(config_dir(self._environ)).names()
-            used = {login.provider for login in self._summaries if login.holds_tokens}
+            used = {login.provider for login in self._summaries or () if login.holds_tokens}
             known = set(catalogue.names())
             names = [*own, *sorted((used & known) - set(own))][:_MOST]
         if not names:
@@ -381,6 +409,12 @@ class Checkup:
         else:
             more = "" if "::1" in works else "; ::1 is not there"
             yield Check("ports", OK, f"a login can listen on {' and '.join(works)}{more}")
+
+
+def _exactly(seconds: int) -> str:
+    """A setting in its largest unit that has no remainder."""
+    fitting = ((seconds // unit, word) for unit, word in _UNITS if seconds % unit == 0)
+    return "{} {}".format(*next(fitting))
 
 
 def _published(name: str, found: ServerMetadata) -> Iterator[Check]:

@@ -136,6 +136,60 @@ def test_a_fault_fails_its_check(world: World, harm: Callable[[World], None], na
     assert {"python", "tls", "ports"} <= set(found)
 
 
+CAUSES = {
+    "a vault whose passphrase is not there": ({}, "store"),
+    "an unlock window that is no duration": ({"STAYFAST_UNLOCK_WINDOW": "abc"}, "unlock window"),
+    "an unlock window that is too long": ({"STAYFAST_UNLOCK_WINDOW": "48h"}, "unlock window"),
+    "a kind of storage that does not exist": ({"STAYFAST_STORE": "no such store"}, "store"),
+}
+
+
+@pytest.mark.parametrize(("extra", "cause"), CAUSES.values(), ids=CAUSES)
+def test_a_vault_that_cannot_be_opened_fails_one_check(
+    world: World, extra: dict[str, str], cause: str
+) -> None:
+    """That of its cause; what hangs on it is not known, and no login is said to be absent."""
+    env = {"STAYFAST_PASSPHRASE": "one two three"}
+    assert world.run("login", "demo", "--via", "loopback", env=env).code == 0
+    found = checks(world.run("doctor", "--json", "--offline", env=extra))
+    assert [one["name"] for some in found.values() for one in some if one["result"] == "fail"] == [
+        cause
+    ]
+    for name in {"keyring", "store", "audit", "logins"} - {cause}:
+        assert results(found, name) == {"skip"}, found[name]
+
+
+def test_the_logins_that_open_are_counted_beside_one_that_does_not(world: World) -> None:
+    """A record that was changed does not hide the others."""
+    keep(world)
+    keep(world, account="work")
+    with closing(sqlite3.connect(world.state / "vault.db")) as connection, connection:
+        connection.execute(
+            "UPDATE login SET secret = zeroblob(length(secret)) WHERE id ="
+            " (SELECT max(id) FROM login)"
+        )
+    found = checks(world.run("doctor", "--json", "--offline"))
+    assert results(found, "store") == {"fail"}
+    assert "0 signed in" not in found["logins"][0]["detail"]
+
+
+def test_every_detail_begins_in_one_column(world: World) -> None:
+    """Also that of the longest name, and the command below it."""
+    shown = world.run("doctor", "--offline", env={"STAYFAST_UNLOCK_WINDOW": "abc"}).out
+    found = checks(
+        world.run("doctor", "--json", "--offline", env={"STAYFAST_UNLOCK_WINDOW": "abc"})
+    )
+    lines = shown.splitlines()
+    columns = {
+        line.index(one["detail"])
+        for some in found.values()
+        for one in some
+        for line in lines
+        if one["detail"] in line and line[7:].startswith(one["name"])
+    }
+    assert columns == {next(line.index("→") for line in lines if "→" in line)}
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "name", "result"),
     [

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ..checkup import Check
 
 _STYLE: Final = {"ok": "good", "warn": "warn", "fail": "bad"}
-_HANG: Final = 20  # columns before the detail
+_NAME: Final = 13  # columns of the longest name of a check
+_HANG: Final = _NAME + 8  # columns before the detail
 
 
 @click.command()
@@ -72,7 +73,7 @@ def _heading() -> str:
 def _show(app: App, check: Check) -> None:
     columns = app.terminal.columns
     hang = _HANG if columns is None or columns >= 2 * _HANG + 20 else 7
-    _say(app, f" {check.result:<5} {check.name:<12} {check.detail}", hang)
+    _say(app, f" {check.result:<5} {check.name:<{_NAME}} {check.detail}", hang)
     if check.next is not None:
         before = f"{' ' * hang}{app.terminal.symbol('next')} "
         lines = command_lines(check.next, columns or len(before + check.next), before)
