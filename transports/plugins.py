@@ -10,6 +10,9 @@ The entry point is called with the :class:`TransportDependencies` of this proces
 :data:`RESERVED`. Then ``--via NAME``, ``STAYFAST_VIA``, the provider setting ``via``, ``stayfast
 resume``, the library, help and shell completion know it.
 
+A transport whose ``prepare`` sends nothing may say so (:func:`stayfast.engine.ports.sends_nothing_first`):
+the beginning of its logins then costs one commit less.
+
 A transport never sees a token and never changes a state. It shows notices to its user through
 ``dependencies.conversation``; the kind :attr:`~stayfast.engine.ports.NoticeKind.ASK` is for an instruction
 of its own. Its author runs :class:`stayfast.testing.transport_contract.TransportContract` on it.

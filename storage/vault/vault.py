@@ -20,7 +20,7 @@ Within the transaction, these steps follow each other::
     head        read, and its seal checked; the last record of the log must be the one it names,
                 else the damaged part of the log is set aside, and a record says so
     marker      compared, if no read of this process did: was the vault further once? then a record says so
-    login       for each change: the row must have the version before; it is replaced
+    login       for each login: the row must have the version before its first change; it is replaced
     audit       for each change: the next number, linked to the record before
     tree        the branches of these rows, up to the root
     head        the root, the end of the log, one generation more

@@ -1,4 +1,7 @@
-"""A saved transition (row, audit event, integrity record), against SQLite writing the same octets."""
+"""A saved transition (row, audit event, integrity record), against SQLite writing the same octets.
+
+The second row has the line of the audit file as well, which each transition gets after its commit.
+"""
 
 import os
 import sqlite3
@@ -6,6 +9,7 @@ import tempfile
 
 from ratios import row
 from stayfast.engine.codec import encode_login
+from stayfast.interfaces.audit.file import AuditFile
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.vault.schema import TABLES, set_pragmas
 from stayfast.testing.storage_contract import change, finished, further, saved
@@ -38,3 +42,13 @@ with tempfile.TemporaryDirectory() as place:
         vault.commit([change(newest[0])])
 
     row("a saved transition, against the bare SQLite commit", baseline, ours, 300, goal=1.5)
+
+    audit_file = AuditFile(f"{place}/audit.jsonl", vault)
+
+    def told() -> None:
+        newest.append(further(newest.pop()))
+        audit_file.observe(vault.commit([change(newest[0])]), newest[0])
+
+    for _ in range(200):  # until the part of the file that is read is full
+        told()
+    row("a saved transition and its line, against the same", baseline, told, 300)
