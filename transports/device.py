@@ -67,7 +67,7 @@ class DeviceTransport:
         except ConfigMissing as error:
             raise TransportUnavailable(error.message, hint=error.hint) from error
         grant = judge_device_response(config, self._http.send(request), asking.deadline)
-        return DeviceSession(grant, self._conversation, self._clock, self._keys)
+        return DeviceSession(asking, grant, self._conversation, self._clock, self._keys)
 
     def reopen(self, asking: Asking, presentation: Presentation) -> DeviceSession:
         """Go on with the same code.
@@ -75,11 +75,10 @@ class DeviceTransport:
         Raises:
             TransportUnavailable: The login has no device code, or the code has expired.
         """
-        del asking
         grant = presentation.device
         if grant is None or grant.expires_at <= self._clock.now():
             raise TransportUnavailable("this login has no device code that is still valid")
-        return DeviceSession(grant, self._conversation, self._clock, self._keys)
+        return DeviceSession(asking, grant, self._conversation, self._clock, self._keys)
 
 
 class DeviceSession:
@@ -91,6 +90,7 @@ class DeviceSession:
 
     def __init__(
         self,
+        asking: Asking,
         grant: DeviceGrant,
         conversation: Conversation,
         clock: Clock,
@@ -99,6 +99,7 @@ class DeviceSession:
         """Wait for the user to approve ``grant``.
 
         Args:
+            asking: The login, whose end may come before that of the code.
             grant: The device code.
             conversation: Where the code is shown.
             clock: Measures the interval between polls.
@@ -106,6 +107,7 @@ class DeviceSession:
         """
         self.presentation = Presentation(transport=DeviceTransport.name, device=grant)
         self._grant = grant
+        self._ends_at = min(grant.expires_at, asking.deadline)
         self._conversation = conversation
         self._clock = clock
         self._open_keys = keys
@@ -125,7 +127,7 @@ class DeviceSession:
                 url=grant.verification_uri,
                 qr=grant.verification_uri_complete or grant.verification_uri,
                 user_code=grant.user_code,
-                expires_at=grant.expires_at,
+                expires_at=self._ends_at,
             )
         )
         if self._open_keys is not None:

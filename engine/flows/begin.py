@@ -317,11 +317,13 @@ class Begin:
         if now < deadline:
             return deadline - now
         device = login.presentation.device if login.presentation else None
-        reason = Reason.DEVICE_CODE_EXPIRED if device else Reason.DEADLINE_PASSED
+        # a code may outlast the time that this login was given: then it is not the code that has ended
+        expired = device is not None and device.expires_at <= deadline
+        reason = Reason.DEVICE_CODE_EXPIRED if expired else Reason.DEADLINE_PASSED
         self._dependencies.ledger.advance(login, Trigger.TIME_OUT, lease=lease, reason=reason)
         msg = (
             "the code expired before it was approved"
-            if device
+            if expired
             else f"login {login.short_id} was not finished in time"
         )
         if session is not None:

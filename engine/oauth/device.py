@@ -30,6 +30,9 @@ STEP: Final = 5.0
 _MAX_BACK_OFF: Final = 120.0
 _MAX_INTERVAL: Final = 3600.0  # longer than codes live: a typing error must not look like a hang
 _USER_CODE_LENGTH: Final = 64
+_OUTLASTING: Final = (
+    1.0  # seconds by which a code outlasts its login, where nobody knows its lifetime
+)
 
 
 class PollKind(StrEnum):
@@ -92,9 +95,9 @@ def judge_device_response(
     Args:
         config: The provider.
         response: Its answer.
-        deadline: When the login ends, POSIX seconds. It bounds the codes if neither the answer nor
+        deadline: When the login ends, POSIX seconds. The codes outlast it if neither the answer nor
             the provider's settings have a lifetime: some servers leave it out although it is
-            required, or send 0.
+            required, or send 0. Then it is the login that ends, and no code that is known to.
 
     Raises:
         ProviderError: A refusal, or an answer that lacks a member; the message names it.
@@ -109,7 +112,11 @@ def judge_device_response(
     complete = members.get("verification_uri_complete")
     device_code, user_code = members.get("device_code"), members.get("user_code")
     seconds = lifetime(members.get("expires_in")) or config.device_lifetime
-    expires_at = deadline if seconds is None else response.received_at + seconds
+    expires_at: float | None = None
+    if seconds is not None:
+        expires_at = response.received_at + seconds
+    elif deadline is not None:
+        expires_at = deadline + _OUTLASTING
     missing = [
         name
         for name, usable in (

@@ -103,10 +103,10 @@ def test_what_cannot_be_shown_to_a_person_is_refused(changes):
 
 @pytest.mark.parametrize("lifetime", [None, 0, "soon"])
 def test_without_a_lifetime_the_login_ends_the_code(lifetime):
-    """A provider that names no lifetime, or one of 0, is bounded by the login's own deadline."""
+    """A provider that names no lifetime, or one of 0, never ends before the login's own deadline."""
     body = {k: v for k, v in {**EXAMPLE, "expires_in": lifetime}.items() if v is not None}
 
-    assert judge_device_response(DEVICE, answer(body), NOW + 900).expires_at == NOW + 900
+    assert judge_device_response(DEVICE, answer(body), NOW + 900).expires_at > NOW + 900
 
 
 def test_what_is_missing_is_named():

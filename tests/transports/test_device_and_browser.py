@@ -239,6 +239,30 @@ def test_a_server_that_never_ends_it_is_ended_here(flow: Flow) -> None:
     assert 890 < flow.clock.time - flow.http.polls[0] + 5 <= 910
 
 
+@pytest.mark.parametrize(
+    ("lifetime", "timeout", "lasts", "reason"),
+    [
+        (900, 8, 8, "deadline_passed"),
+        (20, 600, 20, "device_code_expired"),
+        (0, 30, 30, "deadline_passed"),  # nobody knows when such a code ends
+    ],
+)
+def test_what_ends_first_is_shown_and_named(
+    flow: Flow, lifetime: int, timeout: float, lasts: float, reason: str
+) -> None:
+    """Of the code and of the time for the login, the sooner one is counted down, and is the reason."""
+    flow.server.change(device_lifetime=lifetime)
+    flow.server.misbehave("token", error("authorization_pending"), None)
+    began = flow.clock.time
+    started = flow.conductor.start(flow.server.config(), flow.transport, timeout=timeout)
+    with pytest.raises(LoginTimedOut):
+        flow.conductor.resume(started.login.id, [flow.transport])
+    counted = [one.expires_at for one in flow.notices.shown if one.kind is NoticeKind.CODE]
+    assert {round((end or 0) - began) for end in counted} == {lasts}
+    (login,) = flow.storage.summaries()
+    assert (login.state, login.reason) == (State.IDLE, reason)
+
+
 def test_a_restart_goes_on_with_the_same_code(flow: Flow) -> None:
     """The code that was shown stays good in another process; no second one is asked for."""
     started = flow.conductor.start(flow.server.config(), flow.transport)

@@ -212,7 +212,7 @@ def grant(interval: float = 5) -> DeviceGrant:
 def test_polls_keep_their_distance() -> None:
     """A full interval before each poll; slow_down adds for good; silence doubles for a while."""
     clock = ManualClock()
-    session = DeviceSession(grant(), Nothing(), clock)
+    session = DeviceSession(asking(), grant(), Nothing(), clock)
     start = clock.time
 
     def next_poll() -> float:
