@@ -51,9 +51,8 @@ def outcome(arguments: Sequence[str], perform: Callable[[App], object]) -> int:
         app.terminal.error(_corrected(error, arguments))
         return error.exit_code
     except KeyboardInterrupt:
-        if (
-            "_STAYFAST_COMPLETE" not in app.environ
-        ):  # nothing may stand in the line that is completed
+        # nothing may stand in a line that the shell completes
+        if "_STAYFAST_COMPLETE" not in app.environ:
             app.terminal.end_line()
             app.terminal.say("interrupted", mark="warn")
         return 130

@@ -20,12 +20,9 @@ def main() -> None:
     """Run ``stayfast``."""
     try:
         _run(sys.argv[1:])
-    except (
-        KeyboardInterrupt
-    ):  # while modules are loaded; or a second one, while the first is answered
-        if (
-            "_STAYFAST_COMPLETE" not in os.environ
-        ):  # nothing may stand in the line that is completed
+    except KeyboardInterrupt:  # as modules load; or a second one, while the first is answered
+        # nothing may stand in a line that the shell completes
+        if "_STAYFAST_COMPLETE" not in os.environ:
             _written("! interrupted\n", sys.stderr)
         os._exit(_INTERRUPTED)
 
