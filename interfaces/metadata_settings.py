@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from ..engine.oauth.metadata import ENDPOINTS
 from ..engine.oauth.provider import OAuthProvider
+from ..engine.oauth.setting_types import ENDPOINTS
 
 if TYPE_CHECKING:
     from ..engine.oauth.metadata import ServerMetadata

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ..engine.errors import ConfigInvalid, NotFound
 from ..engine.hints import Hint
 from ..engine.oauth.addresses import secure_address
-from ..engine.oauth.metadata import ENDPOINTS
 from ..engine.oauth.provider import OAuthConfig
+from ..engine.oauth.setting_types import ENDPOINTS
 from ..engine.oauth.settings_check import require_sendable
-from ..storage.locks import locked
 from ..storage.private_file import (
     CONFIG_VARIABLE,
     ensure_directory,
@@ -148,6 +147,8 @@ class ProviderFile:
                 f"{name[:40]!r} cannot be the name of a provider",
                 hint="use letters, digits, dots and dashes",
             )
+        from ..storage.locks import locked  # noqa: PLC0415  for who writes
+
         ensure_directory(self._directory, CONFIG_VARIABLE)
         with locked(f"{self.path}.lock", wait=_LOCK_SECONDS, what=FILE_NAME):
             provider_tables(self._directory)  # a file that cannot be read is not edited

@@ -22,8 +22,9 @@ from ..errors import StayfastError
 from ..oauth.addresses import private_host
 from ..oauth.client_authentication import endpoint
 from ..oauth.error_codes import refuses
-from ..oauth.metadata import ENDPOINTS, discover
+from ..oauth.metadata import discover
 from ..oauth.provider_response import error_code, read_members
+from ..oauth.setting_types import ENDPOINTS
 
 if TYPE_CHECKING:
     from ..oauth.provider import OAuthConfig

@@ -16,7 +16,7 @@ from .client_authentication import fitting_method
 from .issuer import published_issuer
 from .provider import OAuthProvider
 from .provider_response import read_members
-from .setting_types import ASYMMETRIC
+from .setting_types import ASYMMETRIC, ENDPOINTS
 from .www_authenticate import known_scopes
 
 if TYPE_CHECKING:
@@ -140,20 +140,6 @@ class ServerMetadata:
             raise ProviderError(
                 "this provider does not offer the response type 'code' (RFC 6749 §4.1)"
             )
-
-
-ENDPOINTS = {
-    "auth_url": "authorization_endpoint",
-    "token_url": "token_endpoint",
-    "device_url": "device_authorization_endpoint",
-    "revocation_url": "revocation_endpoint",
-    "introspection_url": "introspection_endpoint",
-    "jwks_url": "jwks_uri",
-    "userinfo_url": "userinfo_endpoint",
-    "end_session_url": "end_session_endpoint",
-    "par_url": "pushed_authorization_request_endpoint",
-}
-"""The endpoints of a provider, by our name, and the name that published metadata has for each."""
 
 
 def metadata_requests(issuer: str, *, inserted_first: bool = False) -> list[HttpRequest]:

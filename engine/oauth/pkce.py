@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from ..secret import Secret
@@ -32,6 +31,8 @@ class PKCEChallenge:
     @classmethod
     def from_verifier(cls, verifier: str) -> PKCEChallenge:
         """The pair that belongs to ``verifier``."""
+        from hashlib import sha256  # noqa: PLC0415  OpenSSL's, for who begins a login
+
         return cls(verifier, _base64url(sha256(verifier.encode("ascii")).digest()))
 
 

@@ -17,7 +17,6 @@ from ..hints import Hint
 from ..ports import HttpRequest
 from ..reasons import Distrust
 from .addresses import private_host
-from .metadata import ENDPOINTS
 from .protected_resource import (
     canonical_resource,
     first_request,
@@ -26,6 +25,7 @@ from .protected_resource import (
     metadata_places,
     origin_of,
 )
+from .setting_types import ENDPOINTS
 from .www_authenticate import (
     INSUFFICIENT_AUTHENTICATION,
     INSUFFICIENT_SCOPE,

@@ -254,3 +254,17 @@ def _text(value: object) -> bool:
 
 def _port(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 16
+
+
+ENDPOINTS: Final = {
+    "auth_url": "authorization_endpoint",
+    "token_url": "token_endpoint",
+    "device_url": "device_authorization_endpoint",
+    "revocation_url": "revocation_endpoint",
+    "introspection_url": "introspection_endpoint",
+    "jwks_url": "jwks_uri",
+    "userinfo_url": "userinfo_endpoint",
+    "end_session_url": "end_session_endpoint",
+    "par_url": "pushed_authorization_request_endpoint",
+}
+"""The endpoints of a provider, by our name, and the name that published metadata has for each."""

@@ -14,15 +14,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from datetime import date
 from functools import cache
 from pkgutil import get_data
-from typing import Any, Final, NamedTuple, Required, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Required, TypedDict, cast
 
 from ...engine.errors import ConfigInvalid, ConfigMissing
 from ...engine.hints import Hint
 from ..settings_files import parse_toml
+
+if TYPE_CHECKING:
+    from datetime import date
 
 INDEX: Final = "index.json"
 _FOLDER: Final = "entries"
@@ -54,8 +55,7 @@ class IndexLine(TypedDict, total=False):
     impossible: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
+class About(NamedTuple):
     """What a person wants to know about an entry.
 
     Attributes:
@@ -82,8 +82,7 @@ class About:
     impossible: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
+class Template(NamedTuple):
     """One blank of a kind.
 
     Attributes:
@@ -278,7 +277,7 @@ def read_entries(file: str, tables: Mapping[str, Any]) -> dict[str, Entry]:
 def _read(name: str, table: Mapping[str, Any], base: Entry | None) -> Entry:
     settings = dict(base.settings) if base else {}
     settings |= {member: value for member, value in table.items() if member not in _TABLES}
-    about = {f.name: getattr(base.about, f.name) for f in fields(About)} if base else {}
+    about = base.about._asdict() if base else {}
     about |= table.get("about", {})
     about["ways"] = tuple(about.get("ways", ()))
     templates = dict(base.templates) if base else {}

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
 from ...engine.errors import ConfigInvalid, ConfigMissing, NotFound
@@ -284,6 +283,8 @@ class Catalogue:
 
     def _path(self, named: str) -> str:
         """A path of the user's file: it is relative to the configuration directory."""
+        from pathlib import Path  # noqa: PLC0415  for files that are named
+
         return str((Path(self._directory or ".") / Path(named).expanduser()).absolute())
 
 

@@ -8,8 +8,7 @@ from typing import Any, Final
 import click
 
 from ...engine.errors import ConfigInvalid
-from ...engine.oauth.metadata import ENDPOINTS
-from ...engine.oauth.setting_types import EXTRA_PARAMETERS
+from ...engine.oauth.setting_types import ENDPOINTS, EXTRA_PARAMETERS
 from ...storage.paths import config_dir
 from ...storage.private_file import CONFIG_VARIABLE, ensure_directory
 from ...transports.loopback.redirect import broken_rule, registered_address

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from stayfast.engine.oauth.metadata import ENDPOINTS, ServerMetadata
+from stayfast.engine.oauth.metadata import ServerMetadata
 from stayfast.engine.oauth.provider import OAuthProvider
+from stayfast.engine.oauth.setting_types import ENDPOINTS
 from stayfast.interfaces.metadata_settings import (
     change_of_issuer,
     endpoints_elsewhere,

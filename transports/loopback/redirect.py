@@ -9,7 +9,6 @@ address where the user has chosen none, and say what is to be registered.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -155,6 +154,8 @@ def registered_address(config: OAuthProvider) -> str:
     if not config.redirect_per_issuer or not comes_back(config):
         return address
     path, mark, query = address.partition("?")
+    from hashlib import sha256  # noqa: PLC0415  OpenSSL's, for an address of its own
+
     own = sha256((config.issuer or config.auth_url).encode("utf-8", "replace")).hexdigest()
     return f"{path.rstrip('/')}/{own[:_OWN_PART]}{mark}{query}"
 

@@ -9,7 +9,8 @@ import click
 
 from ....engine.errors import ConfigInvalid, ConfigMissing, StayfastError
 from ....engine.hints import Hint
-from ....engine.oauth.metadata import ENDPOINTS, ServerMetadata, discover
+from ....engine.oauth.metadata import ServerMetadata, discover
+from ....engine.oauth.setting_types import ENDPOINTS
 from ...catalogue import OAUTH_PROVIDERS, entry, index, made_provider
 from ...metadata_settings import change_of_issuer
 from ...provider_file import ProviderFile

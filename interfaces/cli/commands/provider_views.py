@@ -12,8 +12,9 @@ import click
 
 from ....engine.errors import ConfigInvalid, ConfigMissing
 from ....engine.hints import Hint
-from ....engine.oauth.metadata import ENDPOINTS, discover
+from ....engine.oauth.metadata import discover
 from ....engine.oauth.provider import OAuthProvider
+from ....engine.oauth.setting_types import ENDPOINTS
 from ....storage.paths import config_dir
 from ....transports.loopback.redirect import broken_rule
 from ...catalogue import Entry, entry, index
