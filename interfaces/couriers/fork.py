@@ -97,7 +97,7 @@ class ForkCourier:
             return perform_here(heard.without_courier(job), perform)
         if heard.holds_on:
             leave_to_others(locks)
-        return unpack_outcome(heard.last)
+        return heard.outcome()
 
     def _forked(
         self, job: Job, perform: Callable[[Job], JobOutcome]
@@ -184,27 +184,30 @@ class Heard:
     Attributes:
         last: The message with the outcome, if it came.
         sent: Whether the request may have left.
-        arrived: The login with the tokens that came, if any did.
     """
 
     def __init__(self) -> None:
         """Nothing has been heard."""
         self.last: Mapping[str, Any] | None = None
         self.sent = False
-        self.arrived: Login | None = None
+        self._arrived: Mapping[str, Any] | None = None
+        self._told: tuple[bytes, Login] | None = None
 
     def listen(self, line: Channel, forwarder: EventForwarder) -> None:
         """Listen until the outcome comes, or the courier is gone; ``forwarder`` gets the rest."""
         while (message := line.receive()) is not None:
             members, _files = message
             if "events" in members:
-                forwarder.observe(*unpack_events(members))
+                recorded, login = unpack_events(members)
+                if login is not None:
+                    self._told = members["login"], login
+                forwarder.observe(recorded, login)
             elif "lines" in members:
                 forwarder.show(members["lines"])
             elif "sending" in members:
                 self.sent = True
             elif "arrived" in members:
-                self.arrived = unpack_arrived(members)
+                self._arrived = members
             else:
                 self.last = members
                 return
@@ -219,14 +222,25 @@ class Heard:
         """Whether it alone has these tokens: then it keeps the lock of the login as well."""
         return self.last is not None and tokens_not_saved(self.last, kept=False)
 
+    def outcome(self) -> JobOutcome:
+        """How the job turned out: mostly the login that the last events told of, which is not read twice.
+
+        Raises:
+            StayfastError: The job failed with this error.
+        """
+        last = self.last or {}
+        if self._told is not None and self._told[0] == last.get("done"):
+            return self._told[1]
+        return unpack_outcome(last)
+
     def without_courier(self, job: Job) -> Job:
         """``job`` for the sender, whose courier was killed.
 
         Tokens that had arrived are saved; a request that may have left is sent once more, and
         one that has not is sent.
         """
-        if self.arrived is not None:
-            return replace(job, again=True, arrived=self.arrived)
+        if self._arrived is not None:
+            return replace(job, again=True, arrived=unpack_arrived(self._arrived))
         return replace(job, again=job.again or self.sent)
 
 

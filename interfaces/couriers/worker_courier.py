@@ -19,7 +19,7 @@ from .fork import Heard
 from .pool import WorkerPool
 from .saving import perform_here
 from .signals import deferred_signals
-from .wire import pack_job, unpack_outcome
+from .wire import pack_job
 
 if TYPE_CHECKING:
     from ...engine.flows.job import Job, JobOutcome
@@ -85,7 +85,7 @@ class WorkerCourier:
             self._pool.leave(lane)
         else:
             self._pool.keep(lane)
-        return unpack_outcome(heard.last)
+        return heard.outcome()
 
     def _terms(self) -> bytes | None:
         """What a worker gets once, at its start; after a change, such as a rekey, another is started."""

@@ -108,8 +108,9 @@ def test_what_the_child_records_is_told_in_the_parent() -> None:
         forwarder.observe([Recorded(7, {"scopes": ("a", "b")})], job.login)
         return job.login
 
-    courier(forwarder).carry(JOB, perform)
+    outcome = courier(forwarder).carry(JOB, perform)
     assert observed == [(7, JOB.login)]
+    assert outcome is observed[0][1]  # it is read once
 
 
 def test_the_child_is_in_a_session_of_its_own() -> None:

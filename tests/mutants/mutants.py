@@ -400,7 +400,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="tokens that came to a killed courier are forgotten",
         file=FORK,
-        old="        if self.arrived is not None:\n",
+        old="        if self._arrived is not None:\n",
         new="        if False:\n",
         tests=(FORKED,),
     ),
