@@ -72,7 +72,7 @@ class PageKeeper:
         self._answer = answer
         self._foreign = foreign
         self._site = site
-        self._waiting = self._site.respond(waiting)
+        self._unfinished = waiting
         self._held: list[Caller] = []
         self._last: bytes | None = None
         self._hold_until = self._now() + HOLD
@@ -112,6 +112,11 @@ class PageKeeper:
         self._stop_at = self._now()
         self._ring_bell()
         self._thread.join()
+
+    @property
+    def _waiting(self) -> bytes:
+        """The page for who has waited too long; few ever see it."""
+        return self._site.respond(self._unfinished)
 
     @property
     def port(self) -> int | None:
