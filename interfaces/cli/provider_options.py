@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,6 +18,10 @@ from ..settings_files import open_regular
 from .app import App
 from .grant_options import grant_options
 from .login_options import setting
+
+if TYPE_CHECKING:
+    from ...engine.hints import Hint
+    from .setting_words import Again
 
 SETTINGS_OF_PROVIDERS: Final[tuple[Callable[[Any], Any], ...]] = (
     click.option(
@@ -113,11 +117,13 @@ SET_OPTION: Final = click.option(
     "--set",
     "values",
     multiple=True,
-    help="What its kind asks for, or any other setting, as k=v: domain=acme.okta.com; repeatable.",
+    help="What its kind asks for, as k=v: domain=acme.okta.com; or a setting without an option; repeatable.",
 )
 
 
-def settings_set(values: Mapping[str, str], before: Mapping[str, Any]) -> dict[str, Any]:
+def settings_set(
+    values: Mapping[str, str], before: Mapping[str, Any], blanks: Collection[str], again: Again
+) -> dict[str, Any]:
     """The settings that ``--set`` gives; see :func:`.setting_words.settings_of`.
 
     Raises:
@@ -127,31 +133,36 @@ def settings_set(values: Mapping[str, str], before: Mapping[str, Any]) -> dict[s
         return {}
     from .setting_words import settings_of  # noqa: PLC0415  few set what has no option
 
-    found = settings_of(values, click.get_current_context().command.params, before)
+    options = click.get_current_context().command.params
+    found = settings_of(values, options, before, again, blanks)
     for name, value in found.items():
         if name.endswith("_file") and value is not None:
-            _require_readable(f"--set {name}=", value)
+            hint = again(name, "--set", f"{name}=FILE")
+            _require_readable(f"--set {name}=", value, hint)
     return found
 
 
-def values_of(blanks: tuple[str, ...]) -> dict[str, str]:
-    """What ``--set`` gives, by name.
+def words_again(setting: str, *words: str) -> list[str]:
+    """What was typed, with ``words`` for ``setting``; see :func:`.setting_words.given_again`."""
+    from .setting_words import given_again  # noqa: PLC0415  for what is refused alone
+
+    return given_again(click.get_current_context(), setting, *words)
+
+
+def values_set(typed: tuple[str, ...], blanks: Collection[str], again: Again) -> dict[str, str]:
+    """What ``--set`` gives, by name; see :func:`.setting_words.values_of`.
 
     Raises:
         ConfigInvalid: One is not NAME=VALUE, or two are about the same.
     """
-    found: dict[str, str] = {}
-    for one in blanks:
-        name, equals, value = one.partition("=")
-        if not equals or not name.strip():
-            raise ConfigInvalid("--set takes NAME=VALUE", hint="--set domain=acme.okta.com")
-        if name.strip() in found:
-            raise ConfigInvalid(f"--set names {name.strip()[:40]} twice", hint=f"--set {one}")
-        found[name.strip()] = value
-    return found
+    if not typed:
+        return {}
+    from .setting_words import values_of  # noqa: PLC0415  few set what has no option
+
+    return values_of(typed, click.get_current_context().command.params, blanks, again)
 
 
-def members_of(given: dict[str, Any]) -> dict[str, Any]:
+def members_of(given: dict[str, Any], again: Again) -> dict[str, Any]:
     """The settings that were given, as the provider file spells them.
 
     Raises:
@@ -159,13 +170,16 @@ def members_of(given: dict[str, Any]) -> dict[str, Any]:
     """
     members = {name: value for name, value in given.items() if value not in (None, ())}
     if "client_secret_file" in members:
-        _require_readable("--client-secret-file ", members["client_secret_file"])
+        hint = again("client_secret_file", "--client-secret-file", "FILE")
+        _require_readable("--client-secret-file ", members["client_secret_file"], hint)
     if "scopes" in members:
         members["scopes"] = [scope for one in members["scopes"] for scope in one.split()]
     for kind in EXTRA_PARAMETERS:
         pairs = [one.partition("=") for one in members.get(kind, ())]
         if any(not name.strip() or not equals for name, equals, _ in pairs):
-            raise ConfigInvalid("a request parameter is NAME=VALUE", hint="--param prompt=consent")
+            option = kind.removesuffix("s").replace("extra_auth_", "").replace("extra_", "")
+            hint = again(kind, f"--{option.replace('_', '-')}", "NAME=VALUE")
+            raise ConfigInvalid("a request parameter is NAME=VALUE", hint=hint)
         if pairs:
             members[kind] = {name: value for name, _, value in pairs}
     if "resources" in members:
@@ -173,17 +187,16 @@ def members_of(given: dict[str, Any]) -> dict[str, Any]:
     for member in ENDPOINTS:
         if members.get(member) == "":
             option = f"--{member.replace('_', '-')}"
-            raise ConfigInvalid(f"{option} is empty", hint=f"{option} https://…")
+            raise ConfigInvalid(f"{option} is empty", hint=again(member, option, "https://…"))
     return members
 
 
-def _require_readable(given: str, path: str) -> None:
+def _require_readable(given: str, path: str, hint: Hint) -> None:
     """Make sure that the file of a secret can be read now: a login is a bad moment to notice.
 
     Raises:
         ConfigInvalid: It cannot, or there is nothing in it.
     """
-    hint = f"{given}FILE"
     try:
         with open_regular(path) as file:
             if not file.read(1024).strip():

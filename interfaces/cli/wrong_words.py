@@ -278,13 +278,18 @@ def _with_option_of_command(
 def _said_again(arguments: Sequence[str], wrong: str, right: str) -> str | None:
     """``arguments`` as a line, ``right`` in place of ``wrong``; ``None`` where it must not be said."""
     words = _replaced(list(arguments), wrong.split(), right.split())
-    plain = all(_PLAIN.fullmatch(word) and not _OPAQUE.search(word) for word in words)
+    plain = all(map(may_be_said, words))
     options = [one for one in (wrong, right) if one.startswith("-")]
     secret = any(get_close_matches(one, _SECRETS, n=1, cutoff=0.7) for one in options) or any(
         word.partition("=")[0] in _UNSAID for word in words
     )
     line = " ".join(["stayfast", *words])
     return line if plain and not secret and len(line) <= _LONGEST else None
+
+
+def may_be_said(word: str) -> bool:
+    """Whether ``word`` is no code or token by its looks, and needs no quotes."""
+    return _PLAIN.fullmatch(word) is not None and _OPAQUE.search(word) is None
 
 
 def _replaced(words: list[str], wrong: list[str], right: list[str]) -> list[str]:

@@ -112,6 +112,16 @@ def test_the_hint_of_a_server_that_cannot_be_asked_keeps_the_name_and_the_comman
     assert net.asked
 
 
+@pytest.mark.usefixtures("net")
+def test_an_answer_is_named_with_an_error_that_does_not_name_it(world: World) -> None:
+    """As it stands in the address: a whole address that was pasted is not named twice."""
+    pasted = ["okta", "--set", "domain=https://acme.okta.invalid/", "--client-id", "cid"]
+    assert "domain=" not in refused(world.run("provider", "add", *pasted, "--json")).json["error"]
+    typed = ["--set", "host=https://sso.acme.invalid/", "--set", "realm=main"]
+    words = ["keycloak", *typed, "--client-id", "cid", "--json"]
+    assert "realm=main" in refused(world.run("provider", "add", *words)).json["error"]
+
+
 @pytest.mark.parametrize(
     "words",
     [

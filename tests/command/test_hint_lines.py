@@ -35,6 +35,7 @@ LISTS = {
     "kept": ["--grant", "client-credentials"],
     "named": [],
     "blanks": ["--set", "domain=acme.okta.com"],
+    "words_again(setting, *words)": ["acme", "--set", "refresh_rotates=yes"],
     "further": ["--client-id", "ID"],
     "('--callback-url', '-') if pastes else ()": ["--callback-url", "-"],
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from command import World
 from stayfast.engine.errors import ConfigInvalid
+from stayfast.engine.hints import Hint
 from stayfast.engine.oauth.provider import OAuthProvider
 from stayfast.engine.oauth.setting_types import form_of
 from stayfast.interfaces.cli.commands.provider_edit import edit_provider
@@ -58,6 +61,12 @@ WRONG = [
     "",
     "=x",
 ]
+
+
+def again(setting: str, /, *words: str) -> Hint:
+    """The whole line, where nothing else was typed."""
+    del setting
+    return Hint("provider edit", "demo", *words)
 
 
 def table(world: World, name: str) -> dict[str, Any]:
@@ -124,11 +133,83 @@ def test_every_setting_of_a_provider_can_be_typed() -> None:
         if isinstance(form, tuple):
             text = next(one for one in form if one)
         typed = f"{name}.x" if getattr(form, "value", "") == "table" else name
-        assert set(settings_of({typed: text}, edit_provider.params, {})) == {name}
+        assert set(settings_of({typed: text}, edit_provider.params, {}, again)) == {name}
 
 
 def test_the_hint_for_a_misspelt_table_keeps_its_member() -> None:
     """Without the member, what the hint says would be refused as well."""
     with pytest.raises(ConfigInvalid) as caught:
-        settings_of({"paramter_names.scope": "scopes"}, (), {})
-    assert caught.value.hint == "--set parameter_names.scope=…"
+        settings_of({"paramter_names.scope": "scopes"}, (), {}, again)
+    assert caught.value.hint == Hint(
+        "provider edit", "demo", "--set", "parameter_names.scope=scopes"
+    )
+
+
+MEANT = {
+    "scopess=openid": ["--scope", "openid"],
+    "scope=openid email": ["--scope", "openid email"],
+    "client_id=abc": ["--client-id", "abc"],
+    "client-id=abc": ["--client-id", "abc"],
+    "client_id_in_body=no": ["--client-id-in-header"],
+    "dpop=of": ["--dpop", "off"],
+    "dpop=maybe": ["--dpop", "auto"],
+    "token_endpoint_auth_method=none": ["--client-auth", "none"],
+    "redirect_uri=x": ["--redirect-uri", "http://127.0.0.1:8765/callback"],
+    "extra_token_params.a=b": ["--token-param", "a=b"],
+    "refresh_rotate=yes": ["--set", "refresh_rotates=yes"],
+    "refresh_lifetime=1d": ["--set", "refresh_lifetime=86400"],
+    "refresh_rotates=maybe": ["--set", "refresh_rotates=yes"],
+    "sends_scope=2": ["--set", "sends_scope=true"],
+}
+
+
+@pytest.mark.parametrize("typed", MEANT)
+def test_the_line_that_is_meant_works_when_it_is_pasted(world: World, typed: str) -> None:
+    """It is whole, keeps what else was typed, and has the option of a setting that has one."""
+    done = world.run("provider", "edit", "demo", "--set", typed, "--display-name", "A B", "--json")
+    line = ["provider", "edit", "demo", "--display-name", "A B", *MEANT[typed]]
+    words = shlex.split(json.loads(done.out)["hint"])
+    assert (done.code, words) == (1, ["stayfast", *line])
+    assert world.run(*words[1:]).code == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["--set", "client_id"], ["--client-id", "ID"]),
+        (["--set", "refresh_rotates"], ["--set", "refresh_rotates=yes"]),
+        (["--set", "client_secrt=s3cret"], ["--client-secret-file", "FILE"]),
+        (
+            ["--set", "extra_token_params.device_secret=s3cret"],
+            ["--token-param", "device_secret=…"],
+        ),
+        (["--set", "issuer="], ["--issuer", "https://…"]),
+        (["--token-param", "x"], ["--token-param", "NAME=VALUE"]),
+        (["--auth-url", ""], ["--auth-url", "https://…"]),
+        (["--client-secret-file", "/nonexistent"], ["--client-secret-file", "FILE"]),
+    ],
+    ids=" ".join,
+)
+def test_what_only_the_reader_knows_is_left_for_him(
+    world: World, typed: list[str], meant: list[str]
+) -> None:
+    """The line is whole all the same, about the provider that was named, and holds no secret."""
+    done = world.run("provider", "edit", "demo", *typed, "--json")
+    words = shlex.split(json.loads(done.out)["hint"])
+    assert words == ["stayfast", "provider", "edit", "demo", *meant]
+
+
+def test_a_blank_that_is_misspelt_is_set_by_its_name(world: World) -> None:
+    """What a kind asks for counts among the names that were probably meant."""
+    words = ("provider", "add", "okta", "work", "--client-id", "cid")
+    done = world.run(*words, "--set", "domian=acme.okta.com", "--json")
+    hint = shlex.split(json.loads(done.out)["hint"])
+    assert hint == ["stayfast", *words, "--set", "domain=acme.okta.com"]
+
+
+def test_a_setting_that_has_an_option_is_taken_out_by_an_empty_value(world: World) -> None:
+    """No option could say that it is gone."""
+    assert world.run("provider", "edit", "demo", "--audience", "api").code == 0
+    assert table(world, "demo")["audience"] == "api"
+    assert world.run("provider", "edit", "demo", "--set", "audience=").code == 0
+    assert "audience" not in table(world, "demo")

@@ -23,7 +23,6 @@ from ....engine.oauth.metadata import apply_metadata, discover
 from ....storage.private_file import write_private
 from ...catalogue import OAUTH_PROVIDERS, Entry, entry, index, made_provider
 from ...metadata_settings import client_of, published_settings
-from ...provider_file import KNOWN
 from ..app import App
 from ..command_line import takes_app
 from ..first_contact import say_redirect, say_registration
@@ -35,9 +34,10 @@ from ..provider_options import (
     members_of,
     provider_settings,
     settings_set,
-    values_of,
+    values_set,
     warn_of_broken_rule,
     warn_of_other_hosts,
+    words_again,
 )
 
 if TYPE_CHECKING:
@@ -73,12 +73,17 @@ def add_provider(
     call it, by default as its kind. With --issuer, or with --auth-url and --token-url, KIND is
     the name of a provider of your own. Without KIND, a terminal offers a choice.
     """
-    members = members_of(given)
-    wanted = values_of(values)
+
+    def again(setting: str, /, *words: str) -> Hint:
+        return Hint("provider add", *words_again(setting, *words))
+
+    members = members_of(given, again)
     own = "issuer" in members or "token_url" in members
     kind = provider_kind or offered_kind(app)
+    blanks = entry(kind).templates if kind in index() and not own else {}
+    wanted = values_set(values, blanks, again)
     if own and name is None:
-        _add_own(app, kind, {**members, **_given(settings_set(wanted, members))})
+        _add_own(app, kind, {**members, **_given(settings_set(wanted, members, (), again))})
         return
     if own:
         raise ConfigInvalid(
@@ -87,7 +92,12 @@ def add_provider(
         )
     if kind not in index():
         raise _no_kind(kind)
-    _add_kind(app, entry(kind), name or kind, wanted, members)
+    others = {one: value for one, value in wanted.items() if one not in blanks}
+    known = entry(kind)
+    if not known.about.impossible:
+        members |= _given(settings_set(others, known.settings, blanks, again))
+    wanted = {one: value for one, value in wanted.items() if one in blanks}
+    _add_kind(app, known, name or kind, wanted, members)
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
@@ -126,10 +136,6 @@ def _add_kind(
             f"nobody can sign in to {kind.title} from a command line: {kind.about.impossible}",
             hint=Hint("provider list"),
         )
-    others = {one: value for one, value in values.items() if one not in kind.templates}
-    kind.require_blanks({one: "" for one in others if one.partition(".")[0] not in KNOWN})
-    members = {**members, **_given(settings_set(others, kind.settings))}
-    values = {one: value for one, value in values.items() if one not in others}
     _require_free(app, kind, name)
     values = _asked(app, kind, values)
     settings = kind.filled(values)
@@ -235,9 +241,10 @@ def require_published(
         surroundings = (error.hint or "").startswith("export ")  # a proxy, a certificate
         if not kind.templates or surroundings:
             raise
-        asked = [f"{key}={one}" for key, one in values.items() if one not in error.message]
-        what = f", with {', '.join(asked)}" if asked else ""
-        raise type(error)(f"{error.message}{what}", hint=again) from error
+        meant = kind.checked(values)
+        asked = [f"{key}={one}" for key, one in meant.items() if one not in error.message]
+        what = f"with {', '.join(asked)}: " if asked else ""
+        raise type(error)(f"{what}{error.message}", hint=again) from error
     whole = apply_metadata(provider, found)
     if not whole.token_url or not (whole.auth_url or whole.device_url):
         raise ConfigMissing(

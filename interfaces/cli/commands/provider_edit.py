@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,11 +23,15 @@ from ..provider_options import (
     members_of,
     provider_settings,
     settings_set,
-    values_of,
+    values_set,
     warn_of_broken_rule,
     warn_of_other_hosts,
+    words_again,
 )
 from .provider_add import require_published
+
+if TYPE_CHECKING:
+    from ..setting_words import Again
 
 
 @click.command("edit")
@@ -39,12 +43,16 @@ def edit_provider(app: App, /, *, provider: str, values: tuple[str, ...], **give
     """Change settings of NAME. Other settings stay.
 
     --set changes what its kind asked for, and any setting that has no option (`stayfast help
-    providers`); --set NAME= takes one out again.
+    providers`). --set NAME= takes a setting out again, also one that has an option.
     """
     name = provider
-    changes = members_of(given)
+
+    def again(setting: str, /, *words: str) -> Hint:
+        return Hint("provider edit", *words_again(setting, *words))
+
+    changes = members_of(given, again)
     if values:
-        changes |= _set(app, name, values_of(values), changes)
+        changes |= _set(app, name, values, changes, again)
     if not changes:
         raise ConfigMissing(
             "nothing to change was named", hint=Hint("provider edit", None, "--help")
@@ -70,7 +78,9 @@ def edit_provider(app: App, /, *, provider: str, values: tuple[str, ...], **give
     app.terminal.say(f"provider {name} saved", mark="good")
 
 
-def _set(app: App, name: str, values: dict[str, str], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _set(
+    app: App, name: str, typed: tuple[str, ...], changes: Mapping[str, Any], again: Again
+) -> dict[str, Any]:
     """What ``--set`` changes of the provider ``name``.
 
     Raises:
@@ -81,12 +91,13 @@ def _set(app: App, name: str, values: dict[str, str], changes: Mapping[str, Any]
     catalogue.require(name)
     kind = file_of(app).written(name).get("kind")
     asked = list(entry(str(kind)).templates if kind in index() else ())
+    values = values_set(typed, asked, again)
     blanks = {one: value for one, value in values.items() if one in asked}
     others = {one: value for one, value in values.items() if one not in asked}
     found: dict[str, Any] = {}
     if others:
         before = catalogue.provider(name).to_config("").to_dict()
-        found = settings_set(others, before)
+        found = settings_set(others, before, asked, again)
         made_provider(name, {**before, **changes, **found})
     if blanks:
         found["template"] = _refilled(app, name, blanks, changes)
