@@ -16,8 +16,7 @@ import click
 
 from ...engine.errors import ConfigInvalid
 from ...engine.hints import Hint
-from ...engine.oauth.metadata import ENDPOINTS
-from ...engine.oauth.setting_types import EXTRA_PARAMETERS, Form, check, form_of
+from ...engine.oauth.setting_types import ENDPOINTS, EXTRA_PARAMETERS, Form, check, form_of
 from ..catalogue import made_provider
 from ..provider_file import KNOWN
 from .wrong_words import may_be_said
