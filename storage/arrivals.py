@@ -29,6 +29,7 @@ from ..engine import cbor
 from ..engine.errors import Damaged, LoginBusy, StorageConflict, StorageError
 from ..engine.hints import Hint
 from ..engine.table import Trigger
+from .arrival_places import arrival_name, arrival_places, logins_waiting
 from .host import CLOCK, origin
 from .private_file import ensure_directory, read_private, write_private
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from .keys.sealing import Keys
 
 _LIMIT: Final = 1024 * 1024
-_SUFFIX: Final = ".sealed"
 _SPARE: Final = 16  # descriptors allowed on top of the limit while tokens are kept
 Kept = tuple["Login", int, bytes]
 """A record, its fence, and the text of its event."""
@@ -54,7 +54,7 @@ class Arrivals:
 
     def __init__(self, environ: Mapping[str, str], state_dir: str) -> None:
         """Use the places that ``environ`` and ``state_dir`` name; nothing is made yet."""
-        self._places = list(_places(environ, state_dir))
+        self._places = arrival_places(environ, state_dir)
         self.looked = False
 
     def committed(
@@ -122,23 +122,13 @@ class Arrivals:
         for place in self._places:
             with suppress(StorageError, OSError), _spare_descriptors():
                 ensure_directory(place)
-                write_private(os.path.join(place, _name(keys, last.id)), sealed)
+                write_private(os.path.join(place, arrival_name(keys.name, last.id)), sealed)
                 return place
         return None
 
     def waiting(self, keys: Keys) -> list[str]:
         """The ids of the logins of which something is kept."""
-        begins = _name(keys, "").removesuffix(_SUFFIX)
-        found: dict[str, None] = {}
-        for place in self._places:
-            try:
-                names = os.listdir(place)
-            except OSError:
-                continue
-            for name in names:
-                if name.startswith(begins) and name.endswith(_SUFFIX):
-                    found[name.removeprefix(begins).removesuffix(_SUFFIX)] = None
-        return list(found)
+        return logins_waiting(self._places, keys.name)
 
     def kept(self, keys: Keys, login_id: str) -> list[Kept]:
         """What is kept of a login, in order; the newest, if several places have something."""
@@ -211,7 +201,7 @@ class Arrivals:
         """They are in the storage now, or something newer is."""
         for place in self._places:
             with suppress(OSError):
-                os.unlink(os.path.join(place, _name(keys, login_id)))
+                os.unlink(os.path.join(place, arrival_name(keys.name, login_id)))
 
 
 def arrived(changes: Sequence[Change]) -> bool:
@@ -254,34 +244,8 @@ def _ending(keys: Keys, login: Login, filed: Callable[[str], Login | None]) -> l
     return _kept(keys, ledger.ending(older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN))
 
 
-def _places(environ: Mapping[str, str], state_dir: str) -> Generator[str]:
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    if not runtime and hasattr(os, "getuid"):
-        usual = f"/run/user/{os.getuid()}"
-        runtime = usual if os.path.isdir(usual) else None
-    if runtime:
-        yield os.path.join(runtime, "stayfast")
-    yield os.path.join(state_dir, "arrivals")
-    whose = os.getuid() if hasattr(os, "getuid") else "user"
-    with suppress(OSError):  # no directory for temporary files can be written
-        yield os.path.join(environ.get("TMPDIR") or _temporary(), f"stayfast-{whose}")
-
-
-def _temporary() -> str:
-    """Where temporary files are. Python's own search writes a file into each candidate, at every start."""
-    if os.name == "posix":
-        return "/tmp"  # noqa: S108  no file is made in it: a private directory is, and checked
-    import tempfile  # noqa: PLC0415  random and shutil, for the last of the places
-
-    return tempfile.gettempdir()
-
-
-def _name(keys: Keys, login_id: str) -> str:
-    return f"{keys.name}-{login_id}{_SUFFIX}"
-
-
 def _read(keys: Keys, place: str, login_id: str) -> list[Kept]:
-    path = os.path.join(place, _name(keys, login_id))
+    path = os.path.join(place, arrival_name(keys.name, login_id))
     if not os.path.lexists(path):
         return []
     from ..engine.codec import decode_login  # noqa: PLC0415  where the storage failed

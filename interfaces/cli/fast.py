@@ -15,6 +15,7 @@ import time
 from ...engine import cbor
 from ...engine.lifetime import USUAL_BUFFER, eagerness, end_of, serves
 from ...engine.storage_errors import StayfastError
+from ...storage.arrival_places import arrival_places, logins_waiting
 from ...storage.keys.slots import unlock
 from ...storage.paths import config_dir, state_dir
 from ...storage.vault.file import headers, noted_generation, open_database, open_secret
@@ -318,6 +319,8 @@ def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
         row, genuine, generation = read_by_alias(connection, keys, alias)
         if row is None or not genuine or generation < (noted or 0):
             return None
+        if logins_waiting(arrival_places(environ, directory), keys.name):
+            return None  # newer ones could not be saved yet: the whole command saves them
         return open_secret(keys, row)
     finally:
         connection.close()

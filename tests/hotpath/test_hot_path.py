@@ -18,6 +18,7 @@ from typing import Any
 
 import platformdirs
 import pytest
+from command import STAYFAST
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given
@@ -25,17 +26,20 @@ from hypothesis import strategies as st
 from stayfast.engine.lifetime import USUAL_BUFFER, eagerness
 from stayfast.engine.oauth.addresses import secure_address
 from stayfast.engine.record import Login
+from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.interfaces.cli.commands.token import FORMATS
-from stayfast.interfaces.cli.fast import cached_token, read_arguments, seconds
+from stayfast.interfaces.cli.fast import cached_token, read_arguments, seconds, unlocked
 from stayfast.interfaces.cli.main import COMMANDS, cli
 from stayfast.interfaces.cli.quick_completion import noted_scripts
 from stayfast.storage import EncryptedFileStorage
+from stayfast.storage.arrivals import Arrivals
 from stayfast.storage.keys import sealing, slots
 from stayfast.storage.paths import config_dir, state_dir
 from stayfast.storage.vault import file
+from stayfast.storage.vault.file import open_database
 from stayfast.storage.version import app_version, version_beside
-from stayfast.testing.storage_contract import finished, saved
+from stayfast.testing.storage_contract import change, finished, further, saved
 
 HEAVY = {
     "transitions", "requests", "urllib3", "keyring", "structlog", "click", "rich", "joserfc",
@@ -94,6 +98,35 @@ def test_a_cached_token_loads_next_to_nothing(environ: dict[str, str]) -> None:
     assert not {name for name in found if name in LEAN or name.partition(".")[0] in LEAN}
     assert not found & {"functools", "collections", "warnings", "_hashlib", "struct", "types"}
     assert len(found) < 45
+
+
+def test_tokens_that_wait_to_be_saved_come_before_those_in_the_vault(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Where newer tokens arrived and could not be saved, the whole command answers, and saves them."""
+    environ["XDG_RUNTIME_DIR"] = str(tmp_path)
+    directory = state_dir(environ)
+    login = EncryptedFileStorage(environ=environ).find(account_alias("demo", "default"))
+    assert login is not None
+    assert login.tokens is not None
+    newer = further(login, tokens=replace(login.tokens, access_token="newer"))
+    connection = open_database(directory)
+    assert connection is not None
+    with closing(connection):
+        keys = unlocked(connection, directory, "auto", environ)
+    assert keys is not None
+    assert Arrivals(environ, directory).keep(keys, [change(newer)]) is not None
+    assert cached_token(["demo"], environ) is None
+    assert printed(environ, "token", "demo") == "newer"
+    assert cached_token(["demo"], environ) == "newer"
+
+
+def printed(environ: dict[str, str], *words: str) -> str:
+    """What the command prints for ``words``."""
+    done = subprocess.run(
+        [STAYFAST, *words], env=environ, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
 
 
 def test_the_package_loads_next_to_nothing(environ: dict[str, str]) -> None:
@@ -336,8 +369,8 @@ def test_both_ways_print_the_address_of_the_api(
 def test_git_is_answered_the_same_both_ways(environ: dict[str, str], asked: str) -> None:
     """What git is answered, told and exits with is the same whichever way the command took."""
     call = ["credential", "git", "--provider", "demo", "--url", "a.example", "--url=127.0.0.1:8080"]
-    for further in [["--username=u", "get"], []] if "username" in asked else [["get"]]:
-        quick, whole = both_ways(environ, [*call, *further], asked.encode())
+    for more in [["--username=u", "get"], []] if "username" in asked else [["get"]]:
+        quick, whole = both_ways(environ, [*call, *more], asked.encode())
         assert quick == whole
 
 
