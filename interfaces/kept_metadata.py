@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ..engine import cbor
 from ..engine.audit.events import Outcome
 from ..engine.errors import StorageError
-from ..engine.oauth.metadata import ServerMetadata, discover
 from ..engine.ports import HttpResponse
 from ..engine.reasons import Reason
 
 if TYPE_CHECKING:
     from ..engine.audit.events import Recorded
+    from ..engine.oauth.metadata import ServerMetadata
     from ..engine.ports import Clock, Http, HttpRequest
     from ..engine.record import Login
     from ..storage.capabilities import SealedEntries
@@ -107,6 +107,8 @@ class KeptMetadata:
         Raises:
             ConfigInvalid, NetworkError, ProviderError: See there.
         """
+        from ..engine.oauth.metadata import discover  # noqa: PLC0415  a refresh asks for none
+
         copy = self.copy(issuer)
         now = self._clock.now()
         fresh = copy if copy is not None and copy.read_at <= now < copy.ends_at else None
@@ -134,6 +136,8 @@ class KeptMetadata:
 
     def published(self, issuer: str, template: str | None = None) -> ServerMetadata | None:
         """What the copy says, without a request; ``None`` without one."""
+        from ..engine.oauth.metadata import discover  # noqa: PLC0415  as above
+
         copy = self.copy(issuer)
         if copy is None:
             return None

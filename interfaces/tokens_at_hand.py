@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 from ..engine.errors import StayfastError
 from ..engine.oauth.token_endpoint import bearer_token
-from ..engine.result import Success
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from ..engine.audit.events import Recorded
     from ..engine.ports import Clock
     from ..engine.record import Login
+    from ..engine.result import Success
     from ..storage.capabilities import Glance
 
 _MOST: Final = 1024
@@ -38,6 +38,8 @@ class _Kept:
         self.first = first
         self.end = end
         self.seen = seen
+        from ..engine.result import Success  # noqa: PLC0415  programs have it; the command keeps none
+
         self.bearer: Success[str] | None
         try:
             self.bearer = Success(bearer_token(login), hidden=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..engine.audit.verifier import Verification
     from ..engine.errors import Damaged
     from ..engine.ports import Lease, Storage
-    from .audit.segments import Pruned
+    from .audit.pruning import Pruned
     from .audit.signing import Signer
     from .vault.handover import Handover
     from .vault.info import DatabaseInfo, VaultInfo

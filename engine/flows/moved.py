@@ -22,7 +22,6 @@ from ..errors import StayfastError
 from ..oauth.addresses import private_host
 from ..oauth.client_authentication import endpoint
 from ..oauth.error_codes import refuses
-from ..oauth.metadata import discover
 from ..oauth.provider_response import error_code, read_members
 from ..oauth.setting_types import ENDPOINTS
 
@@ -51,6 +50,8 @@ def moved(http: Http, config: OAuthConfig) -> OAuthConfig | None:
     """
     if not config.issuer or config.discovers == "no":
         return None
+    from ..oauth.metadata import discover  # noqa: PLC0415  for an endpoint that has gone
+
     try:
         found = discover(
             http,

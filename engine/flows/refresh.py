@@ -18,7 +18,6 @@ from ..errors import (
 )
 from ..hints import Hint
 from ..lifetime import eagerness
-from ..oauth.protected_resource import other_spelling
 from ..oauth.provider_response import LONGEST_WAIT
 from ..oauth.tokens import DEFAULT_BUFFER
 from ..reasons import Reason
@@ -62,8 +61,11 @@ class Refresh:
         """
         storage = self._dependencies.storage
         login = storage.find(account_alias(provider, account))
-        if login is None and (spelt := other_spelling(provider)) is not None:
-            login = storage.find(account_alias(spelt, account))
+        if login is None:
+            from ..oauth.protected_resource import other_spelling  # noqa: PLC0415  for addresses
+
+            spelt = other_spelling(provider)
+            login = None if spelt is None else storage.find(account_alias(spelt, account))
         if login is None or login.tokens is None:
             raise AuthRequired(
                 f"not signed in to {provider}", hint=Hint("login", provider, account=account)

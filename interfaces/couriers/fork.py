@@ -7,6 +7,7 @@ own. A power cut, or a kill that takes the child as well, still leaves an unknow
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -246,6 +247,7 @@ class Heard:
 
 def stand_alone(kept: Collection[int]) -> None:
     """In a forked child: let go of all that is the parent's, but the files ``kept``."""
+    gc.freeze()  # to search the parent's objects would copy the memory that both share
     forbid_core_dumps()
     for number in DEFERRED:
         signal.signal(number, signal.SIG_IGN)

@@ -17,8 +17,9 @@ import psycopg
 
 from ...engine.errors import Damaged, OutcomeUnknown, StorageConflict
 from ...engine.hints import Hint
+from ..audit.pruning import prune
 from ..audit.rows import append_event, append_text
-from ..audit.segments import prune, set_aside
+from ..audit.segments import set_aside
 from ..host import CLOCK
 from ..vault.ended import remove_ended
 from ..vault.entries import write_entry
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ...engine.audit.events import Event, Recorded
     from ...engine.ports import Change, Lease
     from ..arrivals import Kept
-    from ..audit.segments import Pruned
+    from ..audit.pruning import Pruned
     from ..keys.sealing import Keys
     from ..vault.header import Header
     from ..vault.integrity import Head

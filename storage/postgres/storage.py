@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from ...engine.ports import Change
     from ...engine.record import Login
     from ...engine.summary import Summary
-    from ..audit.segments import Pruned
+    from ..audit.pruning import Pruned
     from ..keys.sealing import Keys
     from ..vault.file import Row
     from ..vault.info import DatabaseInfo

@@ -109,7 +109,7 @@ if TYPE_CHECKING:
     from ...engine.record import Login
     from ...engine.summary import Summary
     from ..arrivals import Kept
-    from ..audit.segments import Pruned
+    from ..audit.pruning import Pruned
     from ..audit.signing import Signer
     from ..keys.sealing import Keys
     from ..keys.sources import KeySources
@@ -695,7 +695,7 @@ class Vault:
         Raises:
             Damaged: The records that would go are not as they were written.
         """
-        from ..audit.segments import prune  # noqa: PLC0415  for who cuts the log
+        from ..audit.pruning import prune  # noqa: PLC0415  for who cuts the log
 
         if not self.exists():
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import socket
@@ -46,6 +47,17 @@ def test_a_job_runs_in_another_process_and_its_login_comes_home() -> None:
     assert isinstance(outcome, Login)
     assert outcome == replace(JOB.login, account=outcome.account)
     assert int(outcome.account) != os.getpid()
+
+
+def test_a_courier_does_not_search_the_objects_of_its_parent() -> None:
+    """To search them for garbage would copy memory that both share; its own are searched as ever."""
+    outcome = courier().carry(
+        JOB, lambda job: replace(job.login, account=f"{gc.get_freeze_count()} {gc.isenabled()}")
+    )
+    assert isinstance(outcome, Login)
+    frozen, searches = outcome.account.split()
+    assert int(frozen) > gc.get_freeze_count()
+    assert searches == "True"
 
 
 @pytest.mark.parametrize(
