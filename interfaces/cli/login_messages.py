@@ -6,14 +6,14 @@ import sys
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
-from ...engine.errors import AuthRequired, Damaged, StayfastError, StorageError
+from ...engine.errors import StayfastError, StorageError
 from ...engine.foreign_text import printable
 from ...engine.moments import timestamp
-from ...engine.oauth.provider import same_client, same_grant, same_resources
 from ...engine.reasons import Reason
 from ...engine.record import TokensNotSaved
 from ...engine.summary import DEFAULT_ACCOUNT, account_alias
 from ...engine.table import State
+from ..repeated_login import repeated
 from .terminal.formatting import clock_said, more, sealed, span
 
 if TYPE_CHECKING:
@@ -78,28 +78,27 @@ def show_signed_in(app: App, login: Login, account: str | None = None) -> None:
 
 
 def already_signed_in(app: App, config: OAuthConfig, account: str) -> bool:
-    """Whether the account is signed in already; if so, a message says it."""
+    """Whether the account is signed in already, or again by a fresh token; if so, a message says it.
+
+    Raises:
+        NetworkError, LoginBusy, StorageError: As of :func:`~stayfast.interfaces.repeated_login.repeated`.
+    """
     assembly, terminal, provider = app.assembly(), app.terminal, config.service_name
     try:
-        found = assembly.conductor.refresh.find(provider, account)
-    except (AuthRequired, Damaged):  # a damaged one is set aside when the new one begins
-        return False
-    if config.issuer and found.config.issuer and found.config.issuer != config.issuer:
-        return False  # the user gave the name to another server meanwhile
-    if not (same_client(found.config, config) and same_resources(found.config, config)):
-        return False
-    if not same_grant(found.config, config):
-        return False
-    summary = found.summary()
-    if not assembly.conductor.refresh.usable(summary):
+        with terminal.working(f"asking {provider} for a fresh token"):
+            found = repeated(assembly, config, account)
+    except TokensNotSaved as error:
+        found = keep_trying_to_save(app, error)
+    if found is None:
         return False
     who = f" as {found.identity.label}" if found.identity else ""
-    end = summary.expires_at
+    end = found.summary().expires_at
     left = f" ({span(end - assembly.clock.now())} left)" if end is not None else ""
     terminal.say(f"{provider} is already signed in{who}{left}.")
-    terminal.suggest(f"stayfast login {provider} --new", "to sign in anew")
+    terminal.suggest(f"stayfast login {provider}{_account(found)} --new", "to sign in anew")
     if terminal.json:
         terminal.answer_json("login/1", login_members(found))
+    exit_if_kept_nowhere(app)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import pytest
 from command import PATIENCE, World, events_of, states_of, until
@@ -143,6 +144,56 @@ def test_already_signed_in_is_said_and_nothing_is_asked(
     again = world.run("login", "demo", "--via", "loopback")
 
     assert (again.code, server.counts["authorize"]) == (0, asked)
+
+
+@pytest.fixture
+def outlived(world: World, server: AuthorizationServer) -> World:
+    """A world whose login has a token that has just ended, and renews itself."""
+    server.change(token_lifetime=1)
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    world.wait_for(lambda logins: (logins[0].tokens.expires_at or 0) <= time.time())
+    server.change(token_lifetime=3600)
+    return world
+
+
+def test_a_login_that_renews_itself_is_still_signed_in(outlived: World) -> None:
+    """The user is not asked again because a token has ended: it is refreshed, once."""
+    server = outlived.server
+    asked = server.counts["authorize"]
+
+    again = outlived.run("login", "demo", "--via", "loopback", "--json")
+
+    assert (again.code, server.counts["authorize"]) == (0, asked)
+    assert again.json["state"] == "authenticated"
+    (login,) = outlived.logins()
+    assert login.tokens is not None
+    assert (login.tokens.expires_at or 0) > time.time()
+    assert outlived.run("token", "demo").out.strip() == login.tokens.access_token
+
+
+@pytest.mark.parametrize("refused", ["invalid_grant", "invalid_client"])
+def test_a_login_whose_refresh_is_refused_signs_in(outlived: World, refused: str) -> None:
+    """Where only the user can help, it is no use to say that somebody is signed in."""
+    server = outlived.server
+    server.misbehave("token", Fault(kind=FaultKind.ERROR, members={"error": refused}))
+    asked = server.counts["authorize"]
+    again = outlived.run("login", "demo", "--via", "loopback")
+    assert again.code == 0
+    assert server.counts["authorize"] > asked
+
+
+@pytest.mark.parametrize("kind", [FaultKind.BUSY_503, FaultKind.DROP_BEFORE])
+def test_a_login_that_cannot_be_refreshed_now_says_what_token_says(
+    outlived: World, kind: FaultKind
+) -> None:
+    """No browser opens because the network is down: the refresh token is still good."""
+    server = outlived.server
+    server.misbehave("token", Fault(kind=kind), None)
+    asked = server.counts["authorize"]
+    again, said = (outlived.run(word, "demo", "--json") for word in ("login", "token"))
+    assert (again.code, again.json["code"]) == (said.code, said.json["code"])
+    assert again.json["code"] == "NETWORK_ERROR"
+    assert server.counts["authorize"] == asked
 
 
 def test_another_process_is_named(world: World) -> None:
