@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ exec cat
 
 
 @contextmanager
-def secret_service(place: Path) -> Iterator[dict[str, str] | None]:
+def secret_service(place: Path) -> Generator[dict[str, str] | None]:
     """The variables that lead to an unlocked keyring; ``None`` where one is not installed.
 
     Args:
