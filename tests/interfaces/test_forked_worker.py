@@ -118,7 +118,7 @@ def gone(pid: int) -> bool:
 
 
 def login_of(own: Assembly) -> Login:
-    login = own.storage.read(own.storage.summaries()[0].id)
+    login = own.storage.read(next(iter(own.storage.summaries())).id)
     assert login is not None
     return login
 

@@ -74,6 +74,7 @@ PLACES = ("tests/storage/test_places.py", "tests/storage/test_intruder_campaign.
 CONTRACT = "tests/storage/test_contract.py"
 KEY_COMMAND = "tests/storage/test_key_command.py"
 FORKED = "tests/interfaces/test_fork_courier.py"
+FORKED_WORKER = "tests/interfaces/test_forked_worker.py"
 SPAWNED = "tests/interfaces/test_spawn_courier.py"
 INLINE = "tests/interfaces/test_courier.py"
 CALLBACKS = "tests/protocol/test_callback.py"
@@ -410,6 +411,41 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        _keep_only(kept)\n",
         new="        pass\n",
         tests=(FORKED,),
+    ),
+    Mutant(
+        name="a forked worker does not see its program end",
+        file=WORKER_PROCESS,
+        old="            ours.close()  # or it would not see its parent end\n            stand_alone({theirs.fileno()})\n",
+        new="            stand_alone({theirs.fileno(), ours.fileno()})\n",
+        tests=(FORKED_WORKER,),
+    ),
+    Mutant(
+        name="a forked worker keeps the whole environment",
+        file=WORKER_PROCESS,
+        old="            os.environ.clear()\n",
+        new="",
+        tests=(FORKED_WORKER,),
+    ),
+    Mutant(
+        name="every job of a program gets a child of its own",
+        file="interfaces/couriers/choice.py",
+        old="        self._first = False\n",
+        new="",
+        tests=(FORKED_WORKER,),
+    ),
+    Mutant(
+        name="many records are checked at once without their links",
+        file="storage/audit/record_keys.py",
+        old="if found != seq or link.finalize() != mac:",
+        new="if found != seq:",
+        tests=("tests/storage/test_audit_tampering.py",),
+    ),
+    Mutant(
+        name="the proxy of the process is taken for a program with an environment of its own",
+        file="interfaces/http.py",
+        old="proxy_for(request.url, self._environ)",
+        new="proxy_for(request.url)",
+        tests=("tests/protocol/test_http_client.py",),
     ),
     Mutant(
         name="Ctrl-C interrupts a job",
