@@ -11,6 +11,7 @@ import os
 import select
 import socket
 import struct
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -198,7 +199,8 @@ class HostStructlog:
     """The embedding program's own structlog chain.
 
     The event is the name of the audit event, its fields are those of the line. What the program has configured
-    renders them: processors, context and destination.
+    renders them: processors, context and destination. Where it has configured nothing, as in the command,
+    they go to standard error: structlog itself would print them among the answers.
     """
 
     name = "structlog"
@@ -207,13 +209,19 @@ class HostStructlog:
         """Log to the logger of that name; the program's logger factory gets it."""
         import structlog  # noqa: PLC0415  a third of a whole command; for programs that have it anyway
 
+        self._structlog = structlog
         self._logger = structlog.get_logger(logger)
 
     def take(self, line: Mapping[str, Scalar]) -> None:
         """See :meth:`Sink.take`. Processors belong to the program, and may take their time."""
+        logger = self._logger
+        if not self._structlog.is_configured():
+            if sys.stderr is None:  # it is closed
+                return
+            logger = self._structlog.wrap_logger(self._structlog.PrintLogger(sys.stderr))
         fields = {name: value for name, value in line.items() if name != "event"}
         failed = line.get("outcome") == "failure"
-        say = self._logger.warning if failed else self._logger.info
+        say = logger.warning if failed else logger.info
         say(line.get("event"), **fields)
 
 

@@ -244,6 +244,15 @@ def test_the_programs_own_structlog_is_told() -> None:
     assert set(told[0]) - {"log_level"} <= FIELDS
 
 
+def test_events_never_stand_among_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody has configured structlog, it would print to standard output: a token is there."""
+    structlog.reset_defaults()
+    BufferedSender(HostStructlog()).observe([note(MemoryStorage())], None)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "login.refused" in shown.err
+
+
 def test_a_handler_that_raises_ends_no_login() -> None:
     """Whatever a program's handler does, it is a problem of the sink."""
 
