@@ -28,6 +28,8 @@ _SECRETS: Final = {
 """Settings that are secrets, and what is typed instead."""
 _FILES: Final = frozenset({"client_secret_for_device_file"})
 _NOT_SET: Final = frozenset({"kind", "template", "service_name"})
+_ONLY_ON: Final = frozenset({"iss_required"})
+"""Checks of an answer: metadata or the user may ask for one, and nobody switches it off."""
 _TRUTH: Final = {"true": True, "yes": True, "false": False, "no": False}
 _STAY: Final = frozenset({"issuer", *ENDPOINTS})
 """Settings with an option that is never empty: without them the provider would be another one."""
@@ -174,6 +176,11 @@ def settings_of(
             )
         else:
             found[name] = _value(name, text, again) if text else None
+            if name in _ONLY_ON and not found[name]:
+                raise ConfigInvalid(
+                    f"{name} is not switched off: it keeps the answer of one provider from another",
+                    hint=again(name, "--set", f"{name}=true"),
+                )
     return found
 
 

@@ -58,6 +58,8 @@ WRONG = [
     "service_name=x",
     "refresh_url=http://a.test/again",
     "refresh_url=https://{domain}/again",
+    "iss_required=false",
+    "iss_required=",
     "",
     "=x",
 ]
