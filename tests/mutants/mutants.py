@@ -202,7 +202,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="an older version is written over a newer one",
         file=LOGIN_ROWS,
-        old="    if (found[0] if found else 0) != login.version - 1:",
+        old="    if (found[0] if found else 0) != (login.version - 1 if over is None else over):",
         new="    if (found[0] if found else 0) > login.version:",
         tests=(CONTRACT,),
     ),
