@@ -100,7 +100,7 @@ class GrantExchange:
         )
         code = canonical(error.oauth_error or "")
         hint = error.hint or Hint.sign_in(login)
-        if code in ABOUT_CLIENT or code in ABOUT_REQUEST:
+        if error.hint is None and (code in ABOUT_CLIENT or code in ABOUT_REQUEST):
             hint = Hint("provider edit", login.provider)
         return AuthFailed(error.message, hint=hint)
 

@@ -18,7 +18,7 @@ from ..errors import (
 )
 from ..hints import Hint
 from ..lifetime import eagerness
-from ..oauth.provider_response import LONGEST_WAIT
+from ..oauth.provider_response import LONGEST_WAIT, hint_of_refusal
 from ..oauth.tokens import DEFAULT_BUFFER
 from ..reasons import Reason
 from ..record import Exchange, TokensNotSaved
@@ -281,7 +281,8 @@ def _failed_before(login: Login) -> TokenRefreshFailed:
 def _postponed_before(login: Login, setback: Setback) -> NetworkError | ProviderError:
     """The error of a refresh that was postponed, for callers that waited for it."""
     if login.reason == Reason.PROVIDER_ERROR:
-        hint = Hint("provider edit", login.provider)
+        hint = hint_of_refusal(login.config, login.oauth_error or "")
+        hint = hint or Hint("provider edit", login.provider)
         return ProviderError(setback.message, oauth_error=login.oauth_error, hint=hint)
     hint = Hint.note("try again in a while")
     if login.reason == Reason.ANSWER_UNREADABLE:

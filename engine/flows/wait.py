@@ -18,6 +18,7 @@ from ..errors import (
 from ..hints import Hint
 from ..oauth.callback import Denial, digest_of, validate_callback
 from ..oauth.device import slower
+from ..oauth.provider_response import hint_of_refusal
 from ..oauth.signed_response import SignedResponses
 from ..ports import PollDue, Verdict, VerdictKind
 from ..reasons import Reason, Refusal
@@ -180,7 +181,7 @@ class Wait:
             reason=Reason.ACCESS_DENIED if declined else Reason.PROVIDER_ERROR,
             circumstances=Circumstances(oauth_error=denial.error),
         )
-        hint = Hint.sign_in(login)
+        hint = hint_of_refusal(login.config, denial.error) or Hint.sign_in(login)
         why = denial.description
         if declined:
             return AuthCancelled("the provider said no: access_denied", hint=hint, why=why)

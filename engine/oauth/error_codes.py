@@ -40,6 +40,14 @@ ABOUT_CLIENT: Final = frozenset(
 )  # fmt: skip
 """Errors about us. At a refresh the token may be as good as it was (RFC 6749 §5.2), or the server says
 so of a dead one: the second time in a row that is assumed."""
+ABOUT_CREDENTIALS: Final = frozenset(
+    {
+        "invalid_client", "unauthorized_client", "invalid_client_id", "bad_client_id",
+        "deleted_client", "disabled_client", "incorrect_client_credentials", "bad_client_secret",
+        "invalid_client_secret",
+    }
+)  # fmt: skip
+"""Those of them that say that the client is not known, or does not prove itself."""
 ABOUT_REQUEST: Final = frozenset(
     {
         "invalid_scope",  # RFC 6749 §5.2

@@ -16,9 +16,10 @@ from urllib.parse import parse_qsl
 
 from ..errors import NetworkError, ProviderError
 from ..foreign_text import quotable
+from ..hints import Hint
 from ..secret import Secret
 from .dialect import in_our_names, named_error
-from .error_codes import refuses
+from .error_codes import ABOUT_CREDENTIALS, canonical, refuses
 
 if TYPE_CHECKING:
     from ..ports import HttpResponse
@@ -137,12 +138,25 @@ def judge(response: HttpResponse, request: str, config: OAuthConfig | None) -> d
             f"the provider refused the {request}: {_described(code, members or {}, secret)}",
             oauth_error=code,
             status=response.status,
+            hint=hint_of_refusal(config, code) if config is not None else None,
         )
     # a word beside a token that nobody knows as a refusal ("none", {}) takes nothing back
     granted = members is not None and (code is None or isinstance(members.get("access_token"), str))
     if response.status // 100 == 2 and members is not None and granted:
         return members
     raise NetworkError(_unsettled(response, request, code), hint="try again in a while")
+
+
+def hint_of_refusal(config: OAuthConfig, code: str) -> Hint | None:
+    """What to correct where ``code`` says that the client is not known; ``None`` of any other code.
+
+    A client that registered itself has no setting to correct, nor has a server that is named by its address.
+    """
+    known = config.registration_url is None and "://" not in config.service_name
+    if not known or canonical(code) not in ABOUT_CREDENTIALS:
+        return None
+    secret = ("--client-secret-file", "FILE") if config.client_secret else ()
+    return Hint("provider edit", config.service_name, "--client-id", "ID", *secret)
 
 
 def may_hold_tokens(response: HttpResponse, provider: OAuthProvider | None = None) -> bool:

@@ -109,3 +109,44 @@ def test_what_a_signed_answer_and_a_logout_need_can_be_set(world: World) -> None
     kept = table(world, "demo")
     assert (kept["response_mode"], kept["post_logout_redirect_uri"]) == (given[1], given[3])
     assert world.run("provider", "edit", "demo", "--response-mode", "fragment").code == 2
+
+
+OWN = ("--auth-url", "https://a.test/auth", "--token-url", "https://a.test/token")
+CLIENTS: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
+    "none": ((), {}, "provider edit own --client-id ID"),
+    "an option": (("--client-id", "cid"), {}, "login own"),
+    "a variable": ((), {"OWN_CLIENT_ID": "cid"}, "login own"),
+    "one that registers itself": (
+        ("--set", "registration_url=https://a.test/clients"),
+        {},
+        "login own",
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "env", "following"), CLIENTS.values(), ids=CLIENTS)
+def test_the_next_step_after_adding_is_one_that_works(
+    world: World, words: tuple[str, ...], env: dict[str, str], following: str
+) -> None:
+    """No login is suggested that would be refused for want of a client id."""
+    added = world.run("provider", "add", "own", *OWN, *words, env=env)
+    assert added.code == 0
+    assert added.err.splitlines()[-1].endswith(f" stayfast {following}")
+
+
+@pytest.mark.parametrize(
+    "way", [("--via", "device"), ("--grant", "client-credentials"), ("--via", "manual", "--start")]
+)
+def test_a_client_that_the_provider_does_not_know_is_to_be_corrected(
+    world: World, way: tuple[str, ...]
+) -> None:
+    """Whichever request says so, the hint is the command that sets the client id."""
+    pushes = {"par": "required", "par_url": f"{world.server.issuer}/par"}
+    secret = world.config / "secret"
+    secret.write_text("s3cret")
+    world.provide("lab", client_id="nobody", **pushes, client_secret_file=str(secret))
+    done = world.run("login", "lab", *way, "--json")
+    assert done.code != 0
+    said = done.lines[-1]["advice"]
+    assert (said["action"], said["provider"]) == ("provider edit", "lab")
+    assert said["options"] == ["--client-id", "ID", "--client-secret-file", "FILE"]

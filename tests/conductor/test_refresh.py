@@ -16,6 +16,7 @@ from stayfast.engine.errors import (
     StayfastError,
     TokenRefreshFailed,
 )
+from stayfast.engine.hints import Hint
 from stayfast.engine.ports import HttpRequest, HttpResponse, Lease
 from stayfast.engine.record import Login
 from stayfast.engine.table import State
@@ -154,8 +155,9 @@ def test_an_error_about_the_client_does_not_cost_the_token(
     wrong = Fault(kind=FaultKind.ERROR, status=401, members={"error": "invalid_client"})
     server.misbehave("token", wrong)
     refresh = conductor_over(storage).refresh
-    with pytest.raises(ProviderError):
+    with pytest.raises(ProviderError) as caught:
         refresh.valid(expired.provider, expired.account)
+    assert caught.value.hint == Hint("provider edit", expired.provider, "--client-id", "ID")
     kept = storage.read(expired.id)
     assert kept is not None
     assert (kept.state, kept.oauth_error) == (State.EXPIRED, "invalid_client")

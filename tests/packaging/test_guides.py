@@ -40,7 +40,42 @@ def server() -> Iterator[AuthorizationServer]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_python_of_a_page_runs(page: Path, server: AuthorizationServer, tmp_path: Path) -> None:
     """In an empty home, with a browser in which somebody approves; tests on a page are run as tests."""
-    code = python_of(page).replace("https://login.acme.example", server.issuer)
+    ran = run_at(server, page, python_of(page), tmp_path)
+    assert ran.returncode == 0, (ran.stdout[-2000:], ran.stderr[-2000:])
+
+
+SIGNING_IN = [page for page in PAGES if "https://login.acme.example" in python_of(page)]
+
+
+@pytest.mark.parametrize("page", SIGNING_IN, ids=lambda page: page.stem)
+def test_the_python_of_a_page_says_why_it_fails(
+    page: Path, server: AuthorizationServer, tmp_path: Path
+) -> None:
+    """Where the provider cannot be reached, its user reads the failure and no traceback."""
+    code = python_of(page).replace("https://login.acme.example", "http://127.0.0.1:9")
+    ran = run_at(server, page, code, tmp_path)
+    assert (ran.returncode, "Traceback" in ran.stderr) == (1, False), ran.stderr[-2000:]
+    assert "127.0.0.1" in ran.stderr
+
+
+def test_the_awaited_example_says_that_nobody_is_signed_in(
+    server: AuthorizationServer, tmp_path: Path
+) -> None:
+    """That of the README, whose result may be a failure."""
+    readme = ROOT / "README.md"
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", readme.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    (block,) = (one for one in blocks if "async def token" in one)
+    ran = run_at(server, readme, f"{block}\nimport asyncio\nasyncio.run(token())\n", tmp_path)
+    assert (ran.returncode, "Traceback" in ran.stderr) == (1, False), ran.stderr[-2000:]
+
+
+def run_at(
+    server: AuthorizationServer, page: Path, code: str, tmp_path: Path
+) -> subprocess.CompletedProcess[str]:
+    """The end of the Python of a page, whose provider is ``server``."""
+    code = code.replace("https://login.acme.example", server.issuer)
     code = code.replace("https://api.acme.example/me", f"{server.issuer}/me")
     # the embedded server knows the address of its own client only
     code = code.replace("https://shop.example.com/callback", "http://127.0.0.1/callback")
@@ -56,11 +91,10 @@ def test_the_python_of_a_page_runs(page: Path, server: AuthorizationServer, tmp_
         if re.search(r"def test_|class Test", code)
         else []
     )
-    ran = subprocess.run(
+    return subprocess.run(
         [sys.executable, *how, str(program)], env=environ, cwd=tmp_path, capture_output=True,
         text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
-    assert ran.returncode == 0, (ran.stdout[-2000:], ran.stderr[-2000:])
 
 
 def in_the_contents(entry: object) -> Iterator[str]:

@@ -11,6 +11,7 @@ from recorded import answer, recorded
 from stayfast.engine.errors import NetworkError, ProviderError
 from stayfast.engine.oauth.device import judge_device_response, judge_poll
 from stayfast.engine.oauth.provider import OAuthConfig
+from stayfast.engine.oauth.provider_response import hint_of_refusal
 from stayfast.engine.oauth.pushed_request import judge_push
 from stayfast.engine.oauth.token_endpoint import judge_token_response
 from stayfast.engine.oauth.token_status import Introspection, judge_introspection, judge_revocation
@@ -414,3 +415,26 @@ def test_a_refused_revocation_does_not_show_the_client_secret(said, status):
     with pytest.raises((ProviderError, NetworkError)) as caught:
         judge_revocation(config, answer({"error": "invalid_client", said: "hunter-two"}, status))
     assert "hunter" not in f"{caught.value} {caught.value.__dict__}"
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "options"),
+    [
+        ({}, "invalid_client", ("--client-id", "ID")),
+        ({}, "BAD-CLIENT-ID", ("--client-id", "ID")),
+        (
+            {"client_secret": "s3cret"},
+            "incorrect_client_credentials",
+            ("--client-id", "ID", "--client-secret-file", "FILE"),
+        ),
+        ({}, "invalid_grant", None),
+        ({}, "access_denied", None),
+        ({"registration_url": "https://a.test/clients"}, "invalid_client", None),
+        ({"service_name": "https://mcp.acme.test/mcp"}, "invalid_client", None),
+    ],
+)
+def test_a_refusal_of_the_client_names_the_setting(changed, code, options):
+    """Where the client is a setting: one that registered itself has none to correct."""
+    config = replace(CONFIG, **{"client_secret": None, **changed})
+    hint = hint_of_refusal(config, code)
+    assert (hint.options if hint else None) == options

@@ -371,4 +371,8 @@ def _add_own(app: App, name: str, members: dict[str, Any]) -> None:
     if name in OAUTH_PROVIDERS:
         terminal.say(f"it takes the place of the provider {name} that is shipped", mark="warn")
         terminal.suggest(f"stayfast provider remove {name}", "use the shipped one again")
-    terminal.suggest(f"stayfast login {name}")
+    if provider.registration_url or app.assembly().catalogue.has_client(name):
+        terminal.suggest(f"stayfast login {name}")
+    else:
+        terminal.say("a login needs a client id", mark="warn")
+        terminal.suggest(f"stayfast provider edit {name} --client-id ID")
