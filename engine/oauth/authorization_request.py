@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from ..errors import ConfigInvalid, ConfigMissing, IllegalTransition, TransportUnavailable
 from ..hints import Hint
 from .addresses import secure_address
-from .pkce import PKCEChallenge
 
 if TYPE_CHECKING:
     from ..record import Challenge
@@ -108,6 +107,8 @@ def authorization_parameters(
         "state": challenge.state.reveal(),
     }
     if config.pkce != "off":
+        from .pkce import PKCEChallenge  # noqa: PLC0415  for who begins a login
+
         pkce = PKCEChallenge.from_verifier(challenge.verifier.reveal())
         parameters |= {
             "code_challenge": pkce.code_challenge,

@@ -55,7 +55,10 @@ def _run(arguments: list[str]) -> None:
             sys.stdout.flush()
             os._exit(0)
     forbid_core_dumps()
-    if arguments[:1] in (["status"], ["list"]) or arguments[:2] == ["provider", "list"]:
+    if arguments[:1] in (["status"], ["list"], ["refresh"]) or arguments[:2] == [
+        "provider",
+        "list",
+    ]:
         from .plain import plain_call  # noqa: PLC0415  as above
 
         perform = plain_call(arguments, os.environ)

@@ -1,4 +1,4 @@
-"""Plain calls of commands that only show what is stored here, read without click.
+"""Plain calls of commands that show what is stored here or refresh it, read without click.
 
 To load click takes longer than all that such a command does. What is read here means the same to both.
 Everything else (an option with a value, a variable that stands for an option, a word that click would judge)
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FLAGS: Final = {"--json": "as_json", "--wide": "wide"}
 _STEERING: Final = tuple(
     f"STAYFAST_{name}"
-    for name in ("COLOR", "JSON", "LIST", "PROVIDER", "QUIET", "STATUS", "VERBOSE")
+    for name in ("COLOR", "JSON", "LIST", "PROVIDER", "QUIET", "REFRESH", "STATUS", "VERBOSE")
 )
 """What variables begin with that stand for options of these commands."""
 _DIRECTORIES: Final = ("STAYFAST_CONFIG_DIR", "STAYFAST_STATE_DIR")
@@ -40,7 +40,9 @@ def plain_call(
         return partial(_providers, wide=wide)
     if words == ["list"]:
         return partial(_list, wide=wide)
-    if words[0] == "status" and all(map(_is_name, words[1:])) and len(words) <= 2:
+    if words[0] == "refresh" and not wide and _is_named(words[1:]):
+        return partial(_refresh, provider=words[1] if words[1:] else None)
+    if words[0] == "status" and _is_named(words[1:]):
         return partial(_status, provider=words[1] if words[1:] else None, wide=wide)
     return None
 
@@ -66,6 +68,23 @@ def _status(app: App, *, provider: str | None, wide: bool) -> None:
     show_status(app, provider=provider, wide=wide)
 
 
+def _refresh(app: App, *, provider: str | None) -> None:
+    from .refreshing import show_refresh  # noqa: PLC0415
+
+    show_refresh(app, provider=provider)
+
+
+def _is_named(words: Sequence[str]) -> bool:
+    """Whether ``words`` are one name, or none."""
+    return len(words) <= 1 and all(map(_is_name, words))
+
+
 def _is_name(word: str) -> bool:
     """Whether ``word`` is a name as it stands: no option, no address, nothing that the locale has changed."""
-    return word.isascii() and word.isprintable() and not word.startswith("-") and "://" not in word
+    return (
+        word != ""
+        and word.isascii()
+        and word.isprintable()
+        and not word.startswith("-")
+        and "://" not in word
+    )

@@ -172,6 +172,7 @@ def test_what_sends_and_checks_is_loaded_late(
     assert "stayfast.engine.flows.jobs" in found
     assert not found & {*SENDING, "structlog", "rich", "keyring", "segno"}
     assert not found & {f"stayfast.engine.flows.{way}" for way in ways}
+    assert ("click" in found) is call.startswith("login")
 
 
 def test_what_sends_and_checks_is_loaded_while_the_user_looks(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Plain calls of `status`, `list` and `provider list`, which are read without click: they answer the same."""
+"""Plain calls of `status`, `list`, `refresh` and `provider list`, which are read without click: they answer the same."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def answered(words: list[str], environ: dict[str, str]) -> tuple[int, str, str]:
     [
         "status", "status --json", "status demo", "status gone --json", "status nobody", "status dem",
         "status --wide demo", "list", "list --json", "list --wide", "provider list",
-        "provider list --json", "provider list --wide",
+        "provider list --json", "provider list --wide", "refresh", "refresh --json", "refresh nobody",
+        "refresh nobody --json",
     ],
 )  # fmt: skip
 def test_both_ways_answer_the_same(environ: dict[str, str], words: str) -> None:
@@ -70,7 +71,7 @@ def test_both_ways_answer_the_same(environ: dict[str, str], words: str) -> None:
     "words",
     [
         "status --js", "status -q", "status demo other", "status --account a", "status --check",
-        "status https://a.example", "status dämo", "status --", "status --help", "list demo",
+        "status https://a.example", "refresh --account a", "refresh demo --wide", "refresh demo other", "status dämo", "status --", "status --help", "list demo",
         "list --limit 3", "provider list word", "provider --json list", "provider add", "list --json=1",
     ],
 )  # fmt: skip
@@ -83,13 +84,19 @@ def test_whatever_is_not_plain_is_left_to_the_whole_command(
 
 @pytest.mark.parametrize(
     "variable",
-    ["STAYFAST_JSON", "STAYFAST_STATUS_WIDE", "STAYFAST_PROVIDER_LIST_GROUP", "STAYFAST_COLOR"],
+    [
+        "STAYFAST_JSON",
+        "STAYFAST_STATUS_WIDE",
+        "STAYFAST_REFRESH_ACCOUNT",
+        "STAYFAST_PROVIDER_LIST_GROUP",
+        "STAYFAST_COLOR",
+    ],
 )
 def test_a_variable_of_an_option_is_read_by_the_whole_command(
     environ: dict[str, str], variable: str
 ) -> None:
     """So is a directory that is not absolute."""
-    for call in (["status"], ["list"], ["provider", "list"]):
+    for call in (["status"], ["list"], ["provider", "list"], ["refresh"]):
         assert plain_call(call, {**environ, variable: "1"}) is None
         assert plain_call(call, {**environ, "STAYFAST_STATE_DIR": "here"}) is None
 

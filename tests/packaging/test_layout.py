@@ -29,6 +29,7 @@ LONGER: dict[str, str] = {
 SHORT = 60
 SHORTER = {
     "interfaces/cli/commands/provider_list.py": "what click reads; the answer is made without click, too",
+    "interfaces/cli/refreshing.py": "`token` and `refresh` both do it, and only the latter is read without click",
     "interfaces/cli/commands/status.py": "what click reads; the answers are made without click, too",
     "interfaces/cli/commands/provider.py": "names the commands below it, and loads none of them",
     "diagrams/__main__.py": "what `python -m stayfast.diagrams` runs; nothing imports it",

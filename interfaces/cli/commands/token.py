@@ -11,17 +11,15 @@ import click
 
 from ....engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, NotFound, TokenExpired
 from ....engine.hints import Hint
-from ....engine.moments import timestamp
 from ....engine.oauth.request_proofs import resource_headers
 from ....engine.oauth.token_endpoint import bearer_token, further_token
 from ....engine.oauth.token_extras import api_url, tokens_for
 from ....engine.oauth.tokens import DEFAULT_BUFFER
-from ....engine.record import TokensNotSaved
-from ...unattended import valid_login
-from ..accounts import ACCOUNT_HELP, account_to_sign_in, account_to_use, whose_login
+from ..accounts import ACCOUNT_HELP, account_to_sign_in, account_to_use
 from ..app import App
 from ..command_line import Duration, takes_app
-from ..login_messages import exit_if_kept_nowhere, keep_trying_to_save
+from ..login_messages import exit_if_kept_nowhere
+from ..refreshing import refreshed, show_refresh
 from ..replacing import replace_process
 from ..terminal.formatting import span
 from ..token_forms import SCROLLBACK_NOTE, json_of_members, json_of_token, text_of
@@ -145,7 +143,7 @@ def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) 
     finished = app.assembly().conductor.refresh
     if refresh:
         with app.terminal.working(f"asking {name} for a fresh token"):
-            return _refreshed(app, name, account, min_ttl, force=False)
+            return refreshed(app, name, account, min_ttl, force=False)
     found = finished.find(name, account)
     if not finished.usable(found.summary(), min_ttl):
         raise TokenExpired(
@@ -153,14 +151,6 @@ def _valid(app: App, name: str, account: str, min_ttl: float, *, refresh: bool) 
             hint=Hint("refresh", name),
         )
     return found
-
-
-def _refreshed(app: App, name: str, account: str, min_ttl: float, *, force: bool) -> Login:
-    """A login whose token lasts ``min_ttl``; if it cannot be saved, the user gets a chance to help."""
-    try:
-        return valid_login(app.assembly(), name, account, buffer=min_ttl, force=force)
-    except TokensNotSaved as error:
-        return keep_trying_to_save(app, error)
 
 
 def _from_environment(app: App) -> str | None:
@@ -216,27 +206,7 @@ def _print_secret(app: App, text: str) -> None:
 @takes_app
 def refresh(app: App, *, provider: str | None, account: str | None) -> None:
     """Refresh the token now, even if it is still valid."""
-    assembly = app.assembly()
-    name, account = whose_login(app, provider, account)
-    with app.terminal.working(f"asking {name} for a fresh token"):
-        refreshed = _refreshed(app, name, account, 0.0, force=True)
-    end = refreshed.tokens.expires_at if refreshed.tokens else None
-    if app.terminal.json:
-        app.terminal.answer_json(
-            "refresh/1",
-            {
-                "provider": name,
-                "account": account,
-                "expires_at": timestamp(end),
-                "reason": refreshed.reason,
-            },
-        )
-    left = f", good for {span(end - assembly.clock.now())}" if end is not None else ""
-    app.terminal.say(f"{name} has a fresh token{left}", mark="good")
-    if refreshed.reason is not None:  # an ID token came with it, and does not hold
-        why = refreshed.reason.replace("_", " ")
-        app.terminal.say(f"the ID token that came with it is not kept ({why})", mark="warn")
-    exit_if_kept_nowhere(app)
+    show_refresh(app, provider=provider, account=account)
 
 
 class _Exec(click.Command):
@@ -323,7 +293,7 @@ def execute(
     secret, where = _from_environment(app), None
     if secret is None:
         account = account_to_use(app, provider, account)
-        login = _refreshed(app, provider, account, DEFAULT_BUFFER, force=False)
+        login = refreshed(app, provider, account, DEFAULT_BUFFER, force=False)
         secret = bearer_token(login)
         where = api_url(login.config, login.tokens) if login.tokens else None
     if url_var is not None and where is None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -308,6 +307,8 @@ class Terminal:
         def show() -> None:
             self._working = True
             self._write_now(self._working_line(what))
+
+        import threading  # noqa: PLC0415  where something may take long
 
         timer = threading.Timer(_SLOW, show)
         timer.name = WORKING_THREAD
