@@ -33,9 +33,8 @@ from .assembly import Assembly
 from .auth_status import AuthStatus, status_of
 from .browser_logout import RETURN_WAIT, ending_of
 from .catalogue import require_providers
-from .resource_logins import is_address
 from .signed_in import Health, SignedIn, SignedOut
-from .unattended import valid_login
+from .unattended import kept_login, valid_login
 from .user_contact import UserContact, until_cancelled
 from .words import Words
 
@@ -215,12 +214,9 @@ class OAuthService:
 
         Failures: ``NOT_FOUND`` (no such provider), ``STORAGE_…``.
         """
-        assembly = self.assembly
-        if not is_address(service):
-            assembly.catalogue.provider(service)
-        refresh = assembly.conductor.refresh
+        refresh = self.assembly.conductor.refresh
         try:
-            login = refresh.observe(refresh.find(service, account)).summary()
+            login = refresh.observe(kept_login(self.assembly, service, account)).summary()
         except AuthRequired:
             return AuthStatus.NOT_AUTHENTICATED
         return status_of(login, usable=refresh.usable(login))
@@ -229,9 +225,9 @@ class OAuthService:
     def get_tokens(self, service: str, *, account: str = DEFAULT_ACCOUNT) -> OAuthTokens:
         """The tokens as they are stored, even expired ones.
 
-        Failures: ``AUTH_REQUIRED``, ``STORAGE_…``.
+        Failures: ``AUTH_REQUIRED``, ``NOT_FOUND`` (no such provider), ``STORAGE_…``.
         """
-        return tokens_of(self.assembly.conductor.refresh.find(service, account))
+        return tokens_of(kept_login(self.assembly, service, account))
 
     # --- signing in ------------------------------------------------------------------------------
 
@@ -499,9 +495,9 @@ class OAuthService:
         A provider whose ``grant`` needs no user has a login from the first time that its tokens are
         wanted; one that cannot be renewed is asked for anew, by the settings as they are by now.
 
-        Failures: ``AUTH_REQUIRED``, ``TOKEN_EXPIRED`` (and there is no refresh token),
-        ``TOKEN_REFRESH_FAILED`` (the provider refused it), ``NETWORK_ERROR`` (it is kept),
-        ``LOGIN_BUSY``, ``STORAGE_…``.
+        Failures: ``AUTH_REQUIRED``, ``NOT_FOUND`` (nobody is signed in, and there is no such
+        provider), ``TOKEN_EXPIRED`` (and there is no refresh token), ``TOKEN_REFRESH_FAILED`` (the
+        provider refused it), ``NETWORK_ERROR`` (it is kept), ``LOGIN_BUSY``, ``STORAGE_…``.
         """
         login = valid_login(self.assembly, service, account, buffer=buffer_seconds)
         access_token(login)
@@ -538,10 +534,10 @@ class OAuthService:
             buffer_seconds: Seconds that the token must still be good for; at most half of its
                 lifetime counts.
 
-        Failures: ``AUTH_REQUIRED``, ``NOT_FOUND`` (nothing came for it), ``TOKEN_EXPIRED``,
-        ``STORAGE_…``.
+        Failures: ``AUTH_REQUIRED``, ``NOT_FOUND`` (no such provider, or nothing came for the
+        resource), ``TOKEN_EXPIRED``, ``STORAGE_…``.
         """
-        login = self.assembly.conductor.refresh.find(service, account)
+        login = kept_login(self.assembly, service, account)
         return further_token(login, resource, self.assembly.clock.now(), buffer_seconds)
 
     @answered
@@ -604,6 +600,7 @@ class OAuthService:
         ``NETWORK_ERROR``, and as for :meth:`ensure_valid_token`.
         """
         conductor = self.assembly.conductor
+        kept_login(self.assembly, service, account)  # raises where it is missing, and says why
         login = conductor.refresh.valid(service, account)
         said = conductor.identify.ask(login)
         conductor.identify.keep(login, said)
@@ -705,7 +702,8 @@ class OAuthService:
         The value is whether anybody was signed in. A provider that cannot be reached does not
         keep the tokens here; :meth:`sign_out` says what it answered.
 
-        Failures: ``LOGIN_BUSY``, ``STORAGE_…``.
+        Failures: ``NOT_FOUND`` (nobody is signed in, and there is no such provider), ``LOGIN_BUSY``,
+        ``STORAGE_…``.
         """
         return self._signed_out(service, account, revoke=revoke).signed_in
 
@@ -732,7 +730,8 @@ class OAuthService:
                 comes back to: a web backend's own address. By default the provider's setting.
             timeout: Seconds to wait for the return of this machine's browser.
 
-        Failures: ``LOGIN_BUSY``, ``STORAGE_…``.
+        Failures: ``NOT_FOUND`` (nobody is signed in, and there is no such provider), ``LOGIN_BUSY``,
+        ``STORAGE_…``.
         """
         return self._signed_out(
             service,
@@ -755,7 +754,7 @@ class OAuthService:
     ) -> SignedOut:
         conductor = self.assembly.conductor
         try:
-            login = conductor.refresh.find(service, account)
+            login = kept_login(self.assembly, service, account)
         except AuthRequired:
             return SignedOut()
         ended = conductor.logout.sign_out(login, revoke=revoke)

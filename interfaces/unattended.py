@@ -1,4 +1,7 @@
-"""Logins that need no user, begun by whoever needs a token.
+"""The login that a program asks for: the one that is kept, or one that needs no user.
+
+A name that nobody knows is an error of its own: it is no use to sign in to it. A login may outlive the
+settings of its provider, and serves all the same.
 
 A provider whose ``grant`` needs no user has a login as soon as a program asks for its token. One that
 cannot be renewed is asked for anew, by the settings as they are by now: a secret may have changed.
@@ -38,6 +41,7 @@ def valid_login(
     The arguments are those of :meth:`~stayfast.engine.flows.refresh.Refresh.valid`.
 
     Raises:
+        NotFound: Nobody is signed in, and there is no such provider.
         StayfastError: As that method says; or the grant was refused.
     """
     usual = buffer == DEFAULT_BUFFER and not force
@@ -53,6 +57,8 @@ def valid_login(
     except (AuthRequired, TokenExpired, TokenRefreshFailed, ProviderError):
         persons = before is not None and not before.config.needs_no_user
         if persons or not needs_no_user(assembly, provider):
+            if before is None:
+                require_known(assembly, provider)
             raise
     else:
         if usual:
@@ -60,6 +66,32 @@ def valid_login(
         return login
     config = assembly.config(provider)
     return assembly.conductor.userless.obtain(config, account=account, unlike=unlike)
+
+
+def kept_login(assembly: Assembly, provider: str, account: str = DEFAULT_ACCOUNT) -> Login:
+    """The finished login of ``account``, as it is.
+
+    Raises:
+        NotFound: Nobody is signed in, and there is no such provider.
+        AuthRequired: Nobody is signed in.
+    """
+    try:
+        return assembly.conductor.refresh.find(provider, account)
+    except AuthRequired:
+        require_known(assembly, provider)
+        raise
+
+
+def require_known(assembly: Assembly, provider: str) -> None:
+    """Make sure that there can be a login of ``provider``.
+
+    Raises:
+        NotFound: There is no such provider; the hint names a similar one.
+    """
+    from .resource_logins import is_address  # noqa: PLC0415  only where there is no token yet
+
+    if not is_address(provider):
+        assembly.catalogue.require(provider)
 
 
 def _login(assembly: Assembly, provider: str, account: str) -> Login | None:

@@ -231,15 +231,20 @@ def _require_provider(app: App, provider: str) -> None:
     """Make sure that ``provider`` is a name or address that can be signed in to.
 
     Raises:
-        AuthRequired: It is not. Whoever asks for a login has none: the exit status is that of a
-            missing login, and the sentence says what is wrong.
+        NotFound: It is not.
     """
     if provider.startswith(("https://", "http://")):
         return
     try:
         require_known(app, provider)
     except NotFound as error:
-        raise AuthRequired(error.message, hint=error.hint) from None
+        raise _NoLoginThere(error.message, hint=error.hint) from None
+
+
+class _NoLoginThere(NotFound):
+    """An unknown provider, where a login of it was wanted: the exit status is that of a missing login."""
+
+    exit_code = AuthRequired.exit_code
 
 
 def _meant_address(error: NotFound, typed: str) -> NotFound:

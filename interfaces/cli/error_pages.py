@@ -124,7 +124,11 @@ PAGES: Final[dict[ErrorCode, ErrorPage]] = {
     ErrorCode.NOT_FOUND: ErrorPage(
         meaning="There is no provider, account, login, page or file of that name.",
         lost=_NOTHING,
-        causes=("A misspelt name: the hint has the nearest one.", "A login that is over and was purged."),
+        causes=(
+            "A misspelt name: the hint has the nearest one.",
+            "A login that is over and was purged.",
+            "A token of an unknown provider was wanted: the command ends with 4, as without a login.",
+        ),
         steps=(
             ("stayfast provider list", "the providers that are known"),
             ("stayfast status", "the logins that there are"),

@@ -12,10 +12,11 @@ from ...engine.errors import AuthFailed, AuthRequired, StayfastError
 from ...engine.foreign_text import printable
 from ...engine.hints import Hint
 from ...engine.login_id import choose, interrupted_login
-from ...engine.result import ErrorCode, Failure, Success
+from ...engine.result import Failure, Success
 from ...engine.summary import DEFAULT_ACCOUNT
 from ...engine.table import State
 from ..auth_status import status_of
+from ..unattended import kept_login, require_known
 
 if TYPE_CHECKING:
     from ...engine.result import Result
@@ -160,9 +161,6 @@ class Actions:
         result = self._service.logout(provider, account=account, revoke=revoke)
         if isinstance(result, Failure):
             return self._failed(group, result)
-        unknown = None if result.value else self._unknown(provider)
-        if unknown is not None:
-            return self._failed(group, unknown)
         _say(f"Signed out of {provider}" if result.value else f"Nobody was signed in to {provider}")
         return 0
 
@@ -211,8 +209,7 @@ class Actions:
             account: The account's name.
         """
         try:
-            self._service.assembly.catalogue.provider(provider)
-            login = self._service.assembly.conductor.refresh.find(provider, account)
+            login = kept_login(self._service.assembly, provider, account)
         except StayfastError as error:
             return self._failed(group, self._failure(error))
         who = login.identity.name if login.identity else None
@@ -234,8 +231,7 @@ class Actions:
         """
         result = self._service.get_bearer_token(provider, account=account)
         if isinstance(result, Failure):
-            nobody = result.code is ErrorCode.AUTH_REQUIRED
-            return self._failed(group, (self._unknown(provider) if nobody else None) or result)
+            return self._failed(group, result)
         print(result.value)
         return self._warned(group, result)
 
@@ -283,21 +279,14 @@ class Actions:
 
     def _finished(self, provider: str | None) -> list[Summary]:
         assembly = self._service.assembly
-        if provider is not None:
-            assembly.catalogue.provider(provider)
-        return [
+        found = [
             one
             for one in assembly.overview.summaries()
             if one.holds_tokens and provider in {None, one.provider}
         ]
-
-    def _unknown(self, provider: str) -> Failure | None:
-        """The failure that says that nobody knows ``provider``; a login may outlive its entry."""
-        try:
-            self._service.assembly.catalogue.provider(provider)
-        except StayfastError as error:
-            return self._failure(error)
-        return None
+        if provider is not None and not found:
+            require_known(assembly, provider)
+        return found
 
     def _failure(self, error: StayfastError) -> Failure:
         """``error`` in the words of the program."""

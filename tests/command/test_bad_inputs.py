@@ -137,7 +137,8 @@ def test_unknown_names(world: World) -> None:
     answered(world.run("token", "demo", "--json"), 4, "AUTH_REQUIRED")
     answered(world.run("resume", "ZZZZ", "--json"), 1, "NOT_FOUND")
     answered(world.run("cancel", "--json"), 1, "NOT_FOUND")
-    answered(world.run("status", "nobody", "--json"), 4, "AUTH_REQUIRED")
+    for command in ("status", "token", "refresh", "whoami", "logout"):
+        answered(world.run(command, "nobody", "--json"), 4, "NOT_FOUND")
     answered(world.run("no-such-command", "--json"), 2, "USAGE")
     answered(world.run("login", "demo", "--timeout", "soon", "--json"), 2, "USAGE")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -222,7 +221,7 @@ def test_what_a_provider_calls_its_user_is_shown_without_controls(
     login = service.assembly.conductor.refresh.find("acme", "default")
     assert login.identity is not None
     assert login.tokens is not None
-    painted = replace(login.identity, name="ada\x1b[2J")
+    painted = login.identity._replace(name="ada\x1b[2J")
     import_tokens(service.assembly.storage, login.config, login.tokens, identity=painted)
 
     for line in ("auth whoami", "auth status"):
