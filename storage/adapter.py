@@ -48,8 +48,11 @@ class TokenStorageAdapter:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Entries, in memory: the three methods have no place for them."""
-        return self._memory.capabilities
+        """Entries, in memory: the three methods have no place for them.
+
+        There is no glance: that of the memory would not see what others do to the program's tokens.
+        """
+        return self._memory.capabilities._replace(glance=None)
 
     @property
     def description(self) -> str:

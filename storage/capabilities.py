@@ -6,7 +6,7 @@ so in its property ``capabilities``; no caller looks at its class.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .vault.handover import Handover
     from .vault.info import DatabaseInfo, VaultInfo
     from .vault.repair import Mended
+
+_READING: Final = frozenset({"find", "read"})
 
 
 class AuditLog(Protocol):
@@ -200,7 +202,8 @@ class Capabilities(NamedTuple):
         entries: Keeps what belongs to a provider.
         remote: Whether every process needs a session of its own at a server, which costs both.
         probe_within: Probes it with an answer within so many seconds.
-        glance: Shows whether what was read a moment ago still holds.
+        glance: Shows whether what was read a moment ago still holds. It must see every way in which
+            the tokens change, by whatever program; a storage whose tokens change elsewhere has none.
     """
 
     log: AuditLog | None = None
@@ -225,8 +228,25 @@ class CapableStorage(Protocol):
 
 
 def capabilities_of(storage: Storage) -> Capabilities:
-    """What ``storage`` can do; nothing more than logins, if it does not say."""
-    return storage.capabilities if isinstance(storage, CapableStorage) else Capabilities()
+    """What ``storage`` can do; nothing more than logins, if it does not say.
+
+    A glance shows what one way of reading would find. Where a program reads in a way of its own, by
+    a class that it derives or wraps around a storage, the glance counts only if that class states it.
+    """
+    if not isinstance(storage, CapableStorage):
+        return Capabilities()
+    can = storage.capabilities
+    return can if _states_what_it_reads(storage) else can._replace(glance=None)
+
+
+def _states_what_it_reads(storage: object) -> bool:
+    """Whether whoever says how ``storage`` reads says what it can do as well."""
+    for own in (getattr(storage, "__dict__", {}), *map(vars, type(storage).__mro__)):
+        if "capabilities" in own:
+            return True
+        if not own.keys().isdisjoint(_READING):
+            return False
+    return False  # another object answers for it
 
 
 def rebuilt_elsewhere(storage: object) -> bool:

@@ -114,6 +114,7 @@ class Reading(Vault):
     """Counts how often a login is looked up."""
 
     looked = 0
+    capabilities = Vault.capabilities
 
     def find(self, alias: str) -> Login | None:
         self.looked += 1

@@ -26,6 +26,7 @@ class Reading(PostgresStorage):
     """Counts how often a login is looked up."""
 
     looked = 0
+    capabilities = PostgresStorage.capabilities
 
     def find(self, alias: str) -> Login | None:
         self.looked += 1

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from logins import ORIGIN
+from stayfast import OAuthService
 from stayfast.engine.audit.events import Event, EventKind
 from stayfast.engine.errors import StorageConflict, StorageError
 from stayfast.engine.machine import next_state
@@ -26,6 +27,7 @@ from stayfast.storage import (
     TokenStorageAdapter,
     TokenStorageProtocol,
 )
+from stayfast.storage.capabilities import capabilities_of
 from stayfast.storage.token_storage import StorageView
 from stayfast.testing.storage_contract import (
     NOW,
@@ -247,6 +249,89 @@ def crowd(view: StorageView) -> list[BaseException]:
     for thread in threads:
         thread.join()
     return problems
+
+
+CALLS: list[Callable[[OAuthService], Any]] = [
+    lambda service: service.get_bearer_token("acme"),
+    lambda service: service.ensure_valid_token("acme"),
+    lambda service: service.get_tokens("acme"),
+    lambda service: service.request_headers("acme", "GET", "https://api.example/"),
+]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["bearer", "ensure", "tokens", "headers"])
+def test_a_service_asks_the_programs_own_store_each_time(
+    call: Callable[[OAuthService], Any],
+) -> None:
+    """Once others delete or replace the tokens there, no call gives the ones that it gave before."""
+    drawer = Drawer()
+    acme = OAuthConfig(service_name="acme", client_id="c", token_url="https://as.example/t")
+    service = OAuthService(token_storage=drawer, app="a-tool", providers={"acme": acme}, environ={})
+
+    def given() -> str:
+        answer = call(service)
+        return repr(getattr(answer, "code", None) or plain(answer.value))
+
+    def plain(value: Any) -> object:
+        return value.access_token if isinstance(value, OAuthTokens) else value
+
+    for name in ("of-alice", "of-bob"):
+        drawer.kept["acme"] = OAuthTokens(access_token=name, expires_in=36000)
+        assert [name in given() for _ in range(3)] == [True] * 3
+    del drawer.kept["acme"]
+    assert "AUTH_REQUIRED" in given()
+
+
+class Elsewhere:
+    """A storage of a program's own around another one: its tokens are in a place of its own."""
+
+    def __init__(self) -> None:
+        self._inner = MemoryStorage()
+
+    def find(self, alias: str) -> Login | None:
+        return self._inner.find(alias)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class Derived(MemoryStorage):
+    """Looks elsewhere first."""
+
+    def find(self, alias: str) -> Login | None:
+        return super().find(alias)
+
+
+class Stated(Derived):
+    """Says that its looks see what it reads."""
+
+    capabilities = MemoryStorage.capabilities
+
+
+class Named(MemoryStorage):
+    """Reads as memory does."""
+
+    description = "named"
+
+
+@pytest.mark.parametrize(
+    ("storage", "glances"),
+    [
+        (MemoryStorage(), True),
+        (Named(), True),
+        (Stated(), True),
+        (Derived(), False),
+        (Elsewhere(), False),
+        (adapter(Drawer()), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_glance_counts_only_where_its_storage_reads_itself(
+    storage: Storage, glances: bool
+) -> None:
+    """What reads in a way of its own does not answer from memory by another storage's glance."""
+    can = capabilities_of(storage)
+    assert (can.glance is not None, can.entries is not None) == (glances, True)
 
 
 def test_memory_forgets_with_its_process() -> None:
