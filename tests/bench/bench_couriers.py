@@ -1,4 +1,4 @@
-"""Refreshes through a worker or a forked child, against the same refreshes made by the process itself, on PostgreSQL."""
+"""Refreshes through a worker, spawned or forked, against the same refreshes made by the process itself, on PostgreSQL."""
 
 from __future__ import annotations
 
