@@ -18,7 +18,7 @@ from ...storage.locks import locked
 from ...storage.paths import config_dir
 from ...storage.private_file import CONFIG_VARIABLE, ensure_directory, write_private
 from ..settings_files import check_origin, open_regular
-from .fast import DEFAULT_ACCOUNTS, account_of
+from .fast import DEFAULT_ACCOUNTS, account_of, lines_of
 
 if TYPE_CHECKING:
     from ...engine.record import Login
@@ -52,7 +52,14 @@ def chosen_default(app: App, provider: str) -> str | None:
     Raises:
         ConfigInvalid: The file of the choices cannot be read, or other users can write it.
     """
-    return account_of(_lines(os.path.join(config_dir(app.settings()), DEFAULT_ACCOUNTS)), provider)
+    path = os.path.join(config_dir(app.settings()), DEFAULT_ACCOUNTS)
+    try:
+        return account_of(_lines(path), provider)
+    except ValueError as error:
+        raise ConfigInvalid(
+            f"{path} names {error} for {provider}, which cannot be an account",
+            hint=Hint("account use", provider, "ACCOUNT"),
+        ) from error
 
 
 def choose_default(app: App, provider: str, account: str) -> None:
@@ -65,7 +72,7 @@ def choose_default(app: App, provider: str, account: str) -> None:
     ensure_directory(directory, CONFIG_VARIABLE)
     path = os.path.join(directory, DEFAULT_ACCOUNTS)
     with locked(f"{path}.lock", wait=_LOCK_SECONDS, what=DEFAULT_ACCOUNTS):
-        lines = [line for line in _lines(path).split("\n") if line]
+        lines = [line for line in _lines(path) if line]
         kept = [line for line in lines if line.partition("\t")[0] != provider]
         if account != DEFAULT_ACCOUNT:
             kept.append(f"{provider}\t{account}")
@@ -256,13 +263,19 @@ def _meant_address(error: NotFound, typed: str) -> NotFound:
     return error
 
 
-def _lines(path: str) -> str:
-    """The choices that are kept in ``path``, a line each; none without the file."""
+def _lines(path: str) -> list[str]:
+    """The lines of the file of defaults ``path``; none without the file.
+
+    Raises:
+        ConfigInvalid: It cannot be read, is not text, or other users can write it.
+    """
     try:
         with open_regular(path) as file:
             check_origin(path, os.fstat(file.fileno()))
-            return file.read().decode()
+            return lines_of(file.read())
     except FileNotFoundError:
-        return ""
-    except (OSError, ValueError) as error:
+        return []
+    except UnicodeError as error:
+        raise ConfigInvalid(f"{path} is not text in UTF-8", hint=f"edit {path}") from error
+    except OSError as error:
         raise ConfigInvalid(f"{path} cannot be read", hint=Hint.note(f"ls -l {path}")) from error

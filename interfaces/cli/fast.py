@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 import time
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ACCOUNTS = "accounts"
 """The file of the accounts that are meant where none is named, in the configuration directory."""
+_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # of UTF-8 and UTF-16
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DIGITS = 12  # Python refuses to read thousands of them
 # schemas of a login (engine/codec.py): of a user; by a grant that needs none; of a provider whose
@@ -262,26 +264,52 @@ def read_question(stream: BinaryIO, *, blank_line_ends: bool) -> bytes:
     return b"".join(lines)
 
 
-def account_of(lines: str, provider: str) -> str | None:
-    """The account that ``lines`` of the file of defaults name for ``provider``."""
-    for line in lines.split("\n"):
+def lines_of(octets: bytes) -> list[str]:
+    """The lines of the file of defaults, however the user's editor ends them.
+
+    Raises:
+        ValueError: It is not text.
+    """
+    if octets.startswith(_MARKS):
+        from ..settings_files import text_of  # noqa: PLC0415  few editors write such a mark
+
+        text = text_of(octets)
+    else:
+        text = octets.decode()
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
+def account_of(lines: Sequence[str], provider: str) -> str | None:
+    """The account that ``lines`` of the file of defaults name for ``provider``.
+
+    Raises:
+        ValueError: What they name cannot be an account
+            (:func:`stayfast.engine.record.require_account_name`).
+    """
+    for line in lines:
         name, _, account = line.partition("\t")
         if account and name == provider:
+            if account != account.strip() or not account.isprintable():
+                raise ValueError(repr(account[:40]))
             return account
     return None
 
 
 def _default_account(environ: Mapping[str, str], provider: str) -> str:
     """The account that is meant where none is named; the whole command says what is wrong here."""
+    path = f"{config_dir(environ)}/{DEFAULT_ACCOUNTS}"
     try:
-        descriptor = os.open(f"{config_dir(environ)}/{DEFAULT_ACCOUNTS}", os.O_RDONLY)
+        # a pipe in its place has perhaps no writer
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         return "default"
-    with open(descriptor, encoding="utf-8") as file:
+    with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise IsADirectoryError(path)
         if os.name == "posix" and (status.st_mode & 0o022 or status.st_uid != os.geteuid()):
-            raise PermissionError(DEFAULT_ACCOUNTS)
-        return account_of(file.read(), provider) or "default"
+            raise PermissionError(path)
+        return account_of(lines_of(file.read()), provider) or "default"
 
 
 def held_token(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 
@@ -135,6 +136,60 @@ def test_the_choice_of_others_is_not_heeded(world: World) -> None:
     (world.config / "accounts").chmod(0o666)
     done = world.run("token", "demo")
     assert (done.code, done.out) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("kept", "meant"),
+    [
+        (b"demo\twork\r\n", "work"),
+        (b"other\thome\r\ndemo\twork\r\n", "work"),
+        (b"demo\twork", "work"),
+        (b"\xef\xbb\xbfdemo\twork\n", "work"),
+        ("\ufeffdemo\twork\r\n".encode("utf-16-le"), "work"),
+        (b"other\tx\rdemo\twork\n", "default"),
+        (b"other\tx\x0bdemo\twork\n", "default"),
+        ("other\tx\u2028demo\twork\n".encode(), "default"),
+        (b"demo\r\twork\n", "default"),
+        (b"demo\t\r\n", "default"),
+        (b"", "default"),
+        (b"demo\twork\x07\n", None),
+        (b"demo\twork\rdemo\thome\n", None),
+        (b"demo\twork\r\r\n", None),
+        (b"demo\t work\n", None),
+        (b"demo\t\xff\n", None),
+    ],
+)
+def test_the_file_of_choices_is_read_the_same_both_ways(
+    world: World, kept: bytes, meant: str | None
+) -> None:
+    """An editor's line ends and marks are welcome; what names no account is an error, not another account."""
+    keep(world, "default", "work")
+    (world.config / "accounts").write_bytes(kept)
+    for env in ({}, {"STAYFAST_TOKEN_NONCE": "x"}):  # with it, the whole command answers
+        done = world.run("token", "demo", env=env)
+        if meant is not None:
+            assert (done.code, done.out) == (0, f"token-of-{meant}\n")
+        else:
+            assert (done.code, done.out) == (1, "")
+            assert done.err.count("error: ") == done.err.count("hint: ") == 1
+            assert "unexpected" not in done.err
+
+
+def test_a_choice_that_cannot_be_is_replaced_by_one_that_can(world: World) -> None:
+    """As its hint says; what was chosen for other providers stays, whatever its line ends."""
+    keep(world, "default", "work")
+    keep(world, "default", "work", provider="other")
+    (world.config / "accounts").write_bytes(b"other\twork\r\ndemo\two\x07rk\r\n")
+    assert world.run("account", "use", "demo", "work").code == 0
+    assert (world.config / "accounts").read_bytes() == b"other\twork\ndemo\twork\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes with a name")
+def test_a_pipe_in_the_place_of_the_choices_is_not_waited_for(world: World) -> None:
+    """Nobody may ever write to it."""
+    keep(world, "default")
+    os.mkfifo(world.config / "accounts", 0o600)
+    assert world.run("token", "demo").code == 1
 
 
 def test_each_provider_has_its_own_choice(world: World) -> None:
