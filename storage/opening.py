@@ -72,10 +72,7 @@ def open_storage(
             environ=env,
         )
     if chosen not in CHOICES:
-        raise ConfigInvalid(
-            f"there is no storage {chosen.partition(':')[0]!r}",
-            hint=f"STAYFAST_STORE={'|'.join(CHOICES)}|postgresql://…",
-        )
+        raise _no_storage(chosen.partition(":")[0])
     if chosen == "memory":
         from .memory import MemoryStorage  # noqa: PLC0415  few want it
 
@@ -90,6 +87,26 @@ def open_storage(
         environ=env,
     )
     return Vault(opener.state_dir, **opener.arguments())
+
+
+def _no_storage(chosen: str) -> ConfigInvalid:
+    """The error of a choice that is none; its hint leads to the choice that was meant."""
+    from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
+
+    from .keys.sources import KINDS  # noqa: PLC0415  as above
+
+    if chosen in KINDS and chosen not in CHOICES:
+        secret = " STAYFAST_PASSPHRASE=…" if chosen == "passphrase" else ""
+        return ConfigInvalid(
+            f"{chosen!r} is no storage, but a kind of key for the storage 'file'",
+            hint=f"export STAYFAST_STORE=file{secret}",
+            why=f"stayfast store rekey --to {chosen} gives such a key to a vault that is there",
+        )
+    similar = get_close_matches(chosen.lower(), CHOICES, n=1)
+    return ConfigInvalid(
+        f"there is no storage {chosen!r}; one of {', '.join(CHOICES)}, postgresql://…",
+        hint=f"export STAYFAST_STORE={similar[0]}" if similar else "unset STAYFAST_STORE",
+    )
 
 
 def open_handed_over(handover: Handover, environ: Mapping[str, str]) -> Vault | PostgresStorage:

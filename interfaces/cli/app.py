@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...engine.errors import AuthRequired, ConfigInvalid, NotFound
 from ...engine.hints import Hint
-from ...storage.paths import absolute, config_dir, state_dir
+from ...storage.paths import absolute, config_dir
 
 if TYPE_CHECKING:
     from ...engine.audit.events import Recorded
     from ...engine.ports import Observer
     from ...engine.record import Login
+    from ...storage.keys.slots import AskedPassphrase
     from ..assembly import Assembly
     from ..catalogue import Catalogue
     from .terminal.tty import Terminal
@@ -46,7 +47,7 @@ class App:
         self.tokens_kept_nowhere = False
         self.never_asks = False
         self.announced: list[str] = []
-        self._typed: str | None = None
+        self._asked: AskedPassphrase | None = None
         self._terminal: Terminal | None = None
         self._assembly = assembly
 
@@ -74,8 +75,8 @@ class App:
             self._assembly = Assembly.open(
                 state_dir=self.options.get("state_dir"),
                 config_dir=self.options.get("config_dir"),
-                interactive=self._may_ask(),
-                passphrase=self._passphrase if self._may_ask() else None,
+                interactive=self.may_ask(),
+                passphrase=self._passphrase() if self.may_ask() else None,
                 announce=self.announced.append,
                 observers=[*observers, _LogAlarm(terminal)],
                 environ=self.settings(),
@@ -114,28 +115,17 @@ class App:
                 )
         self.announced.clear()
 
-    def _may_ask(self) -> bool:
+    def may_ask(self) -> bool:
+        """Whether somebody at the terminal can be asked something."""
         return self.terminal.interactive and not self.never_asks
 
-    def _passphrase(self) -> str | None:
-        """The passphrase of the vault: the variable, or else asked for at the terminal, once.
+    def _passphrase(self) -> AskedPassphrase | None:
+        """The passphrase of the user's storage, for which this whole command asks once."""
+        if self._asked is None:
+            from .passphrases import passphrase_of  # noqa: PLC0415  for whoever opens a storage
 
-        A vault that is not there yet asks for none: whoever wants one sets the variable, or moves
-        the vault to it by `store rekey`.
-        """
-        given = self.environ.get("STAYFAST_PASSPHRASE")
-        names = ("vault.db", "vault.header")
-        there = any(os.path.exists(os.path.join(state_dir(self.settings()), n)) for n in names)
-        if given or not there:
-            return given or None
-        if self._typed is None:
-            import click  # noqa: PLC0415  for whoever is asked
-
-            try:
-                self._typed = self.terminal.ask("The vault's passphrase", hidden=True)
-            except click.Abort:
-                return None
-        return self._typed
+            self._asked = passphrase_of(self, "The vault's passphrase")
+        return self._asked
 
     def report_failed_sinks(self) -> None:
         """Name the sinks that could not get the audit log."""
@@ -214,7 +204,7 @@ class App:
                     f"no provider is signed in yet: login {waiting[0].short_id} waits for its user",
                     hint=Hint("resume", None, login=waiting[0].short_id),
                 )
-            raise AuthRequired("no provider is signed in", hint=Hint("login", None, "PROVIDER"))
+            raise AuthRequired("no provider is signed in", hint=Hint("login"))
         raise NotFound(
             f"several providers are signed in: {', '.join(sorted(names))}",
             hint=Hint("status"),

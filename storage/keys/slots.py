@@ -45,8 +45,54 @@ _MOST_MEMORY_KIB, _MOST_PASSES, _MOST_LANES = (
     10,
     16,
 )  # a hostile header must not fill memory
+_TRIES = 3  # of somebody who types a passphrase, as with ssh and GnuPG
 _MEND = Hint("store mend")
 _KEYFILE_HEAD = b"stayfast key 1\n"
+
+
+class AskedPassphrase:
+    """A passphrase that a person types: asked for when it is needed, and again while it is wrong.
+
+    Attributes:
+        typed: What was typed last; ``None`` before that.
+    """
+
+    __slots__ = ("_ask", "_left", "typed")
+
+    def __init__(self, ask: Callable[[bool], str | None]) -> None:
+        """Ask by ``ask``, which is handed whether the answer before was wrong.
+
+        It returns ``None`` if the person does not answer; nobody is asked after that.
+        """
+        self.typed: str | None = None
+        self._ask = ask
+        self._left = _TRIES
+
+    def __call__(self) -> str | None:
+        """What was typed, or else what is typed now."""
+        return self._next(again=False) if self.typed is None else self.typed
+
+    def another(self) -> str | None:
+        """What is typed after a wrong one; ``None`` after too many."""
+        return self._next(again=True)
+
+    def fits(self) -> None:
+        """What was typed opens the vault: nobody is asked for the key of another one."""
+        self._left = 0
+
+    def _next(self, *, again: bool) -> str | None:
+        if not self._left:
+            return None
+        given = self._ask(again)
+        self._left = 0 if given is None else self._left - 1
+        if given is not None:
+            self.typed = given
+        return given
+
+
+def known_passphrase(passphrase: Prompt) -> str | None:
+    """The passphrase as far as it is known; nobody is asked for it."""
+    return passphrase.typed if isinstance(passphrase, AskedPassphrase) else passphrase()
 
 
 class KeyMissing(Damaged):
@@ -102,7 +148,7 @@ def unlock(
     Args:
         header: Its header.
         config_dir: Where its key file would be.
-        passphrase: Returns the passphrase, or ``None``.
+        passphrase: Returns the passphrase, or ``None``. An :class:`AskedPassphrase` gets further tries.
         keyring: Returns the keyring's key for a vault, by the name of its item.
         environ: The environment.
 
@@ -131,13 +177,28 @@ def unlock(
                 problem = error
             continue
         if key is not None:
-            root = slot.unwrap(key, header.store)
+            key, root = _unwrapped(slot, header, key, passphrase)
             if root is not None:
                 if open_for_now is not None:
                     open_for_now.keep(slot.commitment, key)
                 return root
             problem = problem or _wrong_key(slot)
     raise problem or Damaged("this vault has no key slot", hint=_MEND)
+
+
+def _unwrapped(
+    slot: Slot, header: Header, key: bytes, passphrase: Prompt
+) -> tuple[bytes, bytes | None]:
+    """The key that opens ``slot`` and the root key; whoever types a passphrase gets further tries."""
+    root = slot.unwrap(key, header.store)
+    if slot.kind != PASSPHRASE or not isinstance(passphrase, AskedPassphrase):
+        return key, root
+    while root is None and (given := passphrase.another()) is not None:
+        key = _stretch(given, slot.params)
+        root = slot.unwrap(key, header.store)
+    if root is not None:
+        passphrase.fits()
+    return key, root
 
 
 def _hope(problem: StorageError) -> int:
@@ -150,7 +211,7 @@ def _hope(problem: StorageError) -> int:
 def _wrong_key(slot: Slot) -> StorageError:
     if slot.kind == PASSPHRASE:
         return StorageError(
-            "that is not the passphrase of this vault", hint="STAYFAST_PASSPHRASE=…"
+            "that is not the passphrase of this vault", hint="export STAYFAST_PASSPHRASE=…"
         )
     message = f"the key found in the {slot.kind} is not the key of this vault"
     if slot.kind in {KEYFILE, KEYRING}:  # we put it there: the right one is lost

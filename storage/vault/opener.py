@@ -14,7 +14,7 @@ from ..host import CLOCK
 from ..keys.keyring import KeyringKey
 from ..keys.outside import KEY_COMMAND
 from ..keys.sealing import KEY_OCTETS, Keys
-from ..keys.slots import COMMAND, KEYFILE, KEYRING, PASSPHRASE, KeyMissing
+from ..keys.slots import COMMAND, KEYFILE, KEYRING, PASSPHRASE, KeyMissing, known_passphrase
 from ..keys.sources import KeySources
 from ..paths import absolute
 from ..paths import config_dir as default_config_dir
@@ -201,7 +201,7 @@ class VaultOpener:
                 why = error.message
             else:
                 return "keyring", slot, self.key_sources.reason_for(KEYRING)
-        kind = PASSPHRASE if self._passphrase() else KEYFILE
+        kind = PASSPHRASE if known_passphrase(self._passphrase) else KEYFILE
         if self._environ.get(KEY_COMMAND):
             kind = COMMAND
         slot = self.key_sources.new_slot(kind, store, root)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ....engine.errors import ConfigInvalid, Damaged, StayfastError, StorageError
+from ....engine.errors import ConfigInvalid, Damaged, StorageError
 from ....engine.hints import Hint
 from ....engine.moments import moment_of, timestamp
 from ....storage import open_storage
@@ -24,6 +24,7 @@ from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
 from ..app import App
 from ..command_line import AGES, Duration, HelpfulGroup, takes_app
+from ..passphrases import new_passphrase, passphrase_of
 from ..terminal.formatting import clock_time, day_of, with_tilde, word_of_path
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from ....engine.summary import Summary
     from ....storage.vault.info import VaultInfo
 
-_SHORT: Final = 16  # characters of a passphrase below which it is worth a word
 _WITHOUT_KEY: Final = "stayfast store mend --without-key"
 
 
@@ -142,8 +142,8 @@ def rekey(app: App, *, kind: str | None) -> None:
     present = upkeep.about().key
     chosen = kind or present
     if present is None or chosen is None:
-        raise StorageError("there is no vault yet", hint=Hint("login", None, "PROVIDER"))
-    secret = _new_passphrase(app) if chosen == "passphrase" else None
+        raise StorageError("there is no vault yet", hint=Hint("login"))
+    secret = new_passphrase(app) if chosen == "passphrase" else None
     with app.terminal.working("sealing everything anew"):
         upkeep.rekey(chosen, secret)
     after = upkeep.about()
@@ -223,7 +223,8 @@ def migrate_command(app: App, *, destination: str) -> None:
     """
     assembly = app.assembly()
     other, variable = _destination(app, destination, assembly.storage)
-    assembly.storage.summaries()  # opens it, which may ask first
+    for storage in (assembly.storage, other):
+        storage.summaries()  # opens it, which may ask first
     with app.terminal.working("moving the logins"):
         moved, left = migrate(assembly.storage, other)
     place = place_of(other)
@@ -290,9 +291,11 @@ def _answer_sinks(app: App, sinks: list[_SinkState]) -> None:
 
 def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, str]:
     """The storage that ``destination`` names, and the variable that makes it the user's."""
+    passphrase = passphrase_of(app, "The passphrase of the vault there")
     if "://" in destination:
         other = open_storage(
             destination,
+            passphrase=passphrase,
             announce=lambda line: app.terminal.say(with_tilde(line)),
             environ=app.environ,
         )
@@ -308,6 +311,7 @@ def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, 
     other = open_storage(
         wanted if wanted in {"keyring", "file"} else "auto",
         state_dir=directory,
+        passphrase=passphrase,
         announce=lambda line: app.terminal.say(with_tilde(line)),
         environ=app.environ,
     )
@@ -334,25 +338,6 @@ def _wants_another_vault(app: App, problem: KeyMissing) -> bool:
         return app.terminal.confirm("Set this vault aside, and make a new one?", default=False)
     except click.Abort:
         return False
-
-
-def _new_passphrase(app: App) -> str:
-    given = app.environ.get("STAYFAST_NEW_PASSPHRASE")
-    if given:
-        return given
-    if not app.terminal.interactive:
-        raise ConfigInvalid("there is no new passphrase", hint="export STAYFAST_NEW_PASSPHRASE=…")
-    try:
-        entered = app.terminal.ask("New passphrase", hidden=True, confirmation_prompt=True)
-    except click.Abort as error:
-        raise StayfastError("nothing was changed", hint=Hint("store rekey")) from error
-    if len(entered) < _SHORT:
-        app.terminal.say(
-            "a short passphrase can be guessed by whoever has a copy of the vault; "
-            "four or five random words cannot",
-            mark="warn",
-        )
-    return entered
 
 
 def _counted(logins: Iterable[Summary]) -> str:
