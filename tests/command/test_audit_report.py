@@ -334,3 +334,19 @@ def test_the_spans_of_a_chart_hold_all_of_it(reach: float) -> None:
     assert 24 <= len(bounds) - 1 <= 80
     widths = [after - before for before, after in pairwise(bounds)]
     assert max(widths) - min(widths) < 1
+
+
+def test_a_login_that_came_from_elsewhere_is_no_sign_in(logged: World) -> None:
+    """It was moved there and back: nobody signed in, and no transport of a login carried its refresh."""
+    there = str(logged.place / "there")
+    for state, target in ((str(logged.state), there), (there, str(logged.state))):
+        moved = logged.run("--state-dir", state, "store", "migrate", target)
+        assert moved.code == 0, moved.err
+    before = gather(lambda unreadable: every_event(logged.assembly.storage, unreadable=unreadable))
+    assert logged.run("refresh", "demo").code == 0
+    facts = gather(lambda unreadable: every_event(logged.assembly.storage, unreadable=unreadable))
+    assert [(one.signed_in, one.failed) for one in facts.providers.values()] == [(1, 1)]
+    assert "import" not in facts.transports
+    assert facts.providers["demo"].refreshed == before.providers["demo"].refreshed + 1
+    moved_in = [one for one in facts.logins.values() if one.transport == "import"]
+    assert [(one.took, one.began, one.failed) for one in moved_in] == [(None, None, False)]

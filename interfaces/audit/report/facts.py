@@ -14,6 +14,7 @@ from ....diagrams import Step, steps_of
 from ....engine.audit.events import EventKind
 from ....engine.foreign_text import printable
 from ....engine.table import State, Trigger
+from ....storage.migrating import TRANSPORT as IMPORTED
 
 if TYPE_CHECKING:
     from ....engine.audit.events import Recorded, Scalar
@@ -37,8 +38,9 @@ class LoginFacts:
         id: Its full id.
         provider: Its provider.
         account: Its account.
-        began: When it began; ``None`` if that was before what is reported.
-        signed_in: When its first tokens came; ``None`` if they did not, or before.
+        began: When it began; ``None`` if that was before what is reported, or in another storage.
+        signed_in: When its first tokens came; ``None`` if they did not, or before, or came from
+            another storage or program: nobody signed in then.
         last: When its last transition was.
         state: The state that one led to.
         reason: Why, if the log says so.
@@ -167,14 +169,18 @@ class Facts:
         who = _word(members, "user"), _word(members, "host")
         shares = [
             self.people.setdefault(who, Share()),
-            self.transports.setdefault(login.transport or "unknown", Share()),
             self.providers.setdefault(login.provider, Share()),
         ]
+        if login.transport != IMPORTED:
+            shares.append(self.transports.setdefault(login.transport or "unknown", Share()))
         if source == State.IDLE != dest:
             login.began = time
         elif source in _HAVE_TOKENS and dest == State.EXCHANGING:
             login.refreshing = True  # or its grant is asked again
         elif trigger == Trigger.ACCEPT_TOKENS and not login.refreshing and login.began is not None:
+            if login.transport == IMPORTED:
+                login.began = None
+                return
             login.signed_in = login.signed_in or time
             _add(shares, "signed_in", time)
         elif trigger in _AFTER_REFRESH and (login.refreshing or login.began is None):

@@ -23,6 +23,7 @@ from ...audit.report.page import MARK, About
 from ..app import App
 from ..command_line import takes_app
 from ..marks import MARKS, MarkParam
+from ..terminal.formatting import number_of
 from .audit import filter_of
 from .verify import audit_log, verified
 
@@ -102,7 +103,8 @@ def report(app: App, /, *, since: Mark | None, output: str, opened: bool) -> Non
         app.terminal.answer(page.decode().rstrip("\n"))
     else:
         app.terminal.say(
-            f"{facts.events:,} events of {len(facts.logins):,} logins are in the report",
+            f"{number_of(facts.events, 'event')} of {number_of(len(facts.logins), 'login')} "
+            f"{'is' if facts.events == 1 else 'are'} in the report",
             mark="good",
         )
         app.terminal.answer_line(where)
@@ -156,13 +158,14 @@ def _verified(app: App) -> tuple[Verification | None, dict[str, Any]]:
     if found.findings:
         return found, {
             "verdict": "bad",
-            "verified": f"{len(found.findings):,} findings in {found.records:,} records; "
+            "verified": f"{number_of(len(found.findings), 'finding')} in "
+            f"{number_of(found.records, 'record')}; "
             f"records up to {found.intact:,} are intact.",
             "findings": [one.message for one in found.findings],
         }
     if not found.records:
         return found, {"verdict": "good", "verified": "The log is empty."}
-    many = f"{found.records:,} record{'s' if found.records != 1 else ''}"
+    many = number_of(found.records, "record")
     return found, {
         "verdict": "good",
         "verified": f"{many}: none was changed, moved, added or cut, and the machine allows every transition.",

@@ -49,6 +49,11 @@ def countdown(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
+def number_of(number: int, what: str) -> str:
+    """A number of things for people: ``1 login``, ``2,000 logins``."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def day_of(moment: datetime) -> str:
     """A day for people: ``4 Mar 2026``."""
     return f"{moment.day} {moment:%b %Y}"
