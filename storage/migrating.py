@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TRANSPORT: Final = "import"
 """What the audit log names as the way these tokens came."""
+_TO: Final = "to="
 _WAIT: Final = 60.0  # seconds for a refresh that is under way
 
 
@@ -42,17 +43,22 @@ def migrate(source: Storage, destination: Storage) -> tuple[list[Login], list[Su
 
     Each login is saved in ``destination`` before it ends in ``source``, whose log says where it
     went. If the move is interrupted, a login may be in both; another move then only ends it here.
+    Where there is nothing to move, ``destination`` is not touched, and not made.
 
     Raises:
         LoginBusy: Another process holds a login and did not finish in time.
         StorageError: One of the two cannot be used; what was moved stays moved.
     """
+    summaries = source.summaries()
+    here = capabilities_of(source).entries
+    if not any(one.holds_tokens for one in summaries) and not (here and any(here.entries())):
+        return [], [one for one in summaries if one.pending]
     destination.probe()
     _take_entries_along(source, destination)
-    went = Circumstances(detail=f"to={place_of(destination)}")
+    went = Circumstances(detail=f"{_TO}{place_of(destination)}")
     moved: list[Login] = []
     left: list[Summary] = []
-    for summary in source.summaries():
+    for summary in summaries:
         if summary.pending:
             left.append(summary)
         if not summary.holds_tokens:
@@ -69,6 +75,28 @@ def migrate(source: Storage, destination: Storage) -> tuple[list[Login], list[Su
             forget_login(source, login, Reason.MOVED, went)
             moved.append(login)
     return moved, left
+
+
+def moved_to(storage: Storage) -> dict[str, int]:
+    """Where finished logins of ``storage`` were moved, and how many to each place, the latest last.
+
+    Its log is read, and only if a login that was moved is the latest of its account here.
+
+    Raises:
+        StorageError: The log cannot be read.
+    """
+    ordered = sorted(storage.summaries(), key=lambda one: one.changed_at)
+    latest = {(one.provider, one.account): one for one in ordered}
+    gone = {one.id for one in latest.values() if one.reason == Reason.MOVED}
+    found: dict[str, int] = {}
+    after = 0
+    while gone and (batch := storage.events(after=after)):
+        after = batch[-1].seq
+        for one in batch:
+            if one.members.get("reason") == Reason.MOVED and one.members.get("login") in gone:
+                place = str(one.members.get("detail", "")).removeprefix(_TO)
+                found[place] = found.pop(place, 0) + 1
+    return found
 
 
 def _take_entries_along(source: Storage, destination: Storage) -> None:

@@ -5,11 +5,13 @@ Nothing here knows how a command line is read: the plain calls of both are read 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from ...engine.errors import AuthRequired, Damaged, NotFound
+from ...engine.errors import AuthRequired, Damaged, NotFound, StorageError
 from ...engine.foreign_text import presentable
 from ...engine.hints import Hint
 from ...engine.summary import DEFAULT_ACCOUNT
@@ -17,7 +19,15 @@ from ...engine.table import State
 from ...storage.capabilities import capabilities_of
 from ..auth_status import status_of
 from .accounts import account_to_use, known_as, option
-from .terminal.formatting import clock_said, clock_time, sealed, span
+from .terminal.formatting import (
+    clock_said,
+    clock_time,
+    number_of,
+    sealed,
+    span,
+    with_tilde,
+    word_of_path,
+)
 from .terminal.tables import STATE_STYLES, Column, Row, Table
 
 if TYPE_CHECKING:
@@ -111,8 +121,23 @@ def show_list(app: App, *, limit: int | None = None, offset: int = 0, wide: bool
     _LIST.show(app.terminal, rows, wide=wide)
     if not listed:
         app.terminal.say("no logins are kept here")
+        say_moved(app)
     if _damaged(app):
         sys.exit(Damaged.exit_code)
+
+
+def say_moved(app: App) -> bool:
+    """Say where the logins went that were kept here; whether any did."""
+    from ...storage.migrating import moved_to  # noqa: PLC0415  where nobody is signed in
+
+    with suppress(StorageError):  # of the log; whether the vault is sound is another question
+        for place, many in (found := moved_to(app.assembly().storage)).items():
+            said = f"{number_of(many, 'login')} {'was' if many == 1 else 'were'} moved to {place}"
+            app.terminal.say(with_tilde(said))
+            if os.path.isabs(place):
+                app.terminal.suggest(f"stayfast status --state-dir {word_of_path(place)}")
+        return bool(found)
+    return False
 
 
 def _show_answer(app: App, login_id: str) -> None:
@@ -401,7 +426,8 @@ def _refresh_said(login: Login, one: Summary, now: float) -> str:
 def _table(app: App, logins: list[Summary], *, wide: bool) -> None:
     if not logins:
         app.terminal.say("nobody is signed in")
-        app.terminal.suggest("stayfast login PROVIDER")
+        if not say_moved(app):
+            app.terminal.suggest("stayfast login")
         return
     _STATUS.show(app.terminal, (_row(app, one) for one in logins), wide=wide)
 

@@ -271,3 +271,51 @@ def test_a_look_at_expired_logins_writes_for_few(world: World, many: int) -> Non
     assert {one["state"] for one in shown} == {"expired"}
     assert len(shown) == many
     assert storage.about().generation - before == (many if many < 20 else 0)
+
+
+def test_a_move_of_nothing_makes_nothing(world: World) -> None:
+    """There is no directory, and no variable is to be set; a login that waits is named and stays."""
+    there = world.place / "elsewhere"
+    empty = world.run("store", "migrate", str(there))
+    assert (empty.code, there.exists()) == (0, False)
+    started = world.run("login", "demo", "--start", "--json", "--via", "manual")
+    waiting = world.run("store", "migrate", str(there))
+    assert (waiting.code, there.exists()) == (0, False)
+    assert started.json["login"] in waiting.err
+    assert [done.err.count("STAYFAST_STATE_DIR") for done in (empty, waiting)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("environ", "place", "told"),
+    [
+        ({}, "elsewhere", "export STAYFAST_STATE_DIR="),
+        ({"STAYFAST_STATE_DIR": ""}, "elsewhere", "export STAYFAST_STATE_DIR="),
+        ({"XDG_STATE_HOME": "{place}"}, "stayfast", "unset STAYFAST_STATE_DIR"),
+        ({"XDG_STATE_HOME": "{place}", "STAYFAST_STATE_DIR": ""}, "stayfast", ""),
+    ],
+    ids=["another", "another, from the usual one", "the usual one", "where commands look"],
+)
+def test_what_a_shell_has_to_be_told_of_a_move(
+    world: World, environ: dict[str, str], place: str, told: str
+) -> None:
+    """Only what leads there: no variable, where commands look into that directory without one."""
+    signed_in(world)
+    given = {name: value.format(place=world.place) for name, value in environ.items()}
+    there = str(world.place / place)
+    done = world.run("--state-dir", str(world.state), "store", "migrate", there, env=given)
+    assert done.code == 0, done.err
+    assert ("STAYFAST_STATE_DIR" in done.err) is bool(told)
+    assert told in done.err
+
+
+def test_the_old_place_knows_where_its_logins_went(world: World) -> None:
+    """As long as nobody signs in there again; the place is named by `status` and by `list`."""
+    signed_in(world)
+    there = str(world.place / "elsewhere")
+    assert world.run("store", "migrate", there).code == 0
+    for command in ("status", "list", "store migrate /nowhere"):
+        assert f"--state-dir {there}" in " ".join(world.run(*command.split()).err.split())
+    assert world.run("status", "--state-dir", there).code == 0
+    assert world.run("--state-dir", there, "store", "migrate", str(world.state)).code == 0
+    assert world.run("logout", "demo").code == 0
+    assert there not in world.run("status").err

@@ -18,14 +18,17 @@ from ....storage.keys.slots import KeyMissing
 from ....storage.keys.sources import KINDS
 from ....storage.keys.window import forget_all, how_many, seconds_of, why_not
 from ....storage.migrating import migrate, place_of
-from ....storage.paths import absolute
+from ....storage.paths import absolute, state_dir
+from ....storage.postgres.driver import is_address
+from ....storage.private_file import STATE_VARIABLE
 from ....storage.vault.info import DatabaseInfo
 from ...audit.cursor import Cursor, read_cursor
 from ...audit.outbox import Outbox
 from ..app import App
 from ..command_line import AGES, Duration, HelpfulGroup, takes_app
 from ..passphrases import new_passphrase, passphrase_of
-from ..terminal.formatting import clock_time, day_of, with_tilde, word_of_path
+from ..standing import say_moved
+from ..terminal.formatting import clock_time, day_of, number_of, with_tilde, word_of_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -172,7 +175,9 @@ def lock(app: App) -> None:
         app.terminal.answer_json("locked/1", {"forgotten": forgotten})
         return
     app.terminal.say(
-        f"{_many(forgotten, 'key')} forgotten" if forgotten else "no unlock window is open here",
+        f"{number_of(forgotten, 'key')} forgotten"
+        if forgotten
+        else "no unlock window is open here",
         mark="good",
     )
 
@@ -205,7 +210,7 @@ def purge(app: App, *, age: float | None) -> None:
         app.terminal.answer_json("purged/1", {"ended": ended, "removed": removed})
         return
     app.terminal.say(
-        f"{_many(ended, 'abandoned login')} ended, and {removed} removed that were over",
+        f"{number_of(ended, 'abandoned login')} ended, and {removed} removed that were over",
         mark="good",
     )
 
@@ -222,7 +227,7 @@ def migrate_command(app: App, *, destination: str) -> None:
     store rekey.
     """
     assembly = app.assembly()
-    other, variable = _destination(app, destination, assembly.storage)
+    other, settings = _destination(app, destination, assembly.storage)
     for storage in (assembly.storage, other):
         storage.summaries()  # opens it, which may ask first
     with app.terminal.working("moving the logins"):
@@ -237,11 +242,20 @@ def migrate_command(app: App, *, destination: str) -> None:
         return
     for one in moved:
         app.terminal.say(f"{one.provider} {one.account}", mark="good")
-    many = "1 login was" if len(moved) == 1 else f"{len(moved)} logins were"
-    app.terminal.say(f"{many} moved to {place}; commands look there once this is set:")
+    many = (
+        f"{number_of(len(moved), 'login')} {'was' if len(moved) == 1 else 'were'} moved to {place}"
+    )
+    if not moved:
+        app.terminal.say("there is no login to move; none is finished here")
+        say_moved(app)
+    elif settings:
+        app.terminal.say(f"{many}; commands look there once this is set:")
+    else:
+        app.terminal.say(f"{many}, where commands look anyway")
     for waiting in left:
         app.terminal.say(f"login {waiting.short_id} is not finished, and stays here", mark="warn")
-    app.terminal.suggest(f"export {variable}", "in this shell, and in its start-up file")
+    if moved and settings:
+        app.terminal.suggest("; ".join(settings), "in this shell, and in its start-up file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,8 +303,8 @@ def _answer_sinks(app: App, sinks: list[_SinkState]) -> None:
             app.terminal.say(f"{one.sink} has not had every record since {said}{why}", mark="warn")
 
 
-def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, str]:
-    """The storage that ``destination`` names, and the variable that makes it the user's."""
+def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, list[str]]:
+    """The storage that ``destination`` names, and what a shell has to be told to make it the user's."""
     passphrase = passphrase_of(app, "The passphrase of the vault there")
     if "://" in destination:
         other = open_storage(
@@ -299,7 +313,7 @@ def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, 
             announce=lambda line: app.terminal.say(with_tilde(line)),
             environ=app.environ,
         )
-        return other, "STAYFAST_STORE=postgresql://…"
+        return other, ["export STAYFAST_STORE=postgresql://…"]
     directory = absolute(destination, app.environ)
     here = capabilities_of(source).vault
     if here is not None and os.path.realpath(directory) == os.path.realpath(here.directory):
@@ -315,7 +329,20 @@ def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, 
         announce=lambda line: app.terminal.say(with_tilde(line)),
         environ=app.environ,
     )
-    return other, f"STAYFAST_STATE_DIR={word_of_path(directory)}"
+    return other, _settings(app, directory)
+
+
+def _settings(app: App, directory: str) -> list[str]:
+    """What a shell has to be told so that commands look into ``directory``; nothing if they do."""
+    environ = app.environ
+    told = ["unset STAYFAST_STORE"] if is_address(environ.get("STAYFAST_STORE", "")) else []
+    usual = {name: value for name, value in environ.items() if name != STATE_VARIABLE}
+    there = os.path.realpath(directory)
+    if os.path.realpath(state_dir(environ)) == there:
+        return told
+    if os.path.realpath(state_dir(usual)) == there:
+        return [*told, f"unset {STATE_VARIABLE}"]
+    return [*told, f"export {STATE_VARIABLE}={word_of_path(directory)}"]
 
 
 def _upkeep(app: App) -> Upkeep:
@@ -352,10 +379,6 @@ def _times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
 def _fields(info: VaultInfo | DatabaseInfo, counted: str) -> list[tuple[str, str]]:
     if info.key is None:
         place = info.place if isinstance(info, DatabaseInfo) else info.directory
@@ -379,11 +402,14 @@ def _fields(info: VaultInfo | DatabaseInfo, counted: str) -> list[tuple[str, str
         *([("made", day_of(moment_of(info.created_at).astimezone()))] if info.created_at else []),
         form,
         ("logins", logins),
-        ("audit log", _many(info.records, "record")),
-        ("set aside", _many(len(info.quarantined), "record") if info.quarantined else "nothing"),
+        ("audit log", number_of(info.records, "record")),
+        (
+            "set aside",
+            number_of(len(info.quarantined), "record") if info.quarantined else "nothing",
+        ),
     ]
     if isinstance(info, DatabaseInfo) and info.under_former_key:
-        many = _many(info.under_former_key, "login")
+        many = number_of(info.under_former_key, "login")
         fields.append(
             (
                 "rekey",
@@ -400,7 +426,7 @@ def _fields(info: VaultInfo | DatabaseInfo, counted: str) -> list[tuple[str, str
 def _window(lasts: int, kept: int) -> str:
     """What the unlock window has at the moment, in words."""
     if kept:
-        return f"this session keeps {_many(kept, 'key')}; stayfast store lock forgets them"
+        return f"this session keeps {number_of(kept, 'key')}; stayfast store lock forgets them"
     return (
         why_not() or f"not now; the next command that opens the vault keeps its key for {lasts} s"
     )
