@@ -86,7 +86,7 @@ def choose(logins: Iterable[Summary], typed: str | None) -> Summary:
         chosen = [login for login in candidates if login.pending]
         if not chosen:
             msg = "no login is waiting for you"
-            raise NotFound(msg, hint=Hint("login", None, "PROVIDER"))
+            raise NotFound(msg, hint=Hint("status"))
     else:
         beginning = normalise(typed)
         chosen = [login for login in candidates if beginning and login.id.startswith(beginning)]

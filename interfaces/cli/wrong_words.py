@@ -7,7 +7,8 @@ is the whole line, ready to be run, with the words in it that other tools have f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -87,6 +88,9 @@ _OPAQUE: Final = re.compile(r"(?=[a-zA-Z_~+=-]*\d)[\w~+=-]{20,}")  # as codes an
 _PLAIN: Final = re.compile(r"(?:--[\w-]+=)?[\w@.,:+/-]{1,60}")
 _LONGEST: Final = 100  # characters of a line that is said again
 _COMMAND: Final = re.compile(r"No such command '(.+)'")
+_SURPLUS: Final = re.compile(r"Got unexpected extra arguments? \((\S+)(?: .*)?\)")
+_SHOWS: Final = frozenset({"get", "list", "ls", "show"})
+"""Words that ask for several of a kind, if the kind stands in the plural behind."""
 
 
 class WrongUsage(StayfastError):
@@ -108,6 +112,7 @@ def wrong_usage(error: click.UsageError, arguments: Sequence[str]) -> WrongUsage
     page = f"{path} --help"
     meant: str | None = None
     message = " ".join(error.format_message().split()).rstrip(".")
+    surplus = _SURPLUS.match(message)
     unknown = _COMMAND.match(message)
     if unknown and context and isinstance(context.command, click.Group):
         word = str(getattr(error, "command_name", unknown[1]))
@@ -133,6 +138,9 @@ def wrong_usage(error: click.UsageError, arguments: Sequence[str]) -> WrongUsage
         meant = _with_choice(typed, choices, arguments)
     else:
         message = message[:1].lower() + message[1:]
+        if surplus and context and context.parent is not None and context.parent.parent is None:
+            name = context.info_name or ""
+            meant = _in_right_order(name, arguments, context.parent, before=surplus[1])
     return WrongUsage(_without_secrets(message), hint=meant or page)
 
 
@@ -214,6 +222,8 @@ def _with_command(word: str, arguments: Sequence[str], context: click.Context) -
     group = context.command
     known = list(group.commands) if isinstance(group, click.Group) else []
     at_root = context.parent is None
+    if at_root and (line := _in_right_order(word, arguments, context)):
+        return line
     if at_root and word in _PREFIXES:
         place = arguments.index(word) if word in arguments else len(arguments)
         after = arguments[place + 1 : place + 2]
@@ -224,11 +234,92 @@ def _with_command(word: str, arguments: Sequence[str], context: click.Context) -
         other = next(iter(get_close_matches(word.lower(), known, n=1)), None)
     if other is None:
         return None
-    later: Sequence[str] = arguments[arguments.index(word) + 1 :] if word in arguments else []
-    if other == "login" and all(one.startswith("-") for one in later):
-        other = "login PROVIDER"  # for the reader to fill in: where nobody is signed in, none is offered
     alone = other if other.startswith("-") else f"{other} --help"
     return _said_again(arguments, word, other) or f"{context.command_path} {alone}"
+
+
+def _in_right_order(
+    word: str, arguments: Sequence[str], context: click.Context, before: str | None = None
+) -> str | None:
+    """The line in which the command stands first, and in its group: ``login acme``, ``provider show``.
+
+    Args:
+        word: Stands where a command was looked for: a provider, a command of a group, or a command
+            that takes none of what stands behind it.
+        arguments: The line.
+        context: Of the whole command.
+        before: Only if this word stands behind it.
+    """
+    after = arguments[arguments.index(word) + 1 :] if word in arguments else []
+    behind = after[0] if after and not after[0].startswith("-") else None
+    if word not in arguments or (before is not None and behind != before):
+        return None
+    root = _below(context.command, context)
+    pair = f"{word} {behind}"
+    if behind is not None and (right := _of_group(word, behind, root, context)):
+        return _said_again(arguments, pair, right)
+    if word in root or word.lower() in {*_COMMANDS, *_PREFIXES}:
+        return None
+    if right := _in_group(word, root, context, alone=behind is None):
+        return _said_again(arguments, word, right)
+    right = _behind_command(word, behind, root) if behind is not None else None
+    return _said_again(arguments, pair, right) if right else None
+
+
+def _of_group(
+    word: str, behind: str, root: Mapping[str, click.Command], context: click.Context
+) -> str | None:
+    """The words for ``show provider acme`` and ``list providers``, whose group stands behind."""
+    group = behind if behind in root else behind.removesuffix("s")
+    below = _below(root.get(group), context)
+    name = "list" if group != behind and word in _SHOWS and "list" in below else word
+    return f"{group} {name}" if name in below else None
+
+
+def _in_group(
+    word: str, root: Mapping[str, click.Command], context: click.Context, *, alone: bool
+) -> str | None:
+    """The words for ``show acme`` and ``rekey``, whose group is missing."""
+    groups = [
+        (_takes_word(below[word]) is alone, name)
+        for name, one in root.items()
+        if word in (below := _below(one, context))
+    ]
+    return f"{min(groups)[1]} {word}" if groups else None
+
+
+def _behind_command(word: str, behind: str, root: Mapping[str, click.Command]) -> str | None:
+    """The words for ``acme login``, whose provider stands before the command."""
+    command = _COMMANDS.get(behind, behind)
+    similar = get_close_matches(word.lower(), list(root), n=1)
+    if command not in root or not _takes_provider(root[command]):
+        return None
+    return f"{command} {word}" if not similar or _is_provider(word) else None
+
+
+def _below(command: click.Command | None, context: click.Context) -> dict[str, click.Command]:
+    """The commands of a group by their names; none of a command that is no group."""
+    if not isinstance(command, click.Group):
+        return {}
+    found = {name: command.get_command(context, name) for name in command.list_commands(context)}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _takes_word(command: click.Command) -> bool:
+    return any(isinstance(one, click.Argument) for one in command.params)
+
+
+def _takes_provider(command: click.Command) -> bool:
+    return any(isinstance(one, click.Argument) and one.name == "provider" for one in command.params)
+
+
+def _is_provider(word: str) -> bool:
+    """Whether ``word`` is a provider, as far as its files can be read."""
+    from .app import App  # noqa: PLC0415  for a mistake alone
+
+    with suppress(StayfastError, OSError):
+        return word in App().catalogue().names()
+    return False
 
 
 def _with_option(word: str, arguments: Sequence[str], context: click.Context | None) -> str | None:
@@ -240,7 +331,7 @@ def _with_option(word: str, arguments: Sequence[str], context: click.Context | N
     if other is not None and other.split()[0] in known:
         return _said_again(arguments, word, other)
     if other is not None and context.parent is None:  # the option of a login, without the word
-        return f"stayfast login PROVIDER {other}"
+        return f"stayfast login {other}"
     if context.parent is None and (line := _with_option_of_command(word, arguments, context)):
         return line
     similar = get_close_matches(word, [one for one in known if one.startswith("--")], n=1)

@@ -194,7 +194,7 @@ class Actions:
             print(printable(f"{row['provider']}{account}: {state}{user}"))
         if not rows:
             what = "anything" if provider is None else provider
-            hint = Hint("login", provider or "PROVIDER")
+            hint = Hint("login", provider)
             nobody = AuthRequired(f"not signed in to {what}", hint=hint)
             return self._failed(group, self._failure(nobody))
         lost = any(row["status"] == "token_refresh_failed" for row in rows)
@@ -320,13 +320,13 @@ class Actions:
         if hint.action not in COMMANDS:
             return None
         options = hint.options
-        if options == ("PROVIDER",):  # any one
-            options = () if self.provider is not None else options
-        elif options and (hint.action not in WAITING or options[0] != "--via"):
+        if options and (hint.action not in WAITING or options[0] != "--via"):
             return None
         if self.provider is not None and hint.provider not in {None, self.provider}:
             return None
         named = hint.provider if self.provider is None else None
+        if hint.action == "login" and named is None and self.provider is None:
+            return f"{group} login --help"  # which provider, only its user can say
         line = Hint(hint.action, named, *options, account=hint.account, login=hint.login)
         return f"{group} {line.removeprefix(_OTHERS)}"
 

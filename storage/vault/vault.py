@@ -626,7 +626,7 @@ class Vault:
         with self._vault_connection.writing() as (connection, keys):
             before = self._vault_connection.header
             if before is None:
-                raise StorageError("there is no vault yet", hint=Hint("login", None, "PROVIDER"))
+                raise StorageError("there is no vault yet", hint=Hint("login"))
             move = self._key_sources.moving_to(kind, passphrase)
             connection.execute(ENTRY_TABLE)
             put_header(connection, *rekey(connection, before, keys, move))

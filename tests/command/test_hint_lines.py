@@ -143,3 +143,9 @@ def test_no_hint_is_a_line_in_plain_text():
     ]
 
     assert plain == []
+
+
+@pytest.mark.parametrize("where", HINTS)
+def test_a_hint_can_be_followed_as_it_stands(where):
+    """No provider is left for the reader to fill in: `login` asks for it, and `status` shows which."""
+    assert "PROVIDER" not in str(HINTS[where])

@@ -145,3 +145,28 @@ def test_a_stray_return_is_in_the_log(world: World) -> None:
     assert (done.code, ended["browser"]) == (0, {"returned": True, "problem": None})
     last = events_of(world)[-1]
     assert (last["event"], last["reason"]) == ("login.refused", "wrong_state")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("demo", "status"),
+        ("home --account homer", "status"),
+        ("home --account defualt", "logout home"),
+    ],
+)
+def test_nobody_who_signs_out_is_sent_to_sign_in(world: World, words: str, meant: str) -> None:
+    """Where that account is not signed in, the hint shows who is, or signs out of the one meant."""
+    done = world.run("logout", *words.split(), "--json")
+    assert (done.code, done.json["code"]) == (4, "AUTH_REQUIRED")
+    assert done.json["hint"] == f"stayfast {meant}"
+
+
+def test_a_login_that_waits_is_cancelled_where_one_signs_out(world: World) -> None:
+    """There is nothing to sign out of yet."""
+    (waiting,) = world.run("login", "demo", "--start", "--via", "device", "--json").lines
+    done = world.run("logout", "demo", "--json")
+    assert done.code == 4
+    assert done.json["hint"].startswith("stayfast cancel ")
+    assert world.run(*done.json["hint"].split()[1:]).code == 0
+    assert waiting["login"].startswith(done.json["hint"].split()[-1])

@@ -49,7 +49,7 @@ def list_accounts(app: App, *, provider: str | None, wide: bool) -> None:
         return
     if not found:
         app.terminal.say("nobody is signed in")
-        app.terminal.suggest("stayfast login PROVIDER")
+        app.terminal.suggest("stayfast login")
     rows = [
         Row(
             (
@@ -115,7 +115,7 @@ def whoami(app: App, *, provider: str | None, named: str | None) -> None:
         chosen = account_to_use(app, provider, named)
         found = [one for one in found if one.account == chosen]
     if not found:
-        raise AuthRequired("nobody is signed in", hint=Hint("login", None, "PROVIDER"))
+        raise AuthRequired("nobody is signed in", hint=Hint("login"))
     said = [
         _Said(one)
         if provider is None and one.identity is not None and one.identity.name

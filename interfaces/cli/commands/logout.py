@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ....engine.errors import AuthRequired
+from ....engine.hints import Hint
 from ....engine.moments import timestamp
 from ....engine.oauth.token_status import RevocationOutcome
 from ....transports.browser import SystemBrowser
@@ -60,7 +62,7 @@ def logout(
             (one.provider, one.account) for one in assembly.storage.summaries() if one.holds_tokens
         ]
     else:
-        who = [whose_login(app, provider, account)]
+        who = [_meant(app, provider, account)]
     results = [
         _sign_out(app, name, which, revoke=not no_revoke, browser=browser, opens=not no_browser)
         for name, which in who
@@ -75,6 +77,28 @@ def logout(
         terminal.answer_json("logout/1", {"logouts": results})
     if any(result["problem"] or _unended(result.get("browser")) for result in results):
         sys.exit(1)
+
+
+def _meant(app: App, provider: str | None, account: str | None) -> tuple[str, str]:
+    """The provider and the account to sign out of.
+
+    Raises:
+        AuthRequired: As :func:`whose_login`; the hint is what somebody wants who signs out.
+        NotFound: As there.
+    """
+    try:
+        return whose_login(app, provider, account)
+    except AuthRequired as error:
+        hint = error.hint
+        if not isinstance(hint, Hint):
+            raise
+        if hint.action == "resume":
+            error.hint = Hint("cancel", None, login=hint.login)
+        elif hint.action == "token":  # another account of similar name
+            error.hint = Hint("logout", hint.provider, account=hint.account)
+        elif hint.action == "login":
+            error.hint = Hint("status")
+        raise
 
 
 def _unended(session: object) -> bool:

@@ -325,7 +325,7 @@ def checkpoint(app: App) -> None:
     log = audit_log(app.assembly().storage)
     note, signer = log.checkpoint(), log.signer()
     if note is None or signer is None:
-        raise NotFound("nothing has been recorded yet", hint=Hint("login", None, "PROVIDER"))
+        raise NotFound("nothing has been recorded yet", hint=Hint("login"))
     public = verifier_key(signer.origin, signer.public)
     if app.terminal.json:
         head = parse(note).checkpoint
