@@ -6,17 +6,25 @@ no place for a message.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import CompletionItem
 
+from ...engine.errors import StayfastError
+from ...storage.paths import config_dir
 from .app import App
 from .command_line import HelpContext
 
 if TYPE_CHECKING:
     from ...engine.summary import Summary
+
+_OF_SIGNED_IN: Final = frozenset(
+    {"exec", "list", "logout", "refresh", "rename", "status", "token", "use", "whoami"}
+)
+"""The commands whose provider is one that is signed in to; elsewhere it is any."""
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -25,7 +33,7 @@ def complete_values(command: click.Command) -> None:
     """Let the arguments and options of ``command``, and of those below it, complete their values."""
     command.context_class = HelpContext
     for param in command.params:
-        completer = COMPLETERS.get(value_name(param))
+        completer = COMPLETERS.get(value_name(param, command.name))
         if completer is not None and isinstance(param.type, click.types.StringParamType):
             # click takes it at the making of a parameter only; all of ours get theirs in one place
             param._custom_shell_complete = completer  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -34,12 +42,23 @@ def complete_values(command: click.Command) -> None:
             complete_values(below)
 
 
-def value_name(param: click.Parameter) -> str:
-    """The name by which the values of ``param`` are known."""
+def value_name(param: click.Parameter, command: str | None) -> str:
+    """The name by which the values of ``param`` of the ``command`` are known."""
+    if param.name == "provider" and command in _OF_SIGNED_IN:
+        return "signed_in"
+    if param.name == "provider" and command == "remove":
+        return "own"
+    if "--set" in param.opts:
+        return "setting"
     return "account" if param.metavar == "ACCOUNT" else param.name or ""
 
 
 def _summaries(context: click.Context) -> list[Summary]:
+    return list(_app(context).assembly().storage.summaries())
+
+
+def _app(context: click.Context) -> App:
+    """The command with the directories that stand in the line."""
     app = App()
     app.never_asks = True
     for above in (context, *_above(context)):
@@ -47,7 +66,7 @@ def _summaries(context: click.Context) -> list[Summary]:
             value = above.params.get(name)
             if value:
                 app.options.setdefault(name, value)
-    return list(app.assembly().storage.summaries())
+    return app
 
 
 def _above(context: click.Context) -> Iterable[click.Context]:
@@ -77,10 +96,32 @@ def _quietly(find: Callable[[click.Context], dict[str, str]]) -> Completer:
 
 
 def _providers(context: click.Context) -> dict[str, str]:
-    del context
-    app = App()
-    app.never_asks = True
-    return dict.fromkeys(app.assembly().catalogue.names(), "")
+    return dict.fromkeys(_app(context).assembly().catalogue.names(), "")
+
+
+def _signed_in(context: click.Context) -> dict[str, str]:
+    """The providers that are signed in to; all of them where that is not known for certain."""
+    if os.environ.get(
+        "STAYFAST_KEY_COMMAND"
+    ):  # it may ask for a touch, and nobody expects that here
+        return _providers(context)
+    try:
+        return {one.provider: "" for one in _summaries(context) if one.holds_tokens}
+    except StayfastError:  # a locked vault
+        return _providers(context)
+
+
+def _own(context: click.Context) -> dict[str, str]:
+    from ..provider_file import ProviderFile  # noqa: PLC0415  only completion needs it
+
+    return dict.fromkeys(ProviderFile(config_dir(_app(context).settings())).names(), "")
+
+
+def settings(command: click.Command) -> dict[str, str]:
+    """What ``--set`` of ``command`` sets: the settings that have no option of their own there."""
+    from .setting_words import settable  # noqa: PLC0415  only completion needs it
+
+    return {f"{name}=": "" for name in settable(command.params)}
 
 
 def _kinds(context: click.Context) -> dict[str, str]:
@@ -120,6 +161,9 @@ def pages(root: click.Command) -> dict[str, str]:
 
 COMPLETERS: Final = {
     "provider": _quietly(_providers),
+    "signed_in": _quietly(_signed_in),
+    "own": _quietly(_own),
+    "setting": _quietly(lambda context: settings(context.command)),
     "account": _quietly(_accounts),
     "named": _quietly(_accounts),
     "login_id": _quietly(_open_logins),

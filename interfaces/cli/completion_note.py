@@ -15,7 +15,7 @@ from ...storage.paths import state_dir
 from ...storage.private_file import STATE_VARIABLE, ensure_directory, write_private
 from ..catalogue import OAUTH_PROVIDERS
 from .command_line import HelpfulGroup
-from .completion import COMPLETERS, kinds, pages, value_name
+from .completion import COMPLETERS, kinds, pages, settings, value_name
 from .login_options import VIA_NAMES, Via
 from .quick_completion import NOTE, noted_scripts, version_of_words
 
@@ -52,7 +52,10 @@ def _noted_words(command: click.Command, topics: Mapping[str, str]) -> dict[str,
     options: dict[str, Any] = {}
     arguments: list[dict[str, Any]] = []
     for param in params:
-        noted = {**_noted_values(param, topics), "many": param.multiple or param.nargs == -1}
+        noted = {
+            **_noted_values(command, param, topics),
+            "many": param.multiple or param.nargs == -1,
+        }
         if isinstance(param, click.Option):
             noted |= {"takes": not (param.is_flag or param.count), "help": param.help or ""}
             names = [*param.opts, *param.secondary_opts]
@@ -72,13 +75,15 @@ def _noted_words(command: click.Command, topics: Mapping[str, str]) -> dict[str,
     }
 
 
-def _noted_values(param: click.Parameter, topics: Mapping[str, str]) -> dict[str, Any]:
+def _noted_values(
+    command: click.Command, param: click.Parameter, topics: Mapping[str, str]
+) -> dict[str, Any]:
     """What kind of values ``param`` has, and those that are always the same."""
     kind, words = "nothing", list[list[str]]()
     kind_of: Any = type(param.type)
     plain: Any = click.ParamType
     completes = kind_of.shell_complete is not plain.shell_complete
-    named = value_name(param)
+    named = value_name(param, command.name)
     if named in COMPLETERS and isinstance(param.type, click.types.StringParamType):
         kind = named
     elif isinstance(param.type, click.Choice):
@@ -93,7 +98,9 @@ def _noted_values(param: click.Parameter, topics: Mapping[str, str]) -> dict[str
         kind, words = "words", [[value, about] for value, about in sorted(topics.items())]
     if kind == "provider_kind":
         kind, words = "words", [[name, title] for name, title in kinds().items()]
-    if kind == "provider":
+    if kind == "setting":
+        kind, words = "words", [[name, ""] for name in settings(command)]
+    if kind in {"provider", "signed_in"}:
         words = [[name, ""] for name in OAUTH_PROVIDERS]
     return {"name": param.name or "", "kind": kind, "words": words}
 

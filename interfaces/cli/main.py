@@ -145,7 +145,11 @@ def cli(context: click.Context, /, **given: Any) -> None:
 @cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script of SHELL. Add it to your shell's start-up file."""
+    """Print the completion script of SHELL. A line in your shell's start-up file loads it.
+
+    For bash and zsh: `source <(stayfast completion bash)`, with the name of the shell. For fish:
+    `stayfast completion fish | source`.
+    """
     made = get_completion_class(shell)
     if made is not None:
         script = made(cli, {}, "stayfast", "_STAYFAST_COMPLETE").source()

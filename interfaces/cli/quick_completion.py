@@ -35,6 +35,10 @@ class _Unsure(Exception):
     """Only the whole command knows."""
 
 
+class _Locked(_Unsure):
+    """Nothing opens the vault without asking somebody."""
+
+
 def completed(environ: Mapping[str, str]) -> str | None:
     """What the shell is answered, or ``None`` if only the whole command knows."""
     shell, _, asked = environ.get(_ASKED, "").partition("_")
@@ -169,14 +173,29 @@ def _fitting(words: Iterable[tuple[str, str]], typed: str) -> Iterator[Item]:
 def _providers(
     param: Mapping[str, Any], given: Mapping[str, str], environ: Mapping[str, str]
 ) -> dict[str, str]:
-    del given
-    names: dict[str, str] = dict(param["words"])
-    path = os.path.join(config_dir(environ), "config.toml")
-    if os.path.exists(path):
-        from ..settings_files import provider_tables  # noqa: PLC0415  only with such a file
+    return dict(param["words"]) | _own(param, given, environ)
 
-        names |= dict.fromkeys(provider_tables(config_dir(environ)), "")
-    return names
+
+def _own(
+    param: Mapping[str, Any], given: Mapping[str, str], environ: Mapping[str, str]
+) -> dict[str, str]:
+    del param, given
+    if not os.path.exists(os.path.join(config_dir(environ), "config.toml")):
+        return {}
+    from ..settings_files import provider_tables  # noqa: PLC0415  only with such a file
+
+    return dict.fromkeys(provider_tables(config_dir(environ)), "")
+
+
+def _signed_in(
+    param: Mapping[str, Any], given: Mapping[str, str], environ: Mapping[str, str]
+) -> dict[str, str]:
+    if environ.get("STAYFAST_KEY_COMMAND"):  # it may ask for a touch
+        return _providers(param, given, environ)
+    try:
+        return {str(one["provider"]): "" for one in _summaries(environ) if one["holds_tokens"]}
+    except _Locked:
+        return _providers(param, given, environ)
 
 
 def _accounts(
@@ -224,7 +243,7 @@ def _summaries(environ: Mapping[str, str]) -> list[Mapping[str, Any]]:
     try:
         keys = unlocked(connection, state_dir(environ), store, environ)
         if keys is None:
-            raise _Unsure
+            raise _Locked
         rows = connection.execute("SELECT id, version, state, meta FROM login").fetchall()
         return [cbor.decode_map(keys.open_row("meta", *row)) for row in rows]
     finally:
@@ -243,6 +262,8 @@ def _transports(
 _VALUES = {
     "via": _transports,
     "provider": _providers,
+    "signed_in": _signed_in,
+    "own": _own,
     "account": _accounts,
     "named": _accounts,
     "login_id": _open_logins,

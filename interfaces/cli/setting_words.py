@@ -132,6 +132,11 @@ def values_of(
     return found
 
 
+def settable(options: Collection[click.Parameter]) -> list[str]:
+    """The settings that ``--set`` takes where there are ``options``, in order."""
+    return sorted(KNOWN - _NOT_SET - _SECRETS.keys() - {option.name for option in options})
+
+
 def settings_of(
     values: Mapping[str, str],
     options: Collection[click.Parameter],

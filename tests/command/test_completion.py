@@ -42,6 +42,7 @@ def known(world: World) -> World:
         tokens = replace(login.tokens, issued_at=time.time())
         saved(world.assembly.storage, [replace(login, tokens=tokens)])
     assert world.run("login", "demo", "--start").code == 3
+    world.provide("mine")
     return world
 
 
@@ -55,12 +56,32 @@ def known(world: World) -> World:
         ("stayfast account use demo w", {"work"}),
         ("stayfast account use other w", set[str]()),
         ("stayfast credential git --provider de", {"demo"}),
+        ("stayfast logout ", {"demo"}),
+        ("stayfast status ", {"demo"}),
+        ("stayfast exec gi", set[str]()),
+        ("stayfast provider remove ", {"demo", "mine"}),
+        ("stayfast provider list --group c", {"code", "cloud"}),
+        ("stayfast provider edit mine --set api_u", {"api_url_member="}),
+        ("stayfast provider edit mine --set client_secret", {"client_secret_for_device_file="}),
         ("stayfast help cred", {"credential", "credentials"}),
     ],
 )
 def test_values_are_offered_where_they_fit(known: World, line: str, offered: set[str]) -> None:
     """Those of the provider that stands in the line, and only those that begin so."""
     assert completed(known, line) == offered
+
+
+def test_a_vault_that_nobody_opens_hides_no_provider(known: World) -> None:
+    """Without its passphrase, or where a command of the user would be asked for a key, all are offered."""
+    signed_in = ("stayfast token ", {"demo"})
+    assert completed(known, signed_in[0]) == signed_in[1]
+    assert completed(known, "stayfast to") == {"token"}  # the words are noted
+    known.extra["STAYFAST_KEY_COMMAND"] = "touch asked"
+    assert {"demo", "mine", "github"} <= completed(known, "stayfast token ")
+    del known.extra["STAYFAST_KEY_COMMAND"]
+    sealed = {"STAYFAST_NEW_PASSPHRASE": "one two three four"}
+    assert known.run("store", "rekey", "--to", "passphrase", env=sealed).code == 0
+    assert {"demo", "mine", "github"} <= completed(known, "stayfast token ")
 
 
 def every_line() -> list[tuple[list[str], str]]:

@@ -14,8 +14,9 @@ from ..provider_names import OWN, show_providers
 @click.argument("words", nargs=-1)
 @click.option(
     "--group",
+    type=click.Choice([OWN, *GROUPS]),
     default=None,
-    help=f"Those of one group alone: {', '.join((OWN, *GROUPS))}.",
+    help="Those of one group alone.",
 )
 @wide_option
 @takes_app
