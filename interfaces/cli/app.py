@@ -75,8 +75,8 @@ class App:
             self._assembly = Assembly.open(
                 state_dir=self.options.get("state_dir"),
                 config_dir=self.options.get("config_dir"),
-                interactive=self.may_ask(),
-                passphrase=self._passphrase() if self.may_ask() else None,
+                interactive=self._may_ask(),
+                passphrase=self._passphrase() if self._may_ask() else None,
                 announce=self.announced.append,
                 observers=[*observers, _LogAlarm(terminal)],
                 environ=self.settings(),
@@ -115,8 +115,7 @@ class App:
                 )
         self.announced.clear()
 
-    def may_ask(self) -> bool:
-        """Whether somebody at the terminal can be asked something."""
+    def _may_ask(self) -> bool:
         return self.terminal.interactive and not self.never_asks
 
     def _passphrase(self) -> AskedPassphrase | None:
@@ -124,7 +123,7 @@ class App:
         if self._asked is None:
             from .passphrases import passphrase_of  # noqa: PLC0415  for whoever opens a storage
 
-            self._asked = passphrase_of(self, "The vault's passphrase")
+            self._asked = passphrase_of(self.terminal, self.environ, "The vault's passphrase")
         return self._asked
 
     def report_failed_sinks(self) -> None:

@@ -14,47 +14,51 @@ from ...engine.hints import Hint
 from ...storage.keys.slots import AskedPassphrase
 
 if TYPE_CHECKING:
-    from .app import App
+    from collections.abc import Mapping
+
+    from .terminal.tty import Terminal
 
 _SHORT: Final = 16  # characters of a passphrase below which it is worth a word
 _TRIES: Final = 3
 
 
-def passphrase_of(app: App, question: str) -> AskedPassphrase | None:
+def passphrase_of(
+    terminal: Terminal, environ: Mapping[str, str], question: str
+) -> AskedPassphrase | None:
     """The passphrase of a vault, which is asked for by ``question``.
 
     Returns:
         ``None`` if nobody is asked: STAYFAST_PASSPHRASE has it, or nobody is at a terminal.
     """
-    if app.environ.get("STAYFAST_PASSPHRASE") or not app.may_ask():
+    if environ.get("STAYFAST_PASSPHRASE") or not terminal.interactive:
         return None
 
     def ask(again: bool) -> str | None:  # noqa: FBT001  called by the storage, by position
         if again:
-            app.terminal.say("that is not the passphrase of this vault", mark="warn")
+            terminal.say("that is not the passphrase of this vault", mark="warn")
         try:
-            return app.terminal.ask(question, hidden=True)
+            return terminal.ask(question, hidden=True)
         except click.Abort:
             return None
 
     return AskedPassphrase(ask)
 
 
-def new_passphrase(app: App) -> str:
+def new_passphrase(terminal: Terminal, environ: Mapping[str, str]) -> str:
     """The passphrase for a new key: the variable, or else what is typed twice.
 
     Raises:
         ConfigInvalid: There is none, and nobody can be asked.
         StayfastError: It was not typed, or not twice the same.
     """
-    given = app.environ.get("STAYFAST_NEW_PASSPHRASE")
+    given = environ.get("STAYFAST_NEW_PASSPHRASE")
     if given:
         return given
-    if not app.may_ask():
+    if not terminal.interactive:
         raise ConfigInvalid("there is no new passphrase", hint="export STAYFAST_NEW_PASSPHRASE=…")
-    entered = _typed_twice(app)
+    entered = _typed_twice(terminal)
     if len(entered) < _SHORT:
-        app.terminal.say(
+        terminal.say(
             "a short passphrase can be guessed by whoever has a copy of the vault; "
             "four or five random words cannot",
             mark="warn",
@@ -62,14 +66,14 @@ def new_passphrase(app: App) -> str:
     return entered
 
 
-def _typed_twice(app: App) -> str:
+def _typed_twice(terminal: Terminal) -> str:
     hint = Hint("store rekey", None, "--to", "passphrase")
     try:
         for _ in range(_TRIES):
-            entered = app.terminal.ask("New passphrase", hidden=True)
-            if app.terminal.ask("The same again", hidden=True) == entered:
+            entered = terminal.ask("New passphrase", hidden=True)
+            if terminal.ask("The same again", hidden=True) == entered:
                 return entered
-            app.terminal.say("the two passphrases differ", mark="warn")
+            terminal.say("the two passphrases differ", mark="warn")
     except click.Abort as error:
         raise StayfastError("nothing was changed", hint=hint) from error
     raise StayfastError(

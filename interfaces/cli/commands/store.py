@@ -146,7 +146,7 @@ def rekey(app: App, *, kind: str | None) -> None:
     chosen = kind or present
     if present is None or chosen is None:
         raise StorageError("there is no vault yet", hint=Hint("login"))
-    secret = new_passphrase(app) if chosen == "passphrase" else None
+    secret = new_passphrase(app.terminal, app.environ) if chosen == "passphrase" else None
     with app.terminal.working("sealing everything anew"):
         upkeep.rekey(chosen, secret)
     after = upkeep.about()
@@ -305,7 +305,7 @@ def _answer_sinks(app: App, sinks: list[_SinkState]) -> None:
 
 def _destination(app: App, destination: str, source: Storage) -> tuple[Storage, list[str]]:
     """The storage that ``destination`` names, and what a shell has to be told to make it the user's."""
-    passphrase = passphrase_of(app, "The passphrase of the vault there")
+    passphrase = passphrase_of(app.terminal, app.environ, "The passphrase of the vault there")
     if "://" in destination:
         other = open_storage(
             destination,
