@@ -98,7 +98,7 @@ class ProviderFile:
         def add(tables: dict[str, Any]) -> None:
             if name in tables:
                 raise ConfigInvalid(
-                    f"there is a provider {name!r} already", hint=Hint("provider edit", name)
+                    f"there is a provider {name!r} already", hint=Hint("provider show", name)
                 )
             tables[name] = _checked(name, members)
 

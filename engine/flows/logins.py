@@ -322,7 +322,11 @@ class Conductor:
             return self.identify.named(done, lease)
 
     def complete(
-        self, parameters: Sequence[tuple[str, str]], *, login_id: str | None = None
+        self,
+        parameters: Sequence[tuple[str, str]],
+        *,
+        login_id: str | None = None,
+        by: str | None = None,
     ) -> Login:
         """Finish the login that ``parameters`` answer.
 
@@ -332,6 +336,7 @@ class Conductor:
             parameters: The decoded callback parameters, duplicates kept
                 (:func:`stayfast.engine.oauth.pasted.parse_callback` reads them from an address).
             login_id: The login they must belong to; found by their ``state`` if not given.
+            by: The transport they came by, if it is another than the login was shown with.
 
         Raises:
             CallbackRefused: They belong to no login that waits for them; nothing has changed.
@@ -356,18 +361,19 @@ class Conductor:
                 raise self._not_waiting(login, why, Hint("resume", login=login.short_id))
             self._begin.check_deadline(login, lease)
             try:
-                exchanging = self._wait.receive(login, parameters, lease)
+                exchanging = self._wait.receive(login, parameters, lease, by=by)
             except CallbackRefused as refused:
-                self._wait.refuse(login, refused, _transport_of(login))
+                self._wait.refuse(login, refused, by or _transport_of(login))
                 raise
             return self.identify.named(self.jobs.send_code(exchanging, lease), lease)
 
-    def answer(self, text: object, *, login_id: str | None = None) -> Login:
+    def answer(self, text: object, *, login_id: str | None = None, by: str | None = None) -> Login:
         """Finish the login that ``text`` answers: an address, its query, or what a person pasted.
 
         Args:
             text: What came back.
             login_id: The login it must belong to; found by its ``state`` if not given.
+            by: As for :meth:`complete`.
 
         Raises:
             CallbackRefused: It answers no login that waits for it; nothing has changed.
@@ -384,9 +390,10 @@ class Conductor:
                 shows_code=login is not None and login.config.shows_code,
             )
         except CallbackRefused as refused:
-            self._wait.refuse(login, refused, _transport_of(login) if login else None)
+            shown_by = _transport_of(login) if login else None
+            self._wait.refuse(login, refused, by or shown_by)
             raise
-        return self.complete(parameters, login_id=login_id)
+        return self.complete(parameters, login_id=login_id, by=by)
 
     def cancel(self, login_id: str) -> Login:
         """Forget a login that has not been finished.

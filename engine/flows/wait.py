@@ -135,6 +135,7 @@ class Wait:
         session: Session | None = None,
         *,
         beaten: Sequence[str] = (),
+        by: str | None = None,
     ) -> Login:
         """Judge callback ``parameters`` and save the code they carry, before it is sent.
 
@@ -144,6 +145,7 @@ class Wait:
             lease: The lease it is held under.
             session: What they came by, if anything waited for them.
             beaten: The transports that waited too, and are closed with this answer.
+            by: The transport they came by without a session, if another than the login was shown with.
 
         Raises:
             CallbackRefused: They are not the answer ``login`` waits for; nothing has changed.
@@ -154,12 +156,15 @@ class Wait:
         if isinstance(callback, Denial):
             raise self._deny(login, callback, lease)
         challenge = login.challenge
+        presentation = session.presentation if session else login.presentation
+        if by is not None and presentation is not None:
+            presentation = replace(presentation, transport=by)
         return self._dependencies.ledger.advance(
             login,
             Trigger.RECEIVE_CALLBACK,
             lease=lease,
             challenge=replace(challenge, state=None) if challenge else None,
-            presentation=session.presentation if session else login.presentation,
+            presentation=presentation,
             exchange=Exchange(
                 kind="code",
                 started_at=self._dependencies.clock.now(),

@@ -237,8 +237,29 @@ def check(name: str, value: object) -> None:
         fine = _text(value) and value in _CHOICES.get(name, (value,))
         fine = fine and (name != "service_name" or value != "")
     if not fine:
-        msg = f"the provider setting {name!r} has a value that cannot be right"
+        takes = _takes(name)
+        said = f"takes {takes}" if takes else "has a value that cannot be right"
+        msg = f"the provider setting {name!r} {said}"
         raise ConfigInvalid(msg, hint=Hint("help providers"))
+
+
+def _takes(name: str) -> str:
+    """What the setting ``name`` takes, in words; empty for a text."""
+    form = form_of(name)
+    if isinstance(form, tuple):
+        return f"one of {', '.join(word for word in form if word)}"
+    examples: dict[str, tuple[object, ...]] = {
+        "ports": (8765, 8766),
+        "scopes": ("openid", "email"),
+        **{one: (*sorted(parts),) for one, parts in _PARTS.items()},
+    }
+    said = {
+        Form.LIST: f"a sequence, such as {examples.get(name, ('one', 'another'))!r}",
+        Form.TABLE: "a mapping of texts, such as {'one': 'another'}",
+        Form.SWITCH: "True or False",
+        Form.SECONDS: f"a number of seconds, at most {_LONGEST:.0f}",
+    }
+    return said[form] if form else ""
 
 
 def _text(value: object) -> bool:

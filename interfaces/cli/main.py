@@ -136,7 +136,13 @@ def cli(context: click.Context, /, **given: Any) -> None:
             "stayfast signs command-line programs in, and remembers exactly how.", 0
         )
         terminal.answer("")
+        from importlib.util import find_spec  # noqa: PLC0415  the first screen alone needs it
+
+        # the demo needs its authorization server, which an install need not have
+        left_out = set[str]() if find_spec("authlib") else {"demo"}
         for word, about in _FIRST_WORDS:
+            if word in left_out:
+                continue
             terminal.answer_words(f"  stayfast {word:<8} {about}")
         terminal.answer("")
         terminal.answer_words("stayfast help     everything else")

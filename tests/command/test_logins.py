@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 
 import pytest
 from command import PATIENCE, World, events_of, states_of, until
+from seat import Seat
 from stayfast.engine.table import State
 from stayfast.interfaces.audit.schema import schema
 from stayfast.testing import grants, user_agent
@@ -333,3 +335,16 @@ def test_an_answer_that_cannot_be_read_is_shown_on_demand_only(world: World) -> 
     assert world.server.counts["token:authorization_code"] == sent
     assert world.run("cancel").code == 0
     assert world.run("status", "--show-answer", waiting["login"]).code == 1
+
+
+def test_the_log_says_that_an_answer_was_pasted(world: World) -> None:
+    """Also where the login had been shown for a browser on this machine, whose port is gone."""
+    seat = Seat(world)
+    waiting = world.start("login", "demo", "--via", "loopback", "--no-browser")
+    seat.waiting()
+    answer = user_agent.fetch_only(seat.address)
+    waiting.send_signal(signal.SIGINT)
+    waiting.communicate(timeout=PATIENCE)
+    assert world.run("resume", "--callback-url", "-", stdin=answer).code == 0
+    ways = {one["trigger"]: one.get("transport") for one in events_of(world) if "trigger" in one}
+    assert (ways["present"], ways["receive_callback"]) == ("loopback", "manual")

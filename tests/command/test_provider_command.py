@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from command import World
+from stayfast.interfaces.cli.main import cli
 from stayfast.testing.authorization_server import AuthorizationServer, Settings
 
 
@@ -150,3 +153,33 @@ def test_a_client_that_the_provider_does_not_know_is_to_be_corrected(
     said = done.lines[-1]["advice"]
     assert (said["action"], said["provider"]) == ("provider edit", "lab")
     assert said["options"] == ["--client-id", "ID", "--client-secret-file", "FILE"]
+
+
+def test_a_provider_that_is_there_already_has_a_hint_to_follow(world: World) -> None:
+    """It leads to that provider; for another of the same kind, to a name that is free."""
+    again = world.run("provider", "add", "demo", "--issuer", "https://a.test", "--json")
+    assert (again.code, again.json["code"]) == (1, "CONFIG_INVALID")
+    assert world.run(*again.json["hint"].split()[1:]).code == 0
+    world.provide("okta")
+    world.provide("okta-2")
+    other = world.run("provider", "add", "okta", "--json")
+    assert other.json["hint"] == "stayfast provider add okta okta-3"
+
+
+def test_a_group_that_there_is_not_is_an_error(world: World) -> None:
+    """The groups are known, so the one that was meant is in the hint."""
+    misspelt = world.run("provider", "list", "--group", "clod", "--json")
+    assert (misspelt.code, misspelt.json["code"]) == (2, "USAGE")
+    assert "--group cloud" in misspelt.json["hint"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_first_screen_offers_the_demo_where_its_server_is(
+    monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    """Most installs have no authorization server to show it with."""
+    if not there:
+        monkeypatch.setitem(sys.modules, "authlib", None)
+    shown = CliRunner().invoke(cli, []).output
+    assert ("stayfast demo" in shown) is there
+    assert "stayfast login" in shown

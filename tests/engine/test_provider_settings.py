@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from ast import literal_eval
 
 import pytest
 from hypothesis import given, reject
@@ -186,3 +187,13 @@ def test_a_token_that_serves_once_makes_every_request_another(given):
     assert not same_grant(one, other)
     assert not same_grant(other, one)
     assert not same_grant(one, other.spent())
+
+
+@pytest.mark.parametrize("name", ["scopes", "ports", "revocation_tokens", "redirect_hosts"])
+def test_the_example_in_an_error_can_be_used(name: str) -> None:
+    """A list that is given as one text is refused, and what the error shows instead is taken."""
+    with pytest.raises(ConfigInvalid) as refused:
+        OAuthConfig.from_dict({"service_name": "acme", name: "openid email"})
+    _, _, shown = refused.value.message.partition("(")
+    example = literal_eval(f"({shown}")
+    assert plain(getattr(OAuthConfig.from_dict({"service_name": "acme", name: example}), name))

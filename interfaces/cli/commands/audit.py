@@ -133,7 +133,7 @@ def audit() -> None:
 @wide_option
 @takes_app
 def show(app: App, /, *, limit: int | None, wide: bool, **given: Any) -> None:
-    """Show the log, one line per event. For one login, its whole history with durations.
+    """Show the log, event by event. For one login, its whole history with durations.
 
     In a narrow terminal an event takes several lines, and no word is broken. What all events have in
     common is said once. A record that cannot be read is named, the rest is shown, and the exit code

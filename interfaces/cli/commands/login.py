@@ -370,7 +370,7 @@ def resume(
             app,
             follower,
             screen,
-            lambda: assembly.conductor.answer(text, login_id=summary.id),
+            lambda: assembly.conductor.answer(text, login_id=summary.id, by="manual"),
             account=summary.account,
         )
         return

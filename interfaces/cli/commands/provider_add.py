@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from difflib import get_close_matches
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -160,6 +161,12 @@ def _add_kind(
     _offer_login(app, name)
 
 
+def _free_name(app: App, name: str) -> str:
+    """A name like ``name`` that no provider has: ``okta-2``."""
+    taken = set(app.catalogue().names())
+    return next(free for n in count(2) if (free := f"{name}-{n}") not in taken)
+
+
 def _require_free(app: App, kind: Entry, name: str) -> None:
     """Make sure that the user's file has no provider ``name`` yet, before anything is asked.
 
@@ -169,9 +176,9 @@ def _require_free(app: App, kind: Entry, name: str) -> None:
     if name in file_of(app).names():
         raise ConfigInvalid(
             f"there is a provider {name!r} already",
-            hint=Hint("provider edit", name, "--client-id", "ID")
+            hint=Hint("provider show", name)
             if not kind.templates
-            else Hint("provider add", kind.name, "NAME"),
+            else Hint("provider add", kind.name, _free_name(app, name)),
         )
 
 
