@@ -29,14 +29,12 @@ _ASKED = "_STAYFAST_COMPLETE"
 _ODD = frozenset("'\"\\$`\n\t")  # what only a parser of shell words understands
 _PENDING = ("challenge", "awaiting_callback", "exchanging")
 _LARGEST = 1 << 20
+_VAULTS = frozenset({"auto", "file", "keyring"})
+"""The choices of a storage that is read here."""
 
 
 class _Unsure(Exception):
     """Only the whole command knows."""
-
-
-class _Locked(_Unsure):
-    """Nothing opens the vault without asking somebody."""
 
 
 def completed(environ: Mapping[str, str]) -> str | None:
@@ -194,7 +192,9 @@ def _signed_in(
         return _providers(param, given, environ)
     try:
         return {str(one["provider"]): "" for one in _summaries(environ) if one["holds_tokens"]}
-    except _Locked:
+    except Exception:  # nothing opens the vault without asking somebody
+        if environ.get("STAYFAST_STORE", "auto") not in _VAULTS:
+            raise  # the whole command asks the database
         return _providers(param, given, environ)
 
 
@@ -235,7 +235,7 @@ def _summaries(environ: Mapping[str, str]) -> list[Mapping[str, Any]]:
     from .fast import unlocked  # noqa: PLC0415
 
     store = environ.get("STAYFAST_STORE", "auto")
-    if store not in {"auto", "file", "keyring"}:
+    if store not in _VAULTS:
         raise _Unsure
     connection = open_database(state_dir(environ))
     if connection is None:
@@ -243,7 +243,7 @@ def _summaries(environ: Mapping[str, str]) -> list[Mapping[str, Any]]:
     try:
         keys = unlocked(connection, state_dir(environ), store, environ)
         if keys is None:
-            raise _Locked
+            raise _Unsure
         rows = connection.execute("SELECT id, version, state, meta FROM login").fetchall()
         return [cbor.decode_map(keys.open_row("meta", *row)) for row in rows]
     finally:
