@@ -16,6 +16,7 @@ from stayfast.engine.result import ErrorCode
 from stayfast.engine.table import TABLE, State
 from stayfast.interfaces.cli.error_pages import PAGES, exit_code_of, markdown_of
 from stayfast.interfaces.cli.help_topics import TOPICS
+from stayfast.interfaces.cli.terminal.pages import WIDEST, folded
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -115,7 +116,7 @@ def generated() -> dict[str, str]:
         "## Exit codes of the command",
         "",
         "```text",
-        TOPICS["exit-codes"]().rstrip(),
+        folded(TOPICS["exit-codes"](), WIDEST),
         "```",
     ]
     errors = {f"reference/errors/{code.value}.md": markdown_of(code) for code in ErrorCode}
@@ -132,11 +133,11 @@ def configuration() -> str:
     return (
         "# Configuration and files\n\nFor everybody who sets something once. Every option of every command, and its"
         " variable, is in the [list of commands](../command.md).\n\n## Variables\n\n```text\n"
-        f"{TOPICS['environment']().rstrip()}\n```\n\n## Files\n\n```text\n{TOPICS['files']().rstrip()}\n```\n\n"
+        f"{folded(TOPICS['environment'](), WIDEST)}\n```\n\n## Files\n\n```text\n{folded(TOPICS['files'](), WIDEST)}\n```\n\n"
         "`STAYFAST_STATE_DIR` and `STAYFAST_CONFIG_DIR` name other directories. To undo everything: sign out with"
         " `stayfast logout --all`, take back helpers with `stayfast setup KIND --undo`, and remove both"
         " directories.\n\n## Where logins are kept\n\n```text\n"
-        f"{TOPICS['storage']().rstrip()}\n```\n"
+        f"{folded(TOPICS['storage'](), WIDEST)}\n```\n"
     )
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from textwrap import fill
 from typing import Final
 
 from ...engine.errors import StayfastError
 from ...engine.result import ErrorCode
-
-_WIDTH: Final = 92
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,17 +297,20 @@ def exit_code_of(code: ErrorCode) -> int:
 
 
 def page_of(code: ErrorCode) -> str:
-    """The page as ``help`` prints it."""
+    """The page of ``help``, as :mod:`.terminal.pages` reads it."""
     one = PAGES[code]
-    parts = [code.value, fill(one.meaning, _WIDTH), fill(one.lost, _WIDTH)]
-    parts.append("\n".join(["When it comes:", *(_item(cause) for cause in one.causes)]))
-    width = max(len(command) for command, _ in one.steps)
-    steps = [
-        f"  {command:<{width}}  {what}" if command else f"  {what}" for command, what in one.steps
-    ]
-    parts.append("\n".join(["What to do:", *steps]))
-    parts.append(f"Exit code of the command: {exit_code_of(code)}")
-    return "\n\n".join(parts) + "\n"
+    causes = [f"  -  {cause}" for cause in one.causes]
+    steps = [f"  {command or '-'}  {what}" for command, what in one.steps]
+    return "\n\n".join(
+        (
+            code.value,
+            one.meaning,
+            one.lost,
+            "\n".join(("When it comes:", *causes)),
+            "\n".join(("What to do:", *steps)),
+            f"Exit code of the command: {exit_code_of(code)}",
+        )
+    )
 
 
 def markdown_of(code: ErrorCode) -> str:
@@ -326,7 +326,3 @@ def markdown_of(code: ErrorCode) -> str:
         f"The command ends with {exit_code_of(code)}; `stayfast help {code.value}` prints this page."
         f" In a program it is `ErrorCode.{code.name}`.\n"
     )
-
-
-def _item(text: str) -> str:
-    return fill(text, _WIDTH, initial_indent="  - ", subsequent_indent="    ")

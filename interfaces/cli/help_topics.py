@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import indent
 from typing import Final
 
 import click
@@ -13,6 +14,7 @@ from ...storage.postgres.driver import GRANTS, GRANTS_TO_PURGE
 from .app import App
 from .command_line import takes_app
 from .terminal.formatting import broken
+from .terminal.pages import folded
 
 _COLUMNS: Final = 80  # of help that goes to no terminal
 _ENVIRONMENT = """\
@@ -60,6 +62,9 @@ _EXIT_CODES = """\
 127  exec: the command does not exist
 130  interrupted; the login is saved
 """
+_ROLE: Final = {"schema": "stayfast", "role": "the_user"}
+_GRANTS: Final = indent(GRANTS.format(**_ROLE), "  ")
+_GRANTS_TO_PURGE: Final = indent(GRANTS_TO_PURGE.format(**_ROLE), "  ")
 _STORAGE = (
     """\
 Logins are sealed in one file, vault.db, in the state directory. Its key is in the system keyring
@@ -114,25 +119,26 @@ on; copy a new key file to every other host. `stayfast help postgresql` is for t
 A role that only uses the tables needs:
 
 """
-    + GRANTS.format(schema="stayfast", role="the_user")
+    + _GRANTS
     + """
 To remove logins that are over (`store purge`, STAYFAST_RETENTION), it also needs:
 
 """
-    + GRANTS_TO_PURGE.format(schema="stayfast", role="the_user")
+    + _GRANTS_TO_PURGE
     + "\n"
 )
 _POSTGRESQL = (
     """\
-For a service whose users sign in through several workers or hosts. STAYFAST_STORE=postgresql://
-USER@HOST/DATABASE keeps all logins in one database, which sees neither tokens nor names.
+For a service whose users sign in through several workers or hosts.
+STAYFAST_STORE=postgresql://USER@HOST/DATABASE keeps all logins in one database, which sees neither
+tokens nor names.
 
 SET UP. The owner of the schema makes the tables with a first command, such as `stayfast store
 info`, and uses a new version first. Programs use a role that cannot rewrite the log:
 
 """
-    + GRANTS.format(schema="stayfast", role="the_user")
-    + GRANTS_TO_PURGE.format(schema="stayfast", role="the_user")
+    + _GRANTS
+    + _GRANTS_TO_PURGE
     + """
 
 The last is only for `store purge` and STAYFAST_RETENTION. `store rekey`, `store mend` and `audit
@@ -140,18 +146,19 @@ prune` need the owner.
 
 ADDRESS. ?schema=NAME: one for each tenant, with its own role, key and log. ?pool=N: connections of
 one process (8), and as many for its courier. ?patience=SECONDS: the wait for a server that went
-away (10). sslmode=verify-full also checks the server's name. With standbys: USER@A,B/DATABASE
-?target_session_attrs=read-write. The password goes into PGPASSFILE. PgBouncer needs no setting.
+away (10). sslmode=verify-full also checks the server's name. With standbys:
+USER@A,B/DATABASE?target_session_attrs=read-write. The password goes into PGPASSFILE. PgBouncer
+needs no setting.
 
 KEY. Each host needs what opens the root key: the key file (vault-*.key in the configuration
 directory), one passphrase, the systemd credential `stayfast`, or the output of
 STAYFAST_KEY_COMMAND. A host without it gets one error, and writes nothing. To change the key:
 
-  1. Where a command, a credential or a passphrase keeps it, put the new value there first.
-  2. stayfast store rekey [--to KIND]   as the owner; programs go on with their work
-  3. Copy a new key file to every other host at once. Tokens that arrive there meanwhile wait
+  1  Where a command, a credential or a passphrase keeps it, put the new value there first.
+  2  `stayfast store rekey [--to KIND]`, as the owner; programs go on with their work.
+  3  Copy a new key file to every other host at once. Tokens that arrive there meanwhile wait
      sealed, and are saved later.
-  4. stayfast store info   says how many logins are still under the former key, if any are
+  4  `stayfast store info` says how many logins are still under the former key, if any are.
 
 If it was killed, `stayfast store mend` finishes it. The former key still opens older backups.
 
@@ -205,7 +212,7 @@ verify exits with 8 if anything is wrong, and names the record.
 
 A file of 32 MiB is renamed to audit.jsonl.1, in place of the one before; the vault has every record.
 Another program may rename, empty or remove the file at any time: the next line is the next record.
-For logrotate, run by you; or by root, with the whole path and the line su YOU YOUR-GROUP:
+For logrotate, run by you; or by root, with the whole path and the line `su YOU YOUR-GROUP`:
 
     ~/.local/state/stayfast/audit.jsonl {
         weekly
@@ -241,22 +248,23 @@ login takes the same options, and --resource, --prompt, --max-age and others, fo
 A redirect address without a port uses port 8080, 3000 or 57548; with :0, any free port.
 
 What a provider does otherwise than the RFCs is said by settings of config.toml, each by the RFC's name.
-provider add and edit take them, too: --set refresh_lifetime=86400 --set parameter_names.scope=scopes
---set "repeats_scope=poll refresh"; and provider edit NAME --set refresh_lifetime= takes one out.
+`provider add` and `provider edit` take them, too: `--set refresh_lifetime=86400`,
+`--set parameter_names.scope=scopes`, `--set "repeats_scope=poll refresh"`. A value that is empty
+takes one out again: `provider edit NAME --set refresh_lifetime=`.
 
   parameter_names = { scope = "scopes" }           what its requests call a parameter
-  member_names = { error = "error.error_subcode" } where its answers have a member
+  member_names = { error = "error.error_subcode" }   where its answers have a member
   error_codes = { 1349174 = "authorization_pending" }   what its own errors mean
   device_grant_type, device_lifetime, scopes_for_device, client_id_for_device   its device flow
   secret_for, empty_secret, sends_scope, repeats_scope, refresh_url   what it wants and where
   revocation_method, revocation_auth, revocation_parameters, revocation_ends   how a token ends
   refresh_rotates, refresh_lifetime, api_url_member, callback_extras   what status shows of it
-  (the API's address that an answer says is also in token --json, and exec --api-url-var hands it on)
+      (the API's address that an answer says is also in `token --json`; `exec --api-url-var` hands it on)
   token_lists, token_resource_member   further tokens of one answer, for token --resource NAME
   pkce = "off"   for a server that refuses PKCE; each login then warns, and the audit log says so
 
 Two parameters cannot have one name, and state and the checks of an answer cannot be switched off.
-stayfast provider show NAME prints what a provider of the catalogue has.
+`stayfast provider show NAME` prints what a provider of the catalogue has.
 """
 _MCP = """\
 stayfast login https://mcp.acme.dev/mcp      signs in to the MCP server at that address
@@ -266,14 +274,14 @@ stayfast token https://mcp.acme.dev/mcp      prints a token for it, refreshed if
 The server is asked without a token, and its answer says where its users sign in (RFC 9728). There
 Stayfast takes the first client of these that exists:
 
-1  --client-id, or the client of your provider with that very issuer (stayfast provider list)
+1  --client-id, or the client of your provider with that very issuer (`stayfast provider list`)
 2  your client metadata document, where the server takes one: STAYFAST_CLIENT_METADATA has its
-   address, and stayfast client-metadata ADDRESS prints what to host there
+   address, and `stayfast client-metadata ADDRESS` prints what to host there
 3  a client that is registered by itself, once, and kept sealed; a forgotten one is registered anew
 4  else login says which redirect address to register by hand
 
 --issuer chooses among several servers. --scope replaces what the MCP server asks for; tokens are for
-its address alone (--resource). After a 403 that asks for more, login ADDRESS --challenge 'HEADER'
+its address alone (--resource). After a 403 that asks for more, `login ADDRESS --challenge 'HEADER'`
 asks for what you had and that.
 
 What a server says is believed only so far: its metadata lie on its own host and are about its own
@@ -281,20 +289,20 @@ address; the authorization server promises PKCE with S256; and a public server n
 private network, neither by its form nor by where its name leads when we connect. Behind a proxy, the
 proxy looks names up. A server on this machine, or in your network, may name others there. Nothing is
 followed elsewhere. If something is wrong, no browser opens, and the audit log says why:
-stayfast audit show --event resource.refused
+`stayfast audit show --event resource.refused`
 
 Programs use stayfast.interfaces.auth.mcp: McpAuth for the HTTP client of the mcp package.
 """
 _CREDENTIALS = """\
-git, kubectl, docker and Bazel ask for a token each time they need one. stayfast setup shows the
+git, kubectl, docker and Bazel ask for a token each time they need one. `stayfast setup` shows the
 configuration that tells them whom to ask; --write writes it, --undo takes it back to the letter.
 
   stayfast setup git --provider acme --url https://git.acme.dev
-  stayfast setup kubectl --provider acme         --id-token where the cluster trusts an OpenID provider
+  stayfast setup kubectl --provider acme
   stayfast setup docker --provider acme --url registry.acme.dev
   stayfast setup bazel --provider acme --url cache.acme.dev
 
-They then run stayfast credential KIND --provider acme. It asks nobody anything and opens no
+For kubectl add `--id-token` where the cluster trusts an OpenID provider. All of them then run `stayfast credential KIND --provider acme`. It asks nobody anything and opens no
 browser; it refreshes the token without a word. If a login is needed, one line on standard error
 says so. No token is sent by http, but to this machine. A refresh token is never handed out.
 
@@ -306,11 +314,14 @@ For AWS, the ID token becomes a key of a role that trusts the provider. ~/.aws/c
 credential_process = /home/you/bin/acme-aws, and that program is:
 
   #!/bin/sh
-  token=$(stayfast credential kubectl --provider acme --id-token | jq -r .status.token) || exit 1
-  aws sts assume-role-with-web-identity --no-sign-request --role-arn arn:aws:iam::123456789012:role/dev \\
-    --role-session-name stayfast --web-identity-token "$token" --query Credentials | jq '. + {Version: 1}'
+  token=$(stayfast credential kubectl --provider acme --id-token |
+    jq -r .status.token) || exit 1
+  aws sts assume-role-with-web-identity --no-sign-request \\
+    --role-arn arn:aws:iam::123456789012:role/dev \\
+    --role-session-name stayfast --web-identity-token "$token" \\
+    --query Credentials | jq '. + {Version: 1}'
 
-For Terraform and OpenTofu, ~/.terraformrc has credentials_helper "stayfast" { args = [] }, and
+For Terraform and OpenTofu, ~/.terraformrc has `credentials_helper "stayfast" { args = [] }`, and
 ~/.terraform.d/plugins/terraform-credentials-stayfast is:
 
   #!/bin/sh
@@ -330,7 +341,7 @@ def _installed() -> list[str]:
     from ...engine.foreign_text import printable  # noqa: PLC0415  for this page alone
     from ...transports.plugins import installed  # noqa: PLC0415  as above
 
-    lines = [f"{one.name:<9} {one.summary or 'no summary'} ({one.package})" for one in installed()]
+    lines = [f"{one.name:<8}  {one.summary or 'no summary'} ({one.package})" for one in installed()]
     return [printable(line) for line in lines]  # the summary is a text of somebody else
 
 
@@ -348,12 +359,15 @@ def _transports() -> str:
         "While a login waits at a terminal, single keys act at once:",
         "",
         "  c  copies the address, or the code, to the clipboard of the terminal you sit at",
-        "  p  takes a pasted address instead        d  shows a code for a phone instead",
-        "  o  opens a browser here for the code     Ctrl-C  pauses; stayfast resume goes on",
+        "  p  takes a pasted address instead",
+        "  d  shows a code for a phone instead",
+        "  o  opens a browser here for the code",
+        "  Ctrl-C  pauses; `stayfast resume` goes on",
         "",
         "Pasted text is never shown, only its length. Ctrl-Z and fg work as everywhere.",
         "",
-        "Without --via or STAYFAST_VIA the first fitting row decides; login -v names it:",
+        "Without --via or STAYFAST_VIA the first fitting row decides; `login -v` names it:",
+        "",
     ]
     lines += [f"  {row.number:>2}  {row.reason}" for row in CHOICES]
     return "\n".join(lines) + "\n"
@@ -366,7 +380,7 @@ def _machine() -> str:
     for state in State:
         lines.append(state.value)
         lines += [
-            f"  {row.trigger.value:<17} to {row.dest.value:<18} {row.meaning}"
+            f"  {row.trigger.value}  to {row.dest.value}: {row.meaning}"
             for row in TABLE
             if row.source is state
         ]
@@ -381,7 +395,7 @@ def _errors() -> str:
     return (
         "Each error has a code, which --json and programs see, and the command an exit code:\n\n"
         + "\n".join(lines)
-        + "\n\nstayfast help CODE says what it means, and what to do.\n"
+        + "\n\n`stayfast help CODE` says what it means, and what to do.\n"
     )
 
 
@@ -399,6 +413,7 @@ TOPICS: Final = {
     "storage": lambda: _STORAGE,
     "transports": _transports,
 }
+"""The pages as :mod:`.terminal.pages` reads them, which lays them out."""
 
 
 @click.command("help")
@@ -410,23 +425,26 @@ def help_command(app: App, *, topic: tuple[str, ...]) -> None:
     At a terminal, a page that is longer than it is shown in the program that PAGER names.
     """
     root = click.get_current_context().find_root()
+    columns = app.terminal.columns or _COLUMNS
     if not topic:
-        columns = app.terminal.columns or _COLUMNS
         pages = broken(f"Pages: stayfast help {' | '.join(TOPICS)}", columns - 1, 7)
         _show(app, "\n".join([root.get_help(), "", *pages]))
-    elif len(topic) == 1 and topic[0] in TOPICS:
-        _show(app, TOPICS[topic[0]]().rstrip("\n"))
     else:
-        _show(app, _page_of_error(topic) or _help_of(root, topic))
+        page = _page_of(topic)
+        _show(app, folded(page, columns - 1) if page else _help_of(root, topic))
 
 
-def _page_of_error(topic: Sequence[str]) -> str | None:
-    """The page on the code of an error, if ``topic`` is one."""
+def _page_of(topic: Sequence[str]) -> str | None:
+    """The page about ``topic``, if it is a subject or the code of an error."""
+    if len(topic) != 1:
+        return None
+    if topic[0] in TOPICS:
+        return TOPICS[topic[0]]()
     from ...engine.result import ErrorCode  # noqa: PLC0415  no other page needs the codes
     from .error_pages import page_of  # noqa: PLC0415  as above
 
-    code = topic[0].upper() if len(topic) == 1 else ""
-    return page_of(ErrorCode(code)).rstrip("\n") if code in set(ErrorCode) else None
+    code = topic[0].upper()
+    return page_of(ErrorCode(code)) if code in set(ErrorCode) else None
 
 
 def _show(app: App, page: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 from ....storage.version import app_version
 from ..help_topics import TOPICS
+from ..terminal.pages import Copied, Named, Prose, parts_of
 from .contract import file_of
 from .tree import PROGRAM, Entry, Option, codes, entries
 
@@ -24,6 +26,7 @@ _TOPICS: Final = (
 
 
 _TAG: Final = 40  # columns
+_ROOM: Final = 65  # columns of a line that are there for sure
 
 
 def manual() -> dict[str, str]:
@@ -58,7 +61,7 @@ def _page(one: Entry, every: Sequence[Entry]) -> str:
                 lines += [".br", f"Variable: {text(option.variable)}"]
     if not one.path:
         for name in _TOPICS:
-            lines += [f".SH {name.upper()}", *_verbatim(TOPICS[name]())]
+            lines += [f".SH {name.upper()}", *_topic(TOPICS[name]())]
     lines += _ends(one)
     return "\n".join(lines) + "\n"
 
@@ -99,8 +102,33 @@ def _paragraphs(words: str) -> Iterator[str]:
         yield text(" ".join(paragraph.split()))
 
 
-def _verbatim(words: str) -> list[str]:
-    return [".nf", *(text(line) or ".sp" for line in words.rstrip("\n").splitlines()), ".fi"]
+def _topic(page: str) -> Iterator[str]:
+    """A page of ``stayfast help``: its prose and lists are laid out by the reader of the manual."""
+    for kind, group in groupby(parts_of(page), type):
+        if kind is Copied:
+            yield from (".PP", ".nf")
+        for part in group:
+            match part:
+                case Prose(words):
+                    yield from (".PP", _flowing(words))
+                case Named(_, name, words):
+                    yield from (".TP", _whole(name), _flowing(words))
+                case Copied(line):
+                    yield text(line)
+                case _:
+                    pass
+        if kind is Copied:
+            yield ".fi"
+
+
+def _flowing(words: str) -> str:
+    """Prose, whose commands stay on one line."""
+    return re.sub(r"`[^`]+`", lambda found: found[0].replace(" ", r"\ "), text(words))
+
+
+def _whole(words: str) -> str:
+    """``words`` that are not broken, where a line has room for them."""
+    return text(words).replace(" ", "\\ ") if len(words) <= _ROOM else text(words)
 
 
 def text(words: str) -> str:
