@@ -34,7 +34,7 @@ from .auth_status import AuthStatus, status_of
 from .browser_logout import RETURN_WAIT, ending_of
 from .catalogue import require_providers
 from .signed_in import Health, SignedIn, SignedOut
-from .unattended import kept_login, valid_login
+from .unattended import kept_login, require_known, valid_login
 from .user_contact import UserContact, until_cancelled
 from .words import Words
 
@@ -216,8 +216,9 @@ class OAuthService:
         """
         refresh = self.assembly.conductor.refresh
         try:
-            login = refresh.observe(kept_login(self.assembly, service, account)).summary()
+            login = refresh.observe(refresh.find(service, account)).summary()
         except AuthRequired:
+            require_known(self.assembly, service)
             return AuthStatus.NOT_AUTHENTICATED
         return status_of(login, usable=refresh.usable(login))
 
@@ -754,8 +755,9 @@ class OAuthService:
     ) -> SignedOut:
         conductor = self.assembly.conductor
         try:
-            login = kept_login(self.assembly, service, account)
+            login = conductor.refresh.find(service, account)
         except AuthRequired:
+            require_known(self.assembly, service)
             return SignedOut()
         ended = conductor.logout.sign_out(login, revoke=revoke)
         if ended.problem is not None:

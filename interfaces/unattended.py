@@ -9,6 +9,7 @@ cannot be renewed is asked for anew, by the settings as they are by now: a secre
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..engine.errors import (
@@ -16,11 +17,15 @@ from ..engine.errors import (
     ConfigMissing,
     NotFound,
     ProviderError,
+    StorageError,
     TokenExpired,
     TokenRefreshFailed,
 )
+from ..engine.hints import Hint
 from ..engine.oauth.tokens import DEFAULT_BUFFER
+from ..engine.storage_ports import PagedStorage
 from ..engine.summary import DEFAULT_ACCOUNT
+from ..storage.capabilities import capabilities_of
 
 if TYPE_CHECKING:
     from ..engine.record import Login
@@ -58,7 +63,7 @@ def valid_login(
         persons = before is not None and not before.config.needs_no_user
         if persons or not needs_no_user(assembly, provider):
             if before is None:
-                require_known(assembly, provider)
+                require_possible(assembly, provider, account)
             raise
     else:
         if usual:
@@ -78,8 +83,52 @@ def kept_login(assembly: Assembly, provider: str, account: str = DEFAULT_ACCOUNT
     try:
         return assembly.conductor.refresh.find(provider, account)
     except AuthRequired:
-        require_known(assembly, provider)
+        require_possible(assembly, provider, account)
         raise
+
+
+def require_possible(assembly: Assembly, provider: str, account: str | None) -> None:
+    """Make sure that a login which is missing can be begun, and has not been.
+
+    Args:
+        assembly: Where the logins are.
+        provider: Of which provider.
+        account: Of which account; of any if ``None``.
+
+    Raises:
+        NotFound: There is no such provider.
+        AuthRequired: One waits for its user, and the hint goes on with it.
+    """
+    require_known(assembly, provider)
+    with suppress(StorageError):  # that nobody is signed in is known all the same
+        refuse_while_it_waits(assembly, provider, account)
+
+
+def refuse_while_it_waits(
+    assembly: Assembly, provider: str | None = None, account: str | None = None
+) -> None:
+    """Name the newest login that waits for its user, where no tokens are there yet.
+
+    A storage that hosts share may hold thousands of logins, of users who sit elsewhere: it is not
+    searched for one.
+
+    Args:
+        assembly: Where the logins are.
+        provider: Of which provider; of any if not given.
+        account: Of which account; of any if not given.
+
+    Raises:
+        AuthRequired: One waits.
+    """
+    storage = assembly.storage
+    if capabilities_of(storage).vault is None and isinstance(storage, PagedStorage):
+        return
+    for one in reversed(assembly.open_logins()):
+        if provider in {None, one.provider} and account in {None, one.account}:
+            raise AuthRequired(
+                f"not signed in to {one.provider} yet: login {one.short_id} waits for its user",
+                hint=Hint("resume", None, login=one.short_id),
+            )
 
 
 def require_known(assembly: Assembly, provider: str) -> None:

@@ -103,14 +103,18 @@ def account_to_use(app: App, provider: str, named: str | None) -> str:
         owned = [one for one in there if one.identity and named in _names(one)]
         if len(owned) == 1:
             return owned[0].account
+    from ..unattended import (  # noqa: PLC0415  where there is no token yet
+        needs_no_user,
+        refuse_while_it_waits,
+    )
+
     if not there:
         _require_provider(app, provider)
-        from ..unattended import needs_no_user  # noqa: PLC0415  where there is no token yet
-
         if needs_no_user(app.assembly(), provider):
             return first
     if not there or named is not None or chosen is not None:
-        _refuse_while_it_waits(app, provider, first, of_any=not there and named is None)
+        of_any = not there and named is None
+        refuse_while_it_waits(app.assembly(), provider, None if of_any else first)
     if not there:
         raise AuthRequired(
             f"not signed in to {provider}", hint=Hint("login", provider, account=first)
@@ -183,26 +187,6 @@ def require_known(app: App, provider: str) -> None:
         app.assembly().catalogue.require(provider)
     except NotFound as error:
         raise _meant_address(error, provider) from None
-
-
-def _refuse_while_it_waits(app: App, provider: str, account: str, *, of_any: bool) -> None:
-    """Name the login that waits for its user, where no tokens are there yet.
-
-    Args:
-        app: The command.
-        provider: Of which provider.
-        account: Of which account.
-        of_any: Whether a login of any other account is meant, too.
-
-    Raises:
-        AuthRequired: One waits.
-    """
-    for one in reversed(app.assembly().open_logins()):
-        if one.provider == provider and (of_any or one.account == account):
-            raise AuthRequired(
-                f"not signed in to {provider} yet: login {one.short_id} waits for its user",
-                hint=Hint("resume", None, login=one.short_id),
-            )
 
 
 def _names(login: Summary) -> set[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from ...engine.errors import AuthFailed, AuthRequired, StayfastError
+from ...engine.errors import AuthFailed, AuthRequired, Damaged, StayfastError
 from ...engine.foreign_text import printable
 from ...engine.hints import Hint
 from ...engine.login_id import choose, interrupted_login
@@ -16,9 +16,11 @@ from ...engine.result import Failure, Success
 from ...engine.summary import DEFAULT_ACCOUNT
 from ...engine.table import State
 from ..auth_status import status_of
-from ..unattended import kept_login, require_known
+from ..repeated_login import repeated
+from ..unattended import kept_login, refuse_while_it_waits, require_known
 
 if TYPE_CHECKING:
+    from ...engine.record import Login
     from ...engine.result import Result
     from ...engine.summary import Summary
     from ..service import OAuthService
@@ -43,6 +45,7 @@ HELP: Final = {
     "token": "Print an access token that is good now.",
     "account": "Which of your accounts.",
     "via": "How the answer gets here: auto, loopback, manual, device.",
+    "new": "Sign in anew even if already signed in.",
     "scope": "Request this scope instead of the usual ones; repeatable.",
     "no_browser": "Show the address; start no browser.",
     "keep": "Erase the tokens here, and do not revoke them at the provider.",
@@ -72,8 +75,9 @@ class Actions:
         via: str | None,
         scopes: Sequence[str],
         open_browser: bool,
+        new: bool,
     ) -> int:
-        """Sign in, and say as whom.
+        """Sign in, and say as whom; who is signed in already is not asked again.
 
         Args:
             group: How the user calls this group, such as ``acme auth``.
@@ -82,9 +86,13 @@ class Actions:
             via: The transport; the service chooses if not given.
             scopes: Instead of the configured ones.
             open_browser: Whether to start a browser.
+            new: Whether to sign in anew even so.
         """
         chosen: dict[str, Any] = {} if via is None else {"via": via}
         try:
+            found = None if new else self._repeated(provider, account, scopes, chosen)
+            if found is not None:
+                return self._signed_in_already(group, found)
             result = self._service.authenticate(
                 provider,
                 account=account,
@@ -92,6 +100,8 @@ class Actions:
                 open_browser=open_browser,
                 **chosen,
             )
+        except StayfastError as error:
+            return self._failed(group, self._failure(error))
         except KeyboardInterrupt as stop:
             return self._paused(group, stop)
         return self._signed_in(group, provider, account, result)
@@ -193,10 +203,7 @@ class Actions:
             state = str(row["status"]).replace("_", " ")
             print(printable(f"{row['provider']}{account}: {state}{user}"))
         if not rows:
-            what = "anything" if provider is None else provider
-            hint = Hint("login", provider)
-            nobody = AuthRequired(f"not signed in to {what}", hint=hint)
-            return self._failed(group, self._failure(nobody))
+            return self._failed(group, self._failure(self._nobody(provider)))
         lost = any(row["status"] == "token_refresh_failed" for row in rows)
         return AuthRequired.exit_code if lost else 0
 
@@ -234,6 +241,32 @@ class Actions:
             return self._failed(group, result)
         print(result.value)
         return self._warned(group, result)
+
+    def _repeated(
+        self, provider: str, account: str, scopes: Sequence[str], chosen: Mapping[str, Any]
+    ) -> Login | None:
+        """The login that there is already, if it has all that is asked for now.
+
+        Raises:
+            StayfastError: It cannot be known; or its tokens came and are not in their place yet.
+        """
+        assembly = self._service.assembly
+        try:
+            before = assembly.conductor.refresh.find(provider, account)
+        except (AuthRequired, Damaged):
+            return None  # the one that begins looks the provider up
+        granted = before.tokens.scopes if before.tokens else ()
+        if not {*scopes} <= {*granted, *before.config.asked_scopes}:
+            return None
+        config = assembly.config(provider, scopes=scopes or None, account=account, **chosen)
+        return repeated(assembly, config, account)
+
+    def _signed_in_already(self, group: str, login: Login) -> int:
+        """Say as whom, and how to sign in anew."""
+        who = f" as {login.identity.label}" if login.identity else ""
+        _say(f"{login.provider} is already signed in{who}")
+        _say(f"hint: {self._advice(group, Hint.sign_in(login, '--new'))}")
+        return 0
 
     def _signed_in(self, group: str, provider: str, account: str, result: Result[SignedIn]) -> int:
         """Say as whom, and which account keeps it if that is not ``account``."""
@@ -288,6 +321,15 @@ class Actions:
             require_known(assembly, provider)
         return found
 
+    def _nobody(self, provider: str | None) -> AuthRequired:
+        """The error that nobody is signed in, which names a login that waits."""
+        try:
+            refuse_while_it_waits(self._service.assembly, provider)
+        except AuthRequired as error:
+            return error
+        what = "anything" if provider is None else provider
+        return AuthRequired(f"not signed in to {what}", hint=Hint("login", provider))
+
     def _failure(self, error: StayfastError) -> Failure:
         """``error`` in the words of the program."""
         self._service.words.put_into(error)
@@ -320,7 +362,7 @@ class Actions:
         if hint.action not in COMMANDS:
             return None
         options = hint.options
-        if options and (hint.action not in WAITING or options[0] != "--via"):
+        if options and not _has_options(hint):
             return None
         if self.provider is not None and hint.provider not in {None, self.provider}:
             return None
@@ -329,6 +371,13 @@ class Actions:
             return f"{group} login --help"  # which provider, only its user can say
         line = Hint(hint.action, named, *options, account=hint.account, login=hint.login)
         return f"{group} {line.removeprefix(_OTHERS)}"
+
+
+def _has_options(hint: Hint) -> bool:
+    """Whether the command of this group has the options of ``hint``."""
+    if hint.options == ("--new",):
+        return hint.action == "login"
+    return hint.action in WAITING and hint.options[0] == "--via"
 
 
 _OTHERS: Final = "stayfast "

@@ -24,11 +24,23 @@ def group(service: OAuthService, provider: str | None, name: str) -> click.Group
     made = click.Group(name, help=HELP["group"])
 
     def login(
-        account: str, via: str | None, scopes: Sequence[str], *, no_browser: bool, provider: str
+        account: str,
+        via: str | None,
+        scopes: Sequence[str],
+        *,
+        no_browser: bool,
+        new: bool,
+        provider: str,
     ) -> None:
         context = click.get_current_context()
         status = actions.login(
-            _path(context), provider, account, via=via, scopes=scopes, open_browser=not no_browser
+            _path(context),
+            provider,
+            account,
+            via=via,
+            scopes=scopes,
+            open_browser=not no_browser,
+            new=new,
         )
         context.exit(status)
 
@@ -61,6 +73,7 @@ def group(service: OAuthService, provider: str | None, name: str) -> click.Group
                 via,
                 click.Option(["--scope", "scopes"], multiple=True, help=HELP["scope"]),
                 no_browser,
+                click.Option(["--new"], is_flag=True, help=HELP["new"]),
             ],
         )
     )

@@ -23,6 +23,7 @@ LoginId = Annotated[str | None, typer.Argument(metavar="[LOGIN]")]
 Account = Annotated[str, typer.Option("--account", help=HELP["account"])]
 Via = Annotated[str | None, typer.Option("--via", help=HELP["via"])]
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help=HELP["scope"])]
+New = Annotated[bool, typer.Option("--new", help=HELP["new"])]
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help=HELP["no_browser"])]
 Keep = Annotated[bool, typer.Option("--keep", help=HELP["keep"])]
 AsJson = Annotated[bool, typer.Option("--json", help=HELP["json"])]
@@ -87,10 +88,15 @@ def _named(actions: Actions) -> list[Callable[..., None]]:
         via: Via = None,
         scope: Scopes = None,
         no_browser: NoBrowser = False,  # noqa: FBT002  typer makes an option of it
+        new: New = False,  # noqa: FBT002  as above
     ) -> None:
         path = _path(context)
         scopes, opens = scope or [], not no_browser
-        _end(actions.login(path, provider, account, via=via, scopes=scopes, open_browser=opens))
+        _end(
+            actions.login(
+                path, provider, account, via=via, scopes=scopes, open_browser=opens, new=new
+            )
+        )
 
     def logout(
         context: typer.Context,
@@ -130,8 +136,9 @@ def _alone(actions: Actions, provider: str) -> list[Callable[..., None]]:
         via: Via = None,
         scope: Scopes = None,
         no_browser: NoBrowser = False,  # noqa: FBT002  typer makes an option of it
+        new: New = False,  # noqa: FBT002  as above
     ) -> None:
-        by_name["login"](context, provider, account, via, scope, no_browser)
+        by_name["login"](context, provider, account, via, scope, no_browser, new)
 
     def logout(
         context: typer.Context,

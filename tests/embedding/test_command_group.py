@@ -12,7 +12,14 @@ import pytest
 import typer
 import typer.testing
 from click.testing import CliRunner
-from stayfast import MemoryStorage, OAuthService, commands, typer_commands
+from stayfast import (
+    ErrorCode,
+    Failure,
+    MemoryStorage,
+    OAuthService,
+    commands,
+    typer_commands,
+)
 from stayfast.engine.ports import Notice
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
@@ -288,6 +295,63 @@ def test_a_paused_login_is_forgotten(paused: OAuthService, by: Any) -> None:
         told = acme(line)
         assert told.exit_code == 1
         assert told.stderr.splitlines()[-1].startswith("hint: acme auth login")
+
+
+@pytest.mark.parametrize("by", [by_click, by_typer])
+@pytest.mark.parametrize("provider", ["acme", None])
+@pytest.mark.parametrize("line", ["auth status", "auth token", "auth whoami"])
+def test_a_login_that_waits_is_what_to_go_on_with(
+    paused: OAuthService, by: Any, provider: str | None, line: str
+) -> None:
+    """Who asks for a login while one waits for its user is pointed at that one, not at a new one."""
+    acme = by(paused, provider)
+    (login,) = paused.logins().value
+    told = acme(line if provider else f"{line} acme")
+    assert (told.exit_code, told.stdout) == (4, "")
+    assert told.stderr.splitlines()[-1] == f"hint: acme auth resume {login.short_id}"
+
+
+def test_the_library_knows_the_login_that_waits(paused: OAuthService) -> None:
+    """The hint is data: which login to go on with; that of another account is none of it."""
+    (login,) = paused.logins().value
+    for call in (paused.get_bearer_token, paused.get_tokens, paused.refresh_tokens):
+        refused = call("acme")
+        assert isinstance(refused, Failure)
+        assert refused.code is ErrorCode.AUTH_REQUIRED
+        assert refused.hint is not None
+        assert (refused.hint.action, refused.hint.login) == ("resume", login.short_id)
+        other = call("acme", account="work")
+        assert isinstance(other, Failure)
+        assert other.hint is not None
+        assert (other.hint.action, other.hint.login) == ("login", None)
+
+
+def test_who_is_signed_in_is_not_asked_again(
+    acme: Run, service: OAuthService, server: AuthorizationServer
+) -> None:
+    """It is said, with the line that signs in anew; more scopes than there are need a new sign-in."""
+    server.change(token_lifetime=1)  # it renews itself
+    assert acme("auth login").exit_code == 0
+    server.change(token_lifetime=3600)
+    (first,) = [one.id for one in service.logins().value if one.holds_tokens]
+
+    def current() -> str:
+        (login,) = [one.id for one in service.logins().value if one.holds_tokens]
+        return login
+
+    again = acme("auth login")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "ada@demo.test" in again.stderr
+    assert current() == first
+    advice = again.stderr.splitlines()[-1].removeprefix("hint: ")
+    assert advice == "acme auth login --new"
+    assert acme(advice.removeprefix("acme ")).exit_code == 0
+    second = current()
+    assert second != first
+    assert acme("auth login --scope openid").exit_code == 0
+    assert current() == second
+    assert acme("auth login --scope openid --scope more").exit_code == 0
+    assert current() != second
 
 
 @pytest.mark.parametrize("line", ["auth resume ZZZZ", "auth cancel ZZZZ"])
