@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
@@ -40,15 +40,17 @@ def require_providers(providers: Mapping[str, OAuthProvider]) -> None:
             )
 
 
+_FILE: Final = "your file"
 _DEVICE: Final = "_for_device"
 """What the names of the device flow's own client end with."""
 
 
 class _Source(NamedTuple):
-    """One place a client may come from."""
+    """One place a client may come from, and what its id and its secret are there called."""
 
     client_id: str | None
     secret: Callable[[], str | None]
+    named: tuple[str, str] = ("the program", "the program")
 
 
 class Catalogue:
@@ -141,11 +143,17 @@ class Catalogue:
             ConfigInvalid: The user's file cannot be read, or a setting in it is not valid.
         """
         table, made = self._tables().get(name, {}), self.provider(name).to_config("").to_dict()
-        return {
-            member: "your file" if member in table else "as shipped"
+        found = {
+            member: _FILE if member in table else "as shipped"
             for member in made
             if member not in {"service_name", "client_id"}
         }
+        for flow in ("", _DEVICE):
+            sources = self._sources(name, table, None, None, flow=flow)
+            client, secret = _origins_of_client(name, sources)
+            found |= {f"client_id{flow}": client} if client else {}
+            found |= {f"client_secret{flow}": secret} if secret else {}
+        return found
 
     def lookup(
         self, name: str, *, client_id: str | None = None, client_secret: str | None = None
@@ -258,16 +266,16 @@ class Catalogue:
             ours = [self._variables(name, self._prefix, flow)] if self._prefix else []
             return (given, of_program, *ours, *others)
         kept = partial(self._kept_secret, name, table, flow)
-        file = _Source(table.get("client_id" + flow), kept)
+        file = _Source(table.get("client_id" + flow), kept, (_FILE, _FILE))
         return (given, outside, file, of_program)
 
     def _variables(self, name: str, prefix: str, flow: str) -> _Source:
         """The client that the environment has for the provider ``name``."""
         environ, kind = self._environ, "DEVICE_" if flow == _DEVICE else ""
-        return _Source(
-            environ.get(prefix + client_variable(name, kind + "CLIENT_ID")),
-            lambda: environ.get(prefix + client_variable(name, kind + "CLIENT_SECRET")),
+        client, secret = (
+            prefix + client_variable(name, f"{kind}CLIENT_{what}") for what in ("ID", "SECRET")
         )
+        return _Source(environ.get(client), lambda: environ.get(secret), (client, secret))
 
     def _kept_secret(self, name: str, table: Mapping[str, Any], flow: str) -> str | None:
         """The secret of the user's file, or of the file that one names."""
@@ -290,14 +298,42 @@ class Catalogue:
 
 def _client(name: str, sources: Sequence[_Source]) -> tuple[str | None, str | None]:
     """The client of the first source that has one, and its secret."""
-    named = [(_clean(source.client_id, f"the client id of {name}"), source) for source in sources]
-    chosen = next((client for client, _ in named if client), None)
-    secrets = (
-        _clean(source.secret(), f"the client secret of {name}")
-        for client, source in named
-        if client in {None, chosen}
-    )
-    return chosen, next((secret for secret in secrets if secret), None)
+    chosen, _ = next(iter(_clients(name, sources)), (None, ""))
+    secret, _ = next(_secrets(name, sources, chosen), (None, ""))
+    return chosen, secret
+
+
+def _origins_of_client(name: str, sources: Sequence[_Source]) -> tuple[str, str]:
+    """What :func:`_client` took the client and its secret from; empty where there is none.
+
+    Raises:
+        ConfigInvalid: A client id cannot be one.
+    """
+    chosen, origin = next(iter(_clients(name, sources)), (None, ""))
+    try:
+        _, of_secret = next(_secrets(name, sources, chosen), (None, ""))
+    except (ConfigInvalid, ConfigMissing):  # the file of a secret; who looks the client up says so
+        of_secret = ""
+    return origin, of_secret
+
+
+def _clients(name: str, sources: Sequence[_Source]) -> list[tuple[str, str]]:
+    """The client ids there are, each with its origin; every one is judged."""
+    found = [(_clean(one.client_id, f"the client id of {name}"), one.named[0]) for one in sources]
+    return [(client, origin) for client, origin in found if client]
+
+
+def _secrets(
+    name: str, sources: Sequence[_Source], chosen: str | None
+) -> Iterator[tuple[str, str]]:
+    """The secrets that may be those of the client ``chosen``, each with its origin."""
+    for source in sources:
+        client = _clean(source.client_id, f"the client id of {name}")
+        if client not in {None, chosen}:  # it belongs to another client
+            continue
+        secret = _clean(source.secret(), f"the client secret of {name}")
+        if secret:
+            yield secret, source.named[1]
 
 
 def _clean(value: str | None, what: str) -> str | None:

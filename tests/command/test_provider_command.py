@@ -183,3 +183,41 @@ def test_the_first_screen_offers_the_demo_where_its_server_is(
     shown = CliRunner().invoke(cli, []).output
     assert ("stayfast demo" in shown) is there
     assert "stayfast login" in shown
+
+
+def test_the_client_says_where_it_comes_from(world: World) -> None:
+    """The variable that names it, or the user's file; the same of its secret, and of the device flow's client."""
+    variables = {
+        "GITHUB_CLIENT_ID": "cid",
+        "GITHUB_CLIENT_SECRET": "s3cret",
+        "GITHUB_DEVICE_CLIENT_ID": "box",
+    }
+    shown = world.run("provider", "show", "github", "--json", env=variables).json
+    named = {"client_id": "client_id", "client_id_for_device": "device_client_id"}
+    assert (shown["client_id"], shown["client_id_for_device"]) == ("cid", "box")
+    for member, variable in {**named, "client_secret": "client_secret"}.items():
+        assert shown["origins"][member] == f"GITHUB_{variable.upper()}"
+    text = world.run("provider", "show", "github", env=variables).out
+    assert all(f"({name})" in text for name in variables)
+    assert "s3cret" not in text
+
+    assert (
+        world.run("provider", "show", "demo", "--json").json["origins"]["client_id"] == "your file"
+    )
+    nobody = world.run("provider", "show", "github", "--json").json
+    assert not {"client_id", "client_secret"} & set(nobody["origins"])
+    foreign = world.run("provider", "show", "demo", "--json", env={"DEMO_CLIENT_SECRET": "s3cret"})
+    assert foreign.json["origins"]["client_secret"] == "DEMO_CLIENT_SECRET"
+
+
+def test_every_value_of_a_provider_begins_in_one_column(world: World) -> None:
+    """Also that of the setting with the longest name."""
+    named = ("client_assertion_algorithms", "request_object_algorithms", "par")
+    world.provide("lab", **{one: ["RS256"] for one in named[:2]}, par="off")
+    lines = world.run("provider", "show", "lab").out.splitlines()
+    columns = {
+        len(line) - len(line.partition(" ")[2].lstrip())
+        for line in lines
+        if line.partition(" ")[0] in named
+    }
+    assert len(columns) == 1

@@ -48,10 +48,11 @@ def show_provider(app: App, *, provider: str) -> None:
     assembly = app.assembly()
     catalogue = assembly.catalogue
     one: OAuthProvider = catalogue.provider(name)
-    secret, problem = False, None
+    secret, problem, of_device = False, None, None
     try:
         found = catalogue.lookup(name)
         client, secret = found.client_id, bool(found.client_secret)
+        of_device = found.client_id_for_device
     except (ConfigInvalid, ConfigMissing) as error:  # of its client: the settings can be shown
         client = str(ProviderFile(config_dir(app.settings())).written(name).get("client_id") or "")
         problem = error if client else None
@@ -59,6 +60,8 @@ def show_provider(app: App, *, provider: str) -> None:
     about = about_kind(kind)
     members = one.to_config(client).to_dict()
     origins = catalogue.origins(name)
+    if of_device:
+        members["client_id_for_device"] = of_device
     _add_published(assembly, one, members, origins)
     if app.terminal.json:
         extra = {"about": _about_members(about)} if kind else {}
@@ -97,16 +100,13 @@ def _show_entry(app: App, kind: Entry) -> None:
 
 def _show_settings(app: App, shown: Mapping[str, str], origins: Mapping[str, str]) -> None:
     """Show settings: the value, where it comes from, and what it means."""
-    width = min(max(map(len, shown)), _WIDEST)
+    width = max(map(len, shown))
     meanings = setting_meanings()
     for field, text in shown.items():
         source = f"  ({origins[field]})" if field in origins else ""
         app.terminal.answer_words(f"{field:<{width}} {text}{source}".rstrip(), width + 1)
         if field in meanings and app.terminal.columns is not None:
             app.terminal.answer_words(f"{'':<{width}} # {meanings[field]}", width + 3)
-
-
-_WIDEST: Final = 26
 
 
 def _show_about(app: App, about: About) -> None:
