@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, Unpack, overload
 
 from ..engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, StorageError
 from ..engine.flows.overview import Overview
@@ -20,6 +20,7 @@ from ..engine.login_id import choose
 from ..engine.summary import DEFAULT_ACCOUNT
 from ..storage import open_storage
 from ..storage.capabilities import capabilities_of
+from ..storage.forks import whole_at_fork
 from ..storage.host import CLOCK, SystemClock, SystemRandomness, origin
 from ..storage.paths import THE_COMMAND, absolute
 from ..storage.paths import config_dir as default_config_dir
@@ -64,32 +65,57 @@ def _retention(environ: Mapping[str, str]) -> float | None:
 
 
 T = TypeVar("T")
+W = TypeVar("W", bound="Whole")
 
 
-class _once(Generic[T]):  # noqa: N801  used as a decorator
-    """A part of an assembly, made when it is first asked for, and never twice.
+class Whole:
+    """What has parts that are made at first use.
 
-    :func:`functools.cached_property` makes it twice where two threads ask at once, from Python 3.12 on; two
-    conductors would not tell each other's memory what they save.
+    Attributes:
+        guard: Held by the thread that makes a part. A fork waits for it: to make a part is to load modules,
+            and a module that the parent was loading would never be loaded in the child.
     """
 
-    def __init__(self, make: Callable[[Assembly], T]) -> None:
+    def __init__(self) -> None:
+        """Make no part yet."""
+        self.guard = RLock()
+        whole_at_fork(self)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: what was made is there, and what was not is made here."""
+        self.guard = RLock()
+
+
+class once(Generic[W, T]):  # noqa: N801  used as a decorator
+    """A part of a :class:`Whole`, made when it is first asked for, and never twice.
+
+    :func:`functools.cached_property` makes it twice where two threads ask at once, from Python 3.12 on. Before,
+    it holds a lock of its own meanwhile, which a forked child would find held.
+    """
+
+    def __init__(self, make: Callable[[W], T]) -> None:
         self._make = make
         self.__doc__ = make.__doc__
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, assembly: Assembly, owner: type | None = None) -> T:
-        parts = assembly.__dict__  # where Python looks first the next time
-        with assembly.making:
+    @overload
+    def __get__(self, whole: None, owner: type) -> once[W, T]: ...
+    @overload
+    def __get__(self, whole: W, owner: type | None = None) -> T: ...
+
+    def __get__(self, whole: W | None, owner: type | None = None) -> Any:
+        if whole is None:
+            return self
+        parts = whole.__dict__  # where Python looks first the next time
+        with whole.guard:
             if self._name not in parts:
-                parts[self._name] = self._make(assembly)
-            found: T = parts[self._name]
-        return found
+                parts[self._name] = self._make(whole)
+            return parts[self._name]
 
 
-class Assembly:
+class Assembly(Whole):
     """One storage, one set of providers, and the conductor that works with them.
 
     Attributes:
@@ -124,7 +150,7 @@ class Assembly:
         Raises:
             ConfigInvalid: The environment names a courier that does not exist.
         """
-        self.making = RLock()
+        super().__init__()
         self.storage = storage
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self.retention = _retention(self.environ)
@@ -137,7 +163,7 @@ class Assembly:
         self._observers = tuple(observers)
         self._sinks = sinks
 
-    @_once
+    @once
     def sinks(self) -> Sequence[AuditObserver]:
         """Where the audit log goes."""
         return self._sinks()
@@ -148,26 +174,26 @@ class Assembly:
         found: Sequence[AuditObserver] = self.__dict__.get("sinks", ())
         return found
 
-    @_once
+    @once
     def catalogue(self) -> Catalogue:
         """The providers known here."""
         return self._catalogue() if callable(self._catalogue) else self._catalogue
 
-    @_once
+    @once
     def http(self) -> Http:
         """Sends requests to them."""
         from .http import RequestsHttp  # noqa: PLC0415  for those who ask a provider
 
         return self._http or RequestsHttp(environ=self.environ)
 
-    @_once
+    @once
     def metadata(self) -> KeptMetadata:
         """What servers publish, kept."""
         from .kept_metadata import KeptMetadata  # noqa: PLC0415  for those who ask a provider
 
         return KeptMetadata(capabilities_of(self.storage).entries, self.http, self.clock)
 
-    @_once
+    @once
     def at_hand(self) -> TokensAtHand:
         """The logins whose tokens serve, kept in memory until something is saved."""
         from .tokens_at_hand import TokensAtHand  # noqa: PLC0415  for programs that live on
@@ -185,13 +211,13 @@ class Assembly:
     def _end_overdue(self, login_id: str) -> Login | None:
         return self.conductor.end_overdue(login_id)
 
-    @_once
+    @once
     def _forwarder(self) -> EventForwarder:
         from .couriers.channel import EventForwarder  # noqa: PLC0415  for those who change a login
 
         return EventForwarder([self.at_hand, *self._observers, *self.sinks, self.metadata])
 
-    @_once
+    @once
     def conductor(self) -> Conductor:
         """Moves logins through the table.
 
@@ -384,7 +410,7 @@ class Assembly:
         config = self.resource_logins.clients.of_provider(replace(config, **changed))
         return self.discovered(wishing(config, wishes), via=via)
 
-    @_once
+    @once
     def resource_logins(self) -> ResourceLogins:
         """Makes configurations from addresses."""
         from .clients import DOCUMENT_VARIABLE, Clients  # noqa: PLC0415  for addresses alone

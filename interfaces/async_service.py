@@ -25,6 +25,7 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
 from ..engine.summary import DEFAULT_ACCOUNT
+from ..storage.forks import begins_anew
 from ..transports.cancelling import in_own_thread
 from .arguments import COUNT, require
 from .service import OAuthService, require_service
@@ -90,6 +91,19 @@ class _EitherSet:
         return self.own.is_set() or (self._given is not None and self._given.is_set())
 
 
+class _Pool:
+    """The threads of one process; a forked child would wait for its parent's, which it does not have."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.leave_to_parent()
+        begins_anew(self)
+
+    def leave_to_parent(self) -> None:
+        """Begin with no thread."""
+        self.threads = ThreadPoolExecutor(self._most, thread_name_prefix="stayfast")
+
+
 class AsyncOAuthService:
     """:class:`OAuthService`, with calls that can be awaited; the loop is free meanwhile.
 
@@ -104,7 +118,6 @@ class AsyncOAuthService:
 
     Attributes:
         service: The service whose calls these are.
-        threads: Where they run, but for those that wait for a user.
     """
 
     check = _awaited(OAuthService.check)
@@ -138,7 +151,12 @@ class AsyncOAuthService:
         """
         require({"threads": COUNT}, [("threads", threads)], ())
         self.service = OAuthService() if service is None else require_service(service)
-        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="stayfast")
+        self._pool = _Pool(threads)
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Where the calls run, but for those that wait for a user."""
+        return self._pool.threads
 
     async def get_bearer_token(
         self, service: str, *, account: str = DEFAULT_ACCOUNT

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, cast
 
 from ..engine.errors import AuthRequired, ConfigInvalid, StayfastError
 from ..engine.flows.logins import Started
@@ -29,7 +29,7 @@ from ..transports.cancelling import unless_set
 from ..transports.loopback.page import Site
 from .answers import answered, handing_out, signed_in, tokens_of
 from .arguments import OF_CALLS, OF_SERVICE, require
-from .assembly import Assembly
+from .assembly import Assembly, Whole
 from .auth_status import AuthStatus, status_of
 from .browser_logout import RETURN_WAIT, ending_of
 from .catalogue import require_providers
@@ -142,6 +142,7 @@ class OAuthService:
         )
         self._audit = audit
         self._observers = tuple(observers)
+        self._making = Whole()
 
     @property
     def assembly(self) -> Assembly:
@@ -151,23 +152,32 @@ class OAuthService:
             StorageError: The storage cannot be opened.
         """
         if self._assembly is None:
-            self._assembly = Assembly.open(
-                storage=self._storage,
-                token_storage=self._token_storage,
-                state_dir=self._state_dir,
-                config_dir=self._config_dir,
-                audit=self._audit,
-                observers=self._observers,
-                environ=self._environ,
-                program=self._app,
-                providers=self._providers,
-            )
+            with self._making.guard:  # of two, each would not know the logins in the other's memory
+                if self._assembly is None:
+                    self._assembly = self._opened()
         return self._assembly
+
+    def _opened(self) -> Assembly:
+        return Assembly.open(
+            storage=self._storage,
+            token_storage=self._token_storage,
+            state_dir=self._state_dir,
+            config_dir=self._config_dir,
+            audit=self._audit,
+            observers=self._observers,
+            environ=self._environ,
+            program=self._app,
+            providers=self._providers,
+        )
 
     @property
     def at_hand(self) -> TokensAtHand | None:
-        """The tokens that memory has, which nobody waits for; ``None`` before the first call."""
-        return None if self._assembly is None else self._assembly.at_hand
+        """The tokens that memory has, which nobody waits for; ``None`` before the first answer.
+
+        They are not made here: that may fail, and only an answer can say so.
+        """
+        made = None if self._assembly is None else self._assembly.__dict__.get("at_hand")
+        return cast("TokensAtHand | None", made)
 
     def _command_can(self, hint: Hint) -> bool:
         """Whether the command works on the same storage, and knows the provider of ``hint``."""

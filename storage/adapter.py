@@ -13,6 +13,7 @@ from ..engine.oauth.tokens import OAuthTokens
 from ..engine.summary import DEFAULT_ACCOUNT, account_alias
 from ..engine.table import Trigger
 from .capabilities import Capabilities
+from .forks import whole_at_fork
 from .memory import MemoryStorage
 from .migrating import forget_login, import_tokens
 
@@ -44,7 +45,12 @@ class TokenStorageAdapter:
         self._tokens = tokens
         self._config_for = config_for
         self._memory = MemoryStorage()
-        self._guard = threading.RLock()
+        self.guard = threading.RLock()
+        whole_at_fork(self)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: no thread of the parent is inside."""
+        self.guard = threading.RLock()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -72,7 +78,7 @@ class TokenStorageAdapter:
         if kind != "account":
             return self._memory.find(alias)
         provider, _, account = rest.partition("\0")
-        with self._guard:
+        with self.guard:
             kept = self._load(provider, account)
             login = self._memory.find(account_alias(provider, account))
             if kept is None:
@@ -108,7 +114,7 @@ class TokenStorageAdapter:
                     " would be bound to a key (DPoP), which it has no place for",
                     hint="pass storage= with a whole storage, or sign in with dpop='off'",
                 )
-        with self._guard:
+        with self.guard:
             return self._memory.commit(changes, first=lambda: self._pass_on(changes))
 
     def _pass_on(self, changes: Sequence[Change]) -> None:

@@ -24,6 +24,7 @@ from weakref import WeakValueDictionary
 
 from ..engine.errors import LoginBusy, StorageError
 from ..engine.hints import Hint
+from .forks import LockOfProcess
 from .host import CLOCK, node_name
 from .private_file import open_private
 
@@ -70,7 +71,6 @@ else:
 
 
 _threads: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
-_threads_guard = threading.Lock()
 _held: dict[int, str] = {}
 _left: set[int] = set()
 
@@ -80,21 +80,22 @@ def login_lock(directory: str, login_id: str) -> str:
     return os.path.join(directory, "locks", f"{login_id}.lock")
 
 
-def _forget_after_fork() -> None:
-    """Close the locks of the parent, whose threads do not exist in this child.
+class _OfThisProcess(LockOfProcess):
+    """Guards the locks among the threads of this process."""
 
-    A child shares the file locks with its parent, and would keep them after the parent's death. They
-    are closed, not unlocked: unlocking would release them for the parent too.
-    """
-    global _threads_guard  # noqa: PLW0603  the guard itself may be held by a thread that is gone
-    _threads.clear()
-    _threads_guard = threading.Lock()
-    while _held:
-        os.close(_held.popitem()[0])
+    def leave_to_parent(self) -> None:
+        """Close the locks of the parent, whose threads do not exist in this child.
+
+        A child shares the file locks with its parent, and would keep them after the parent's death. They
+        are closed, not unlocked: unlocking would release them for the parent too.
+        """
+        super().leave_to_parent()
+        _threads.clear()
+        while _held:
+            os.close(_held.popitem()[0])
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+_guard: Final = _OfThisProcess()
 
 
 @contextmanager
@@ -155,7 +156,7 @@ def locked(
         StorageError: The file is not private.
     """
     deadline = CLOCK.monotonic() + wait
-    with _threads_guard:
+    with _guard.lock:
         own = _threads.setdefault(path, threading.Lock())
     _wait_for(lambda: own.acquire(blocking=False), path, deadline, what, until)
     try:

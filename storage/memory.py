@@ -16,6 +16,7 @@ from ..engine.record import Login
 from ..engine.summary import Summary
 from .audit.rows import members_of
 from .capabilities import Capabilities
+from .forks import whole_at_fork
 from .keys.sealing import Keys
 
 
@@ -31,7 +32,7 @@ class MemoryStorage:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._guard = threading.RLock()
+        self.guard = threading.RLock()
         self._logins: dict[str, tuple[int, str | None, bytes]] = {}
         self._aliases: dict[str, str] = {}
         self._events: list[Recorded] = []
@@ -39,6 +40,12 @@ class MemoryStorage:
         self._keys = Keys(os.urandom(32), os.urandom(16), 1)
         self._entries: dict[str, bytes] = {}
         self._saved = 0
+        whole_at_fork(self)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: what was saved is there, and no thread of the parent holds a lease."""
+        self.guard = threading.RLock()
+        self._leases = {}
 
     @property
     def capabilities(self) -> Capabilities:
@@ -56,19 +63,19 @@ class MemoryStorage:
 
     def read(self, login_id: str) -> Login | None:
         """See :meth:`stayfast.engine.ports.Storage.read`."""
-        with self._guard:
+        with self.guard:
             found = self._logins.get(login_id)
         return decode_login(found[2]) if found else None
 
     def find(self, alias: str) -> Login | None:
         """See :meth:`stayfast.engine.ports.Storage.find`."""
-        with self._guard:  # look-up and read as one: another thread could move the alias in between
+        with self.guard:  # look-up and read as one: another thread could move the alias in between
             login_id = self._aliases.get(alias)
             return self.read(login_id) if login_id else None
 
     def summaries(self) -> Iterable[Summary]:
         """See :meth:`stayfast.engine.ports.Storage.summaries`."""
-        with self._guard:
+        with self.guard:
             kept = [secret for _, _, secret in self._logins.values()]
         return sorted(
             (decode_login(secret).summary() for secret in kept), key=lambda one: one.created_at
@@ -84,7 +91,7 @@ class MemoryStorage:
     def _lease(
         self, login_id: str, wait: float, until: Callable[[], bool] | None
     ) -> Generator[Lease]:
-        with self._guard:
+        with self.guard:
             lock = self._leases.setdefault(login_id, threading.Lock())
         left = wait
         while not lock.acquire(timeout=min(max(left, 0), 0.01)):
@@ -109,7 +116,7 @@ class MemoryStorage:
             first: Called once every check of ``changes`` has passed, before any of them is made. If
                 it raises, none is made.
         """
-        with self._guard:
+        with self.guard:
             logins, aliases = dict(self._logins), dict(self._aliases)
             for change in changes:
                 login = change.login
@@ -131,7 +138,7 @@ class MemoryStorage:
 
     def note(self, event: Event) -> Recorded:
         """See :meth:`stayfast.engine.ports.Storage.note`."""
-        with self._guard:
+        with self.guard:
             return self._record(event)
 
     def entry(self, name: str) -> bytes | None:
@@ -140,12 +147,12 @@ class MemoryStorage:
 
     def entries(self) -> list[tuple[str, bytes]]:
         """See :meth:`stayfast.storage.capabilities.SealedEntries.entries`."""
-        with self._guard:
+        with self.guard:
             return list(self._entries.items())
 
     def put_entry(self, name: str, value: bytes | None, event: Event | None = None) -> None:
         """See :meth:`stayfast.storage.capabilities.SealedEntries.put_entry`."""
-        with self._guard:
+        with self.guard:
             if value is None:
                 self._entries.pop(name, None)
             else:
@@ -161,5 +168,5 @@ class MemoryStorage:
 
     def events(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """See :meth:`stayfast.engine.ports.Storage.events`."""
-        with self._guard:
+        with self.guard:
             return self._events[after : after + limit]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from ..errors import ConfigInvalid
 from ..oauth.dpop import new_proof_key
@@ -25,6 +25,34 @@ Readying: TypeAlias = Callable[["OAuthConfig"], None]
 """Loads what the exchange of a login will need; raises nothing."""
 TokenReader: TypeAlias = Callable[[str], str]
 """Reads the file of a subject or actor token; raises ``ConfigMissing`` or ``ConfigInvalid``."""
+
+T = TypeVar("T")
+
+
+class made_once(Generic[T]):  # noqa: N801  used as a decorator
+    """A part of a flow that is made by the first who wants it; if two make it at once, both get the same.
+
+    No lock is held meanwhile, as :func:`functools.cached_property` does up to Python 3.11: a child that is
+    forked by another thread would find it held for ever.
+    """
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, whole: None, owner: type) -> made_once[T]: ...
+    @overload
+    def __get__(self, whole: object, owner: type | None = None) -> T: ...
+
+    def __get__(self, whole: object, owner: type | None = None) -> Any:
+        if whole is None:
+            return self
+        part: T = whole.__dict__.setdefault(self._name, self._make(whole))
+        return part
 
 
 def no_files(path: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import StorageConflict, StorageError
@@ -10,6 +9,7 @@ from ..hints import Hint
 from ..ports import Verdict
 from ..record import TokensNotSaved
 from ..table import State
+from .dependencies import made_once
 from .job import Job, JobKind
 
 if TYPE_CHECKING:
@@ -29,19 +29,19 @@ class Jobs:
         """Hand the jobs to their courier."""
         self._dependencies = dependencies
 
-    @cached_property
+    @made_once
     def _code_exchange(self) -> CodeExchange:
         from .code_exchange import CodeExchange  # noqa: PLC0415  each job has need of one of the three
 
         return CodeExchange(self._dependencies)
 
-    @cached_property
+    @made_once
     def _grant_exchange(self) -> GrantExchange:
         from .grant_exchange import GrantExchange  # noqa: PLC0415  as above
 
         return GrantExchange(self._dependencies, self._code_exchange)
 
-    @cached_property
+    @made_once
     def _refresh_exchange(self) -> RefreshExchange:
         from .refresh_exchange import RefreshExchange  # noqa: PLC0415  as above
 

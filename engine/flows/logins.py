@@ -73,7 +73,6 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ..errors import (
@@ -93,6 +92,7 @@ from ..record import DEFAULT_TIMEOUT, Login, require_account_name, state_alias
 from ..secret import Secret
 from ..summary import DEFAULT_ACCOUNT, account_alias
 from ..table import State, Trigger
+from .dependencies import made_once
 from .jobs import Jobs
 from .overview import Overview
 from .refresh import LEASE_WAIT, Refresh
@@ -171,33 +171,33 @@ class Conductor:
         """Finds logins; it is not kept, since a circle of the two would outlive who dropped them."""
         return Overview(self._dependencies.storage, self._dependencies.clock, self.end_overdue)
 
-    @cached_property
+    @made_once
     def _begin(self) -> Begin:
         from .begin import Begin  # noqa: PLC0415  a refresh begins nothing
 
         return Begin(self._dependencies)
 
-    @cached_property
+    @made_once
     def _wait(self) -> Wait:
         from .wait import Wait  # noqa: PLC0415  as for _begin
 
         return Wait(self._dependencies, self._begin, self.jobs)
 
-    @cached_property
+    @made_once
     def logout(self) -> Logout:
         """Ends finished logins."""
         from .logout import Logout  # noqa: PLC0415  for who signs out
 
         return Logout(self._dependencies)
 
-    @cached_property
+    @made_once
     def identify(self) -> Identify:
         """Asks who signed in."""
         from .identify import Identify  # noqa: PLC0415  for a login, and for who asks
 
         return Identify(self._dependencies)
 
-    @cached_property
+    @made_once
     def userless(self) -> Userless:
         """Gets tokens by grants that need no user."""
         from .userless import Userless  # noqa: PLC0415  for those grants alone

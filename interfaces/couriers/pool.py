@@ -7,14 +7,13 @@ sessions at a database server, as its parent keeps its own.
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
 
 from ...engine import cbor
+from ...storage.forks import begins_anew
 from .channel import Channel
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ class WorkerPool:
         self._idle: list[Lane] = []
         self._left: list[Worker] = []
         self._new_locks()
-        _pools.add(self)
+        begins_anew(self)
 
     def _new_locks(self) -> None:
         self._guard = threading.Lock()
@@ -190,7 +189,7 @@ class WorkerPool:
         for worker in self._left:
             worker.forget()  # it ends by itself
 
-    def forget(self) -> None:
+    def leave_to_parent(self) -> None:
         """In a forked child: close its copies of the sockets, or a worker would not see its parent end."""
         self._new_locks()
         for worker in {*self._left, *(lane.worker for lane in self._lanes)}:
@@ -271,15 +270,3 @@ class WorkerPool:
             worker.wait()
         with self._guard:
             self._left = [one for one in self._left if not one.ended()]
-
-
-_pools: WeakSet[WorkerPool] = WeakSet()
-
-
-def _after_fork() -> None:
-    for pool in list(_pools):
-        pool.forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

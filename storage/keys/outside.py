@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import StorageError
+from ..forks import LockOfProcess
 from ..host import CLOCK
 from .sealing import KEY_OCTETS, hmac
 
@@ -29,7 +30,7 @@ _STEP: Final = 0.05  # seconds between looks whether the command has ended
 _LIMIT: Final = 64 * 1024  # octets: a command that prints without end must not fill memory
 _LEAST: Final = 16  # octets; less is not a key but a password
 _main: Final = threading.main_thread()
-_asking: Final = threading.Lock()
+_asking: Final = LockOfProcess()
 _answers: Final[dict[tuple[bytes, str], bytes]] = {}
 _refusals: Final[dict[str, tuple[float, str]]] = {}
 
@@ -80,7 +81,7 @@ def command_key(environ: Mapping[str, str], *, known_by: bytes = b"") -> bytes:
         words = []
     if not words:
         raise StorageError("this vault opens with the output of a command", hint=hint)
-    with _asking:  # two threads open the vault at once: one prompt, not two
+    with _asking.lock:  # two threads open the vault at once: one prompt, not two
         if known_by and (known_by, command) in _answers:
             return _answers[known_by, command]
         since, why = _refusals.get(command, (0.0, ""))

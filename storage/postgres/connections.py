@@ -12,7 +12,6 @@ connections. It rewrites the few words in which the two databases differ.
 from __future__ import annotations
 
 import logging
-import os
 import random
 import select
 import threading
@@ -20,13 +19,13 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from weakref import WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL, Literal
 
 from ...engine.errors import StorageError
+from ..forks import begins_anew
 from ..host import CLOCK
 from .address import STATEMENT_TIMEOUT, Address
 from .pg_errors import CannotConnect, Overdue, is_away, translate
@@ -174,7 +173,7 @@ class Connections:
         self._known = False
         self._pooled = False  # behind a pooler, as the first connection shows
         self._start()
-        _pools.add(self)
+        begins_anew(self)
 
     def _start(self) -> None:
         self.opening = threading.Lock()
@@ -379,14 +378,4 @@ def _translated(sql: str) -> bytes:
     return said.replace("?", "%s").replace(" AS BLOB", " AS BYTEA").encode()
 
 
-_pools: WeakSet[Connections] = WeakSet()
 _parents: list[Connection] = []
-
-
-def _after_fork() -> None:
-    for pool in list(_pools):
-        pool.leave_to_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...engine.errors import Damaged, LoginBusy, NewerFormat, StorageError
 from ...engine.hints import Hint
-from ..host import CLOCK
+from ..forks import whole_at_fork
 from ..locks import locked
 from ..private_file import ensure_directory
 from .file import DATABASE, gone, open_database, read_second_header
@@ -34,8 +34,6 @@ _LOCKS: Final = ("create.lock", "vault.lock")
 WRITE_WAIT: Final = 30.0
 """Seconds a writer waits for the lock. Each writer before it takes about a millisecond, so only a
 stopped or hanging process makes it wait that long."""
-_FORK_WAIT: Final = 2.0
-"""Seconds a fork waits for the threads that are inside SQLite; a read takes about a millisecond."""
 
 
 class VaultConnection:
@@ -71,7 +69,9 @@ class VaultConnection:
         self._copied = 0  # the generation of the header whose copy was seen to be in order
         # reentrant: a writer that must find the keys anew calls the reading half under its own guard
         self.guard = threading.RLock()
-        _open_vaults.add(self)
+        # SQLite keeps a record of the locks of its process. A child inherits it: with the lock of a thread that
+        # reads, and that the child does not have, nobody in the child could ever write.
+        whole_at_fork(self)
 
     @property
     def _connection(self) -> sqlite3.Connection | None:
@@ -348,49 +348,4 @@ def _seal_of(connection: sqlite3.Connection) -> bytes | None:
     return found[0] if found is not None and isinstance(found[0], bytes) else None
 
 
-_open_vaults: weakref.WeakSet[VaultConnection] = weakref.WeakSet()
 _parents: list[sqlite3.Connection] = []
-
-
-_forking: dict[int, list[threading.RLock]] = {}  # by thread: several may fork at once
-
-
-def _before_fork() -> None:
-    """Wait until no other thread is inside SQLite, and keep them out while this one forks.
-
-    SQLite keeps a record of the locks of its process. A child inherits it: with the lock of a thread
-    that reads, and that the child does not have, nobody in the child could ever write. The wait is
-    bounded, since the thread inside may itself be waiting for the one that forks.
-    """
-    guards = _forking[threading.get_ident()] = []
-    end = CLOCK.monotonic() + _FORK_WAIT
-    for opened in _all_open():
-        guard = opened.guard
-        if guard.acquire(timeout=max(0.0, end - CLOCK.monotonic())):
-            guards.append(guard)
-
-
-def _after_fork_in_parent() -> None:
-    for guard in _forking.pop(threading.get_ident(), []):
-        guard.release()
-
-
-def _after_fork_in_child() -> None:
-    _forking.clear()
-    for opened in _all_open():
-        opened.leave_to_parent()
-
-
-def _all_open() -> list[VaultConnection]:
-    for _ in range(100):
-        with suppress(RuntimeError):  # another thread opened one meanwhile
-            return list(_open_vaults)
-    return []
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
