@@ -56,18 +56,21 @@ _GIT_USERS = {"github": "x-access-token", "bitbucket": "x-token-auth"}
 # git: lines of key=value, see gitcredentials(7) and git-credential(1)
 
 
-def git_question(text: str) -> dict[str, list[str]]:
+def git_question(asked: bytes) -> dict[str, list[str]]:
     """The attributes that git sent, up to the blank line; a key may come more than once.
+
+    They are octets, and UTF-8 as a rule (:func:`octets_for_git`); no locale changes them.
 
     Raises:
         NotAsked: Its address names no host.
     """
     found: dict[str, list[str]] = {}
-    for line in text.replace("\r\n", "\n").split("\n"):
+    for octets in asked.replace(b"\r\n", b"\n").split(b"\n"):
+        line = octets.decode("utf-8", "surrogateescape")
         if not line:
             break
         key, equals, value = line.partition("=")
-        if not equals or "\0" in line or len(line.encode()) > _LINE_LIMIT:
+        if not equals or "\0" in line or len(octets) > _LINE_LIMIT:
             continue
         if key.endswith("[]") and not value:
             found[key] = []
@@ -117,6 +120,11 @@ def git_answer(
     if token.expires_at is not None:
         lines.append(f"password_expiry_utc={int(token.expires_at)}")
     return "\n".join(lines)
+
+
+def octets_for_git(answer: str) -> bytes:
+    """``answer`` as git reads it: what it sent itself comes back to the octet."""
+    return answer.encode("utf-8", "surrogateescape")
 
 
 def _takes_bearer(challenges: Sequence[str]) -> bool:

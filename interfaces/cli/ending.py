@@ -51,15 +51,14 @@ def outcome(arguments: Sequence[str], perform: Callable[[App], object]) -> int:
         app.terminal.error(_corrected(error, arguments))
         return error.exit_code
     except KeyboardInterrupt:
-        # nothing may stand in a line that the shell completes
-        if "_STAYFAST_COMPLETE" not in app.environ:
+        if not _completes(app):
             app.terminal.end_line()
             app.terminal.say("interrupted", mark="warn")
         return 130
     except AnswerNotWritten as error:
         drop_answers()
         if error.errno != errno.EPIPE:  # the reader closed the pipe, as `head` does
-            app.terminal.error(_unwritten(error))
+            _report_lost(app, _unwritten(error))
         return 1
     except Exception as error:  # noqa: BLE001  the last line of defence: words, not a traceback
         if int(app.options.get("verbose") or 0) > 1:
@@ -78,9 +77,20 @@ def outcome(arguments: Sequence[str], perform: Callable[[App], object]) -> int:
         app.pass_on()
         app.report_failed_sinks()
     if not was_open:  # the caller closed it: `>&-`
-        app.terminal.error(_Unexpected("standard output is closed", hint=Hint("--help")))
+        _report_lost(app, _Unexpected("standard output is closed", hint=Hint("--help")))
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _completes(app: App) -> bool:
+    """Whether a shell completes a line, in which nothing of ours may stand."""
+    return "_STAYFAST_COMPLETE" in app.environ
+
+
+def _report_lost(app: App, error: StayfastError) -> None:
+    """Say that the answer did not reach its reader."""
+    if not _completes(app):
+        app.terminal.error(error)
 
 
 def _color_of(arguments: Sequence[str]) -> str | None:

@@ -12,7 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
+_COMPLETION = "_STAYFAST_COMPLETE"
 _INTERRUPTED = 130
+_PATIENCE = 5.0  # seconds for a slow reader of standard error; then the text is dropped
 _UNCOLLECTED = 50_000  # containers; the modules of the whole command make about as many
 
 
@@ -22,8 +24,8 @@ def main() -> None:
         _run(sys.argv[1:])
     except KeyboardInterrupt:  # as modules load; or a second one, while the first is answered
         # nothing may stand in a line that the shell completes
-        if "_STAYFAST_COMPLETE" not in os.environ:
-            _written("! interrupted\n", sys.stderr)
+        if _COMPLETION not in os.environ:
+            _remark("! interrupted\n")
         os._exit(_INTERRUPTED)
 
 
@@ -33,27 +35,27 @@ def _run(arguments: list[str]) -> None:
     if arguments in (["--version"], ["-V"]):
         from ...storage.version import app_version  # noqa: PLC0415  only here
 
-        if _written(f"stayfast {app_version()}\n", sys.stdout):
-            os._exit(0)
+        _answer(f"stayfast {app_version()}\n")
     if arguments[:1] == ["completion"] and len(arguments) == 2:
         from .quick_completion import noted_scripts  # noqa: PLC0415  only here
 
         script = noted_scripts(os.environ).get(arguments[1])
-        if script is not None and _written(script + "\n", sys.stdout):
-            os._exit(0)
+        if script is not None:
+            _answer(script + "\n")
     if arguments[:1] in (["token"], ["exec"], ["credential"]):
         limit_core_dumps()
-        from .fast import go  # noqa: PLC0415  before anything heavy
+        from .fast import answer  # noqa: PLC0415  before anything heavy
 
-        go(arguments, os.environ)
-    if "_STAYFAST_COMPLETE" in os.environ:
+        text = answer(arguments, os.environ)
+        if text is not None:
+            _answer(text, secret=arguments[0] == "token")
+    if _COMPLETION in os.environ:
         from .quick_completion import completed  # noqa: PLC0415
 
-        answer = completed(os.environ)
-        if answer is not None:
-            sys.stdout.write(answer)
-            sys.stdout.flush()
-            os._exit(0)
+        offered = completed(os.environ)
+        if offered is not None:
+            _answer(offered)
+            os._exit(1)  # nobody reads it, and nothing may stand in the line of the shell
     forbid_core_dumps()
     if arguments[:1] in (["status"], ["list"], ["refresh"]) or arguments[:2] == [
         "provider",
@@ -71,16 +73,50 @@ def _run(arguments: list[str]) -> None:
     whole_command()
 
 
-def _written(text: str, stream: TextIO) -> bool:
-    """Whether ``stream`` takes ``text``; if standard output does not, the whole command says why."""
-    left = text.encode()
+def _answer(text: str, *, secret: bool = False) -> None:
+    """Write ``text`` to standard output, and end the process: the interpreter's shutdown costs 3 ms.
+
+    It returns where standard output does not take it; the whole command says why. Programs read the
+    answer, so it is in UTF-8 in every locale, and what git or a shell sent comes back to the octet.
+    At a terminal, a note about a ``secret`` follows on standard error.
+    """
     try:
-        while left:  # past the buffer: what it would keep could fail once more
+        _write(text, sys.stdout, None)
+    except BrokenPipeError:  # its reader knows
+        os._exit(1)
+    # it was closed, and its number may be another file's; or it is none of the system's
+    except (AttributeError, OSError, ValueError):
+        return
+    if secret and sys.stdout.isatty():
+        from .token_forms import SCROLLBACK_NOTE  # noqa: PLC0415  most tokens go to a program
+
+        _remark(SCROLLBACK_NOTE)
+    os._exit(0)
+
+
+def _remark(text: str) -> None:
+    """Write ``text`` to standard error, if it takes it."""
+    try:
+        _write(text, sys.stderr, _PATIENCE)
+    except (AttributeError, OSError, ValueError):
+        return
+
+
+def _write(text: str, stream: TextIO, patience: float | None) -> None:
+    """Write ``text`` past the buffer of ``stream``: what that would keep could fail once more.
+
+    Args:
+        text: What is written.
+        stream: A standard stream.
+        patience: Seconds for a reader that is slower than we are, where another program has made
+            the pipe non-blocking; ``None`` if it is waited for.
+    """
+    left = text.encode("utf-8", "surrogateescape")
+    while left:
+        try:
             left = left[os.write(stream.fileno(), left) :]
-    except (
-        AttributeError,
-        OSError,
-        ValueError,
-    ):  # it was closed, and its number may be another file's
-        return False
-    return True
+        except BlockingIOError:
+            from select import select  # noqa: PLC0415  few pipes are
+
+            if not select([], [stream], [], patience)[1]:
+                raise

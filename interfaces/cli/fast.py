@@ -7,7 +7,6 @@ absent, locked, damaged, a flag it does not know) is left to the whole command.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import sys
@@ -89,21 +88,22 @@ class Held:
         self.said_api_url = said_api_url
 
 
-def go(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Do what ``arguments`` ask for and end the process, if a cached token is all that it needs.
+def answer(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """What answers ``arguments``, if a cached token is all that it needs; ``exec`` does not return then.
 
-    Otherwise this returns, and the whole command is to do it; nothing has happened then.
+    With ``None``, or where standard output does not take the answer, the whole command is to do it:
+    nothing has happened, and what stood in standard input stands there again.
     """
     if arguments[0] == "token":
         text = cached_token(arguments[1:], environ)
-        if text is not None:
-            print_and_leave(text + "\n", secret=True)
-    elif arguments[0] == "exec":
+        if text is None or not (text.isascii() or not sys.stdout.isatty()):
+            return None  # a terminal reads an encoding of its own
+        return text + "\n"
+    if arguments[0] == "exec":
         run_with_token(arguments[1:], environ)
     elif list(arguments[:2]) == ["credential", "git"]:
-        text = answer_for_git(arguments[2:], environ)
-        if text is not None:
-            print_and_leave(text)
+        return answer_for_git(arguments[2:], environ)
+    return None
 
 
 def cached_token(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
@@ -169,7 +169,7 @@ def run_with_token(arguments: Sequence[str], environ: Mapping[str, str]) -> None
 def answer_for_git(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
     """What ``stayfast credential git`` answers, if that needs no more than reading.
 
-    What git asked is read only after the token was; if the whole command is to answer, it is put back.
+    What git asked is read only after the token was, and put back for the whole command.
     """
     read = read_arguments(arguments, _GIT_OPTIONS)
     if read is None or None in (sys.stdin, sys.stdout) or read[1] not in ([], ["get"]):
@@ -181,13 +181,14 @@ def answer_for_git(arguments: Sequence[str], environ: Mapping[str, str]) -> str 
     held = held_token(provider, _last(given, "--account"), environ)
     if held is None:
         return None
-    asked = read_question(sys.stdin.buffer, blank_line_ends=True)
-    text = _git_text(asked, held, given)
-    if text is None:
-        import io  # noqa: PLC0415  Python has loaded it
+    try:
+        asked = read_question(sys.stdin.buffer, blank_line_ends=True)
+    except OSError:
+        return None
+    import io  # noqa: PLC0415  Python has loaded it
 
-        sys.stdin = io.TextIOWrapper(io.BytesIO(asked))
-    return text
+    sys.stdin = io.TextIOWrapper(io.BytesIO(asked))
+    return _git_text(asked, held, given)
 
 
 def _git_text(asked: bytes, held: Held, given: Mapping[str, list[str]]) -> str | None:
@@ -200,7 +201,7 @@ def _git_text(asked: bytes, held: Held, given: Mapping[str, list[str]]) -> str |
     )
 
     try:
-        question = git_question(asked.decode("utf-8", "replace"))
+        question = git_question(asked)
         server = git_server(question)
         if server is None:
             return ""
@@ -439,36 +440,3 @@ def seconds(text: str) -> float | None:
     if unit is None or not number.isascii() or not number.isdigit() or len(number) > _DIGITS:
         return None
     return float(int(number) * unit)
-
-
-def print_and_leave(text: str, *, secret: bool = False) -> None:
-    """Print ``text`` and end the process at once: the interpreter's shutdown costs 3 ms.
-
-    On a terminal, a note about a ``secret`` follows on standard error. A token that the terminal's encoding has no letters for is left to the whole command.
-    """
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except UnicodeEncodeError:
-        return
-    except OSError as error:
-        if error.errno != errno.EPIPE:  # else the reader closed the pipe: it knows
-            why = (error.strerror or "it takes nothing").lower()
-            hint = "df -h" if error.errno == errno.ENOSPC else "look where standard output goes"
-            _remark(f"error: the token could not be written to standard output: {why}\n")
-            _remark(f"hint:  {hint}\n")
-        os._exit(1)
-    if secret and sys.stdout.isatty():
-        from .token_forms import SCROLLBACK_NOTE  # noqa: PLC0415  as above
-
-        _remark(SCROLLBACK_NOTE)
-    os._exit(0)
-
-
-def _remark(text: str) -> None:
-    """Write ``text`` to standard error, if it is open."""
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except (AttributeError, OSError):  # it is closed, or full
-        return

@@ -199,7 +199,7 @@ TWO_READINGS = [
 ENTRANCES: dict[str, Callable[[str], object]] = {
     "docker": server_of,
     "bazel": lambda address: bazel_server(json.dumps({"uri": address})),
-    "git": lambda address: git_question(f"url={address}\n\n"),
+    "git": lambda address: git_question(f"url={address}\n\n".encode()),
     "setup": lambda address: Wanted(kind="git", provider="demo", url=address).server(),
 }
 

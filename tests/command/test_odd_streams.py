@@ -97,6 +97,64 @@ def test_a_reader_that_leaves_hears_nothing(signed_in: World, line: str) -> None
     assert done.stderr == ""
 
 
+GIT = "credential git --provider demo get"
+ASKED = "printf 'protocol=https\\nhost=a.example\\n\\n' | "
+
+
+@pytest.mark.parametrize("line", ["token demo", "token demo --json", GIT])
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "1</dev/null"])
+def test_a_lost_answer_is_reported_the_same_both_ways(
+    signed_in: World, line: str, redirection: str
+) -> None:
+    """By the short way, too; what git asked is not lost with it."""
+    said = {
+        shell(signed_in, f'{ASKED}"$C" {line} {redirection}', **extra).stderr
+        for extra in ({}, {"STAYFAST_TOKEN_NONCE": "x"})
+    }
+    assert len(said) == 1
+    assert said.pop().count("error: ") == 1
+
+
+@pytest.mark.parametrize("kind", ["git", "docker", "bazel"])
+def test_a_question_that_cannot_be_read_is_an_error_and_no_answer(
+    signed_in: World, kind: str
+) -> None:
+    """Standard input that is open for writing alone."""
+    done = shell(signed_in, f'"$C" credential {kind} --provider demo get 0>nothing')
+    assert done.returncode in {1, 2}
+    assert "password" not in done.stdout
+    (said,) = (done.stdout + done.stderr).splitlines()  # docker reads errors from standard output
+    assert "standard input cannot be read" in said
+
+
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "1</dev/null", "| true"])
+def test_completion_that_nobody_can_read_says_nothing(
+    signed_in: World, redirection: str, *, noted: bool
+) -> None:
+    """Whatever it said would stand in the line that the user types."""
+    asked = {"_STAYFAST_COMPLETE": "bash_complete", "COMP_CWORD": "2"}
+    words = "stayfast token d" if noted else "stayfast token 'd"  # a quote is for the whole command
+    assert shell(signed_in, '"$C"', **asked, COMP_WORDS=words).returncode == 0
+    done = shell(
+        signed_in, f'"$C" {redirection}; echo "${{PIPESTATUS[0]}}" >&2', **asked, COMP_WORDS=words
+    )
+    assert done.stderr in {"0\n", "1\n"}
+
+
+def test_completion_is_in_utf_8_in_every_locale(signed_in: World) -> None:
+    """The shell puts its octets into the line."""
+    assert signed_in.run("account", "rename", "demo", "default", "w\u00f6rk").code == 0
+    asked = {
+        "_STAYFAST_COMPLETE": "bash_complete",
+        "COMP_WORDS": "stayfast token demo --account w",
+        "COMP_CWORD": "4",
+    }
+    for encoding in ("utf-8", "ascii", "ascii"):  # the first one notes the words
+        done = shell(signed_in, '"$C"', **asked, PYTHONIOENCODING=encoding)
+        assert (done.stdout, done.stderr) == ("plain,w\u00f6rk\n", "")
+
+
 def test_a_pipe_that_another_program_made_non_blocking_gets_all(signed_in: World) -> None:
     """An answer larger than a non-blocking pipe arrives whole."""
     shell(signed_in, 'for i in 1 2 3 4 5; do "$C" refresh demo; done')

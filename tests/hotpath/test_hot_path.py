@@ -374,6 +374,28 @@ def test_git_is_answered_the_same_both_ways(environ: dict[str, str], asked: str)
         assert quick == whole
 
 
+@pytest.mark.parametrize("locale", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("user", ["zo\u00eb".encode(), b"zo\xff", b"zo\xed\xa0\x80"])
+def test_git_gets_its_own_octets_back_in_every_locale(
+    environ: dict[str, str], locale: str, user: bytes
+) -> None:
+    """Its protocol is of octets: a user name that another encoding lacks is no other user."""
+    asked = b"protocol=https\nhost=a.example\nusername=" + user + b"\n\n"
+    call = ["credential", "git", "--provider", "demo", "get"]
+    for done in both_ways({**environ, "PYTHONIOENCODING": locale}, call, asked):
+        assert done[0] == 0
+        assert done[1].startswith(b"username=" + user + b"\npassword=the-token\n")
+
+
+def test_an_answer_in_json_is_utf_8_in_every_locale(environ: dict[str, str]) -> None:
+    """RFC 8259 section 8.1; an account in which a letter is replaced is another account."""
+    saved(EncryptedFileStorage(environ=environ), [replace(_lasting("demo"), account="w\u00f6rk")])
+    call = ["token", "demo", "--account", "w\u00f6rk", "--json"]
+    quick, whole = both_ways({**environ, "PYTHONIOENCODING": "ascii"}, call)
+    assert quick == whole
+    assert json.loads(quick[1].decode())["account"] == "w\u00f6rk"
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -409,12 +431,12 @@ def test_every_use_of_a_token_loads_little(
 ) -> None:
     """Whoever wants a cached token in another form waits for that form alone."""
     code = (
-        "import os, io\nfrom stayfast.interfaces.cli import fast\n"
+        "import os, io\nfrom stayfast.interfaces.cli import entry\n"
         "sys.stdin = io.TextIOWrapper(io.BytesIO(b'protocol=https\\nhost=a.example\\n\\n'))\n"
         "def left(*_):\n"
         f"    {LIST}\n    sys.exit(0)\n"
-        "fast.os._exit = left\nfast.os.execvpe = left\n"
-        f"fast.go({call!r}, os.environ)\nraise SystemExit('it was left to the whole command')"
+        "os._exit = os.execvpe = left\n"
+        f"sys.argv[1:] = {call!r}\nentry.main()"
     )
     found = modules(code, environ)
     heavy = {name for name in found if name in LEAN or name.partition(".")[0] in LEAN}

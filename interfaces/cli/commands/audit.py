@@ -194,7 +194,7 @@ def export(app: App, /, *, form: str, **given: Any) -> None:
     seen = app.terminal.columns is not None  # the records themselves show how far it is
     with nullcontext() if seen else app.terminal.working("exporting the audit log"):
         for recorded in reader.events():
-            app.terminal.answer(render(None, "", mapped(line_of(recorded))).decode())
+            app.terminal.answer_document(render(None, "", mapped(line_of(recorded))).decode())
     reader.finish()
 
 

@@ -41,6 +41,7 @@ from ..credential_protocols import (
     kubernetes_answer,
     kubernetes_version,
     may_have_it,
+    octets_for_git,
     server_of,
 )
 from ..fast import read_question
@@ -100,7 +101,7 @@ def for_git(
     if operation != "get":
         return
     try:
-        question = git_question(_question(blank_line_ends=True))
+        question = git_question(_asked(blank_line_ends=True))
         server = git_server(question)
         if server is None:
             return
@@ -114,7 +115,8 @@ def for_git(
     except StayfastError as error:
         _remark(_in_one_line(error))
         sys.exit(error.exit_code)
-    app.terminal.answer(git_answer(question, token, provider, username) + "\n")
+    answer = git_answer(question, token, provider, username)
+    app.terminal.answer_octets(octets_for_git(f"{answer}\n\n"))
 
 
 @credential.command("kubectl")
@@ -138,7 +140,9 @@ def for_kubectl(
     except StayfastError as error:
         _remark(_in_one_line(error))
         sys.exit(error.exit_code)
-    app.terminal.answer(json_of(kubernetes_answer(version, token, interactive=interactive)))
+    app.terminal.answer_document(
+        json_of(kubernetes_answer(version, token, interactive=interactive))
+    )
 
 
 @credential.command("docker")
@@ -189,7 +193,7 @@ def for_docker(
         app.terminal.answer(DOCKER_NOT_FOUND if missing else error.message)
         _remark(_in_one_line(error))
         sys.exit(1)
-    app.terminal.answer(answer)
+    app.terminal.answer_document(answer)
 
 
 @credential.command("bazel")
@@ -211,7 +215,7 @@ def for_bazel(
     except StayfastError as error:
         _remark(_in_one_line(error))
         sys.exit(error.exit_code)
-    app.terminal.answer(json_of(bazel_answer(token)))
+    app.terminal.answer_document(json_of(bazel_answer(token)))
 
 
 def _token(app: App, provider: str, account: str | None) -> Token:
@@ -257,13 +261,30 @@ def _id_token(app: App, provider: str, account: str | None) -> Token:
     )
 
 
-def _question(*, blank_line_ends: bool = False) -> str:
-    """What the program says on standard input."""
+def _question() -> str:
+    """What the program says on standard input, in UTF-8.
+
+    Raises:
+        NotAsked: It cannot be read.
+    """
+    return _asked().decode("utf-8", "replace")
+
+
+def _asked(*, blank_line_ends: bool = False) -> bytes:
+    """The octets that the program says on standard input.
+
+    Raises:
+        NotAsked: They cannot be read.
+    """
     if sys.stdin is None:
-        return ""
-    return read_question(sys.stdin.buffer, blank_line_ends=blank_line_ends).decode(
-        "utf-8", "replace"
-    )
+        return b""
+    try:
+        return read_question(sys.stdin.buffer, blank_line_ends=blank_line_ends)
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+        raise NotAsked(
+            f"standard input cannot be read: {why}", hint=Hint("help credentials")
+        ) from error
 
 
 def _in_one_line(error: StayfastError) -> str:

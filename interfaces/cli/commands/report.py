@@ -100,7 +100,7 @@ def report(app: App, /, *, since: Mark | None, output: str, opened: bool) -> Non
         answer = {"file": where, "bytes": len(page), **_members(facts, found)}
         app.terminal.answer_json("audit-report/1", answer)
     elif where is None:
-        app.terminal.answer(page.decode().rstrip("\n"))
+        app.terminal.answer_document(page.decode().rstrip("\n"))
     else:
         app.terminal.say(
             f"{number_of(facts.events, 'event')} of {number_of(len(facts.logins), 'login')} "

@@ -15,6 +15,7 @@ from ....engine.oauth.request_proofs import resource_headers
 from ....engine.oauth.token_endpoint import bearer_token, further_token
 from ....engine.oauth.token_extras import api_url, tokens_for
 from ....engine.oauth.tokens import DEFAULT_BUFFER
+from ...json_text import document_of
 from ..accounts import ACCOUNT_HELP, account_to_sign_in, account_to_use
 from ..app import App
 from ..command_line import Duration, takes_app
@@ -84,7 +85,7 @@ def token(
     if given:
         if chosen == "json":
             members = {"provider": provider, "account": None, "access_token": given}
-            app.terminal.answer(json_of_members({**members, "token_type": "Bearer"}))
+            _print_secret(app, json_of_members({**members, "token_type": "Bearer"}))
         else:
             _print_secret(app, text_of(chosen, given))
         return
@@ -168,9 +169,8 @@ def _print_headers(
     method, url = request_line
     headers = resource_headers(app.assembly().prover, login, method, url, nonce=nonce)
     if app.terminal.json:
-        app.terminal.answer_json(
-            "token.headers/1", {"provider": login.provider, "headers": headers}
-        )
+        members = {"provider": login.provider, "headers": headers}
+        _print_secret(app, document_of("token.headers/1", members))
         return
     _print_secret(app, "\n".join(f"{name}: {value}" for name, value in headers.items()))
 
@@ -188,13 +188,13 @@ def _print(app: App, login: Login, form: str, further: OAuthTokens | None) -> No
             scopes=tokens.scopes if tokens else (),
             api_url=api_url(login.config, tokens) if tokens else None,
         )
-        app.terminal.answer(answer)
     else:
-        _print_secret(app, text_of(form, secret))
+        answer = text_of(form, secret)
+    _print_secret(app, answer)
 
 
 def _print_secret(app: App, text: str) -> None:
-    app.terminal.answer(text)
+    app.terminal.answer_document(text)
     if sys.stdout.isatty():
         sys.stderr.write(SCROLLBACK_NOTE)
         sys.stderr.flush()

@@ -427,7 +427,27 @@ class Terminal:
         """Print the answer as one line of JSON, its schema first."""
         from ...json_text import document_of  # noqa: PLC0415  for programs alone
 
-        self.answer(document_of(schema, members))
+        self.answer_document(document_of(schema, members))
+
+    def answer_document(self, text: str) -> None:
+        """Print the answer for programs in UTF-8, whatever the locale is (RFC 8259 section 8.1).
+
+        A terminal reads an encoding of its own.
+        """
+        if text.isascii() or sys.stdout.isatty():
+            self.answer(text)
+        else:
+            self.answer_octets(f"{text}\n".encode("utf-8", "replace"))
+
+    def answer_octets(self, octets: bytes) -> None:
+        """Print the answer of a protocol that is of octets."""
+        if not hasattr(sys.stdout, "buffer"):  # of a program that calls us
+            sys.stdout.write(octets.decode("utf-8", "replace"))
+            sys.stdout.flush()
+            return
+        sys.stdout.flush()
+        sys.stdout.buffer.write(octets)
+        sys.stdout.buffer.flush()
 
     def error(self, error: StayfastError) -> None:
         """Print ``error`` with its hint; with ``--json`` as JSON as well."""
