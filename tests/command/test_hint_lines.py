@@ -34,6 +34,7 @@ LISTS = {
     "options": ["--via", "manual", "--par", "required"],
     "kept": ["--grant", "client-credentials"],
     "named": [],
+    "given": ["--client-id", "cid"],
     "blanks": ["--set", "domain=acme.okta.com"],
     "words_again(setting, *words)": ["acme", "--set", "refresh_rotates=yes"],
     "further": ["--client-id", "ID"],

@@ -157,9 +157,14 @@ def test_a_client_that_the_provider_does_not_know_is_to_be_corrected(
 
 def test_a_provider_that_is_there_already_has_a_hint_to_follow(world: World) -> None:
     """It leads to that provider; for another of the same kind, to a name that is free."""
-    again = world.run("provider", "add", "demo", "--issuer", "https://a.test", "--json")
-    assert (again.code, again.json["code"]) == (1, "CONFIG_INVALID")
-    assert world.run(*again.json["hint"].split()[1:]).code == 0
+    for words in (["--client-id", "other"], ["--issuer", world.server.issuer]):
+        again = world.run(
+            "provider", "add", "demo", *words, "--token-url", "https://a.test", "--json"
+        )
+        assert (again.code, again.json["code"]) == (1, "CONFIG_INVALID")
+        assert again.json["hint"].endswith(" ".join(words))
+        assert world.run(*again.json["hint"].split()[1:]).code == 0
+    assert table(world, "demo")["client_id"] == "other"
     world.provide("okta")
     world.provide("okta-2")
     other = world.run("provider", "add", "okta", "--json")

@@ -42,6 +42,8 @@ from ..provider_options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ....engine.oauth.provider import OAuthProvider
     from ...catalogue import Template
 
@@ -137,7 +139,7 @@ def _add_kind(
             f"nobody can sign in to {kind.title} from a command line: {kind.about.impossible}",
             hint=Hint("provider list"),
         )
-    _require_free(app, kind, name)
+    _require_free(app, name, members, kind)
     values = _asked(app, kind, values)
     settings = kind.filled(values)
     provider = made_provider(name, {**settings, **members})
@@ -167,18 +169,28 @@ def _free_name(app: App, name: str) -> str:
     return next(free for n in count(2) if (free := f"{name}-{n}") not in taken)
 
 
-def _require_free(app: App, kind: Entry, name: str) -> None:
+def _require_free(
+    app: App, name: str, members: Mapping[str, Any], kind: Entry | None = None
+) -> None:
     """Make sure that the user's file has no provider ``name`` yet, before anything is asked.
 
     Raises:
         ConfigInvalid: It has.
     """
     if name in file_of(app).names():
+        given = [
+            word
+            for option in ("issuer", "client_id")
+            if option in members
+            for word in (f"--{option.replace('_', '-')}", str(members[option]))
+        ]
         raise ConfigInvalid(
             f"there is a provider {name!r} already",
-            hint=Hint("provider show", name)
-            if not kind.templates
-            else Hint("provider add", kind.name, _free_name(app, name)),
+            hint=Hint("provider add", kind.name, _free_name(app, name))
+            if kind and kind.templates
+            else Hint("provider edit", name, *given)
+            if given
+            else Hint("provider show", name),
         )
 
 
@@ -349,9 +361,11 @@ def _add_own(app: App, name: str, members: dict[str, Any]) -> None:
     """Add the provider ``name`` by its issuer or by its endpoints.
 
     Raises:
+        ConfigInvalid: There is one of that name.
         NetworkError, ProviderError: The metadata cannot be read.
     """
     terminal = app.terminal
+    _require_free(app, name, members)
     if "issuer" in members:
         with terminal.working(f"asking {members['issuer']}"):
             found = discover(app.assembly().http, members["issuer"])
