@@ -104,11 +104,16 @@ def _color_of(arguments: Sequence[str]) -> str | None:
 
 def _corrected(error: StayfastError, arguments: Sequence[str]) -> StayfastError:
     """``error`` with the line that was probably meant where a word is misspelt."""
-    from .wrong_words import WrongUsage, right_name, same_login  # noqa: PLC0415  few calls have an error
+    from .wrong_words import (  # noqa: PLC0415  few calls have an error
+        WrongUsage,
+        right_client,
+        right_name,
+        same_login,
+    )
 
     if isinstance(error, WrongUsage):  # it has one
         return error
-    return same_login(right_name(error, arguments), arguments)
+    return right_client(same_login(right_name(error, arguments), arguments), arguments)
 
 
 def _unwritten(error: AnswerNotWritten) -> StayfastError:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ...engine.errors import ConfigInvalid
+from ...engine.errors import ConfigInvalid, ProviderError
+from ...engine.oauth.metadata import discover
 from ...engine.oauth.setting_types import ENDPOINTS, EXTRA_PARAMETERS
 from ...storage.paths import config_dir
 from ...storage.private_file import CONFIG_VARIABLE, ensure_directory
@@ -21,6 +22,7 @@ from .login_options import setting
 
 if TYPE_CHECKING:
     from ...engine.hints import Hint
+    from ...engine.oauth.metadata import ServerMetadata
     from .setting_words import Again
 
 SETTINGS_OF_PROVIDERS: Final[tuple[Callable[[Any], Any], ...]] = (
@@ -204,6 +206,24 @@ def _require_readable(given: str, path: str, hint: Hint) -> None:
     except OSError as error:
         why = (error.strerror or "it cannot be read").lower()
         raise ConfigInvalid(f"{given}{path}: {why}", hint=hint) from error
+
+
+def discovered(app: App, issuer: str, again: Again) -> ServerMetadata:
+    """What ``issuer`` publishes.
+
+    Raises:
+        NetworkError, ProviderError: It cannot be read, or is another issuer's.
+    """
+    try:
+        with app.terminal.working(f"asking {issuer}"):
+            found = discover(app.assembly().http, issuer)
+    except ProviderError as error:
+        words = (error.hint or "").split()
+        if words[:1] == ["--issuer"]:
+            error.hint = again("issuer", *words)
+        raise
+    app.terminal.say("Found the provider's metadata.", mark="good")
+    return found
 
 
 def file_of(app: App) -> ProviderFile:

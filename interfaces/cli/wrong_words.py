@@ -6,6 +6,7 @@ is the whole line, ready to be run, with the words in it that other tools have f
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -87,6 +88,7 @@ _QUERY: Final = re.compile(r"(?<=[\w/])[?#][^\s'\")]+")  # of an address: a code
 _OPAQUE: Final = re.compile(r"(?=[a-zA-Z_~+=-]*\d)[\w~+=-]{20,}")  # as codes and tokens are
 _PLAIN: Final = re.compile(r"(?:--[\w-]+=)?[\w@.,:+/-]{1,60}")
 _LONGEST: Final = 100  # characters of a line that is said again
+_CLIENT: Final = ("provider edit", "--client-id")
 _COMMAND: Final = re.compile(r"No such command '(.+)'")
 _SURPLUS: Final = re.compile(r"Got unexpected extra arguments? \((\S+)(?: .*)?\)")
 _SHOWS: Final = frozenset({"get", "list", "ls", "show"})
@@ -214,6 +216,28 @@ def same_login(error: StayfastError, arguments: Sequence[str]) -> StayfastError:
         if name in _WISHES and name not in there:
             kept += [word] if equals else arguments[number : number + 2]
     error.hint = Hint("login", hint.provider, *hint.options, *kept, account=hint.account)
+    return error
+
+
+def right_client(error: StayfastError, arguments: Sequence[str]) -> StayfastError:
+    """``error`` of a client that is not known; its hint corrects the id where it was taken from.
+
+    That is the option of this login, or the variable, before the user's file.
+    """
+    hint = error.hint
+    if (
+        not isinstance(hint, Hint)
+        or (hint.action, *hint.options[:1]) != _CLIENT
+        or not hint.provider
+    ):
+        return error
+    from ...engine.oauth.authorization_request import client_variable  # noqa: PLC0415  for this mistake alone
+
+    variable = client_variable(hint.provider)
+    if any(word.partition("=")[0] == "--client-id" for word in arguments) and "login" in arguments:
+        error.hint = Hint("login", hint.provider, "--client-id", "ID")
+    elif os.environ.get(variable, "").strip():
+        error.hint = Hint.note(f"export {variable}=ID")
     return error
 
 

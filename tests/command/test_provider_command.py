@@ -155,6 +155,31 @@ def test_a_client_that_the_provider_does_not_know_is_to_be_corrected(
     assert said["options"] == ["--client-id", "ID", "--client-secret-file", "FILE"]
 
 
+@pytest.mark.parametrize(
+    ("words", "env", "hint"),
+    [
+        ((), {"LAB_CLIENT_ID": "nobody"}, "export LAB_CLIENT_ID=ID"),
+        (("--client-id", "nobody"), {}, "stayfast login lab --client-id ID"),
+        (("--client-id=nobody",), {"LAB_CLIENT_ID": "x"}, "stayfast login lab --client-id ID"),
+    ],
+)
+def test_a_client_is_corrected_where_it_was_taken_from(
+    world: World, words: tuple[str, ...], env: dict[str, str], hint: str
+) -> None:
+    """The user's file would not be heeded."""
+    world.provide("lab")
+    done = world.run("login", "lab", "--via", "device", "--start", *words, "--json", env=env)
+    assert done.json["hint"] == hint
+
+
+def test_an_issuer_that_names_itself_with_a_slash_is_typed_so(world: World) -> None:
+    """The hint is the whole line, with what else was given."""
+    words = ("provider", "add", "own", "--issuer", f"{world.server.issuer}/", "--client-id", "cid")
+    done = world.run(*words, "--json")
+    line = f"stayfast provider add own --client-id cid --issuer {world.server.issuer}"
+    assert done.json["hint"] == line
+
+
 def test_a_provider_that_is_there_already_has_a_hint_to_follow(world: World) -> None:
     """It leads to that provider; for another of the same kind, to a name that is free."""
     for words in (["--client-id", "other"], ["--issuer", world.server.issuer]):

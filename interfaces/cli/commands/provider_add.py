@@ -31,6 +31,7 @@ from ..provider_choice import offered_kind
 from ..provider_options import (
     SET_OPTION,
     answer_saved,
+    discovered,
     file_of,
     members_of,
     provider_settings,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from ....engine.oauth.provider import OAuthProvider
     from ...catalogue import Template
+    from ..setting_words import Again
 
 _TRIES: Final = 5
 """How often a value is asked for that does not fit."""
@@ -86,7 +88,7 @@ def add_provider(
     blanks = entry(kind).templates if kind in index() and not own else {}
     wanted = values_set(values, blanks, again)
     if own and name is None:
-        _add_own(app, kind, {**members, **_given(settings_set(wanted, members, (), again))})
+        _add_own(app, kind, {**members, **_given(settings_set(wanted, members, (), again))}, again)
         return
     if own:
         raise ConfigInvalid(
@@ -357,7 +359,7 @@ def _offer_login(app: App, name: str) -> None:
 # --- of one's own --------------------------------------------------------------------------------
 
 
-def _add_own(app: App, name: str, members: dict[str, Any]) -> None:
+def _add_own(app: App, name: str, members: dict[str, Any], again: Again) -> None:
     """Add the provider ``name`` by its issuer or by its endpoints.
 
     Raises:
@@ -367,9 +369,7 @@ def _add_own(app: App, name: str, members: dict[str, Any]) -> None:
     terminal = app.terminal
     _require_free(app, name, members)
     if "issuer" in members:
-        with terminal.working(f"asking {members['issuer']}"):
-            found = discover(app.assembly().http, members["issuer"])
-        terminal.say("Found the provider's metadata.", mark="good")
+        found = discovered(app, members["issuer"], again)
         chosen = members.get("token_endpoint_auth_method", "auto") != "auto"
         method = None if chosen else found.authentication(client_of(members))
         members = {

@@ -19,6 +19,7 @@ from ..command_line import takes_app
 from ..provider_options import (
     SET_OPTION,
     answer_saved,
+    discovered,
     file_of,
     members_of,
     provider_settings,
@@ -68,7 +69,7 @@ def edit_provider(app: App, /, *, provider: str, values: tuple[str, ...], **give
     app.assembly().catalogue.require(name)  # a misspelt name must not become a new provider
     file = file_of(app)
     if "issuer" in changes:
-        changes = _with_issuer(app, file, name, changes)
+        changes = _with_issuer(app, file, name, changes, again)
     file.edit(name, changes)
     table = file.written(name)
     warn_of_other_hosts(app, _issuer_of(name, table), table if "issuer" in changes else changes)
@@ -128,12 +129,12 @@ def _refilled(
     return of_kind.checked(filled)
 
 
-def _with_issuer(app: App, file: ProviderFile, name: str, given: dict[str, Any]) -> dict[str, Any]:
+def _with_issuer(
+    app: App, file: ProviderFile, name: str, given: dict[str, Any], again: Again
+) -> dict[str, Any]:
     """``given`` with everything else that changes because the issuer does."""
-    terminal, http = app.terminal, app.assembly().http
-    with terminal.working(f"asking {given['issuer']}"):
-        found = discover(http, given["issuer"])
-    terminal.say("Found the provider's metadata.", mark="good")
+    terminal = app.terminal
+    found = discovered(app, given["issuer"], again)
     table, shipped = file.written(name), OAUTH_PROVIDERS.get(name)
     old = _issuer_of(name, table)
     before = found if old == found.issuer else _metadata_if_any(app, old)
