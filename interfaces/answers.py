@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -63,6 +64,45 @@ def signed_in(login: Login) -> SignedIn:
     return SignedIn.of(login, tokens_of(login))
 
 
+def refusal_of(error: Exception) -> StayfastError | None:
+    """``error`` as one of our own; ``None`` of a mistake, which no caller can do anything about.
+
+    Any call may meet a limit of the process or the system: of open files, of threads, of memory. A call may
+    also come while Python ends, as in ``__del__``: then nothing can be loaded any more.
+    """
+    if isinstance(error, StayfastError):
+        return error
+    hint = "try again in a while"
+    if sys.is_finalizing() or "interpreter shutdown" in str(error):
+        why, hint = "this program is ending", "call this before the program ends"
+    elif isinstance(error, OSError):
+        why = f"the system refused what was needed: {(error.strerror or type(error).__name__).lower()}"
+    elif isinstance(error, MemoryError):
+        why = "the system refused what was needed: no memory is left"
+    elif isinstance(error, RuntimeError) and "new thread" in str(error):
+        why = "the system refused what was needed: no further thread can be started"
+    elif isinstance(error, ImportError):
+        why = f"the module {error.name or 'that was needed'} cannot be loaded"
+        hint = "try again in a while; if it stays so, install Stayfast anew"
+    else:
+        return None
+    refused = AuthFailed(why, hint=hint)
+    refused.__cause__ = error
+    return refused
+
+
+@contextmanager
+def raising_ours() -> Generator[None]:
+    """Let what is made in the block fail with a :class:`StayfastError`, also at a limit of the system."""
+    try:
+        yield
+    except Exception as error:
+        refused = refusal_of(error)
+        if refused is None or refused is error:
+            raise
+        raise refused from error
+
+
 def handing_out(
     given: Callable[[Login], T],
 ) -> Callable[
@@ -109,14 +149,11 @@ def answered(
         try:
             require(OF_CALLS, [*zip(names, args, strict=False), *kwargs.items()], optional)
             value = method(self, *args, **kwargs)
-        except StayfastError as error:
-            self.words.put_into(error)
-            return Failure.of(error)
-        except OSError as error:  # a limit of the process or system, such as open files
-            why = (error.strerror or type(error).__name__).lower()
-            refused = AuthFailed(
-                f"the system refused what was needed: {why}", hint="try again in a while"
-            )
+        except Exception as error:
+            refused = refusal_of(error)
+            if refused is None:
+                raise
+            self.words.put_into(refused)
             return Failure.of(refused)
         except KeyboardInterrupt as stop:
             _say_how_to_go_on(self, stop)

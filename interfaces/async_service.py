@@ -24,9 +24,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
+from ..engine.result import Failure
 from ..engine.summary import DEFAULT_ACCOUNT
 from ..storage.forks import begins_anew
 from ..transports.cancelling import in_own_thread
+from .answers import refusal_of
 from .arguments import COUNT, require
 from .service import OAuthService, require_service
 
@@ -52,8 +54,13 @@ def _awaited(
 
     @wraps(method)
     async def call(self: AsyncOAuthService, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        work = partial(method, self.service, *args, **kwargs)
-        return await asyncio.wrap_future(self.threads.submit(work))
+        work = _Work(partial(method, self.service, *args, **kwargs))
+        try:
+            begun = self.threads.submit(work)
+        except RuntimeError as error:
+            work.called_off = True  # it may be in the queue all the same
+            return cast("T", _answered(error))
+        return await asyncio.wrap_future(begun)
 
     return call
 
@@ -69,14 +76,35 @@ def _awaiting_user(
         given: dict[str, Any] = {**kwargs, "cancel": ended}
         wait: Callable[..., T] = method
         try:
-            return await asyncio.wrap_future(
-                in_own_thread(partial(wait, self.service, *args, **given))
-            )
+            begun = in_own_thread(partial(wait, self.service, *args, **given))
+        except RuntimeError as error:
+            return cast("T", _answered(error))
+        try:
+            return await asyncio.wrap_future(begun)
         except asyncio.CancelledError:
             ended.own.set()
             raise
 
     return call
+
+
+class _Work:
+    """One call for a thread, unless it was called off before it began."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+        self.called_off = False
+
+    def __call__(self) -> Any:
+        return None if self.called_off else self._call()
+
+
+def _answered(error: RuntimeError) -> Failure:
+    """The answer where no thread can be had; what is a mistake of the program is raised."""
+    refused = refusal_of(error)
+    if refused is None:
+        raise error
+    return Failure.of(refused)
 
 
 class _EitherSet:

@@ -27,7 +27,7 @@ from ..storage.paths import state_dir as default_state_dir
 from ..storage.program import require_name
 from ..transports.cancelling import unless_set
 from ..transports.loopback.page import Site
-from .answers import answered, handing_out, signed_in, tokens_of
+from .answers import answered, handing_out, raising_ours, signed_in, tokens_of
 from .arguments import OF_CALLS, OF_SERVICE, require
 from .assembly import Assembly, Whole
 from .auth_status import AuthStatus, status_of
@@ -187,7 +187,7 @@ class OAuthService:
         try:
             known = hint.provider is None or assembly.catalogue.known_to_command(hint.provider)
             return known and self._commands_storage(assembly)
-        except StayfastError:
+        except (StayfastError, OSError, ImportError):  # nothing can be loaded or looked at now
             return False
 
     def _commands_storage(self, assembly: Assembly) -> bool:
@@ -671,10 +671,12 @@ class OAuthService:
 
         Raises:
             ConfigInvalid: One of ``hosts`` is not a host.
+            AuthFailed: A limit of the system keeps it from being made.
         """
         _require_named(service, account, hosts)
-        from .auth.bearer import Bearer  # noqa: PLC0415  few programs need it
-        from .auth.requests import RequestsAuth  # noqa: PLC0415  90 ms
+        with raising_ours():
+            from .auth.bearer import Bearer  # noqa: PLC0415  few programs need it
+            from .auth.requests import RequestsAuth  # noqa: PLC0415  90 ms
 
         return RequestsAuth(Bearer.for_hosts(self, service, account, hosts))
 
@@ -689,13 +691,15 @@ class OAuthService:
         Raises:
             ConfigInvalid: One of ``hosts`` is not a host.
             ConfigMissing: ``httpx`` is not installed.
+            AuthFailed: A limit of the system keeps it from being made.
         """
         _require_named(service, account, hosts)
-        from .auth.bearer import Bearer  # noqa: PLC0415  few programs need it
-        from .extras import require  # noqa: PLC0415  few programs need it
+        with raising_ours():
+            from .auth.bearer import Bearer  # noqa: PLC0415  few programs need it
+            from .extras import require  # noqa: PLC0415  few programs need it
 
-        require("httpx", "httpx")
-        from .auth.httpx import HttpxAuth  # noqa: PLC0415  httpx is optional
+            require("httpx", "httpx")
+            from .auth.httpx import HttpxAuth  # noqa: PLC0415  httpx is optional
 
         return HttpxAuth(Bearer.for_hosts(self, service, account, hosts))
 

@@ -155,7 +155,9 @@ class Words:
         if self._program == THE_COMMAND:
             return text
         text = _ARGUMENT.sub(lambda found: f'{found[1].replace("-", "_")}="{found[2]}"', text)
-        text = _EXTRA.sub(rf"install {self._program} with the extra \1 of Stayfast", text)
+        text = _EXTRA.sub(
+            lambda found: f"install {self._program} with the extra {found[1]} of Stayfast", text
+        )
         text = text.replace(_NEWER, f"install a newer version of {self._program}")
         return self._variables(text)
 
