@@ -7,6 +7,7 @@ A program without screens of its own shows its user plain lines on standard erro
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, NewType, TextIO, TypeAlias
 
@@ -156,6 +157,10 @@ class LineConversation:
             _write(self._out or sys.stderr, lines(notice) + (_OR_PASTE if paste else ""))
 
 
+_MINUTES: Final = 100.0  # seconds up to which the time that is left is said in seconds
+_LONGEST_SAID: Final = 86_400.0
+
+
 def _write(out: TextIO | None, text: str) -> None:
     """Write ``text`` on a line of ``out``, in the characters that it has."""
     if out is None:  # print would take standard output instead
@@ -176,7 +181,7 @@ def _open(notice: Notice) -> str:
 def _paste(notice: Notice) -> str:
     why = f"{notice.message}\n" if notice.message else ""
     what = "the one you land on" if notice.redirect_uri else "the code that its last page shows"
-    return f"{why}Open this address, then paste {what}:\n{notice.url}"
+    return f"{why}Open this address, then paste {what}{_within(notice)}:\n{notice.url}"
 
 
 def _ask(notice: Notice) -> str:
@@ -184,7 +189,15 @@ def _ask(notice: Notice) -> str:
 
 
 def _code(notice: Notice) -> str:
-    return f"Open {notice.url} and enter the code {notice.user_code}"
+    return f"Open {notice.url} and enter the code {notice.user_code}{_within(notice)}"
+
+
+def _within(notice: Notice) -> str:
+    """How long there is for it; lines do not count down."""
+    left = None if notice.expires_at is None else notice.expires_at - time.time()
+    if left is None or not 0 < left <= _LONGEST_SAID:
+        return ""
+    return f" within {left / 60:.0f} minutes" if left > _MINUTES else f" within {left:.0f} seconds"
 
 
 def _mistake(notice: Notice) -> str:

@@ -294,7 +294,7 @@ def test_a_paused_login_is_forgotten(paused: OAuthService, by: Any) -> None:
     for line in ("auth cancel", "auth resume"):
         told = acme(line)
         assert told.exit_code == 1
-        assert told.stderr.splitlines()[-1].startswith("hint: acme auth login")
+        assert told.stderr.splitlines()[-1] == "hint: acme auth status"
 
 
 @pytest.mark.parametrize("by", [by_click, by_typer])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -123,3 +124,17 @@ def test_a_notice_is_shown_in_the_letters_there_are(monkeypatch: pytest.MonkeyPa
     out = io.TextIOWrapper(octets, encoding="ascii")
     LineConversation(out).show(Notice(kind=NoticeKind.MISTAKE, message="Soci\u00e9t\u00e9"))
     assert octets.getvalue() == b"Soci?t?\n"
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.PASTE, NoticeKind.CODE])
+@pytest.mark.parametrize(("seconds", "said"), [(600, "10"), (45, "45"), (None, None)])
+def test_what_a_user_has_to_do_says_how_long_there_is(
+    kind: NoticeKind, seconds: float | None, said: str | None
+) -> None:
+    """A line counts nothing down, so it has the time from the start; a time nobody knows is not there."""
+    out = io.StringIO()
+    ends = None if seconds is None else time.time() + seconds + 0.4
+    notice = Notice(kind=kind, url="https://p.test/", user_code="AB", expires_at=ends)
+    LineConversation(out).show(notice)
+    numbers = [word for word in out.getvalue().split() if word.isdecimal()]
+    assert numbers == ([said] if said else [])
