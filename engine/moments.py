@@ -39,3 +39,15 @@ def moment_of(seconds: object) -> datetime:
     if not isinstance(seconds, float | int) or seconds != seconds:  # noqa: PLR0124  not a number
         seconds = 0
     return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC)
+
+
+def local_of(seconds: object) -> datetime:
+    """:func:`moment_of` in the time of this machine, without a zone.
+
+    ``TZ=UTC+25`` is a day or more from UTC, for which Python has no zone; it has the time all the same.
+    """
+    moment = moment_of(seconds)
+    try:
+        return datetime.fromtimestamp(moment.timestamp())  # noqa: DTZ006  see above
+    except (ValueError, OverflowError, OSError):  # at an end of the calendar
+        return moment.replace(tzinfo=None)

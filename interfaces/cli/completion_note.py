@@ -39,16 +39,20 @@ def note_words(
         ensure_directory(directory, STATE_VARIABLE)
         note = {
             "version": version_of_words(),
-            "root": _noted_words(command, pages(command)),
+            "root": _noted_words(command, pages(command), None),
             "scripts": {**noted_scripts(environ), **(script or {})},
         }
         write_private(os.path.join(directory, NOTE), json.dumps(note).encode())
 
 
-def _noted_words(command: click.Command, topics: Mapping[str, str]) -> dict[str, Any]:
+def _noted_words(
+    command: click.Command, topics: Mapping[str, str], above: click.Context | None
+) -> dict[str, Any]:
     """A command with its options, arguments and the commands below it, as plain data."""
-    with click.Context(command, resilient_parsing=True) as context:
+    settings = command.context_settings  # and those of the commands above: the names of --help
+    with click.Context(command, above, resilient_parsing=True, **settings) as context:
         params = command.get_params(context)
+        order = command.list_commands(context) if isinstance(command, click.Group) else []
     options: dict[str, Any] = {}
     arguments: list[dict[str, Any]] = []
     for param in params:
@@ -68,7 +72,9 @@ def _noted_words(command: click.Command, topics: Mapping[str, str]) -> dict[str,
         "options": options,
         "arguments": arguments,
         "commands": {
-            name: _noted_words(one, topics) for name, one in below.items() if not one.hidden
+            name: _noted_words(below[name], topics, context)
+            for name in order
+            if name in below and not below[name].hidden
         },
         "odd": type(command).parse_args not in _PLAIN_PARSERS
         or any(param.nargs not in {1, -1} for param in params),

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 DEFAULT_ACCOUNTS = "accounts"
 """The file of the accounts that are meant where none is named, in the configuration directory."""
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # of UTF-8 and UTF-16
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-_DIGITS = 12  # Python refuses to read thousands of them
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = 366 * 86400  # seconds, and digits, that the whole command takes
+_DIGITS = 9
 # schemas of a login (engine/codec.py): of a user; by a grant that needs none; of a provider whose
 # settings are newer, by either
 _OF_USER, _NO_USER, _NEWER = 1, 3, 4
@@ -44,6 +45,13 @@ _SERVING = ("authenticated", "expired", "exchanging", "refresh_failed")
 _STEERING = tuple(
     f"STAYFAST_{name}" for name in ("CREDENTIAL", "EXEC", "JSON", "QUIET", "TOKEN", "VERBOSE")
 )
+# what every command reads, and the words that each of them may have (a test compares them)
+_WORDS = {
+    "STAYFAST_COLOR": ("auto", "always", "never"),
+    "STAYFAST_COURIER": ("auto", "fork", "spawn", "inline"),
+}
+_SINKS = ("file", "stderr", "syslog", "journald", "logging", "structlog", "none")
+_AGE_DIGITS = 6
 _FORMATS = ("raw", "header", "json", "env", "fish", "powershell")
 _QUESTION_LIMIT = 1024 * 1024  # octets
 _TOKEN_OPTIONS = ("--account", "--format", "--min-ttl")
@@ -320,7 +328,7 @@ def held_token(
     store = environ.get("STAYFAST_STORE", "auto")
     if not provider or store not in {"auto", "file", "keyring"}:
         return None
-    if any(name.startswith(_STEERING) for name in environ):
+    if any(name.startswith(_STEERING) for name in environ) or not _settings_are_plain(environ):
         return None
     try:
         account = account or _default_account(environ, provider)
@@ -333,6 +341,25 @@ def held_token(
     # a record under the name of another account: the whole command reports it
     named = _is(login, provider, account)
     return _held(login, provider, account, least) if named else None
+
+
+def _settings_are_plain(environ: Mapping[str, str]) -> bool:
+    """Whether the settings that every command reads have values that need no further look.
+
+    Otherwise a wrong one would come out only when the token has expired.
+    """
+    for name, words in _WORDS.items():
+        said = environ.get(name)
+        if said and said not in words:
+            return False
+    sinks = environ.get("STAYFAST_AUDIT")
+    if sinks and not all(one.strip().partition(":")[0] in _SINKS for one in sinks.split(",")):
+        return False
+    age = environ.get("STAYFAST_RETENTION", "").strip()
+    number, unit = age[:-1], age[-1:]
+    return not age or (
+        unit in _UNITS and number.isascii() and number.isdigit() and len(number) <= _AGE_DIGITS
+    )
 
 
 def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
@@ -435,8 +462,9 @@ def _held(
 
 
 def seconds(text: str) -> float | None:
-    """A duration such as ``60s``, ``5m``, ``1h`` or ``90`` in seconds; ``None`` if it is not a duration."""
+    """A duration such as ``60s``, ``5m``, ``1h`` or ``90`` in seconds; ``None`` if the whole command takes none such."""
     number, unit = (text[:-1], _UNITS.get(text[-1:])) if text[-1:] in _UNITS else (text, 1)
     if unit is None or not number.isascii() or not number.isdigit() or len(number) > _DIGITS:
         return None
-    return float(int(number) * unit)
+    lasts = float(int(number) * unit)
+    return lasts if lasts <= _LONGEST else None

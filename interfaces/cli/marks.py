@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ...engine.moments import moment_of
+from ...engine.moments import local_of
 from .command_line import AGES, Duration
 
 MARKS: Final = (
-    "number, age, day or date on: 118, 7d, today, yesterday, 2026-03-04. "
+    "number, age, day or date on: 118, 7d, today, yesterday, 2026-03-04 (also 20260304). "
     "A date without a zone is UTC; today and yesterday begin at your local midnight"
 )
 """What ``--since`` takes, for its help."""
 
+_DIGITS: Final = 9  # of the number of a record; POSIX seconds and dates with a time have more
 _DAYS: Final = {"today": 0, "yesterday": 1}
 
 
@@ -41,7 +42,7 @@ class Mark:
         if self.ago is not None:
             return now - self.ago
         if self.days is not None:
-            day = moment_of(now).astimezone().date() - timedelta(days=self.days)
+            day = local_of(now).date() - timedelta(days=self.days)
             # without a zone: local, by the offset of that day; a midnight left out is the next moment
             return datetime.combine(day, time.min).timestamp()
         return self.time or 0.0
@@ -81,8 +82,16 @@ class MomentParam(_Mark):
         return Mark(time=moment.timestamp())
 
 
+def _is_date(digits: str) -> bool:
+    """Whether eight ``digits`` are a date, as ISO 8601 writes it without signs; no log is so long."""
+    try:
+        return len(digits) == 8 and bool(datetime.fromisoformat(digits))
+    except ValueError:
+        return False
+
+
 class MarkParam(MomentParam):
-    """What :class:`MomentParam` takes, and the number of a record: ``730``."""
+    """What :class:`MomentParam` takes, and the number of a record: ``730``. Eight digits of a date are the date."""
 
     name = "mark"
     _said = "number, age, day or date; try 118, 7d, yesterday or 2026-03-04"
@@ -92,6 +101,8 @@ class MarkParam(MomentParam):
     ) -> Mark:
         """A place in the log."""
         text = str(value).strip()
-        if text.isascii() and text.isdigit():
-            return Mark(seq=int(text[:18]))
+        if text.isascii() and text.isdigit() and not _is_date(text):
+            if len(text) > _DIGITS:
+                self.fail(f"{text[:40]!r} is no {self._said}", param, ctx)
+            return Mark(seq=int(text))
         return super().convert(value, param, ctx)

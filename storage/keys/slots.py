@@ -35,7 +35,8 @@ PASSPHRASE = "passphrase"
 KEYRING = "keyring"
 CREDENTIALS = "systemd-creds"
 COMMAND = "command"
-_WINDOWED = (KEYRING, PASSPHRASE, COMMAND)  # the others cost no more than the window
+WINDOWED = (KEYRING, PASSPHRASE, COMMAND)
+"""The kinds whose keys an unlock window keeps; the others cost no more than the window."""
 
 # RFC 9106 §4, second recommended option: 64 MiB, 3 passes, 4 lanes; a sixth of a second. The first
 # option wants 2 GiB, which small containers do not have.
@@ -164,7 +165,7 @@ def unlock(
         window = window_of(environ)
     problem: StorageError | None = None
     for slot in header.slots:
-        open_for_now = window if slot.kind in _WINDOWED else None
+        open_for_now = window if slot.kind in WINDOWED else None
         kept = None if open_for_now is None else open_for_now.kept(slot.commitment)
         if kept is not None:
             root = slot.unwrap(kept, header.store)

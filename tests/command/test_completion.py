@@ -129,6 +129,20 @@ def test_the_quick_way_offers_what_the_whole_command_does(
     assert unsure < len(every_line()) / 10
 
 
+def test_the_short_name_of_help_and_the_order_of_commands_are_noted(known: World) -> None:
+    """As the whole command has them, before it has read any note."""
+    asked = {"_STAYFAST_COMPLETE": "bash_complete", "COMP_CWORD": "1", "COMP_WORDS": "stayfast "}
+    options = {**asked, "COMP_CWORD": "2", "COMP_WORDS": "stayfast token -"}
+    note_words(cli, known.environ)
+    noted = completed_quickly({**known.environ, **asked}) or ""
+    with click.Context(cli) as context:
+        assert noted.splitlines() == [
+            f"plain,{name}" for name in cli.list_commands(context) if not cli.commands[name].hidden
+        ]
+    offered = completed_quickly({**known.environ, **options}) or ""
+    assert {"plain,-h", "plain,--help"} <= set(offered.splitlines())
+
+
 def test_a_note_of_other_words_is_not_used(known: World) -> None:
     """Another version, another Python, a file that others can write or that is torn: the whole command answers."""
     line = {

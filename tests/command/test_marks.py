@@ -73,6 +73,25 @@ def test_a_bare_number_is_a_record_where_records_are_asked_for() -> None:
     assert MomentParam().convert("118", None, None) == Mark(ago=118)
 
 
+@pytest.mark.parametrize("kind", [MarkParam(), MomentParam()])
+def test_eight_digits_of_a_date_are_the_date(kind: MomentParam) -> None:
+    """And no record's number, which would match nothing; longer numbers are refused."""
+    assert kind.convert("20260304", None, None) == kind.convert("2026-03-04", None, None)
+    for said in ("1772582400000", "20260304120000"):
+        with pytest.raises(click.BadParameter):
+            kind.convert(said, None, None)
+    assert MarkParam().convert("20261399", None, None) == Mark(seq=20261399)
+
+
+@pytest.mark.parametrize("zone", ["UTC+25", "UTC-25", "UTC+24:59:59"])
+def test_a_zone_a_day_from_utc_has_a_time_too(world: World, zone: str) -> None:
+    """POSIX allows such zones; every answer that names a time is given."""
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    for words in (["status", "-v"], ["store", "info"], ["audit", "show", "--since", "yesterday"]):
+        done = world.run(*words, env={"TZ": zone})
+        assert (done.code, "unexpected" in done.err) == (0, False)
+
+
 def test_the_log_is_pruned_by_date_and_day(world: World) -> None:
     """Nothing is older than today or a date long ago; all is older than a date to come."""
     assert world.run("login", "demo", "--via", "loopback").code == 0

@@ -23,6 +23,18 @@ def signed_in(world: World) -> str:
     return world.run("token", "demo").out
 
 
+@pytest.mark.parametrize(("passphrase", "seconds"), [(None, 0), ("correct horse", 900)])
+def test_no_unlock_window_is_promised_to_a_key_file(
+    world: World, passphrase: str | None, seconds: int
+) -> None:
+    """What opens such a vault is read each time, so nothing of it is kept."""
+    world.extra |= {"STAYFAST_UNLOCK_WINDOW": "15m"}
+    if passphrase is not None:
+        world.extra |= {"STAYFAST_PASSPHRASE": passphrase}
+    assert world.run("login", "demo", "--via", "loopback").code == 0
+    assert world.run("store", "info", "--json").json["unlock_window"]["seconds"] == seconds
+
+
 def test_info_of_nothing_and_of_a_vault(world: World) -> None:
     """`store info` says that there is no store before the first login, and describes it afterwards."""
     before = world.run("store", "info", "--json")

@@ -28,10 +28,12 @@ from stayfast.engine.oauth.addresses import secure_address
 from stayfast.engine.record import Login
 from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
+from stayfast.interfaces.audit.choice import KINDS
 from stayfast.interfaces.cli.commands.token import FORMATS
 from stayfast.interfaces.cli.fast import cached_token, read_arguments, seconds, unlocked
 from stayfast.interfaces.cli.main import COMMANDS, cli
 from stayfast.interfaces.cli.quick_completion import noted_scripts
+from stayfast.interfaces.couriers import CHOICES
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.arrivals import Arrivals
 from stayfast.storage.keys import sealing, slots
@@ -239,6 +241,55 @@ def test_it_answers_only_what_it_is_sure_of(environ: dict[str, str]) -> None:
         ("STAYFAST_STORE", "keyring"), ("STAYFAST_CONFIG_DIR", "/nowhere"),
     ]:  # fmt: skip
         assert cached_token(["demo"], {**environ, variable: value}) is None
+
+
+WORDS = {"STAYFAST_AUDIT": KINDS, "STAYFAST_COURIER": CHOICES, "STAYFAST_COLOR": ("auto", "never")}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [(name, one) for name, words in WORDS.items() for one in ("", *words)]
+    + [("STAYFAST_AUDIT", "file:/x, syslog"), ("STAYFAST_RETENTION", " 30d ")],
+)
+def test_a_setting_with_a_word_that_is_known_takes_no_time(
+    environ: dict[str, str], variable: str, value: str
+) -> None:
+    """Every word that the whole command takes is known here."""
+    assert cached_token(["demo"], {**environ, variable: value}) == "the-token"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        *((name, "bogus") for name in WORDS), ("STAYFAST_COLOR", "Always"), ("STAYFAST_COURIER", " fork"),
+        ("STAYFAST_AUDIT", "file,bogus"), ("STAYFAST_AUDIT", ","),
+        ("STAYFAST_RETENTION", "30"), ("STAYFAST_RETENTION", "bogus"), ("STAYFAST_RETENTION", "1234567d"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_an_error_before_the_token_has_expired(
+    environ: dict[str, str], variable: str, value: str
+) -> None:
+    """A script learns of it at once, and not when its token is refreshed."""
+    calls = [["token", "demo"]]
+    if value == "bogus":
+        calls += [["exec", "demo", "true"], ["credential", "git", "--provider", "demo"]]
+    for call in calls:
+        quick, whole = both_ways(
+            {**environ, variable: value}, call, b"protocol=https\nhost=a.b\n\n"
+        )
+        assert quick == whole
+        assert quick[0] != 0
+
+
+@pytest.mark.parametrize("least", ["366d", "367d", "2d", "8784h", "8785h", "9999999999s"])
+def test_a_time_to_live_is_judged_the_same_both_ways(environ: dict[str, str], least: str) -> None:
+    """Also of a token of which nobody knows how long it lasts."""
+    login = _lasting("unknown")
+    assert login.tokens is not None
+    tokens = replace(login.tokens, expires_in=None)
+    saved(EncryptedFileStorage(environ=environ), [replace(login, tokens=tokens)])
+    quick, whole = both_ways(environ, ["token", "unknown", "--min-ttl", least])
+    assert quick == whole
 
 
 @pytest.mark.parametrize("state", list(State))

@@ -11,10 +11,10 @@ import click
 
 from ....engine.errors import ConfigInvalid, Damaged, StorageError
 from ....engine.hints import Hint
-from ....engine.moments import moment_of, timestamp
+from ....engine.moments import local_of, timestamp
 from ....storage import open_storage
 from ....storage.capabilities import Upkeep, capabilities_of
-from ....storage.keys.slots import KeyMissing
+from ....storage.keys.slots import WINDOWED, KeyMissing
 from ....storage.keys.sources import KINDS
 from ....storage.keys.window import forget_all, how_many, seconds_of, why_not
 from ....storage.migrating import migrate, place_of
@@ -71,14 +71,14 @@ def info(app: App) -> int:
     lasts, kept = seconds_of(app.environ), how_many()
     if app.terminal.json:
         members = _members(upkeep, info, problems)
-        members["unlock_window"] = {"seconds": lasts, "kept": kept}
+        members["unlock_window"] = {"seconds": lasts if _windowed(info.key) else 0, "kept": kept}
         members["sinks"] = [asdict(one) for one in sinks]
         app.terminal.answer_json("store/1", members)
     else:
         counted = (
             _counted(storage.summaries()) if info.key and not problems else f"{info.logins} kept"
         )
-        unlocked = [("unlocked", _window(lasts, kept))] if lasts or kept else []
+        unlocked = [("unlocked", _window(info.key, lasts, kept))] if lasts or kept else []
         for name, value in [*_fields(info, counted), *unlocked]:
             app.terminal.answer_words(f"  {name:<10} {with_tilde(value)}", 13)
         _answer_sinks(app, sinks)
@@ -399,7 +399,7 @@ def _fields(info: VaultInfo | DatabaseInfo, counted: str) -> list[tuple[str, str
         *where,
         ("sealed", (info.reason or "").removeprefix("logins are sealed ") or f"by {info.key}"),
         ("key", f"changed {_times(info.epoch - 1)}" if info.epoch > 1 else "never changed"),
-        *([("made", day_of(moment_of(info.created_at).astimezone()))] if info.created_at else []),
+        *([("made", day_of(local_of(info.created_at)))] if info.created_at else []),
         form,
         ("logins", logins),
         ("audit log", number_of(info.records, "record")),
@@ -418,15 +418,22 @@ def _fields(info: VaultInfo | DatabaseInfo, counted: str) -> list[tuple[str, str
         )
     oldest = info.oldest_pending if isinstance(info, DatabaseInfo) else None
     if oldest is not None:
-        since = day_of(moment_of(oldest.created_at).astimezone())
+        since = day_of(local_of(oldest.created_at))
         fields.append(("waiting", f"login {oldest.short_id} to {oldest.provider}, since {since}"))
     return fields
 
 
-def _window(lasts: int, kept: int) -> str:
+def _windowed(key: str | None) -> bool:
+    """Whether an unlock window keeps what opens a vault that ``key`` seals; ``None`` is no vault yet."""
+    return key is None or key in WINDOWED
+
+
+def _window(key: str | None, lasts: int, kept: int) -> str:
     """What the unlock window has at the moment, in words."""
     if kept:
         return f"this session keeps {number_of(kept, 'key')}; stayfast store lock forgets them"
+    if not _windowed(key):
+        return "not for this vault: what opens it is read each time, and no window keeps it"
     return (
         why_not() or f"not now; the next command that opens the vault keeps its key for {lasts} s"
     )

@@ -61,9 +61,9 @@ def day_of(moment: datetime) -> str:
 
 def clock_time(seconds: float, now: float) -> str:
     """A moment for people: their own clock, and the day unless it is that of ``now``."""
-    from ....engine.moments import moment_of  # noqa: PLC0415  few answers name a time
+    from ....engine.moments import local_of  # noqa: PLC0415  few answers name a time
 
-    moment, today = (moment_of(one).astimezone() for one in (seconds, now))
+    moment, today = local_of(seconds), local_of(now)
     clock = f"{moment:%H:%M:%S}"
     return clock if moment.date() == today.date() else f"{day_of(moment)}, {clock}"
 
