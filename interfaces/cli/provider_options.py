@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -23,6 +23,7 @@ from .login_options import setting
 if TYPE_CHECKING:
     from ...engine.hints import Hint
     from ...engine.oauth.metadata import ServerMetadata
+    from ..catalogue import Template
     from .setting_words import Again
 
 SETTINGS_OF_PROVIDERS: Final[tuple[Callable[[Any], Any], ...]] = (
@@ -124,7 +125,10 @@ SET_OPTION: Final = click.option(
 
 
 def settings_set(
-    values: Mapping[str, str], before: Mapping[str, Any], blanks: Collection[str], again: Again
+    values: Mapping[str, str],
+    before: Mapping[str, Any],
+    blanks: Mapping[str, Template],
+    again: Again,
 ) -> dict[str, Any]:
     """The settings that ``--set`` gives; see :func:`.setting_words.settings_of`.
 
@@ -151,7 +155,9 @@ def words_again(setting: str, *words: str) -> list[str]:
     return given_again(click.get_current_context(), setting, *words)
 
 
-def values_set(typed: tuple[str, ...], blanks: Collection[str], again: Again) -> dict[str, str]:
+def values_set(
+    typed: tuple[str, ...], blanks: Mapping[str, Template], again: Again
+) -> dict[str, str]:
     """What ``--set`` gives, by name; see :func:`.setting_words.values_of`.
 
     Raises:

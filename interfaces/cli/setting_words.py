@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
@@ -21,12 +21,16 @@ from ..catalogue import made_provider
 from ..provider_file import KNOWN
 from .wrong_words import may_be_said
 
+if TYPE_CHECKING:
+    from ..catalogue import Template
+
 _SECRETS: Final = {
     "client_secret": ("--client-secret-file", "FILE"),
     "client_secret_for_device": ("--set", "client_secret_for_device_file=FILE"),
 }
 """Settings that are secrets, and what is typed instead."""
 _FILES: Final = frozenset({"client_secret_for_device_file"})
+_NUMBERS: Final = frozenset({"ports"})
 _NOT_SET: Final = frozenset({"kind", "template", "service_name"})
 _ONLY_ON: Final = frozenset({"iss_required"})
 """Checks of an answer: metadata or the user may ask for one, and nobody switches it off."""
@@ -37,8 +41,12 @@ _EXAMPLES: Final = {
     "client_id": "ID",
     "redirect_uri": "http://127.0.0.1:8765/callback",
     "scopes": "openid",
+    "ports": "8765 8766",
 }
 _SECRET_WORDS: Final = ("secret", "password", "token", "assertion", "key")
+
+
+_NO_BLANKS: Final[Mapping[str, Template]] = {}
 
 
 class Again(Protocol):
@@ -103,7 +111,7 @@ def _plain_name(typed: str) -> str:
 def values_of(
     typed: Collection[str],
     options: Collection[click.Parameter],
-    blanks: Collection[str],
+    blanks: Mapping[str, Template],
     again: Again,
 ) -> dict[str, str]:
     """What ``--set`` gives, by name.
@@ -115,7 +123,7 @@ def values_of(
         again: Says the command again.
 
     Raises:
-        ConfigInvalid: One is not NAME=VALUE, or two are about the same.
+        ConfigInvalid: One is not NAME=VALUE, two are about the same, or one is not what the kind asks for.
     """
     found: dict[str, str] = {}
     for one in typed:
@@ -128,6 +136,12 @@ def values_of(
             raise ConfigInvalid(
                 f"--set names {name[:40]} twice", hint=_hint(name, value, options, blanks, again)
             )
+        if name in blanks:
+            try:
+                blanks[name].checked(value)
+            except ConfigInvalid as error:
+                error.hint = _filled_in(blanks[name], again, name)
+                raise
         found[name] = value
     return found
 
@@ -142,7 +156,7 @@ def settings_of(
     options: Collection[click.Parameter],
     before: Mapping[str, Any],
     again: Again,
-    blanks: Collection[str] = (),
+    blanks: Mapping[str, Template] = _NO_BLANKS,
 ) -> dict[str, Any]:
     """``values`` as the provider file has them; ``None`` for a setting that is taken out.
 
@@ -193,7 +207,7 @@ def _require_setting(
     typed: str,
     text: str,
     options: Collection[click.Parameter],
-    blanks: Collection[str],
+    blanks: Mapping[str, Template],
     again: Again,
 ) -> None:
     name = typed.partition(".")[0]
@@ -228,7 +242,7 @@ def _hint(
     typed: str,
     text: str,
     options: Collection[click.Parameter],
-    blanks: Collection[str],
+    blanks: Mapping[str, Template],
     again: Again,
 ) -> Hint:
     """The line that was probably meant by ``--set TYPED=TEXT``."""
@@ -242,7 +256,7 @@ def _hint(
         meant = next(iter(get_close_matches(name, words, n=1)), None)
     if meant is None:
         blank = next(iter(blanks), None)
-        return again(name, "--set", f"{blank}=…") if blank else Hint("help providers")
+        return _filled_in(blanks[blank], again, name) if blank else Hint("help providers")
     if meant in _SECRETS:
         return again(name, *_SECRETS[meant])
     if meant in blanks:
@@ -254,6 +268,11 @@ def _hint(
         pair = f"{member}={_shown(member, text)}" if member else "NAME=VALUE"
         return again(name, "--set", f"{meant}.{pair}")
     return again(name, "--set", f"{meant}={_fitting(meant, text)}")
+
+
+def _filled_in(blank: Template, again: Again, instead_of: str) -> Hint:
+    """The line that gives an example for what a kind asks for."""
+    return again(instead_of, "--set", f"{blank.name}={blank.example or '…'}")
 
 
 def _by_option(option: click.Parameter, member: str, text: str) -> list[str]:
@@ -312,7 +331,7 @@ def _fitting(name: str, text: str) -> str:
     if form is Form.SWITCH:
         return text if text.lower() in _TRUTH else "true"
     if form is Form.SECONDS:
-        return text if _is_seconds(text) else "86400"
+        return text if _is_number(text) else "86400"
     if isinstance(form, tuple):
         words = [word for word in form if word]
         return (get_close_matches(text.lower(), words, n=1) or words)[0]
@@ -323,7 +342,7 @@ def _fitting(name: str, text: str) -> str:
     return _shown(name, text, _example(name))
 
 
-def _is_seconds(text: str) -> bool:
+def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
@@ -331,13 +350,15 @@ def _value(name: str, text: str, again: Again) -> object:
     form = form_of(name)
     hint = again(name, "--set", f"{name}={_fitting(name, text)}")
     if form is Form.LIST:
-        return text.split()
+        words = text.split()
+        numbers = name in _NUMBERS and all(map(_is_number, words))
+        return [int(word[:18]) for word in words] if numbers else words
     if form is Form.SWITCH:
         if text.lower() not in _TRUTH:
             raise ConfigInvalid(f"{name} is true or false", hint=hint)
         return _TRUTH[text.lower()]
     if form is Form.SECONDS:
-        if not _is_seconds(text):
+        if not _is_number(text):
             raise ConfigInvalid(f"{name} is a number of seconds", hint=hint)
         return int(text[:18])
     if isinstance(form, tuple) and text not in form:

@@ -25,6 +25,7 @@ SETS = {
     "refresh_lifetime=86400": {"refresh_lifetime": 86400},
     "sends_scope=no": {"sends_scope": False},
     "refresh_lifetime_slides=TRUE": {"refresh_lifetime_slides": True},
+    "ports=8765 8766": {"ports": [8765, 8766]},
     "repeats_scope=poll refresh": {"repeats_scope": ["poll", "refresh"]},
     "api_url_member=instance_url": {"api_url_member": "instance_url"},
     "parameter_names.scope=scopes": {"parameter_names": {"scope": "scopes"}},
@@ -207,6 +208,15 @@ def test_a_blank_that_is_misspelt_is_set_by_its_name(world: World) -> None:
     done = world.run(*words, "--set", "domian=acme.okta.com", "--json")
     hint = shlex.split(json.loads(done.out)["hint"])
     assert hint == ["stayfast", *words, "--set", "domain=acme.okta.com"]
+
+
+@pytest.mark.parametrize("typed", ["domain=a b", "domain=", "tenant=x", "domain"])
+def test_a_blank_that_does_not_fit_comes_with_an_example(world: World, typed: str) -> None:
+    """In a line that is whole."""
+    words = ("provider", "add", "okta", "work", "--client-id", "cid")
+    hint = shlex.split(world.run(*words, "--set", typed, "--json").json["hint"])
+    assert hint[:-1] == ["stayfast", *words, "--set"]
+    assert hint[-1].startswith("domain=")
 
 
 def test_a_setting_that_has_an_option_is_taken_out_by_an_empty_value(world: World) -> None:

@@ -88,7 +88,7 @@ def add_provider(
     blanks = entry(kind).templates if kind in index() and not own else {}
     wanted = values_set(values, blanks, again)
     if own and name is None:
-        _add_own(app, kind, {**members, **_given(settings_set(wanted, members, (), again))}, again)
+        _add_own(app, kind, {**members, **_given(settings_set(wanted, members, {}, again))}, again)
         return
     if own:
         raise ConfigInvalid(

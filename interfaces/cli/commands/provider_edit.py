@@ -91,7 +91,7 @@ def _set(
     catalogue = app.assembly().catalogue
     catalogue.require(name)
     kind = file_of(app).written(name).get("kind")
-    asked = list(entry(str(kind)).templates if kind in index() else ())
+    asked = entry(str(kind)).templates if kind in index() else {}
     values = values_set(typed, asked, again)
     blanks = {one: value for one, value in values.items() if one in asked}
     others = {one: value for one, value in values.items() if one not in asked}
