@@ -77,8 +77,10 @@ def migrate(source: Storage, destination: Storage) -> tuple[list[Login], list[Su
     return moved, left
 
 
-def moved_to(storage: Storage) -> dict[str, int]:
+def moved_to(storage: Storage, provider: str | None = None) -> dict[str, int]:
     """Where finished logins of ``storage`` were moved, and how many to each place, the latest last.
+
+    With ``provider``, only its logins count.
 
     Its log is read, and only if a login that was moved is the latest of its account here.
 
@@ -87,7 +89,8 @@ def moved_to(storage: Storage) -> dict[str, int]:
     """
     ordered = sorted(storage.summaries(), key=lambda one: one.changed_at)
     latest = {(one.provider, one.account): one for one in ordered}
-    gone = {one.id for one in latest.values() if one.reason == Reason.MOVED}
+    moved = [one for one in latest.values() if one.reason == Reason.MOVED]
+    gone = {one.id for one in moved if provider in {None, one.provider}}
     found: dict[str, int] = {}
     after = 0
     while gone and (batch := storage.events(after=after)):

@@ -11,7 +11,7 @@ import re
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
-from ...engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, NotFound
+from ...engine.errors import AuthRequired, ConfigInvalid, ConfigMissing, NotFound, StorageError
 from ...engine.hints import Hint
 from ...engine.summary import DEFAULT_ACCOUNT, account_alias
 from ...storage.locks import locked
@@ -19,6 +19,7 @@ from ...storage.paths import config_dir
 from ...storage.private_file import CONFIG_VARIABLE, ensure_directory, write_private
 from ..settings_files import check_origin, open_regular
 from .fast import DEFAULT_ACCOUNTS, account_of, lines_of
+from .terminal.formatting import number_of
 
 if TYPE_CHECKING:
     from ...engine.record import Login
@@ -116,9 +117,7 @@ def account_to_use(app: App, provider: str, named: str | None) -> str:
         of_any = not there and named is None
         refuse_while_it_waits(app.assembly(), provider, None if of_any else first)
     if not there:
-        raise AuthRequired(
-            f"not signed in to {provider}", hint=Hint("login", provider, account=first)
-        )
+        raise _not_signed_in(app, provider, first)
     if named is not None or chosen is not None:
         raise _not_this_one(provider, first, there, by_default=named is None)
     if len(there) == 1:
@@ -128,6 +127,30 @@ def account_to_use(app: App, provider: str, named: str | None) -> str:
         hint=Hint("account use", provider, there[0].account),
         why="--account names one for this command, account use for all that follow",
     )
+
+
+def _not_signed_in(app: App, provider: str, account: str) -> AuthRequired:
+    """The error of a provider that nobody is signed in to; the hint leads to logins that were moved."""
+    hint, why = Hint("login", provider, account=account), None
+    for place, said in moved_away(app, provider).items():
+        why = said
+        if os.path.isabs(place):
+            hint = Hint("status", provider, "--state-dir", place)
+    return AuthRequired(f"not signed in to {provider}", hint=hint, why=why)
+
+
+def moved_away(app: App, provider: str | None = None) -> dict[str, str]:
+    """What is to be said of the logins that were kept here and went elsewhere, by the place."""
+    from ...storage.migrating import moved_to  # noqa: PLC0415  where nobody is signed in
+
+    try:
+        found = moved_to(app.assembly().storage, provider)
+    except StorageError:  # of the log; whether the vault is sound is another question
+        return {}
+    return {
+        place: f"{number_of(many, 'login')} {'was' if many == 1 else 'were'} moved to {place}"
+        for place, many in found.items()
+    }
 
 
 ACCOUNT_HELP = "Which of your accounts; by default the only one, or the one of `account use`."

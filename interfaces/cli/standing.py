@@ -8,21 +8,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from ...engine.errors import AuthRequired, Damaged, NotFound, StorageError
+from ...engine.errors import AuthRequired, Damaged, NotFound
 from ...engine.foreign_text import presentable
 from ...engine.hints import Hint
 from ...engine.summary import DEFAULT_ACCOUNT
 from ...engine.table import State
 from ...storage.capabilities import capabilities_of
 from ..auth_status import status_of
-from .accounts import account_to_use, known_as, option
+from .accounts import account_to_use, known_as, moved_away, option
 from .terminal.formatting import (
     clock_said,
     clock_time,
-    number_of,
     sealed,
     span,
     with_tilde,
@@ -128,16 +126,12 @@ def show_list(app: App, *, limit: int | None = None, offset: int = 0, wide: bool
 
 def say_moved(app: App) -> bool:
     """Say where the logins went that were kept here; whether any did."""
-    from ...storage.migrating import moved_to  # noqa: PLC0415  where nobody is signed in
-
-    with suppress(StorageError):  # of the log; whether the vault is sound is another question
-        for place, many in (found := moved_to(app.assembly().storage)).items():
-            said = f"{number_of(many, 'login')} {'was' if many == 1 else 'were'} moved to {place}"
-            app.terminal.say(with_tilde(said))
-            if os.path.isabs(place):
-                app.terminal.suggest(f"stayfast status --state-dir {word_of_path(place)}")
-        return bool(found)
-    return False
+    found = moved_away(app)
+    for place, said in found.items():
+        app.terminal.say(with_tilde(said))
+        if os.path.isabs(place):
+            app.terminal.suggest(f"stayfast status --state-dir {word_of_path(place)}")
+    return bool(found)
 
 
 def _show_answer(app: App, login_id: str) -> None:

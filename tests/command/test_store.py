@@ -327,6 +327,11 @@ def test_the_old_place_knows_where_its_logins_went(world: World) -> None:
     assert world.run("store", "migrate", there).code == 0
     for command in ("status", "list", "store migrate /nowhere"):
         assert f"--state-dir {there}" in " ".join(world.run(*command.split()).err.split())
+    for command in ("token", "refresh", "logout"):
+        gone = world.run(command, "demo", "--json")
+        assert (gone.code, gone.json["code"]) == (4, "AUTH_REQUIRED")
+        assert gone.json["hint"] == f"stayfast status demo --state-dir {there}"
+    assert "--state-dir" not in world.run("token", "github", "--json").json["hint"]
     assert world.run("status", "--state-dir", there).code == 0
     assert world.run("--state-dir", there, "store", "migrate", str(world.state)).code == 0
     assert world.run("logout", "demo").code == 0
