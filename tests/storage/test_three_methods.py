@@ -27,7 +27,7 @@ from stayfast.storage import (
     TokenStorageAdapter,
     TokenStorageProtocol,
 )
-from stayfast.storage.capabilities import capabilities_of
+from stayfast.storage.capabilities import Capabilities, capabilities_of
 from stayfast.storage.token_storage import StorageView
 from stayfast.testing.storage_contract import (
     NOW,
@@ -305,7 +305,9 @@ class Derived(MemoryStorage):
 class Stated(Derived):
     """Says that its looks see what it reads."""
 
-    capabilities = MemoryStorage.capabilities
+    @property
+    def capabilities(self) -> Capabilities:
+        return super().capabilities
 
 
 class Named(MemoryStorage):
