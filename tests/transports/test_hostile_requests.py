@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
@@ -196,6 +197,27 @@ def test_a_browser_that_does_not_come_holds_nobody_up(session: LoopbackSession) 
     assert sockets_on(port_of(where))
     until(lambda: sockets_on(port_of(where)), lambda left: left == [])
     session.close()
+
+
+def test_where_no_thread_can_be_had_the_answer_still_counts(
+    session: LoopbackSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser gets a page at once, which promises nothing; the login goes on to its end."""
+    address = f"{session.presentation.redirect_uri}?code=a&state=b"
+    browser = Background(lambda: requests.get(address, timeout=5))
+    assert session.receive(5) is not None
+
+    def limit(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", limit)
+        session.reply(Verdict(kind=VerdictKind.ACCEPTED))
+    answer = browser.result()
+    assert (answer.status_code, answer.url) == (200, address)
+    session.reply(Verdict(kind=VerdictKind.SIGNED_IN, who="ada@demo.test"))
+    session.close()
+    assert sockets_on(port_of(address)) == []
 
 
 def test_a_browser_that_comes_late_still_gets_its_page(session: LoopbackSession) -> None:

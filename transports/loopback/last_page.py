@@ -87,8 +87,17 @@ class PageKeeper:
         self.path = f"{DONE_PATH}/{urlsafe_b64encode(os.urandom(9)).decode()}"
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread.
+
+        Raises:
+            RuntimeError: The system gives no further thread. The port stays the caller's.
+        """
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._bell.close()
+            self._ring.close()
+            raise
 
     def show(self, last: page.Page) -> None:
         """Answer the browser with ``last``, now or when it comes."""

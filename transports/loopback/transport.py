@@ -301,16 +301,24 @@ class LoopbackSession:
         asker = self._asker
         if asker is None:  # this answer came by another way, or its browser has its page
             return
-        self._keeper = PageKeeper(
+        unfinished = self._about(page.finishing(self._config.title))
+        keeper = PageKeeper(
             self._listener,
             asker.request,
             foreign=self._foreign,
-            waiting=self._about(page.finishing(self._config.title)),
+            waiting=unfinished,
             site=self._site,
         )
-        _KEEPERS.add(self._keeper)
-        self._answer(page.redirect(self._keeper.path))
-        self._keeper.start()
+        try:
+            keeper.start()
+        except (
+            RuntimeError
+        ):  # no thread can be had: the answer that came matters more than its page
+            self.show(unfinished)
+            return
+        self._keeper = keeper
+        _KEEPERS.add(keeper)
+        self._answer(page.redirect(keeper.path))
 
     def _answer(self, octets: bytes) -> None:
         """Answer the browser whose request is open, if there is one."""
