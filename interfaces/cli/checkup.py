@@ -35,6 +35,7 @@ from ..provider_file import ProviderFile
 from ..settings_files import FILE_NAME
 from .accounts import chosen_default
 from .commands.verify import verified
+from .first_contact import whole_issuer
 from .terminal.formatting import span
 
 if TYPE_CHECKING:
@@ -358,7 +359,8 @@ class Checkup:
                     pkce=config.pkce != "off",
                 )
             except StayfastError as error:
-                yield Check("discovery", FAIL, f"{name}: {error.message}", error.hint)
+                hint = whole_issuer(error.hint, name)
+                yield Check("discovery", FAIL, f"{name}: {error.message}", hint)
             else:
                 yield from _published(name, found)
                 config = apply_metadata(config, found)

@@ -105,6 +105,14 @@ def _without_client(app: App, name: str, error: ConfigMissing) -> ConfigMissing:
     return ConfigMissing(error.message, hint=hint)
 
 
+def whole_issuer(hint: Hint | None, name: str) -> Hint | None:
+    """``hint``; where it names the option of another issuer alone, the line that sets it for ``name``."""
+    option, _, issuer = (hint or "").partition(" ")
+    if option != "--issuer":
+        return hint
+    return Hint("provider edit", name, "--issuer", issuer)
+
+
 def _written(app: App, name: str) -> dict[str, Any]:
     """The table of the provider ``name`` in the user's file."""
     return ProviderFile(config_dir(app.settings())).written(name)

@@ -178,6 +178,11 @@ def test_an_issuer_that_names_itself_with_a_slash_is_typed_so(world: World) -> N
     done = world.run(*words, "--json")
     line = f"stayfast provider add own --client-id cid --issuer {world.server.issuer}"
     assert done.json["hint"] == line
+    world.provide("own", issuer=f"{world.server.issuer}/")
+    line = f"stayfast provider edit own --issuer {world.server.issuer}"
+    assert world.run("provider", "check", "own", "--json").json["hint"] == line
+    checks = world.run("doctor", "own", "--json").json["checks"]
+    assert [one["next"] for one in checks if one["name"] == "discovery"] == [line]
 
 
 def test_a_provider_that_is_there_already_has_a_hint_to_follow(world: World) -> None:

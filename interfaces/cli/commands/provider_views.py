@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import click
 
-from ....engine.errors import ConfigInvalid, ConfigMissing
+from ....engine.errors import ConfigInvalid, ConfigMissing, ProviderError
 from ....engine.hints import Hint
 from ....engine.oauth.metadata import discover
 from ....engine.oauth.provider import OAuthProvider
@@ -22,7 +22,7 @@ from ...metadata_settings import published_settings
 from ...provider_file import ProviderFile
 from ..app import App
 from ..command_line import takes_app
-from ..first_contact import about_kind, kind_of
+from ..first_contact import about_kind, kind_of, whole_issuer
 from ..terminal.formatting import span
 
 if TYPE_CHECKING:
@@ -237,8 +237,12 @@ def check_provider(app: App, *, provider: str) -> None:
             f"{one.title} has no issuer, so there are no metadata to compare with",
             hint=Hint("provider show", name),
         )
-    with app.terminal.working(f"asking {one.issuer}"):
-        found = discover(app.assembly().http, one.issuer, template=one.issuer_template)
+    try:
+        with app.terminal.working(f"asking {one.issuer}"):
+            found = discover(app.assembly().http, one.issuer, template=one.issuer_template)
+    except ProviderError as error:
+        error.hint = whole_issuer(error.hint, name)
+        raise
     rows = compared(one, found)
     differs = [row for row in rows if row.result == "differs"]
     about = about_kind(kind_of(app, name))
