@@ -262,15 +262,36 @@ def _last(given: Mapping[str, list[str]], option: str) -> str | None:
 
 
 def read_question(stream: BinaryIO, *, blank_line_ends: bool) -> bytes:
-    """What a program asks on ``stream``, of which a helper's standard input is one."""
-    lines: list[bytes] = []
-    left = _QUESTION_LIMIT
-    while left > 0 and (line := stream.readline(left)):
-        lines.append(line)
-        left -= len(line)
-        if blank_line_ends and not line.strip():
+    """What a program asks on ``stream``, of which a helper's standard input is one.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    asked = bytearray()
+    begins, waited = 0, False  # where the last line begins; whether more was waited for
+    while len(asked) < _QUESTION_LIMIT:
+        more = stream.readline(_QUESTION_LIMIT - len(asked))
+        asked += more
+        if not more and (waited or not _waits(stream)):
             break
-    return b"".join(lines)
+        waited = not more
+        if more.endswith(b"\n"):
+            if blank_line_ends and not asked[begins:].strip():
+                break
+            begins = len(asked)
+    return bytes(asked)
+
+
+def _waits(stream: BinaryIO) -> bool:
+    """Wait for more, if ``stream`` does not wait itself: another program has made it non-blocking."""
+    try:
+        if os.get_blocking(stream.fileno()):
+            return False
+    except (AttributeError, OSError):  # on no Windows before Python 3.12; or it is no file
+        return False
+    from select import select  # noqa: PLC0415  few streams are
+
+    return bool(select([stream], [], [])[0])
 
 
 def lines_of(octets: bytes) -> list[str]:

@@ -51,6 +51,8 @@ def completed(environ: Mapping[str, str]) -> str | None:
             before, typed = words[1:], place
             if typed and before and before[-1] == typed:
                 before.pop()
+        elif int(place) < 1:  # of the words of the command's own name
+            return None
         else:
             before, typed = words[1 : int(place)], "".join(words[int(place) : int(place) + 1])
         items = list(_items(_noted(environ), before, typed, environ))
@@ -134,7 +136,8 @@ def _items(
         if "state_dir" in given or "config_dir" in given:
             raise _Unsure
         found = _VALUES[param["kind"]](param, given, environ)
-        yield from _fitting(sorted(found.items()), typed)
+        offered = found.items() if param["kind"] == "via" else sorted(found.items())
+        yield from _fitting(offered, typed)
 
 
 def _place(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import subprocess
 
 import pytest
@@ -125,6 +126,30 @@ def test_a_question_that_cannot_be_read_is_an_error_and_no_answer(
     assert "password" not in done.stdout
     (said,) = (done.stdout + done.stderr).splitlines()  # docker reads errors from standard output
     assert "standard input cannot be read" in said
+
+
+@pytest.mark.parametrize("extra", [{}, {"STAYFAST_TOKEN_NONCE": "x"}], ids=["short", "whole"])
+def test_a_question_in_a_non_blocking_pipe_is_waited_for(
+    signed_in: World, extra: dict[str, str]
+) -> None:
+    """It is answered, in whatever pieces it comes, and not taken for an empty one."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with subprocess.Popen(
+        [STAYFAST, *GIT.split()], env={**signed_in.environ, **extra}, stdin=reading,
+        stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        for piece in (b"protocol=https", b"\nhost=a.", b"example\n", b"\n"):
+            while (
+                process.poll() is None and select.select([reading], [], [], 0)[0]
+            ):  # till it is read
+                os.sched_yield()
+            os.write(writing, piece)
+        out, _ = process.communicate(timeout=120)
+        os.close(reading)
+        os.close(writing)
+    assert process.returncode == 0
+    assert b"\npassword=" in out
 
 
 @pytest.mark.parametrize("noted", [True, False])
