@@ -301,10 +301,11 @@ def test_a_lifetime_that_the_provider_does_not_give_is_announced(world: World) -
 def test_a_login_that_waits_is_named_where_nobody_is_signed_in(
     world: World, words: tuple[str, ...]
 ) -> None:
-    """With the command that goes on with it: a new login would leave it behind."""
+    """With the command that goes on with it, or ends it: a new login would leave it behind."""
     begun = world.run("login", "demo", "--start", "--via", "manual", "--json").json["login"]
     done = world.run("--json", *words)
-    assert (done.code, done.json["hint"]) == (4, f"stayfast resume {begun}")
+    meant = "cancel" if "logout" in words else "resume"
+    assert (done.code, done.json["hint"]) == (4, f"stayfast {meant} {begun}")
 
 
 def test_a_login_that_waits_is_named_only_to_whoever_means_its_account(world: World) -> None:
