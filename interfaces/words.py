@@ -57,6 +57,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Hint], str] | str]] = {
     "mcp auth": _sign_in,
     "refresh": lambda hint: f"refresh the tokens of{_where(hint, ' ')}",
     "logout": lambda hint: f"sign out of{_where(hint, ' ')}",
+    "cancel": lambda hint: f"give login {hint.login} up" if hint.login else "give the login up",
     "resume": lambda hint: f"go on with login {hint.login}" if hint.login else "try again",
     "status": lambda hint: f"look at the logins{_where(hint, ' at ')}",
     "status --show-answer": lambda hint: f"look at the answer that is kept with login {hint.login}",

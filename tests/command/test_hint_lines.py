@@ -37,6 +37,7 @@ LISTS = {
     "given": ["--client-id", "cid"],
     "blanks": ["--set", "domain=acme.okta.com"],
     "words_again(setting, *words)": ["acme", "--set", "refresh_rotates=yes"],
+    "secret": ["--client-secret-file", "FILE"],
     "further": ["--client-id", "ID"],
     "('--callback-url', '-') if pastes else ()": ["--callback-url", "-"],
 }
