@@ -27,8 +27,10 @@ def leave_with(work: Callable[[], int]) -> NoReturn:
         code = code or 1
     # what is still held would fail once more, and be reported, when the interpreter closes the stream
     drop_answers()
-    # what is left goes with the process: the interpreter would search it all for garbage, several times
-    gc.freeze()
+    # What is left goes with the process: the interpreter would search it all for garbage, several times. But
+    # what belongs to a connection that broke off must be found before its library is taken down.
+    if "_ssl" not in sys.modules:
+        gc.freeze()
     sys.exit(code if isinstance(code, int) else int(code is not None))
 
 

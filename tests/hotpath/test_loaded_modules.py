@@ -134,6 +134,22 @@ def test_nothing_is_searched_for_garbage_as_a_command_ends(environ: dict[str, st
     assert done.stderr == "True"
 
 
+def test_a_process_with_connections_looks_for_garbage_as_it_ends(environ: dict[str, str]) -> None:
+    """What a broken connection left must be found before its library is taken down: Python would crash."""
+    code = (
+        "import gc, os, ssl, sys\n"
+        "def left(code):\n"
+        "    sys.stderr.write(str(gc.get_freeze_count()))\n"
+        "    sys.stderr.flush()\n    os._exit(0)\n"
+        "sys.exit = left\n"
+        "from stayfast.interfaces.cli.ending import leave_with\nleave_with(lambda: 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "0"
+
+
 def test_tab_reads_a_file_of_providers_and_loads_nothing_that_uses_one(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
