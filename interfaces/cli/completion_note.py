@@ -61,6 +61,8 @@ def _noted_words(
             "many": param.multiple or param.nargs == -1,
         }
         if isinstance(param, click.Option):
+            # a word behind it is perhaps its value, and perhaps not
+            noted["unclear"] = bool(getattr(param, "_flag_needs_value", False))
             noted |= {"takes": not (param.is_flag or param.count), "help": param.help or ""}
             names = [*param.opts, *param.secondary_opts]
             options |= {} if param.hidden else dict.fromkeys(names, noted)

@@ -119,12 +119,12 @@ def _items(
     root: Mapping[str, Any], before: Sequence[str], typed: str, environ: Mapping[str, str]
 ) -> Iterator[Item]:
     """What fits behind the words ``before``, as far as ``typed`` goes."""
-    node, given, param = _place(root, before)
+    node, given, here, param = _place(root, before)
     if typed.startswith("-"):
         if "=" in typed:
             raise _Unsure
         for name, option in node["options"].items():
-            if name.startswith(typed) and (option["many"] or option["name"] not in given):
+            if name.startswith(typed) and (option["many"] or option["name"] not in here):
                 yield "plain", name, option["help"]
     elif param is None:
         yield from _fitting([(n, one["help"]) for n, one in node["commands"].items()], typed)
@@ -142,20 +142,24 @@ def _items(
 
 def _place(
     root: Mapping[str, Any], before: Sequence[str]
-) -> tuple[Mapping[str, Any], dict[str, str], Mapping[str, Any] | None]:
-    """Where the words ``before`` lead: the command, what was given to it, and what it wants next."""
+) -> tuple[Mapping[str, Any], dict[str, str], set[str], Mapping[str, Any] | None]:
+    """Where the words ``before`` lead: the command, what was given, to itself alone, and what it wants next."""
     node, given, wanted = root, dict[str, str](), None
-    place = 0
+    here, place = set[str](), 0
     for word in before:
         if wanted is not None:
             given[wanted["name"]] = word
+            here.add(wanted["name"])
             wanted = None
         elif word.startswith("-"):
             option = node["options"][word]  # not there: with "=", letters together, or unknown
+            if option["unclear"]:
+                raise _Unsure
             given[option["name"]] = ""
             wanted = option if option["takes"] else None
+            here |= set[str]() if option["takes"] else {option["name"]}
         elif node["commands"]:
-            node, place = node["commands"][word], 0
+            node, here, place = node["commands"][word], set[str](), 0
         elif place < len(node["arguments"]):
             given[node["arguments"][place]["name"]] = word
             place += not node["arguments"][place]["many"]
@@ -164,7 +168,7 @@ def _place(
     arguments = node["arguments"]
     if wanted is None and place < len(arguments):
         wanted = arguments[place]
-    return node, given, wanted
+    return node, given, here, wanted
 
 
 def _fitting(words: Iterable[tuple[str, str]], typed: str) -> Iterator[Item]:

@@ -90,9 +90,11 @@ def every_line() -> list[tuple[list[str], str]]:
 
     def below(command: click.Command, path: list[str]) -> None:
         lines.extend([(path, ""), (path, "-"), (path, "--s"), ([*path, "word"], "")])
+        lines.append((["--json", *path], "-"))
         for param in command.params:
             if isinstance(param, click.Option):
                 lines.extend(([*path, name], "") for name in param.opts)
+                lines.append(([*path, param.opts[-1]], "-"))
         for name, one in command.commands.items() if isinstance(command, click.Group) else ():
             below(one, [*path, name])
 
