@@ -71,7 +71,9 @@ def given_again(context: click.Context, setting: str, *words: str) -> list[str]:
         if source is not click.core.ParameterSource.COMMANDLINE or name == setting:
             continue
         value: Any = context.params[name]
-        many: list[Any] = list(value) if isinstance(value, tuple) else [value]
+        many: list[Any] = [value]
+        if isinstance(value, tuple):
+            many[:] = value
         if not isinstance(param, click.Option):
             arguments += map(str, many)
         elif param.count or name == "as_json":

@@ -274,7 +274,7 @@ def _in_right_order(
         context: Of the whole command.
         before: Only if this word stands behind it.
     """
-    after = arguments[arguments.index(word) + 1 :] if word in arguments else []
+    after: Sequence[str] = arguments[arguments.index(word) + 1 :] if word in arguments else ()
     behind = after[0] if after and not after[0].startswith("-") else None
     if word not in arguments or (before is not None and behind != before):
         return None

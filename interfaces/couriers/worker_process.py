@@ -180,15 +180,17 @@ class Forking:
 
     def __call__(self, ours: socket.socket, theirs: socket.socket) -> WorkerProcess:
         """See :data:`Begin`."""
-        from . import worker  # noqa: F401, PLC0415  now: a fork may find the lock of imports held
+        from .worker import serve  # noqa: PLC0415  now: a fork may find the lock of imports held
 
         self._let_go()
         child = forked_process()
         if child == 0:
-            self._be_worker(ours, theirs)
+            self._be_worker(ours, theirs, serve)
         return _Forked(child)
 
-    def _be_worker(self, ours: socket.socket, theirs: socket.socket) -> NoReturn:
+    def _be_worker(
+        self, ours: socket.socket, theirs: socket.socket, serve: Callable[[socket.socket], None]
+    ) -> NoReturn:
         try:
             gc.freeze()  # to look for garbage in what the parent made would copy all its pages
             ours.close()  # or it would not see its parent end
@@ -196,8 +198,6 @@ class Forking:
             wanted = _environment_of_worker(self._environ)
             os.environ.clear()
             os.environ.update(wanted)
-            from .worker import serve  # noqa: PLC0415  loaded before the fork
-
             serve(theirs)
         finally:
             os._exit(0)  # nothing of the parent's may be flushed, closed or cleaned up twice

@@ -85,7 +85,7 @@ def add_provider(
     members = members_of(given, again)
     own = "issuer" in members or "token_url" in members
     kind = provider_kind or offered_kind(app)
-    blanks = entry(kind).templates if kind in index() and not own else {}
+    blanks: Mapping[str, Template] = entry(kind).templates if kind in index() and not own else {}
     wanted = values_set(values, blanks, again)
     if own and name is None:
         _add_own(app, kind, {**members, **_given(settings_set(wanted, members, {}, again))}, again)

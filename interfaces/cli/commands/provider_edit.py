@@ -32,6 +32,7 @@ from ..provider_options import (
 from .provider_add import require_published
 
 if TYPE_CHECKING:
+    from ...catalogue import Template
     from ..setting_words import Again
 
 
@@ -91,7 +92,7 @@ def _set(
     catalogue = app.assembly().catalogue
     catalogue.require(name)
     kind = file_of(app).written(name).get("kind")
-    asked = entry(str(kind)).templates if kind in index() else {}
+    asked: Mapping[str, Template] = entry(str(kind)).templates if kind in index() else {}
     values = values_set(typed, asked, again)
     blanks = {one: value for one, value in values.items() if one in asked}
     others = {one: value for one, value in values.items() if one not in asked}
