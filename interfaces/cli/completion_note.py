@@ -53,6 +53,8 @@ def _noted_words(
     with click.Context(command, above, resilient_parsing=True, **settings) as context:
         params = command.get_params(context)
         order = command.list_commands(context) if isinstance(command, click.Group) else []
+        # click keeps the option that it made at first, perhaps below another command
+        helps = command.get_help_option_names(context)
     options: dict[str, Any] = {}
     arguments: list[dict[str, Any]] = []
     for param in params:
@@ -64,7 +66,7 @@ def _noted_words(
             # a word behind it is perhaps its value, and perhaps not
             noted["unclear"] = bool(getattr(param, "_flag_needs_value", False))
             noted |= {"takes": not (param.is_flag or param.count), "help": param.help or ""}
-            names = [*param.opts, *param.secondary_opts]
+            names = helps if param.name == "help" else [*param.opts, *param.secondary_opts]
             options |= {} if param.hidden else dict.fromkeys(names, noted)
         else:
             arguments.append(noted)

@@ -111,7 +111,7 @@ def test_a_name_is_taken_once(file):
     with pytest.raises(ConfigInvalid) as caught:
         file.add("acme", {})
 
-    assert caught.value.hint == "stayfast provider edit acme"
+    assert caught.value.hint == "stayfast provider show acme"
     assert file.members("acme") == ACME
 
 
