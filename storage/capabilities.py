@@ -6,7 +6,7 @@ so in its property ``capabilities``; no caller looks at its class.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -217,25 +217,16 @@ class Capabilities(NamedTuple):
     glance: Glance | None = None
 
 
-@runtime_checkable
-class CapableStorage(Protocol):
-    """A storage that can do more than every storage must."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What it can do."""
-        ...
-
-
 def capabilities_of(storage: Storage) -> Capabilities:
     """What ``storage`` can do; nothing more than logins, if it does not say.
 
     A glance shows what one way of reading would find. Where a program reads in a way of its own, by
     a class that it derives or wraps around a storage, the glance counts only if that class states it.
     """
-    if not isinstance(storage, CapableStorage):
+    # asked for by its name: a check of a protocol does not see what another object answers for it
+    can: object = getattr(storage, "capabilities", None)
+    if not isinstance(can, Capabilities):
         return Capabilities()
-    can = storage.capabilities
     return can if _states_what_it_reads(storage) else can._replace(glance=None)
 
 

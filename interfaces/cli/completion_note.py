@@ -55,6 +55,7 @@ def _noted_words(
         order = command.list_commands(context) if isinstance(command, click.Group) else []
         # click keeps the option that it made at first, perhaps below another command
         helps = command.get_help_option_names(context)
+        shows_help = command.get_help_option(context)
     options: dict[str, Any] = {}
     arguments: list[dict[str, Any]] = []
     for param in params:
@@ -66,7 +67,7 @@ def _noted_words(
             # a word behind it is perhaps its value, and perhaps not
             noted["unclear"] = bool(getattr(param, "_flag_needs_value", False))
             noted |= {"takes": not (param.is_flag or param.count), "help": param.help or ""}
-            names = helps if param.name == "help" else [*param.opts, *param.secondary_opts]
+            names = helps if param is shows_help else [*param.opts, *param.secondary_opts]
             options |= {} if param.hidden else dict.fromkeys(names, noted)
         else:
             arguments.append(noted)
