@@ -102,6 +102,18 @@ def every_line() -> list[tuple[list[str], str]]:
     return lines
 
 
+@pytest.fixture(autouse=True)
+def as_at_first() -> None:
+    """click keeps the option for help as it was first asked for; other tests ask without our names for it."""
+
+    def forget(command: click.Command) -> None:
+        vars(command)["_help_option"] = None
+        for one in command.commands.values() if isinstance(command, click.Group) else ():
+            forget(one)
+
+    forget(cli)
+
+
 def test_the_quick_way_offers_what_the_whole_command_does(
     known: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
