@@ -104,7 +104,7 @@ def every_line() -> list[tuple[list[str], str]]:
 
 @pytest.fixture(autouse=True)
 def as_at_first() -> None:
-    """click keeps the option for help as it was first asked for; other tests ask without our names for it."""
+    """The option for help is kept by click as it was first asked for, and other tests ask without our names for it."""
 
     def forget(command: click.Command) -> None:
         vars(command)["_help_option"] = None
