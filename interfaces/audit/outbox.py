@@ -175,8 +175,12 @@ class Outbox:
     ) -> tuple[Sequence[Recorded], bool]:
         """The next records, and whether the log goes on from an earlier position than ``position``.
 
-        It is not asked where that record was, if it was ``looked`` at. A damaged record would stop the sending for ever. So a vault sets the damaged part aside,
-        which is an event of its own, and the sending goes on after it.
+        A damaged record would stop the sending for ever. So a vault sets the damaged part aside, which is
+        an event of its own, and the sending goes on after it.
+
+        Args:
+            position: The record that was sent last.
+            looked: Whether that record was read from the log a moment ago, so that it is there.
         """
 
         def read(after: int, limit: int) -> Sequence[Recorded]:
@@ -210,8 +214,9 @@ def _following(recorded: Sequence[Recorded], position: Position | None) -> Seque
     """
     if not recorded or position is None:
         return ()
-    first = recorded[0]
-    if not first.prev or (first.seq, first.prev.hex()) != (position.seq + 1, position.mac):
+    if not recorded[0].prev or recorded[0].prev.hex() != position.mac:
+        return ()
+    if [one.seq for one in recorded] != list(range(position.seq + 1, recorded[-1].seq + 1)):
         return ()
     return [replace(one, members=dict(sorted(one.members.items()))) for one in recorded]
 

@@ -306,6 +306,19 @@ def test_records_of_others_come_before_what_was_just_recorded(tmp_path: Path) ->
     assert [(one["seq"], one["mac"]) for one in lines] == place.records()
 
 
+def test_records_of_others_between_two_commits_are_told(tmp_path: Path) -> None:
+    """Two commits are passed on together, and another process has saved between them."""
+    place = Place(tmp_path)
+    with closing(place.open()) as ours, closing(place.open()) as theirs:
+        audit = AuditFile(str(place.path), ours)
+        audit.observe(ours.commit([change(finished("ours"))]), None)
+        before = ours.commit([change(finished("before"))])
+        theirs.commit([change(finished("theirs"))])
+        audit.observe([*before, *ours.commit([change(finished("after"))])], None)
+    lines = [json.loads(line) for line in place.path.read_text().splitlines()]
+    assert [(one["seq"], one["mac"]) for one in lines] == place.records()
+
+
 @pytest.mark.parametrize(
     "torn", [b"", b"\n", b'{"seq": 9, "store": "a', b"[]\n", b'{"seq": "9"}\n']
 )
