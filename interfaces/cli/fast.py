@@ -392,12 +392,14 @@ def _secret(alias: str, store: str, environ: Mapping[str, str]) -> bytes | None:
         keys = unlocked(connection, directory, store, environ)
         if keys is None:
             return None
+        # newer tokens that could not be saved yet: the whole command saves them. Looked for before the row
+        # is read: what is saved in between is in the row
+        if logins_waiting(arrival_places(environ, directory), keys.name):
+            return None
         noted = noted_generation(config_dir(environ), keys)  # first: a commit may come in between
         row, genuine, generation = read_by_alias(connection, keys, alias)
         if row is None or not genuine or generation < (noted or 0):
             return None
-        if logins_waiting(arrival_places(environ, directory), keys.name):
-            return None  # newer ones could not be saved yet: the whole command saves them
         return open_secret(keys, row)
     finally:
         connection.close()

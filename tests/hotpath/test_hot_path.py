@@ -29,6 +29,7 @@ from stayfast.engine.record import Login
 from stayfast.engine.summary import account_alias
 from stayfast.engine.table import State
 from stayfast.interfaces.audit.choice import KINDS
+from stayfast.interfaces.cli import fast
 from stayfast.interfaces.cli.commands.token import FORMATS
 from stayfast.interfaces.cli.fast import cached_token, read_arguments, seconds, unlocked
 from stayfast.interfaces.cli.main import COMMANDS, cli
@@ -38,7 +39,7 @@ from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.arrivals import Arrivals
 from stayfast.storage.keys import sealing, slots
 from stayfast.storage.paths import config_dir, state_dir
-from stayfast.storage.vault import file
+from stayfast.storage.vault import file, tree
 from stayfast.storage.vault.file import open_database
 from stayfast.storage.version import app_version, version_beside
 from stayfast.testing.storage_contract import change, finished, further, saved
@@ -102,25 +103,42 @@ def test_a_cached_token_loads_next_to_nothing(environ: dict[str, str]) -> None:
     assert len(found) < 45
 
 
-def test_tokens_that_wait_to_be_saved_come_before_those_in_the_vault(
-    environ: dict[str, str], tmp_path: Path
-) -> None:
-    """Where newer tokens arrived and could not be saved, the whole command answers, and saves them."""
-    environ["XDG_RUNTIME_DIR"] = str(tmp_path)
+def kept_aside(environ: dict[str, str], token: str) -> None:
+    """Keep ``token`` aside, as one that arrived and could not be saved."""
     directory = state_dir(environ)
     login = EncryptedFileStorage(environ=environ).find(account_alias("demo", "default"))
     assert login is not None
     assert login.tokens is not None
-    newer = further(login, tokens=replace(login.tokens, access_token="newer"))
+    newer = further(login, tokens=replace(login.tokens, access_token=token))
     connection = open_database(directory)
     assert connection is not None
     with closing(connection):
         keys = unlocked(connection, directory, "auto", environ)
     assert keys is not None
     assert Arrivals(environ, directory).keep(keys, [change(newer)]) is not None
+
+
+def test_tokens_that_wait_to_be_saved_come_before_those_in_the_vault(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where newer tokens arrived and could not be saved, the whole command answers, and saves them.
+
+    So it is where another process saves them between two looks of this one.
+    """
+    environ["XDG_RUNTIME_DIR"] = str(tmp_path)
+    kept_aside(environ, "newer")
     assert cached_token(["demo"], environ) is None
     assert printed(environ, "token", "demo") == "newer"
     assert cached_token(["demo"], environ) == "newer"
+
+    def read_just_before(*given: Any) -> Any:
+        row = tree.read_by_alias(*given)
+        printed(environ, "token", "demo")
+        return row
+
+    kept_aside(environ, "newest")
+    monkeypatch.setattr(fast, "read_by_alias", read_just_before)
+    assert cached_token(["demo"], environ) != "newer"
 
 
 def printed(environ: dict[str, str], *words: str) -> str:
