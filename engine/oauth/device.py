@@ -30,9 +30,7 @@ STEP: Final = 5.0
 _MAX_BACK_OFF: Final = 120.0
 _MAX_INTERVAL: Final = 3600.0  # longer than codes live: a typing error must not look like a hang
 _USER_CODE_LENGTH: Final = 64
-_OUTLASTING: Final = (
-    1.0  # seconds by which a code outlasts its login, where nobody knows its lifetime
-)
+_OUTLASTING: Final = 1.0  # seconds after the login, for a code whose lifetime nobody knows
 
 
 class PollKind(StrEnum):

@@ -101,9 +101,7 @@ def _providers(context: click.Context) -> dict[str, str]:
 
 def _signed_in(context: click.Context) -> dict[str, str]:
     """The providers that are signed in to; all of them where that is not known for certain."""
-    if os.environ.get(
-        "STAYFAST_KEY_COMMAND"
-    ):  # it may ask for a touch, and nobody expects that here
+    if os.environ.get("STAYFAST_KEY_COMMAND"):  # it may ask for a touch
         return _providers(context)
     try:
         return {one.provider: "" for one in _summaries(context) if one.holds_tokens}

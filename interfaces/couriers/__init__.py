@@ -30,7 +30,20 @@ command, which has no second one. All others go to a worker, which lives on: it 
 connections to providers, and its sessions at a database server. A worker begins as a fork of the process,
 or as a Python of its own (:mod:`.worker_process`), and then does the same.
 
-====================  ============================  ===========================  ==========================
+``auto`` forks only if no other thread runs that may hold a lock, and not on macOS; ``STAYFAST_COURIER=fork``
+does not look at threads. A child or a worker needs a storage that is not in memory, and our own HTTP client;
+a worker also needs a vault or PostgreSQL, the system's clock, and the means to pass it files. Where neither can
+be had, ``auto`` runs the job inline. A courier that the variable names and that cannot be had is an error.
+
+One worker serves all threads of a process. Each job goes through a lane, a socket of its own to a
+thread of the worker, and the lane is kept for the next job (:mod:`.pool`). So a worker that is killed
+takes down all jobs that it has at that moment, and each of their senders goes on as said below.
+
+What passes over. The two processes share one socket pair, which nobody else can open
+(:mod:`.channel`; the format is in :mod:`.wire`). With ``-vv`` the lines about each request pass as events
+do (:mod:`stayfast.interfaces.http_lines`).
+
+===========  ============================  ===========================  ==========================
              forked child: inherits        worker: is given             forked worker, besides
 ===========  ============================  ===========================  ==========================
 descriptors  its end of the socket and     its end of the socket; the   every other one is replaced

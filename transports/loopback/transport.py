@@ -311,9 +311,7 @@ class LoopbackSession:
         )
         try:
             keeper.start()
-        except (
-            RuntimeError
-        ):  # no thread can be had: the answer that came matters more than its page
+        except RuntimeError:  # no thread can be had: the answer matters more than its page
             self.show(unfinished)
             return
         self._keeper = keeper
