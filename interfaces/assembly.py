@@ -472,7 +472,7 @@ class Assembly(Whole):
         if not config.token_url:
             raise ConfigMissing(
                 f"the token endpoint of {config.title} is not known",
-                hint=Hint("provider edit", config.service_name),
+                hint=Hint("provider edit", config.service_name, "--token-url", "https://…"),
             )
         self._require_proofs(config)
         return config

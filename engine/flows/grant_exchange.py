@@ -101,7 +101,7 @@ class GrantExchange:
         code = canonical(error.oauth_error or "")
         hint = error.hint or Hint.sign_in(login)
         if error.hint is None and (code in ABOUT_CLIENT or code in ABOUT_REQUEST):
-            hint = Hint("provider edit", login.provider)
+            hint = Hint("provider show", login.provider)
         return AuthFailed(error.message, hint=hint)
 
     def _unanswered(self, job: Job, response: HttpResponse | None, error: NetworkError) -> None:

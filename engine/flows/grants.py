@@ -122,7 +122,7 @@ class GrantSources:
             if one == asker:
                 raise ConfigInvalid(
                     f"the login of {config.service_name} would have to ask itself for a token",
-                    hint=Hint("provider edit", config.service_name),
+                    hint=Hint("provider show", config.service_name),
                 )
             if one not in seen:
                 seen.add(one)

@@ -282,7 +282,7 @@ def _postponed_before(login: Login, setback: Setback) -> NetworkError | Provider
     """The error of a refresh that was postponed, for callers that waited for it."""
     if login.reason == Reason.PROVIDER_ERROR:
         hint = hint_of_refusal(login.config, login.oauth_error or "")
-        hint = hint or Hint("provider edit", login.provider)
+        hint = hint or Hint("provider show", login.provider)
         return ProviderError(setback.message, oauth_error=login.oauth_error, hint=hint)
     hint = Hint.note("try again in a while")
     if login.reason == Reason.ANSWER_UNREADABLE:

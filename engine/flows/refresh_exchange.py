@@ -272,7 +272,7 @@ class RefreshExchange:
         # some servers say so of a dead refresh token: from the second time on that is assumed
         if code in ABOUT_REQUEST or (about_us and not doubted):
             if error.hint is None:
-                error.hint = Hint("provider edit", login.provider)
+                error.hint = Hint("provider show", login.provider)
             trouble = self._setback(login, error.message, doubt=about_us)
             self._postpone(login, lease, Reason.PROVIDER_ERROR, trouble, said)
             return error

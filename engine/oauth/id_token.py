@@ -444,7 +444,7 @@ def _member(members: object, name: str) -> dict[str, object]:
 def _unreadable(config: OAuthConfig, name: str) -> ConfigInvalid:
     return ConfigInvalid(
         f"the parameter {name!r} of {config.title} cannot be read",
-        hint=Hint("provider edit", config.service_name),
+        hint=Hint("provider show", config.service_name),
     )
 
 

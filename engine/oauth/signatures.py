@@ -51,7 +51,7 @@ def require_algorithm(config: OAuthConfig) -> None:
         listed = ", ".join(config.id_token_algorithms) or "none that is known here"
         raise ConfigInvalid(
             f"the ID tokens of {config.title} cannot be checked: id_token_algorithms is {listed}",
-            hint=Hint("provider edit", config.service_name),
+            hint=Hint("provider edit", config.service_name, "--set", "id_token_algorithms=RS256"),
         )
 
 

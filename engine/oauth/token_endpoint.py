@@ -44,7 +44,7 @@ def token_endpoint(config: OAuthConfig) -> str:
     if not config.token_url:
         raise ConfigMissing(
             f"the token endpoint of {config.title} is not known",
-            hint=Hint("provider edit", config.service_name),
+            hint=Hint("provider edit", config.service_name, "--token-url", "https://…"),
         )
     return config.token_url
 

@@ -230,7 +230,7 @@ class Catalogue:
         except (ConfigInvalid, ConfigMissing) as error:  # a blank may be missing in the file
             raise ConfigInvalid(
                 f"{error.message} (provider {name[:40]!r})",
-                hint=Hint("provider edit", name),
+                hint=Hint("provider edit", name, "--help"),
             ) from error
 
     def _registered(self, name: str) -> OAuthProvider | None:

@@ -149,5 +149,7 @@ def test_no_hint_is_a_line_in_plain_text():
 
 @pytest.mark.parametrize("where", HINTS)
 def test_a_hint_can_be_followed_as_it_stands(where):
-    """No provider is left for the reader to fill in: `login` asks for it, and `status` shows which."""
-    assert "PROVIDER" not in str(HINTS[where])
+    """No provider is left for the reader to fill in, and `provider edit` without a change is an error."""
+    hint = HINTS[where]
+    assert "PROVIDER" not in str(hint)
+    assert hint.action != "provider edit" or hint.options
