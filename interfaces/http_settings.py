@@ -108,7 +108,10 @@ def _proxy_of_the_process(url: str) -> str | None:
 
 
 def _proxy_in(environ: Mapping[str, str], url: str) -> str | None:
-    """As requests and Python choose one, from variables that are not those of the process."""
+    """As requests and Python choose one, from variables that are not those of the process.
+
+    What both have for it reads the environment of the process, or changes it meanwhile.
+    """
     parts = urlsplit(url)
     address = _value(environ, f"{parts.scheme}_proxy") or _value(environ, "all_proxy")
     if not address or _goes_without(parts.hostname or "", parts.port, _value(environ, "no_proxy")):
