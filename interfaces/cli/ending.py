@@ -27,6 +27,9 @@ def leave_with(work: Callable[[], int]) -> NoReturn:
         code = code or 1
     # what is still held would fail once more, and be reported, when the interpreter closes the stream
     drop_answers()
+    # An interrupt that came while Python evaluated a text, as it does to make a dataclass, would end
+    # `python -m stayfast` by SIGINT in place of the exit code, answered or not. The next text takes that back.
+    exec("")  # noqa: S102  our own
     # What is left goes with the process: the interpreter would search it all for garbage, several times. But
     # what belongs to a connection that broke off must be found before its library is taken down.
     if "_ssl" not in sys.modules:
@@ -53,28 +56,14 @@ def outcome(arguments: Sequence[str], perform: Callable[[App], object]) -> int:
         app.terminal.error(_corrected(error, arguments))
         return error.exit_code
     except KeyboardInterrupt:
-        if not _completes(app):
-            app.terminal.end_line()
-            app.terminal.say("interrupted", mark="warn")
-        return 130
+        return _interrupted(app)
     except AnswerNotWritten as error:
         drop_answers()
         if error.errno != errno.EPIPE:  # the reader closed the pipe, as `head` does
             _report_lost(app, _unwritten(error))
         return 1
     except Exception as error:  # noqa: BLE001  the last line of defence: words, not a traceback
-        if int(app.options.get("verbose") or 0) > 1:
-            import traceback  # noqa: PLC0415  only here
-
-            traceback.print_exc()
-        # the system's own words, if it gave some, help more than the name of a class
-        said = error.strerror.lower() if isinstance(error, OSError) and error.strerror else None
-        bug = _Unexpected(
-            f"something unexpected went wrong: {said or type(error).__name__}",
-            hint="run it again with -vv and report what it prints",
-        )
-        app.terminal.error(bug)
-        return 1
+        return _unforeseen(app, error)
     finally:
         app.pass_on()
         app.report_failed_sinks()
@@ -82,6 +71,34 @@ def outcome(arguments: Sequence[str], perform: Callable[[App], object]) -> int:
         _report_lost(app, _Unexpected("standard output is closed", hint=Hint("--help")))
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _unforeseen(app: App, error: Exception) -> int:
+    """The exit code after an error that nobody has provided for, which is said."""
+    from ..couriers.signals import is_interrupt  # noqa: PLC0415  few errors come here
+
+    if is_interrupt(error):
+        return _interrupted(app)
+    if int(app.options.get("verbose") or 0) > 1:
+        import traceback  # noqa: PLC0415  only here
+
+        traceback.print_exc()
+    # the system's own words, if it gave some, help more than the name of a class
+    said = error.strerror.lower() if isinstance(error, OSError) and error.strerror else None
+    bug = _Unexpected(
+        f"something unexpected went wrong: {said or type(error).__name__}",
+        hint="run it again with -vv and report what it prints",
+    )
+    app.terminal.error(bug)
+    return 1
+
+
+def _interrupted(app: App) -> int:
+    """The exit code after Ctrl-C, which is said."""
+    if not _completes(app):
+        app.terminal.end_line()
+        app.terminal.say("interrupted", mark="warn")
+    return 130
 
 
 def _completes(app: App) -> bool:

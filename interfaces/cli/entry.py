@@ -10,7 +10,7 @@ from ..process import forbid_core_dumps, limit_core_dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import NoReturn, TextIO
 
 _COMPLETION = "_STAYFAST_COMPLETE"
 _INTERRUPTED = 130
@@ -23,10 +23,20 @@ def main() -> None:
     try:
         _run(sys.argv[1:])
     except KeyboardInterrupt:  # as modules load; or a second one, while the first is answered
-        # nothing may stand in a line that the shell completes
-        if _COMPLETION not in os.environ:
-            _remark("! interrupted\n")
-        os._exit(_INTERRUPTED)
+        _end_interrupted()
+    except RuntimeError as error:
+        from ..couriers.signals import is_interrupt  # noqa: PLC0415  only here
+
+        if not is_interrupt(error):
+            raise
+        _end_interrupted()
+
+
+def _end_interrupted() -> NoReturn:
+    # nothing may stand in a line that the shell completes
+    if _COMPLETION not in os.environ:
+        _remark("! interrupted\n")
+    os._exit(_INTERRUPTED)
 
 
 def _run(arguments: list[str]) -> None:

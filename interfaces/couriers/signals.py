@@ -24,6 +24,14 @@ def _heeded() -> list[int]:
     return [number for number in DEFERRED if signal.getsignal(number) is not signal.SIG_IGN]
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether ``error`` is an interrupt that came while Python 3.11 made a class, as it does when it loads a module.
+
+    It raises a ``RuntimeError`` then, whose cause is the interrupt.
+    """
+    return isinstance(error, RuntimeError) and isinstance(error.__cause__, KeyboardInterrupt)
+
+
 @contextmanager
 def deferred_signals() -> Generator[None]:
     """Hold back :data:`DEFERRED` inside the block; deliver what came at its end.
@@ -73,7 +81,8 @@ def signals_as_interrupts() -> Generator[None]:
     """Let a lost terminal and a polite kill interrupt the block just as Ctrl-C does.
 
     A Python exception raised by a signal is lost when it happens to come out of a finaliser, or
-    of a callback from C. So it is raised again, until the block has been left.
+    of a callback from C. So it is raised again, until the block has been left. It may also come out as
+    another (:func:`is_interrupt`).
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -85,6 +94,10 @@ def signals_as_interrupts() -> Generator[None]:
     before = {number: signal.signal(number, interrupt) for number in _heeded()}
     try:
         yield
+    except RuntimeError as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from error
+        raise
     finally:
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,43 @@ def test_what_is_said_goes_into_no_other_file(loading: dict[str, str], tmp_path:
     )  # fmt: skip
     assert done.returncode == INTERRUPTED
     assert not (tmp_path / "precious").read_bytes()
+
+
+ANSWERED = """
+from stayfast.interfaces.cli.ending import leave_with
+def work():
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        return 130
+leave_with(work)
+"""
+IN_A_CLASS = """
+import os, signal
+from stayfast.interfaces.cli.ending import outcome, leave_with
+from stayfast.interfaces.couriers.signals import signals_as_interrupts
+class Slow:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000000):
+            pass
+def perform(app):
+    with signals_as_interrupts() if {held} else app.terminal.working("work"):
+        class Made:
+            member = Slow()
+leave_with(lambda: outcome([], perform))
+"""
+
+
+@pytest.mark.parametrize(
+    "code", [ANSWERED, *(IN_A_CLASS.format(held=held) for held in (True, False))]
+)
+def test_an_interrupt_ends_with_its_exit_code_wherever_it_came(code: str, tmp_path: Path) -> None:
+    """Python remembers one that left a text which it evaluated, and makes another error of one in a class."""
+    (tmp_path / "interrupted.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == INTERRUPTED
+    assert "Runtime" not in done.stderr
