@@ -264,7 +264,7 @@ def test_what_was_asked_for_costs_no_refresh_token(
         server.misbehave("token", Fault(kind=FaultKind.ERROR, status=400, members={"error": code}))
         with pytest.raises(ProviderError) as refused:
             refresh.valid(expired.provider, expired.account)
-        assert refused.value.hint == f"stayfast provider edit {expired.provider}"
+        assert refused.value.hint == Hint("provider show", expired.provider)
     assert refresh.valid(expired.provider, expired.account).state is State.AUTHENTICATED
 
 
