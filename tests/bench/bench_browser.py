@@ -12,12 +12,10 @@ import tempfile
 from pathlib import Path
 
 from command import World
-from processes import ROUNDS, environment
+from processes import ROUNDS, installed
 from ratios import measured
 from stayfast.testing.authorization_server import AuthorizationServer
 
-OURS = Path(__file__).resolve().parents[2] / "build" / "bench" / "ours" / "bin"
-"""The environment that ``bench_commands.py`` makes of the wheel."""
 LOGIN = ("login", "demo", "--new", "--via", "loopback")
 LISTING = f"""
 import os, sys
@@ -48,9 +46,8 @@ exec {python} -m stayfast.testing.user_agent approve "$1"
 """
 
 with tempfile.TemporaryDirectory() as name, AuthorizationServer() as server:
-    place, python = Path(name), str(OURS / "python")
-    if not OURS.exists():
-        environment(OURS.parent, str(next((OURS.parents[1] / "wheel").glob("*.whl"))))
+    place, python = Path(name), installed()
+    command = str(Path(python).with_name("stayfast"))
     browser = place / "browser"
     browser.write_text(BROWSER.format(place=place, python=sys.executable))
     browser.chmod(0o700)
@@ -69,7 +66,7 @@ with tempfile.TemporaryDirectory() as name, AuthorizationServer() as server:
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     def to_the_browser() -> float:
-        run(str(OURS / "stayfast"), *LOGIN)
+        run(command, *LOGIN)
         noted = (place / "noted").read_text().splitlines()
         return sum(int(line.split()[0]) for line in noted) / 1e9
 

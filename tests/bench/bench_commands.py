@@ -8,7 +8,6 @@ import ctypes
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -16,15 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from command import World
-from processes import Run, environment, measure, memory
+from processes import KEPT, Run, environment, installed, measure, memory
 from secret_service import PROGRAMS, secret_service
 from stayfast.storage import EncryptedFileStorage
 from stayfast.storage.keys.window import _numbers, why_not
 from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.storage_contract import finished, saved
 
-ROOT = Path(__file__).resolve().parents[2]
-KEPT = ROOT / "build" / "bench"
 PEERS = ("msal", "msal-extensions", "authlib", "requests", "requests-oauth2client", "google-auth")
 MSAL = """
 import msal
@@ -48,33 +45,12 @@ assert not token.is_expired()
 print(token.access_token)
 """
 GOOGLE = """
-import sys
 from google.oauth2.credentials import Credentials
 found = Credentials.from_authorized_user_file(sys.argv[1])
 print(found.token)
 """
 KEYRING_CLASS = "import os, keyring.backends.SecretService as b; b.Keyring().get_password('s', 'u'); os._exit(0)"
 ASKED = "protocol=https\nhost=a.example\n\n"
-
-
-def wheel() -> str:
-    """The wheel of this tree."""
-    shutil.rmtree(KEPT / "wheel", ignore_errors=True)
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(KEPT / "wheel"), "."],
-        cwd=ROOT, check=True, capture_output=True,
-    )  # fmt: skip
-    (found,) = (KEPT / "wheel").glob("*.whl")
-    return str(found)
-
-
-def installed() -> str:
-    """The Python of an environment with this tree's wheel and what it needs."""
-    shutil.rmtree(KEPT / "ours", ignore_errors=True)
-    python = environment(KEPT / "ours", wheel())
-    if python is None:
-        raise SystemExit("the wheel does not install: is the package index at hand?")
-    return python
 
 
 if why_not():  # a session keyring of its own (KEYCTL_JOIN_SESSION_KEYRING) ends with this process

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from pathlib import Path
 from ratios import kept, spread
 
 ROUNDS = int(os.environ.get("STAYFAST_BENCH_ROUNDS", "15"))
+KEPT = Path(__file__).resolve().parents[2] / "build" / "bench"
+"""Where environments are made."""
 # a child inherits the peak of memory of who starts it, so a small process starts those
 _SMALL = """\
 import os, posix, sys
@@ -108,3 +111,22 @@ def environment(place: Path, *packages: str) -> str | None:
                 return None
         stamp.write_text(json.dumps(list(packages)))
     return str(python)
+
+
+def installed() -> str:
+    """The Python of an environment with the wheel of this tree and what it needs; made anew.
+
+    Raises:
+        SystemExit: The wheel does not install.
+    """
+    for former in ("wheel", "ours"):
+        shutil.rmtree(KEPT / former, ignore_errors=True)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(KEPT / "wheel"), "."],
+        cwd=KEPT.parents[1], check=True, capture_output=True,
+    )  # fmt: skip
+    (wheel,) = (KEPT / "wheel").glob("*.whl")
+    python = environment(KEPT / "ours", str(wheel))
+    if python is None:
+        raise SystemExit("the wheel does not install: is the package index at hand?")
+    return python
