@@ -45,6 +45,7 @@ assert not token.is_expired()
 print(token.access_token)
 """
 GOOGLE = """
+import sys
 from google.oauth2.credentials import Credentials
 found = Credentials.from_authorized_user_file(sys.argv[1])
 print(found.token)
