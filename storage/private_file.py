@@ -367,8 +367,13 @@ def read_private(path: str, limit: int) -> bytes:
         os.close(descriptor)
 
 
-def write_private(path: str, data: bytes) -> None:
+def write_private(path: str, data: bytes, *, durable: bool = True) -> None:
     """Replace the private file ``path`` by ``data``: all of it or nothing, durable on return.
+
+    Args:
+        path: The file.
+        data: What it will hold.
+        durable: Wait for the disk. Without that a power cut may leave anything in the file.
 
     Raises:
         StorageFull: No space left; what was there is still there.
@@ -382,16 +387,18 @@ def write_private(path: str, data: bytes) -> None:
             left = memoryview(data)  # one write may take only a part, as on a nearly full disk
             while left:
                 left = left[os.write(descriptor, left) :]
-            os.fsync(
-                descriptor
-            )  # before the name: after a power cut the name must not mean an empty file
+            if durable:  # before the name: after a power cut it must not mean an empty file
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(aside, path)
-        sync_directory(os.path.dirname(path))
-    except OSError as error:
+        if durable:
+            sync_directory(os.path.dirname(path))
+    except BaseException as error:  # an interrupt as well: nothing is to be left
         if os.path.lexists(aside):
             os.unlink(aside)
+        if not isinstance(error, OSError):
+            raise
         raise _mapped(error, f"cannot write {path}") from error
 
 

@@ -183,6 +183,7 @@ _FILES = """\
 ~/.config/stayfast/config.toml         your providers
 ~/.config/stayfast/accounts            the accounts that `account use` chose
 ~/.local/state/stayfast/vault.reserve  room kept free for tokens
+~/.local/state/stayfast/vault.list     what lists of many logins show, sealed; may be removed
 ~/.config/stayfast/vault-*.key         the key file, where there is one
 ~/.config/stayfast/vault-*.generation  the number of the vault's last commit
 """

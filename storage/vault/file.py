@@ -58,6 +58,7 @@ if not TYPE_CHECKING:
 
 DATABASE = "vault.db"
 SECOND_HEADER = "vault.header"
+LIST = "vault.list"
 _ASIDE = "set-aside-"
 _TAKEN_ALONG = "taken-along"
 APPLICATION_ID = 0x53544159  # "STAY"

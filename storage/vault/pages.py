@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 FEW: Final = 1000
 """Logins up to which all are read, to be listed by their names: those are sealed."""
+MANY: Final = 5000
+"""Logins up to which a list reads every row: that takes no longer than what :mod:`.kept_list` does."""
 _WAITING: Final = frozenset(state.value for state in PENDING)
 _LEFT_OUT: Final = ", ".join(f"'{state}'" for state in sorted({State.IDLE.value, *_WAITING}))
 _IDS: Final = f"SELECT id FROM login WHERE state NOT IN ({_LEFT_OUT}) ORDER BY id LIMIT ? OFFSET ?"  # noqa: S608  our own words
-_ROWS: Final = (
+ROWS_BETWEEN: Final = (
     "SELECT id, version, state, idx, meta, substr(secret, length(secret) - 15) FROM login"
     " WHERE id >= ? AND id <= ? ORDER BY id"
 )
@@ -64,13 +66,10 @@ def page_of(connection: Database, keys: Keys, offset: int, limit: int) -> list[A
             first, last = leaf_of_id(ids[0]) if offset else 0, leaf_of_id(ids[-1])
         except (ValueError, AttributeError, TypeError):  # SQLite keeps any type in any column
             return None
-        bounds = _beginning(first), _beginning(last) + _BEHIND
-        rows = list(connection.execute(_ROWS, bounds))
-        (_, *low), (_, *high) = path(first), path(last)
-        within = [place for pair in zip(low, high, strict=True) for place in pair]
-        nodes = dict(connection.execute(_NODES, within))
+        rows = list(connection.execute(ROWS_BETWEEN, bounds_of(first, last)))
+        nodes = nodes_between(connection, first, last)
     try:
-        if _sums(keys, rows) != _sums_in_tree(keys, nodes, head.root, first, last):
+        if sums_of(keys, rows) != sums_in_tree(keys, nodes, head.root, first, last):
             return None
     except (ValueError, AttributeError, TypeError):  # a torn node, or another type
         return None
@@ -87,14 +86,31 @@ def page_of_all(rows: Iterable[Any], offset: int, limit: int) -> list[Any]:
     return listed[offset : offset + limit]
 
 
-def _beginning(leaf: int) -> str:
-    """How the ids begin that stand in ``leaf``."""
+def nodes_between(connection: Database, first: int, last: int) -> dict[int, bytes]:
+    """The nodes of the tree above the leaves from ``first`` to ``last``."""
+    (_, *low), (_, *high) = path(first), path(last)
+    within = [place for pair in zip(low, high, strict=True) for place in pair]
+    return dict(connection.execute(_NODES, within))
+
+
+def bounds_of(first: int, last: int) -> tuple[str, str]:
+    """Between what the ids are that stand in the leaves from ``first`` to ``last``: for :data:`ROWS_BETWEEN`."""
+    return beginning_of(first), beginning_of(last) + _BEHIND
+
+
+def beginning_of(leaf: int) -> str:
+    """How the ids begin that stand in ``leaf``: their first three characters."""
     rest, third = divmod(leaf, len(_DIGITS))
     first, second = divmod(rest, len(_DIGITS))
     return _DIGITS[first] + _DIGITS[second] + _DIGITS[third]
 
 
-def _sums(keys: Keys, rows: Iterable[Any]) -> dict[int, int]:
+def sums_of(keys: Keys, rows: Iterable[Any]) -> dict[int, int]:
+    """The sum of each leaf that ``rows`` of :data:`ROWS_BETWEEN` stand in.
+
+    Raises:
+        ValueError, AttributeError, TypeError: One of them is no row of ours.
+    """
     sums: dict[int, int] = {}
     for login, version, state, index, meta, secret in rows:
         leaf = leaf_of_id(login)
@@ -103,7 +119,7 @@ def _sums(keys: Keys, rows: Iterable[Any]) -> dict[int, int]:
     return sums
 
 
-def _sums_in_tree(
+def sums_in_tree(
     keys: Keys, nodes: Mapping[int, bytes], root: bytes, first: int, last: int
 ) -> dict[int, int]:
     """What the tree has for the leaves from ``first`` to ``last``; those without rows are left out.

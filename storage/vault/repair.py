@@ -25,7 +25,7 @@ from ...engine.errors import Damaged, NewerFormat, StorageError
 from ..audit.rows import append_event
 from ..host import CLOCK, origin
 from ..private_file import ensure_directory, sync_directory
-from .file import BESIDE, DATABASE, SECOND_HEADER, new_place_aside, set_aside
+from .file import BESIDE, DATABASE, LIST, SECOND_HEADER, new_place_aside, set_aside
 from .integrity import Head, keep_head, read_head
 from .problems import last_saved
 from .tree import leaves_of, read_tree, root_of, tags_of, tree_of, write_tree
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .database import Database
     from .header import Header
 
-_FILES: Final = (DATABASE, *(DATABASE + ending for ending in BESIDE), SECOND_HEADER)
+_FILES: Final = (DATABASE, *(DATABASE + ending for ending in BESIDE), SECOND_HEADER, LIST)
 _ROW: Final = "id, version, state, epoch, idx, meta, secret"
 
 

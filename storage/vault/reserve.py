@@ -2,7 +2,7 @@
 
 A provider that rotates refresh tokens has already revoked the old one when the new one arrives. If
 the disk is full then, the login is lost. So a file takes up the space of one commit, and is emptied
-when a commit finds the disk full.
+when a commit finds the disk full. What is kept for the lists of a large vault (:mod:`.kept_list`) goes then, too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 
 from ...engine.errors import StorageError
 from ..private_file import open_private
+from .file import LIST
 
 RESERVE: Final = "vault.reserve"
 _OCTETS: Final = 64 * 1024  # a commit with its journal takes about half
@@ -23,6 +24,7 @@ class Reserve:
 
     def __init__(self, directory: str) -> None:
         """Keep it in ``directory``, beside the vault."""
+        self._directory = directory
         self._path = os.path.join(directory, RESERVE)
 
     def ensure(self) -> None:
@@ -43,6 +45,7 @@ class Reserve:
 
     def release(self) -> bool:
         """Free the space; whether there was any."""
+        remove_list(self._directory)
         try:
             descriptor = open_private(self._path)
         except (OSError, StorageError):
@@ -57,3 +60,19 @@ class Reserve:
         finally:
             os.close(descriptor)
         return had > 0
+
+
+def remove_list(directory: str, *, unfinished: bool = False) -> None:
+    """Remove what is kept for lists of the vault in ``directory``.
+
+    A process that is just writing it fails to, and its next list tries again.
+
+    Args:
+        directory: Where the vault is.
+        unfinished: Only what processes that were killed have left of it.
+    """
+    with suppress(OSError):
+        for name in os.listdir(directory):
+            if name.startswith(f"{LIST}.") or (name == LIST and not unfinished):
+                with suppress(OSError):
+                    os.unlink(os.path.join(directory, name))

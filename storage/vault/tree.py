@@ -44,7 +44,7 @@ MODULUS = 1 << 256
 _HELP = Hint("store mend")
 _FAN = 36  # ids are written in letters and digits: one character is one step down
 _ID_STEPS = 3
-_ID_LEAVES: int = _FAN**_ID_STEPS
+ID_LEAVES: int = _FAN**_ID_STEPS
 _MIDDLE, _LOWEST = 1, 100  # the first place of either level; the root is place 0
 _BITMAP, _ENTRY = 8, 32  # octets
 _AT_ONCE = 500  # places that one statement asks for: databases allow some thousands of values
@@ -79,7 +79,7 @@ def leaf_of_id(login: str) -> int:
 def leaf_of_index(index: bytes) -> int:
     """The leaf in which a row stands by its index, which is 16 octets of a keyed digest."""
     first = int.from_bytes(index[:2], "big")
-    return _ID_LEAVES + first // 2
+    return ID_LEAVES + first // 2
 
 
 def leaves_of(login: str, index: bytes | None) -> tuple[int, ...]:
@@ -186,7 +186,7 @@ def read_by_alias(connection: Database, keys: Keys, alias: str) -> Found:
 def read_by_index(connection: Database, keys: Keys, index: bytes) -> Found:
     """As :func:`read_by_id`, by its index."""
     leaf = leaf_of_index(index)
-    first = 2 * (leaf - _ID_LEAVES)
+    first = 2 * (leaf - ID_LEAVES)
     bounds = first.to_bytes(2, "big"), (first + 1).to_bytes(2, "big") + b"\xff" * 14
     rows, genuine, generation = _read(connection, keys, _READ_BY_INDEX, leaf, bounds)
     return next((row for at, row in rows if at == index), None), genuine, generation

@@ -69,8 +69,9 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.errors import (
@@ -93,8 +94,8 @@ from .file import row_by_alias, row_by_id, scan_for_alias
 from .glance import VaultGlance
 from .integrity import Head, keep_head, read_head, released
 from .login_rows import login_in, opened_summaries, put_logins, put_record, summaries_in
-from .pages import FEW, page_of, page_of_all
-from .reserve import Reserve
+from .pages import FEW, MANY, page_of, page_of_all
+from .reserve import Reserve, remove_list
 from .rollback import RollbackMarker
 from .schema import put_header
 from .sqlite_errors import translated
@@ -121,6 +122,7 @@ if TYPE_CHECKING:
     from .set_aside import Unlock
 
 T = TypeVar("T")
+_AGE: Final = attrgetter("created_at", "id")
 _HELP: Final = Hint("store mend")
 _PROBED_ANEW: Final = 1.0  # seconds
 _CHECKED_AT_ONCE: Final = 512  # rows up to which a new login waits for all of them to be compared
@@ -264,29 +266,41 @@ class Vault:
 
         What is left out is not silent: :attr:`damage` says so, and :meth:`problems` names it.
         """
-        found = self._settled(lambda: list(self._summaries()))
-        found.sort(key=lambda summary: summary.created_at)
+        found, keep = self._settled(self._summaries)
+        if keep is not None:
+            keep()  # with no lock held: it takes a while
+        found.sort(key=_AGE)
         return found
 
-    def _summaries(self) -> Iterator[Summary]:
+    def _summaries(self) -> tuple[list[Summary], Callable[[], None] | None]:
         with self._reading() as opened:
             if opened is None:
-                return
-            connection, keys = opened
-            rows = self._tamper_check.listed(connection, keys)
-            believable = self._tamper_check.believable(connection, keys)
-            waiting = self._arrivals.waiting(keys)
-            for login, version, state, meta in released(rows):
-                if not believable(login, version):
-                    continue
-                kept = self._arrivals.login(keys, login, None) if login in waiting else None
-                if kept is not None and kept.version > version:
-                    yield kept.summary()
-                    continue
-                try:
-                    yield decode_summary(keys.open_row("meta", login, version, state, meta))
-                except (Damaged, NewerFormat):
-                    continue
+                return [], None
+            if read_head(*opened).rows > MANY and self._tamper_check.suspicion is None:
+                from .kept_list import KeptList  # noqa: PLC0415  few vaults are so large
+
+                kept_list = KeptList(self.directory)
+                listing = kept_list.look(*opened)
+                if listing is not None:
+                    found = list(self._as_they_will_be(opened[1], listing.logins))
+                    return found, partial(kept_list.keep, opened[1], listing)
+            return list(self._compared_summaries(*opened)), None
+
+    def _compared_summaries(self, connection: sqlite3.Connection, keys: Keys) -> Iterator[Summary]:
+        rows = self._tamper_check.listed(connection, keys)
+        believable = self._tamper_check.believable(connection, keys)
+        waiting = self._arrivals.waiting(keys)
+        for login, version, state, meta in released(rows):
+            if not believable(login, version):
+                continue
+            kept = self._arrivals.login(keys, login, None) if login in waiting else None
+            if kept is not None and kept.version > version:
+                yield kept.summary()
+                continue
+            try:
+                yield decode_summary(keys.open_row("meta", login, version, state, meta))
+            except (Damaged, NewerFormat):
+                continue
 
     def page(self, offset: int, limit: int | None) -> Sequence[Summary] | None:
         """See :meth:`stayfast.engine.storage_ports.PagedStorage.page`; where a list is short, there is no page."""
@@ -316,6 +330,9 @@ class Vault:
 
     def _as_they_will_be(self, keys: Keys, saved: Iterable[Summary]) -> Iterator[Summary]:
         waiting = self._arrivals.waiting(keys)
+        if not waiting:
+            yield from saved
+            return
         for one in saved:
             kept = self._arrivals.login(keys, one.id, None) if one.id in waiting else None
             yield kept.summary() if kept is not None and kept.version > one.version else one
@@ -630,6 +647,7 @@ class Vault:
             move = self._key_sources.moving_to(kind, passphrase)
             connection.execute(ENTRY_TABLE)
             put_header(connection, *rekey(connection, before, keys, move))
+            remove_list(self.directory)
         self._vault_connection.forget_keys()
         self.probe()  # opened by its new key; the copy of the header follows
         with (
@@ -686,6 +704,7 @@ class Vault:
                     if done is None:
                         raise _NothingToDo  # rolls back: no generation is counted
                     keep_head(connection, keys, done[0])
+                    remove_list(self.directory)
                 removed += done[1]
         return removed
 

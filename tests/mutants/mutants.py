@@ -35,6 +35,8 @@ TAMPER_CHECK = "storage/vault/tamper_check.py"
 LOGIN_ROWS = "storage/vault/login_rows.py"
 ROLLBACK = "storage/vault/rollback.py"
 SEALING = "storage/keys/sealing.py"
+VAULT = "storage/vault/vault.py"
+KEPT_LIST = "storage/vault/kept_list.py"
 SLOTS = "storage/keys/slots.py"
 OUTSIDE = "storage/keys/outside.py"
 ARRIVALS = "storage/arrivals.py"
@@ -91,7 +93,38 @@ MOVING = "tests/conductor/test_moved_endpoints.py"
 RESOURCES = "tests/protocol/test_protected_resource.py"
 REGISTERED = "tests/protocol/test_registration.py"
 
+LISTED = "tests/storage/test_kept_list.py"
+
 MUTANTS: tuple[Mutant, ...] = (
+    # --- lists of large vaults -----------------------------------------------------------------
+    Mutant(
+        name="a list shows a login as it was when it was kept",
+        file=KEPT_LIST,
+        old="for leaf, total in sums.items() if kept.sums.get(leaf) != total}",
+        new="for leaf, total in sums.items() if leaf not in kept.sums}",
+        tests=(LISTED,),
+    ),
+    Mutant(
+        name="rows that a list reads are not compared with the tree",
+        file=KEPT_LIST,
+        old="if sums_of(keys, rows) != stale:",
+        new="if sums_of(keys, rows).keys() != stale.keys():",
+        tests=(LISTED,),
+    ),
+    Mutant(
+        name="a list does not notice that a login is missing from what was kept",
+        file=KEPT_LIST,
+        old="gone = {beginning_of(leaf) for leaf in kept.sums if kept.sums[leaf] != sums.get(leaf)}",
+        new="gone = {beginning_of(leaf) for leaf in kept.sums if leaf in stale}",
+        tests=(LISTED,),
+    ),
+    Mutant(
+        name="what was kept for lists stays under the former key",
+        file=VAULT,
+        old="            put_header(connection, *rekey(connection, before, keys, move))\n            remove_list(self.directory)",
+        new="            put_header(connection, *rekey(connection, before, keys, move))",
+        tests=(LISTED,),
+    ),
     # --- files ---------------------------------------------------------------------------------
     Mutant(
         name="an ID token of one tenant may name the issuer of another",
