@@ -15,6 +15,10 @@ They are brought in, which means committed, by the next process that takes the l
 opens the storage, and by the courier, which tries once a second. Until then a reader of the storage
 gets the login as it will be, and nobody can send the refresh token that these tokens have replaced:
 the lease is not given before they are brought in.
+
+Whoever could not save tokens tries again for minutes, and may do so when the login has long gone on and its next
+tokens wait here, too: the files of a login in one place have one name. So newer tokens are never replaced by older
+ones, nor removed for them, and those who look and then write take turns (:func:`_turn`).
 """
 
 from __future__ import annotations
@@ -26,11 +30,12 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..engine import cbor
-from ..engine.errors import Damaged, LoginBusy, StorageConflict, StorageError
+from ..engine.errors import Damaged, Fenced, LoginBusy, StorageConflict, StorageError
 from ..engine.hints import Hint
 from ..engine.table import Trigger
 from .arrival_places import arrival_name, arrival_places, logins_waiting
 from .host import CLOCK, origin
+from .locks import try_lock
 from .private_file import ensure_directory, read_private, write_private
 
 if TYPE_CHECKING:
@@ -41,6 +46,9 @@ if TYPE_CHECKING:
 
 _LIMIT: Final = 1024 * 1024
 _SPARE: Final = 16  # descriptors allowed on top of the limit while tokens are kept
+_STEP: Final = 0.01  # seconds
+_TURN: Final = 1.0
+"""Seconds after which who waits for a turn goes without: a process may have been stopped in its own."""
 Kept = tuple["Login", int, bytes]
 """A record, its fence, and the text of its event."""
 
@@ -91,7 +99,7 @@ class Arrivals:
             raise failed from error
         at_hand = keys()
         if at_hand is not None:
-            self.forget(at_hand, changes[-1].login.id)
+            self.forget(at_hand, changes[-1].login)
         return recorded
 
     def _bring_in_before(
@@ -109,7 +117,7 @@ class Arrivals:
                 bring_in(change.login.id, change.fence)
 
     def keep(self, keys: Keys, changes: Sequence[Change]) -> str | None:
-        """Keep ``changes`` and their events; gives the place, if one takes them."""
+        """Keep ``changes`` and their events, unless newer ones are kept; gives the place, if one takes them."""
         from ..engine.codec import encode_login  # noqa: PLC0415  where the storage failed
 
         last = changes[-1].login
@@ -122,7 +130,9 @@ class Arrivals:
         for place in self._places:
             with suppress(StorageError, OSError), _spare_descriptors():
                 ensure_directory(place)
-                write_private(os.path.join(place, arrival_name(keys.name, last.id)), sealed)
+                with _turn(place):
+                    if not _has_newer(keys, place, last):
+                        write_private(os.path.join(place, arrival_name(keys.name, last.id)), sealed)
                 return place
         return None
 
@@ -156,6 +166,7 @@ class Arrivals:
         login_id: str,
         put: Callable[[Sequence[Kept]], None],
         filed: Callable[[str], Login | None],
+        saved: Callable[[str], Login | None],
     ) -> None:
         """Save what could not be saved when it arrived, unless something newer is there.
 
@@ -164,8 +175,10 @@ class Arrivals:
             login_id: The login, whose lease the caller holds.
             put: Commits records and events as one.
             filed: The saved login of an alias.
+            saved: The saved login of an id.
 
         Raises:
+            Fenced: Another process has the lease by now.
             StorageError: It still cannot be saved.
         """
         kept = self.kept(keys, login_id)
@@ -173,11 +186,17 @@ class Arrivals:
             return
         try:
             put(kept)
+        except Fenced:  # whoever has the lease now brings them in
+            raise
         except StorageConflict:
             # the login that was to make room may have changed; or this one has gone on
-            with suppress(StorageConflict):
+            try:
                 put([*_ending(keys, kept[-1][0], filed), kept[-1]])
-        self.forget(keys, login_id)
+            except StorageConflict:
+                row = saved(login_id)
+                if row is not None and row.version == kept[0][0].version - 1:
+                    raise  # it has not gone on: the next holder of the lease tries again
+        self.forget(keys, kept[-1][0])
 
     def bring_all_in(
         self,
@@ -197,11 +216,14 @@ class Arrivals:
             with suppress(StorageError, LoginBusy), lease(login_id):
                 pass
 
-    def forget(self, keys: Keys, login_id: str) -> None:
-        """They are in the storage now, or something newer is."""
+    def forget(self, keys: Keys, login: Login) -> None:
+        """Remove what is kept: the storage has ``login``, or something newer. Tokens newer than it stay."""
         for place in self._places:
-            with suppress(OSError):
-                os.unlink(os.path.join(place, arrival_name(keys.name, login_id)))
+            path = os.path.join(place, arrival_name(keys.name, login.id))
+            if os.path.lexists(path):
+                with suppress(OSError), _turn(place):
+                    if not _has_newer(keys, place, login):
+                        os.unlink(path)
 
 
 def arrived(changes: Sequence[Change]) -> bool:
@@ -242,6 +264,32 @@ def _ending(keys: Keys, login: Login, filed: Callable[[str], Login | None]) -> l
 
     ledger = Ledger(MemoryStorage(), CLOCK, origin())
     return _kept(keys, ledger.ending(older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN))
+
+
+def _has_newer(keys: Keys, place: str, login: Login) -> bool:
+    """Whether ``place`` has tokens of a later version of ``login``."""
+    kept = _read(keys, place, login.id)
+    return bool(kept) and kept[-1][0].version > login.version
+
+
+@contextmanager
+def _turn(place: str) -> Generator[None]:
+    """One process or thread at a time in the block, of all that use the directory ``place``.
+
+    The lock is on the directory itself: where the disk is full, no file for it could be made.
+    """
+    if os.name != "posix":  # a directory has no lock elsewhere, and a window of microseconds stays
+        yield
+        return
+    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        end = CLOCK.monotonic() + _TURN
+        with suppress(StorageError):  # a file system without locks
+            while not try_lock(descriptor) and CLOCK.monotonic() < end:
+                CLOCK.sleep(_STEP)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _read(keys: Keys, place: str, login_id: str) -> list[Kept]:

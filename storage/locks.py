@@ -39,7 +39,8 @@ _SWEPT_AT_ONCE: Final = 500  # files: a login must not wait while a hundred thou
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
+        """Whether the lock of the open file ``descriptor`` is had now."""
         os.lseek(descriptor, 0, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -54,7 +55,12 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _try_lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
+        """Whether the lock of the open file ``descriptor`` is had now; it ends when that is closed.
+
+        Raises:
+            StorageError: There are no locks in that place.
+        """
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -163,7 +169,7 @@ def locked(
         over = False
         while not over:
             with _file(path) as descriptor:
-                _wait_for(partial(_try_lock, descriptor), path, deadline, what, until)
+                _wait_for(partial(try_lock, descriptor), path, deadline, what, until)
                 if not _still_named(descriptor, path):
                     continue  # its holder removed it meanwhile
                 over = True

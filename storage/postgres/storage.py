@@ -485,12 +485,23 @@ class PostgresStorage:
     def _bring_in(self, lease: Lease) -> None:
         keys = self._opener.keys()
         self._arrivals.bring_in(
-            keys, lease.login_id, lambda kept: self._commits.put(keys, kept, lease), self._filed
+            keys,
+            lease.login_id,
+            lambda kept: self._commits.put(keys, kept, lease),
+            self._filed,
+            self._saved,
         )
 
     def _filed(self, alias: str) -> Login | None:
         def work(database: Executor, keys: Keys) -> Login | None:
             row = row_filed(database, keys, alias)
+            return decode_login(open_secret(keys, row)) if row else None
+
+        return self._reading(work)
+
+    def _saved(self, login_id: str) -> Login | None:
+        def work(database: Executor, keys: Keys) -> Login | None:
+            row = row_by_id(database, login_id)
             return decode_login(open_secret(keys, row)) if row else None
 
         return self._reading(work)

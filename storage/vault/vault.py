@@ -772,7 +772,7 @@ class Vault:
     def _bring_in(self, login_id: str) -> None:
         keys = self._keys()
         if keys is not None:
-            self._arrivals.bring_in(keys, login_id, self._put, self._filed)
+            self._arrivals.bring_in(keys, login_id, self._put, self._filed, self._saved)
 
     def _put(self, kept: Sequence[Kept]) -> None:
         from ..audit.rows import append_text  # noqa: PLC0415  for who writes
@@ -787,6 +787,11 @@ class Vault:
     def _filed(self, alias: str) -> Login | None:
         with self._reading() as opened:
             row = row_by_alias(*opened, alias) if opened else None
+            return login_in(opened[1], row) if opened and row else None
+
+    def _saved(self, login_id: str) -> Login | None:
+        with self._reading() as opened:
+            row = row_by_id(opened[0], login_id) if opened else None
             return login_in(opened[1], row) if opened and row else None
 
     def _bring_all_in(self) -> None:

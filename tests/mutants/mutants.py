@@ -93,6 +93,7 @@ MOVING = "tests/conductor/test_moved_endpoints.py"
 RESOURCES = "tests/protocol/test_protected_resource.py"
 REGISTERED = "tests/protocol/test_registration.py"
 
+WAITING = "tests/storage/test_arrivals.py"
 LISTED = "tests/storage/test_kept_list.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -109,13 +110,6 @@ MUTANTS: tuple[Mutant, ...] = (
         file=KEPT_LIST,
         old="if sums_of(keys, rows) != stale:",
         new="if sums_of(keys, rows).keys() != stale.keys():",
-        tests=(LISTED,),
-    ),
-    Mutant(
-        name="a list does not notice that a login is missing from what was kept",
-        file=KEPT_LIST,
-        old="gone = {beginning_of(leaf) for leaf in kept.sums if kept.sums[leaf] != sums.get(leaf)}",
-        new="gone = {beginning_of(leaf) for leaf in kept.sums if leaf in stale}",
         tests=(LISTED,),
     ),
     Mutant(
@@ -143,14 +137,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a private file gets its name before it is on the disk",
         file=PRIVATE_FILE,
-        old="            os.fsync(\n                descriptor\n            )  # before",
-        new="            bool(\n                descriptor\n            )  # before",
+        old="            if durable:  # before the name",
+        new="            if not data:  # before the name",
         tests=(DISK,),
     ),
     Mutant(
         name="the directory of a private file is not synchronised",
         file=PRIVATE_FILE,
-        old="        sync_directory(os.path.dirname(path))\n",
+        old="        if durable:\n            sync_directory(os.path.dirname(path))\n",
         new="",
         tests=(DISK,),
     ),
@@ -395,6 +389,34 @@ MUTANTS: tuple[Mutant, ...] = (
         old="                return place\n",
         new="                return None\n",
         tests=("tests/storage/test_vault_faults.py",),
+    ),
+    Mutant(
+        name="a late retry replaces newer tokens that wait",
+        file=ARRIVALS,
+        old="if not _has_newer(keys, place, last):",
+        new="if place:",
+        tests=(WAITING,),
+    ),
+    Mutant(
+        name="who has saved tokens removes newer ones that wait",
+        file=ARRIVALS,
+        old="if not _has_newer(keys, place, login):",
+        new="if place:",
+        tests=(WAITING,),
+    ),
+    Mutant(
+        name="keepers of tokens take no turns",
+        file=ARRIVALS,
+        old="while not try_lock(descriptor) and",
+        new="while False and",
+        tests=(WAITING,),
+    ),
+    Mutant(
+        name="who lost the lease removes tokens that wait",
+        file=ARRIVALS,
+        old="        except Fenced:  # whoever has the lease now brings them in\n            raise\n",
+        new="",
+        tests=(WAITING,),
     ),
     Mutant(
         name="kept tokens are older than the row, and win",
@@ -911,7 +933,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="a page of a list is not compared with the tree",
         file="storage/vault/pages.py",
-        old="        if _sums(keys, rows) != _sums_in_tree(keys, nodes, head.root, first, last):",
+        old="        if sums_of(keys, rows) != sums_in_tree(keys, nodes, head.root, first, last):",
         new="        if False:",
         tests=("tests/storage/test_vault_pages.py",),
     ),

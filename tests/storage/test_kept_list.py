@@ -308,6 +308,22 @@ def test_the_first_list_compares_all_rows(
     assert not file.exists()
 
 
+def test_an_older_row_is_no_row_of_a_leaf_that_changed(
+    vault: Vault, place: Path, logins: list[Login]
+) -> None:
+    """It opens, but the tree says that it is not the last that was saved."""
+    shown(vault)
+    columns = "version, state, idx, meta, secret"
+    with closing(sqlite3.connect(place / "s" / "vault.db", isolation_level=None)) as database:
+        login = logins[4].id
+        (older,) = database.execute(f"SELECT {columns} FROM login WHERE id = ?", (login,))
+        saved(vault, [further(logins[4])])
+        marks = "?, ?, ?, ?, ?"
+        database.execute(f"UPDATE login SET ({columns}) = ({marks}) WHERE id = ?", (*older, login))
+    assert login not in {one.id for one in shown(vault)}
+    assert vault.damage is not None
+
+
 @pytest.mark.parametrize("tamper", [gone, edited])
 def test_a_row_that_is_read_again_is_compared(
     vault: Vault, place: Path, logins: list[Login], tamper: Tampering

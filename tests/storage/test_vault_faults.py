@@ -188,6 +188,34 @@ def test_kept_tokens_that_are_older_than_the_row_are_not_read(place: Path) -> No
     assert list((run / "stayfast").iterdir()) == []
 
 
+def test_a_late_retry_does_not_replace_newer_tokens(place: Path) -> None:
+    """Whoever could not save tokens tries again, and may fail when the next ones wait to be saved, too."""
+    run = place / "run"
+    run.mkdir(mode=0o700)
+    storage = vault(place, XDG_RUNTIME_DIR=str(run))
+    login = finished()
+    saved(storage, [login])
+    made = change(further(login, reason="came"))
+    first = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    with closing(reader(place)), pytest.raises(StorageError):
+        impatient(storage).commit([first])
+    with storage.lease(login.id, wait=0):  # brings them in
+        exchanging = further(first.login, reason="exchanging")
+        saved(storage, [exchanging])
+    made = change(further(exchanging, reason="came"))
+    second = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    with closing(reader(place)):
+        with pytest.raises(StorageError):
+            impatient(storage).commit([second])
+        with pytest.raises(StorageError):
+            impatient(storage).commit([first])
+        assert storage.read(login.id) == second.login
+    later = vault(place, XDG_RUNTIME_DIR=str(run))
+    assert later.read(login.id) == second.login
+    assert list((run / "stayfast").iterdir()) == []
+    assert later.problems() == []
+
+
 def test_an_import_that_fails_is_not_kept(place: Path) -> None:
     """Its source still has the tokens, and the error says to try again."""
     run = place / "run"
