@@ -113,6 +113,7 @@ def main() -> int:
     began = time.monotonic()
     wrong = 0
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(chosen.jobs) as pool:
+        Path(place).chmod(0o755)  # some tests, run as root, become another user
         places = [Path(place) / str(number) for number in range(chosen.jobs)]
         trees = Trees(places)
         tests = sorted({test for one in mutants for test in one.tests})
