@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from array import array
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...engine import cbor
@@ -55,6 +56,8 @@ def decode_columns(data: bytes) -> list[Summary]:
         members = cast("dict[str, Any]", cbor.decode_map(data))
         if members["fields"] != _FIELDS:
             raise ValueError("other fields")
+        if len(members["columns"]) != len(_FIELDS):
+            raise ValueError("not a column for each field")
         *written, subjects, names = members["columns"]
         written.insert(_IDENTITY, None)
         columns: list[Iterable[Any]] = [
@@ -63,7 +66,8 @@ def decode_columns(data: bytes) -> list[Summary]:
             else _read(one, _CONVERT.get(at))
             for at, one in enumerate(written)
         ]
-        return list(map(Summary._make, zip(*columns, strict=True)))
+        # as Summary._make, without a call in Python for each
+        return list(map(partial(tuple.__new__, Summary), zip(*columns, strict=True)))
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError("not a list of logins") from error
 

@@ -28,7 +28,7 @@ from .columns import decode_columns, encode_columns
 from .database import one_moment
 from .file import LIST
 from .integrity import read_head, released
-from .login_rows import opened_summaries
+from .login_rows import BY_AGE, opened_summaries
 from .pages import ROWS_BETWEEN, beginning_of, bounds_of, nodes_between, sums_in_tree, sums_of
 from .reserve import remove_list
 from .tree import ID_LEAVES
@@ -55,7 +55,7 @@ class Listing(NamedTuple):
     """What a list found.
 
     Attributes:
-        logins: All logins, in no order.
+        logins: All logins, the oldest first.
         sums: The sum of each leaf of the tree that has some of them.
         opened: How many were opened for this list.
     """
@@ -107,7 +107,8 @@ class KeptList:
         gone = {beginning_of(leaf) for leaf in kept.sums if kept.sums[leaf] != sums.get(leaf)}
         logins = [one for one in kept.logins if one.id[:3] not in gone] if gone else kept.logins
         summaries = ((one[0], one[1], one[2], one[4]) for one in released(rows))
-        logins = [*logins, *opened_summaries(keys, summaries)]
+        if opened:
+            logins = sorted([*logins, *opened_summaries(keys, summaries)], key=BY_AGE)
         return Listing(logins, sums, opened) if len(logins) == head.rows else None
 
     def keep(self, keys: Keys, found: Listing) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from ...engine.errors import Damaged, NewerFormat, StorageConflict
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .file import Row
     from .integrity import Head
 
+BY_AGE: Final = attrgetter("created_at", "id")
+"""The order of a list: the oldest login first."""
 _AFTER_ALL_IDS: Final = "~"
 
 

@@ -71,7 +71,6 @@ from collections.abc import (
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, partial
 from importlib import import_module
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...engine.errors import (
@@ -93,7 +92,7 @@ from .entries import every_entry, has_entries, read_entry, write_entry
 from .file import row_by_alias, row_by_id, scan_for_alias
 from .glance import VaultGlance
 from .integrity import Head, keep_head, read_head, released
-from .login_rows import login_in, opened_summaries, put_logins, put_record, summaries_in
+from .login_rows import BY_AGE, login_in, opened_summaries, put_logins, put_record, summaries_in
 from .pages import FEW, MANY, page_of, page_of_all
 from .reserve import Reserve, remove_list
 from .rollback import RollbackMarker
@@ -122,7 +121,6 @@ if TYPE_CHECKING:
     from .set_aside import Unlock
 
 T = TypeVar("T")
-_AGE: Final = attrgetter("created_at", "id")
 _HELP: Final = Hint("store mend")
 _PROBED_ANEW: Final = 1.0  # seconds
 _CHECKED_AT_ONCE: Final = 512  # rows up to which a new login waits for all of them to be compared
@@ -269,7 +267,6 @@ class Vault:
         found, keep = self._settled(self._summaries)
         if keep is not None:
             keep()  # with no lock held: it takes a while
-        found.sort(key=_AGE)
         return found
 
     def _summaries(self) -> tuple[list[Summary], Callable[[], None] | None]:
@@ -284,7 +281,7 @@ class Vault:
                 if listing is not None:
                     found = list(self._as_they_will_be(opened[1], listing.logins))
                     return found, partial(kept_list.keep, opened[1], listing)
-            return list(self._compared_summaries(*opened)), None
+            return sorted(self._compared_summaries(*opened), key=BY_AGE), None
 
     def _compared_summaries(self, connection: sqlite3.Connection, keys: Keys) -> Iterator[Summary]:
         rows = self._tamper_check.listed(connection, keys)
