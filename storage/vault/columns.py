@@ -2,7 +2,7 @@
 
 :mod:`stayfast.engine.summary_codec` writes one record after another, and our own code reads each. Here the values of one
 field stand together, and C code of Python reads all of them at once, so a list of a hundred thousand logins
-takes a tenth of the time. Such bytes can be made anew from the records at any time, so a new layout needs no
+takes a fifteenth of the time. Such bytes can be made anew from the records at any time, so a new layout needs no
 number: whoever reads them compares the names of the fields.
 """
 

@@ -82,16 +82,16 @@ class KeptList:
         Raises:
             Damaged: The integrity record was changed.
         """
+        kept = self._read(keys, read_head(connection, keys).rows)  # it takes a while: writers go on
         with one_moment(connection):
             head = read_head(connection, keys)
-            kept = self._read(keys, head.rows)
             nodes = nodes_between(connection, 0, _LAST)
             try:
                 sums = sums_in_tree(keys, nodes, head.root, 0, _LAST)
             except (ValueError, AttributeError, TypeError):  # SQLite keeps any type in any column
                 return None
             stale = {leaf: total for leaf, total in sums.items() if kept.sums.get(leaf) != total}
-            # between what, if nothing was kept: a row that somebody added stands outside of any leaf
+            # all, if nothing was kept: a row that somebody added may stand outside of any leaf
             between = (
                 [bounds_of(*run) for run in _runs(sorted(sums), stale)] if kept.sums else [_ALL]
             )
