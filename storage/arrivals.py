@@ -35,7 +35,7 @@ from ..engine.hints import Hint
 from ..engine.table import Trigger
 from .arrival_places import arrival_name, arrival_places, logins_waiting
 from .host import CLOCK, origin
-from .locks import try_lock
+from .locks import try_lock, unlock
 from .private_file import ensure_directory, read_private, write_private
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ if TYPE_CHECKING:
 
 _LIMIT: Final = 1024 * 1024
 _SPARE: Final = 16  # descriptors allowed on top of the limit while tokens are kept
+_NOTHING: Final = (0, 0)
+_TORN: Final = (-1, 0)
+_UNREAD: Final = (-2, 0)
+_NO_ARRIVAL: Final = (Damaged, cbor.CborError, KeyError, TypeError, IndexError)
 _STEP: Final = 0.01  # seconds
 _TURN: Final = 1.0
 """Seconds after which who waits for a turn goes without: a process may have been stopped in its own."""
@@ -127,13 +131,20 @@ class Arrivals:
         ]
         plain = cbor.encode({"changes": told})
         sealed = keys.seal_arrival(last.id, plain)
-        for place in self._places:
-            with suppress(StorageError, OSError), _spare_descriptors():
-                ensure_directory(place)
-                with _turn(place):
-                    if not _has_newer(keys, place, last):
-                        write_private(os.path.join(place, arrival_name(keys.name, last.id)), sealed)
-                return place
+        ours = last.version, changes[-1].fence
+        # what cannot be read may be newer, of a newer version of ours, or under a newer key: it is replaced last
+        for readable in (True, False):
+            for place in self._places:
+                with suppress(StorageError, OSError), _spare_descriptors():
+                    ensure_directory(place)
+                    with _turn(place):
+                        there = _kept_in(keys, place, last.id)
+                        if there < _NOTHING and readable:
+                            continue
+                        if there <= ours:
+                            path = os.path.join(place, arrival_name(keys.name, last.id))
+                            write_private(path, sealed)
+                    return place
         return None
 
     def waiting(self, keys: Keys) -> list[str]:
@@ -194,7 +205,7 @@ class Arrivals:
                 put([*_ending(keys, kept[-1][0], filed), kept[-1]])
             except StorageConflict:
                 row = saved(login_id)
-                if row is not None and row.version == kept[0][0].version - 1:
+                if row is not None and row.version == kept[-1][0].version - 1:
                     raise  # it has not gone on: the next holder of the lease tries again
         self.forget(keys, kept[-1][0])
 
@@ -222,7 +233,8 @@ class Arrivals:
             path = os.path.join(place, arrival_name(keys.name, login.id))
             if os.path.lexists(path):
                 with suppress(OSError), _turn(place):
-                    if not _has_newer(keys, place, login):
+                    there = _kept_in(keys, place, login.id)
+                    if there == _TORN or _NOTHING < there < (login.version + 1, 0):
                         os.unlink(path)
 
 
@@ -266,10 +278,18 @@ def _ending(keys: Keys, login: Login, filed: Callable[[str], Login | None]) -> l
     return _kept(keys, ledger.ending(older, Trigger.SUPERSEDE, Reason.NEWER_LOGIN))
 
 
-def _has_newer(keys: Keys, place: str, login: Login) -> bool:
-    """Whether ``place`` has tokens of a later version of ``login``."""
-    kept = _read(keys, place, login.id)
-    return bool(kept) and kept[-1][0].version > login.version
+def _kept_in(keys: Keys, place: str, login_id: str) -> tuple[int, int]:
+    """Version and fence of what ``place`` has of a login; less than :data:`_NOTHING` if it cannot be read."""
+    path = os.path.join(place, arrival_name(keys.name, login_id))
+    try:
+        login, fence, _ = _opened(keys, path, login_id)[-1]
+    except FileNotFoundError:
+        return _NOTHING
+    except _NO_ARRIVAL:
+        return _TORN
+    except (StorageError, OSError):  # of a newer version of ours, or not to be read just now
+        return _UNREAD if os.path.lexists(path) else _NOTHING
+    return login.version, fence
 
 
 @contextmanager
@@ -281,7 +301,13 @@ def _turn(place: str) -> Generator[None]:
     if os.name != "posix":  # a directory has no lock elsewhere, and a window of microseconds stays
         yield
         return
-    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    process = os.getpid()
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        _another_descriptor(descriptor)
+    except OSError:  # the tokens matter more than the turn
+        yield
+        return
     try:
         end = CLOCK.monotonic() + _TURN
         with suppress(StorageError):  # a file system without locks
@@ -289,23 +315,52 @@ def _turn(place: str) -> Generator[None]:
                 CLOCK.sleep(_STEP)
         yield
     finally:
+        if (
+            os.getpid() == process
+        ):  # said, since a child that was forked meanwhile has the lock as well
+            with suppress(OSError):
+                unlock(descriptor)
         os.close(descriptor)
+
+
+def _another_descriptor(held: int) -> None:
+    """Make sure that a file can be opened while ``held`` is open; it is closed otherwise.
+
+    Raises:
+        OSError: None can.
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        os.close(held)
+        raise
 
 
 def _read(keys: Keys, place: str, login_id: str) -> list[Kept]:
     path = os.path.join(place, arrival_name(keys.name, login_id))
     if not os.path.lexists(path):
         return []
+    try:
+        return _opened(keys, path, login_id)
+    except (StorageError, OSError, *_NO_ARRIVAL):
+        return []
+
+
+def _opened(keys: Keys, path: str, login_id: str) -> list[Kept]:
+    """What is kept in the file ``path``.
+
+    Raises:
+        StorageError, OSError: It cannot be read.
+        Damaged, CborError, KeyError, TypeError, IndexError: It is none of ours.
+    """
     from ..engine.codec import decode_login  # noqa: PLC0415  where the storage failed
 
-    try:
-        plain = keys.open_arrival(login_id, read_private(path, _LIMIT))
-        members: dict[str, Any] = dict(cbor.decode_map(plain))
-        return [
-            (decode_login(one["login"]), one["fence"], one["event"]) for one in members["changes"]
-        ]
-    except (StorageError, Damaged, OSError, cbor.CborError, KeyError, TypeError):
-        return []
+    plain = keys.open_arrival(login_id, read_private(path, _LIMIT))
+    members: dict[str, Any] = dict(cbor.decode_map(plain))
+    found = [(decode_login(one["login"]), one["fence"], one["event"]) for one in members["changes"]]
+    if not found:
+        raise KeyError("changes")
+    return found
 
 
 @contextmanager

@@ -48,7 +48,8 @@ if sys.platform == "win32":
             return False
         return True
 
-    def _unlock(descriptor: int) -> None:
+    def unlock(descriptor: int) -> None:
+        """Give the lock of the open file ``descriptor`` back."""
         os.lseek(descriptor, 0, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
@@ -72,7 +73,8 @@ else:
             ) from error
         return True
 
-    def _unlock(descriptor: int) -> None:
+    def unlock(descriptor: int) -> None:
+        """Give the lock of the open file ``descriptor`` back, in every process that shares it."""
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
@@ -191,7 +193,7 @@ def _give_back(descriptor: int, unwanted: str | None) -> None:
         if unwanted is not None and _still_named(descriptor, unwanted):
             os.unlink(unwanted)
     with suppress(OSError):
-        _unlock(descriptor)
+        unlock(descriptor)
 
 
 def _still_named(descriptor: int, path: str) -> bool:

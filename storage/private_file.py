@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 STATE_VARIABLE = "STAYFAST_STATE_DIR"
 CONFIG_VARIABLE = "STAYFAST_CONFIG_DIR"
 
-_OPEN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)  # neither is on Windows
+# neither is on Windows, which in return would change the ends of lines
+_OPEN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a pipe in the place of a file would wait for ever
 _MOST_LINKS = 40  # as Linux
 _POSIX = os.name == "posix"
@@ -395,8 +396,10 @@ def write_private(path: str, data: bytes, *, durable: bool = True) -> None:
         if durable:
             sync_directory(os.path.dirname(path))
     except BaseException as error:  # an interrupt as well: nothing is to be left
-        if os.path.lexists(aside):
+        try:  # noqa: SIM105  contextlib is not loaded here
             os.unlink(aside)
+        except OSError:  # it was not made, or somebody has removed it
+            pass
         if not isinstance(error, OSError):
             raise
         raise _mapped(error, f"cannot write {path}") from error

@@ -67,7 +67,8 @@ def decode_columns(data: bytes) -> list[Summary]:
             for at, one in enumerate(written)
         ]
         # as Summary._make, without a call in Python for each
-        return list(map(partial(tuple.__new__, Summary), zip(*columns, strict=True)))
+        make = partial(tuple.__new__, Summary)  # pyright: ignore[reportUnknownMemberType]  as typeshed has it
+        return list(map(make, zip(*columns, strict=True)))
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError("not a list of logins") from error
 
@@ -96,11 +97,8 @@ def _read(written: Sequence[Any], convert: Callable[[Any], Any] | None = None) -
     kind = written[0]
     if kind == _FLOATS:
         return _in_one_order(array("d", written[1])).tolist()
-    values: list[Any]
-    if kind == _LINES:
-        values = written[1].decode("utf-8", "surrogatepass").split("\n")
-    else:
-        values = json.loads(written[1])
+    text = written[1].decode("utf-8", "surrogatepass")
+    values: list[Any] = text.split("\n") if kind == _LINES else json.loads(text)
     if convert is not None:
         values = list(map(convert, values))
     return map(values.__getitem__, written[2]) if kind == _REPEATED else values
@@ -113,8 +111,9 @@ def _identities(subjects: Iterable[Any], names: Iterable[Any]) -> Iterable[Ident
 
 
 def _text(values: Sequence[object]) -> bytes:
-    # escapes: a name may have a lone surrogate, which has no UTF-8
-    return json.dumps(values, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    # without escapes: two surrogates, each on its own, would come back as one character
+    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _in_one_order(floats: array[float]) -> array[float]:

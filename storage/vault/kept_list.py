@@ -31,7 +31,7 @@ from .integrity import read_head, released
 from .login_rows import BY_AGE, opened_summaries
 from .pages import ROWS_BETWEEN, beginning_of, bounds_of, nodes_between, sums_in_tree, sums_of
 from .reserve import remove_list
-from .tree import ID_LEAVES
+from .tree import ID_LEAVES, leaf_of_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +47,8 @@ _REWRITTEN: Final = 10
 """The file is written where more than one login in so many was opened. To write it takes a tenth of opening all."""
 _LAST: Final = ID_LEAVES - 1
 _ALL: Final = ("", "\U0010ffff")
+_FREE: Final = 4
+"""How many times the size of the file must be free for it to be written."""
 _LEAF: Final = 2  # octets
 _SUM: Final = 32  # octets
 
@@ -58,11 +60,13 @@ class Listing(NamedTuple):
         logins: All logins, the oldest first.
         sums: The sum of each leaf of the tree that has some of them.
         opened: How many were opened for this list.
+        removed: Whether the file has logins that are no longer there.
     """
 
     logins: list[Summary]
     sums: dict[int, int]
     opened: int = 0
+    removed: bool = False
 
 
 _NOTHING: Final = Listing([], {})
@@ -103,40 +107,66 @@ class KeptList:
                 return None
         except (ValueError, AttributeError, TypeError):
             return None
-        opened = len(rows)
-        gone = {beginning_of(leaf) for leaf in kept.sums if kept.sums[leaf] != sums.get(leaf)}
-        logins = [one for one in kept.logins if one.id[:3] not in gone] if gone else kept.logins
-        summaries = ((one[0], one[1], one[2], one[4]) for one in released(rows))
-        if opened:
-            logins = sorted([*logins, *opened_summaries(keys, summaries)], key=BY_AGE)
-        return Listing(logins, sums, opened) if len(logins) == head.rows else None
+        ids = {row[0] for row in rows}
+        former = {beginning_of(leaf) for leaf in kept.sums if kept.sums[leaf] != sums.get(leaf)}
+        logins, removed = kept.logins, False
+        if former:
+            logins = [one for one in logins if one.id[:3] not in former]
+            removed = any(one.id[:3] in former and one.id not in ids for one in kept.logins)
+        if len(logins) + len(ids) != head.rows:
+            return None
+        if ids:
+            summaries = ((one[0], one[1], one[2], one[4]) for one in released(rows))
+            opened = list(opened_summaries(keys, summaries))
+            if len(opened) < len(ids):  # those of a newer version are tried again each time
+                unread = ids.difference(one.id for one in opened)
+                sums = {leaf: sums[leaf] for leaf in sums.keys() - set(map(leaf_of_id, unread))}
+            logins = sorted([*logins, *opened], key=BY_AGE)
+        return Listing(logins, sums, len(ids), removed)
 
-    def keep(self, keys: Keys, found: Listing) -> None:
-        """Write ``found``, if much of it was opened. If the file cannot be written, the next list takes longer."""
-        if found.opened * _REWRITTEN <= len(found.logins):
-            return
+    def keep(self, keys: Keys, found: Listing) -> bool:
+        """Write ``found``, if it is worth that; says whether it did. Without the file the next list takes longer."""
+        if found.opened * _REWRITTEN <= len(found.logins) and not found.removed:
+            return False
+        logins = [one for one in found.logins if leaf_of_id(one.id) in found.sums]
         octets = cbor.encode(
             {
                 "leaves": b"".join([leaf.to_bytes(_LEAF, "big") for leaf in found.sums]),
                 "sums": b"".join([total.to_bytes(_SUM, "big") for total in found.sums.values()]),
-                "logins": encode_columns(found.logins),
+                "logins": encode_columns(logins),
             }
         )
         sealed = keys.seal_entry(keys.entry_index(_NAME), octets)
-        if len(sealed) <= _OCTETS * len(found.logins):
-            remove_list(self._directory, unfinished=True)
-            with suppress(StorageError):
-                write_private(self._path, sealed, durable=False)
+        remove_list(self._directory, unfinished=True)
+        if len(sealed) > _OCTETS * len(logins) or not _has_room(self._directory, len(sealed)):
+            return False
+        try:
+            write_private(self._path, sealed, durable=False)
+        except StorageError:
+            return False
+        return True
 
     def _read(self, keys: Keys, rows: int) -> Listing:
         """What was kept; nothing, if the file cannot be read."""
         with suppress(OSError, StorageError, Damaged, ValueError, KeyError, TypeError):
-            sealed = read_private(self._path, _OCTETS * rows)
+            size = os.lstat(self._path).st_size
+            sealed = read_private(self._path, min(size + 1, _OCTETS * rows))
             members = cbor.decode_map(keys.open_entry(keys.entry_index(_NAME), sealed))
             leaves, totals = cast("bytes", members["leaves"]), cast("bytes", members["sums"])
             sums = zip(_numbers(leaves, _LEAF), _numbers(totals, _SUM), strict=True)
             return Listing(decode_columns(cast("bytes", members["logins"])), dict(sums))
         return _NOTHING
+
+
+def _has_room(directory: str, octets: int) -> bool:
+    """Whether enough of the disk stays free: tokens that arrive need room, and a list does not."""
+    if not hasattr(os, "statvfs"):
+        return True
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize > octets * _FREE
 
 
 def _numbers(octets: bytes, width: int) -> Iterator[int]:

@@ -49,7 +49,7 @@ What a reader may trust
 A sealed part of a row opens only in its own vault, under its own login, version, state and root key.
 That does not show that the row is the latest. The tree does, whose root is in the head (:mod:`.tree`):
 a login is looked up together with its branch, also by ``stayfast token``, and a list compares all
-rows. If something differs, a login is given out only if the audit log shows that its row is the last
+rows, or in a large vault those that have changed since the last list (:mod:`.kept_list`). If something differs, a login is given out only if the audit log shows that its row is the last
 that was saved. A whole older copy of the vault passes both checks; the rollback marker, which is
 kept beside the key, shows that it is old. Each process compares it at its first read, whatever it
 reads: it is announced, a check of the log has a finding, and the next commit records it. The index is not sealed with the row, so the alias of a login that was found is compared.
@@ -116,6 +116,7 @@ if TYPE_CHECKING:
     from .handover import Handover
     from .header import Header
     from .info import VaultInfo
+    from .kept_list import KeptList, Listing
     from .mending import Mending
     from .repair import Mended
     from .set_aside import Unlock
@@ -276,12 +277,24 @@ class Vault:
             if read_head(*opened).rows > MANY and self._tamper_check.suspicion is None:
                 from .kept_list import KeptList  # noqa: PLC0415  few vaults are so large
 
-                kept_list = KeptList(self.directory)
-                listing = kept_list.look(*opened)
+                kept_list, listing = KeptList(self.directory), None
+                # a torn page that is read here alone costs no list; the integrity record is read below, too
+                with suppress(Damaged), translated():
+                    listing = kept_list.look(*opened)
                 if listing is not None:
                     found = list(self._as_they_will_be(opened[1], listing.logins))
-                    return found, partial(kept_list.keep, opened[1], listing)
+                    return found, partial(self._keep_list, kept_list, opened[1], listing)
             return sorted(self._compared_summaries(*opened), key=BY_AGE), None
+
+    def _keep_list(self, kept_list: KeptList, keys: Keys, listing: Listing) -> None:
+        """Keep ``listing``. Whoever removes logins or changes the key removes it afterwards, or else we do."""
+        if not kept_list.keep(keys, listing):
+            return
+        outdated = True
+        with suppress(StorageError), self._reading() as opened:
+            outdated = opened is None or read_head(*opened).rows < len(listing.logins)
+        if outdated or self._vault_connection.moved():
+            remove_list(self.directory)
 
     def _compared_summaries(self, connection: sqlite3.Connection, keys: Keys) -> Iterator[Summary]:
         rows = self._tamper_check.listed(connection, keys)
@@ -645,6 +658,7 @@ class Vault:
             connection.execute(ENTRY_TABLE)
             put_header(connection, *rekey(connection, before, keys, move))
             remove_list(self.directory)
+        remove_list(self.directory)  # one that was written until the commit
         self._vault_connection.forget_keys()
         self.probe()  # opened by its new key; the copy of the header follows
         with (
@@ -702,6 +716,7 @@ class Vault:
                         raise _NothingToDo  # rolls back: no generation is counted
                     keep_head(connection, keys, done[0])
                     remove_list(self.directory)
+                remove_list(self.directory)  # one that was written until the commit
                 removed += done[1]
         return removed
 

@@ -37,7 +37,6 @@ SHORTER = {
     "__main__.py": "what `python -m stayfast` runs; nothing imports it",
     "interfaces/cli/reference/__main__.py": "what `make docs-tables` runs; only its test imports it",
     "storage/audit/keys.py": "whoever opens a vault reads them; what uses them is for who reads the log",
-    "storage/vault/reserve.py": "disk space in reserve for a vault; arrivals, which use it, are of any storage",
     "engine/oauth/pkce.py": "one specification, and it is short",
     "interfaces/audit/reading.py": "the command and the exports both read the log with it, and neither owns it",
     "engine/foreign_text.py": "callbacks, answers and every screen use it, and none of them owns it",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -162,6 +163,69 @@ def test_a_conflict_with_another_login_removes_nothing(arrivals: Arrivals, keys:
     with pytest.raises(StorageConflict):
         arrivals.bring_in(keys, first.login.id, put, none, lambda _id: first.login)
     assert version(arrivals, keys, first.login.id) == second.login.version
+
+
+def test_a_conflict_over_the_login_that_makes_room_removes_nothing(
+    arrivals: Arrivals, keys: Keys
+) -> None:
+    """The older login of the account has changed twice meanwhile; the new one's tokens wait on."""
+    first, second = history(2)
+    older = history(8)[-1]
+    arrivals.keep(keys, [older, second])
+    tried: list[int] = []
+    put = put_by(StorageConflict, tried)
+    with pytest.raises(StorageConflict):
+        arrivals.bring_in(keys, second.login.id, put, none, lambda _id: first.login)
+    assert tried == [2, 1]
+    assert version(arrivals, keys, second.login.id) == second.login.version
+
+
+@pytest.mark.parametrize("spare", [1, 2, 3, 20])
+def test_few_descriptors_are_enough(arrivals: Arrivals, keys: Keys, spare: int) -> None:
+    """Tokens are kept, and newer ones stay, where hardly a file can be opened and no limit be raised."""
+    older, newer, newest = history(3)
+    assert arrivals.keep(keys, [newer])
+
+    def with_few() -> int:
+        limit = len(os.listdir("/proc/self/fd")) - 1 + spare
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        arrivals.forget(keys, older.login)
+        if arrivals.keep(keys, [older]) is None:
+            return 1
+        return 0 if arrivals.keep(keys, [newest]) else 2
+
+    child = os.fork()
+    if not child:
+        status = 3
+        try:
+            os.closerange(3, 1 << 10)
+            status = with_few()
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert version(arrivals, keys, newer.login.id) == newest.login.version
+
+
+def test_what_cannot_be_read_is_replaced_last(arrivals: Arrivals, keys: Keys, place: Path) -> None:
+    """It may be newer, and under a key that this process does not have yet: another place has room."""
+    older, newer = history(2)
+    others = Keys(os.urandom(32), keys.store, 2)
+    others.take_audit_keys([(0, os.urandom(32)), (1, os.urandom(32))])
+    first = arrivals.keep(others, [newer])
+    second = arrivals.keep(keys, [older])
+    assert first is not None
+    assert second not in {None, first}
+    assert version(arrivals, others, newer.login.id) == newer.login.version
+    assert version(arrivals, keys, newer.login.id) == older.login.version
+
+
+def test_of_one_version_the_later_lease_counts(arrivals: Arrivals, keys: Keys) -> None:
+    """Who lost the lease and tries again does not replace what its present holder could not save."""
+    (one,) = history(1)
+    theirs = replace(one, fence=8, login=replace(one.login, reason="theirs"))
+    arrivals.keep(keys, [theirs])
+    arrivals.keep(keys, [replace(one, fence=7)])
+    assert arrivals.login(keys, one.login.id, None) == theirs.login
 
 
 @pytest.mark.parametrize("gone", [True, False])

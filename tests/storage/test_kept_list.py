@@ -25,6 +25,7 @@ from stayfast.storage.keys.sealing import Keys
 from stayfast.storage.keys.slots import KEYFILE
 from stayfast.storage.vault import vault as vault_module
 from stayfast.storage.vault.columns import decode_columns, encode_columns
+from stayfast.storage.vault.kept_list import KeptList, Listing
 from stayfast.testing.storage_contract import finished, further, saved
 from transitions_of import vault_in
 
@@ -302,8 +303,8 @@ def test_the_first_list_compares_all_rows(
     """What was changed without the key is noticed, nothing of it is shown, and nothing is kept of it."""
     with closing(sqlite3.connect(place / "s" / "vault.db", isolation_level=None)) as database:
         tamper(database, logins[5].id)
-    before = {one.id: one.version for one in logins}
-    assert all(before.get(one.id) == one.version for one in shown(vault))
+    lost = {logins[5].id} if tamper in {gone, edited} else set[str]()
+    assert {one.id for one in shown(vault)} == {one.id for one in logins} - lost
     assert (vault.damage is None) == (tamper is torn)
     assert not file.exists()
 
@@ -320,7 +321,7 @@ def test_an_older_row_is_no_row_of_a_leaf_that_changed(
         saved(vault, [further(logins[4])])
         marks = "?, ?, ?, ?, ?"
         database.execute(f"UPDATE login SET ({columns}) = ({marks}) WHERE id = ?", (*older, login))
-    assert login not in {one.id for one in shown(vault)}
+    assert {one.id for one in shown(vault)} == {one.id for one in logins} - {login}
     assert vault.damage is not None
 
 
@@ -334,8 +335,26 @@ def test_a_row_that_is_read_again_is_compared(
     saved(vault, [logins[5]])
     with closing(sqlite3.connect(place / "s" / "vault.db", isolation_level=None)) as database:
         tamper(database, logins[5].id)
-    assert logins[5].id not in {one.id for one in shown(vault)}
+    assert {one.id for one in shown(vault)} == {one.id for one in logins} - {logins[5].id}
     assert vault.damage is not None
+
+
+def test_a_torn_page_of_the_tree_costs_no_list(
+    vault: Vault, place: Path, logins: list[Login]
+) -> None:
+    """Without the tree all rows are read, and their integrity record is not in it."""
+    shown(vault)
+    vault.close()
+    path = place / "s" / "vault.db"
+    with closing(sqlite3.connect(path)) as database:
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+        (page,) = database.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'tree'"
+        ).fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    assert shown(vault) == right(logins)
 
 
 # --- when it goes ---
@@ -374,6 +393,36 @@ def test_a_vault_set_aside_takes_it_along(vault: Vault, file: Path, place: Path)
     with closing(vault_in(str(place))) as again:
         again.mend()
         assert not file.exists()
+
+
+def test_a_list_that_ends_late_leaves_no_names_of_who_was_removed(
+    vault: Vault, file: Path, logins: list[Login], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was read before they were removed, and is written afterwards."""
+    over = [further(one, state=State.IDLE, tokens=None) for one in logins[:10]]
+    saved(vault, over)
+    keep = KeptList.keep
+
+    def late(self: KeptList, keys: Keys, found: Listing) -> bool:
+        vault.purge(2e9)
+        return keep(self, keys, found)
+
+    monkeypatch.setattr(KeptList, "keep", late)
+    assert len(shown(vault)) == LOGINS
+    assert not file.exists()
+
+
+def test_few_that_were_removed_write_it_anew(vault: Vault, file: Path, logins: list[Login]) -> None:
+    """However few changed, an older file that was put back does not keep their names."""
+    over = [further(logins[0], state=State.IDLE, tokens=None)]
+    saved(vault, over)
+    shown(vault)
+    older = file.read_bytes()
+    assert vault.purge(2e9) == 1
+    file.write_bytes(older)
+    file.chmod(0o600)
+    assert shown(vault) == right(logins[1:])
+    assert file.read_bytes() != older
 
 
 # --- beside those who write ---
