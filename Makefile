@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo setup test coverage test-pythons test-lowest lint format types pytest bench soak mutants wire diagrams docs docs-tables wheel dist release clean
+.PHONY: help demo setup test coverage test-pythons test-between test-lowest lint format types pytest bench soak mutants wire diagrams docs docs-tables wheel dist release clean
 
 help:
 	@echo "make demo      watch a whole login, with nothing to configure"
@@ -19,6 +19,7 @@ help:
 	@echo "make coverage  which lines and branches of engine/ the tests run; fails below 98 %"
 	@echo "make test-pythons  the sdist, built and tested on every Python at hand (PYTHONS=... to name them)"
 	@echo "make test-lowest   the built wheel with the lowest versions that pyproject.toml promises"
+	@echo "make test-between  a part of it on Pythons between the newest and that of make test"
 	@echo "make lint      style only        make format    mend it"
 	@echo "make types     types only        make pytest    tests only (ARGS=...)"
 	@echo "make bench     figures           make soak      the long tests"
@@ -67,8 +68,8 @@ coverage: setup
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov=stayfast.engine --cov-branch \
 	  --cov-report=term-missing:skip-covered --cov-fail-under=98 $(RUNS_ENGINE) $(ARGS)
 
-# The sdist, built and tested in a clean environment; WHICH=--others leaves out the Python of .venv. The packaging
-# tests look at the clone, and run with it.
+# The sdist, built and tested in a clean environment; WHICH=--newest or --between chooses among the Pythons. The
+# packaging tests look at the clone, and run with it.
 test-pythons: setup
 	JOBS=$(JOBS) PYTHONS="$(PYTHONS)" .ci/pythons $(WHICH) --ignore=tests/packaging $(ARGS)
 
@@ -78,6 +79,10 @@ MEETS_LIBRARIES := tests/engine/test_machine.py tests/protocol tests/interfaces 
   tests/storage/test_vault.py tests/command/test_logins.py tests/command/test_bad_inputs.py \
   tests/auth/test_auth_objects.py tests/auth/test_auth_dpop.py \
   tests/embedding/test_command_group.py::test_each_library_takes_the_group
+
+# A Python between two on which all tests run: what we depend on may still be another there.
+test-between: setup
+	JOBS=$(JOBS) PYTHONS="$(PYTHONS)" .ci/pythons --between $(MEETS_LIBRARIES) $(ARGS)
 
 test-lowest: setup
 	JOBS=$(JOBS) PYTHONS="$(PYTHONS)" .ci/pythons --lowest $(MEETS_LIBRARIES) $(ARGS)
