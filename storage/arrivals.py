@@ -315,9 +315,7 @@ def _turn(place: str) -> Generator[None]:
                 CLOCK.sleep(_STEP)
         yield
     finally:
-        if (
-            os.getpid() == process
-        ):  # said, since a child that was forked meanwhile has the lock as well
+        if os.getpid() == process:  # a child that was forked meanwhile shares the lock
             with suppress(OSError):
                 unlock(descriptor)
         os.close(descriptor)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 from stayfast.engine.errors import Damaged, StayfastError, StorageError
+from stayfast.engine.ports import Change
+from stayfast.engine.record import Login
 from stayfast.engine.summary import account_alias
 from stayfast.interfaces.cli.fast import cached_token
 from stayfast.storage import EncryptedFileStorage
@@ -93,6 +95,12 @@ def test_a_refused_commit_leaves_no_transaction_open(place: Path) -> None:
     assert storage.problems() == []
 
 
+def arriving(login: Login) -> Change:
+    """The tokens of a refresh of ``login``, to be saved."""
+    made = change(further(login, reason="came"))
+    return replace(made, event=replace(made.event, trigger="accept_tokens"))
+
+
 def reader(place: Path) -> sqlite3.Connection:
     """Another program that reads the vault in a transaction: a backup, a shell."""
     connection = sqlite3.connect(place / "s" / "vault.db", isolation_level=None)
@@ -123,8 +131,7 @@ def test_tokens_that_meet_a_reader_are_kept_and_brought_in(place: Path) -> None:
     storage = vault(place, XDG_RUNTIME_DIR=str(run))
     login = finished()
     saved(storage, [login])
-    made = change(further(login, reason="came"))
-    arrival = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    arrival = arriving(login)
     with closing(reader(place)):
         with pytest.raises(StorageError) as caught:
             impatient(storage).commit([arrival])
@@ -149,8 +156,7 @@ def test_who_changes_a_login_brings_in_what_is_kept_of_it(place: Path) -> None:
     storage = vault(place, XDG_RUNTIME_DIR=str(run))
     login = finished()
     saved(storage, [login])
-    made = change(further(login, reason="came"))
-    arrival = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    arrival = arriving(login)
     with closing(reader(place)), pytest.raises(StorageError):
         impatient(storage).commit([arrival])
     tokens = arrival.login.tokens
@@ -169,8 +175,7 @@ def test_kept_tokens_that_are_older_than_the_row_are_not_read(place: Path) -> No
     login = finished()
     saved(storage, [login])
     assert storage.read(login.id) == login
-    made = change(further(login, reason="came"))
-    arrival = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    arrival = arriving(login)
     with closing(reader(place)), pytest.raises(StorageError):
         impatient(storage).commit([arrival])
     (path,) = (run / "stayfast").iterdir()
@@ -195,15 +200,13 @@ def test_a_late_retry_does_not_replace_newer_tokens(place: Path) -> None:
     storage = vault(place, XDG_RUNTIME_DIR=str(run))
     login = finished()
     saved(storage, [login])
-    made = change(further(login, reason="came"))
-    first = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    first = arriving(login)
     with closing(reader(place)), pytest.raises(StorageError):
         impatient(storage).commit([first])
     with storage.lease(login.id, wait=0):  # brings them in
         exchanging = further(first.login, reason="exchanging")
         saved(storage, [exchanging])
-    made = change(further(exchanging, reason="came"))
-    second = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    second = arriving(exchanging)
     with closing(reader(place)):
         with pytest.raises(StorageError):
             impatient(storage).commit([second])
@@ -237,8 +240,7 @@ def test_tokens_that_wait_are_not_lost_by_a_new_root_key(place: Path) -> None:
     storage = vault(place, XDG_RUNTIME_DIR=str(run))
     login = finished()
     saved(storage, [login])
-    made = change(further(login, reason="came"))
-    arrival = replace(made, event=replace(made.event, trigger="accept_tokens"))
+    arrival = arriving(login)
     other = vault(place, XDG_RUNTIME_DIR=str(run))
     # its holder may be about to save them, so nobody else can
     with storage.lease(login.id, wait=0):
