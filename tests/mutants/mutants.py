@@ -917,6 +917,13 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=(IN_MEMORY,),
     ),
     Mutant(
+        name="a look counts for ever",
+        file=GLANCE,
+        old="                CLOCK.monotonic() // _LOOK_ANEW,\n",
+        new="",
+        tests=(IN_MEMORY,),
+    ),
+    Mutant(
         name="a vault in the place of another is not seen",
         file=GLANCE,
         old="                found.st_ino,\n                found.st_size,\n                found.st_mtime_ns,\n                found.st_ctime_ns,\n",
