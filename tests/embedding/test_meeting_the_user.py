@@ -34,7 +34,7 @@ from stayfast.transports.choice import Environment, choose_to_wait
 from stayfast.transports.loopback.page import Site, denied
 from stayfast.transports.terminal.answers import StreamAnswers
 
-QUICK = 2.0  # seconds; far below the slices in which a login is waited for
+QUICK = 4.5  # seconds; below the slices in which a login is waited for, and the interval of polls
 
 
 class Screen:

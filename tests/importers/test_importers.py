@@ -215,7 +215,7 @@ def test_a_database_that_is_a_program_is_not_run(
 
     began = time.monotonic()
     assert failed(import_tokens(service, "google", path)).code is ErrorCode.CONFIG_INVALID
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20  # the query would never end
 
 
 # --- MSAL --------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def test_values_that_are_used_are_judged(header, scopes, acr, age):
 )
 def test_a_long_header_costs_little(piece):
     """Whatever is repeated, reading is linear; and of 100 kB nothing is read."""
-    begun = time.perf_counter()
+    begun = time.process_time()  # other processes do not count
     read_challenges(("Bearer " + piece * LONGEST)[:LONGEST])
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
     assert read_challenges("Bearer scope=" + "a" * 100_000) == []
