@@ -27,7 +27,7 @@ from stayfast.interfaces.http import RequestsHttp
 from stayfast.testing import user_agent
 from stayfast.testing.authorization_server import AuthorizationServer
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class Gate(RequestsHttp):

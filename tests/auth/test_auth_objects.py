@@ -88,7 +88,7 @@ class WithRequests:
 
     def __call__(self, url: str, body: Any = None, **how: Any) -> tuple[int, str]:
         method = "POST" if body or how else "GET"
-        answer = self._session.request(method, url, data=body, timeout=60, **how)
+        answer = self._session.request(method, url, data=body, timeout=180, **how)
         return answer.status_code, answer.text
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class WithHttpx:
             auth=service.httpx_auth("acme", **how),
             trust_env=False,
             follow_redirects=True,
-            timeout=60,
+            timeout=180,
         )
 
     def __call__(self, url: str, body: Any = None, **how: Any) -> tuple[int, str]:
@@ -125,7 +125,7 @@ class WithAsyncHttpx:
             auth=service.httpx_auth("acme", **how),
             trust_env=False,
             follow_redirects=True,
-            timeout=60,
+            timeout=180,
         )
         self._client = self._ending.enter_context(self._portal.wrap_async_context_manager(client))
 
@@ -416,7 +416,9 @@ def test_a_foreign_token_is_not_replaced_by_ours(
     other.handler.refused.add(foreign["Authorization"])
     hosts = [here.address]
 
-    requests.get(other.address, headers=foreign, auth=service.auth("acme", hosts=hosts), timeout=60)
+    requests.get(
+        other.address, headers=foreign, auth=service.auth("acme", hosts=hosts), timeout=180
+    )
     with httpx.Client(auth=service.httpx_auth("acme", hosts=hosts), trust_env=False) as client:
         client.get(other.address, headers=foreign)
 

@@ -107,7 +107,7 @@ def lost(
         if killed:
             caller.kill()
         server.release()  # the answer comes when everything is as the case wants it
-        said = caller.communicate(timeout=60)[0].strip()
+        said = caller.communicate(timeout=180)[0].strip()
         kept = until(lambda: sealed_in(place) or later(place).tokens != before.tokens, bool)
     if not killed and said not in {"done", "refused STORAGE_TOKENS_NOT_SAVED"}:
         return f"{case}: the caller said {said!r}"
@@ -202,7 +202,7 @@ def test_tokens_that_no_place_takes_are_printed_and_the_exit_code_says_so(
     until(lambda: server.counts["tokens"], lambda seen: seen > rotated)
     with failing("eio", place / "s", attached.saver(place / "s", caller.pid)):
         server.release()
-        out, said = caller.communicate(timeout=60)
+        out, said = caller.communicate(timeout=180)
     assert (caller.returncode, len(out.split())) == (7, 1 if command == "token" else 0), said
     assert "stayfast login demo" in said
     assert not sealed_in(place)

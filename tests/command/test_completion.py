@@ -201,7 +201,7 @@ def test_the_shell_itself_completes(known: World, shell: str) -> None:
             environ = {**known.environ, "PATH": path, "HOME": str(known.place)}
             done = subprocess.run(
                 ["fish", "--no-config", "-c", asked], env=environ, capture_output=True, text=True,
-                timeout=60, check=True,
+                timeout=180, check=True,
             )  # fmt: skip
             assert done.stdout.split()[0] == whole.split()[-1]
         return

@@ -40,7 +40,7 @@ def kill_callers(
         )  # fmt: skip
     found: Counter[str] = Counter()
     for process in running:
-        out, complaints = process.communicate(timeout=60 + kills)
+        out, complaints = process.communicate(timeout=180 + kills)
         assert process.returncode == 0, complaints
         found.update(json.loads(out))
     print(f"\ncourier {courier}: {dict(found)}")

@@ -93,7 +93,7 @@ def clone(world: World, server: GitServer, name: str) -> subprocess.Popen[str]:
 def test_git_clones_with_the_token_and_with_the_next_one(signed_in: World, git: GitServer) -> None:
     """Ten clones at once after the token has ended send one refresh."""
     first = clone(signed_in, git, "first")
-    assert (first.communicate(timeout=60), first.returncode) == (("", ""), 0)
+    assert (first.communicate(timeout=180), first.returncode) == (("", ""), 0)
     end_token(signed_in)
     before = signed_in.server.counts["token:refresh_token"]
 
@@ -406,7 +406,7 @@ def test_kubectl_itself_is_let_in(signed_in: World) -> None:
         }))  # fmt: skip
         done = subprocess.run(
             [kubectl, "--kubeconfig", str(config), "get", "--raw", "/version"],
-            env=signed_in.environ, capture_output=True, text=True, timeout=60, check=False,
+            env=signed_in.environ, capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["major"] == "1"
@@ -474,7 +474,7 @@ def test_docker_itself_is_let_in(signed_in: World) -> None:
         for words in (["logout", server.host],
                       ["manifest", "inspect", "--insecure", f"{server.host}/acme/app:1"]):  # fmt: skip
             subprocess.run(
-                [docker, *words], env=environ, capture_output=True, timeout=60, check=False,
+                [docker, *words], env=environ, capture_output=True, timeout=180, check=False,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
         assert set(server.seen) == {("Basic", True)}

@@ -41,7 +41,7 @@ def test_a_command_that_loads_ends_with_130_and_one_line(
     """No traceback is shown; a command that needs no more modules than that is done by then."""
     done = subprocess.run(
         [STAYFAST, *words.split()], env={**loading, "INTERRUPT_AT": str(number)},
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
     if done.returncode == INTERRUPTED:
         assert (done.stdout, done.stderr) == ("", "! interrupted\n")
@@ -58,7 +58,7 @@ def test_completion_that_is_interrupted_prints_nothing(
     asked = {"_STAYFAST_COMPLETE": "bash_complete", "COMP_WORDS": "stayfast st", "COMP_CWORD": "1"}
     done = subprocess.run(
         [STAYFAST], env={**loading, **asked, "INTERRUPT_AT": str(number)},
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
     assert done.stderr == ""
     assert done.returncode in {0, INTERRUPTED}
@@ -70,7 +70,7 @@ def test_what_is_said_goes_into_no_other_file(loading: dict[str, str], tmp_path:
     (tmp_path / "sitecustomize.py").write_text(opener + INTERRUPTING)
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$0" status 2>&-', STAYFAST],
-        env={**loading, "INTERRUPT_AT": "20"}, check=False, timeout=60, stdout=subprocess.DEVNULL,
+        env={**loading, "INTERRUPT_AT": "20"}, check=False, timeout=180, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == INTERRUPTED
     assert not (tmp_path / "precious").read_bytes()
@@ -110,7 +110,7 @@ def test_an_interrupt_ends_with_its_exit_code_wherever_it_came(code: str, tmp_pa
     (tmp_path / "interrupted.py").write_text(code)
     done = subprocess.run(
         [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True,
-        check=False, timeout=60,
+        check=False, timeout=180,
     )  # fmt: skip
     assert done.returncode == INTERRUPTED
     assert "Runtime" not in done.stderr

@@ -247,7 +247,7 @@ def test_a_manual_page_is_sound_roff(name: str) -> None:
         pytest.skip("groff is not installed")
     done = subprocess.run(
         [groff, "-man", "-ww", "-Tutf8", "-P-cbou", str(DOCS / name)],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
     assert done.returncode == 0
     assert done.stderr == ""
@@ -271,7 +271,7 @@ def test_a_long_page_is_shown_in_a_pager(world: World, topic: str, rows: int, pa
     pager.write_text(f"#!/bin/sh\ncat > {world.place}/seen\n")
     pager.chmod(0o700)
     child = pexpect.spawn(
-        STAYFAST, ["help", topic], dimensions=(rows, 80), timeout=60,
+        STAYFAST, ["help", topic], dimensions=(rows, 80), timeout=180,
         env={**world.environ, "PAGER": str(pager), "TERM": "xterm"},
     )  # fmt: skip
     child.expect(pexpect.EOF)

@@ -39,7 +39,7 @@ def test_a_stampede_is_one_request_per_expiry(
     done = subprocess.run(
         [sys.executable, str(stampede.__file__), str(tmp_path), str(processes), str(expiries)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True, text=True, check=False, timeout=60 + expiries * processes / 10,
+        capture_output=True, text=True, check=False, timeout=180 + expiries * processes / 10,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)

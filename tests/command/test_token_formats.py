@@ -96,7 +96,7 @@ def test_a_shell_reads_back_the_token_and_runs_nothing(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
     assert ran.stderr == ""

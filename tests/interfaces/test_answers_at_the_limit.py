@@ -93,7 +93,7 @@ def test_every_first_call_answers(script: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
     assert done.stderr == ""
     found = dict(json.loads(line) for line in done.stdout.splitlines())

@@ -13,6 +13,6 @@ def test_the_tests_hold_below_a_shell_that_ignores_signals() -> None:
     done = subprocess.run(
         ["sh", "-c", IGNORING, str(Path(sys.executable).with_name("pytest")),
          "-q", "-p", "no:cacheprovider", "tests/interfaces/test_courier.py", "-k", "signal or ctrl_c"],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

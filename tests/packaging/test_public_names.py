@@ -171,7 +171,7 @@ print(*[name for name in {HEAVY} if name in sys.modules])
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
     loaded, heavy = done.stdout.split("\n")[:2]
 

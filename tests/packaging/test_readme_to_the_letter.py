@@ -19,7 +19,7 @@ from stayfast.testing.authorization_server import AuthorizationServer
 from stayfast.testing.server_state import Client
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60
+PATIENCE = 180
 CONTROLS = re.compile(r"\x1b\][^\x1b\x07]*(?:\x1b\\|\x07)|\x1b\[[0-9;?]*[A-Za-z]|\r")
 SETUP = ("pip install", "stayfast provider add")
 """What comes before anything else, wherever it stands on the page."""

@@ -37,7 +37,7 @@ ENVIRONMENT = {**os.environ, **WHO, **QUIET}
 def git(clone: Path, *words: str) -> None:
     """Run git in a clone."""
     subprocess.run(
-        ["git", *words], cwd=clone, env=ENVIRONMENT, check=True, capture_output=True, timeout=60
+        ["git", *words], cwd=clone, env=ENVIRONMENT, check=True, capture_output=True, timeout=180
     )
 
 

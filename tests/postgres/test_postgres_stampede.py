@@ -52,7 +52,7 @@ def test_two_hosts_send_one_request_per_expiry(
         [sys.executable, str(two_hosts.__file__), server.url(database), str(tmp_path),
          str(processes), str(expiries)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True, text=True, check=False, timeout=60 + expiries * processes / 5,
+        capture_output=True, text=True, check=False, timeout=180 + expiries * processes / 5,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)

@@ -551,7 +551,7 @@ def test_a_fork_does_not_share_a_connection():
             "    os._exit(0 if status == 200 else 1)\n"
             "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
         )
-        done = subprocess.run([sys.executable, "-c", script], check=False, timeout=30)
+        done = subprocess.run([sys.executable, "-c", script], check=False, timeout=120)
 
     assert done.returncode == 0
     assert server.connections == 2
@@ -572,7 +572,7 @@ def test_requests_is_imported_only_when_something_is_sent():
     """A cached token is printed without it."""
     script = "import sys, stayfast.interfaces.http; sys.exit('requests' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", script], check=False, timeout=30, env={**os.environ}
+        [sys.executable, "-c", script], check=False, timeout=120, env={**os.environ}
     )
 
     assert done.returncode == 0

@@ -93,7 +93,7 @@ def in_session(environ: dict[str, str], script: str, *arguments: str) -> str:
     """What ``script`` prints inside a D-Bus session with an unlocked keyring."""
     done = subprocess.run(
         ["dbus-run-session", "--", "bash", "-c", SESSION, "-", sys.executable, "-c", script, *arguments],
-        env=environ, capture_output=True, text=True, timeout=60, check=False,
+        env=environ, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     return done.stdout.strip() or done.stderr[-500:]
 

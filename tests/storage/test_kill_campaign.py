@@ -33,7 +33,7 @@ def test_no_kill_loses_a_login(tmp_path: Path, kills: int) -> None:
     done = subprocess.run(
         [sys.executable, str(killing_spree.__file__), str(tmp_path), str(kills), str(BETWEEN)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True, text=True, check=False, timeout=60 + kills,
+        capture_output=True, text=True, check=False, timeout=180 + kills,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)

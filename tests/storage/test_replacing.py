@@ -491,7 +491,7 @@ def test_of_many_that_mend_at_once_one_replaces_the_vault(place: Path) -> None:
 
     def mend() -> None:
         opened = vault(place)
-        everybody.wait(timeout=30)
+        everybody.wait(timeout=120)
         opened.mend()
 
     with ThreadPoolExecutor(4) as pool:

@@ -237,7 +237,7 @@ class Vaults(RuleBasedStateMachine):
 
 
 TestVaults = Vaults.TestCase
-TestVaults.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestVaults.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
 @pytest.mark.soak

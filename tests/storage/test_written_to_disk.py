@@ -228,7 +228,7 @@ def synchronisations(place: Path, journal: str, commits: int) -> int:
     calls = place / "calls"
     traced = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", str(calls)]
     own = [sys.executable, "-c", COMMITS, str(place), journal, str(commits)]
-    subprocess.run([*traced, *own], check=True, timeout=60)
+    subprocess.run([*traced, *own], check=True, timeout=180)
     return sum("sync(" in line for line in calls.read_text().splitlines())
 
 

@@ -115,7 +115,7 @@ class GitServer(Guarded):
              "commit", "-q", "--allow-empty", "-m", "one"],
             ["clone", "-q", "--bare", str(work), str(root / "project.git")],
         ):  # fmt: skip
-            subprocess.run([self._git, *words], check=True, env=quiet, timeout=60)
+            subprocess.run([self._git, *words], check=True, env=quiet, timeout=180)
 
     def respond(
         self, request: BaseHTTPRequestHandler, body: bytes
@@ -136,7 +136,7 @@ class GitServer(Guarded):
         }
         done = subprocess.run(
             [self._git, "http-backend"], input=body, capture_output=True, env=environ,
-            check=True, timeout=60,
+            check=True, timeout=180,
         )  # fmt: skip
         head, _, answer = done.stdout.partition(b"\r\n\r\n")
         headers = [tuple(line.split(": ", 1)) for line in head.decode().split("\r\n")]

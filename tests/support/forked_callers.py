@@ -98,7 +98,7 @@ class Callers:
 
     def close(self) -> None:
         """End the program."""
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=180)
 
 
 if __name__ == "__main__":
