@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import caller_kills
@@ -17,22 +18,23 @@ from stayfast.testing.misbehaviour import Fault, FaultKind
 
 AT_ONCE = 4
 """Vaults on which callers are killed at the same time; each mostly waits for the server."""
+STRETCHES = (1, 2, 4, 8, 8, 8)
+"""How much longer than on an idle machine a call is taken to last, one campaign after another."""
 
 
 def kill_callers(
-    place: Path, server: AuthorizationServer, kills: int, courier: str
+    place: Path, server: AuthorizationServer, kills: int, courier: str, stretch: int
 ) -> Counter[str]:
     """Kill so many callers in all; what came of it."""
-    server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.05), times=None)
     running = []
     for number in range(AT_ONCE):
         own = place / str(number)
-        own.mkdir(mode=0o700)
+        own.mkdir(mode=0o700, parents=True)
         world = World(own, server)
         world.config.rename(own / "c")
         running.append(
             subprocess.Popen(
-                [sys.executable, str(caller_kills.__file__), str(own), str(kills // AT_ONCE)],
+                [sys.executable, str(caller_kills.__file__), str(own), str(kills // AT_ONCE), str(stretch)],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
                      "STAYFAST_COURIER": courier},
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -43,8 +45,26 @@ def kill_callers(
         out, complaints = process.communicate(timeout=180 + kills)
         assert process.returncode == 0, complaints
         found.update(json.loads(out))
-    print(f"\ncourier {courier}: {dict(found)}")
     return found
+
+
+def kill_until(
+    place: Path,
+    server: AuthorizationServer,
+    kills: int,
+    courier: str,
+    enough: Callable[[Counter[str]], bool],
+) -> Counter[str]:
+    """Kill so many callers, and on a busy machine as many again, until it was ``enough``."""
+    server.misbehave("token", Fault(kind=FaultKind.SLOW, seconds=0.05), times=None)
+    found: Counter[str] = Counter()
+    for number, stretch in enumerate(STRETCHES):
+        place.joinpath(str(number)).mkdir(mode=0o700)
+        found.update(kill_callers(place / str(number), server, kills, courier, stretch))
+        print(f"\ncourier {courier}: {dict(found)}")
+        if enough(found):
+            return found
+    pytest.fail(f"the moments that matter were not met: {dict(found)}")
 
 
 @pytest.mark.parametrize("kills", [200, pytest.param(2000, marks=pytest.mark.soak)])
@@ -53,10 +73,11 @@ def test_a_killed_caller_loses_nothing(
 ) -> None:
     """With the courier of the command, no login is lost, whenever its caller is killed."""
     tmp_path.chmod(0o700)
-    found = kill_callers(tmp_path, server, kills, "fork")
-    # on a busy machine few are met between sending and saving, but some are
-    assert found["exchanges_caught"] > kills // 100
-    assert found["refreshes_caught"] > kills // 100
+    few = kills // 100
+    found = kill_until(
+        *(tmp_path, server, kills, "fork"),
+        lambda found: min(found["exchanges_caught"], found["refreshes_caught"]) > few,
+    )
     assert (found["exchanges_lost"], found["refreshes_lost"]) == (0, 0)
 
 
@@ -66,8 +87,10 @@ def test_a_killed_program_with_threads_loses_nothing(
 ) -> None:
     """Nor is one with the courier of programs that must not fork."""
     tmp_path.chmod(0o700)
-    found = kill_callers(tmp_path, server, kills, "spawn")
-    assert found["exchanges_caught"] + found["refreshes_caught"] > kills // 8
+    found = kill_until(
+        *(tmp_path, server, kills, "spawn"),
+        lambda found: found["exchanges_caught"] + found["refreshes_caught"] > kills // 8,
+    )
     assert (found["exchanges_lost"], found["refreshes_lost"]) == (0, 0)
 
 
@@ -77,5 +100,7 @@ def test_without_a_courier_logins_are_lost(
 ) -> None:
     """The same kills without one lose logins: the campaign sees what it is there to see."""
     tmp_path.chmod(0o700)
-    found = kill_callers(tmp_path, server, kills, "inline")
-    assert found["exchanges_lost"] + found["refreshes_lost"] > 0
+    kill_until(
+        *(tmp_path, server, kills, "inline"),
+        lambda found: found["exchanges_lost"] + found["refreshes_lost"] > 0,
+    )

@@ -1,7 +1,8 @@
 """Callers that are killed while a code or a refresh token of theirs is under way.
 
-A program, since it forks: ``caller_kills.py PLACE KILLS``, with the provider in PLACE/c. The
-courier is the one the environment names (``STAYFAST_COURIER``). Its last line is what came of it.
+A program, since it forks: ``caller_kills.py PLACE KILLS STRETCH``, with the provider in PLACE/c. The
+courier is the one the environment names (``STAYFAST_COURIER``). STRETCH is how much longer than on an
+idle machine a call may take. Its last line is what came of it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from stayfast.interfaces.assembly import Assembly
 from stayfast.testing import user_agent
 
 SPAN = 0.6 if os.environ.get("STAYFAST_COURIER") == "spawn" else 0.11
-"""Seconds within which a caller is killed: somewhat more than an undisturbed one takes."""
+"""Seconds within which a caller is killed: somewhat more than an undisturbed one takes on an idle machine."""
 
 
 def approve(address: str) -> list[str]:
@@ -34,8 +35,9 @@ def approve(address: str) -> list[str]:
 class Callers:
     """One login after another, and who is killed over it."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, span: float) -> None:
         self.place = place
+        self.span = span
         self.counts: Counter[str] = Counter()
 
     def assembly(self) -> Assembly:
@@ -89,7 +91,7 @@ class Callers:
 
     def killed(self, call: Callable[[Assembly], Login], login_id: str) -> bool:
         """Whether a process making ``call`` was killed while something was with the provider."""
-        moment = random.uniform(0, SPAN)
+        moment = random.uniform(0, self.span)
         child = os.fork()
         if child == 0:
             status = 1
@@ -121,4 +123,5 @@ def patiently(call: Callable[[], Login]) -> Login:
 
 
 if __name__ == "__main__":
-    print(json.dumps(Callers(sys.argv[1]).run(int(sys.argv[2]))))
+    callers = Callers(sys.argv[1], SPAN * float(sys.argv[3]))
+    print(json.dumps(callers.run(int(sys.argv[2]))))
