@@ -27,7 +27,7 @@ BETWEEN = 0.05
 def test_no_kill_loses_a_login(tmp_path: Path, kills: int) -> None:
     """Sixteen workers on eight logins, one killed every 50 ms: whatever was saved stays saved.
 
-    Nor does anybody wait for a second: what a killed holder held is free at once.
+    The printed figures say how long anybody waited for what a killed holder had held.
     """
     tmp_path.chmod(0o700)
     done = subprocess.run(

@@ -108,14 +108,17 @@ class Spree:
         self.workers: set[int] = set()
 
     def run(self, kills: int, pause: float) -> dict[str, Any]:
-        """Kill one of the workers every ``pause`` seconds; a new one takes its place."""
+        """Kill one of the workers every ``pause`` seconds; a new one takes its place.
+
+        On a busy machine a kill waits until as many saves were acknowledged as there are kills.
+        """
         began = time.monotonic()
         bystander = start(self.place, self.ids, self._writing, idle)
         try:
             while len(self.workers) < WORKERS:
                 self.workers.add(start(self.place, self.ids, self._writing))
             for number in range(kills):
-                self._listen(began + (number + 1) * pause)
+                self._listen(began + (number + 1) * pause, number + 1)
                 self._kill(random.choice(sorted(self.workers)))
                 self.workers.add(start(self.place, self.ids, self._writing))
                 if number % 100 == 99:
@@ -142,9 +145,9 @@ class Spree:
         self.workers.discard(victim)
         assert os.WIFSIGNALED(status), "a worker gave up by itself"
 
-    def _listen(self, until: float) -> None:
-        while (left := until - time.monotonic()) > 0:
-            if select.select([self._reading], [], [], left)[0]:
+    def _listen(self, until: float, saves: int) -> None:
+        while (left := until - time.monotonic()) > 0 or self.saves <= saves:
+            if select.select([self._reading], [], [], max(left, 0.01))[0]:
                 self._hear()
 
     def _hear(self) -> None:
