@@ -19,7 +19,7 @@ help:
 	@echo "make coverage  which lines and branches of engine/ the tests run; fails below 98 %"
 	@echo "make test-pythons  the sdist, built and tested on every Python at hand (PYTHONS=... to name them)"
 	@echo "make test-lowest   the built wheel with the lowest versions that pyproject.toml promises"
-	@echo "make test-between  a part of it on Pythons between the newest and that of make test"
+	@echo "make test-between  a part of the tests on the Pythons between that of make test and the newest"
 	@echo "make lint      style only        make format    mend it"
 	@echo "make types     types only        make pytest    tests only (ARGS=...)"
 	@echo "make bench     figures           make soak      the long tests"

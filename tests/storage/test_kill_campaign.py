@@ -39,4 +39,3 @@ def test_no_kill_loses_a_login(tmp_path: Path, kills: int) -> None:
     figures = json.loads(done.stdout)
     print(f"\n{figures}")
     assert figures["kills"] == kills
-    assert figures["saves"] > kills

@@ -25,6 +25,7 @@ from stayfast.storage.host import SystemClock, origin
 from stayfast.testing.storage_contract import finished, saved
 from transitions_of import vault_in
 
+PATIENCE = 120.0  # seconds after which the workers have hung
 WORKERS = 16
 LOGINS = 8
 _NOBODY = 255
@@ -147,6 +148,7 @@ class Spree:
 
     def _listen(self, until: float, saves: int) -> None:
         while (left := until - time.monotonic()) > 0 or self.saves <= saves:
+            assert left > -PATIENCE, "nobody saves any more"
             if select.select([self._reading], [], [], max(left, 0.01))[0]:
                 self._hear()
 
